@@ -1,0 +1,40 @@
+# Works with GNU make 3.81 (macOS) and later. CI runs these same targets.
+
+CARGO ?= cargo
+PREFIX ?= $(HOME)/.local
+BINDIR ?= $(PREFIX)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint fmt install
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1  	/p' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing on this machine: tmux and a C compiler
+	@tests/setup.sh
+
+build: setup ## Build everything, with debug information
+	$(CARGO) build --workspace --locked
+
+demo: build ## Show the main job from end to end
+	@tests/demo/demo.sh
+
+test: build ## Run every test
+	$(CARGO) test --workspace --locked
+
+lint: setup ## Check formatting and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+# The target folder is asked from cargo: it may be shared between projects.
+install: setup ## Install conveyord, conveyorctl and the conveyor alias into PREFIX/bin (~/.local/bin)
+	$(CARGO) build --release --locked -p conveyord -p conveyorctl
+	@target=$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/') && \
+	mkdir -p "$(BINDIR)" && \
+	install -m 755 "$$target/release/conveyord" "$$target/release/conveyorctl" "$(BINDIR)/" && \
+	ln -sf conveyorctl "$(BINDIR)/conveyor" && \
+	echo "installed conveyord, conveyorctl and conveyor in $(BINDIR)"
+	@case ":$$PATH:" in *":$(BINDIR):"*) ;; *) echo "note: $(BINDIR) is not on PATH" ;; esac

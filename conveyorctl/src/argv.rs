@@ -1,0 +1,222 @@
+//! Brings a command line into one shape before clap gives it types.
+//!
+//! The conventions for values that begin with `-` are older than this program and are not clap's: a separate
+//! value may begin with `-` when it is a negative number or contains a blank (`session-nudge w "- a list"`,
+//! `--limit -1`), is refused otherwise (`--goal -x`), and can always be joined (`--goal=-x`); long options may
+//! be shortened as long as it is clear which one is meant.
+//! So each token is told apart here, with clap's own definitions in hand, and handed on as
+//! `VERB --option=value ... -- positional ...`, which leaves nothing to guess. Options and verbs that are not
+//! known are handed on as they are, for clap to refuse.
+
+use clap::{Arg, Command};
+
+/// A command line in its one shape.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Arguments {
+    /// What clap gets, without the program's name.
+    pub(crate) tokens: Vec<String>,
+    /// The verb, and below it the verb's own verb (`daemon`, `start`).
+    pub(crate) verb: Vec<String>,
+}
+
+/// A line that cannot be told apart: a shortened option that could be several, an option without its value.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unclear {
+    pub(crate) verb: Vec<String>,
+    pub(crate) message: String,
+}
+
+/// Tells the tokens of a command line apart. `root` must have been built.
+pub(crate) fn arrange(root: &Command, args: impl IntoIterator<Item = String>) -> Result<Arguments, Unclear> {
+    let mut command = root;
+    let mut tokens = Vec::new();
+    let mut verb: Vec<String> = Vec::new();
+    let mut positionals = Vec::new();
+    let mut options_ended = false;
+    let mut args = args.into_iter().peekable();
+    while let Some(token) = args.next() {
+        if !options_ended && token == "--" {
+            options_ended = true;
+        } else if options_ended || is_positional(command, &token) {
+            if !positionals.is_empty() || !command.has_subcommands() {
+                positionals.push(token);
+            } else if let Some(below) = command.find_subcommand(&token) {
+                verb.push(token.clone());
+                tokens.push(token);
+                command = below;
+            } else {
+                tokens.push(token);
+            }
+        } else {
+            let (name, joined) = split(&token);
+            match matching(command, name)[..] {
+                [] => tokens.push(token),
+                [option] => {
+                    let name = format!("--{}", option.get_long().unwrap_or_default());
+                    let value = match joined {
+                        Some(value) => Some(value.to_owned()),
+                        None if !option.get_action().takes_values() => None,
+                        None => match args.next_if(|next| is_value(next)) {
+                            Some(value) => Some(value),
+                            None => return Err(Unclear { message: without_value(&name, args.peek()), verb }),
+                        },
+                    };
+                    tokens.push(value.map_or_else(|| name.clone(), |value| format!("{name}={value}")));
+                }
+                ref several => {
+                    let names: Vec<String> = several
+                        .iter()
+                        .filter_map(|option| option.get_long())
+                        .map(|name| format!("--{name}"))
+                        .collect();
+                    let message = format!("{name} could be {}", names.join(" or "));
+                    return Err(Unclear { verb, message });
+                }
+            }
+        }
+    }
+    if !positionals.is_empty() {
+        tokens.push("--".to_owned());
+        tokens.append(&mut positionals);
+    }
+    Ok(Arguments { tokens, verb })
+}
+
+fn without_value(option: &str, next: Option<&String>) -> String {
+    match next {
+        Some(next) => {
+            format!("{option}: the value is missing; one that begins with `-` is joined: {option}={next}")
+        }
+        None => format!("{option}: the value is missing"),
+    }
+}
+
+/// Whether a separate token can be the value of an option.
+fn is_value(token: &str) -> bool {
+    !token.starts_with('-') || token == "-" || token.contains(' ') || is_negative_number(token)
+}
+
+/// An option that exists is one even when it contains a blank (`--goal=two words`).
+fn is_positional(command: &Command, token: &str) -> bool {
+    is_value(token) && matching(command, split(token).0).is_empty()
+}
+
+/// Digits, with a point and more digits or without.
+fn is_negative_number(token: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match token.strip_prefix('-').map(|number| number.split_once('.').ok_or(number)) {
+        Some(Ok((whole, fraction))) => digits(whole) && digits(fraction) && !fraction.is_empty(),
+        Some(Err(whole)) => digits(whole) && !whole.is_empty(),
+        None => false,
+    }
+}
+
+/// The option's name, and the value that is joined to it.
+fn split(token: &str) -> (&str, Option<&str>) {
+    token.split_once('=').map_or((token, None), |(name, value)| (name, Some(value)))
+}
+
+/// The options of a verb that a name, whole or shortened, can mean. The verb's own come before those that
+/// every verb has, so that the latter take no short form away.
+fn matching<'a>(command: &'a Command, name: &str) -> Vec<&'a Arg> {
+    let Some(name) = name.strip_prefix("--").filter(|name| !name.is_empty()) else { return Vec::new() };
+    if let Some(exact) = command.get_arguments().find(|option| option.get_long() == Some(name)) {
+        return vec![exact];
+    }
+    let shortened =
+        |option: &&Arg| option.get_long().is_some_and(|long| long.starts_with(name)) && !option.is_hide_set();
+    let (shared, own): (Vec<&Arg>, Vec<&Arg>) =
+        command.get_arguments().filter(shortened).partition(|option| option.is_global_set());
+    if own.is_empty() { shared } else { own }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli;
+    use crate::program::Program;
+
+    #[track_caller]
+    fn arranged(line: &[&str]) -> Result<Arguments, Unclear> {
+        arrange(&cli::command(Program::Conveyorctl), line.iter().map(|token| (*token).to_owned()))
+    }
+
+    #[track_caller]
+    fn check(line: &[&str], expect: &[&str]) {
+        assert_eq!(arranged(line).unwrap().tokens, expect, "{line:?}");
+    }
+
+    #[test]
+    fn values_are_joined_and_positionals_come_last() {
+        check(&["tasks", "--create", "a b", "--goal", "g"], &["tasks", "--create=a b", "--goal=g"]);
+        check(
+            &["session-nudge", "w", "text", "--dry-run"],
+            &["session-nudge", "--dry-run", "--", "w", "text"],
+        );
+        check(&["worker-inbox", "--wait", "t"], &["worker-inbox", "--wait", "--", "t"]);
+        check(&["tasks", "--goal", ""], &["tasks", "--goal="]);
+        check(&["--state-root", "/s", "daemon", "start"], &["--state-root=/s", "daemon", "start"]);
+        check(&["rpc", "call", "rpc.hello", "{}"], &["rpc", "call", "--", "rpc.hello", "{}"]);
+    }
+
+    #[test]
+    fn a_value_with_a_dash_needs_a_blank_or_digits() {
+        check(&["tasks", "--goal", "- a list"], &["tasks", "--goal=- a list"]);
+        check(&["tail", "w", "--limit", "-3"], &["tail", "--limit=-3", "--", "w"]);
+        check(&["worker-inbox", "t", "--timeout", "-.5"], &["worker-inbox", "--timeout=-.5", "--", "t"]);
+        let unclear = arranged(&["tasks", "--goal", "-x"]).unwrap_err();
+        assert_eq!(unclear.verb, ["tasks"]);
+        assert_eq!(
+            unclear.message,
+            "--goal: the value is missing; one that begins with `-` is joined: --goal=-x"
+        );
+        check(&["tasks", "--goal=-x"], &["tasks", "--goal=-x"]);
+        check(&["classify", "--file", "-"], &["classify", "--file=-"]);
+    }
+
+    #[test]
+    fn a_positional_with_a_dash_needs_a_blank_or_digits_or_two_dashes() {
+        check(&["session-nudge", "w", "- a list"], &["session-nudge", "--", "w", "- a list"]);
+        check(&["session-nudge", "w", "--not an option"], &["session-nudge", "--", "w", "--not an option"]);
+        check(&["session-nudge", "w", "-1"], &["session-nudge", "--", "w", "-1"]);
+        check(&["session-nudge", "w", "-x"], &["session-nudge", "-x", "--", "w"]);
+        check(&["session-nudge", "w", "--", "-x"], &["session-nudge", "--", "w", "-x"]);
+        check(&["session-nudge", "--", "w", "--dry-run"], &["session-nudge", "--", "w", "--dry-run"]);
+        check(&["tasks", "--goal=two words"], &["tasks", "--goal=two words"]);
+    }
+
+    #[test]
+    fn an_option_may_be_shortened_while_it_is_clear() {
+        check(&["sessions", "--red"], &["sessions", "--redact-identity-token"]);
+        check(&["tasks", "--cr", "n", "--go=g"], &["tasks", "--create=n", "--goal=g"]);
+        check(&["commands", "--st", "failed"], &["commands", "--state=failed"]);
+        check(&["deregister", "w", "--pa", "/db"], &["deregister", "--path=/db", "--", "w"]);
+        check(&["bind", "--bogus", "1"], &["bind", "--bogus", "--", "1"]);
+        let ambiguous = arranged(&["sessions", "--r", "worker"]).unwrap_err();
+        assert_eq!(ambiguous.verb, ["sessions"]);
+        assert_eq!(ambiguous.message, "--r could be --role or --redact-identity-token");
+    }
+
+    #[test]
+    fn unknown_verbs_are_handed_on() {
+        check(&["frobnicate", "x"], &["frobnicate", "x"]);
+        check(&["daemon", "frobnicate"], &["daemon", "frobnicate"]);
+        check(&[], &[]);
+        assert_eq!(arranged(&["daemon", "start"]).unwrap().verb, ["daemon", "start"]);
+    }
+
+    #[test]
+    fn negative_numbers_are_told_from_options() {
+        for (token, expect) in [
+            ("-1", true),
+            ("-1.5", true),
+            ("-.5", true),
+            ("-1.", false),
+            ("-", false),
+            ("-1e3", false),
+            ("--1", false),
+        ] {
+            assert_eq!(is_negative_number(token), expect, "{token}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! What a verb needs of its surroundings: which daemon it is about, a connection to it, and the caller's
+//! circumstances that travel with a call.
+
+use crate::cli::GlobalArgs;
+use crate::error::CommandError;
+use crate::interrupt::Interrupt;
+use crate::program::Program;
+use crate::start;
+use crate::ui::Ui;
+use camino::Utf8Path;
+use conveyor_proto::client::{Client, ClientError};
+use conveyor_proto::method::Method;
+use conveyor_proto::openrpc::PROTOCOL_MAJOR;
+use conveyor_proto::registry::RpcHello;
+use conveyor_proto::settings::{self, Environment, StateFiles};
+use conveyor_proto::types::common::Caller;
+use conveyor_proto::types::daemon::HelloParams;
+use serde::Deserialize as _;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long a call may last before a person at the terminal is told what it waits for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// JSON-RPC's code for a method that the other side does not have.
+const METHOD_NOT_FOUND: i32 = -32601;
+
+/// One run's view of its surroundings.
+pub(crate) struct Helper {
+    program: Program,
+    files: StateFiles,
+    database_named: bool,
+    may_start: bool,
+    environment: Rc<dyn Environment>,
+    connection: RefCell<Option<Client>>,
+    interrupt: Interrupt,
+}
+
+impl Helper {
+    pub(crate) fn new(
+        program: Program,
+        global: &GlobalArgs,
+        environment: Rc<dyn Environment>,
+    ) -> Result<Self, CommandError> {
+        let unknown = |error: settings::StateRootError| CommandError::failed("state_root", error.to_string());
+        let state_root = global.state_root.as_deref().filter(|path| !path.is_empty()).map(Utf8Path::new);
+        let database = global.path.as_deref().filter(|path| !path.is_empty()).map(Utf8Path::new);
+        let files = match (state_root, database) {
+            (Some(_), Some(_)) => {
+                return Err(CommandError::usage(
+                    "--path cannot be used with --state-root: each names a daemon",
+                ));
+            }
+            (None, Some(path)) => StateFiles::for_database(settings::absolute(path).map_err(unknown)?),
+            (root, None) => {
+                StateFiles::in_root(settings::state_root(root, &*environment).map_err(unknown)?.value)
+            }
+        };
+        Ok(Self {
+            program,
+            files,
+            database_named: database.is_some(),
+            may_start: !global.no_start,
+            environment,
+            connection: RefCell::new(None),
+            interrupt: Interrupt::default(),
+        })
+    }
+
+    pub(crate) const fn program(&self) -> Program {
+        self.program
+    }
+
+    /// The files of the daemon that is meant.
+    pub(crate) const fn files(&self) -> &StateFiles {
+        &self.files
+    }
+
+    pub(crate) const fn may_start(&self) -> bool {
+        self.may_start
+    }
+
+    /// Ends the connection; the next call makes a new one.
+    pub(crate) fn disconnect(&self) {
+        *self.connection.borrow_mut() = None;
+    }
+
+    /// Whether the database was named, so that the daemon is started on it.
+    pub(crate) const fn database_named(&self) -> bool {
+        self.database_named
+    }
+
+    pub(crate) fn environment(&self) -> &dyn Environment {
+        &*self.environment
+    }
+
+    /// The caller's circumstances; the daemon has others.
+    pub(crate) fn caller(&self) -> Caller {
+        let variable = |name| self.environment.get(name);
+        Caller {
+            cwd: settings::current_dir().ok().map(|dir| dir.to_string()),
+            program: Some(self.program.to_string()),
+            codex_home: variable("CODEX_HOME"),
+            home: variable("HOME"),
+            path: variable("PATH"),
+            tmux: variable("TMUX"),
+            tmux_pane: variable("TMUX_PANE"),
+            tmux_tmpdir: variable("TMUX_TMPDIR"),
+        }
+    }
+
+    /// Calls a method. Ctrl-C ends the waiting.
+    pub(crate) async fn call<M: Method>(
+        &self,
+        ui: &mut Ui,
+        params: &M::Params,
+    ) -> Result<M::Result, CommandError> {
+        let client = self.connection(ui).await?;
+        self.answer(ui, M::NAME, client.call::<M>(params)).await
+    }
+
+    /// Calls a method whose answer is printed as it came: a newer daemon's new keys are kept.
+    pub(crate) async fn call_json<M: Method>(
+        &self,
+        ui: &mut Ui,
+        params: &M::Params,
+    ) -> Result<Value, CommandError> {
+        let params = to_raw_value(params).map_err(|error| {
+            CommandError::failed("protocol", format!("failed to encode the parameters: {error}"))
+        })?;
+        self.call_by_name(ui, M::NAME, Some(params)).await
+    }
+
+    /// Reads an answer that is printed as it came and also has to be looked into.
+    pub(crate) fn understand<M: Method>(answer: &Value) -> Result<M::Result, CommandError> {
+        M::Result::deserialize(answer).map_err(|error| not_understood(M::NAME, &error))
+    }
+
+    /// Calls a method by its name.
+    pub(crate) async fn call_by_name(
+        &self,
+        ui: &mut Ui,
+        method: &str,
+        params: Option<Box<RawValue>>,
+    ) -> Result<Value, CommandError> {
+        let client = self.connection(ui).await?;
+        let result = self.answer(ui, method, client.call_raw(method, params)).await?;
+        serde_json::from_str(result.get()).map_err(|error| not_understood(method, &error))
+    }
+
+    /// Calls a method on a daemon that runs, whatever its version; none is started.
+    ///
+    /// # Errors
+    /// As [`Helper::call_json`]; `None` when no daemon runs.
+    pub(crate) async fn call_running<M: Method>(
+        &self,
+        ui: &mut Ui,
+        params: &M::Params,
+    ) -> Result<Option<Value>, CommandError> {
+        match Client::connect(self.files.socket().as_std_path()).await {
+            Ok(client) => {
+                *self.connection.borrow_mut() = Some(client);
+                self.call_json::<M>(ui, params).await.map(Some)
+            }
+            Err(ClientError::NoDaemon { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Connects, starting the daemon where that is allowed.
+    pub(crate) async fn connection(&self, ui: &mut Ui) -> Result<Client, CommandError> {
+        if let Some(client) = self.connection.borrow().clone() {
+            return Ok(client);
+        }
+        let client = match Client::connect(self.files.socket().as_std_path()).await {
+            Err(ClientError::NoDaemon { .. }) if self.may_start => {
+                self.interruptible(start::start(self, ui)).await??
+            }
+            Err(error @ ClientError::NoDaemon { .. }) => {
+                let hint = format!("start it with `{} daemon start`", self.program);
+                return Err(CommandError::from(error).hint(hint));
+            }
+            other => other?,
+        };
+        self.greet(ui, &client).await?;
+        *self.connection.borrow_mut() = Some(client.clone());
+        Ok(client)
+    }
+
+    /// Resolves when Ctrl-C has been pressed.
+    pub(crate) async fn interruption(&self) {
+        self.interrupt.pressed().await;
+    }
+
+    /// Runs work until it is done or Ctrl-C is pressed.
+    pub(crate) async fn interruptible<T>(&self, work: impl Future<Output = T>) -> Result<T, CommandError> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.interruption() => Err(CommandError::interrupted()),
+        }
+    }
+
+    /// Holds the protocols of both sides against each other, before anything has an effect.
+    async fn greet(&self, ui: &mut Ui, client: &Client) -> Result<(), CommandError> {
+        let params = HelloParams {
+            client_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            protocol: Some(PROTOCOL_MAJOR),
+        };
+        let hello = self.answer(ui, RpcHello::NAME, client.call::<RpcHello>(&params)).await?;
+        let theirs = hello.protocol.major;
+        if theirs == PROTOCOL_MAJOR {
+            return Ok(());
+        }
+        let message = format!(
+            "conveyord {} (pid {}) speaks protocol {theirs}, this program speaks {PROTOCOL_MAJOR}",
+            hello.server_version, hello.pid
+        );
+        let hint = format!("restart it as the version of this program: `{} daemon restart`", self.program);
+        Err(CommandError::failed("protocol_mismatch", message).hint(hint))
+    }
+
+    /// Awaits an answer. A connection that broke is forgotten, so that the next call makes a new one.
+    async fn answer<T>(
+        &self,
+        ui: &mut Ui,
+        method: &str,
+        call: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, CommandError> {
+        let mut call = std::pin::pin!(call);
+        let answer = match tokio::time::timeout(PATIENCE, self.interruptible(call.as_mut())).await {
+            Ok(answer) => answer?,
+            Err(_) => {
+                ui.progress(&format!("waiting for conveyord ({method}); Ctrl-C ends the waiting"));
+                self.interruptible(call).await?
+            }
+        };
+        match answer {
+            Err(error @ ClientError::Closed) => {
+                self.disconnect();
+                Err(error.into())
+            }
+            Err(ClientError::Rpc(error)) if error.code == METHOD_NOT_FOUND => {
+                let program = self.program;
+                Err(CommandError::from(error).hint(format!(
+                    "`{program} rpc methods` lists what this daemon knows; after an update, `{program} daemon restart`"
+                )))
+            }
+            answer => Ok(answer?),
+        }
+    }
+}
+
+fn not_understood(method: &str, error: &serde_json::Error) -> CommandError {
+    CommandError::failed("protocol", format!("failed to understand the result of {method}: {error}"))
+}

@@ -1,0 +1,320 @@
+//! Starting and ending the daemon.
+//!
+//! Whoever starts or ends a daemon holds the start lock, so that of any number of clients that find nobody at
+//! home one starts a daemon and the others find it. The daemon itself holds another lock for as long as it
+//! lives; that lock, not the process id, tells when it is gone.
+
+use crate::error::CommandError;
+use crate::helper::Helper;
+use crate::ui::Ui;
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::client::{Client, ClientError};
+use conveyor_proto::settings::{Environment, StateFiles};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// How long a daemon may take until it answers, and how long another client may take to start it.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// How long a daemon may take to settle what is under way when it ends.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// First and longest pause between two looks whether the socket answers yet.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// How much of what a daemon said at its end is shown.
+const LAST_LINES: usize = 5;
+
+/// Starts the daemon, or finds the one that another client started meanwhile.
+pub(crate) async fn start(helper: &Helper, ui: &mut Ui) -> Result<Client, CommandError> {
+    let _starting = lock_start(helper.files()).await?;
+    start_locked(helper, ui).await
+}
+
+/// The same for a caller who holds the start lock.
+pub(crate) async fn start_locked(helper: &Helper, ui: &mut Ui) -> Result<Client, CommandError> {
+    let files = helper.files();
+    let socket = files.socket();
+    let deadline = Instant::now() + START_LIMIT;
+    if let Some(client) = connect_if_there(&socket).await? {
+        return Ok(client);
+    }
+    let program = find_daemon(helper.environment())?;
+    ui.note(&format!("starting conveyord (state root {})", files.root));
+    loop {
+        let mut daemon = spawn(&program, helper)?;
+        let pid = daemon.id();
+        match timeout_at(deadline, answer_or_end(&socket, &mut daemon)).await {
+            Ok(Ok(Started::Answers(client))) => return Ok(client),
+            Ok(Ok(Started::Ended(status))) => match other_daemon(files, deadline).await? {
+                Other::None => return Err(ended(status, files)),
+                Other::Answers(client) => return Ok(client),
+                Other::Gone => {}
+            },
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(slow(pid, helper)),
+        }
+    }
+}
+
+/// Waits until the daemon that was asked to stop is gone.
+pub(crate) async fn wait_until_gone(files: &StateFiles) -> Result<(), CommandError> {
+    let deadline = Instant::now() + STOP_LIMIT;
+    match hold(files.lock(), deadline).await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(CommandError::failed(
+            "still_stopping",
+            format!("conveyord is still settling work after {} s", STOP_LIMIT.as_secs()),
+        )
+        .hint(format!("its log says what it waits for: {}", files.log()))),
+        // Its state root was removed meanwhile: nothing is left to wait for.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unusable(files, &error)),
+    }
+}
+
+/// Takes the start lock; it is released when the file is dropped.
+pub(crate) async fn lock_start(files: &StateFiles) -> Result<File, CommandError> {
+    create_private(&files.logs()).map_err(|error| unusable(files, &error))?;
+    // The holder is at work for at most as long as a start and a stop may take.
+    let deadline = Instant::now() + START_LIMIT + STOP_LIMIT;
+    open_private(&files.start_lock()).map_err(|error| unusable(files, &error))?;
+    hold(files.start_lock(), deadline).await.map_err(|error| unusable(files, &error))?.ok_or_else(|| {
+        CommandError::no_daemon("another program has been starting or stopping conveyord for too long")
+            .hint(format!("it holds {}", files.start_lock()))
+    })
+}
+
+enum Started {
+    Answers(Client),
+    Ended(ExitStatus),
+}
+
+async fn answer_or_end(socket: &Utf8Path, daemon: &mut Child) -> Result<Started, CommandError> {
+    tokio::select! {
+        ended = daemon.wait() => ended
+            .map(Started::Ended)
+            .map_err(|error| CommandError::no_daemon(format!("failed to wait for conveyord: {error}"))),
+        client = until_it_answers(socket) => Ok(Started::Answers(client?)),
+    }
+}
+
+async fn until_it_answers(socket: &Utf8Path) -> Result<Client, CommandError> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        if let Some(client) = connect_if_there(socket).await? {
+            return Ok(client);
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Why the daemon that was started may have found its place taken.
+enum Other {
+    None,
+    Answers(Client),
+    /// It was just ending.
+    Gone,
+}
+
+async fn other_daemon(files: &StateFiles, deadline: Instant) -> Result<Other, CommandError> {
+    let socket = files.socket();
+    match File::open(files.lock()) {
+        Ok(lock) if lock.try_lock_shared().is_ok() => Ok(Other::None),
+        Ok(_) => tokio::select! {
+            client = until_it_answers(&socket) => Ok(Other::Answers(client?)),
+            released = hold(files.lock(), deadline) => match released {
+                Ok(Some(_)) => Ok(Other::Gone),
+                Ok(None) => Ok(Other::None),
+                Err(error) => Err(unusable(files, &error)),
+            },
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Other::None),
+        Err(error) => Err(unusable(files, &error)),
+    }
+}
+
+async fn connect_if_there(socket: &Utf8Path) -> Result<Option<Client>, CommandError> {
+    match Client::connect(socket.as_std_path()).await {
+        Ok(client) => Ok(Some(client)),
+        Err(ClientError::NoDaemon { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn spawn(program: &Path, helper: &Helper) -> Result<Child, CommandError> {
+    let files = helper.files();
+    let said = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(said_at_start(files))
+        .map_err(|error| unusable(files, &error))?;
+    let mut command = Command::new(program);
+    command.arg("--state-root").arg(&files.root);
+    if helper.database_named() {
+        command.arg("--database").arg(&files.database);
+    }
+    command
+        // Its own folder, so that it keeps no other file system busy; a process group of its own, so that
+        // Ctrl-C at this terminal is not for it.
+        .current_dir(&files.root)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(said)
+        .spawn()
+        .map_err(|error| CommandError::no_daemon(format!("failed to start {}: {error}", program.display())))
+}
+
+/// Where a daemon's standard error goes: what it says before its log is open, and its last words.
+fn said_at_start(files: &StateFiles) -> Utf8PathBuf {
+    files.logs().join("conveyord.stderr")
+}
+
+/// `conveyord` beside this program, then on PATH.
+fn find_daemon(environment: &dyn Environment) -> Result<PathBuf, CommandError> {
+    let own = std::env::current_exe().ok();
+    let resolved = own.as_deref().and_then(|path| path.canonicalize().ok());
+    let beside = [own, resolved].into_iter().flatten().filter_map(|path| path.parent().map(Path::to_owned));
+    let on_path = environment.get("PATH").unwrap_or_default();
+    let folders = beside.chain(std::env::split_paths(&on_path).collect::<Vec<_>>());
+    find_in(folders).ok_or_else(|| {
+        CommandError::no_daemon("conveyord is neither beside this program nor on PATH")
+            .hint("`make install` installs both")
+    })
+}
+
+fn find_in(folders: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
+    folders.into_iter().map(|folder| folder.join("conveyord")).find(|path| path.is_file())
+}
+
+/// Locks a file, waiting until nobody else holds it; `None` when that takes too long. The wait is the
+/// system's own, on a thread that ends with the wait or with the process.
+async fn hold(path: Utf8PathBuf, deadline: Instant) -> io::Result<Option<File>> {
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        file.lock()?;
+        Ok(file)
+    });
+    match timeout_at(deadline, locked).await {
+        Ok(Ok(locked)) => locked.map(Some),
+        Ok(Err(error)) => Err(io::Error::other(error)),
+        Err(_) => Ok(None),
+    }
+}
+
+fn create_private(folder: &Utf8Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn open_private(path: &Utf8Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn unusable(files: &StateFiles, error: &io::Error) -> CommandError {
+    CommandError::no_daemon(format!("failed to use the state root {}: {error}", files.root))
+        .hint("name another one with --state-root or CONVEYOR_STATE_ROOT")
+}
+
+fn ended(status: ExitStatus, files: &StateFiles) -> CommandError {
+    let last_words = match last_lines(&said_at_start(files)) {
+        words if words.is_empty() => last_lines(&files.log()),
+        words => words,
+    };
+    let mut message = format!("conveyord ended before it answered ({status})");
+    if !last_words.is_empty() {
+        message.push_str("; it said last:");
+        for line in last_words {
+            message.push_str("\n  ");
+            message.push_str(&line);
+        }
+    }
+    CommandError::no_daemon(message).hint(format!("its log is {}", files.log()))
+}
+
+fn slow(pid: Option<u32>, helper: &Helper) -> CommandError {
+    let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    let message = format!("conveyord{pid} did not answer within {} s", START_LIMIT.as_secs());
+    CommandError::no_daemon(message)
+        .hint(format!("it may still be starting: see `{} daemon logs`", helper.program()))
+}
+
+/// The last lines of a file; none when it cannot be read.
+fn last_lines(path: &Utf8Path) -> Vec<String> {
+    const TAIL_BYTES: u64 = 4096;
+    let tail = || -> io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        let start = file.metadata()?.len().saturating_sub(TAIL_BYTES);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = tail().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder that is removed at the end.
+    struct Folder(Utf8PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("conveyorctl-{}-{name}", std::process::id()));
+            let path = Utf8PathBuf::from_path_buf(path).unwrap();
+            create_private(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            drop(std::fs::remove_dir_all(&self.0));
+        }
+    }
+
+    #[test]
+    fn the_first_folder_that_has_the_daemon_wins() {
+        let folder = Folder::new("find");
+        let (empty, full) = (folder.0.join("empty"), folder.0.join("full"));
+        create_private(&empty).unwrap();
+        create_private(&full).unwrap();
+        std::fs::write(full.join("conveyord"), "").unwrap();
+        let folders = || [empty.clone(), full.clone()].map(PathBuf::from);
+        assert_eq!(find_in(folders()), Some(full.join("conveyord").into()));
+        assert_eq!(find_in([PathBuf::from(&empty)]), None);
+    }
+
+    #[test]
+    fn the_last_words_are_the_last_lines_that_say_something() {
+        let folder = Folder::new("words");
+        let path = folder.0.join("said");
+        assert!(last_lines(&path).is_empty());
+        let text: String = (1..=2000).map(|n| format!("line {n}\n\n")).collect();
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(last_lines(&path), ["line 1996", "line 1997", "line 1998", "line 1999", "line 2000"]);
+    }
+
+    #[tokio::test]
+    async fn a_lock_is_waited_for_until_its_holder_lets_go() {
+        let folder = Folder::new("lock");
+        let path = folder.0.join("lock");
+        let held = open_private(&path).unwrap();
+        held.lock().unwrap();
+        assert!(hold(path.clone(), Instant::now()).await.unwrap().is_none(), "it is held");
+        drop(held);
+        assert!(hold(path, Instant::now() + START_LIMIT).await.unwrap().is_some(), "it is free");
+    }
+}

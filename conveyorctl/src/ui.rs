@@ -1,0 +1,162 @@
+//! The only place that prints: results to standard output, everything else to standard error.
+
+use crate::cli;
+use crate::error::{CommandError, ErrorKind, ExitStatus};
+use crate::json;
+use crate::program::Program;
+use crate::text::printable_lines;
+use conveyor_proto::settings::{Environment, ProcessEnvironment};
+use serde::Serialize;
+use std::io::{IsTerminal as _, Read, Write};
+use std::rc::Rc;
+
+/// What a run of the program reads and writes, so that tests can hold it.
+pub struct Io {
+    /// Standard input.
+    pub stdin: Box<dyn Read>,
+    /// Standard output.
+    pub stdout: Box<dyn Write>,
+    /// Standard error.
+    pub stderr: Box<dyn Write>,
+    /// Whether a person looks at standard error: then long waits show.
+    pub interactive: bool,
+    /// The environment variables.
+    pub environment: Rc<dyn Environment>,
+}
+
+impl Io {
+    /// Those of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self {
+            stdin: Box::new(std::io::stdin()),
+            stdout: Box::new(std::io::stdout()),
+            stderr: Box::new(std::io::stderr()),
+            interactive: std::io::stderr().is_terminal(),
+            environment: Rc::new(ProcessEnvironment),
+        }
+    }
+}
+
+/// Prints. Nothing is coloured, so `NO_COLOR` has nothing to switch off.
+pub(crate) struct Ui {
+    program: Program,
+    io: Io,
+    errors_as_json: bool,
+}
+
+impl Ui {
+    pub(crate) fn new(program: Program, io: Io) -> Self {
+        Self { program, io, errors_as_json: false }
+    }
+
+    /// The name that the program was called by.
+    pub(crate) const fn program(&self) -> Program {
+        self.program
+    }
+
+    /// Errors become one JSON object each, for callers that asked for JSON.
+    pub(crate) const fn set_errors_as_json(&mut self, json: bool) {
+        self.errors_as_json = json;
+    }
+
+    /// All of standard input.
+    pub(crate) fn read_input(&mut self) -> Result<Vec<u8>, CommandError> {
+        let mut bytes = Vec::new();
+        self.io.stdin.read_to_end(&mut bytes).map_err(|error| {
+            CommandError::failed("input", format!("failed to read standard input: {error}"))
+        })?;
+        Ok(bytes)
+    }
+
+    /// A result as JSON over several lines.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), CommandError> {
+        let bytes = json::pretty(value).map_err(not_json)?;
+        self.write(&bytes)
+    }
+
+    /// A result as JSON on one line.
+    pub(crate) fn json_line(&mut self, value: &impl Serialize) -> Result<(), CommandError> {
+        let bytes = json::compact(value).map_err(not_json)?;
+        self.write(&bytes)
+    }
+
+    /// Whole lines of a result, each with its end. What comes from elsewhere must have gone through
+    /// [`crate::text`].
+    pub(crate) fn text(&mut self, lines: &str) -> Result<(), CommandError> {
+        self.write(lines.as_bytes())
+    }
+
+    /// A line of a result.
+    pub(crate) fn line(&mut self, line: &str) -> Result<(), CommandError> {
+        self.text(&format!("{line}\n"))
+    }
+
+    /// Bytes of a file of ours, as they are.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
+        let out = &mut self.io.stdout;
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| CommandError::output(&error))
+    }
+
+    /// Something to know that is no result.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.diagnose(&format!("{}: {}\n", self.program, printable_lines(text)));
+    }
+
+    /// A way on, after a note or a result.
+    pub(crate) fn hint(&mut self, text: &str) {
+        self.diagnose(&format!("hint: {}\n", printable_lines(text)));
+    }
+
+    /// What is being waited for, where a person looks.
+    pub(crate) fn progress(&mut self, text: &str) {
+        if self.io.interactive {
+            self.note(text);
+        }
+    }
+
+    pub(crate) fn error(&mut self, error: &CommandError) {
+        let Some(word) = error.kind.word() else { return };
+        if self.errors_as_json {
+            let object = ErrorObject { kind: word, message: &error.message, hints: &error.hints };
+            if let Ok(bytes) = json::compact(&object) {
+                self.diagnose(&String::from_utf8_lossy(&bytes));
+            }
+            return;
+        }
+        // After Ctrl-C the terminal shows ^C; a sentence would only stand beside it.
+        if error.kind != ErrorKind::Interrupted {
+            self.note(&error.message);
+            error.hints.iter().for_each(|hint| self.hint(hint));
+        }
+    }
+
+    /// Wrong usage: how the verb is used, then what is wrong. `verb` is empty for faults of no verb.
+    pub(crate) fn wrong_usage(&mut self, verb: &[String], message: &str) -> ExitStatus {
+        let mut called = self.program.to_string();
+        for part in verb {
+            called.push(' ');
+            called.push_str(part);
+        }
+        let usage = cli::usage(self.program, verb);
+        self.diagnose(&format!("{usage}\n{called}: error: {}\n", printable_lines(message)));
+        ExitStatus::WrongUsage
+    }
+
+    /// Nobody can be told when standard error is gone, so that is not an error.
+    fn diagnose(&mut self, text: &str) {
+        let err = &mut self.io.stderr;
+        drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    kind: &'a str,
+    message: &'a str,
+    hints: &'a [String],
+}
+
+fn not_json(error: serde_json::Error) -> CommandError {
+    CommandError::failed("output", format!("failed to write the result as JSON: {error}"))
+}

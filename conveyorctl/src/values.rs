@@ -1,0 +1,63 @@
+//! Values of arguments: words of closed sets, numbers, paths, and what counts as not given.
+
+use crate::error::CommandError;
+use camino::Utf8Path;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use conveyor_proto::settings;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// One of the words of a type that crosses the socket, so that no second enum has to name them.
+pub(crate) fn word<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| serde_json::from_value(Value::String(word)))
+}
+
+/// A number of seconds; JSON has no infinity.
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => Err("it is not a finite number".to_owned()),
+    }
+}
+
+/// An empty value counts as not given where there is something to fall back to.
+pub(crate) fn given(value: Option<&str>) -> Option<String> {
+    value.filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// A path as the daemon needs it, whose current directory is another.
+pub(crate) fn absolute(path: &str) -> Result<String, CommandError> {
+    settings::absolute(Utf8Path::new(path))
+        .map(|path| path.to_string())
+        .map_err(|error| CommandError::failed("path", format!("failed to make `{path}` absolute: {error}")))
+}
+
+/// An optional path; empty counts as not given.
+pub(crate) fn absolute_if_given(path: Option<&str>) -> Result<Option<String>, CommandError> {
+    given(path).map(|path| absolute(&path)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_finite() {
+        for (text, expect) in [("2", Some(2.0)), ("-0.5", Some(-0.5)), (" 1e1 ", Some(10.0))] {
+            assert_eq!(seconds(text).ok(), expect, "{text}");
+        }
+        for text in ["inf", "NaN", "soon", ""] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_value_is_not_given() {
+        assert_eq!(given(Some("")), None);
+        assert_eq!(given(None), None);
+        assert_eq!(given(Some(" ")).as_deref(), Some(" "));
+    }
+}

@@ -1,0 +1,141 @@
+//! `dispatch`: run one Dispatch pass, or keep running passes.
+
+use crate::error::{CommandError, ErrorKind};
+use crate::helper::Helper;
+use crate::ui::Ui;
+use crate::values::{given, seconds, word};
+use clap::Args;
+use conveyor_proto::registry::DispatchRun;
+use conveyor_proto::types::dispatch::{DispatchParams, SignalType};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+
+/// Shortest pause between two passes of a watch.
+const SHORTEST_INTERVAL: f64 = 0.05;
+/// Longest pause between two passes of a watch, in seconds (a day).
+const LONGEST_INTERVAL: f64 = 86_400.0;
+
+/// Run one Dispatch pass, or keep running passes
+///
+/// The daemon runs Dispatch by itself unless that is switched off; then this finds only what is left.
+#[derive(Debug, Args)]
+pub(crate) struct DispatchArgs {
+    /// Run one pass, which is the default
+    #[arg(long, conflicts_with = "watch")]
+    once: bool,
+    /// Run passes until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+    /// How many items a pass may handle; 0 means 10
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    limit: i64,
+    /// Pause between two passes of a watch, at least 0.05
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    interval: f64,
+    /// End a watch after so many passes
+    #[arg(long, value_name = "N")]
+    watch_iterations: Option<i64>,
+    /// How long an item is claimed; 0 means 60
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    lease_seconds: i64,
+    /// Who dispatches [default: dispatch-local]
+    #[arg(long, value_name = "ID")]
+    dispatcher_id: Option<String>,
+    /// Only items of this type
+    #[arg(
+        long = "type",
+        value_name = "TYPE",
+        value_parser = word::<SignalType>(
+            &["notify_manager", "nudge_worker", "continue_iteration", "worker_task_complete"]
+        )
+    )]
+    only: Option<SignalType>,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// One pass, or all passes of a watch together. The items are printed as they came.
+#[derive(Debug, Deserialize, Serialize)]
+struct Summary {
+    dispatcher_id: String,
+    dry_run: bool,
+    iterations: u64,
+    watch: bool,
+    processed_count: u64,
+    processed: Vec<Value>,
+}
+
+pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &DispatchArgs) -> Result<(), CommandError> {
+    let summary =
+        if args.watch { watch(ui, helper, args).await? } else { pass(ui, helper, args, None).await? };
+    if args.json {
+        return ui.json(&summary);
+    }
+    let items = if summary.processed_count == 1 { "item" } else { "items" };
+    let verb = if summary.dry_run { "would be handled" } else { "handled" };
+    ui.line(&format!("{} {items} {verb}", summary.processed_count))
+}
+
+async fn pass(
+    ui: &mut Ui,
+    helper: &Helper,
+    args: &DispatchArgs,
+    iteration: Option<u64>,
+) -> Result<Summary, CommandError> {
+    let params = DispatchParams {
+        limit: args.limit,
+        lease_seconds: args.lease_seconds,
+        dispatcher_id: given(args.dispatcher_id.as_deref()),
+        only: args.only,
+        dry_run: args.dry_run,
+        watch_iteration: iteration,
+        caller: helper.caller(),
+    };
+    let result = helper.call_json::<DispatchRun>(ui, &params).await?;
+    Summary::deserialize(result)
+        .map_err(|error| CommandError::failed("protocol", format!("failed to understand the pass: {error}")))
+}
+
+/// Runs passes until there were enough or Ctrl-C. A pass that fails is told of, and the next one is tried.
+async fn watch(ui: &mut Ui, helper: &Helper, args: &DispatchArgs) -> Result<Summary, CommandError> {
+    let passes = args.watch_iterations.map(|passes| u64::try_from(passes).unwrap_or(0).max(1));
+    let pause = Duration::from_secs_f64(args.interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL));
+    let mut summary = Summary {
+        dispatcher_id: given(args.dispatcher_id.as_deref()).unwrap_or_else(|| "dispatch-local".to_owned()),
+        dry_run: args.dry_run,
+        iterations: 0,
+        watch: true,
+        processed_count: 0,
+        processed: Vec::new(),
+    };
+    loop {
+        let iteration = summary.iterations + 1;
+        match pass(ui, helper, args, Some(iteration)).await {
+            Ok(done) => {
+                summary.dispatcher_id = done.dispatcher_id;
+                summary.processed_count += done.processed_count;
+                if args.json {
+                    summary.processed.extend(done.processed);
+                }
+            }
+            Err(error) if error.kind == ErrorKind::Interrupted => return Ok(summary),
+            Err(error) if iteration > 1 && matches!(error.kind, ErrorKind::Failed(_)) => {
+                ui.note(&format!("pass {iteration} failed: {}", error.message));
+            }
+            Err(error) => return Err(error),
+        }
+        summary.iterations = iteration;
+        if passes.is_some_and(|passes| iteration >= passes) {
+            return Ok(summary);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = helper.interruption() => return Ok(summary),
+        }
+    }
+}

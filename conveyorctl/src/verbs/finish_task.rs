@@ -1,0 +1,87 @@
+//! `finish-task`: mark a task as done.
+
+use crate::error::CommandError;
+use crate::helper::Helper;
+use crate::ui::Ui;
+use crate::values::{given, word};
+use clap::Args;
+use conveyor_proto::registry::TaskFinish;
+use conveyor_proto::types::finish::{CaptureMode, FinishParams};
+
+/// Mark a task as done, with the gates that are asked for
+#[derive(Debug, Args)]
+pub(crate) struct FinishTaskArgs {
+    /// Task, by name or id
+    #[arg(value_name = "TASK")]
+    task: String,
+    /// Reason of the final decision
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// End the manager's tmux session
+    #[arg(long)]
+    stop_manager: bool,
+    /// End the worker's tmux session
+    #[arg(long)]
+    stop_worker: bool,
+    /// Text to the worker before its tmux session is ended
+    #[arg(long, value_name = "TEXT")]
+    message: Option<String>,
+    /// The manager's recorded decision to stop
+    #[arg(long, value_name = "ID")]
+    decision_id: Option<i64>,
+    /// Refuse without a valid decision
+    #[arg(long)]
+    strict_decisions: bool,
+    /// Refuse while a criterion is accepted and not satisfied
+    #[arg(long)]
+    require_criteria_audit: bool,
+    /// Refuse without current acknowledgements of both sides
+    #[arg(long)]
+    require_acks: bool,
+    /// Refuse until each configured epilogue step has succeeded
+    #[arg(long)]
+    require_epilogue: bool,
+    /// Refuse without structured adversarial proof
+    #[arg(long)]
+    require_adversarial_proof: bool,
+    /// Store the panes that are about to be ended
+    #[arg(long)]
+    capture_transcript_before_stop: bool,
+    /// How much of them to store
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "segment",
+        value_parser = word::<CaptureMode>(&["metadata", "excerpt", "snapshot", "segment", "full"])
+    )]
+    capture_transcript_mode: CaptureMode,
+    /// Rows of scrollback to store
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    capture_transcript_lines: i64,
+    /// Refuse when storing a pane brings nothing new
+    #[arg(long)]
+    require_transcript_segment: bool,
+}
+
+pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &FinishTaskArgs) -> Result<(), CommandError> {
+    let params = FinishParams {
+        task: args.task.clone(),
+        reason: given(args.reason.as_deref()),
+        stop_manager: args.stop_manager,
+        stop_worker: args.stop_worker,
+        message: given(args.message.as_deref()),
+        decision_id: args.decision_id,
+        strict_decisions: args.strict_decisions,
+        require_criteria_audit: args.require_criteria_audit,
+        require_acks: args.require_acks,
+        require_epilogue: args.require_epilogue,
+        require_adversarial_proof: args.require_adversarial_proof,
+        capture_transcript_before_stop: args.capture_transcript_before_stop,
+        capture_transcript_mode: args.capture_transcript_mode,
+        capture_transcript_lines: args.capture_transcript_lines,
+        require_transcript_segment: args.require_transcript_segment,
+        caller: helper.caller(),
+    };
+    let finished = helper.call_json::<TaskFinish>(ui, &params).await?;
+    ui.json(&finished)
+}

@@ -1,0 +1,112 @@
+//! `session-inbox`, `manager-inbox`, `worker-inbox`: list, take or wait for what is in an inbox.
+//!
+//! An item is leased, printed, and only then acknowledged: when this program ends before it has printed, by
+//! whatever cause, the item is still in the inbox.
+
+use super::inbox_text;
+use crate::error::CommandError;
+use crate::helper::Helper;
+use crate::ui::Ui;
+use crate::values::seconds;
+use clap::Args;
+use conveyor_proto::registry::{InboxAcknowledge, InboxTake};
+use conveyor_proto::types::common::Role;
+use conveyor_proto::types::inbox::{AcknowledgeParams, TakeParams};
+
+/// List, take or wait for what is in a session's inbox
+#[derive(Debug, Args)]
+pub(crate) struct SessionInboxArgs {
+    /// Name of the session
+    #[arg(value_name = "SESSION")]
+    pub(crate) session: String,
+    #[command(flatten)]
+    pub(crate) taking: TakingArgs,
+}
+
+/// List, take or wait for what is in the inbox of a task's manager
+#[derive(Debug, Args)]
+pub(crate) struct ManagerInboxArgs {
+    /// Task, by name or id
+    #[arg(value_name = "TASK")]
+    pub(crate) task: String,
+    #[command(flatten)]
+    pub(crate) taking: TakingArgs,
+}
+
+/// List, take or wait for what is in the inbox of a task's worker
+#[derive(Debug, Args)]
+pub(crate) struct WorkerInboxArgs {
+    /// Task, by name or id
+    #[arg(value_name = "TASK")]
+    pub(crate) task: String,
+    #[command(flatten)]
+    pub(crate) taking: TakingArgs,
+}
+
+/// What all three take.
+#[derive(Debug, Args)]
+pub(crate) struct TakingArgs {
+    /// Take the oldest item out, then list the rest
+    #[arg(long)]
+    consume_next: bool,
+    /// Wait until there is an item
+    #[arg(long)]
+    wait: bool,
+    /// Longest wait
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    timeout: f64,
+    /// Kept for scripts; the wait ends at once when an item comes
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    interval: f64,
+    /// How many items to list; 0 means 10
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    limit: i64,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Whose inbox it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Owner<'a> {
+    Session(&'a str),
+    /// The worker or manager of a task's pair.
+    Task(&'a str, Role),
+}
+
+pub(crate) async fn run(
+    ui: &mut Ui,
+    helper: &Helper,
+    owner: Owner<'_>,
+    args: &TakingArgs,
+) -> Result<(), CommandError> {
+    let (session, task, role) = match owner {
+        Owner::Session(name) => (Some(name.to_owned()), None, None),
+        Owner::Task(task, role) => (None, Some(task.to_owned()), Some(role)),
+    };
+    let params = TakeParams {
+        session,
+        task,
+        role,
+        consume_next: args.consume_next,
+        lease: args.consume_next,
+        wait: args.wait,
+        timeout: args.timeout,
+        interval: args.interval,
+        limit: args.limit,
+    };
+    let mut answer = helper.call_json::<InboxTake>(ui, &params).await?;
+    // The token is this program's business, not its caller's.
+    let lease = answer.as_object_mut().and_then(|answer| answer.remove("lease"));
+    if args.json {
+        ui.json(&answer)?;
+    } else {
+        ui.text(&inbox_text::inbox(&Helper::understand::<InboxTake>(&answer)?))?;
+    }
+    let Some(lease) = lease.as_ref().and_then(|lease| lease.as_str()) else { return Ok(()) };
+    let params = AcknowledgeParams { lease: lease.to_owned() };
+    match helper.call_json::<InboxAcknowledge>(ui, &params).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.hint("the item that was shown stays in the inbox, and will come again")),
+    }
+}

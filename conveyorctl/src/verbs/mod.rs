@@ -1,0 +1,136 @@
+//! One file per verb: its arguments, whose doc comments are its help, and the call that it is.
+//!
+//! A verb calls the daemon through [`Helper`] and prints through [`Ui`]; it decides nothing that the daemon
+//! could decide.
+
+mod audit;
+mod bind;
+mod classify;
+mod commands;
+mod config;
+mod cycle;
+mod daemon;
+mod daemon_logs;
+mod db_doctor;
+mod deregister;
+mod dispatch;
+mod doctor;
+mod enqueue;
+mod finish_task;
+mod inbox;
+mod inbox_text;
+mod ingest;
+mod register;
+mod replay;
+mod replay_text;
+mod rpc;
+mod session_interrupt;
+mod session_nudge;
+mod sessions;
+mod tail;
+mod tasks;
+mod unbind;
+
+use crate::error::CommandError;
+use crate::helper::Helper;
+use crate::ui::Ui;
+use clap::Subcommand;
+use conveyor_proto::registry;
+use conveyor_proto::types::common::Role;
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    RegisterWorker(register::RegisterWorkerArgs),
+    RegisterManager(register::RegisterManagerArgs),
+    Deregister(deregister::DeregisterArgs),
+    Sessions(sessions::SessionsArgs),
+    Tasks(tasks::TasksArgs),
+    Bind(bind::BindArgs),
+    Unbind(unbind::UnbindArgs),
+    Cycle(cycle::CycleArgs),
+    Ingest(ingest::IngestArgs),
+    Tail(tail::TailArgs),
+    Classify(classify::ClassifyArgs),
+    SessionNudge(session_nudge::SessionNudgeArgs),
+    SessionInterrupt(session_interrupt::SessionInterruptArgs),
+    Dispatch(dispatch::DispatchArgs),
+    EnqueueNotifyManager(enqueue::EnqueueNotifyManagerArgs),
+    EnqueueNudgeWorker(enqueue::EnqueueNudgeWorkerArgs),
+    Commands(commands::CommandsArgs),
+    SessionInbox(inbox::SessionInboxArgs),
+    ManagerInbox(inbox::ManagerInboxArgs),
+    WorkerInbox(inbox::WorkerInboxArgs),
+    FinishTask(finish_task::FinishTaskArgs),
+    Audit(audit::AuditArgs),
+    Replay(replay::ReplayArgs),
+    Doctor(doctor::DoctorArgs),
+    DbDoctor(db_doctor::DbDoctorArgs),
+    Daemon(daemon::DaemonArgs),
+    Config(config::ConfigArgs),
+    Rpc(rpc::RpcArgs),
+}
+
+impl Verb {
+    /// Whether the caller asked for JSON instead of text; then errors are JSON too.
+    pub(crate) const fn prints_json(&self) -> bool {
+        match self {
+            Self::Tasks(args) => args.json,
+            Self::Dispatch(args) => args.json,
+            Self::EnqueueNotifyManager(args) => args.message.json,
+            Self::EnqueueNudgeWorker(args) => args.message.json,
+            Self::Commands(args) => args.json,
+            Self::SessionInbox(args) => args.taking.json,
+            Self::ManagerInbox(args) => args.taking.json,
+            Self::WorkerInbox(args) => args.taking.json,
+            Self::Audit(args) => args.json,
+            Self::Replay(args) => args.json,
+            Self::Config(args) => args.json,
+            _ => false,
+        }
+    }
+}
+
+/// Runs a verb to its end.
+pub(crate) async fn run(ui: &mut Ui, helper: &Helper, verb: &Verb) -> Result<(), CommandError> {
+    match verb {
+        Verb::RegisterWorker(args) => register::run(ui, helper, Role::Worker, &args.session).await,
+        Verb::RegisterManager(args) => register::run(ui, helper, Role::Manager, &args.session).await,
+        Verb::Deregister(args) => deregister::run(ui, helper, args).await,
+        Verb::Sessions(args) => sessions::run(ui, helper, args).await,
+        Verb::Tasks(args) => tasks::run(ui, helper, args).await,
+        Verb::Bind(args) => bind::run(ui, helper, args).await,
+        Verb::Unbind(args) => unbind::run(ui, helper, args).await,
+        Verb::Cycle(args) => cycle::run(ui, helper, args).await,
+        Verb::Ingest(args) => ingest::run(ui, helper, args).await,
+        Verb::Tail(args) => tail::run(ui, helper, args).await,
+        Verb::Classify(args) => classify::run(ui, helper, args).await,
+        Verb::SessionNudge(args) => session_nudge::run(ui, helper, args).await,
+        Verb::SessionInterrupt(args) => session_interrupt::run(ui, helper, args).await,
+        Verb::Dispatch(args) => dispatch::run(ui, helper, args).await,
+        Verb::EnqueueNotifyManager(args) => {
+            enqueue::run::<registry::CommandEnqueueNotifyManager>(ui, helper, &args.message).await
+        }
+        Verb::EnqueueNudgeWorker(args) => {
+            enqueue::run::<registry::CommandEnqueueNudgeWorker>(ui, helper, &args.message).await
+        }
+        Verb::Commands(args) => commands::run(ui, helper, args).await,
+        Verb::SessionInbox(args) => {
+            inbox::run(ui, helper, inbox::Owner::Session(&args.session), &args.taking).await
+        }
+        Verb::ManagerInbox(args) => {
+            inbox::run(ui, helper, inbox::Owner::Task(&args.task, Role::Manager), &args.taking).await
+        }
+        Verb::WorkerInbox(args) => {
+            inbox::run(ui, helper, inbox::Owner::Task(&args.task, Role::Worker), &args.taking).await
+        }
+        Verb::FinishTask(args) => finish_task::run(ui, helper, args).await,
+        Verb::Audit(args) => audit::run(ui, helper, args).await,
+        Verb::Replay(args) => replay::run(ui, helper, args).await,
+        Verb::Doctor(args) => doctor::run(ui, helper, args).await,
+        Verb::DbDoctor(args) => db_doctor::run(ui, helper, args).await,
+        Verb::Daemon(args) => daemon::run(ui, helper, args).await,
+        Verb::Config(args) => config::run(ui, helper, args).await,
+        Verb::Rpc(args) => rpc::run(ui, helper, args).await,
+    }
+}

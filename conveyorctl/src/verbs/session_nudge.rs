@@ -1,0 +1,58 @@
+//! `session-nudge`: send a text to a session's pane.
+
+use crate::error::{CommandError, ExitStatus};
+use crate::helper::Helper;
+use crate::ui::Ui;
+use clap::Args;
+use conveyor_proto::registry::SessionNudge;
+use conveyor_proto::types::pane::{DeliveryOutcome, NudgeParams};
+
+/// Send a text to a session's pane and wait for its receipt
+///
+/// While the pane shows a menu or holds a draft the text is kept, and sent when that is over. An empty text
+/// presses Enter only.
+#[derive(Debug, Args)]
+pub(crate) struct SessionNudgeArgs {
+    /// Name of the session
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Text to send
+    #[arg(value_name = "TEXT")]
+    text: String,
+    /// Show where it would go, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Clear a draft in the composer first
+    #[arg(long)]
+    clear_draft: bool,
+}
+
+pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &SessionNudgeArgs) -> Result<(), CommandError> {
+    let params = NudgeParams {
+        name: args.name.clone(),
+        text: args.text.clone(),
+        dry_run: args.dry_run,
+        clear_draft: args.clear_draft,
+        caller: helper.caller(),
+    };
+    let answer = helper.call_json::<SessionNudge>(ui, &params).await?;
+    ui.json(&answer)?;
+    let sent = Helper::understand::<SessionNudge>(&answer)?;
+    let why = sent.note.as_deref().unwrap_or_default();
+    match sent.outcome {
+        Some(DeliveryOutcome::Held) => {
+            let by = sent.blocked_by.as_deref().unwrap_or("the pane");
+            ui.hint(&format!("held back by {by}, and sent when that is over. {why}"));
+            Ok(())
+        }
+        Some(DeliveryOutcome::Uncertain) => {
+            ui.hint(&format!(
+                "sent, but no receipt was seen in time: look with `{} cycle`. {why}",
+                ui.program()
+            ));
+            Ok(())
+        }
+        Some(DeliveryOutcome::Failed) => Err(CommandError::reported(ExitStatus::Failed)),
+        Some(DeliveryOutcome::Delivered | DeliveryOutcome::Queued) | None => Ok(()),
+    }
+}

@@ -1,0 +1,11 @@
+//! The program from its arguments to its output, against a daemon of canned answers.
+
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without ends it, helpers included")]
+
+mod calls;
+mod endings;
+mod inboxes;
+mod interrupting;
+mod reference;
+mod starting;
+mod support;

@@ -1,0 +1,226 @@
+//! What every method can reach: the database, the services, the settings, the state of the daemon.
+
+use crate::{
+    clock,
+    config::Config,
+    dispatch::{
+        actuate::Actuator,
+        pane::{Message, PaneSender},
+    },
+    doctor::DoctorContext,
+    error::{Error, Result},
+    observe::{cycle::Observer, state},
+    rollout::ingest::Ingest,
+    store::{SCHEMA_VERSION, Store, deliveries, sessions::Session},
+    supervision::finish::{FinishContext, MessageSender},
+};
+use conveyor_proto::types::{cycle::CoarseState, daemon::DaemonStatus, pane::DeliveryOutcome};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How long a worker is given to act on a last message before its pane is ended.
+const LAST_MESSAGE_GRACE: Duration = Duration::from_secs(10);
+
+/// The daemon's shared state.
+#[derive(Debug)]
+pub struct App {
+    /// Version.
+    pub version: &'static str,
+    /// When the daemon started.
+    pub started_at: String,
+    /// Settings.
+    pub config: Config,
+    /// Database.
+    pub store: Store,
+    /// Ingest.
+    pub ingest: Ingest,
+    /// Sender into panes.
+    pub sender: PaneSender,
+    /// Cancelled when the daemon is to end.
+    pub shutdown: CancellationToken,
+    /// Open connections.
+    pub connections: TaskTracker,
+    /// Rollouts that are watched.
+    pub watched: Arc<AtomicU64>,
+    /// Calls that wait.
+    waiting: Arc<AtomicU64>,
+    /// The last error of a background task.
+    last_error: Mutex<Option<String>>,
+}
+
+impl App {
+    /// The shared state over an open database.
+    #[must_use]
+    pub fn new(config: Config, store: Store, shutdown: CancellationToken) -> Arc<Self> {
+        let ingest = Ingest::new(store.clone(), config.completion_settle_ms.value);
+        let (command, receipt) = (config.command_timeout(), config.receipt_timeout());
+        let sender = PaneSender::new(store.clone(), ingest.clone(), command, receipt);
+        Arc::new(Self {
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: clock::now(),
+            config,
+            store,
+            ingest,
+            sender,
+            shutdown,
+            connections: TaskTracker::new(),
+            watched: Arc::default(),
+            waiting: Arc::default(),
+            last_error: Mutex::new(None),
+        })
+    }
+
+    /// What checks work with.
+    #[must_use]
+    pub fn doctor(&self) -> DoctorContext {
+        DoctorContext {
+            store: self.store.clone(),
+            state_root: self.config.files.root.clone(),
+            command_timeout: self.config.command_timeout(),
+        }
+    }
+
+    /// What nudges and interrupts work with.
+    #[must_use]
+    pub fn actuator(&self) -> Actuator {
+        Actuator { store: self.store.clone(), sender: self.sender.clone(), ingest: self.ingest.clone() }
+    }
+
+    /// What a cycle works with.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer {
+            store: self.store.clone(),
+            ingest: self.ingest.clone(),
+            command_timeout: self.config.command_timeout(),
+        }
+    }
+
+    /// What finishing a task works with.
+    #[must_use]
+    pub fn finish(&self) -> FinishContext<LastMessage> {
+        FinishContext {
+            store: self.store.clone(),
+            command_timeout: self.config.command_timeout(),
+            sender: LastMessage {
+                store: self.store.clone(),
+                sender: self.sender.clone(),
+                ingest: self.ingest.clone(),
+            },
+        }
+    }
+
+    /// Counts a call as waiting until the answer is dropped.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting { count: Arc::clone(&self.waiting) }
+    }
+
+    /// Remembers the error of a background task, for `daemon.status`.
+    pub fn note_error(&self, what: &str, error: &dyn std::error::Error) {
+        tracing::error!(%error, "{what}");
+        let text = format!("{}: {what}: {error}", clock::now());
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+
+    /// How the daemon fares.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn status(&self) -> Result<DaemonStatus> {
+        let deliveries =
+            self.store.read(|connection| Ok::<_, Error>(deliveries::counts(connection)?)).await?;
+        let files = &self.config.files;
+        #[expect(clippy::cast_possible_truncation, reason = "an age in seconds is far below 2^53")]
+        let uptime_seconds = clock::seconds_since(&self.started_at).unwrap_or_default() as i64;
+        Ok(DaemonStatus {
+            running: true,
+            version: self.version.to_owned(),
+            pid: std::process::id(),
+            started_at: self.started_at.clone(),
+            uptime_seconds,
+            state_root: files.root.to_string(),
+            socket: files.socket().to_string(),
+            database: files.database.to_string(),
+            database_bytes: std::fs::metadata(&files.database).map_or(0, |metadata| metadata.len()),
+            log: files.log().to_string(),
+            schema_version: SCHEMA_VERSION,
+            dispatch: self.config.dispatch.value,
+            dispatcher_id: self.config.dispatcher_id.value.clone(),
+            watch: self.config.watch.value,
+            watched_rollouts: self.watched.load(Ordering::Relaxed),
+            connections: self.connections.len() as u64,
+            waiting_calls: self.waiting.load(Ordering::Relaxed),
+            deliveries,
+            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        })
+    }
+}
+
+/// A call that waits.
+#[derive(Debug)]
+pub struct Waiting {
+    count: Arc<AtomicU64>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Sends the last message of a task that ends, and gives the worker time to act on it.
+#[derive(Debug, Clone)]
+pub struct LastMessage {
+    store: Store,
+    sender: PaneSender,
+    ingest: Ingest,
+}
+
+impl MessageSender for LastMessage {
+    async fn send(&self, session: &Session, text: &str) -> Result<()> {
+        let message =
+            Message { text: text.to_owned(), command_id: None, notification_id: None, clear_draft: true };
+        let sent = self.sender.send(session, message, Box::new(|_| Ok(true))).await?;
+        if sent.outcome == DeliveryOutcome::Held {
+            let by = sent.held.map(|held| held.by).unwrap_or_default();
+            let message = format!("the message was not sent: the pane of {} shows {by}", session.name);
+            return Err(Error::conflict("held_by_pane", message));
+        }
+        if sent.proof.is_some() {
+            self.until_idle(session).await?;
+        }
+        Ok(())
+    }
+}
+
+impl LastMessage {
+    async fn until_idle(&self, session: &Session) -> Result<()> {
+        let mut changes = self.store.changes().subscribe();
+        let deadline = tokio::time::Instant::now() + LAST_MESSAGE_GRACE;
+        loop {
+            let _ = self.ingest.run(&session.id, crate::rollout::ingest::Shrunk::Refuse).await;
+            let looked_at = session.clone();
+            let state = self
+                .store
+                .read(move |connection| {
+                    Ok::<_, Error>(state::coarse(&state::stored(connection, &looked_at)?))
+                })
+                .await?;
+            if state != CoarseState::Busy || tokio::time::Instant::now() >= deadline {
+                return Ok(());
+            }
+            let tick = deadline.min(tokio::time::Instant::now() + Duration::from_millis(200));
+            let id = session.id.to_string();
+            let changed = changes.wait_for(|change| change.session_id.as_deref() == Some(id.as_str()));
+            let _ = tokio::time::timeout_at(tick, changed).await;
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Tasks, and tying a worker and a manager to one.
+
+use crate::{
+    error::{Error, Result},
+    registration::communication,
+    store::{
+        Durability, Store, Tx,
+        bindings::{self as rows, Binding},
+        commands,
+        log::{self, Actor, Event, Run, Severity, Telemetry},
+        notifications, rollouts,
+        sessions::{self, Session},
+        tasks::{self, shown},
+        turns,
+    },
+};
+use conveyor_proto::{
+    ids::TaskId,
+    limits::MAX_TASK_NAME,
+    types::{
+        binding::{BindParams, BindResult, UnbindResult},
+        common::Role,
+        session::SessionState,
+        task::{CreateParams, CreateResult, TaskRow},
+    },
+};
+use serde_json::{Value, json};
+
+/// Creates a task.
+///
+/// # Errors
+/// `invalid_name`, `goal_needed`, and those of the database.
+pub async fn create_task(store: &Store, params: CreateParams) -> Result<CreateResult> {
+    let bad = params.name.trim().is_empty()
+        || params.name.chars().count() > MAX_TASK_NAME
+        || params.name.chars().any(char::is_control);
+    if bad {
+        return Err(Error::invalid(
+            "invalid_name",
+            format!(
+                "\"{}\" is no task name: use 1 to {MAX_TASK_NAME} characters, no control characters",
+                shown(&params.name)
+            ),
+        ));
+    }
+    if params.goal.is_empty() {
+        return Err(Error::invalid("goal_needed", "a task needs a goal").hint("--goal TEXT"));
+    }
+    store
+        .write(Durability::Full, move |tx| {
+            let summary = params.summary.as_deref().filter(|summary| !summary.is_empty());
+            let id = tasks::insert(tx, &params.name, &params.goal, summary)?;
+            let payload = json!({ "goal": params.goal, "name": params.name, "summary": summary });
+            event(tx, "task_created", Some(&id), payload)?;
+            Ok(CreateResult { created: true, id, name: params.name })
+        })
+        .await
+}
+
+fn event(tx: &Tx<'_>, kind: &str, task: Option<&TaskId>, payload: Value) -> Result<()> {
+    let (actor, task_id) = (Actor::Workerctl, task.map(TaskId::as_str));
+    log::event(tx, &Event { actor, kind, task_id, command_id: None, correlation_id: None, payload })?;
+    Ok(())
+}
+
+/// Binds a worker and a manager to a task.
+///
+/// # Errors
+/// `unknown_task`, `unknown_session`, `wrong_role`, `session_gone`, `task_over`, `task_bound`,
+/// `session_bound`, and those of the database.
+pub async fn bind(store: &Store, params: BindParams) -> Result<BindResult> {
+    store.write(Durability::Full, move |tx| bind_in(tx, &params)).await
+}
+
+fn bind_in(tx: &Tx<'_>, params: &BindParams) -> Result<BindResult> {
+    let task = tasks::resolve(tx, &params.task)?;
+    if task.state.is_over() && !params.force {
+        let message = format!("task {} is {}", task.name, task.state.as_str());
+        return Err(Error::conflict("task_over", message).hint("--force binds it all the same"));
+    }
+    let worker = of_role(tx, &params.worker, Role::Worker)?;
+    let manager = of_role(tx, &params.manager, Role::Manager)?;
+    if let Some(open) = rows::open_of_task(tx, &task.id)? {
+        let message = format!("task {} is bound already (binding {})", task.name, open.id);
+        return Err(Error::conflict("task_bound", message).hint(format!("unbind --task {} first", task.id)));
+    }
+    for session in [&worker, &manager] {
+        if let Some(open) = rows::open_of_session(tx, &session.id)? {
+            return Err(taken(session, &open));
+        }
+    }
+    let watermark = rollouts::newest_event(tx, &worker.id)?.map_or(0, |(id, _, _)| id);
+    let id = rows::insert(tx, &task.id, &worker.id, &manager.id, watermark)?;
+    if params.route_stored {
+        turns::route_stored(tx, &worker.id, &id)?;
+    }
+    let names = json!({
+        "binding_id": id, "manager": params.manager, "task": params.task, "worker": params.worker,
+    });
+    event(tx, "binding_created", Some(&task.id), names.clone())?;
+    telemetry(tx, "binding_created", &task, names)?;
+    let program = params.caller.program.as_deref();
+    let side = |session: &Session| communication(session, Some(task.id.as_str()), program);
+    Ok(BindResult {
+        binding_id: id,
+        task: params.task.clone(),
+        worker: params.worker.clone(),
+        manager: params.manager.clone(),
+        worker_communication: side(&worker),
+        manager_communication: side(&manager),
+    })
+}
+
+fn telemetry(tx: &Tx<'_>, kind: &str, task: &TaskRow, correlation: Value) -> Result<()> {
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor: Actor::Workerctl,
+            kind,
+            severity: Severity::Info,
+            summary: format!("Task {}: {}.", shown(&task.name), kind.replace('_', " ")),
+            task_id: Some(task.id.as_str()),
+            run: Run::Active,
+            correlation,
+            attributes: json!({}),
+        },
+    )?;
+    Ok(())
+}
+
+fn of_role(tx: &Tx<'_>, name: &str, role: Role) -> Result<Session> {
+    let session = sessions::resolve(tx, name)?;
+    if session.role != role {
+        let message =
+            format!("session {} is a {}, not a {}", session.name, session.role.as_str(), role.as_str());
+        return Err(Error::conflict("wrong_role", message));
+    }
+    if session.state == SessionState::Gone {
+        let message = format!("session {} is gone", session.name);
+        return Err(Error::conflict("session_gone", message).hint("register it again first"));
+    }
+    Ok(session)
+}
+
+fn taken(session: &Session, open: &Binding) -> Error {
+    let message = format!("session {} is bound to task {} (binding {})", session.name, open.task_id, open.id);
+    Error::conflict("session_bound", message).hint(format!("unbind --task {} first", open.task_id))
+}
+
+/// Ends the binding of a task, with what still waits for it.
+///
+/// # Errors
+/// `unknown_task`, `not_bound`, and those of the database.
+pub async fn unbind(store: &Store, reference: String) -> Result<UnbindResult> {
+    store
+        .write(Durability::Full, move |tx| {
+            let task = tasks::resolve(tx, &reference)?;
+            let ended = rows::end_of_task(tx, &task.id)?;
+            if ended.is_empty() {
+                let message = format!("task {} has no active binding", task.name);
+                return Err(Error::conflict("not_bound", message));
+            }
+            let (mut cancelled_commands, mut suppressed_notifications) = (Vec::new(), Vec::new());
+            for binding in &ended {
+                cancelled_commands.extend(commands::cancel_of_binding(tx, binding)?);
+                suppressed_notifications.extend(notifications::suppress_of_binding(tx, binding)?);
+                turns::drop_unrouted(tx, binding)?;
+            }
+            let payload = json!({
+                "task": reference, "cancelled_commands": cancelled_commands,
+                "suppressed_notifications": suppressed_notifications,
+            });
+            event(tx, "binding_ended", Some(&task.id), payload)?;
+            telemetry(tx, "binding_ended", &task, json!({ "binding_ids": ended, "task": reference }))?;
+            Ok(UnbindResult {
+                task: reference,
+                state: "ended".to_owned(),
+                cancelled_commands,
+                suppressed_notifications,
+            })
+        })
+        .await
+}

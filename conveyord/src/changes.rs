@@ -1,0 +1,91 @@
+//! The in-process feed of committed changes. Whoever waits for a row waits here; nothing polls for it.
+//!
+//! A change is published after the transaction that made it has committed, never before.
+
+pub use conveyor_proto::types::events::{Change, ChangeKind};
+use tokio::sync::broadcast;
+
+/// How many changes a slow subscriber may be behind before it is told that it missed some.
+const CAPACITY: usize = 4096;
+
+/// The feed. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Changes {
+    sender: broadcast::Sender<Change>,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self { sender: broadcast::channel(CAPACITY).0 }
+    }
+}
+
+impl Changes {
+    /// Tells everybody who listens. Without listeners nothing happens.
+    pub fn publish(&self, change: Change) {
+        // An error means that nobody listens, which is fine.
+        let _ = self.sender.send(change);
+    }
+
+    /// Listens from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Listener {
+        Listener { receiver: self.sender.subscribe() }
+    }
+}
+
+/// A listener to the feed.
+#[derive(Debug)]
+pub struct Listener {
+    receiver: broadcast::Receiver<Change>,
+}
+
+impl Listener {
+    /// The next change. A listener that fell behind gets one `lagged` change that counts what it missed;
+    /// `None` when the daemon ends.
+    pub async fn next(&mut self) -> Option<Change> {
+        match self.receiver.recv().await {
+            Ok(change) => Some(change),
+            Err(broadcast::error::RecvError::Lagged(missed)) => Some(lagged(missed)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+
+    /// Waits until a change matches. A listener that fell behind may have missed a match, so that counts
+    /// as one: the caller looks at the database again anyway.
+    pub async fn wait_for(&mut self, matches: impl Fn(&Change) -> bool) -> Option<()> {
+        loop {
+            let change = self.next().await?;
+            if change.kind == ChangeKind::Lagged || matches(&change) {
+                return Some(());
+            }
+        }
+    }
+}
+
+/// A bare change of a kind.
+#[must_use]
+pub const fn change(kind: ChangeKind) -> Change {
+    Change { kind, task_id: None, session_id: None, id: None, state: None, count: None }
+}
+
+fn lagged(missed: u64) -> Change {
+    Change { count: Some(missed), ..change(ChangeKind::Lagged) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_listener_is_told_what_it_missed() {
+        let changes = Changes::default();
+        let mut listener = changes.subscribe();
+        for _ in 0..CAPACITY + 7 {
+            changes.publish(change(ChangeKind::Task));
+        }
+        let first = listener.next().await.unwrap();
+        assert_eq!((first.kind, first.count), (ChangeKind::Lagged, Some(7)));
+        assert_eq!(listener.next().await.unwrap().kind, ChangeKind::Task);
+    }
+}

@@ -1,0 +1,297 @@
+//! The daemon's settings: flag, then environment, then `config.toml`, then default.
+
+use crate::dispatch::DEFAULT_DISPATCHER;
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Parser;
+use conveyor_proto::{
+    settings::{self, Environment, Source, Sourced, StateFiles, StateRootError},
+    types::daemon::ConfigResult,
+};
+use serde::Deserialize;
+use std::{io, time::Duration};
+
+/// Conveyor's daemon
+///
+/// Usually started by conveyorctl. It serves one state root and refuses a second daemon for it.
+#[derive(Debug, Clone, Default, Parser)]
+#[command(name = "conveyord", version)]
+pub struct Flags {
+    /// Folder with the database, the socket and the logs
+    #[arg(long, value_name = "DIR")]
+    pub state_root: Option<Utf8PathBuf>,
+    /// Database file, when it is not conveyor.db in the state root
+    #[arg(long, value_name = "FILE")]
+    pub database: Option<Utf8PathBuf>,
+    /// Leave Dispatch passes to explicit calls
+    #[arg(long)]
+    pub no_dispatch: bool,
+    /// Leave the reading of rollouts to explicit calls
+    #[arg(long)]
+    pub no_watch: bool,
+    /// Id of the internal Dispatch
+    #[arg(long, value_name = "ID")]
+    pub dispatcher_id: Option<String>,
+    /// Filter of the log, for example info or conveyord=debug
+    #[arg(long, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// `config.toml`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    dispatch: Option<bool>,
+    watch: Option<bool>,
+    dispatcher_id: Option<String>,
+    log: Option<String>,
+    receipt_timeout_ms: Option<u64>,
+    completion_settle_ms: Option<u64>,
+    command_timeout_ms: Option<u64>,
+}
+
+/// Why the settings could not be determined.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The state root.
+    #[error(transparent)]
+    StateRoot(#[from] StateRootError),
+    /// The file cannot be read.
+    #[error("{path} could not be read")]
+    Unreadable {
+        /// `config.toml`.
+        path: Utf8PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not valid.
+    #[error("{path} is not valid: {message}")]
+    Invalid {
+        /// `config.toml`.
+        path: Utf8PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// A variable is not valid.
+    #[error("the environment variable {name} is \"{value}\": {expected}")]
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+}
+
+/// The settings in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Files of this daemon.
+    pub files: StateFiles,
+    /// Where the state root came from.
+    pub state_root_source: Source,
+    /// Whether Dispatch runs by itself.
+    pub dispatch: Sourced<bool>,
+    /// Whether rollouts are read as they grow.
+    pub watch: Sourced<bool>,
+    /// Id of the internal Dispatch.
+    pub dispatcher_id: Sourced<String>,
+    /// Filter of the log.
+    pub log: Sourced<String>,
+    /// How long a send waits for its receipt, in milliseconds.
+    pub receipt_timeout_ms: Sourced<u64>,
+    /// How long the completion of a session with a pane waits for a follow-up turn, in milliseconds.
+    pub completion_settle_ms: Sourced<u64>,
+    /// Time limit of each call of tmux and other programs, in milliseconds.
+    pub command_timeout_ms: Sourced<u64>,
+}
+
+impl Config {
+    /// Determines the settings.
+    ///
+    /// # Errors
+    /// When the state root is unknown, or the file or a variable is not valid.
+    pub fn load(flags: &Flags, environment: &dyn Environment) -> Result<Self, ConfigError> {
+        let root = match (&flags.state_root, &flags.database) {
+            // The database's own root, unless one is named.
+            (None, Some(database)) => {
+                let files = StateFiles::for_database(settings::absolute(database)?);
+                Sourced { value: files.root, source: Source::Flag }
+            }
+            (root, _) => settings::state_root(root.as_deref(), environment)?,
+        };
+        let mut files = StateFiles::in_root(root.value);
+        if let Some(database) = &flags.database {
+            files.database = settings::absolute(database)?;
+        }
+        let file = read(&files.config())?;
+        let switch = |flag: bool, name, file| switch(flag, environment, name, file);
+        let number = |name, file, default| number(environment, name, file, default);
+        let text = |flag: &Option<String>, name, file, default: &str| {
+            first(
+                flag.clone().filter(|flag| !flag.is_empty()),
+                environment.get(name),
+                file,
+                default.to_owned(),
+            )
+        };
+        Ok(Self {
+            state_root_source: root.source,
+            dispatch: switch(flags.no_dispatch, "CONVEYOR_DISPATCH", file.dispatch)?,
+            watch: switch(flags.no_watch, "CONVEYOR_WATCH", file.watch)?,
+            dispatcher_id: text(
+                &flags.dispatcher_id,
+                "CONVEYOR_DISPATCHER_ID",
+                file.dispatcher_id,
+                DEFAULT_DISPATCHER,
+            ),
+            log: text(&flags.log, "CONVEYOR_LOG", file.log, "info"),
+            receipt_timeout_ms: number("CONVEYOR_RECEIPT_TIMEOUT_MS", file.receipt_timeout_ms, 2000)?,
+            completion_settle_ms: number("CONVEYOR_COMPLETION_SETTLE_MS", file.completion_settle_ms, 50)?,
+            command_timeout_ms: number("CONVEYOR_COMMAND_TIMEOUT_MS", file.command_timeout_ms, 5000)?,
+            files,
+        })
+    }
+
+    /// Time limit of each call of tmux and other programs.
+    #[must_use]
+    pub const fn command_timeout(&self) -> Duration {
+        Duration::from_millis(self.command_timeout_ms.value)
+    }
+
+    /// How long a send waits for its receipt.
+    #[must_use]
+    pub const fn receipt_timeout(&self) -> Duration {
+        Duration::from_millis(self.receipt_timeout_ms.value)
+    }
+
+    /// The settings as `config.show` tells them.
+    #[must_use]
+    pub fn shown(&self) -> ConfigResult {
+        ConfigResult {
+            files: self.files.clone(),
+            state_root: Sourced { value: self.files.root.to_string(), source: self.state_root_source },
+            dispatch: self.dispatch.clone(),
+            watch: self.watch.clone(),
+            dispatcher_id: self.dispatcher_id.clone(),
+            log: self.log.clone(),
+            receipt_timeout_ms: self.receipt_timeout_ms.clone(),
+            completion_settle_ms: self.completion_settle_ms.clone(),
+            command_timeout_ms: self.command_timeout_ms.clone(),
+        }
+    }
+}
+
+fn read(path: &Utf8Path) -> Result<File, ConfigError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(File::default()),
+        Err(source) => return Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+    };
+    toml::from_str(&text)
+        .map_err(|error| ConfigError::Invalid { path: path.to_owned(), message: error.message().to_owned() })
+}
+
+fn first<T>(flag: Option<T>, environment: Option<T>, file: Option<T>, default: T) -> Sourced<T> {
+    let (value, source) = match (flag, environment, file) {
+        (Some(value), _, _) => (value, Source::Flag),
+        (_, Some(value), _) => (value, Source::Environment),
+        (_, _, Some(value)) => (value, Source::File),
+        _ => (default, Source::Default),
+    };
+    Sourced { value, source }
+}
+
+fn switch(
+    off_flag: bool,
+    environment: &dyn Environment,
+    name: &'static str,
+    file: Option<bool>,
+) -> Result<Sourced<bool>, ConfigError> {
+    let variable = match environment.get(name).as_deref().map(str::to_ascii_lowercase).as_deref() {
+        None => None,
+        Some("on" | "true" | "1" | "yes") => Some(true),
+        Some("off" | "false" | "0" | "no") => Some(false),
+        Some(value) => {
+            return Err(ConfigError::Variable { name, value: value.to_owned(), expected: "use on or off" });
+        }
+    };
+    Ok(first(off_flag.then_some(false), variable, file, true))
+}
+
+fn number(
+    environment: &dyn Environment,
+    name: &'static str,
+    file: Option<u64>,
+    default: u64,
+) -> Result<Sourced<u64>, ConfigError> {
+    let variable = environment
+        .get(name)
+        .map(|value| {
+            value.parse().map_err(|_| ConfigError::Variable {
+                name,
+                value,
+                expected: "use whole milliseconds",
+            })
+        })
+        .transpose()?;
+    Ok(first(None, variable, file, default))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    struct Variables(HashMap<&'static str, &'static str>);
+
+    impl Environment for Variables {
+        fn get(&self, name: &str) -> Option<String> {
+            self.0.get(name).map(|value| (*value).to_owned())
+        }
+    }
+
+    fn load(
+        file: &str,
+        variables: &[(&'static str, &'static str)],
+        flags: &[&str],
+    ) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.toml"), file).unwrap();
+        let root = dir.path().to_str().unwrap().to_owned();
+        let flags = ["conveyord", "--state-root", &root].into_iter().chain(flags.iter().copied());
+        let variables = Variables(variables.iter().copied().collect());
+        Config::load(&Flags::parse_from(flags.collect::<Vec<_>>()), &variables)
+    }
+
+    #[test]
+    fn a_flag_comes_before_the_environment_before_the_file_before_the_default() {
+        let file = "dispatch = false\nreceipt_timeout_ms = 7\n";
+        let on = ("CONVEYOR_DISPATCH", "on");
+        let of = |config: &Config| (config.dispatch.value, config.dispatch.source);
+        assert_eq!(of(&load("", &[], &[]).unwrap()), (true, Source::Default));
+        assert_eq!(of(&load(file, &[], &[]).unwrap()), (false, Source::File));
+        assert_eq!(of(&load(file, &[on], &[]).unwrap()), (true, Source::Environment));
+        assert_eq!(of(&load(file, &[on], &["--no-dispatch"]).unwrap()), (false, Source::Flag));
+        assert_eq!(load(file, &[], &[]).unwrap().receipt_timeout(), Duration::from_millis(7));
+    }
+
+    #[test]
+    fn what_is_not_valid_is_named() {
+        let error = load("dispach = false\n", &[], &[]).unwrap_err().to_string();
+        assert!(error.contains("config.toml") && error.contains("dispach"), "{error}");
+        let error = load("", &[("CONVEYOR_WATCH", "perhaps")], &[]).unwrap_err().to_string();
+        assert!(error.contains("CONVEYOR_WATCH") && error.contains("perhaps"), "{error}");
+    }
+
+    #[test]
+    fn a_database_selects_its_own_state_root() {
+        let flags = Flags { database: Some("/x/other.db".into()), ..Flags::default() };
+        let config = Config::load(&flags, &Variables(HashMap::new())).unwrap();
+        assert_eq!(
+            (config.files.root.as_str(), config.files.database.as_str()),
+            ("/x/other.db.d", "/x/other.db")
+        );
+    }
+}

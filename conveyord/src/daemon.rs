@@ -1,0 +1,163 @@
+//! The daemon's life: start under the lock, serve, drain, end.
+
+use crate::{
+    app::App,
+    changes::Changes,
+    config::{Config, Flags},
+    dispatch,
+    lock::Lock,
+    logs::{self, LogFile},
+    rollout::watcher::Watcher,
+    rpc,
+    server::{self, Limits},
+    store::Store,
+};
+use anyhow::{Context, bail};
+use camino::Utf8Path;
+use clap::Parser;
+use conveyor_proto::{limits::MAX_SOCKET_PATH, settings::ProcessEnvironment};
+use std::{
+    ffi::OsString,
+    fs,
+    io::{self, Write},
+    os::unix::{
+        fs::{DirBuilderExt, PermissionsExt},
+        net::UnixStream,
+    },
+    process::ExitCode,
+};
+use tokio::{
+    net::UnixListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+/// The binary: reads the flags, runs the daemon, says on standard error why it could not.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let flags = match Flags::try_parse_from(args) {
+        Ok(flags) => flags,
+        Err(error) => {
+            // Help and version are no errors to clap's exit code.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match start(&flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell if even this fails.
+            let _ = writeln!(io::stderr(), "conveyord: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(flags: &Flags) -> anyhow::Result<()> {
+    let config = Config::load(flags, &ProcessEnvironment)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run(config, CancellationToken::new()))
+}
+
+/// Runs a daemon until it is told to end: by the token, by `daemon.stop`, by SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start: another daemon has the state root, the database cannot be used, the socket cannot
+/// be bound.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let files = config.files.clone();
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&files.root)
+        .with_context(|| format!("the state root {} could not be created", files.root))?;
+    // Held until the very end: whoever gets it next finds no socket and a settled database.
+    let _lock = Lock::take(&files.lock())?;
+    let log = LogFile::open(&files.log())
+        .with_context(|| format!("the log {} could not be opened", files.log()))?;
+    logs::install(&log, &config.log.value);
+    let store = Store::open(&files.database, &files.backups(), Changes::default())?;
+    let app = App::new(config, store, shutdown.clone());
+    dispatch::task::settle_earlier_boot(&app.store, &app.sender, &app.config.dispatcher_id.value).await?;
+    let listener = listen(&files.socket())?;
+    tracing::info!(version = app.version, pid = std::process::id(), root = %files.root, "started");
+    on_signals(&shutdown, log)?;
+
+    // Dispatch and the watcher go on while calls are drained, so that what a call waits for can still happen.
+    let background = CancellationToken::new();
+    let mut tasks = Vec::new();
+    if app.config.watch.value {
+        let watcher = Watcher::new(app.store.clone(), app.ingest.clone(), app.watched.clone());
+        tasks.push(tokio::spawn(watcher.run(background.clone())));
+    }
+    if app.config.dispatch.value {
+        let (store, sender) = (app.store.clone(), app.sender.clone());
+        let id = app.config.dispatcher_id.value.clone();
+        tasks.push(tokio::spawn(dispatch::task::run(store, sender, id, background.clone())));
+    }
+    let module = rpc::module(app.clone())?;
+    let owner = nix::unistd::Uid::effective().as_raw();
+    let report =
+        server::serve(listener, module, Limits::default(), owner, app.connections.clone(), shutdown).await;
+    tracing::info!(served = report.served, cut_off = report.cut_off, "drained");
+    background.cancel();
+    for task in tasks {
+        if let Err(error) = task.await {
+            app.note_error("a background task ended early", &error);
+        }
+    }
+    if let Err(error) = app.store.checkpoint() {
+        app.note_error("the write-ahead log could not be moved into the database", &error);
+    }
+    fs::remove_file(files.socket()).or_else(gone_is_fine).context("the socket could not be removed")?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+fn gone_is_fine(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+/// Binds the socket. One that is left of a daemon that died is removed: the lock says that nobody has it.
+fn listen(socket: &Utf8Path) -> anyhow::Result<UnixListener> {
+    if socket.as_str().len() > MAX_SOCKET_PATH {
+        bail!(
+            "the socket path {socket} has {} bytes, the system allows {MAX_SOCKET_PATH}: \
+             choose a shorter state root with CONVEYOR_STATE_ROOT",
+            socket.as_str().len()
+        );
+    }
+    match UnixStream::connect(socket) {
+        Ok(_) => bail!("{socket} is served by a process that does not hold the lock; end it first"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(_) => fs::remove_file(socket)
+            .or_else(gone_is_fine)
+            .with_context(|| format!("the stale socket {socket} could not be removed"))?,
+    }
+    let listener = UnixListener::bind(socket).with_context(|| format!("{socket} could not be bound"))?;
+    // The folder is the owner's alone, so nobody can have connected before this.
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+fn on_signals(shutdown: &CancellationToken, log: LogFile) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                () = shutdown.cancelled() => break,
+                _ = hang_up.recv() => {
+                    if let Err(error) = log.reopen() {
+                        tracing::warn!(%error, "the log could not be reopened");
+                    }
+                }
+            }
+        }
+        shutdown.cancel();
+    });
+    Ok(())
+}

@@ -1,0 +1,437 @@
+//! `session.nudge` and `session.interrupt`: a caller's own text or key, at once, with its receipt.
+
+use super::{
+    enqueue::check_message,
+    outcome::Sent,
+    pane::{Message, PaneSender, time},
+};
+use crate::{
+    changes::ChangeKind,
+    error::{Error, Result},
+    observe::{pane_look::PaneShows, state, target},
+    rollout::ingest::Shrunk,
+    store::{
+        Durability, Store, Tx, bindings,
+        commands::{self, NewCommand},
+        log::{self, Actor, Event, Run, Severity, Telemetry},
+        sessions::{self, Session},
+    },
+    tmux::Key,
+};
+use conveyor_proto::{
+    ids::TaskId,
+    types::{
+        common::Role,
+        cycle::CoarseState,
+        dispatch::SignalType,
+        pane::{DeliveryOutcome, InterruptParams, InterruptResult, NudgeParams, NudgeResult},
+        session::SessionState,
+    },
+};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long the rollout is given to show that a turn was interrupted.
+const INTERRUPT_LIMIT: Duration = Duration::from_secs(2);
+/// Pause between a key and a text that follows it, longer than tmux's escape-time, so that Escape and a
+/// letter do not merge into a meta chord.
+const AFTER_KEY: Duration = Duration::from_millis(600);
+
+/// Nudges and interrupts. Cheap to clone.
+#[derive(Clone)]
+pub struct Actuator {
+    /// Database.
+    pub store: Store,
+    /// Sender.
+    pub sender: PaneSender,
+    /// Ingest, for receipts.
+    pub ingest: crate::rollout::ingest::Ingest,
+}
+
+/// What is recorded of an action: who it concerned and what was done, never the text.
+struct Record {
+    verb: &'static str,
+    session: Option<(Session, Option<(TaskId, String)>)>,
+    name: String,
+    /// Keys of the event and of the telemetry's correlation and attributes.
+    facts: Map<String, Value>,
+    correlation: Map<String, Value>,
+}
+
+impl Actuator {
+    /// Sends a text to a session's pane.
+    ///
+    /// # Errors
+    /// `unknown_session`, `session_gone`, `no_tmux_session`, `tmux_session_missing`, `message_too_long`,
+    /// `codex_exited`, and those of tmux; each is recorded.
+    pub async fn nudge(&self, params: NudgeParams) -> Result<NudgeResult> {
+        let record = self.record("nudge", &params.name).await?.with(json!({
+            "dry_run": params.dry_run, "text_length": params.text.chars().count(),
+        }));
+        match self.nudge_session(&params, &record).await {
+            Ok(result) => {
+                let outcome = json!({ "outcome": result.outcome, "command_id": result.command_id });
+                self.succeeded(record, outcome).await?;
+                Ok(result)
+            }
+            Err(error) => self.failed(record, error).await,
+        }
+    }
+
+    async fn nudge_session(&self, params: &NudgeParams, record: &Record) -> Result<NudgeResult> {
+        let session = record.session()?;
+        check_message(&params.text)?;
+        let shown = target::shown(session)?;
+        refuse_gone(session)?;
+        let mut result = NudgeResult {
+            dry_run: params.dry_run,
+            session: session.name.clone(),
+            target: shown,
+            text: params.text.clone(),
+            time: time(),
+            side_effect_started: false,
+            side_effect_completed: false,
+            outcome: None,
+            proof: None,
+            blocked_by: None,
+            command_id: None,
+            stripped_characters: 0,
+            note: None,
+        };
+        if params.dry_run {
+            return Ok(result);
+        }
+        let message = Message {
+            text: params.text.clone(),
+            command_id: None,
+            notification_id: None,
+            clear_draft: params.clear_draft,
+        };
+        self.intend(record).await?;
+        let sent = self.sender.send(session, message, Box::new(|_| Ok(true))).await?;
+        if sent.outcome == DeliveryOutcome::Held {
+            result.command_id = Some(self.queue_held(session, params).await?);
+        }
+        let Sent { outcome, proof, held, started, completed, stripped, note, .. } = sent;
+        result.outcome = Some(outcome);
+        result.proof = proof;
+        result.blocked_by = held.map(|held| held.by);
+        result.side_effect_started = started;
+        result.side_effect_completed = completed;
+        result.stripped_characters = stripped;
+        result.note = note;
+        Ok(result)
+    }
+
+    /// A text that is held back becomes a durable command, which Dispatch delivers when the menu is gone.
+    async fn queue_held(&self, session: &Session, params: &NudgeParams) -> Result<String> {
+        let payload = json!({
+            "session": session.name, "message": params.text, "clear_draft": params.clear_draft,
+        });
+        self.store
+            .write(Durability::Full, move |tx| {
+                let id = commands::insert(
+                    tx,
+                    &NewCommand {
+                        kind: SignalType::SessionNudge.as_str(),
+                        task_id: None,
+                        binding_id: None,
+                        correlation_id: None,
+                        idempotency_key: None,
+                        required_permission: None,
+                        payload,
+                    },
+                )?;
+                Ok::<_, Error>(id.to_string())
+            })
+            .await
+    }
+
+    /// Sends the key that interrupts what runs in a session's pane, or the one that was asked for.
+    ///
+    /// # Errors
+    /// As [`Actuator::nudge`], and `unknown_key`.
+    pub async fn interrupt(&self, params: InterruptParams) -> Result<InterruptResult> {
+        let followup_length = params.followup.as_deref().map_or(0, |text| text.chars().count());
+        let record = self.record("interrupt", &params.name).await?.with(json!({
+            "dry_run": params.dry_run, "followup_length": followup_length,
+        }));
+        match self.interrupt_session(&params, &record).await {
+            Ok(result) => {
+                let outcome =
+                    json!({ "key": result.key, "sent": result.sent, "interrupted": result.interrupted });
+                self.succeeded(record.about_key(&result.key), outcome).await?;
+                Ok(result)
+            }
+            Err(error) => {
+                let key = params.key.clone().unwrap_or_else(|| "default".to_owned());
+                self.failed(record.about_key(&key), error).await
+            }
+        }
+    }
+
+    async fn interrupt_session(&self, params: &InterruptParams, record: &Record) -> Result<InterruptResult> {
+        let session = record.session()?;
+        let asked = params.key.as_deref().map(parse_key).transpose()?;
+        if let Some(text) = &params.followup {
+            check_message(text)?;
+        }
+        let shown = target::shown(session)?;
+        refuse_gone(session)?;
+        let mut result = InterruptResult {
+            dry_run: params.dry_run,
+            followup: params.followup.clone(),
+            key: asked.as_ref().map_or("C-c", Key::as_str).to_owned(),
+            session: session.name.clone(),
+            target: shown,
+            time: time(),
+            sent: false,
+            interrupted: None,
+            turn_id: None,
+            followup_outcome: None,
+            note: None,
+        };
+        let tmux = self.sender.tmux(session);
+        let found = match target::find(&tmux, session).await {
+            // A dry run tells the target even if it is not there.
+            Err(_) if params.dry_run => return Ok(result),
+            found => found?,
+        };
+        let shows = self.sender.look(&tmux, &found).await?.shows;
+        let is_codex = !matches!(shows, PaneShows::Unknown | PaneShows::Exited);
+        if asked.is_none() && is_codex {
+            result.key = Key::escape().as_str().to_owned();
+        }
+        if params.dry_run {
+            return Ok(result);
+        }
+        // Escape at an idle Codex arms the transcript browser; a menu takes it for an answer.
+        let idle = asked.is_none() && is_codex && shows != PaneShows::Busy;
+        if idle && !(shows == PaneShows::Ready && self.is_busy(session).await?) {
+            result.note =
+                Some(format!("the pane shows {}: nothing runs that Escape would interrupt", shows.name()));
+        } else {
+            self.intend(record).await?;
+            let key = match asked {
+                Some(key) => key,
+                None => parse_key(&result.key)?,
+            };
+            let running = self.running_turn(session).await?;
+            tmux.press(found.pane.pane_id, &key).await?;
+            result.sent = true;
+            if is_codex && running.is_some() {
+                let interrupted = self.await_interruption(session).await?;
+                result.interrupted = Some(interrupted);
+                result.turn_id = running.flatten();
+                if !interrupted {
+                    result.note = Some("the rollout did not show an interruption in time".to_owned());
+                }
+            }
+        }
+        if let Some(text) = params.followup.clone() {
+            tokio::time::sleep(AFTER_KEY).await;
+            let message = Message { text, command_id: None, notification_id: None, clear_draft: false };
+            let sent = self.sender.send(session, message, Box::new(|_| Ok(true))).await.map_err(|error| {
+                let sent = result.sent;
+                Error::unavailable(
+                    "followup_failed",
+                    format!("the key was sent ({sent}), the follow-up was not: {error}"),
+                )
+            })?;
+            result.followup_outcome = Some(sent.outcome);
+        }
+        Ok(result)
+    }
+
+    async fn is_busy(&self, session: &Session) -> Result<bool> {
+        Ok(self.running_turn(session).await?.is_some())
+    }
+
+    /// The turn that runs by the rollout; its id, where the file names one.
+    async fn running_turn(&self, session: &Session) -> Result<Option<Option<String>>> {
+        // What was written since the last wake counts too.
+        let _ = self.ingest.run(&session.id, Shrunk::Refuse).await;
+        let session = session.clone();
+        self.store
+            .read(move |connection| {
+                let stored = state::stored(connection, &session)?;
+                let busy = state::coarse(&stored) == CoarseState::Busy;
+                Ok(busy.then(|| stored.turn.and_then(|turn| turn.turn_id)))
+            })
+            .await
+    }
+
+    async fn await_interruption(&self, session: &Session) -> Result<bool> {
+        let mut changes = self.store.changes().subscribe();
+        let deadline = Instant::now() + INTERRUPT_LIMIT;
+        let id = session.id.to_string();
+        loop {
+            if self.running_turn(session).await?.is_none() {
+                return Ok(true);
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            let ended = changes.wait_for(|change| {
+                change.kind == ChangeKind::TurnEnded && change.session_id.as_deref() == Some(id.as_str())
+            });
+            let tick = deadline.min(Instant::now() + Duration::from_millis(50));
+            let _ = tokio::time::timeout_at(tick, ended).await;
+        }
+    }
+
+    async fn record(&self, verb: &'static str, name: &str) -> Result<Record> {
+        let owned = name.to_owned();
+        let session = self
+            .store
+            .read(move |connection| {
+                let Some(session) = sessions::find(connection, &owned)? else { return Ok(None) };
+                let binding = bindings::open_of_session(connection, &session.id)?;
+                Ok::<_, Error>(Some((
+                    session,
+                    binding.map(|binding| (binding.task_id, binding.id.to_string())),
+                )))
+            })
+            .await?;
+        let name = name.to_owned();
+        Ok(Record { verb, session, name, facts: Map::new(), correlation: Map::new() })
+    }
+
+    /// Before the deed: a crash between the two leaves this.
+    async fn intend(&self, record: &Record) -> Result<()> {
+        let (verb, facts, task) = (record.verb, record.facts.clone(), record.task_id());
+        let name = record.name.clone();
+        self.store
+            .write(Durability::Full, move |tx| {
+                let kind = format!("session_{verb}_intent");
+                let mut payload = facts;
+                payload.insert("session".to_owned(), json!(name));
+                event(tx, &kind, task.as_deref(), Value::Object(payload))
+            })
+            .await
+    }
+
+    async fn succeeded(&self, record: Record, outcome: Value) -> Result<()> {
+        self.store.write(Durability::Full, move |tx| record.write(tx, true, &outcome, None)).await
+    }
+
+    async fn failed<T>(&self, record: Record, error: Error) -> Result<T> {
+        let (text, kind) = (error.to_string(), error.type_name());
+        let written = self
+            .store
+            .write(Durability::Full, move |tx| record.write(tx, false, &Value::Null, Some((&text, kind))))
+            .await;
+        if let Err(unwritten) = written {
+            tracing::error!(error = %unwritten, "a failed action could not be recorded");
+        }
+        Err(error)
+    }
+}
+
+impl Record {
+    fn with(mut self, facts: Value) -> Self {
+        if let Value::Object(facts) = facts {
+            self.facts.extend(facts);
+        }
+        self
+    }
+
+    fn about_key(mut self, key: &str) -> Self {
+        self.facts.insert("key".to_owned(), json!(key));
+        self.correlation.insert("key".to_owned(), json!(key));
+        self
+    }
+
+    fn session(&self) -> Result<&Session> {
+        self.session.as_ref().map(|(session, _)| session).ok_or_else(|| {
+            Error::not_found(
+                "unknown_session",
+                format!("no session has the name \"{}\"", crate::store::tasks::shown(&self.name)),
+            )
+            .hint("`sessions --state all` lists the sessions")
+        })
+    }
+
+    fn task_id(&self) -> Option<String> {
+        self.session.as_ref()?.1.as_ref().map(|(task, _)| task.to_string())
+    }
+
+    fn write(&self, tx: &Tx<'_>, success: bool, outcome: &Value, error: Option<(&str, &str)>) -> Result<()> {
+        let task = self.task_id();
+        let mut payload = self.facts.clone();
+        payload.insert("session".to_owned(), json!(self.name));
+        payload.insert("success".to_owned(), json!(success));
+        let mut attributes = self.facts.clone();
+        attributes.remove("key");
+        attributes.insert("success".to_owned(), json!(success));
+        if let Value::Object(outcome) = outcome {
+            payload.extend(outcome.clone());
+            attributes.extend(outcome.clone());
+        }
+        if let Some((error, kind)) = error {
+            for facts in [&mut payload, &mut attributes] {
+                facts.insert("error".to_owned(), json!(error));
+                facts.insert("error_type".to_owned(), json!(kind));
+                facts.insert("rollback_error".to_owned(), Value::Null);
+            }
+        }
+        let past = if self.verb == "nudge" { "session_nudged" } else { "session_interrupted" };
+        event(tx, past, task.as_deref(), Value::Object(payload))?;
+        let (session, binding) = match &self.session {
+            Some((session, binding)) => (Some(session), binding.as_ref().map(|(_, binding)| binding)),
+            None => (None, None),
+        };
+        let mut correlation = self.correlation.clone();
+        correlation.insert("binding_id".to_owned(), json!(binding));
+        correlation.insert("role".to_owned(), json!(session.map(|session| role(session.role))));
+        correlation.insert("session_id".to_owned(), json!(session.map(|session| &session.id)));
+        correlation.insert("dry_run".to_owned(), self.facts.get("dry_run").cloned().unwrap_or_default());
+        correlation.insert("session".to_owned(), json!(self.name));
+        let (kind, severity) = match (self.verb, success) {
+            ("nudge", true) => ("session_nudge_succeeded", Severity::Info),
+            ("nudge", false) => ("session_nudge_failed", Severity::Error),
+            (_, true) => ("session_interrupt_succeeded", Severity::Info),
+            (_, false) => ("session_interrupt_failed", Severity::Error),
+        };
+        log::telemetry(
+            tx,
+            &Telemetry {
+                actor: Actor::Workerctl,
+                kind,
+                severity,
+                summary: format!("Session {}: {}.", self.verb, if success { "done" } else { "failed" }),
+                task_id: task.as_deref(),
+                run: Run::Active,
+                correlation: Value::Object(correlation),
+                attributes: Value::Object(attributes),
+            },
+        )?;
+        Ok(())
+    }
+}
+
+const fn role(role: Role) -> &'static str {
+    role.as_str()
+}
+
+fn event(tx: &Tx<'_>, kind: &str, task_id: Option<&str>, payload: Value) -> Result<()> {
+    let actor = Actor::Workerctl;
+    log::event(tx, &Event { actor, kind, task_id, command_id: None, correlation_id: None, payload })?;
+    Ok(())
+}
+
+fn refuse_gone(session: &Session) -> Result<()> {
+    if session.state == SessionState::Gone {
+        let message = format!("session {} is gone", session.name);
+        return Err(Error::conflict("session_gone", message).hint("register it again first"));
+    }
+    Ok(())
+}
+
+fn parse_key(key: &str) -> Result<Key> {
+    Key::parse(key).map_err(|error| {
+        Error::invalid("unknown_key", error.to_string())
+            .hint("use a tmux key name, for example Escape, C-c or Enter")
+    })
+}

@@ -1,0 +1,569 @@
+//! Executing a claimed command: checks, then the inbox or the pane of the target.
+
+use super::{
+    BACK_OFF, HELD_BACK_OFF, back_off,
+    outcome::Sent,
+    pane::{Message, PaneSender, time},
+    pass::Pass,
+    telemetry::{self, attempt_ids},
+};
+use crate::{
+    clock,
+    error::{Error, Result},
+    store::{
+        Durability, Store, StoreError, Tx, bindings,
+        bindings::Binding,
+        commands::{self, Claim, Settled},
+        log::Severity,
+        notifications::{self, NewNotification},
+        sessions::{self, Session},
+        tasks,
+    },
+    supervision::{context, permissions},
+};
+use conveyor_proto::types::{
+    command::CommandState,
+    common::DeliveryMode,
+    dispatch::{PermissionCheck, PermissionCheckField, ProcessedCommand, ProcessedState, SignalType},
+    pane::{DeliveryOutcome, SendResult},
+    session::SessionState,
+    task::TaskRow,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// What a command needs to be executed, found and allowed.
+struct Plan {
+    task: Option<TaskRow>,
+    binding: Option<Binding>,
+    source: Option<Session>,
+    target: Session,
+    mode: DeliveryMode,
+    check: Option<PermissionCheck>,
+    message: String,
+}
+
+/// Why a command is not executed.
+enum Refusal {
+    /// Final, an error.
+    Failed(Error),
+    /// Final, by rule.
+    Blocked(Error),
+}
+
+/// Executes a claimed command to its end and returns what is reported of it. `None` when another dispatcher
+/// has taken the claim over meanwhile.
+pub(super) async fn execute(pass: &Pass, claim: Claim) -> Result<Option<ProcessedCommand>> {
+    let plan = {
+        let claim = claim.clone();
+        pass.store.read(move |connection| Ok::<_, Error>(plan(connection, &claim))).await?
+    };
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(Refusal::Failed(error)) => {
+            return refuse(pass, &claim, CommandState::Failed, ProcessedState::Failed, &error).await;
+        }
+        Err(Refusal::Blocked(error)) => {
+            return refuse(pass, &claim, CommandState::Blocked, ProcessedState::Blocked, &error).await;
+        }
+    };
+    match plan.mode {
+        DeliveryMode::PullRequired => pull(pass, claim, plan).await,
+        DeliveryMode::Push => push(pass, claim, plan).await,
+    }
+}
+
+/// What a dry run says would become of a command.
+pub(super) fn would(
+    connection: &rusqlite::Connection,
+    command: &conveyor_proto::types::command::CommandRow,
+) -> (ProcessedState, Option<String>) {
+    let claim = Claim {
+        id: command.id.clone(),
+        attempt_id: 0,
+        token: 0,
+        kind: command.kind.clone(),
+        correlation_id: String::new(),
+        task_id: command.task_id.clone(),
+        binding_id: None,
+        required_permission: command.required_permission.clone(),
+        payload: command.payload.clone(),
+        attempts: 0,
+        expires_at: String::new(),
+        tries: 0,
+    };
+    match plan(connection, &claim) {
+        Ok(plan) if plan.mode == DeliveryMode::Push => (ProcessedState::Delivered, None),
+        Ok(_) => (ProcessedState::PullRequired, None),
+        Err(Refusal::Failed(error)) => (ProcessedState::Failed, Some(error.to_string())),
+        Err(Refusal::Blocked(error)) => (ProcessedState::Blocked, Some(error.to_string())),
+    }
+}
+
+fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::result::Result<Plan, Refusal> {
+    let failed = |error: Error| Refusal::Failed(error);
+    let message = ["message", "text"]
+        .into_iter()
+        .find_map(|key| claim.payload.get(key).and_then(Value::as_str))
+        .filter(|text| !text.trim().is_empty() || claim.kind == SignalType::SessionNudge.as_str())
+        .ok_or_else(|| {
+            failed(Error::invalid("blank_message", "the command's payload has no message that is not blank"))
+        })?
+        .to_owned();
+    if claim.kind == SignalType::SessionNudge.as_str() {
+        return plan_session_nudge(connection, claim, message);
+    }
+    let missing = || failed(Error::conflict("not_bound", "the command has no task"));
+    let task_id = claim.task_id.as_deref().ok_or_else(missing)?;
+    let task = tasks::find(connection, task_id).map_err(|e| failed(e.into()))?.ok_or_else(missing)?;
+    let binding = bindings::require_open(connection, &task).map_err(failed)?;
+    if claim.binding_id.as_ref().is_some_and(|queued| *queued != binding.id) {
+        let message =
+            format!("the command was queued for another pair of task {} than the one bound now", task.name);
+        return Err(failed(Error::conflict("binding_changed", message).hint("queue the message again")));
+    }
+    let check = match &claim.required_permission {
+        None => None,
+        Some(required) => {
+            let config = context::config(connection, &task).map_err(|e| failed(e.into()))?;
+            Some(permissions::check(config.as_ref(), required).map_err(failed)?)
+        }
+    };
+    if let Some(denied) = check.as_ref().filter(|check| !check.allowed) {
+        let message = format!(
+            "permission {} is not granted for task {}{}",
+            denied.required_permission,
+            task.name,
+            if denied.configured { "" } else { ": no manager configuration is recorded" }
+        );
+        let data = serde_json::to_value(denied).unwrap_or_default();
+        return Err(failed(Error::refused("permission_denied", message).data(data)));
+    }
+    if claim.kind == SignalType::ContinueIteration.as_str() {
+        // Its policy belongs to the loops, which are not part of this version.
+        return Err(failed(Error::refused(
+            "loops_unavailable",
+            "continue_iteration needs the loop policy, which this version of conveyord does not have",
+        )));
+    }
+    let (source, target) = if claim.kind == SignalType::NotifyManager.as_str() {
+        (&binding.worker, &binding.manager)
+    } else {
+        (&binding.manager, &binding.worker)
+    };
+    let session = |id: &conveyor_proto::ids::SessionId| {
+        sessions::get(connection, id.as_str()).map_err(|error| failed(error.into()))?.ok_or_else(|| {
+            failed(Error::not_found("unknown_session", "a session of the pair does not exist"))
+        })
+    };
+    let (source, target) = (session(source)?, session(target)?);
+    let forced = claim.payload.get("force").and_then(Value::as_bool).unwrap_or(false);
+    if !forced && task.state.is_over() {
+        let message = format!("task {} is {}", task.name, task.state.as_str());
+        return Err(Refusal::Blocked(Error::conflict("task_over", message)));
+    }
+    if !forced && target.state == SessionState::Gone {
+        let message = format!("session {} is gone", target.name);
+        return Err(Refusal::Blocked(Error::conflict("session_gone", message)));
+    }
+    let mode = if target.has_tmux() { DeliveryMode::Push } else { DeliveryMode::PullRequired };
+    Ok(Plan { task: Some(task), binding: Some(binding), source: Some(source), target, mode, check, message })
+}
+
+fn plan_session_nudge(
+    connection: &rusqlite::Connection,
+    claim: &Claim,
+    message: String,
+) -> std::result::Result<Plan, Refusal> {
+    let name = claim.payload.get("session").and_then(Value::as_str).unwrap_or_default();
+    let target = sessions::resolve(connection, name).map_err(Refusal::Failed)?;
+    if target.state == SessionState::Gone {
+        let message = format!("session {} is gone", target.name);
+        return Err(Refusal::Blocked(Error::conflict("session_gone", message)));
+    }
+    let mode = DeliveryMode::Push;
+    Ok(Plan { task: None, binding: None, source: None, target, mode, check: None, message })
+}
+
+/// What is reported of a command before anything is known of its delivery.
+fn report(pass: &Pass, claim: &Claim, state: ProcessedState, outcome: DeliveryOutcome) -> ProcessedCommand {
+    ProcessedCommand {
+        attempt_id: claim.attempt_id,
+        command_id: claim.id.to_string(),
+        command_type: claim.kind.clone(),
+        correlation_id: claim.correlation_id.clone(),
+        dispatcher_id: pass.dispatcher.clone(),
+        dry_run: false,
+        side_effect_started: false,
+        side_effect_completed: false,
+        state,
+        notification_id: None,
+        delivery_mode: None,
+        permission_check: None,
+        target_session: None,
+        send_result: None,
+        outcome,
+        proof: None,
+        blocked_by: None,
+        error: None,
+        error_type: None,
+        required_permission: None,
+    }
+}
+
+async fn refuse(
+    pass: &Pass,
+    claim: &Claim,
+    state: CommandState,
+    shown: ProcessedState,
+    error: &Error,
+) -> Result<Option<ProcessedCommand>> {
+    let mut item = report(pass, claim, shown, DeliveryOutcome::Failed);
+    item.error = Some(error.to_string());
+    item.error_type = Some(error.type_name().to_owned());
+    item.required_permission = Some(json!(claim.required_permission));
+    let denied = match error {
+        Error::Refused(refusal) if refusal.kind == "permission_denied" => refusal.data.clone(),
+        _ => None,
+    };
+    end(pass, claim.clone(), state, item, move |tx, claim, _| match denied {
+        Some(check) => permission_checked(tx, claim, &check, Severity::Warning),
+        None => Ok(()),
+    })
+    .await
+}
+
+fn permission_checked(
+    tx: &Tx<'_>,
+    claim: &Claim,
+    check: &Value,
+    severity: Severity,
+) -> std::result::Result<(), StoreError> {
+    telemetry::note(
+        tx,
+        "dispatch_command_permission_checked",
+        severity,
+        format!("The permission that {} requires was looked up.", claim.kind),
+        claim.task_id.as_deref(),
+        json!({
+            "command_id": claim.id, "command_type": claim.kind, "correlation_id": claim.correlation_id,
+            "required_permission": check.get("required_permission"),
+        }),
+        check.clone(),
+    )
+}
+
+/// Ends a claimed command in one transaction, together with what `more` writes, if the claim is still owned.
+async fn end(
+    pass: &Pass,
+    claim: Claim,
+    state: CommandState,
+    item: ProcessedCommand,
+    more: impl FnOnce(&Tx<'_>, &Claim, &mut ProcessedCommand) -> std::result::Result<(), StoreError>
+    + Send
+    + 'static,
+) -> Result<Option<ProcessedCommand>> {
+    let dispatcher = pass.dispatcher.clone();
+    pass.store
+        .write(Durability::Full, move |tx| {
+            if !commands::owns(tx, &claim)? {
+                return Ok(None);
+            }
+            let mut item = item;
+            more(tx, &claim, &mut item)?;
+            let result = serde_json::to_value(&item).map_err(StoreError::from)?;
+            let (attempt_state, kind, severity) = match state {
+                CommandState::Succeeded => ("succeeded", "dispatch_command_succeeded", Severity::Info),
+                CommandState::Blocked => ("blocked", "dispatch_command_blocked", Severity::Warning),
+                _ => ("failed", "dispatch_command_failed", Severity::Error),
+            };
+            telemetry::settled(tx, &claim, &dispatcher, kind, severity, &result, item.error.as_deref())?;
+            let settled = Settled {
+                state,
+                attempt_state,
+                result: Some(&result),
+                error: item.error.as_deref(),
+                delivery: Some(item.outcome.as_str()),
+                side_effect_started: item.side_effect_started,
+                side_effect_completed: item.side_effect_completed,
+            };
+            commands::settle(tx, &claim, &settled)?;
+            Ok::<_, Error>(Some(item))
+        })
+        .await
+}
+
+/// Stores the notification of a command, pending, and says that it is attempted.
+fn notify(
+    tx: &Tx<'_>,
+    pass_dispatcher: &str,
+    claim: &Claim,
+    plan: &Plan,
+) -> std::result::Result<Option<i64>, StoreError> {
+    let (Some(task), Some(binding), Some(source)) = (&plan.task, &plan.binding, &plan.source) else {
+        return Ok(None);
+    };
+    let check = serde_json::to_value(&plan.check)?;
+    if plan.check.is_some() {
+        permission_checked(tx, claim, &check, Severity::Info)?;
+    }
+    let payload = json!({
+        "command_id": claim.id, "command_type": claim.kind, "delivery_mode": plan.mode,
+        "dispatcher_id": pass_dispatcher, "message": plan.message, "permission_check": check,
+        "source_session": source.name, "target_session": plan.target.name, "task_id": task.id,
+    });
+    let dedupe_key = format!("{}:{}:{}", binding.id, claim.kind, claim.id);
+    let id = notifications::insert(
+        tx,
+        &NewNotification {
+            task: &task.id,
+            binding: &binding.id,
+            correlation_id: &claim.correlation_id,
+            source: &source.id,
+            target: &plan.target.id,
+            signal_type: &claim.kind,
+            source_event: None,
+            turn_row_id: None,
+            dedupe_key: &dedupe_key,
+            command_id: Some(claim.id.as_str()),
+            mode: plan.mode,
+            claim: None,
+            payload: &payload,
+        },
+    )?;
+    telemetry::note(
+        tx,
+        "dispatch_command_attempted",
+        Severity::Info,
+        format!("Dispatch attempts {} to session {}.", claim.kind, plan.target.name),
+        claim.task_id.as_deref(),
+        attempt_ids(claim, pass_dispatcher, &json!({ "routed_notification_id": id })),
+        json!({
+            "delivery_mode": plan.mode, "permission_check": check, "source_session": source.name,
+            "target_session": plan.target.name,
+        }),
+    )?;
+    Ok(id)
+}
+
+async fn pull(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedCommand>> {
+    let mut item = report(pass, &claim, ProcessedState::PullRequired, DeliveryOutcome::Queued);
+    item.delivery_mode = Some(DeliveryMode::PullRequired);
+    item.permission_check = Some(PermissionCheckField(plan.check.clone()));
+    item.target_session = Some(plan.target.name.clone());
+    let dispatcher = pass.dispatcher.clone();
+    end(pass, claim, CommandState::Succeeded, item, move |tx, claim, item| {
+        into_inbox(tx, &dispatcher, claim, &plan, item, false)
+    })
+    .await
+}
+
+fn into_inbox(
+    tx: &Tx<'_>,
+    dispatcher: &str,
+    claim: &Claim,
+    plan: &Plan,
+    item: &mut ProcessedCommand,
+    uncertain: bool,
+) -> std::result::Result<(), StoreError> {
+    item.notification_id = notify(tx, dispatcher, claim, plan)?;
+    let Some(id) = item.notification_id else { return Ok(()) };
+    notifications::deliver(tx, id, item.side_effect_completed, uncertain)?;
+    if item.delivery_mode == Some(DeliveryMode::Push) {
+        return Ok(());
+    }
+    telemetry::note(
+        tx,
+        "dispatch_signal_pull_required",
+        Severity::Info,
+        format!("{} waits in the inbox of session {}.", claim.kind, plan.target.name),
+        claim.task_id.as_deref(),
+        attempt_ids(
+            claim,
+            dispatcher,
+            &json!({
+                "binding_id": plan.binding.as_ref().map(|binding| &binding.id), "routed_notification_id": id,
+                "signal_type": claim.kind,
+            }),
+        ),
+        json!({ "delivery_mode": DeliveryMode::PullRequired, "target_session": plan.target.name }),
+    )
+}
+
+async fn push(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedCommand>> {
+    let message = Message {
+        text: plan.message.clone(),
+        command_id: Some(claim.id.to_string()),
+        notification_id: None,
+        clear_draft: claim.payload.get("clear_draft").and_then(Value::as_bool).unwrap_or(false),
+    };
+    let started = claim.clone();
+    let before = Box::new(move |tx: &Tx<'_>| Ok(commands::start_side_effect(tx, &started)?));
+    let sent = with_lease(pass, &claim, pass.sender.send(&plan.target, message, before)).await;
+    let mut item = report(pass, &claim, ProcessedState::Delivered, DeliveryOutcome::Delivered);
+    item.delivery_mode = Some(DeliveryMode::Push);
+    item.permission_check = Some(PermissionCheckField(plan.check.clone()));
+    item.target_session = Some(plan.target.name.clone());
+    let dispatcher = pass.dispatcher.clone();
+    match sent {
+        Err(Error::Refused(refusal)) if refusal.kind == "claim_lost" => Ok(None),
+        Err(error) if fallback_wanted(&claim) && plan.binding.is_some() => {
+            item.state = ProcessedState::PullRequired;
+            item.outcome = DeliveryOutcome::Queued;
+            item.delivery_mode = Some(DeliveryMode::PullRequired);
+            item.error = Some(error.to_string());
+            let plan = Plan { mode: DeliveryMode::PullRequired, ..plan };
+            end(pass, claim, CommandState::Succeeded, item, move |tx, claim, item| {
+                into_inbox(tx, &dispatcher, claim, &plan, item, false)
+            })
+            .await
+        }
+        Err(error) => {
+            item.state = ProcessedState::Failed;
+            item.outcome = DeliveryOutcome::Failed;
+            item.error = Some(error.to_string());
+            item.error_type = Some(error.type_name().to_owned());
+            item.required_permission = Some(json!(claim.required_permission));
+            end(pass, claim, CommandState::Failed, item, move |tx, claim, item| {
+                item.notification_id = notify(tx, &dispatcher, claim, &plan)?;
+                let error = item.error.clone().unwrap_or_default();
+                item.notification_id.map_or(Ok(()), |id| notifications::fail(tx, id, &error))
+            })
+            .await
+        }
+        Ok(sent) if sent.outcome == DeliveryOutcome::Held => hold(pass, claim, item, &sent).await,
+        Ok(sent) => {
+            item.side_effect_started = sent.started;
+            item.side_effect_completed = sent.completed;
+            item.outcome = sent.outcome;
+            item.send_result = Some(SendResult {
+                dry_run: false,
+                session: plan.target.name.clone(),
+                side_effect_completed: sent.completed,
+                side_effect_started: sent.started,
+                target: plan.target.tmux_session.clone().unwrap_or_default(),
+                text: plan.message.clone(),
+                time: time(),
+            });
+            item.proof = sent.proof;
+            let uncertain = item.outcome == DeliveryOutcome::Uncertain;
+            if uncertain && !sent.completed {
+                item.error = sent.note;
+            }
+            end(pass, claim, CommandState::Succeeded, item, move |tx, claim, item| {
+                into_inbox(tx, &dispatcher, claim, &plan, item, uncertain)
+            })
+            .await
+        }
+    }
+}
+
+fn fallback_wanted(claim: &Claim) -> bool {
+    claim.payload.get("inbox_fallback").and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// Puts a command back that a menu or draft holds up.
+async fn hold(
+    pass: &Pass,
+    claim: Claim,
+    mut item: ProcessedCommand,
+    sent: &Sent,
+) -> Result<Option<ProcessedCommand>> {
+    let by = sent.held.as_ref().map(|held| held.by.clone()).unwrap_or_default();
+    item.state = ProcessedState::Held;
+    item.outcome = DeliveryOutcome::Held;
+    item.blocked_by = Some(by.clone());
+    let next = clock::in_milliseconds(super::milliseconds(back_off(HELD_BACK_OFF, claim.tries)));
+    let first = claim.tries == 0;
+    let dispatcher = pass.dispatcher.clone();
+    pass.store
+        .write(Durability::Full, move |tx| {
+            if !commands::put_back(tx, &claim, "held back by what the pane shows", Some(&by), &next)? {
+                return Ok(None);
+            }
+            if first {
+                // One row per change of state, not one per look.
+                telemetry::note(
+                    tx,
+                    "dispatch_command_held",
+                    Severity::Warning,
+                    format!("{} is held back: the pane shows {by}.", claim.kind),
+                    claim.task_id.as_deref(),
+                    attempt_ids(&claim, &dispatcher, &Value::Null),
+                    json!({ "held_by": by, "next_try_at": next, "target_session": item.target_session }),
+                )?;
+            }
+            Ok::<_, Error>(Some(item))
+        })
+        .await
+}
+
+/// Looks at the panes of held commands that are due, and puts those off that are still blocked, so that a
+/// look costs no attempt.
+pub(super) async fn put_off_held(store: &Store, sender: &PaneSender, everything: bool) -> Result<()> {
+    let now = if everything { "9999".to_owned() } else { clock::now() };
+    let due = store.read(move |connection| Ok::<_, Error>(commands::due_held(connection, &now, 64)?)).await?;
+    for held in due {
+        let target = {
+            let (kind, task, payload) = (held.kind.clone(), held.task_id.clone(), held.payload.clone());
+            store.read(move |connection| held_target(connection, &kind, task.as_deref(), &payload)).await?
+        };
+        let Some(session) = target else { continue };
+        let Ok(pane) = sender.target(&session).await else { continue };
+        let Ok(seen) = sender.look(&sender.tmux(&session), &pane).await else { continue };
+        let clears = held.payload.get("clear_draft").and_then(Value::as_bool).unwrap_or(false);
+        if let Some(by) = super::pane::held_by(&pane, &seen)
+            && !(clears && by.by == "draft")
+        {
+            let next = clock::in_milliseconds(super::milliseconds(back_off(HELD_BACK_OFF, held.tries)));
+            let put_off = move |tx: &Tx<'_>| commands::put_off(tx, &held.id, &by.by, &next);
+            store.write(Durability::Normal, put_off).await?;
+        } else {
+            let due_now = clock::now();
+            let put_off = move |tx: &Tx<'_>| commands::put_off(tx, &held.id, "released", &due_now);
+            store.write(Durability::Normal, put_off).await?;
+        }
+    }
+    Ok(())
+}
+
+fn held_target(
+    connection: &rusqlite::Connection,
+    kind: &str,
+    task_id: Option<&str>,
+    payload: &Value,
+) -> Result<Option<Session>> {
+    if kind == SignalType::SessionNudge.as_str() {
+        let name = payload.get("session").and_then(Value::as_str).unwrap_or_default();
+        return Ok(sessions::find(connection, name)?);
+    }
+    let Some(task) = task_id.map(|id| tasks::find(connection, id)).transpose()?.flatten() else {
+        return Ok(None);
+    };
+    let Some(binding) = bindings::open_of_task(connection, &task.id)? else { return Ok(None) };
+    let id = if kind == SignalType::NotifyManager.as_str() { binding.manager } else { binding.worker };
+    Ok(sessions::get(connection, id.as_str())?)
+}
+
+/// Runs a send while its lease is renewed, so that a slow pane never loses its claim.
+async fn with_lease<T>(pass: &Pass, claim: &Claim, send: impl Future<Output = T>) -> T {
+    let every = Duration::from_millis(u64::try_from(pass.lease_ms / 3).unwrap_or(1000).max(100));
+    let mut send = std::pin::pin!(send);
+    loop {
+        tokio::select! {
+            done = &mut send => return done,
+            () = tokio::time::sleep(every) => {
+                let (claim, until) = (claim.clone(), clock::in_milliseconds(pass.lease_ms));
+                let renew = move |tx: &Tx<'_>| commands::renew(tx, &claim, &until);
+                if let Err(error) = pass.store.write(Durability::Normal, renew).await {
+                    tracing::warn!(%error, "a lease could not be renewed");
+                }
+            }
+        }
+    }
+}
+
+/// The pause before something that could not be sent is tried again.
+pub(super) fn next_try(tries: i64) -> String {
+    clock::in_milliseconds(super::milliseconds(back_off(BACK_OFF, tries)))
+}

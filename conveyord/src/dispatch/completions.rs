@@ -1,0 +1,547 @@
+//! Routing completed turns of workers to the managers of their pairs, each once.
+
+use super::{HELD_BACK_OFF, back_off, commands::next_try, pane::Message, pass::Pass, telemetry::note};
+use crate::{
+    clock,
+    error::{Error, Result},
+    store::{
+        Durability, StoreError, Tx, bindings,
+        log::{self, Actor, Event, Severity},
+        notifications::{self, NewNotification, Pending},
+        rollouts,
+        sessions::{self, Session},
+        tasks,
+        turns::{self, Unrouted},
+    },
+};
+use conveyor_proto::types::{
+    common::DeliveryMode,
+    dispatch::{ProcessedCompletion, ProcessedState, SignalType},
+    pane::DeliveryOutcome,
+    session::SessionState,
+    task::TaskRow,
+};
+use serde_json::{Value, json};
+
+const SIGNAL: SignalType = SignalType::WorkerTaskComplete;
+
+/// What is known of a completion that is routed.
+struct Route {
+    turn: Unrouted,
+    task: TaskRow,
+    worker: Session,
+    manager: Session,
+    event_at: String,
+    receipt: Value,
+    open: bool,
+}
+
+impl Route {
+    fn dedupe_key(&self) -> String {
+        dedupe_key(&self.turn)
+    }
+
+    fn mode(&self) -> DeliveryMode {
+        if self.manager.has_tmux() { DeliveryMode::Push } else { DeliveryMode::PullRequired }
+    }
+}
+
+/// By thread and turn, so that a file that is read again routes nothing twice.
+fn dedupe_key(turn: &Unrouted) -> String {
+    format!("{}:{}:{}:{}:{}", turn.binding, SIGNAL.as_str(), turn.session, turn.thread_id, turn.turn_key)
+}
+
+fn load(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Route> {
+    let gone = || Error::not_found("not_bound", "the pair of a completion does not exist");
+    let binding = bindings::get(connection, &turn.binding)?.ok_or_else(gone)?;
+    let task = tasks::find(connection, binding.task_id.as_str())?.ok_or_else(gone)?;
+    let worker = sessions::get(connection, binding.worker.as_str())?.ok_or_else(gone)?;
+    let manager = sessions::get(connection, binding.manager.as_str())?.ok_or_else(gone)?;
+    let (event_at, payload) = rollouts::event_payload(connection, turn.end_event_id)?.ok_or_else(gone)?;
+    // A payload that cannot be decoded costs its details, not the completion.
+    let payload: Value = serde_json::from_str(&payload).unwrap_or_default();
+    let field = |name: &str| payload.get(name).cloned().unwrap_or(Value::Null);
+    let receipt = json!({
+        "completed_at": field("completed_at"), "duration_ms": field("duration_ms"),
+        "last_agent_message": field("last_agent_message"), "source_event_id": turn.end_event_id,
+        "source_event_timestamp": event_at, "source_session": worker.name,
+        "time_to_first_token_ms": field("time_to_first_token_ms"), "turn_id": field("turn_id"),
+        "outcome": turn.outcome,
+    });
+    let open = matches!(binding.state.as_str(), "active" | "ending") && manager.state == SessionState::Active;
+    Ok(Route { turn, task, worker, manager, event_at, receipt, open })
+}
+
+/// The line that tells a manager of a completion. It does not say that the task succeeded.
+fn line(route: &Route) -> String {
+    let ended = if route.turn.outcome == "failed" {
+        "ended a turn with an error"
+    } else {
+        "appears to have completed a turn"
+    };
+    format!(
+        "Worker {} {ended} on task {}. Run `conveyorctl cycle {}`, look at the evidence and the acceptance criteria, \
+         then decide: finish the task, ask the worker for fixes, or keep watching.",
+        shown(&route.worker.name),
+        shown(&route.task.name),
+        route.task.id,
+    )
+}
+
+/// Names are typed into panes: no control characters.
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).collect()
+}
+
+fn report(
+    route: &Route,
+    correlation_id: &str,
+    dispatcher: &str,
+    state: ProcessedState,
+) -> ProcessedCompletion {
+    ProcessedCompletion {
+        binding_id: route.turn.binding.to_string(),
+        correlation_id: correlation_id.to_owned(),
+        dedupe_key: route.dedupe_key(),
+        dry_run: false,
+        signal_type: SIGNAL,
+        source_event_id: route.turn.end_event_id,
+        target_session: route.manager.name.clone(),
+        task: route.task.name.clone(),
+        state,
+        delivery_mode: None,
+        notification_id: None,
+        error: None,
+        recovered: None,
+        delivery_uncertain: None,
+        dispatcher_id: dispatcher.to_owned(),
+    }
+}
+
+/// Completions that a pass would route, for a dry run.
+pub(super) fn planned(
+    connection: &rusqlite::Connection,
+    limit: i64,
+) -> Result<Vec<conveyor_proto::types::dispatch::PlannedCompletion>> {
+    let mut planned = Vec::new();
+    for turn in turns::unrouted(connection, limit)? {
+        let route = load(connection, turn)?;
+        let (would_state, would_reason) = match (route.open, route.mode()) {
+            (false, _) => {
+                (ProcessedState::Suppressed, Some("the binding ended or the manager is gone".to_owned()))
+            }
+            (true, DeliveryMode::Push) => (ProcessedState::Delivered, None),
+            (true, DeliveryMode::PullRequired) => (ProcessedState::PullRequired, None),
+        };
+        planned.push(conveyor_proto::types::dispatch::PlannedCompletion {
+            binding_id: route.turn.binding.to_string(),
+            correlation_id: clock::new_id("dispatch"),
+            dedupe_key: route.dedupe_key(),
+            dry_run: true,
+            signal_type: SIGNAL,
+            source_event_id: route.turn.end_event_id,
+            state: ProcessedState::Planned,
+            target_session: route.manager.name.clone(),
+            task: route.task.name.clone(),
+            would_state,
+            would_reason,
+        });
+    }
+    Ok(planned)
+}
+
+/// Routes the oldest completion whose time has come. `None` when there is none.
+pub(super) async fn route_next(pass: &Pass) -> Result<Option<ProcessedCompletion>> {
+    let (dispatcher, expires_at, ignore) =
+        (pass.dispatcher.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
+    // The inbox is filled in the same transaction; a push is sent after it.
+    let routed = pass
+        .store
+        .write(Durability::Full, move |tx| {
+            let now = tx.now().to_owned();
+            let due = |turn: &Unrouted| ignore || turn.route_after.as_ref().is_none_or(|after| *after <= now);
+            let Some(turn) = turns::unrouted(tx, 256)?.into_iter().find(due) else { return Ok(None) };
+            let route = load(tx, turn)?;
+            Ok::<_, Error>(Some(route_in(tx, route, &dispatcher, &expires_at)?))
+        })
+        .await?;
+    match routed {
+        None => Ok(None),
+        Some(Routed::Done(item)) => Ok(Some(item)),
+        Some(Routed::Push(route, item)) => Ok(Some(push(pass, *route, item, false).await?)),
+    }
+}
+
+enum Routed {
+    Done(ProcessedCompletion),
+    Push(Box<Target>, ProcessedCompletion),
+}
+
+/// A notification that is to be pushed.
+struct Target {
+    id: i64,
+    token: i64,
+    tries: i64,
+    task: TaskRow,
+    manager: Session,
+    line: String,
+    ids: Value,
+}
+
+fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Result<Routed> {
+    let correlation_id = clock::new_id("dispatch");
+    let mode = route.mode();
+    let line = line(&route);
+    let payload = json!({
+        "delivery_mode": mode, "dispatcher_id": dispatcher, "message": line, "signal": SIGNAL,
+        "source_event_id": route.turn.end_event_id, "source_session": route.worker.name,
+        "target_session": route.manager.name, "task": route.task.name, "worker_receipt": route.receipt,
+    });
+    let key = route.dedupe_key();
+    let inserted = notifications::insert(
+        tx,
+        &NewNotification {
+            task: &route.task.id,
+            binding: &route.turn.binding,
+            correlation_id: &correlation_id,
+            source: &route.worker.id,
+            target: &route.manager.id,
+            signal_type: SIGNAL.as_str(),
+            source_event: Some((route.turn.end_event_id, &route.event_at)),
+            turn_row_id: Some(route.turn.id),
+            dedupe_key: &key,
+            command_id: None,
+            mode,
+            claim: Some((dispatcher, expires_at)),
+            payload: &payload,
+        },
+    )?;
+    turns::set_routing(tx, route.turn.id, "routed", None)?;
+    let ids = json!({
+        "binding_id": route.turn.binding, "correlation_id": correlation_id, "dispatcher_id": dispatcher,
+        "signal_type": SIGNAL, "source_event_id": route.turn.end_event_id,
+    });
+    let task_id = Some(route.task.id.as_str());
+    let (worker, manager) = (route.worker.name.clone(), route.manager.name.clone());
+    let Some(id) = inserted else {
+        note(
+            tx,
+            "dispatch_signal_suppressed",
+            Severity::Info,
+            "A completion was routed before.".to_owned(),
+            task_id,
+            ids,
+            json!({ "dedupe_key": key, "error": null, "source_session": worker, "target_session": manager }),
+        )?;
+        return Ok(Routed::Done(report(&route, &correlation_id, dispatcher, ProcessedState::Suppressed)));
+    };
+    note(
+        tx,
+        "dispatch_signal_detected",
+        Severity::Info,
+        format!("Worker {worker} completed a turn."),
+        task_id,
+        ids.clone(),
+        json!({ "delivery_mode": mode, "source_session": worker, "target_session": manager }),
+    )?;
+    let ids = with_notification(ids, id);
+    if !route.open {
+        notifications::suppress(tx, id, "the binding ended or the manager is gone")?;
+        note(
+            tx,
+            "dispatch_signal_suppressed",
+            Severity::Warning,
+            "A completion was dropped: its pair is not bound any more.".to_owned(),
+            task_id,
+            ids,
+            json!({ "dedupe_key": key, "error": "binding_ended", "source_session": worker, "target_session": manager }),
+        )?;
+        return Ok(Routed::Done(report(&route, &correlation_id, dispatcher, ProcessedState::Suppressed)));
+    }
+    let mut item = report(&route, &correlation_id, dispatcher, ProcessedState::PullRequired);
+    item.delivery_mode = Some(mode);
+    item.notification_id = Some(id);
+    if mode == DeliveryMode::Push {
+        item.state = ProcessedState::Delivered;
+        let target = Target { id, token: 1, tries: 0, task: route.task, manager: route.manager, line, ids };
+        return Ok(Routed::Push(Box::new(target), item));
+    }
+    deliver(
+        tx,
+        id,
+        &route.task,
+        &ids,
+        &json!({
+            "delivery_mode": mode, "source_session": worker, "target_session": manager,
+        }),
+    )?;
+    Ok(Routed::Done(item))
+}
+
+fn with_notification(mut ids: Value, id: i64) -> Value {
+    if let Value::Object(ids) = &mut ids {
+        ids.insert("routed_notification_id".to_owned(), json!(id));
+    }
+    ids
+}
+
+/// Puts a completion into the inbox, with its telemetry and audit row.
+fn deliver(
+    tx: &Tx<'_>,
+    id: i64,
+    task: &TaskRow,
+    ids: &Value,
+    attributes: &Value,
+) -> std::result::Result<(), StoreError> {
+    notifications::deliver(tx, id, false, false)?;
+    let task_id = Some(task.id.as_str());
+    let summary = "A completion waits in the manager's inbox.".to_owned();
+    note(
+        tx,
+        "dispatch_signal_pull_required",
+        Severity::Info,
+        summary,
+        task_id,
+        ids.clone(),
+        attributes.clone(),
+    )?;
+    audit(tx, task, ids, "pull_required")
+}
+
+fn audit(tx: &Tx<'_>, task: &TaskRow, ids: &Value, state: &str) -> std::result::Result<(), StoreError> {
+    log::event(
+        tx,
+        &Event {
+            actor: Actor::Dispatch,
+            kind: "dispatch_completion_settled",
+            task_id: Some(task.id.as_str()),
+            command_id: None,
+            correlation_id: ids.get("correlation_id").and_then(Value::as_str),
+            payload: json!({
+                "notification_id": ids.get("routed_notification_id"), "source_event_id": ids.get("source_event_id"),
+                "state": state,
+            }),
+        },
+    )?;
+    Ok(())
+}
+
+async fn push(
+    pass: &Pass,
+    target: Target,
+    mut item: ProcessedCompletion,
+    recovered: bool,
+) -> Result<ProcessedCompletion> {
+    let message = Message {
+        text: target.line.clone(),
+        command_id: None,
+        notification_id: Some(target.id),
+        clear_draft: false,
+    };
+    let (id, token) = (target.id, target.token);
+    let before = Box::new(move |tx: &Tx<'_>| Ok(notifications::start_side_effect(tx, id, token)?));
+    let sent = pass.sender.send(&target.manager, message, before).await;
+    let mut attributes = json!({ "target_session": target.manager.name });
+    if recovered && let Value::Object(attributes) = &mut attributes {
+        attributes.insert("recovered".to_owned(), json!(true));
+    }
+    match sent {
+        Ok(sent) if sent.outcome == DeliveryOutcome::Held => {
+            let by = sent.held.map(|held| held.by).unwrap_or_default();
+            let next = clock::in_milliseconds(super::milliseconds(back_off(HELD_BACK_OFF, target.tries)));
+            item.state = ProcessedState::Held;
+            item.error = Some(format!("the pane shows {by}"));
+            put_back(pass, target, item, "dispatch_signal_held", &by, Some(by.clone()), next, attributes)
+                .await
+        }
+        Ok(sent) => {
+            let uncertain = sent.outcome == DeliveryOutcome::Uncertain && !sent.completed;
+            item.delivery_uncertain = uncertain.then_some(true);
+            pass.store
+                .write(Durability::Full, move |tx| {
+                    // A lost claim means that it is settled already.
+                    if notifications::owns(tx, target.id, target.token)? {
+                        notifications::deliver(tx, target.id, sent.completed, uncertain)?;
+                        let task_id = Some(target.task.id.as_str());
+                        let summary = "A completion was typed into the manager's pane.".to_owned();
+                        let kind = "dispatch_signal_routed";
+                        if let Value::Object(attributes) = &mut attributes {
+                            let pane = target.manager.tmux_session.clone();
+                            attributes.insert("target".to_owned(), json!(pane));
+                            attributes.insert("outcome".to_owned(), json!(sent.outcome));
+                        }
+                        note(tx, kind, Severity::Info, summary, task_id, target.ids.clone(), attributes)?;
+                        audit(tx, &target.task, &target.ids, sent.outcome.as_str())?;
+                    }
+                    Ok::<_, Error>(item)
+                })
+                .await
+        }
+        Err(error) => {
+            item.state = ProcessedState::Failed;
+            item.error = Some(error.to_string());
+            let next = next_try(target.tries);
+            let (text, kind) = (error.to_string(), error.type_name());
+            if let Value::Object(attributes) = &mut attributes {
+                attributes.insert("error_type".to_owned(), json!(kind));
+            }
+            put_back(pass, target, item, "dispatch_signal_failed", &text, None, next, attributes).await
+        }
+    }
+}
+
+/// Leaves a push for later: nothing reached the pane. One telemetry row per change of state.
+#[expect(clippy::too_many_arguments, reason = "what is put back, why, until when and how it is told")]
+async fn put_back(
+    pass: &Pass,
+    target: Target,
+    item: ProcessedCompletion,
+    kind: &'static str,
+    error: &str,
+    held_by: Option<String>,
+    next: String,
+    mut attributes: Value,
+) -> Result<ProcessedCompletion> {
+    let error = error.to_owned();
+    pass.store
+        .write(Durability::Full, move |tx| {
+            notifications::put_back(tx, target.id, &error, held_by.as_deref(), &next)?;
+            if target.tries == 0 {
+                if let Value::Object(attributes) = &mut attributes {
+                    attributes.insert("error".to_owned(), json!(error));
+                }
+                let severity = if held_by.is_some() { Severity::Warning } else { Severity::Error };
+                let summary = "A completion could not be typed into the manager's pane yet.".to_owned();
+                let task_id = Some(target.task.id.as_str());
+                note(tx, kind, severity, summary, task_id, target.ids.clone(), attributes)?;
+            }
+            Ok::<_, Error>(item)
+        })
+        .await
+}
+
+/// Delivers the oldest completion that an earlier pass could not send. `after_id` is the last one looked at.
+pub(super) async fn recover_next(pass: &Pass, after_id: i64) -> Result<Option<(i64, ProcessedCompletion)>> {
+    let (dispatcher, expires_at, ignore) =
+        (pass.dispatcher.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
+    let recovered = pass
+        .store
+        .write(Durability::Full, move |tx| {
+            let Some(pending) = notifications::claim_unsent(tx, &dispatcher, &expires_at, ignore, after_id)?
+            else {
+                return Ok(None);
+            };
+            let id = pending.id;
+            Ok::<_, Error>(recovered_in(tx, pending, &dispatcher)?.map(|routed| (id, routed)))
+        })
+        .await?;
+    match recovered {
+        None => Ok(None),
+        Some((id, Routed::Done(item))) => Ok(Some((id, item))),
+        Some((id, Routed::Push(target, item))) => Ok(Some((id, push(pass, *target, item, true).await?))),
+    }
+}
+
+fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str) -> Result<Option<Routed>> {
+    let Some(task) = tasks::find(tx, pending.task.as_str())? else { return Ok(None) };
+    let Some(manager) = sessions::get(tx, pending.target.as_str())? else { return Ok(None) };
+    let ids = json!({
+        "binding_id": pending.binding, "correlation_id": pending.correlation_id, "dispatcher_id": dispatcher,
+        "routed_notification_id": pending.id, "signal_type": SIGNAL, "source_event_id": pending.source_event_id,
+    });
+    let mut item = ProcessedCompletion {
+        binding_id: pending.binding.to_string(),
+        correlation_id: pending.correlation_id.clone(),
+        dedupe_key: pending.dedupe_key.clone(),
+        dry_run: false,
+        signal_type: SIGNAL,
+        source_event_id: pending.source_event_id.unwrap_or_default(),
+        target_session: manager.name.clone(),
+        task: task.name.clone(),
+        state: ProcessedState::Delivered,
+        delivery_mode: None,
+        notification_id: Some(pending.id),
+        error: None,
+        recovered: Some(true),
+        delivery_uncertain: None,
+        dispatcher_id: dispatcher.to_owned(),
+    };
+    let binding = bindings::get(tx, &pending.binding)?;
+    let open = binding.is_some_and(|binding| matches!(binding.state.as_str(), "active" | "ending"));
+    if !open || manager.state == SessionState::Gone {
+        notifications::suppress(tx, pending.id, "the binding ended or the manager is gone")?;
+        let summary = "A completion was dropped: its pair is not bound any more.".to_owned();
+        let attributes = json!({ "recovered": true, "target_session": manager.name });
+        let task_id = Some(task.id.as_str());
+        note(tx, "dispatch_signal_suppressed", Severity::Warning, summary, task_id, ids, attributes)?;
+        item.state = ProcessedState::Suppressed;
+        return Ok(Some(Routed::Done(item)));
+    }
+    if !manager.has_tmux() {
+        let mode = DeliveryMode::PullRequired;
+        let attributes = json!({ "delivery_mode": mode, "recovered": true, "target_session": manager.name });
+        deliver(tx, pending.id, &task, &ids, &attributes)?;
+        item.state = ProcessedState::PullRequired;
+        item.delivery_mode = Some(mode);
+        return Ok(Some(Routed::Done(item)));
+    }
+    item.delivery_mode = Some(DeliveryMode::Push);
+    let line = pending.payload.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (id, token, tries) = (pending.id, pending.token, pending.tries);
+    Ok(Some(Routed::Push(Box::new(Target { id, token, tries, task, manager, line, ids }), item)))
+}
+
+/// Completions whose send may have begun when their dispatcher died: they go into the inbox, marked as
+/// uncertain, and are not sent again.
+pub(super) fn settle_interrupted(
+    tx: &Tx<'_>,
+    everything: bool,
+    dispatcher: &str,
+) -> Result<Vec<ProcessedCompletion>> {
+    let mut settled = Vec::new();
+    for pending in notifications::interrupted(tx, everything, tx.now())? {
+        notifications::deliver(tx, pending.id, false, true)?;
+        let task = tasks::find(tx, pending.task.as_str())?;
+        let manager = sessions::get(tx, pending.target.as_str())?;
+        let ids = json!({
+            "binding_id": pending.binding, "correlation_id": pending.correlation_id, "dispatcher_id": dispatcher,
+            "routed_notification_id": pending.id, "signal_type": SIGNAL,
+            "source_event_id": pending.source_event_id,
+        });
+        let (claimed_by, expires_at) = pending.claim.clone().unzip();
+        let error = "the dispatcher ended while it was sent; it is in the inbox, and not sent again";
+        note(
+            tx,
+            "dispatch_signal_failed",
+            Severity::Error,
+            "A completion may or may not have been typed into the manager's pane.".to_owned(),
+            Some(pending.task.as_str()),
+            ids.clone(),
+            json!({
+                "claim_expires_at": expires_at, "claimed_by": claimed_by, "error": error,
+                "side_effect_risk": true,
+            }),
+        )?;
+        if let Some(task) = &task {
+            audit(tx, task, &ids, "uncertain")?;
+        }
+        settled.push(ProcessedCompletion {
+            binding_id: pending.binding.to_string(),
+            correlation_id: pending.correlation_id,
+            dedupe_key: pending.dedupe_key,
+            dry_run: false,
+            signal_type: SIGNAL,
+            source_event_id: pending.source_event_id.unwrap_or_default(),
+            target_session: manager.map(|manager| manager.name).unwrap_or_default(),
+            task: task.map(|task| task.name).unwrap_or_default(),
+            state: ProcessedState::Delivered,
+            delivery_mode: Some(DeliveryMode::Push),
+            notification_id: Some(pending.id),
+            error: Some(error.to_owned()),
+            recovered: Some(true),
+            delivery_uncertain: Some(true),
+            dispatcher_id: dispatcher.to_owned(),
+        });
+    }
+    Ok(settled)
+}

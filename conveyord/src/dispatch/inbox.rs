@@ -1,0 +1,262 @@
+//! Inboxes: listing, taking, waiting. Consumption is the receipt.
+//!
+//! A waiting call holds no transaction and polls nothing: it is woken by a delivery to its session, by the
+//! end of a lease, by its time-out, or by the daemon's shutdown.
+
+use crate::{
+    changes::ChangeKind,
+    clock,
+    error::{Error, Result},
+    store::{
+        Durability, Store, Tx, bindings,
+        log::{self, Actor, Run, Severity, Telemetry},
+        notifications,
+        sessions::{self, Session},
+        tasks,
+    },
+};
+use conveyor_proto::{
+    limits::{INBOX_LEASE_SECONDS, MAX_WAIT_SECONDS},
+    types::{
+        common::Role,
+        inbox::{AcknowledgeResult, InboxSession, InboxTask, Notification, TakeParams, TakeResult, WaitInfo},
+    },
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Whose inbox it is.
+struct Address {
+    session: Session,
+    task: Option<InboxTask>,
+}
+
+fn resolve(connection: &rusqlite::Connection, params: &TakeParams) -> Result<Address> {
+    match (&params.session, &params.task, params.role) {
+        (Some(name), None, None) => Ok(Address { session: sessions::resolve(connection, name)?, task: None }),
+        (None, Some(reference), Some(role)) => {
+            let task = tasks::resolve(connection, reference)?;
+            let binding = bindings::require_open(connection, &task).map_err(|error| {
+                error.hint("`session-inbox SESSION` reads the inbox of an unbound session")
+            })?;
+            let id = if role == Role::Manager { binding.manager } else { binding.worker };
+            let session = sessions::get(connection, id.as_str())?.ok_or_else(|| {
+                Error::not_found("unknown_session", "the session of the pair does not exist")
+            })?;
+            let task = InboxTask { id: task.id.to_string(), name: reference.clone() };
+            Ok(Address { session, task: Some(task) })
+        }
+        _ => Err(Error::invalid("invalid_params", "name either a session, or a task and a role")),
+    }
+}
+
+fn validate(params: &TakeParams) -> Result<()> {
+    // Written so that a value that is not a number fails too.
+    if !(params.timeout >= 0.0 && params.timeout <= MAX_WAIT_SECONDS) {
+        let message = format!("--timeout must be between 0 and {MAX_WAIT_SECONDS} seconds");
+        return Err(Error::invalid("invalid_timeout", message));
+    }
+    if !(params.interval > 0.0 && params.interval.is_finite()) {
+        return Err(Error::invalid("invalid_interval", "--interval must be greater than 0"));
+    }
+    Ok(())
+}
+
+/// What one look found.
+struct Look {
+    taken: Option<Notification>,
+    items: Vec<Notification>,
+    next_lease_end: Option<String>,
+}
+
+/// Lists, takes or waits for what is in an inbox. `shutdown` ends a wait early, which the answer says.
+///
+/// # Errors
+/// `unknown_session`, `unknown_task`, `not_bound`, `invalid_timeout`, `invalid_interval`, and those of the
+/// database.
+pub async fn take(store: &Store, params: TakeParams, shutdown: &CancellationToken) -> Result<TakeResult> {
+    validate(&params)?;
+    let address = {
+        let params = params.clone();
+        store.read(move |connection| resolve(connection, &params)).await?
+    };
+    let token = (params.consume_next && params.lease).then(|| clock::new_id("lease"));
+    let started = Instant::now();
+    let deadline = started + Duration::from_secs_f64(params.timeout);
+    let mut poll_count = 0;
+    let (mut timed_out, mut draining) = (false, false);
+    // Listening begins before the first look, so that nothing can slip between the two.
+    let mut changes = store.changes().subscribe();
+    let id = address.session.id.to_string();
+    let look = loop {
+        poll_count += 1;
+        let look = look(store, &address, &params, token.as_deref(), poll_count).await?;
+        if look.taken.is_some() || !look.items.is_empty() || !params.wait || draining {
+            break look;
+        }
+        if Instant::now() >= deadline {
+            timed_out = true;
+            break look;
+        }
+        let delivered = changes.wait_for(|change| {
+            change.kind == ChangeKind::NotificationDelivered
+                && change.session_id.as_deref() == Some(id.as_str())
+        });
+        let lease_end = look.next_lease_end.as_deref().and_then(until);
+        tokio::select! {
+            _ = delivered => {}
+            () = tokio::time::sleep_until(deadline) => {}
+            () = tokio::time::sleep(lease_end.unwrap_or(Duration::MAX)), if lease_end.is_some() => {}
+            () = shutdown.cancelled() => draining = true,
+        }
+    };
+    let leased = look.taken.is_some();
+    Ok(TakeResult {
+        consumed: look.taken,
+        items: look.items,
+        session: InboxSession {
+            id: address.session.id.to_string(),
+            name: address.session.name,
+            role: address.session.role,
+        },
+        task: address.task,
+        wait: WaitInfo {
+            elapsed_seconds: started.elapsed().as_secs_f64(),
+            enabled: params.wait,
+            interval_seconds: params.interval,
+            poll_count,
+            timed_out,
+            timeout_seconds: params.timeout,
+            draining,
+        },
+        lease: token.filter(|_| leased),
+    })
+}
+
+fn until(time: &str) -> Option<Duration> {
+    let left = clock::parse(time)?.duration_since(jiff::Timestamp::now()).as_millis();
+    // A little later than the end itself, so that the look after it finds the lease over.
+    Some(Duration::from_millis(u64::try_from(left).unwrap_or(0) + 5))
+}
+
+async fn look(
+    store: &Store,
+    address: &Address,
+    params: &TakeParams,
+    token: Option<&str>,
+    poll_count: u64,
+) -> Result<Look> {
+    let session = address.session.clone();
+    let task = address.task.as_ref().map(|task| task.id.clone());
+    let limit = match params.limit {
+        0 => 10,
+        limit => limit.max(1),
+    };
+    if params.consume_next {
+        let id = session.id.clone();
+        let any = store
+            .read(move |connection| Ok::<_, Error>(notifications::has_inbox_item(connection, &id)?))
+            .await?;
+        if any {
+            let (token, wait) = (token.map(str::to_owned), params.wait);
+            return store
+                .write(Durability::Full, move |tx| {
+                    let expires_at = clock::in_milliseconds(INBOX_LEASE_SECONDS * 1000);
+                    let lease = token.as_deref().map(|token| (token, expires_at.as_str()));
+                    let taken = notifications::take(tx, &session.id, task.as_deref(), lease)?;
+                    if let (Some(item), None) = (&taken, lease) {
+                        consumed(tx, item, poll_count, wait)?;
+                    }
+                    let items = notifications::inbox(tx, &session.id, task.as_deref(), limit)?;
+                    let items = mark_foreign(items, task.as_deref());
+                    let mut taken = mark_foreign(taken.into_iter().collect(), task.as_deref()).pop();
+                    if let (Some(item), Some(_)) = (&mut taken, lease) {
+                        // As the acknowledgement will leave it.
+                        item.consumed_at = Some(tx.now().to_owned());
+                        item.consumed_by_session_id = Some(item.target_session_id.clone());
+                    }
+                    Ok::<_, Error>(Look { taken, items, next_lease_end: None })
+                })
+                .await;
+        }
+    }
+    store
+        .read(move |connection| {
+            let items = notifications::inbox(connection, &session.id, task.as_deref(), limit)?;
+            let next_lease_end = notifications::next_lease_end(connection, &session.id)?;
+            Ok::<_, Error>(Look { taken: None, items: mark_foreign(items, task.as_deref()), next_lease_end })
+        })
+        .await
+}
+
+/// Says of each item of a task's inbox whether it belongs to another task.
+fn mark_foreign(mut items: Vec<Notification>, task: Option<&str>) -> Vec<Notification> {
+    if let Some(task) = task {
+        for item in &mut items {
+            item.foreign_task = Some(item.task_id != task);
+        }
+    }
+    items
+}
+
+/// Consumes a leased item.
+///
+/// # Errors
+/// `unknown_lease` when the lease ran out, and those of the database.
+pub async fn acknowledge(store: &Store, lease: String) -> Result<AcknowledgeResult> {
+    store
+        .write(Durability::Full, move |tx| {
+            let Some((item, now)) = notifications::acknowledge(tx, &lease)? else {
+                return Err(Error::conflict(
+                    "unknown_lease",
+                    "the lease of this item ran out; it is back in the inbox",
+                )
+                .hint("take it again"));
+            };
+            if now {
+                consumed(tx, &item, 1, false)?;
+            }
+            Ok(AcknowledgeResult { notification_id: item.id, consumed_now: now })
+        })
+        .await
+}
+
+/// The receipt in the audit trail, with the run that the item belongs to.
+fn consumed(tx: &Tx<'_>, item: &Notification, poll_count: u64, wait: bool) -> Result<()> {
+    let run = loop_run(tx, item)?;
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor: Actor::Dispatch,
+            kind: "dispatch_inbox_consumed",
+            severity: Severity::Info,
+            summary: format!(
+                "An item was taken from the inbox of a {}.",
+                item.target_session_role.as_deref().unwrap_or("session")
+            ),
+            task_id: Some(&item.task_id),
+            run: run.as_deref().map_or(Run::Active, Run::Id),
+            correlation: json!({
+                "correlation_id": item.correlation_id, "notification_id": item.id,
+                "signal_type": item.signal_type, "target_session_id": item.target_session_id,
+            }),
+            attributes: json!({
+                "consumed_by_session_id": item.target_session_id, "delivery_mode": item.delivery_mode,
+                "poll_count": poll_count, "source_session_name": item.source_session_name,
+                "target_session_name": item.target_session_name,
+                "target_session_role": item.target_session_role, "wait_enabled": wait,
+            }),
+        },
+    )?;
+    Ok(())
+}
+
+fn loop_run(tx: &Tx<'_>, item: &Notification) -> Result<Option<String>> {
+    let named = ["/ralph_loop/run_id", "/loop_policy/run_id", "/ralph_loop_run_id"]
+        .into_iter()
+        .find_map(|path| item.payload.pointer(path).and_then(Value::as_str));
+    let Some(run) = named else { return Ok(None) };
+    Ok(log::run_of_task(tx, run, &item.task_id)?)
+}

@@ -1,0 +1,57 @@
+//! Dispatch: the mechanical router. Claims, routing, delivery, inboxes.
+//!
+//! It never judges whether work is right and never chooses a next step. Every delivery ends in exactly one
+//! of delivered, queued, uncertain or failed; what may have been sent is never sent again by itself.
+
+pub mod actuate;
+pub mod commands;
+pub mod completions;
+pub mod enqueue;
+pub mod inbox;
+pub mod listing;
+pub mod outcome;
+pub mod pane;
+pub mod pass;
+pub mod task;
+pub mod telemetry;
+
+use conveyor_proto::types::dispatch::SignalType;
+use std::time::Duration;
+
+/// The internal Dispatch's id, unless it was configured otherwise.
+pub const DEFAULT_DISPATCHER: &str = "dispatch-local";
+
+/// Types of queued commands that Dispatch executes. Others are executed by their own verbs.
+pub const COMMAND_TYPES: [SignalType; 4] = [
+    SignalType::NotifyManager,
+    SignalType::NudgeWorker,
+    SignalType::ContinueIteration,
+    SignalType::SessionNudge,
+];
+
+/// First and longest pause before something that could not be sent is tried again.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(60));
+/// The same for what a menu or a draft holds back: nothing but a look at the pane tells when it is over.
+const HELD_BACK_OFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// The pause before the next try: doubled with each, capped.
+fn back_off((first, longest): (Duration, Duration), tries: i64) -> Duration {
+    let doublings = u32::try_from(tries.clamp(0, 20)).unwrap_or(20);
+    first.saturating_mul(2_u32.saturating_pow(doublings)).min(longest)
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_their_cap() {
+        let pauses: Vec<u128> = (0..6).map(|tries| back_off(HELD_BACK_OFF, tries).as_millis()).collect();
+        assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 5000]);
+        assert_eq!(back_off(BACK_OFF, i64::MAX), BACK_OFF.1);
+    }
+}

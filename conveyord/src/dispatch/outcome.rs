@@ -1,0 +1,76 @@
+//! What became of a text, in the words of results and rows.
+
+use conveyor_proto::types::pane::{DeliveryOutcome, DeliveryProof};
+
+/// What holds a text back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// What the pane shows: a menu's kind, `draft` or `copy_mode`.
+    pub by: String,
+    /// The question on screen.
+    pub question: Option<String>,
+}
+
+/// What became of a send that did not fail before it began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Outcome: delivered, held or uncertain.
+    pub outcome: DeliveryOutcome,
+    /// Row of the delivery; none when held.
+    pub delivery: Option<i64>,
+    /// Proof, when delivered.
+    pub proof: Option<DeliveryProof>,
+    /// What holds it back, when held.
+    pub held: Option<Held>,
+    /// Whether something may have reached the pane.
+    pub started: bool,
+    /// Whether everything, Enter included, was sent.
+    pub completed: bool,
+    /// Control characters that were taken out.
+    pub stripped: u64,
+    /// What remains open, in a sentence.
+    pub note: Option<String>,
+}
+
+impl Sent {
+    pub(super) fn held(held: Held) -> Self {
+        let note = match held.by.as_str() {
+            "draft" => "somebody's draft is in the composer; the text is sent when it is gone".to_owned(),
+            by => format!("the pane shows {by}; the text is sent when that is over"),
+        };
+        Self {
+            outcome: DeliveryOutcome::Held,
+            delivery: None,
+            proof: None,
+            held: Some(held),
+            started: false,
+            completed: false,
+            stripped: 0,
+            note: Some(note),
+        }
+    }
+
+    pub(super) fn complete(
+        delivery: i64,
+        proof: Option<DeliveryProof>,
+        stripped: u64,
+        note: Option<String>,
+    ) -> Self {
+        let outcome = if proof.is_some() { DeliveryOutcome::Delivered } else { DeliveryOutcome::Uncertain };
+        let delivery = Some(delivery);
+        Self { outcome, delivery, proof, held: None, started: true, completed: true, stripped, note }
+    }
+
+    pub(super) fn interrupted(delivery: i64, stripped: u64, note: String) -> Self {
+        Self {
+            outcome: DeliveryOutcome::Uncertain,
+            delivery: Some(delivery),
+            proof: None,
+            held: None,
+            started: true,
+            completed: false,
+            stripped,
+            note: Some(note),
+        }
+    }
+}

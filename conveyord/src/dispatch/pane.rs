@@ -1,0 +1,285 @@
+//! Typing into a session's pane: look first, paste as one, Enter apart, then wait for the receipt.
+//!
+//! A pane's look can hold a text back; it never proves that one arrived. Only the rollout does.
+
+use super::outcome::{Held, Sent};
+use crate::{
+    changes::ChangeKind,
+    clock,
+    error::{Error, Result},
+    observe::{
+        pane_look::{Composer, PaneLook, PaneShows, look},
+        target::{self, Target},
+    },
+    rollout::{
+        ingest::{Ingest, Shrunk},
+        locate,
+        receipt::receipt_key,
+    },
+    store::{
+        Durability, Store,
+        deliveries::{self, NewDelivery, Unproven},
+        sessions::{self, Session},
+    },
+    tmux::{CaptureStyle, Key, PaneQueues, Tmux, TmuxError, sanitize},
+};
+use conveyor_proto::types::pane::DeliveryProof;
+use std::time::Duration;
+
+/// How often the rollout is looked at while a receipt is awaited, beneath the wakes of the watcher.
+const RECEIPT_TICK: Duration = Duration::from_millis(50);
+/// Lines of a draft that are cleared at most.
+const MAX_DRAFT_LINES: usize = 40;
+
+/// Types into panes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct PaneSender {
+    store: Store,
+    ingest: Ingest,
+    queues: PaneQueues,
+    command_timeout: Duration,
+    receipt_timeout: Duration,
+}
+
+/// A text for a pane.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The text, as the caller gave it.
+    pub text: String,
+    /// Command that it belongs to.
+    pub command_id: Option<String>,
+    /// Notification that it carries.
+    pub notification_id: Option<i64>,
+    /// Clear a draft in the composer instead of waiting for its end.
+    pub clear_draft: bool,
+}
+
+/// What is called once, after the last moment at which nothing was sent, and before anything is.
+pub type BeforeSend = Box<dyn FnOnce(&crate::store::Tx<'_>) -> Result<bool> + Send>;
+
+impl PaneSender {
+    /// A sender over one store. The time limits are for each call of tmux, and for the receipt.
+    #[must_use]
+    pub fn new(store: Store, ingest: Ingest, command_timeout: Duration, receipt_timeout: Duration) -> Self {
+        Self { store, ingest, queues: PaneQueues::default(), command_timeout, receipt_timeout }
+    }
+
+    /// The tmux client for a session's server.
+    #[must_use]
+    pub fn tmux(&self, session: &Session) -> Tmux {
+        target::tmux(session, self.command_timeout)
+    }
+
+    /// The pane of a session, verified.
+    ///
+    /// # Errors
+    /// `no_tmux_session`, `tmux_session_missing`, `tmux_pane_mismatch`, and those of tmux.
+    pub async fn target(&self, session: &Session) -> Result<Target> {
+        target::find(&self.tmux(session), session).await
+    }
+
+    /// What a pane shows now.
+    ///
+    /// # Errors
+    /// Those of tmux.
+    pub async fn look(&self, tmux: &Tmux, target: &Target) -> Result<PaneLook> {
+        let plain = tmux.capture(target.pane.pane_id, 0, CaptureStyle::Plain).await?;
+        let styled = tmux.capture(target.pane.pane_id, 0, CaptureStyle::Styled).await?;
+        Ok(look(&target.pane.title, &plain, Some(&styled)))
+    }
+
+    /// Sends a text, or says what holds it back. Runs to its end even if the caller stops waiting, since a
+    /// paste without its Enter would be worse than either.
+    ///
+    /// # Errors
+    /// Everything that happened before anything was sent; from then on the outcome says what is known.
+    pub async fn send(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
+        let (sender, session) = (self.clone(), session.clone());
+        tokio::spawn(async move { sender.send_now(&session, message, before).await }).await?
+    }
+
+    async fn send_now(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
+        let tmux = self.tmux(session);
+        let first = target::find(&tmux, session).await?;
+        let turn = self.queues.turn(tmux.server(), first.pane.pane_id).await;
+        // Looked at again: the one before in the queue may have changed everything.
+        let target = target::find(&tmux, session).await?;
+        let mut seen = self.look(&tmux, &target).await?;
+        if message.clear_draft && seen.composer == Composer::Draft {
+            seen = self.clear_draft(&tmux, &target).await?;
+        }
+        if seen.shows == PaneShows::Exited {
+            return Err(Error::conflict(
+                "codex_exited",
+                format!("Codex has ended in the pane of session {}", session.name),
+            )
+            .hint("start Codex again there and register the session"));
+        }
+        if let Some(held) = held_by(&target, &seen) {
+            return Ok(Sent::held(held));
+        }
+        let text = sanitize(&message.text);
+        let stripped = text.stripped() as u64;
+        let is_codex = seen.shows != PaneShows::Unknown;
+        // Elsewhere there are no traps to guard against, and a space more would be a change of the text.
+        let text = if is_codex { text.guarded() } else { text };
+        let new = (session.id.clone(), message, receipt_key(text.as_str()));
+        let delivery = self
+            .store
+            .write(Durability::Full, move |tx| {
+                if !before(tx)? {
+                    return Ok(None);
+                }
+                let (session, message, key) = &new;
+                let new = NewDelivery {
+                    session,
+                    command_id: message.command_id.as_deref(),
+                    notification_id: message.notification_id,
+                    text_sha256: key,
+                };
+                Ok::<_, Error>(Some(deliveries::begin(tx, &new)?))
+            })
+            .await?;
+        let Some(delivery) = delivery else {
+            return Err(Error::conflict("claim_lost", "another dispatcher has taken this delivery over"));
+        };
+        let typed = type_in(&tmux, &target, &text).await;
+        drop(turn);
+        match typed {
+            Ok(()) if text.as_str().is_empty() => {
+                self.settle(delivery, Unproven::Uncertain, "Enter alone leaves no receipt").await?;
+                Ok(Sent::complete(delivery, None, stripped, Some("Enter alone leaves no receipt".to_owned())))
+            }
+            Ok(()) if !is_codex => {
+                let note = "the pane does not show Codex, so no receipt can be expected";
+                self.settle(delivery, Unproven::Uncertain, note).await?;
+                Ok(Sent::complete(delivery, None, stripped, Some(note.to_owned())))
+            }
+            Ok(()) => self.await_receipt(session, delivery, stripped, seen.shows == PaneShows::Busy).await,
+            Err(Typed::Nothing(error)) => {
+                self.settle(delivery, Unproven::Failed, "nothing was sent").await?;
+                Err(error.into())
+            }
+            Err(Typed::Something(error)) => {
+                let note = format!("the send may have begun: {error}");
+                self.settle(delivery, Unproven::Uncertain, &note).await?;
+                Ok(Sent::interrupted(delivery, stripped, note))
+            }
+        }
+    }
+
+    async fn clear_draft(&self, tmux: &Tmux, target: &Target) -> Result<PaneLook> {
+        let clear_line =
+            Key::parse("C-u").map_err(|error| Error::invalid("unknown_key", error.to_string()))?;
+        for _ in 0..MAX_DRAFT_LINES {
+            tmux.press(target.pane.pane_id, &clear_line).await?;
+            let seen = self.look(tmux, target).await?;
+            if seen.composer != Composer::Draft {
+                return Ok(seen);
+            }
+        }
+        self.look(tmux, target).await
+    }
+
+    async fn settle(&self, delivery: i64, outcome: Unproven, note: &str) -> Result<()> {
+        let note = note.to_owned();
+        let settle = move |tx: &crate::store::Tx<'_>| deliveries::settle(tx, delivery, outcome, &note);
+        Ok(self.store.write(Durability::Full, settle).await?)
+    }
+
+    /// Waits until the rollout shows the text, for a bounded time.
+    async fn await_receipt(
+        &self,
+        session: &Session,
+        delivery: i64,
+        stripped: u64,
+        was_busy: bool,
+    ) -> Result<Sent> {
+        if let Some(proof) = self.receipt(session, delivery).await? {
+            return Ok(Sent::complete(delivery, Some(proof), stripped, None));
+        }
+        let note = if was_busy {
+            "sent while a turn runs; Codex takes it in after the running step, and the receipt is noted then"
+        } else {
+            "no receipt in the rollout in time; look at the pane before sending it again"
+        };
+        self.settle(delivery, Unproven::Uncertain, note).await?;
+        Ok(Sent::complete(delivery, None, stripped, Some(note.to_owned())))
+    }
+
+    async fn receipt(&self, session: &Session, delivery: i64) -> Result<Option<DeliveryProof>> {
+        let mut changes = self.store.changes().subscribe();
+        let deadline = tokio::time::Instant::now() + self.receipt_timeout;
+        let id = session.id.to_string();
+        loop {
+            self.read_rollout(session).await;
+            let proof =
+                self.store.read(move |connection| Ok::<_, Error>(deliveries::proof(connection, delivery)?));
+            if let Some(proof) = proof.await? {
+                return Ok(Some(proof));
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Ok(None);
+            }
+            let woken = changes.wait_for(|change| {
+                change.kind == ChangeKind::Ingested && change.session_id.as_deref() == Some(id.as_str())
+            });
+            // A wake, the tail beneath it, or the end: each leads to one more look.
+            let _ = tokio::time::timeout_at(deadline.min(tokio::time::Instant::now() + RECEIPT_TICK), woken)
+                .await;
+        }
+    }
+
+    /// Reads what is new, also when the watcher is off or the rollout has only now appeared.
+    async fn read_rollout(&self, session: &Session) {
+        let id = session.id.clone();
+        let current =
+            self.store.read(move |connection| Ok::<_, Error>(sessions::get(connection, id.as_str())?)).await;
+        let Ok(Some(current)) = current else { return };
+        if current.is_pending() && !matches!(locate::follow(&self.store, &current, None).await, Ok(true)) {
+            return;
+        }
+        if let Err(error) = self.ingest.run(&session.id, Shrunk::Refuse).await {
+            tracing::debug!(%error, session = %session.id, "the rollout could not be read for a receipt");
+        }
+    }
+}
+
+/// What holds a text back, if anything does.
+pub(super) fn held_by(target: &Target, seen: &PaneLook) -> Option<Held> {
+    if seen.shows.blocks_sending() {
+        return Some(Held { by: seen.shows.name().to_owned(), question: seen.question.clone() });
+    }
+    if target.pane.in_mode {
+        return Some(Held { by: "copy_mode".to_owned(), question: None });
+    }
+    (seen.composer == Composer::Draft).then(|| Held { by: "draft".to_owned(), question: None })
+}
+
+/// How typing failed.
+enum Typed {
+    Nothing(TmuxError),
+    Something(TmuxError),
+}
+
+async fn type_in(
+    tmux: &Tmux,
+    target: &Target,
+    text: &crate::tmux::Sanitized,
+) -> std::result::Result<(), Typed> {
+    let pane = target.pane.pane_id;
+    if !text.as_str().is_empty() {
+        tmux.paste(pane, text).await.map_err(|error| {
+            if error.may_have_acted() { Typed::Something(error) } else { Typed::Nothing(error) }
+        })?;
+    }
+    let empty = text.as_str().is_empty();
+    tmux.press(pane, &Key::enter()).await.map_err(|error| {
+        if empty && !error.may_have_acted() { Typed::Nothing(error) } else { Typed::Something(error) }
+    })
+}
+
+/// The time now, for results.
+pub(super) fn time() -> String {
+    clock::now()
+}

@@ -1,0 +1,124 @@
+//! Checks of what Conveyor needs: tools, folders, the daemon's own state, the database. Looks, and changes nothing.
+//!
+//! What belongs to the caller (its `PATH`, its folder) is looked at as the caller sees it, not as the daemon does.
+
+pub mod database;
+mod tools;
+mod watch_limit;
+mod workers;
+
+use crate::{
+    error::Error,
+    store::{self, Store, health::Health},
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::types::{
+    daemon::DeliveryCounts,
+    doctor::{DoctorCheck, DoctorParams, DoctorResult},
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// What the checks work with.
+#[derive(Debug, Clone)]
+pub struct DoctorContext {
+    /// Database.
+    pub store: Store,
+    /// State root.
+    pub state_root: Utf8PathBuf,
+    /// Time limit of each program that is run.
+    pub command_timeout: Duration,
+}
+
+/// Answers `doctor.run`.
+///
+/// # Errors
+/// Those of SQLite while it counts. What is wrong with tools, folders or the file is no error: it stands in the result.
+pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<DoctorResult, Error> {
+    let cwd = params.cwd.as_deref().or(params.caller.cwd.as_deref()).unwrap_or("/");
+    let mut checks = BTreeMap::new();
+    for (tool, version_flag) in [("tmux", "-V"), ("codex", "--version")] {
+        let found = tools::find(tool, &params.caller);
+        if let Some(program) = &found {
+            let version =
+                tools::version(program, version_flag, &params.caller, context.command_timeout).await;
+            checks.insert(format!("{tool}_version"), version);
+        }
+        checks.insert(tool.to_owned(), tool_check(tool, found.as_deref()));
+    }
+    checks.insert("target_cwd_exists".to_owned(), folder_check(Utf8Path::new(cwd)));
+    let required_ok = checks.values().all(|check| check.ok);
+
+    checks.insert("state_root_exists".to_owned(), folder_check(&context.state_root));
+    checks.insert("daemon".to_owned(), daemon_check());
+    let (database, sessions, deliveries) = stored(context).await?;
+    let database_ok = database.ok;
+    checks.insert("database".to_owned(), database);
+    checks.insert("watch_limit".to_owned(), watch_limit::check(sessions, context.command_timeout).await);
+    checks.insert("deliveries".to_owned(), deliveries_check(deliveries));
+    Ok(DoctorResult {
+        checks,
+        ok: required_ok && database_ok,
+        project_root: cwd.to_owned(),
+        workers: workers::list(&context.state_root, &params.caller, context.command_timeout).await,
+        deliveries,
+    })
+}
+
+fn tool_check(tool: &str, found: Option<&Utf8Path>) -> DoctorCheck {
+    DoctorCheck {
+        ok: found.is_some(),
+        path: Some(found.map(Utf8Path::to_string)),
+        message: found
+            .is_none()
+            .then(|| format!("{tool} is not on PATH: install it, or add its folder to PATH")),
+        ..DoctorCheck::default()
+    }
+}
+
+fn folder_check(folder: &Utf8Path) -> DoctorCheck {
+    DoctorCheck { ok: folder.is_dir(), path: Some(Some(folder.to_string())), ..DoctorCheck::default() }
+}
+
+/// The daemon answers, or this would not run.
+fn daemon_check() -> DoctorCheck {
+    let value = format!("version {}, process {}", env!("CARGO_PKG_VERSION"), std::process::id());
+    DoctorCheck { ok: true, value: Some(value), ..DoctorCheck::default() }
+}
+
+/// The database's health, the number of sessions that are watched, and what is undelivered.
+async fn stored(context: &DoctorContext) -> Result<(DoctorCheck, usize, DeliveryCounts), Error> {
+    context
+        .store
+        .read(|connection| {
+            let health = store::health::check(connection)?;
+            let sessions = store::sessions::active(connection)?.len();
+            Ok((database_check(&health), sessions, store::deliveries::counts(connection)?))
+        })
+        .await
+}
+
+fn database_check(health: &Health) -> DoctorCheck {
+    let failed: Vec<&str> =
+        health.checks.iter().filter(|check| !check.ok).map(|check| check.name.as_str()).collect();
+    DoctorCheck {
+        ok: health.is_ok(),
+        value: Some(format!("schema version {}", health.user_version)),
+        message: (!failed.is_empty())
+            .then(|| format!("not well: {}; `conveyorctl db-doctor` tells more", failed.join(", "))),
+        ..DoctorCheck::default()
+    }
+}
+
+fn deliveries_check(counts: DeliveryCounts) -> DoctorCheck {
+    let DeliveryCounts { held, uncertain, failed, .. } = counts;
+    let ok = held + uncertain + failed == 0;
+    DoctorCheck {
+        ok,
+        value: Some(format!("{held} held, {uncertain} uncertain, {failed} failed")),
+        message: (!ok).then(|| "`conveyorctl commands --state failed` shows what did not arrive".to_owned()),
+        ..DoctorCheck::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

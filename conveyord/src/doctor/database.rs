@@ -1,0 +1,206 @@
+//! `db.doctor`: the database's own checks, and with `live` the database held against what runs.
+
+use super::DoctorContext;
+use crate::{
+    clock,
+    error::Error,
+    platform::{self, Pid, ProcessStart},
+    store::{
+        self,
+        health::{BoundTask, UnfinishedCommand},
+        sessions::Session,
+    },
+    supervision::identity,
+};
+use conveyor_proto::types::doctor::{DbCheck, DbDoctorParams, DbDoctorResult, LiveCounts, LiveReconcile};
+use serde_json::{Value, json};
+
+/// Answers `db.doctor`.
+///
+/// # Errors
+/// `invalid_seconds`, and those of SQLite when a check cannot even be made.
+pub async fn run(context: &DoctorContext, params: &DbDoctorParams) -> Result<DbDoctorResult, Error> {
+    if params.manager_stale_seconds < 0 {
+        let message =
+            format!("--manager-stale-seconds is {}: it must not be negative", params.manager_stale_seconds);
+        return Err(Error::invalid("invalid_seconds", message));
+    }
+    let health = context.store.read(store::health::check).await?;
+    let mut result = DbDoctorResult {
+        ok: health.is_ok(),
+        checks: health.checks,
+        path: context.store.path().to_string(),
+        schema_version: health.schema_version,
+        user_version: health.user_version,
+        wal_bytes: wal_bytes(context),
+        live_reconcile: None,
+    };
+    if params.live {
+        let (reconcile, counts) = reconcile(context, params.manager_stale_seconds).await?;
+        result.ok &= reconcile.ok;
+        result.checks.push(DbCheck {
+            name: "live_reconcile".to_owned(),
+            ok: reconcile.ok,
+            live: Some(counts),
+            ..DbCheck::default()
+        });
+        result.live_reconcile = Some(reconcile);
+    }
+    Ok(result)
+}
+
+fn wal_bytes(context: &DoctorContext) -> u64 {
+    let path = format!("{}-wal", context.store.path());
+    // No such file is a log of no bytes.
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+async fn reconcile(
+    context: &DoctorContext,
+    stale_seconds: i64,
+) -> Result<(LiveReconcile, LiveCounts), Error> {
+    let (tasks, commands) = context
+        .store
+        .read(|connection| {
+            let tasks = store::health::bound_tasks(connection)?;
+            Ok::<_, Error>((tasks, store::health::unfinished_commands(connection)?))
+        })
+        .await?;
+    let (mut results, mut warnings, mut drift_count) = (Vec::new(), Vec::new(), 0);
+    for task in &tasks {
+        let unfinished: Vec<Value> = commands
+            .iter()
+            .filter(|command| command.task_id.as_ref() == Some(&task.id))
+            .map(command_row)
+            .collect();
+        let worker = look(context, task.worker.as_ref()).await?;
+        let manager = look(context, task.manager.as_ref()).await?;
+        let mut drift = Vec::new();
+        for (side, role) in [(&worker, "worker"), (&manager, "manager")] {
+            let Some(side) = side else { continue };
+            if !side.live {
+                drift.push(format!("{role}_missing"));
+            } else if side.pane_differs {
+                drift.push(format!("{role}_pane_mismatch"));
+            }
+        }
+        if !unfinished.is_empty() {
+            drift.push("unfinished_commands".to_owned());
+        }
+        if let (Some(session), Some(side)) = (&task.manager, &manager)
+            && side.live
+        {
+            warnings.extend(liveness_warning(task, session, stale_seconds));
+        }
+        drift_count += u64::from(!drift.is_empty());
+        results.push(json!({
+            "drift": drift,
+            "manager": manager.map(|side| with_last_seen(side.row, task.manager.as_ref())),
+            "task": {"id": task.id, "name": task.name, "state": task.state},
+            "unfinished_commands": unfinished,
+            "worker": worker.map(|side| side.row),
+        }));
+    }
+    let counts = LiveCounts {
+        drift_count,
+        manager_liveness_warning_count: warnings.len() as u64,
+        task_count: tasks.len() as u64,
+        unfinished_command_count: commands.len() as u64,
+    };
+    let reconcile = LiveReconcile {
+        manager_liveness_warnings: warnings,
+        ok: drift_count == 0 && commands.is_empty(),
+        results,
+        unfinished_commands_without_task: commands
+            .iter()
+            .filter(|command| command.task_id.is_none())
+            .map(command_row)
+            .collect(),
+    };
+    Ok((reconcile, counts))
+}
+
+fn command_row(command: &UnfinishedCommand) -> Value {
+    let action = match command.state.as_str() {
+        "attempted" => "it is being executed; if no daemon does so, the next start settles it",
+        _ => "Dispatch takes it up; `conveyorctl dispatch --once --dry-run` shows what holds it back",
+    };
+    json!({
+        "created_at": command.created_at, "id": command.id, "recommended_action": action, "state": command.state,
+        "task_id": command.task_id, "task_name": command.task_name, "type": command.kind,
+        "updated_at": command.updated_at,
+    })
+}
+
+/// One side of a binding as it was found.
+struct Side {
+    live: bool,
+    pane_differs: bool,
+    row: Value,
+}
+
+/// A session with tmux lives while its tmux session does; another while its process does.
+async fn look(context: &DoctorContext, session: Option<&Session>) -> Result<Option<Side>, Error> {
+    let Some(session) = session else { return Ok(None) };
+    let pid_alive = session
+        .pid
+        .and_then(|pid| Pid::try_from(pid).ok())
+        .is_some_and(|pid| platform::is_alive(pid, session.pid_start.map(ProcessStart)));
+    let (live, pane_differs, live_pane) = if session.has_tmux() {
+        let identity = identity::look(session, context.command_timeout).await?.identity;
+        let differs = identity.mismatches.iter().any(|mismatch| mismatch == "tmux_pane_mismatch");
+        (identity.live, differs, identity.live_pane_id)
+    } else {
+        (pid_alive, false, None)
+    };
+    let rollout_bytes = session.codex_session_path.as_ref().and_then(|path| std::fs::metadata(path).ok());
+    let rollout_bytes = rollout_bytes.map(|file| file.len());
+    let stored = session.last_ingest_offset.and_then(|offset| u64::try_from(offset).ok()).unwrap_or(0);
+    let row = json!({
+        "id": session.id,
+        "ingest_lag_bytes": rollout_bytes.map(|bytes| bytes.saturating_sub(stored)),
+        "live": live,
+        "name": session.name,
+        "pid": session.pid,
+        "pid_alive": pid_alive,
+        "recorded_pane_id": session.tmux_pane_id,
+        "rollout_present": rollout_bytes.is_some(),
+        "session": session.tmux_session,
+        "state": session.state,
+        "tmux_pane_id": live_pane,
+    });
+    Ok(Some(Side { live, pane_differs, row }))
+}
+
+fn with_last_seen(mut row: Value, session: Option<&Session>) -> Value {
+    let seen = session.and_then(|session| session.last_heartbeat_at.as_deref());
+    row["last_capture_sha256"] = Value::Null;
+    row["last_seen_at"] = seen.into();
+    row["last_seen_age_seconds"] = seen.and_then(age).into();
+    row
+}
+
+/// A manager that runs, and was not seen for long.
+fn liveness_warning(task: &BoundTask, manager: &Session, stale_seconds: i64) -> Option<Value> {
+    let common = json!({
+        "manager": manager.name, "manager_id": manager.id, "task": task.name, "task_id": task.id,
+        "recommended_action": format!("look at session {}, or run `conveyorctl ingest {0}`", manager.name),
+    });
+    let mut warning = common;
+    let Some(seen) = manager.last_heartbeat_at.as_deref() else {
+        warning["type"] = "manager_never_seen".into();
+        return Some(warning);
+    };
+    let age = age(seen).filter(|age| *age > stale_seconds)?;
+    warning["type"] = "manager_seen_stale".into();
+    warning["age_seconds"] = age.into();
+    warning["last_seen_at"] = seen.into();
+    warning["stale_seconds"] = stale_seconds.into();
+    Some(warning)
+}
+
+/// Whole seconds since a row's time.
+#[expect(clippy::cast_possible_truncation, reason = "a saturating cast of a non-negative number of seconds")]
+fn age(time: &str) -> Option<i64> {
+    clock::seconds_since(time).map(|seconds| seconds as i64)
+}

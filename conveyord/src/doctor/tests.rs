@@ -1,0 +1,136 @@
+//! The checks on a machine of their own making: a folder of tools, a state root, a database.
+
+use super::*;
+use crate::store::testing::store;
+use conveyor_proto::types::{common::Caller, doctor::DbDoctorParams};
+use std::os::unix::fs::PermissionsExt;
+
+struct Machine {
+    dir: tempfile::TempDir,
+    context: DoctorContext,
+    caller: Caller,
+}
+
+fn machine(tools: &[(&str, &str)]) -> Machine {
+    let (dir, store) = store();
+    let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+    let bin = root.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for (name, script) in tools {
+        let file = bin.join(name);
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let caller = Caller {
+        cwd: Some(root.to_string()),
+        // Relative to the caller's folder, and found there.
+        path: Some("/nowhere:bin".to_owned()),
+        tmux_tmpdir: Some(root.to_string()),
+        ..Caller::default()
+    };
+    let command_timeout = Duration::from_secs(5);
+    Machine { dir, context: DoctorContext { store, state_root: root, command_timeout }, caller }
+}
+
+async fn doctor(machine: &Machine) -> DoctorResult {
+    let params = DoctorParams { cwd: None, caller: machine.caller.clone() };
+    run(&machine.context, &params).await.unwrap()
+}
+
+#[tokio::test]
+async fn tools_are_found_on_the_callers_path() {
+    let machine = machine(&[("tmux", "echo tmux 3.9"), ("codex", "echo codex-cli 0.169.0")]);
+    let result = doctor(&machine).await;
+    assert!(result.ok, "{result:#?}");
+    assert_eq!(result.checks["tmux_version"].value.as_deref(), Some("tmux 3.9"));
+    assert_eq!(result.checks["codex_version"].value.as_deref(), Some("codex-cli 0.169.0"));
+    let codex = machine.context.state_root.join("bin/codex").to_string();
+    assert_eq!(result.checks["codex"].path, Some(Some(codex)));
+    for check in ["target_cwd_exists", "state_root_exists", "daemon", "database", "watch_limit", "deliveries"]
+    {
+        assert!(result.checks[check].ok, "{check}");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_that_is_missing_or_broken_is_told() {
+    let machine = machine(&[("tmux", "exit 3")]);
+    let result = doctor(&machine).await;
+    assert!(!result.ok);
+    assert_eq!(result.checks["codex"].path, Some(None));
+    assert!(!result.checks.contains_key("codex_version"));
+    assert!(result.checks["tmux"].ok && !result.checks["tmux_version"].ok);
+}
+
+#[tokio::test]
+async fn deliveries_that_need_an_eye_do_not_fail_the_rest() {
+    let machine = machine(&[("tmux", "echo tmux 3.9"), ("codex", "echo codex")]);
+    rusqlite::Connection::open(machine.context.store.path())
+        .unwrap()
+        .execute_batch(
+            "insert into commands (id, idempotency_key, created_at, updated_at, type, state, payload_json, delivery)
+             values ('c', 'c', '1', '1', 'nudge_worker', 'failed', '{}', 'failed')",
+        )
+        .unwrap();
+    let result = doctor(&machine).await;
+    assert!(result.ok);
+    assert_eq!(result.deliveries.failed, 1);
+    assert!(result.checks["deliveries"].message.as_ref().unwrap().contains("commands --state failed"));
+}
+
+#[tokio::test]
+async fn workers_of_old_are_listed() {
+    let machine = machine(&[]);
+    let folder = machine.dir.path().join("old-worker");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("config.json"), r#"{"startup": "ready", "tmux_session": "x"}"#).unwrap();
+    std::fs::write(folder.join("status.json"), r#"{"state": "flying"}"#).unwrap();
+    let workers = doctor(&machine).await.workers;
+    let expect =
+        serde_json::json!([{"name": "old-worker", "running": false, "startup": "ready", "state": "unknown"}]);
+    assert_eq!(serde_json::Value::from(workers), expect);
+}
+
+fn db_params(live: bool) -> DbDoctorParams {
+    DbDoctorParams { live, manager_stale_seconds: 600, caller: Caller::default() }
+}
+
+#[tokio::test]
+async fn the_database_is_held_against_what_runs() {
+    let machine = machine(&[]);
+    let quiet = database::run(&machine.context, &db_params(true)).await.unwrap();
+    assert!(quiet.ok, "{quiet:#?}");
+    assert_eq!(quiet.checks.last().unwrap().name, "live_reconcile");
+
+    let pid = std::process::id();
+    let rollout = machine.context.state_root.join("rollout.jsonl");
+    std::fs::write(&rollout, "0123456789").unwrap();
+    rusqlite::Connection::open(machine.context.store.path())
+        .unwrap()
+        .execute_batch(&format!(
+            "insert into tasks values ('t', 'demo', 'goal', null, 'candidate', '1', '1');
+             insert into sessions (id, name, role, identity_token, cwd, registered_at, state, pid, codex_session_path,
+                 last_ingest_offset, last_heartbeat_at) values
+               ('w', 'w', 'worker', 'a', '/', '1', 'active', 2147483647, '/no/such/file', null, null),
+               ('m', 'm', 'manager', 'b', '/', '1', 'active', {pid}, '{rollout}', 4, '2020-01-01T00:00:00Z');
+             insert into bindings (id, task_id, worker_session_id, manager_session_id, state, created_at)
+               values ('b', 't', 'w', 'm', 'active', '1');
+             insert into commands (id, idempotency_key, created_at, updated_at, task_id, type, state, payload_json) values
+               ('c', 'c', '1', '1', 't', 'nudge_worker', 'pending', '{{}}'),
+               ('d', 'd', '1', '1', null, 'deregister_session', 'pending', '{{}}');"
+        ))
+        .unwrap();
+    let result = database::run(&machine.context, &db_params(true)).await.unwrap();
+    assert!(!result.ok);
+    let live = result.live_reconcile.unwrap();
+    assert_eq!(live.results[0]["drift"], serde_json::json!(["worker_missing", "unfinished_commands"]));
+    assert_eq!(live.results[0]["worker"]["rollout_present"], false);
+    assert_eq!(live.results[0]["manager"]["ingest_lag_bytes"], 6);
+    assert_eq!(live.manager_liveness_warnings[0]["type"], "manager_seen_stale");
+    assert_eq!(live.unfinished_commands_without_task[0]["id"], "d");
+    let counts = result.checks.last().unwrap().live.unwrap();
+    assert_eq!((counts.drift_count, counts.task_count, counts.unfinished_command_count), (1, 1, 2));
+
+    let plain = database::run(&machine.context, &db_params(false)).await.unwrap();
+    assert!(plain.ok && plain.live_reconcile.is_none());
+}

@@ -1,0 +1,42 @@
+//! Programs on the caller's `PATH`, and their versions.
+
+use crate::process::{self, Invocation};
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::types::{common::Caller, doctor::DoctorCheck};
+use std::{ffi::OsStr, os::unix::fs::PermissionsExt, time::Duration};
+
+/// The first executable file of this name on the caller's `PATH`.
+pub(super) fn find(name: &str, caller: &Caller) -> Option<Utf8PathBuf> {
+    let cwd = Utf8Path::new(caller.cwd.as_deref().unwrap_or("/"));
+    // An empty entry means the current folder, as in a shell.
+    let folders = caller.path.as_deref()?.split(':').map(|entry| cwd.join(entry));
+    folders.map(|folder| folder.join(name)).find(|file| is_executable(file))
+}
+
+fn is_executable(file: &Utf8Path) -> bool {
+    file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// Asks a program for its version. It runs with the caller's `PATH`, where it may find its interpreter.
+pub(super) async fn version(
+    program: &Utf8Path,
+    flag: &str,
+    caller: &Caller,
+    time_limit: Duration,
+) -> DoctorCheck {
+    let mut env = vec![("TMUX", None), ("TMUX_PANE", None)];
+    if let Some(path) = &caller.path {
+        env.push(("PATH", Some(OsStr::new(path))));
+    }
+    let invocation = Invocation { env, time_limit, ..Invocation::new(program.as_std_path(), [flag]) };
+    let failed = |message| DoctorCheck { ok: false, message: Some(message), ..DoctorCheck::default() };
+    match process::run(invocation).await {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            let first = text.lines().next().unwrap_or_default().trim().chars().take(200).collect();
+            DoctorCheck { ok: true, value: Some(first), ..DoctorCheck::default() }
+        }
+        Ok(output) => failed(format!("{program} {flag} ended with {}", output.status)),
+        Err(error) => failed(format!("failed to {error}")),
+    }
+}

@@ -1,0 +1,51 @@
+//! How many files the system lets the daemon watch. Beyond it, rollouts are still read, but by looking at them from
+//! time to time.
+
+use conveyor_proto::types::doctor::DoctorCheck;
+use std::time::Duration;
+
+/// Holds the system's limit against the number of watched sessions.
+pub(super) async fn check(sessions: usize, time_limit: Duration) -> DoctorCheck {
+    let Some(limit) = sys::limit(time_limit).await else {
+        let message = format!("{} cannot be read; rollouts are looked at from time to time too", sys::NAME);
+        return DoctorCheck { ok: true, message: Some(message), ..DoctorCheck::default() };
+    };
+    let ok = u64::try_from(sessions).is_ok_and(|sessions| sessions < limit);
+    DoctorCheck {
+        ok,
+        value: Some(format!("{} is {limit}, {sessions} sessions are watched", sys::NAME)),
+        message: (!ok).then(|| format!("raise {}: completions may be noticed late", sys::NAME)),
+        ..DoctorCheck::default()
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod sys {
+    //! inotify: a watch per folder or file, shared by all programs of the user.
+
+    use std::time::Duration;
+
+    pub(super) const NAME: &str = "fs.inotify.max_user_watches";
+
+    pub(super) async fn limit(_time_limit: Duration) -> Option<u64> {
+        let text = tokio::fs::read_to_string("/proc/sys/fs/inotify/max_user_watches").await.ok()?;
+        text.trim().parse().ok()
+    }
+}
+
+#[cfg(target_os = "macos")]
+mod sys {
+    //! kqueue: an open file per watched file.
+
+    use crate::process::{self, Invocation};
+    use std::{path::Path, time::Duration};
+
+    pub(super) const NAME: &str = "kern.maxfilesperproc";
+
+    pub(super) async fn limit(time_limit: Duration) -> Option<u64> {
+        let sysctl = Path::new("/usr/sbin/sysctl");
+        let invocation = Invocation { time_limit, ..Invocation::new(sysctl, ["-n", NAME]) };
+        let output = process::run(invocation).await.ok()?;
+        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    }
+}

@@ -1,0 +1,147 @@
+//! `task.replay`: a task's history as one list of entries in the order of time.
+//!
+//! Here live the choice, order and cutting of entries; what an entry says of a row stands in one file per group of
+//! tables. Entries are made from the audit object alone.
+
+mod commands;
+mod contract;
+mod observations;
+mod sessions;
+
+use super::audit;
+use crate::{clock, error::Error, store};
+use conveyor_proto::types::history::{
+    AuditResult, ReplayEntry, ReplayFormat, ReplayParams, ReplayResult, ReplayRole,
+};
+use rusqlite::Connection;
+use serde_json::{Map, Value};
+
+/// Answers `task.replay`.
+///
+/// # Errors
+/// `content_not_included`, `invalid_limit`, `unknown_task`, `ambiguous_task`, and those of SQLite.
+pub fn replay(connection: &Connection, params: &ReplayParams) -> Result<ReplayResult, Error> {
+    if params.format == ReplayFormat::FullTranscript && !params.include_content {
+        return Err(Error::refused(
+            "content_not_included",
+            "a full transcript shows all stored texts of the panes",
+        )
+        .hint("ask for it with --include-content"));
+    }
+    let limit = limit(params.limit)?;
+    let task = store::tasks::resolve(connection, &params.task)?;
+    let audit = audit::whole(connection, &task)?;
+    let mut drafts = drafts(&audit, params.format);
+    drafts.retain(|draft| params.role == ReplayRole::All || draft.seen_by.contains(&params.role));
+    // A stable order: what has the same time stays in the order of `drafts`, causes before effects.
+    drafts.sort_by_cached_key(|draft| clock::parse(draft.timestamp));
+    drafts.drain(..drafts.len().saturating_sub(limit));
+    let entries: Vec<ReplayEntry> = drafts.into_iter().map(Draft::into_entry).collect();
+    Ok(ReplayResult {
+        task: audit.task,
+        mode: params.format.as_str().to_owned(),
+        role: params.role.as_str().to_owned(),
+        entry_count: entries.len() as u64,
+        entries,
+    })
+}
+
+/// How many entries are wanted at most. None and 0 mean all.
+fn limit(asked: Option<i64>) -> Result<usize, Error> {
+    match asked.unwrap_or(0) {
+        0 => Ok(usize::MAX),
+        number => usize::try_from(number).map_err(|_| {
+            Error::invalid("invalid_limit", format!("the limit is {number}: it must not be negative"))
+                .hint("0, or no limit, shows all entries")
+        }),
+    }
+}
+
+/// All entries of a format. Those of one time stand in the order of this list.
+fn drafts(audit: &AuditResult, format: ReplayFormat) -> Vec<Draft<'_>> {
+    let mut drafts = Vec::new();
+    drafts.extend(sessions::bindings(audit));
+    drafts.extend(contract::acknowledgements(audit));
+    drafts.extend(contract::criteria(audit));
+    drafts.extend(commands::commands(audit));
+    drafts.extend(commands::chains(audit));
+    drafts.extend(commands::attempts(audit));
+    drafts.extend(commands::notifications(audit));
+    if format != ReplayFormat::Compact {
+        drafts.extend(observations::spans(audit));
+        drafts.extend(observations::cycles(audit));
+    }
+    drafts.extend(contract::decisions(audit));
+    drafts.extend(contract::continuations(audit));
+    drafts.extend(contract::reviews(audit));
+    drafts.extend(contract::epilogues(audit));
+    drafts.extend(sessions::nudges(audit));
+    drafts.extend(sessions::interrupts(audit));
+    match format {
+        ReplayFormat::Transcript => drafts.extend(observations::captures(audit)),
+        ReplayFormat::FullTranscript => drafts.extend(observations::segments(audit)),
+        ReplayFormat::Compact | ReplayFormat::Timeline => {}
+    }
+    drafts
+}
+
+/// An entry that is not chosen yet. Whoever asks for all roles sees every one.
+struct Draft<'a> {
+    kind: &'static str,
+    source: &'static str,
+    source_id: &'a Value,
+    actor: &'a str,
+    timestamp: &'a str,
+    summary: String,
+    details: Value,
+    seen_by: &'static [ReplayRole],
+    /// The text of a transcript segment, which may be gone; none for other kinds.
+    content: Option<Option<String>>,
+}
+
+impl Draft<'_> {
+    fn into_entry(self) -> ReplayEntry {
+        ReplayEntry {
+            actor: self.actor.to_owned(),
+            content: self.content,
+            details: self.details,
+            kind: self.kind.to_owned(),
+            source: self.source.to_owned(),
+            source_id: self.source_id.clone(),
+            summary: self.summary,
+            timestamp: self.timestamp.to_owned(),
+        }
+    }
+}
+
+/// Who sees the entries of a role of the pair.
+fn of_role(role: &str) -> &'static [ReplayRole] {
+    match role {
+        "worker" => &[ReplayRole::Worker],
+        "manager" => &[ReplayRole::Manager],
+        _ => &[ReplayRole::Workerctl],
+    }
+}
+
+/// The text of a column; empty where it is null.
+fn text<'a>(row: &'a Value, key: &str) -> &'a str {
+    row[key].as_str().unwrap_or_default()
+}
+
+/// The time of the first of two columns that has one.
+fn time<'a>(row: &'a Value, first: &str, second: &str) -> &'a str {
+    row[first].as_str().unwrap_or_else(|| text(row, second))
+}
+
+/// An object of some columns. `new = old` gives a column another name.
+fn pick(row: &Value, keys: &[&str]) -> Value {
+    let mut object = Map::new();
+    for key in keys {
+        let (name, column) = key.split_once(" = ").unwrap_or((key, key));
+        object.insert(name.to_owned(), row[column].clone());
+    }
+    Value::Object(object)
+}
+
+#[cfg(test)]
+mod tests;

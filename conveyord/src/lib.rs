@@ -1,0 +1,29 @@
+//! Conveyor's daemon: it owns the database and every side effect; everybody else is a client of its socket.
+//!
+//! [`run`] is the whole daemon as a function; the binary only calls [`main`]. `docs/architecture.md` has the
+//! map of the modules and their invariants.
+
+pub mod app;
+pub mod bindings;
+pub mod changes;
+pub mod clock;
+pub mod config;
+pub mod daemon;
+pub mod dispatch;
+pub mod doctor;
+pub mod error;
+pub mod history;
+pub mod lock;
+pub mod logs;
+pub mod observe;
+pub mod platform;
+pub mod process;
+pub mod registration;
+pub mod rollout;
+pub mod rpc;
+pub mod server;
+pub mod store;
+pub mod supervision;
+pub mod tmux;
+
+pub use daemon::{main, run};

@@ -1,0 +1,120 @@
+//! The lock that makes a daemon the only one of its state root.
+//!
+//! Held by flock for the daemon's life, so that the system releases it however the daemon ends. Who holds it
+//! stands inside, for people.
+
+use crate::clock;
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::OpenOptionsExt,
+};
+
+/// Who holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Process id.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// Why the lock was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another daemon has it.
+    #[error("another conveyord serves this state root: {}", held_by(.holder.as_ref()))]
+    Held {
+        /// Who, if it could be read.
+        holder: Option<Holder>,
+    },
+    /// The file cannot be used.
+    #[error("the lock {path} could not be used")]
+    Unusable {
+        /// Lock file.
+        path: Utf8PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn held_by(holder: Option<&Holder>) -> String {
+    match holder {
+        Some(holder) => {
+            format!("process {}, version {}, since {}", holder.pid, holder.version, holder.started_at)
+        }
+        None => "a process that has not said which yet".to_owned(),
+    }
+}
+
+/// The lock while it is held. The file stays when it is released: removing it would let two daemons lock two
+/// files of one name.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock and says inside who has it.
+    ///
+    /// # Errors
+    /// `Held` when another process has it.
+    pub fn take(path: &Utf8Path) -> Result<Self, LockError> {
+        let unusable = |source| LockError::Unusable { path: path.to_owned(), source };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LockError::Held { holder: read(&mut file) }),
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        }
+        let holder = Holder {
+            pid: std::process::id(),
+            started_at: clock::now(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        write(&mut file, &holder).map_err(unusable)?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn read(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn write(file: &mut File, holder: &Holder) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(serde_json::to_string(holder)?.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_taker_is_told_who_has_it_and_a_release_frees_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(dir.path().join("lock")).unwrap();
+        let first = Lock::take(&path).unwrap();
+        let error = Lock::take(&path).unwrap_err().to_string();
+        assert!(error.contains(&std::process::id().to_string()), "{error}");
+        drop(first);
+        Lock::take(&path).unwrap();
+    }
+}

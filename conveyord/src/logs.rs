@@ -1,0 +1,163 @@
+//! The daemon's log: one file, rotated by size, reopened on SIGHUP.
+//!
+//! No crate that is kept does both: `tracing-appender` rotates by time and cannot reopen. Texts of workers,
+//! panes and prompts never come here.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+/// Size from which a log is rotated, in bytes.
+const ROTATE_AT: u64 = 10 * 1024 * 1024;
+/// Rotated logs that are kept: `conveyord.log.1` is the newest.
+const KEPT: u32 = 4;
+
+/// The log file. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LogFile {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: Utf8PathBuf,
+    file: File,
+    size: u64,
+    rotate_at: u64,
+}
+
+impl LogFile {
+    /// Opens the log, creating its folder.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn open(path: &Utf8Path) -> io::Result<Self> {
+        Self::open_rotating(path, ROTATE_AT)
+    }
+
+    fn open_rotating(path: &Utf8Path, rotate_at: u64) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        let (file, size) = append_to(path)?;
+        let inner = Inner { path: path.to_owned(), file, size, rotate_at };
+        Ok(Self { inner: Arc::new(Mutex::new(inner)) })
+    }
+
+    /// Goes on in the file of that name, which somebody may have moved away.
+    ///
+    /// # Errors
+    /// Those of the file system; the old file is then kept.
+    pub fn reopen(&self) -> io::Result<()> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        (inner.file, inner.size) = append_to(&inner.path)?;
+        Ok(())
+    }
+}
+
+fn append_to(path: &Utf8Path) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    let size = file.metadata()?.len();
+    Ok((file, size))
+}
+
+impl Inner {
+    fn rotate(&mut self) -> io::Result<()> {
+        for number in (1..=KEPT).rev() {
+            let from = if number == 1 { self.path.clone() } else { numbered(&self.path, number - 1) };
+            match fs::rename(from, numbered(&self.path, number)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        (self.file, self.size) = append_to(&self.path)?;
+        Ok(())
+    }
+}
+
+fn numbered(path: &Utf8Path, number: u32) -> Utf8PathBuf {
+    Utf8PathBuf::from(format!("{path}.{number}"))
+}
+
+impl Write for LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.size > 0 && inner.size + bytes.len() as u64 > inner.rotate_at {
+            // A log that cannot be rotated is still better than none.
+            let _ = inner.rotate();
+        }
+        let written = inner.file.write(bytes)?;
+        inner.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).file.flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogFile {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Sends the process's log lines to the file. A filter that cannot be read means `info`. In a process that
+/// has a subscriber already (a test), that one stays.
+pub fn install(log: &LogFile, filter: &str) {
+    // These would write requests' bodies at their finest levels.
+    let quiet = ["jsonrpsee=info", "jsonrpsee-http=info", "jsonrpsee-server=info", "jsonrpsee-core=info"];
+    let mut parsed = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    for directive in quiet.iter().filter_map(|directive| directive.parse().ok()) {
+        parsed = parsed.add_directive(directive);
+    }
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_target(true)
+        .with_env_filter(parsed)
+        .with_writer(log.clone())
+        .finish();
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    // Where it happened, but not what it said: that may hold anybody's text.
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(location, "a panic");
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_log_is_rotated_and_only_some_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(dir.path().join("logs/a.log")).unwrap();
+        let mut log = LogFile::open_rotating(&path, 10).unwrap();
+        for number in 0..9 {
+            log.write_all(format!("line {number}\n").as_bytes()).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), "line 8\n");
+        assert_eq!(fs::read_to_string(numbered(&path, 1)).unwrap(), "line 7\n");
+        assert!(numbered(&path, KEPT).exists() && !numbered(&path, KEPT + 1).exists());
+    }
+
+    #[test]
+    fn a_log_that_was_moved_away_is_begun_anew_when_reopened() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(dir.path().join("a.log")).unwrap();
+        let mut log = LogFile::open(&path).unwrap();
+        log.write_all(b"before\n").unwrap();
+        fs::rename(&path, dir.path().join("moved")).unwrap();
+        log.reopen().unwrap();
+        log.write_all(b"after\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "after\n");
+    }
+}

@@ -1,0 +1,5 @@
+//! The daemon's binary.
+
+fn main() -> std::process::ExitCode {
+    conveyord::main(std::env::args_os())
+}

@@ -1,0 +1,586 @@
+//! The cycle: one observation of a bound task's worker. It never decides and never sends.
+
+use super::{
+    classifier::{self, Freshness, LAST_SCREEN},
+    pane_look::{PaneLook, look},
+    state, target,
+};
+use crate::{
+    clock,
+    error::{Error, Result},
+    rollout::{
+        ingest::{Ingest, Shrunk},
+        locate,
+    },
+    store::{
+        Durability, Store, StoreError, Tx, bindings,
+        bindings::Binding,
+        cycles::{self, Span, SpanState},
+        log::{self, Actor, Run, Severity, Telemetry},
+        notifications, sessions,
+        sessions::Session,
+        tasks, turns,
+    },
+    supervision::context,
+    tmux::CaptureStyle,
+};
+use conveyor_proto::types::{
+    cycle::{ConsumedNotification, CycleParams, CycleResult, IngestCounts, PaneSignal},
+    inbox::Notification,
+    rollout::BusyWait,
+    task::TaskRow,
+};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// Rows of scrollback that a cycle captures, as the contract has it.
+const HISTORY_LINES: u32 = 200;
+
+/// What a cycle needs.
+#[derive(Clone)]
+pub struct Observer {
+    /// Database.
+    pub store: Store,
+    /// Ingest.
+    pub ingest: Ingest,
+    /// Time limit of each call of tmux.
+    pub command_timeout: Duration,
+}
+
+/// The pair that a cycle looks at.
+struct Pair {
+    task: TaskRow,
+    binding: Binding,
+    worker: Session,
+    manager: Session,
+}
+
+/// A phase that went well.
+struct Phase {
+    name: &'static str,
+    started_at: String,
+    completed_at: String,
+    duration_ms: f64,
+    degraded: bool,
+    attributes: Value,
+}
+
+/// Measures phases as they pass.
+struct Phases {
+    done: Vec<Phase>,
+    name: &'static str,
+    began: Instant,
+    began_at: String,
+}
+
+impl Phases {
+    fn begin(name: &'static str) -> Self {
+        Self { done: Vec::new(), name, began: Instant::now(), began_at: clock::now() }
+    }
+
+    /// Ends the running phase and begins the next.
+    fn next(&mut self, next: &'static str, attributes: Value, degraded: bool) {
+        let now = clock::now();
+        self.done.push(Phase {
+            name: std::mem::replace(&mut self.name, next),
+            started_at: std::mem::replace(&mut self.began_at, now.clone()),
+            completed_at: now,
+            duration_ms: self.began.elapsed().as_secs_f64() * 1000.0,
+            degraded,
+            attributes,
+        });
+        self.began = Instant::now();
+    }
+}
+
+impl Observer {
+    /// Observes once.
+    ///
+    /// # Errors
+    /// `unknown_task` and `not_bound` leave no trace; everything else leaves a failed cycle: refusals of
+    /// ingest, `acknowledgements_required`, and faults.
+    pub async fn cycle(&self, params: CycleParams) -> Result<CycleResult> {
+        let mut phases = Phases::begin("resolve_active_binding");
+        let reference = params.task.clone();
+        let pair = self.store.read(move |connection| resolve(connection, &reference)).await?;
+        phases.next(
+            "ingest_rollout",
+            json!({
+                "binding_id": pair.binding.id, "binding_state": pair.binding.state,
+                "manager_session": pair.manager.name, "worker_session": pair.worker.name,
+            }),
+            false,
+        );
+        let (cycle_id, started_at) = self.start(&pair, params.busy_wait_seconds).await?;
+        match self.observe(&params, &pair, cycle_id, &started_at, &mut phases).await {
+            Ok(result) => Ok(result),
+            Err(error) => {
+                self.record_failure(&params, &pair, cycle_id, phases, &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start(&self, pair: &Pair, busy_wait_seconds: i64) -> Result<(i64, String)> {
+        let (task, correlation) = (pair.task.id.clone(), correlation(pair, None));
+        self.store
+            .write(Durability::Normal, move |tx| {
+                let id = cycles::start(tx, &task)?;
+                let attributes = json!({ "busy_wait_seconds": busy_wait_seconds, "cycle_id": id });
+                telemetry(
+                    tx,
+                    "manager_cycle_started",
+                    Severity::Info,
+                    task.as_str(),
+                    correlation,
+                    attributes,
+                )?;
+                Ok::<_, Error>((id, tx.now().to_owned()))
+            })
+            .await
+    }
+
+    async fn observe(
+        &self,
+        params: &CycleParams,
+        pair: &Pair,
+        cycle_id: i64,
+        started_at: &str,
+        phases: &mut Phases,
+    ) -> Result<CycleResult> {
+        // First, since it costs nothing; a refusal is recorded under the phase that the contract names.
+        let gate = {
+            let (task, binding) = (pair.task.clone(), pair.binding.clone());
+            self.store.read(move |connection| context::ack_gate(connection, &task, &binding)).await
+        };
+        if let Err(error) = gate {
+            phases.name = "load_manager_context";
+            return Err(error);
+        }
+        let worker = self.follow(pair).await?;
+        let ingested = match self.ingest.run(&worker.id, Shrunk::Refuse).await {
+            // A rollout that does not exist yet is no fault of the observation.
+            Err(Error::Ingest(refusal)) if refusal.kind == "rollout_pending" => None,
+            other => Some(other?),
+        };
+        let id = worker.id.clone();
+        let (counts, recent) = self
+            .store
+            .write(Durability::Normal, move |tx| {
+                let (new_events, skipped_lines) = sessions::report_ingest(tx, &id)?;
+                Ok::<_, Error>(((new_events, skipped_lines), new_events))
+            })
+            .await?;
+        let counts = IngestCounts {
+            new_events: counts.0,
+            new_offset: ingested.map_or(0, |ingested| ingested.offset.cast_signed()),
+            skipped_lines: counts.1,
+        };
+        self.ingest_telemetry(pair, counts, ingested.map_or(0, |ingested| ingested.start_offset)).await?;
+        phases.next(
+            "infer_worker_state",
+            json!({
+                "new_events": counts.new_events, "new_offset": counts.new_offset,
+                "worker_session": pair.worker.name,
+            }),
+            false,
+        );
+        let stored = {
+            let worker = worker.clone();
+            self.store.read(move |connection| state::stored(connection, &worker)).await?
+        };
+        let staleness = stored.last_state_event_at.as_deref().and_then(clock::seconds_since);
+        let coarse = state::coarse(&stored);
+        phases.next(
+            "capture_pane_signal",
+            json!({
+                "last_state_event_present": stored.last_state_event_at.is_some(), "state": coarse,
+                "staleness_seconds": staleness,
+            }),
+            false,
+        );
+        let (signal, seen) = self.pane_signal(&worker, staleness, params.busy_wait_seconds, recent).await;
+        phases.next("classify_pane_signal", signal_attributes(&signal), signal.degraded);
+        let attributes = json!({ "captured": signal.captured, "notable_pattern": signal.notable_pattern });
+        phases.next("load_manager_context", attributes, signal.degraded);
+        let detail = state::detail(&worker, &stored, seen.as_ref(), &clock::now());
+        let (worker_alive, manager_alive) = (state::is_alive(&worker), state::is_alive(&pair.manager));
+        let last_activity_at = stored.newest.as_ref().map(|(at, _)| at.clone());
+        let result = CycleResult {
+            kind: "session_cycle".to_owned(),
+            task: params.task.clone(),
+            binding_id: pair.binding.id.to_string(),
+            worker_session: pair.worker.name.clone(),
+            manager_session: pair.manager.name.clone(),
+            cycle_id: None,
+            cycle_started_at: None,
+            cycle_completed_at: None,
+            ingest: counts,
+            state: coarse,
+            detail,
+            turn: stored.turn.clone(),
+            last_state_event_at: stored.last_state_event_at.clone(),
+            staleness_seconds: staleness,
+            activity_age_seconds: last_activity_at.as_deref().and_then(clock::seconds_since),
+            last_activity_at,
+            notable_pane_pattern: signal.notable_pattern.clone(),
+            pane_signal: signal,
+            worker_alive,
+            manager_alive,
+            last_event_subtype: stored.newest.as_ref().and_then(|(_, subtype)| subtype.clone()),
+            task_completed: false,
+            consumed_dispatch_notifications: 0,
+            consumed_notifications: Vec::new(),
+            manager_context: self.empty_context(pair).await?,
+        };
+        self.conclude(pair, cycle_id, started_at, result, phases).await
+    }
+
+    /// Brings the worker to the thread that its pane shows, before it is looked at.
+    async fn follow(&self, pair: &Pair) -> Result<Session> {
+        let title = self.title(&pair.worker).await;
+        if locate::follow(&self.store, &pair.worker, title).await? {
+            let id = pair.worker.id.clone();
+            let fresh = self
+                .store
+                .read(move |connection| Ok::<_, Error>(sessions::get(connection, id.as_str())?))
+                .await?;
+            return Ok(fresh.unwrap_or_else(|| pair.worker.clone()));
+        }
+        Ok(pair.worker.clone())
+    }
+
+    async fn title(&self, session: &Session) -> Option<String> {
+        if !session.has_tmux() {
+            return None;
+        }
+        let tmux = target::tmux(session, self.command_timeout);
+        target::find(&tmux, session).await.ok().map(|target| target.pane.title)
+    }
+
+    async fn empty_context(&self, pair: &Pair) -> Result<conveyor_proto::types::supervision::ManagerContext> {
+        let (task, binding) = (pair.task.clone(), pair.binding.clone());
+        self.store
+            .read(move |connection| Ok::<_, Error>(context::manager_context(connection, &task, &binding)?))
+            .await
+    }
+
+    /// Reads and classifies the pane. Never fails: what could not be read is said in the signal.
+    async fn pane_signal(
+        &self,
+        worker: &Session,
+        staleness: Option<f64>,
+        threshold: i64,
+        recent_events: u64,
+    ) -> (PaneSignal, Option<PaneLook>) {
+        let empty = |reason: String, degraded| PaneSignal {
+            captured: false,
+            classifier: None,
+            notable_pattern: None,
+            status_age_seconds: staleness.map(whole_seconds),
+            reason: Some(reason),
+            degraded,
+            shows: None,
+            title: None,
+            question: None,
+            prompt_visible: false,
+        };
+        if !worker.has_tmux() {
+            return (empty("no tmux session attached".to_owned(), false), None);
+        }
+        let tmux = target::tmux(worker, self.command_timeout);
+        let captured = async {
+            let target = target::find(&tmux, worker).await?;
+            let plain = tmux.capture(target.pane.pane_id, HISTORY_LINES, CaptureStyle::Plain).await?;
+            let screen = tmux.capture(target.pane.pane_id, 0, CaptureStyle::Plain).await?;
+            Ok::<_, Error>((target.pane.title, plain, screen))
+        };
+        let (title, plain, screen) = match captured.await {
+            Ok(captured) => captured,
+            Err(error) => return (empty(format!("tmux capture failed: {error}"), true), None),
+        };
+        let age = staleness.map(whole_seconds);
+        let freshness = Freshness { age, threshold, recent_events };
+        let notable = classifier::busy_wait(&plain, freshness, LAST_SCREEN).map(busy_wait);
+        let seen = look(&title, &screen, None);
+        let signal = PaneSignal {
+            captured: true,
+            notable_pattern: notable.as_ref().map(|found| found.pattern.clone()),
+            classifier: notable,
+            status_age_seconds: age,
+            reason: None,
+            degraded: false,
+            shows: Some(seen.shows.name().to_owned()),
+            title: Some(title),
+            question: seen.question.clone(),
+            prompt_visible: seen.shows.blocks_sending(),
+        };
+        (signal, Some(seen))
+    }
+
+    async fn ingest_telemetry(&self, pair: &Pair, counts: IngestCounts, start_offset: u64) -> Result<()> {
+        let (task, worker) = (pair.task.id.clone(), pair.worker.clone());
+        self.store
+            .write(Durability::Normal, move |tx| {
+                ingest_telemetry(tx, Some(task.as_str()), &worker, counts, start_offset)?;
+                Ok::<_, Error>(())
+            })
+            .await
+    }
+
+    /// Consumes what the manager now knows, and stores the cycle.
+    async fn conclude(
+        &self,
+        pair: &Pair,
+        cycle_id: i64,
+        started_at: &str,
+        mut result: CycleResult,
+        phases: &mut Phases,
+    ) -> Result<CycleResult> {
+        let (task, binding, started_at) = (pair.task.clone(), pair.binding.clone(), started_at.to_owned());
+        let done: Vec<Phase> = std::mem::take(&mut phases.done);
+        let (began, began_at) = (phases.began, phases.began_at.clone());
+        let correlation = correlation(pair, Some(cycle_id));
+        let concluded = self
+            .store
+            .write(Durability::Full, move |tx| {
+                result.task_completed = turns::completed_after(tx, &binding.worker, binding.watermark)?;
+                let consumed = notifications::consume_for_cycle(
+                    tx,
+                    &binding.id,
+                    &task.id,
+                    &binding.manager,
+                    cycle_id,
+                    &started_at,
+                )?;
+                result.consumed_dispatch_notifications = consumed.len() as u64;
+                result.consumed_notifications = consumed.into_iter().map(shown).collect();
+                let status = serde_json::to_value(&result).map_err(StoreError::from)?;
+                let mut done = done;
+                done.push(Phase {
+                    name: "load_manager_context",
+                    started_at: began_at,
+                    completed_at: tx.now().to_owned(),
+                    duration_ms: began.elapsed().as_secs_f64() * 1000.0,
+                    degraded: false,
+                    attributes: context_attributes(&result),
+                });
+                done.push(Phase {
+                    name: "persist_cycle_row",
+                    started_at: tx.now().to_owned(),
+                    completed_at: tx.now().to_owned(),
+                    duration_ms: 0.0,
+                    degraded: false,
+                    attributes: json!({
+                        "manager_alive": result.manager_alive, "state": result.state,
+                        "task_completed": result.task_completed, "worker_alive": result.worker_alive,
+                    }),
+                });
+                for phase in &done {
+                    span(tx, cycle_id, task.id.as_str(), phase)?;
+                }
+                let attributes = json!({
+                    "ingest": result.ingest, "last_event_subtype": result.last_event_subtype,
+                    "manager_alive": result.manager_alive,
+                    "notable_pane_pattern": result.notable_pane_pattern, "state": result.state,
+                    "task_completed": result.task_completed, "worker_alive": result.worker_alive,
+                });
+                let kind = "manager_cycle_succeeded";
+                telemetry(tx, kind, Severity::Info, task.id.as_str(), correlation, attributes)?;
+                cycles::succeed(tx, cycle_id, &status)?;
+                result.cycle_id = Some(cycle_id);
+                result.cycle_started_at = Some(started_at);
+                result.cycle_completed_at = Some(tx.now().to_owned());
+                Ok::<_, Error>(result)
+            })
+            .await;
+        if concluded.is_err() {
+            phases.name = "persist_cycle_row";
+        }
+        concluded
+    }
+
+    async fn record_failure(
+        &self,
+        params: &CycleParams,
+        pair: &Pair,
+        cycle_id: i64,
+        phases: Phases,
+        error: &Error,
+    ) {
+        let status = json!({
+            "kind": "session_cycle", "task": params.task, "binding_id": pair.binding.id,
+            "worker_session": pair.worker.name, "manager_session": pair.manager.name,
+            "error_type": error.type_name(), "failure_phase": phases.name,
+        });
+        let (text, kind, task) = (error.to_string(), error.type_name(), pair.task.id.clone());
+        let correlation = correlation(pair, Some(cycle_id));
+        let recorded = self
+            .store
+            .write(Durability::Normal, move |tx| {
+                for phase in &phases.done {
+                    span(tx, cycle_id, task.as_str(), phase)?;
+                }
+                cycles::span(
+                    tx,
+                    &Span {
+                        cycle_id,
+                        task_id: task.as_str(),
+                        phase: phases.name,
+                        started_at: &phases.began_at,
+                        completed_at: tx.now(),
+                        duration_ms: phases.began.elapsed().as_secs_f64() * 1000.0,
+                        state: SpanState::Failed,
+                        attributes: json!({}),
+                        error_type: Some(kind),
+                        decision_id: None,
+                        command_id: None,
+                    },
+                )?;
+                let attributes = json!({ "error_type": kind, "failure_phase": phases.name });
+                let name = "manager_cycle_failed";
+                telemetry(tx, name, Severity::Error, task.as_str(), correlation, attributes)?;
+                cycles::fail(tx, cycle_id, &status, &text)?;
+                Ok::<_, Error>(())
+            })
+            .await;
+        if let Err(error) = recorded {
+            // The original error is the one that is reported; the row is closed at the next start.
+            tracing::error!(%error, cycle_id, "a failed cycle could not be recorded");
+        }
+    }
+}
+
+fn resolve(connection: &rusqlite::Connection, reference: &str) -> Result<Pair> {
+    let task = tasks::resolve(connection, reference)?;
+    let binding = bindings::require_open(connection, &task)?;
+    let session = |id: &conveyor_proto::ids::SessionId| {
+        sessions::get(connection, id.as_str())?
+            .ok_or_else(|| Error::not_found("unknown_session", "a session of the pair does not exist"))
+    };
+    let (worker, manager) = (session(&binding.worker)?, session(&binding.manager)?);
+    Ok(Pair { task, binding, worker, manager })
+}
+
+fn correlation(pair: &Pair, cycle_id: Option<i64>) -> Value {
+    let mut ids = json!({
+        "binding_id": pair.binding.id, "manager_session": pair.manager.name, "worker_session": pair.worker.name,
+    });
+    if let (Value::Object(ids), Some(cycle_id)) = (&mut ids, cycle_id) {
+        ids.insert("cycle_id".to_owned(), json!(cycle_id));
+    }
+    ids
+}
+
+fn telemetry(
+    tx: &Tx<'_>,
+    kind: &str,
+    severity: Severity,
+    task_id: &str,
+    correlation: Value,
+    attributes: Value,
+) -> std::result::Result<(), StoreError> {
+    let summary = format!("Manager cycle: {}.", kind.trim_start_matches("manager_cycle_"));
+    let task_id = Some(task_id);
+    let run = Run::Active;
+    let actor = Actor::Manager;
+    log::telemetry(tx, &Telemetry { actor, kind, severity, summary, task_id, run, correlation, attributes })
+}
+
+/// Says that a caller was told what was read of a rollout.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn ingest_telemetry(
+    tx: &Tx<'_>,
+    task_id: Option<&str>,
+    session: &Session,
+    counts: IngestCounts,
+    start_offset: u64,
+) -> std::result::Result<(), StoreError> {
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor: Actor::Workerctl,
+            kind: "codex_events_ingested",
+            severity: Severity::Info,
+            summary: format!("Records of session {} were read.", session.name),
+            task_id,
+            run: Run::Active,
+            correlation: json!({ "session": session.name, "session_id": session.id }),
+            attributes: json!({
+                "new_events": counts.new_events, "new_offset": counts.new_offset,
+                "skipped_lines": counts.skipped_lines, "start_offset": start_offset,
+            }),
+        },
+    )
+}
+
+fn span(tx: &Tx<'_>, cycle_id: i64, task_id: &str, phase: &Phase) -> std::result::Result<(), StoreError> {
+    cycles::span(
+        tx,
+        &Span {
+            cycle_id,
+            task_id,
+            phase: phase.name,
+            started_at: &phase.started_at,
+            completed_at: &phase.completed_at,
+            duration_ms: phase.duration_ms,
+            state: if phase.degraded { SpanState::Degraded } else { SpanState::Succeeded },
+            attributes: phase.attributes.clone(),
+            error_type: None,
+            decision_id: None,
+            command_id: None,
+        },
+    )
+}
+
+/// Spans hold no text of a pane: neither its title nor its question.
+fn signal_attributes(signal: &PaneSignal) -> Value {
+    json!({
+        "captured": signal.captured, "classifier": signal.classifier, "degraded": signal.degraded,
+        "notable_pattern": signal.notable_pattern, "status_age_seconds": signal.status_age_seconds,
+        "shows": signal.shows,
+    })
+}
+
+fn context_attributes(result: &CycleResult) -> Value {
+    let context = &result.manager_context;
+    json!({
+        "accepted_criteria": context.acceptance_criteria.summary.accepted,
+        "consumed_dispatch_notifications": result.consumed_dispatch_notifications,
+        "manager_ack_present": context.manager_ack.is_some(),
+        "manager_config_present": context.manager_config.is_some(),
+        "require_acks": context.manager_config.as_ref().is_some_and(|config| config.require_acks),
+        "worker_ack_present": context.worker_ack.is_some(),
+        "worker_handoff_present": context.worker_handoff.is_some(),
+        "worker_receipt_present": context.worker_receipt.is_some(),
+    })
+}
+
+fn shown(item: Notification) -> ConsumedNotification {
+    ConsumedNotification {
+        id: item.id,
+        signal_type: item.signal_type,
+        message: item.payload.get("message").and_then(Value::as_str).map(str::to_owned),
+        correlation_id: item.correlation_id,
+        created_at: item.created_at,
+        payload: item.payload,
+    }
+}
+
+/// A classifier's finding as it crosses the socket.
+#[must_use]
+pub fn busy_wait(found: classifier::BusyWait) -> BusyWait {
+    BusyWait {
+        pattern: found.pattern.name().to_owned(),
+        reason: found.reason,
+        recommended_action: found.recommended_action.name().to_owned(),
+    }
+}
+
+/// Truncated, as the contract's integer ages are.
+#[expect(clippy::cast_possible_truncation, reason = "an age in seconds is far below 2^53")]
+fn whole_seconds(seconds: f64) -> i64 {
+    seconds as i64
+}

@@ -1,0 +1,82 @@
+//! The pane of a session: found by its recorded id, verified before every use.
+
+use crate::{
+    error::{Error, Result},
+    store::sessions::Session,
+    tmux::{Pane, PaneId, Tmux, TmuxServer},
+};
+use conveyor_proto::types::common::Caller;
+use std::time::Duration;
+
+/// A verified pane.
+#[derive(Debug)]
+pub struct Target {
+    /// The pane.
+    pub pane: Pane,
+    /// What results call it: the tmux session, with the pane when one is recorded.
+    pub shown: String,
+}
+
+/// What results call a session's pane: the tmux session, with the pane when one is recorded.
+///
+/// # Errors
+/// `no_tmux_session` when the session was registered without one.
+pub fn shown(session: &Session) -> Result<String> {
+    let Some(tmux_session) = session.tmux_session.as_deref() else {
+        return Err(Error::conflict(
+            "no_tmux_session",
+            format!("session {} has no tmux session; it was probably registered outside tmux", session.name),
+        )
+        .hint("queue the message instead: enqueue-nudge-worker TASK --message TEXT"));
+    };
+    Ok(tmux_session.to_owned())
+}
+
+/// The tmux server of the caller, for a session that is being registered.
+#[must_use]
+pub fn server_of(caller: &Caller) -> TmuxServer {
+    let uid = nix::unistd::Uid::current().as_raw();
+    TmuxServer::from_env(caller.tmux.as_deref(), caller.tmux_tmpdir.as_deref(), uid)
+}
+
+/// The tmux client for a session's own server; the default one for sessions that name none.
+#[must_use]
+pub fn tmux(session: &Session, time_limit: Duration) -> Tmux {
+    let server = match session.tmux_socket.as_deref() {
+        Some(socket) => TmuxServer::at(socket),
+        None => server_of(&Caller::default()),
+    };
+    Tmux::new(server, time_limit)
+}
+
+/// Finds the pane of a session and verifies that it is the one that was registered.
+///
+/// # Errors
+/// `no_tmux_session`, `tmux_session_missing`, `tmux_pane_mismatch`, and those of tmux.
+pub async fn find(tmux: &Tmux, session: &Session) -> Result<Target> {
+    let shown = shown(session)?;
+    let missing = || {
+        Error::conflict("tmux_session_missing", format!("tmux session {shown} is not running"))
+            .hint("start it again, or register the session with the tmux session that it is in now")
+    };
+    let recorded: Option<PaneId> = session.tmux_pane_id.as_deref().and_then(|id| id.parse().ok());
+    let pane = match recorded {
+        Some(id) => tmux.pane(id).await?.ok_or_else(missing)?,
+        None => tmux.session(&shown).await?.ok_or_else(missing)?,
+    };
+    let other_process = session.tmux_pane_pid.is_some_and(|pid| pid != pane.pane_pid);
+    if recorded.is_some() && (pane.session_name != shown || other_process) {
+        return Err(Error::conflict(
+            "tmux_pane_mismatch",
+            format!(
+                "pane {} is no longer the one that session {} was registered with",
+                pane.pane_id, session.name
+            ),
+        )
+        .hint("register the session again"));
+    }
+    if pane.dead {
+        return Err(missing());
+    }
+    Ok(Target { pane, shown })
+}

@@ -1,0 +1,188 @@
+//! Other processes, as the operating system shows them: start time, owner, parents, open files.
+//!
+//! The two sides, procfs and libproc, stand in `linux` and `macos`; what follows from them stands here. No
+//! program is run, and nothing here knows what Codex is.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Uid;
+use serde::{Deserialize, Serialize};
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+
+#[cfg(target_os = "linux")]
+use linux as sys;
+#[cfg(target_os = "macos")]
+use macos as sys;
+
+/// The most processes that [`descendants`] returns. A process tree in a pane has a dozen.
+const MAX_DESCENDANTS: usize = 4096;
+
+/// The id of a process: greater than 0, and within the range of the system's `pid_t`. So it never stands for
+/// a process group or for "all processes", as 0 and negative numbers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Pid(i32);
+
+/// A number that is no process id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is no process id: it must be between 1 and {max}", max = i32::MAX)]
+pub struct InvalidPid(pub i64);
+
+impl Pid {
+    /// The id as the system's type.
+    pub const fn as_raw(self) -> i32 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Pid {
+    type Error = InvalidPid;
+
+    fn try_from(pid: i64) -> Result<Self, InvalidPid> {
+        i32::try_from(pid).ok().filter(|pid| *pid > 0).map(Self).ok_or(InvalidPid(pid))
+    }
+}
+
+impl From<Pid> for i64 {
+    fn from(pid: Pid) -> Self {
+        Self::from(pid.0)
+    }
+}
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// When a process started, in units of the platform. Only good for telling a process from a later one that
+/// got the same id; comparable within one boot of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProcessStart(pub u64);
+
+/// A file that a process holds open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenFile {
+    /// The descriptor's number in that process.
+    pub fd: i32,
+    /// The file's absolute path, links resolved.
+    pub path: PathBuf,
+}
+
+/// What the platform tells of one process.
+struct Process {
+    parent: Option<Pid>,
+    start: ProcessStart,
+    /// The effective user.
+    user: Uid,
+    /// It has ended, and only its exit status is left.
+    is_zombie: bool,
+}
+
+/// When the process started; `None` when there is no such process, or it may not be looked at.
+pub fn process_start_time(pid: Pid) -> Option<ProcessStart> {
+    sys::process(pid).ok().map(|process| process.start)
+}
+
+/// Whether the process lives, and is the one that started at `start` where that is known.
+///
+/// A process of another user counts as alive. One that has ended but was not waited for by its parent does
+/// not.
+pub fn is_alive(pid: Pid, start: Option<ProcessStart>) -> bool {
+    match kill(nix::unistd::Pid::from_raw(pid.as_raw()), None) {
+        Ok(()) | Err(Errno::EPERM) => {}
+        Err(_) => return false,
+    }
+    match sys::process(pid) {
+        Ok(process) => !process.is_zombie && start.is_none_or(|start| start == process.start),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        // It is there, and more is not to be learnt.
+        Err(_) => true,
+    }
+}
+
+/// Whether the process is of the user that runs this one. False too when there is no such process.
+pub fn same_user(pid: Pid) -> bool {
+    sys::process(pid).is_ok_and(|process| process.user == Uid::effective())
+}
+
+/// The name of the program that a process runs, cut as the system cuts it; `None` when it cannot be told.
+pub fn program_name(pid: Pid) -> Option<String> {
+    sys::program_name(pid)
+}
+
+/// The parent of a process; `None` for the first process, and for one that is gone.
+pub fn parent(pid: Pid) -> Option<Pid> {
+    sys::process(pid).ok()?.parent
+}
+
+/// The children of a process, in the order of their ids.
+///
+/// # Errors
+///
+/// The system's processes cannot be listed.
+pub fn children(pid: Pid) -> io::Result<Vec<Pid>> {
+    let mut children = children_by_parent()?.remove(&pid).unwrap_or_default();
+    children.sort_unstable();
+    Ok(children)
+}
+
+/// All processes below a process, breadth first, without the process itself. At most some thousands.
+///
+/// # Errors
+///
+/// The system's processes cannot be listed.
+pub fn descendants(pid: Pid) -> io::Result<Vec<Pid>> {
+    let mut by_parent = children_by_parent()?;
+    let mut found = Vec::new();
+    let mut next = Some(pid);
+    let mut visited = 0;
+    while let Some(pid) = next {
+        // Removing an entry as it is visited keeps a tree that changed while it was listed from becoming a
+        // ring.
+        let mut children = by_parent.remove(&pid).unwrap_or_default();
+        children.sort_unstable();
+        found.extend(children);
+        if found.len() >= MAX_DESCENDANTS {
+            found.truncate(MAX_DESCENDANTS);
+            break;
+        }
+        next = found.get(visited).copied();
+        visited += 1;
+    }
+    Ok(found)
+}
+
+/// The files that a process holds open, as far as they have a path. Sockets, pipes and deleted files are left
+/// out.
+///
+/// # Errors
+///
+/// There is no such process, or it belongs to another user.
+pub fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
+    sys::open_files(pid)
+}
+
+fn children_by_parent() -> io::Result<HashMap<Pid, Vec<Pid>>> {
+    let mut by_parent: HashMap<Pid, Vec<Pid>> = HashMap::new();
+    for pid in sys::pids()? {
+        // A process may end between the listing and the look at it.
+        if let Ok(Process { parent: Some(parent), .. }) = sys::process(pid) {
+            by_parent.entry(parent).or_default().push(pid);
+        }
+    }
+    Ok(by_parent)
+}
+
+#[cfg(test)]
+mod tests;

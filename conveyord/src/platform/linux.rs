@@ -1,0 +1,94 @@
+//! Linux: everything from procfs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Uid;
+
+use super::{OpenFile, Pid, Process, ProcessStart};
+
+/// How the kernel marks the path of an open file whose name was removed.
+const DELETED: &[u8] = b" (deleted)";
+
+pub(super) fn process(pid: Pid) -> io::Result<Process> {
+    let stat = fs::read(proc_path(pid, "stat"))?;
+    let status = fs::read_to_string(proc_path(pid, "status"))?;
+    parse(&stat, &status)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected text in procfs"))
+}
+
+pub(super) fn pids() -> io::Result<Vec<Pid>> {
+    let mut pids = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.parse::<i64>().ok());
+        pids.extend(number.and_then(|number| Pid::try_from(number).ok()));
+    }
+    Ok(pids)
+}
+
+pub(super) fn program_name(pid: Pid) -> Option<String> {
+    Some(fs::read_to_string(proc_path(pid, "comm")).ok()?.trim_end().to_owned())
+}
+
+pub(super) fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(proc_path(pid, "fd"))? {
+        let entry = entry?;
+        let fd = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        // A descriptor may be closed between the listing and the look at it.
+        if let (Some(fd), Ok(path)) = (fd, fs::read_link(entry.path()))
+            && path.is_absolute()
+            && !is_deleted(&path)
+        {
+            files.push(OpenFile { fd, path });
+        }
+    }
+    Ok(files)
+}
+
+fn proc_path(pid: Pid, file: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/{file}"))
+}
+
+fn is_deleted(path: &Path) -> bool {
+    // The mark may be part of a real name.
+    path.as_os_str().as_encoded_bytes().ends_with(DELETED) && !path.exists()
+}
+
+/// Reads `/proc/PID/stat` and the `Uid:` line of `/proc/PID/status`.
+fn parse(stat: &[u8], status: &str) -> Option<Process> {
+    // The second field is the command's name in parentheses, in which anything may occur; fields are counted
+    // after it.
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    let mut fields = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?.split_ascii_whitespace();
+    let state = fields.next()?;
+    let parent: i64 = fields.next()?.parse().ok()?;
+    // The fields are numbered from 1, and `starttime` is field 22; those two were 3 and 4.
+    let start = fields.nth(22 - 5)?.parse().ok()?;
+    let user = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().nth(1)?;
+    Some(Process {
+        parent: Pid::try_from(parent).ok(),
+        start: ProcessStart(start),
+        user: Uid::from_raw(user.parse().ok()?),
+        is_zombie: matches!(state, "Z" | "X" | "x"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_name_may_hold_anything() {
+        let stat = b"42 (a) b\xff (c)) S 7 42 42 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 12345 1000 10 1844\n";
+        let status = "Name:\tx\nUid:\t1000\t1001\t1000\t1000\n";
+        let process = parse(stat, status).unwrap();
+        assert_eq!(process.parent.map(Pid::as_raw), Some(7));
+        assert_eq!(process.start, ProcessStart(12345));
+        assert_eq!(process.user, Uid::from_raw(1001));
+        assert!(!process.is_zombie);
+        assert!(parse(b"42 (x) Z", status).is_none());
+    }
+}

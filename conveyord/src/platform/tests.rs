@@ -1,0 +1,122 @@
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// A shell whose own child waits for its input to end.
+struct Tree {
+    shell: Child,
+    _input: ChildStdin,
+}
+
+impl Tree {
+    fn start() -> Self {
+        let mut shell = Command::new("/bin/sh")
+            .args(["-c", "(echo up; cat; true); true"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "up\n");
+        let input = shell.stdin.take().unwrap();
+        Self { shell, _input: input }
+    }
+
+    fn pid(&self) -> Pid {
+        pid(self.shell.id())
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        drop(self.shell.kill());
+        drop(self.shell.wait());
+    }
+}
+
+fn pid(id: u32) -> Pid {
+    Pid::try_from(i64::from(id)).unwrap()
+}
+
+fn own() -> Pid {
+    pid(std::process::id())
+}
+
+#[track_caller]
+fn wait_until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_pid_is_positive_and_fits() {
+    for number in [0, -1, i64::from(i32::MIN), i64::from(i32::MAX) + 1, i64::MAX] {
+        assert_eq!(Pid::try_from(number), Err(InvalidPid(number)));
+        assert!(serde_json::from_value::<Pid>(number.into()).is_err());
+    }
+    assert_eq!(Pid::try_from(1).map(Pid::as_raw), Ok(1));
+    assert_eq!(Pid::try_from(i64::from(i32::MAX)).map(i64::from), Ok(i64::from(i32::MAX)));
+}
+
+#[test]
+fn this_process_lives_and_is_ours() {
+    let start = process_start_time(own());
+    assert!(start.is_some());
+    assert_eq!(process_start_time(own()), start);
+    assert!(is_alive(own(), None));
+    assert!(is_alive(own(), start));
+    assert!(same_user(own()));
+    assert_eq!(parent(own()).map(Pid::as_raw), Some(nix::unistd::getppid().as_raw()));
+}
+
+#[test]
+fn another_start_time_is_another_process() {
+    let start = process_start_time(own()).unwrap();
+    assert!(!is_alive(own(), Some(ProcessStart(start.0.wrapping_add(1)))));
+}
+
+#[test]
+fn a_process_that_ended_is_not_alive() {
+    let mut tree = Tree::start();
+    let pid = tree.pid();
+    let start = process_start_time(pid);
+    assert!(is_alive(pid, start));
+    tree.shell.kill().unwrap();
+    // Nobody has waited for it yet: its id is still taken.
+    wait_until(|| !is_alive(pid, start));
+    tree.shell.wait().unwrap();
+    assert!(!is_alive(pid, start));
+    assert!(!same_user(pid));
+    assert_eq!(process_start_time(pid), None);
+    assert_eq!(open_files(pid).unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn the_tree_below_a_process_is_found() {
+    let tree = Tree::start();
+    wait_until(|| descendants(tree.pid()).unwrap().len() == 2);
+    assert!(children(own()).unwrap().contains(&tree.pid()));
+    let below = descendants(tree.pid()).unwrap();
+    assert_eq!(children(tree.pid()).unwrap(), [below[0]]);
+    assert_eq!(parent(below[1]), Some(below[0]));
+    assert!(descendants(below[1]).unwrap().is_empty());
+}
+
+#[test]
+fn open_files_have_their_paths() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().canonicalize().unwrap().join("a name, with blanks (deleted)");
+    let file = File::create(&path).unwrap();
+    let is_listed = || open_files(own()).unwrap().iter().any(|file| file.path == path);
+    assert!(is_listed());
+    std::fs::remove_file(&path).unwrap();
+    assert!(!is_listed());
+    drop(file);
+}

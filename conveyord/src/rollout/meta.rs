@@ -1,0 +1,214 @@
+//! The first record of a rollout, `session_meta`: which thread the file belongs to, and who wrote it.
+//!
+//! Nothing here opens files (see `discovery`) or follows turns (see `machine`).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::record::string;
+
+/// The id of a Codex thread, as Codex wrote it (a UUID today).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct ThreadId(String);
+
+impl ThreadId {
+    /// Takes an id as it is; `None` when it is empty.
+    pub fn new(id: impl Into<String>) -> Option<Self> {
+        let id = id.into();
+        (!id.is_empty()).then_some(Self(id))
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ThreadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who began a thread.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The terminal UI, in its own process.
+    Cli,
+    /// `codex exec`.
+    Exec,
+    /// The shared app-server daemon (on behalf of a terminal UI, too), or an editor.
+    Vscode,
+    /// Another thread: this one is a sub-agent's.
+    Subagent {
+        /// The thread that spawned it, where the record says so.
+        parent: Option<ThreadId>,
+    },
+    /// Anything else, or not said.
+    #[default]
+    Other,
+}
+
+/// The format of a rollout, a property of the file and not of the Codex that appends to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryMode {
+    /// Up to Codex 0.130, also when a later Codex goes on in such a file: `user_message` and `agent_message`.
+    #[default]
+    Legacy,
+    /// Codex 0.169: items and ordinals.
+    Paginated,
+    /// A mode that came later. Read like [`HistoryMode::Paginated`].
+    Unknown,
+}
+
+/// Where the history before this file is to be found (a fork or a rewind of Codex 0.169).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryBase {
+    /// The thread whose file holds the history.
+    pub thread_id: ThreadId,
+    /// The first ordinal of that file that is not part of this history.
+    pub end_ordinal_exclusive: Option<u64>,
+    /// The offset in bytes at which the shared part of that file ends.
+    pub end_byte_offset: Option<u64>,
+}
+
+/// What `session_meta` says.
+///
+/// A rollout that Codex 0.130 forked holds two of them: the first is the file's own, the second was copied
+/// from the parent. A file's thread is always the one that its *first* `session_meta` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionMeta {
+    /// The thread (`id`). A number is kept as its text.
+    pub thread_id: ThreadId,
+    /// `session_id`; of a sub-agent it is the parent's.
+    pub session_id: Option<String>,
+    /// The working directory as written.
+    pub cwd: Option<String>,
+    /// The program, for example `codex-tui` or `codex_exec`.
+    pub originator: Option<String>,
+    /// The version of the Codex that began the thread.
+    pub cli_version: Option<String>,
+    /// When the thread was created, as written.
+    pub timestamp: Option<String>,
+    /// Who began the thread.
+    pub source: Source,
+    /// The file's format.
+    pub history_mode: HistoryMode,
+    /// The thread that this one was forked from.
+    pub forked_from_id: Option<ThreadId>,
+    /// Where the history before this file is.
+    pub history_base: Option<HistoryBase>,
+}
+
+/// The payload of a `session_meta` names no thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("session_meta has no id")]
+pub struct NoThreadId;
+
+impl SessionMeta {
+    /// Reads the payload of a `session_meta` record. Members of unexpected shape count as absent.
+    ///
+    /// # Errors
+    ///
+    /// [`NoThreadId`] when `id` is missing, empty, or neither a string nor a number.
+    pub fn from_payload(payload: &str) -> Result<Self, NoThreadId> {
+        let payload: Payload<'_> = serde_json::from_str(payload).map_err(|_| NoThreadId)?;
+        let text = |raw: Option<&RawValue>| raw.and_then(string).map(Cow::into_owned);
+        let thread = |raw: Option<&RawValue>| text(raw).and_then(ThreadId::new);
+        let thread_id = payload.id.and_then(string_or_number).and_then(ThreadId::new).ok_or(NoThreadId)?;
+        let parent = thread(payload.parent_thread_id);
+        Ok(Self {
+            thread_id,
+            session_id: text(payload.session_id),
+            cwd: text(payload.cwd),
+            originator: text(payload.originator),
+            cli_version: text(payload.cli_version),
+            timestamp: text(payload.timestamp),
+            source: source(payload.source, text(payload.thread_source).as_deref(), parent),
+            history_mode: history_mode(payload.history_mode),
+            forked_from_id: thread(payload.forked_from_id),
+            history_base: payload.history_base.and_then(history_base),
+        })
+    }
+
+    /// Whether the thread is a sub-agent's, which no person types into.
+    pub fn is_subagent(&self) -> bool {
+        matches!(self.source, Source::Subagent { .. })
+    }
+}
+
+#[derive(Deserialize)]
+struct Payload<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    session_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cwd: Option<&'a RawValue>,
+    #[serde(borrow)]
+    originator: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cli_version: Option<&'a RawValue>,
+    #[serde(borrow)]
+    timestamp: Option<&'a RawValue>,
+    #[serde(borrow)]
+    source: Option<&'a RawValue>,
+    #[serde(borrow)]
+    thread_source: Option<&'a RawValue>,
+    #[serde(borrow)]
+    parent_thread_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    history_mode: Option<&'a RawValue>,
+    #[serde(borrow)]
+    forked_from_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    history_base: Option<&'a RawValue>,
+}
+
+fn string_or_number(raw: &RawValue) -> Option<String> {
+    let text = raw.get();
+    match text.as_bytes().first()? {
+        b'"' => string(raw).map(Cow::into_owned),
+        b'-' | b'0'..=b'9' => Some(text.to_owned()),
+        _ => None,
+    }
+}
+
+fn source(raw: Option<&RawValue>, thread_source: Option<&str>, parent: Option<ThreadId>) -> Source {
+    #[derive(Deserialize)]
+    struct Subagent {
+        subagent: serde_json::Value,
+    }
+    if let Some(object) = raw.and_then(|raw| serde_json::from_str::<Subagent>(raw.get()).ok()) {
+        let spawned_by = object.subagent.pointer("/thread_spawn/parent_thread_id").and_then(|id| id.as_str());
+        return Source::Subagent { parent: spawned_by.and_then(ThreadId::new).or(parent) };
+    }
+    if thread_source == Some("subagent") {
+        return Source::Subagent { parent };
+    }
+    match raw.and_then(string).as_deref() {
+        Some("cli") => Source::Cli,
+        Some("exec") => Source::Exec,
+        Some("vscode") => Source::Vscode,
+        _ => Source::Other,
+    }
+}
+
+fn history_mode(raw: Option<&RawValue>) -> HistoryMode {
+    match raw.and_then(string).as_deref() {
+        None | Some("legacy") => HistoryMode::Legacy,
+        Some("paginated") => HistoryMode::Paginated,
+        Some(_) => HistoryMode::Unknown,
+    }
+}
+
+fn history_base(raw: &RawValue) -> Option<HistoryBase> {
+    serde_json::from_str::<HistoryBase>(raw.get()).ok().filter(|base| !base.thread_id.as_str().is_empty())
+}

@@ -1,0 +1,22 @@
+//! What Codex writes: record parsing, ingest, watching, discovery, and the state of a thread.
+//!
+//! Invariants: a rollout is only ever read; its bytes become rows in the transaction that also stores how
+//! far it was read. Nothing here knows of managers or panes, but for the pane title that names a thread.
+
+pub mod apply;
+pub mod discovery;
+pub mod ingest;
+pub mod lines;
+pub mod locate;
+pub mod machine;
+pub mod meta;
+pub mod receipt;
+pub mod record;
+pub mod signal;
+pub mod view;
+pub mod watcher;
+
+#[cfg(test)]
+mod ingest_tests;
+#[cfg(test)]
+mod tests;

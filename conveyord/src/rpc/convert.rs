@@ -1,0 +1,58 @@
+//! Between the domain and JSON-RPC: parameters in, errors out.
+
+use super::Answer;
+use crate::error::Error;
+use conveyor_proto::ErrorClass;
+use jsonrpsee::types::{ErrorObjectOwned, Params, error::INVALID_PARAMS_CODE};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+/// Reads the parameters object; none at all is an empty one.
+pub(super) fn params<T: DeserializeOwned>(params: &Params<'_>) -> Answer<T> {
+    let text = match params.as_str().map(str::trim) {
+        None | Some("" | "null" | "[]") => "{}",
+        Some(text) => text,
+    };
+    if text.starts_with('[') {
+        return Err(invalid("parameters travel by name: send an object"));
+    }
+    serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))
+}
+
+fn invalid(what: &str) -> ErrorObjectOwned {
+    let data = json!({ "kind": "invalid_params", "hint": "rpc.discover describes every method" });
+    ErrorObjectOwned::owned(INVALID_PARAMS_CODE, format!("the parameters are not valid: {what}"), Some(data))
+}
+
+/// The error object of a domain error. Faults of the daemon are logged, since their caller cannot mend them.
+pub(super) fn error(method: &str, error: &Error) -> ErrorObjectOwned {
+    let class = error.class();
+    if class == ErrorClass::Internal {
+        tracing::error!(method, error = %chain(error), "a request failed inside the daemon");
+    }
+    let mut data = Map::from_iter([("kind".to_owned(), Value::from(error.kind()))]);
+    if let Error::Refused(refusal) | Error::Ingest(refusal) = error {
+        if let Some(hint) = &refusal.hint {
+            data.insert("hint".to_owned(), Value::from(hint.as_str()));
+        }
+        if let Some(Value::Object(facts)) = &refusal.data {
+            data.extend(facts.clone());
+        }
+    }
+    ErrorObjectOwned::owned(class.code(), chain(error), Some(Value::Object(data)))
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

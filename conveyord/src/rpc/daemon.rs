@@ -1,0 +1,17 @@
+//! `daemon.*`: status and stop. They answer clients of any version.
+
+use super::Methods;
+use conveyor_proto::{
+    registry::{DaemonStatus, DaemonStop},
+    types::daemon::StopResult,
+};
+use jsonrpsee::core::RegisterMethodError;
+
+pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
+    methods.add::<DaemonStatus, _, _>(|app, _| async move { app.status().await })?;
+    methods.add::<DaemonStop, _, _>(|app, _| async move {
+        // The answer is written while what is in flight is drained.
+        app.shutdown.cancel();
+        Ok(StopResult { stopping: true, pid: std::process::id() })
+    })
+}

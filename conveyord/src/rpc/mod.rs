@@ -1,0 +1,78 @@
+//! The methods: each parses its parameters, calls one domain function and answers. One file per namespace.
+//!
+//! Invariants: no SQL here, no decision here. Only this folder makes JSON-RPC errors out of the domain's.
+
+mod binding;
+mod command;
+mod config;
+mod convert;
+mod cycle;
+mod daemon;
+mod db;
+mod dispatch;
+mod doctor;
+mod events;
+mod inbox;
+mod meta;
+mod pane;
+mod rollout;
+mod session;
+mod task;
+
+use crate::{app::App, error::Result};
+use conveyor_proto::Method;
+use jsonrpsee::{RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};
+use std::sync::Arc;
+
+/// The module that the socket serves.
+///
+/// # Errors
+/// When a name is registered twice, which only a mistake in the code can cause.
+pub fn module(app: Arc<App>) -> std::result::Result<RpcModule<Arc<App>>, RegisterMethodError> {
+    let mut methods = Methods { module: RpcModule::new(app) };
+    meta::register(&mut methods)?;
+    daemon::register(&mut methods)?;
+    config::register(&mut methods)?;
+    doctor::register(&mut methods)?;
+    db::register(&mut methods)?;
+    session::register(&mut methods)?;
+    task::register(&mut methods)?;
+    binding::register(&mut methods)?;
+    rollout::register(&mut methods)?;
+    pane::register(&mut methods)?;
+    cycle::register(&mut methods)?;
+    dispatch::register(&mut methods)?;
+    command::register(&mut methods)?;
+    inbox::register(&mut methods)?;
+    events::register(&mut methods.module)?;
+    Ok(methods.module)
+}
+
+/// Registers typed handlers.
+struct Methods {
+    module: RpcModule<Arc<App>>,
+}
+
+impl Methods {
+    /// Registers the handler of a declared method.
+    fn add<M, F, R>(&mut self, handler: F) -> std::result::Result<(), RegisterMethodError>
+    where
+        M: Method,
+        M::Result: Clone,
+        F: Fn(Arc<App>, M::Params) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = Result<M::Result>> + Send + 'static,
+    {
+        self.module.register_async_method(M::NAME, move |params, app, _| {
+            let handler = handler.clone();
+            async move {
+                let params: M::Params = convert::params(&params)?;
+                let result = handler(Arc::clone(&app), params).await;
+                result.map_err(|error| convert::error(M::NAME, &error))
+            }
+        })?;
+        Ok::<(), RegisterMethodError>(())
+    }
+}
+
+/// What a handler answers with, on the wire.
+type Answer<T> = std::result::Result<T, ErrorObjectOwned>;

@@ -1,0 +1,10 @@
+//! `pane.*`: the classifiers.
+
+use super::Methods;
+use crate::observe::classify;
+use conveyor_proto::registry::PaneClassify;
+use jsonrpsee::core::RegisterMethodError;
+
+pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
+    methods.add::<PaneClassify, _, _>(|_, params| async move { Ok(classify::classify(&params)) })
+}

@@ -1,0 +1,29 @@
+//! `session.*`: registration, and keys and text to a session.
+
+use super::Methods;
+use crate::registration;
+use conveyor_proto::registry::{
+    SessionDeregister, SessionInterrupt, SessionList, SessionNudge, SessionRegister,
+};
+use jsonrpsee::core::RegisterMethodError;
+
+pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
+    methods.add::<SessionRegister, _, _>(|app, params| async move {
+        registration::register(&app.store, params, app.config.command_timeout()).await
+    })?;
+    methods.add::<SessionDeregister, _, _>(|app, params| async move {
+        registration::deregister(&app.store, params.name).await
+    })?;
+    methods.add::<SessionList, _, _>(
+        |app, params| async move { registration::list(&app.store, params).await },
+    )?;
+    // Both run to their end though the caller may leave: half a paste would be worse than none.
+    methods.add::<SessionNudge, _, _>(|app, params| async move {
+        let actuator = app.actuator();
+        tokio::spawn(async move { actuator.nudge(params).await }).await?
+    })?;
+    methods.add::<SessionInterrupt, _, _>(|app, params| async move {
+        let actuator = app.actuator();
+        tokio::spawn(async move { actuator.interrupt(params).await }).await?
+    })
+}

@@ -1,0 +1,29 @@
+//! `task.*`: creation, listing, the end, the history.
+
+use super::Methods;
+use crate::{
+    bindings,
+    error::Error,
+    history::{audit, replay},
+    store::tasks,
+    supervision::finish,
+};
+use conveyor_proto::registry::{TaskAudit, TaskCreate, TaskFinish, TaskList, TaskReplay};
+use jsonrpsee::core::RegisterMethodError;
+
+pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
+    methods.add::<TaskCreate, _, _>(|app, params| async move {
+        bindings::create_task(&app.store, params).await
+    })?;
+    methods.add::<TaskList, _, _>(|app, params| async move {
+        app.store.read(move |connection| Ok::<_, Error>(tasks::list(connection, params.active)?)).await
+    })?;
+    methods
+        .add::<TaskFinish, _, _>(|app, params| async move { finish::finish(app.finish(), params).await })?;
+    methods.add::<TaskAudit, _, _>(|app, params| async move {
+        app.store.read(move |connection| audit::audit(connection, &params)).await
+    })?;
+    methods.add::<TaskReplay, _, _>(|app, params| async move {
+        app.store.read(move |connection| replay::replay(connection, &params)).await
+    })
+}

@@ -1,0 +1,216 @@
+//! What every request passes, whatever its framing: the guard against panics, the rules for notifications,
+//! batches and subscriptions, the limit of requests in flight.
+//!
+//! It stands around jsonrpsee's own dispatch for HTTP and WebSocket, and around that of [`super::lines`].
+
+use super::guard::guarded;
+use super::{Framing, Limits, fault};
+use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification, Request};
+use jsonrpsee::server::middleware::rpc::{RpcService, RpcServiceT};
+use jsonrpsee::server::{BatchResponseBuilder, MethodCallback, MethodResponse, Methods};
+use jsonrpsee::types::{ErrorObjectOwned, Extensions, Id, SubscriptionId};
+use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
+use std::borrow::Cow;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The dispatch that a policy stands around: finds the method of a request and runs it.
+pub(super) trait Invoke: Clone + Send + Sync + 'static {
+    /// Runs one request.
+    fn invoke<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a;
+}
+
+impl Invoke for RpcService {
+    fn invoke<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        self.call(request)
+    }
+}
+
+/// The rules of one connection.
+#[derive(Debug, Clone)]
+pub(super) struct Policy {
+    methods: Methods,
+    framing: Framing,
+    batch_length: usize,
+    response_bytes: usize,
+    in_flight_limit: usize,
+    in_flight: Arc<Semaphore>,
+}
+
+impl Policy {
+    pub(super) fn new(methods: Methods, framing: Framing, limits: &Limits) -> Self {
+        Self {
+            methods,
+            framing,
+            batch_length: limits.batch_length,
+            response_bytes: limits.response_bytes,
+            in_flight_limit: limits.in_flight_per_connection,
+            in_flight: Arc::new(Semaphore::new(limits.in_flight_per_connection)),
+        }
+    }
+
+    fn start(&self) -> Result<OwnedSemaphorePermit, ErrorObjectOwned> {
+        Arc::clone(&self.in_flight)
+            .try_acquire_owned()
+            .map_err(|_| fault::too_many_in_flight(self.in_flight_limit))
+    }
+
+    /// The request as it may be run, or why it may not.
+    fn admit<'a>(&self, mut request: Request<'a>) -> Result<Request<'a>, (Id<'a>, ErrorObjectOwned)> {
+        let error = match self.methods.method(&request.method) {
+            None => fault::unknown_method(&request.method),
+            Some(MethodCallback::Subscription(_) | MethodCallback::Unsubscription(_))
+                if self.framing == Framing::Http =>
+            {
+                fault::cannot_subscribe(
+                    "an HTTP call cannot carry a subscription; use a WebSocket, or JSON lines on the socket itself",
+                )
+            }
+            Some(MethodCallback::Unsubscription(_)) => {
+                match subscription_by_position(request.params.as_deref()) {
+                    Some(params) => {
+                        request.params = Some(Cow::Owned(params));
+                        return Ok(request);
+                    }
+                    None => fault::no_subscription_named(),
+                }
+            }
+            Some(_) => return Ok(request),
+        };
+        Err((request.id, error))
+    }
+
+    fn opens_subscription(&self, method: &str) -> bool {
+        matches!(self.methods.method(method), Some(MethodCallback::Subscription(_)))
+    }
+}
+
+/// A dispatch together with the rules of its connection.
+#[derive(Debug, Clone)]
+pub(super) struct Governed<S> {
+    service: S,
+    policy: Policy,
+}
+
+impl<S> tower::Layer<S> for Policy {
+    type Service = Governed<S>;
+
+    fn layer(&self, service: S) -> Governed<S> {
+        Governed { service, policy: self.clone() }
+    }
+}
+
+impl<S: Invoke> Governed<S> {
+    /// Runs one request that is already counted as in flight.
+    async fn run(self, request: Request<'_>) -> MethodResponse {
+        let request = match self.policy.admit(request) {
+            Ok(request) => request,
+            Err((id, error)) => return MethodResponse::error(id, error),
+        };
+        let id = request.id.clone();
+        // Synchronous methods run while `invoke` is called: that too is inside the guard.
+        match guarded(async { self.service.invoke(request).await }).await {
+            Ok(response) => response,
+            Err(panicked) => MethodResponse::error(id, ErrorObjectOwned::from(panicked)),
+        }
+    }
+
+    /// Carries out a notification that is already counted as in flight. Nobody waits for its outcome.
+    async fn notify(self, notification: Notification<'_>) {
+        let Notification { method, params, extensions, .. } = notification;
+        // The id of a subscription would reach nobody, and so could never be ended.
+        if self.policy.opens_subscription(&method) {
+            return;
+        }
+        let mut request = Request::owned(method.into_owned(), None, Id::Null);
+        request.params = params;
+        request.extensions = extensions;
+        self.run(request).await;
+    }
+}
+
+impl<S: Invoke> RpcServiceT for Governed<S> {
+    type MethodResponse = MethodResponse;
+    type NotificationResponse = MethodResponse;
+    type BatchResponse = MethodResponse;
+
+    fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let this = self.clone();
+        async move {
+            match this.policy.start() {
+                Ok(_running) => this.run(request).await,
+                Err(error) => MethodResponse::error(request.id, error),
+            }
+        }
+    }
+
+    /// The entries of a batch are carried out one after the other, so that one can build on the one before.
+    fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let this = self.clone();
+        async move {
+            if batch.len() > this.policy.batch_length {
+                return MethodResponse::error(Id::Null, fault::batch_too_long(this.policy.batch_length));
+            }
+            let _running = match this.policy.start() {
+                Ok(running) => running,
+                Err(error) => return MethodResponse::error(Id::Null, error),
+            };
+            let only_notifications = !batch.is_empty()
+                && batch.iter().all(|entry| matches!(entry, Ok(BatchEntry::Notification(_))));
+            let mut answers = BatchResponseBuilder::new_with_limit(this.policy.response_bytes);
+            for entry in batch {
+                let answer = match entry {
+                    Ok(BatchEntry::Notification(notification)) => {
+                        this.clone().notify(notification).await;
+                        continue;
+                    }
+                    // Its answer would go out by itself, before that of the batch.
+                    Ok(BatchEntry::Call(request)) if this.policy.opens_subscription(&request.method) => {
+                        let error =
+                            fault::cannot_subscribe("a batch cannot subscribe; send the request by itself");
+                        MethodResponse::error(request.id, error)
+                    }
+                    Ok(BatchEntry::Call(request)) => this.clone().run(request).await,
+                    Err(invalid) => {
+                        let (error, id) = invalid.into_parts();
+                        MethodResponse::error(id, error)
+                    }
+                };
+                if let Err(too_large) = answers.append(answer) {
+                    return too_large;
+                }
+            }
+            if only_notifications {
+                return MethodResponse::notification();
+            }
+            MethodResponse::from_batch(answers.finish())
+        }
+    }
+
+    fn notification<'a>(
+        &self,
+        notification: Notification<'a>,
+    ) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let this = self.clone();
+        async move {
+            let extensions: Extensions = notification.extensions.clone();
+            if let Ok(_running) = this.policy.start() {
+                this.notify(notification).await;
+            }
+            MethodResponse::notification().with_extensions(extensions)
+        }
+    }
+}
+
+/// The parameters of an unsubscription in the form that jsonrpsee reads, `[ID]`. Ours are by name,
+/// `{"subscription": ID}`; serde reads a struct from either form.
+fn subscription_by_position(params: Option<&RawValue>) -> Option<Box<RawValue>> {
+    #[derive(Deserialize)]
+    struct Unsubscribe<'a> {
+        #[serde(borrow)]
+        subscription: SubscriptionId<'a>,
+    }
+    let params: Unsubscribe<'_> = serde_json::from_str(params?.get()).ok()?;
+    to_raw_value(&[params.subscription]).ok()
+}

@@ -1,0 +1,97 @@
+//! The stream that HTTP and WebSocket connections run on: a socket that does not wait for ever for a client
+//! that never reads, and that can be ended from outside.
+//!
+//! hyper and jsonrpsee own the stream of a connection wherever its tasks are; so the rules stand in the
+//! stream, and the connection is over when the stream is dropped.
+
+use nix::sys::socket::{Shutdown, shutdown};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
+use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// A socket with limits. `S` is dropped with it: what counts the connection as open.
+#[derive(Debug)]
+pub(super) struct Stream<S> {
+    socket: UnixStream,
+    write_timeout: Duration,
+    /// Runs while bytes wait that the client does not take.
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// Whoever wanted to read during a stall.
+    reader: Option<Waker>,
+    ended: Pin<Box<WaitForCancellationFutureOwned>>,
+    _slot: S,
+}
+
+impl<S> Stream<S> {
+    /// A stream that reports its end when `end` is cancelled.
+    pub(super) fn new(socket: UnixStream, write_timeout: Duration, end: CancellationToken, slot: S) -> Self {
+        let ended = Box::pin(end.cancelled_owned());
+        Self { socket, write_timeout, stalled: None, reader: None, ended, _slot: slot }
+    }
+
+    fn end_of_stall(&mut self) {
+        if self.stalled.take().is_some()
+            && let Some(reader) = self.reader.take()
+        {
+            reader.wake();
+        }
+    }
+
+    /// The client took nothing: waits until the time for that is over.
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let write_timeout = self.write_timeout;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(write_timeout)));
+        ready!(stalled.as_mut().poll(cx));
+        // Whoever reads this stream must see its end, and does not ask again by itself. A socket that cannot
+        // be shut down is closed already.
+        let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
+        self.end_of_stall();
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client does not read"))
+    }
+}
+
+impl<S: Unpin> AsyncRead for Stream<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.ended.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        // No request is taken from a client that does not take its answers: they would pile up.
+        if this.stalled.is_some() {
+            this.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Pin::new(&mut this.socket).poll_read(cx, buffer)
+    }
+}
+
+impl<S: Unpin> AsyncWrite for Stream<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.socket).poll_write(cx, bytes) {
+            Poll::Ready(written) => {
+                this.end_of_stall();
+                Poll::Ready(written)
+            }
+            Poll::Pending => this.poll_stall(cx).map(Err),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,159 @@
+//! Bindings of task, worker and manager.
+
+use super::{StoreError, Tx};
+use crate::{changes, clock, error::Error};
+use conveyor_proto::{
+    ids::{BindingId, SessionId, TaskId},
+    types::task::TaskRow,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// A binding of two sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// Id.
+    pub id: BindingId,
+    /// Task.
+    pub task_id: TaskId,
+    /// Worker.
+    pub worker: SessionId,
+    /// Manager.
+    pub manager: SessionId,
+    /// `active`, `ending`, `ended` or `invalid`.
+    pub state: String,
+    /// Records of the worker up to this one belong to earlier tasks.
+    pub watermark: i64,
+}
+
+const COLUMNS: &str = "id, task_id, worker_session_id, manager_session_id, state, worker_event_watermark";
+/// States in which a binding holds its task and sessions.
+const OPEN: &str = "state in ('active', 'ending')";
+
+fn row(row: &Row<'_>) -> rusqlite::Result<Binding> {
+    Ok(Binding {
+        id: BindingId(row.get(0)?),
+        task_id: TaskId(row.get(1)?),
+        worker: SessionId(row.get(2)?),
+        manager: SessionId(row.get(3)?),
+        state: row.get(4)?,
+        watermark: row.get(5)?,
+    })
+}
+
+fn one(connection: &Connection, filter: &str, id: &str) -> Result<Option<Binding>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from bindings
+         where {filter} and worker_session_id is not null and manager_session_id is not null
+         order by created_at desc, rowid desc limit 1"
+    ))?;
+    Ok(statement.query_row([id], row).optional()?)
+}
+
+/// The open binding of a task.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn open_of_task(connection: &Connection, task: &TaskId) -> Result<Option<Binding>, StoreError> {
+    one(connection, &format!("task_id = ?1 and {OPEN}"), task.as_str())
+}
+
+/// The open binding of a task, or a refusal.
+///
+/// # Errors
+/// `not_bound`, and those of SQLite.
+pub fn require_open(connection: &Connection, task: &TaskRow) -> Result<Binding, Error> {
+    open_of_task(connection, &task.id)?.ok_or_else(|| {
+        Error::conflict("not_bound", format!("task {} has no active session-based binding", task.name))
+            .hint(format!("bind --task {} --worker NAME --manager NAME", task.id))
+    })
+}
+
+/// The newest binding of a task, ended ones too.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn newest_of_task(connection: &Connection, task: &TaskId) -> Result<Option<Binding>, StoreError> {
+    one(connection, "task_id = ?1", task.as_str())
+}
+
+/// The open binding in which a session is worker or manager.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn open_of_session(connection: &Connection, session: &SessionId) -> Result<Option<Binding>, StoreError> {
+    match open_of_worker(connection, session)? {
+        Some(binding) => Ok(Some(binding)),
+        None => one(connection, &format!("manager_session_id = ?1 and {OPEN}"), session.as_str()),
+    }
+}
+
+/// The open binding in which a session is the worker.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn open_of_worker(connection: &Connection, session: &SessionId) -> Result<Option<Binding>, StoreError> {
+    one(connection, &format!("worker_session_id = ?1 and {OPEN}"), session.as_str())
+}
+
+/// Finds a binding by id.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn get(connection: &Connection, id: &BindingId) -> Result<Option<Binding>, StoreError> {
+    one(connection, "id = ?1", id.as_str())
+}
+
+/// Makes an active binding. The worker's records so far belong to earlier tasks.
+///
+/// # Errors
+/// Those of SQLite; the unique indexes refuse a second open binding of a task or session.
+pub fn insert(
+    tx: &Tx<'_>,
+    task: &TaskId,
+    worker: &SessionId,
+    manager: &SessionId,
+    watermark: i64,
+) -> Result<BindingId, StoreError> {
+    let id = BindingId(clock::new_id(BindingId::PREFIX));
+    tx.prepare_cached(
+        "insert into bindings (id, task_id, worker_session_id, manager_session_id, state, created_at,
+             worker_event_watermark)
+         values (?1, ?2, ?3, ?4, 'active', ?5, ?6)",
+    )?
+    .execute(params![
+        id.as_str(),
+        task.as_str(),
+        worker.as_str(),
+        manager.as_str(),
+        tx.now(),
+        watermark
+    ])?;
+    publish(tx, &id, task.as_str(), "active");
+    Ok(id)
+}
+
+/// Ends the open bindings of a task, legacy ones too, and returns their ids.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn end_of_task(tx: &Tx<'_>, task: &TaskId) -> Result<Vec<BindingId>, StoreError> {
+    let mut statement = tx.prepare_cached(&format!(
+        "update bindings set state = 'ended', ended_at = ?2 where task_id = ?1 and {OPEN} returning id"
+    ))?;
+    let ids: Vec<BindingId> = statement
+        .query_map(params![task.as_str(), tx.now()], |row| Ok(BindingId(row.get(0)?)))?
+        .collect::<Result<_, _>>()?;
+    for id in &ids {
+        publish(tx, id, task.as_str(), "ended");
+    }
+    Ok(ids)
+}
+
+fn publish(tx: &Tx<'_>, id: &BindingId, task: &str, state: &str) {
+    tx.publish(changes::Change {
+        task_id: Some(task.to_owned()),
+        id: Some(id.to_string()),
+        state: Some(state.to_owned()),
+        ..changes::change(changes::ChangeKind::Binding)
+    });
+}

@@ -1,0 +1,759 @@
+//! Durable commands: queueing, claims with fencing, attempts, recovery.
+//!
+//! A claim carries a token; every later write of its attempt holds only while the token is the row's own.
+
+use super::{
+    StoreError, Tx, json, json_text,
+    log::{self, Actor, Run, Severity, Telemetry},
+    optional_json,
+};
+use crate::{changes, clock};
+use conveyor_proto::{
+    ids::{BindingId, CommandId},
+    types::command::{AttemptRow, CommandRow, CommandState},
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+/// How often a command that was never sent may be taken up again.
+const MAX_RECOVERIES: i64 = 100;
+
+/// A command to be stored.
+#[derive(Debug)]
+pub struct NewCommand<'a> {
+    /// Type.
+    pub kind: &'a str,
+    /// Task.
+    pub task_id: Option<&'a str>,
+    /// Binding that it was queued for.
+    pub binding_id: Option<&'a str>,
+    /// Correlation; made when there is none.
+    pub correlation_id: Option<&'a str>,
+    /// Idempotency key; the id when there is none.
+    pub idempotency_key: Option<&'a str>,
+    /// Required permission.
+    pub required_permission: Option<&'a str>,
+    /// Payload.
+    pub payload: Value,
+}
+
+/// Stores a pending command with its telemetry.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn insert(tx: &Tx<'_>, new: &NewCommand<'_>) -> Result<CommandId, StoreError> {
+    let id = CommandId(clock::new_id(CommandId::PREFIX));
+    let correlation = match new.correlation_id {
+        Some(given) => given.to_owned(),
+        None => clock::new_id("dispatch"),
+    };
+    let key = new.idempotency_key.unwrap_or(id.as_str());
+    tx.prepare_cached(
+        "insert into commands (id, idempotency_key, created_at, updated_at, task_id, correlation_id, type, state,
+             required_permission, payload_json, binding_id)
+         values (?1, ?2, ?3, ?3, ?4, ?5, ?6, 'pending', ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        id.as_str(),
+        key,
+        tx.now(),
+        new.task_id,
+        correlation,
+        new.kind,
+        new.required_permission,
+        json_text(&new.payload)?,
+        new.binding_id,
+    ])?;
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor: Actor::Workerctl,
+            kind: "command_created",
+            severity: Severity::Info,
+            summary: format!("Command {} was created.", new.kind),
+            task_id: new.task_id,
+            run: Run::Active,
+            correlation: json!({
+                "command_id": id.as_str(), "command_type": new.kind, "correlation_id": correlation,
+            }),
+            attributes: json!({
+                "idempotency_key": key, "manager_id": null, "required_permission": new.required_permission,
+                "state": "pending", "worker_id": null,
+            }),
+        },
+    )?;
+    publish(tx, changes::ChangeKind::CommandQueued, id.as_str(), new.task_id, "pending");
+    Ok(id)
+}
+
+fn publish(tx: &Tx<'_>, kind: changes::ChangeKind, id: &str, task_id: Option<&str>, state: &str) {
+    tx.publish(changes::Change {
+        task_id: task_id.map(str::to_owned),
+        id: Some(id.to_owned()),
+        state: Some(state.to_owned()),
+        ..changes::change(kind)
+    });
+}
+
+/// The command that holds an idempotency key of a task: id, type, payload, correlation, permission.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn by_idempotency_key(
+    connection: &Connection,
+    task_id: &str,
+    key: &str,
+) -> Result<Option<CommandRow>, StoreError> {
+    one(connection, "coalesce(c.task_id, '') = ?1 and c.idempotency_key = ?2", params![task_id, key])
+}
+
+/// A command by id.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn get(connection: &Connection, id: &str) -> Result<Option<CommandRow>, StoreError> {
+    one(connection, "c.id = ?1", params![id])
+}
+
+const COLUMNS: &str = "c.attempts, c.available_at, c.claim_expires_at, c.claimed_at, c.claimed_by, c.correlation_id,
+    c.created_at, c.error, c.id, c.manager_id, c.max_attempts, c.payload_json, c.required_permission, c.result_json,
+    c.state, c.task_id, t.name, c.type, c.updated_at, c.worker_id, c.delivery, c.held_by";
+
+fn row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
+    Ok(CommandRow {
+        attempts: row.get(0)?,
+        available_at: row.get(1)?,
+        claim_expires_at: row.get(2)?,
+        claimed_at: row.get(3)?,
+        claimed_by: row.get(4)?,
+        correlation_id: row.get(5)?,
+        created_at: row.get(6)?,
+        error: row.get(7)?,
+        id: CommandId(row.get(8)?),
+        manager_id: row.get(9)?,
+        max_attempts: row.get(10)?,
+        payload: json(row.get(11)?),
+        required_permission: row.get(12)?,
+        result: optional_json(row.get(13)?),
+        state: state(row.get_ref(14)?.as_str()?),
+        task_id: row.get(15)?,
+        task_name: row.get(16)?,
+        kind: row.get(17)?,
+        updated_at: row.get(18)?,
+        worker_id: row.get(19)?,
+        delivery: row.get(20)?,
+        held_by: row.get(21)?,
+        attempt_history: None,
+    })
+}
+
+/// The table's check admits only these words.
+fn state(word: &str) -> CommandState {
+    match word {
+        "attempted" => CommandState::Attempted,
+        "succeeded" => CommandState::Succeeded,
+        "failed" => CommandState::Failed,
+        "blocked" => CommandState::Blocked,
+        _ => CommandState::Pending,
+    }
+}
+
+fn one(
+    connection: &Connection,
+    filter: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<Option<CommandRow>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from commands c left join tasks t on t.id = c.task_id where {filter}"
+    ))?;
+    Ok(statement.query_row(parameters, row).optional()?)
+}
+
+/// Which commands a listing shows.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only this task.
+    pub task_id: Option<String>,
+    /// Only this state.
+    pub state: Option<CommandState>,
+    /// Only this type.
+    pub kind: Option<String>,
+    /// Only this legacy worker.
+    pub worker: Option<String>,
+    /// Only this legacy manager.
+    pub manager: Option<String>,
+    /// Only the newest so many.
+    pub limit: Option<u64>,
+}
+
+/// Lists commands in the order of their creation.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>, StoreError> {
+    let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from commands c left join tasks t on t.id = c.task_id
+         where (?1 is null or c.task_id = ?1) and (?2 is null or c.state = ?2) and (?3 is null or c.type = ?3)
+           and (?4 is null or c.worker_id = ?4) and (?5 is null or c.manager_id = ?5)
+         order by c.created_at desc, c.id desc limit ?6"
+    ))?;
+    let state = filter.state.map(CommandState::as_str);
+    let rows = statement
+        .query_map(params![filter.task_id, state, filter.kind, filter.worker, filter.manager, limit], row)?;
+    let mut commands: Vec<CommandRow> = rows.collect::<Result<_, _>>()?;
+    commands.reverse();
+    Ok(commands)
+}
+
+/// The executions of the listed commands, by command.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn attempts(
+    connection: &Connection,
+    commands: &[CommandRow],
+) -> Result<HashMap<String, Vec<AttemptRow>>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select correlation_id, dispatcher_id, error, finished_at, id, result_json, side_effect_completed,
+             side_effect_started, started_at, state
+         from command_attempts where command_id = ?1 order by id",
+    )?;
+    let mut all = HashMap::new();
+    for command in commands {
+        let rows = statement.query_map([command.id.as_str()], |row| {
+            Ok(AttemptRow {
+                correlation_id: row.get(0)?,
+                dispatcher_id: row.get(1)?,
+                error: row.get(2)?,
+                finished_at: row.get(3)?,
+                id: row.get(4)?,
+                result: optional_json(row.get(5)?),
+                side_effect_completed: row.get(6)?,
+                side_effect_started: row.get(7)?,
+                started_at: row.get(8)?,
+                state: row.get(9)?,
+            })
+        })?;
+        all.insert(command.id.to_string(), rows.collect::<Result<_, _>>()?);
+    }
+    Ok(all)
+}
+
+/// Marks a command that its own verb executes as attempted, with telemetry.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn mark_attempted(tx: &Tx<'_>, id: &CommandId) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update commands set state = 'attempted', updated_at = ?2 where id = ?1",
+    )?
+    .execute(params![id.as_str(), tx.now()])?;
+    own_telemetry(tx, id, "command_attempted", Severity::Info, "attempted", None)
+}
+
+/// Ends a command that its own verb executed well, with telemetry.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn succeed(tx: &Tx<'_>, id: &CommandId, result: &Value) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update commands set state = 'succeeded', updated_at = ?2, result_json = ?3 where id = ?1",
+    )?
+    .execute(params![id.as_str(), tx.now(), json_text(result)?])?;
+    own_telemetry(tx, id, "command_succeeded", Severity::Info, "succeeded", Some((Some(result), None)))
+}
+
+/// Ends a command that its own verb executed badly, with telemetry.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn fail(tx: &Tx<'_>, id: &CommandId, result: Option<&Value>, error: &str) -> Result<(), StoreError> {
+    let text = result.map(json_text).transpose()?;
+    tx.prepare_cached(
+        "update commands set state = 'failed', updated_at = ?2, result_json = ?3, error = ?4 where id = ?1",
+    )?
+    .execute(params![id.as_str(), tx.now(), text, error])?;
+    own_telemetry(tx, id, "command_failed", Severity::Error, "failed", Some((result, Some(error))))
+}
+
+fn own_telemetry(
+    tx: &Tx<'_>,
+    id: &CommandId,
+    kind: &str,
+    severity: Severity,
+    state: &str,
+    end: Option<(Option<&Value>, Option<&str>)>,
+) -> Result<(), StoreError> {
+    let (task_id, command_type): (Option<String>, String) = tx
+        .prepare_cached("select task_id, type from commands where id = ?1")?
+        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut attributes = json!({ "manager_id": null, "state": state, "worker_id": null });
+    if let (Some((result, error)), Some(object)) = (end, attributes.as_object_mut()) {
+        object.insert("result".into(), result.cloned().unwrap_or(Value::Null));
+        object.insert("error".into(), error.map_or(Value::Null, Value::from));
+    }
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor: Actor::Workerctl,
+            kind,
+            severity,
+            summary: format!("Command {command_type} {state}."),
+            task_id: task_id.as_deref(),
+            run: Run::Active,
+            correlation: json!({ "command_id": id.as_str(), "command_type": command_type }),
+            attributes,
+        },
+    )?;
+    publish(tx, changes::ChangeKind::Command, id.as_str(), task_id.as_deref(), state);
+    Ok(())
+}
+
+/// A claimed command with its attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// Command.
+    pub id: CommandId,
+    /// Attempt.
+    pub attempt_id: i64,
+    /// Fencing token.
+    pub token: i64,
+    /// Type.
+    pub kind: String,
+    /// Correlation.
+    pub correlation_id: String,
+    /// Task.
+    pub task_id: Option<String>,
+    /// Binding that it was queued for.
+    pub binding_id: Option<BindingId>,
+    /// Required permission.
+    pub required_permission: Option<String>,
+    /// Payload.
+    pub payload: Value,
+    /// Executions, this one included.
+    pub attempts: i64,
+    /// End of the lease.
+    pub expires_at: String,
+    /// How often it was tried and held or deferred.
+    pub tries: i64,
+}
+
+/// What a dispatcher may claim.
+#[derive(Debug, Clone)]
+pub struct ClaimFilter<'a> {
+    /// Types.
+    pub kinds: &'a [&'a str],
+    /// Who claims.
+    pub dispatcher: &'a str,
+    /// End of the lease.
+    pub expires_at: &'a str,
+    /// Take also what is backing off.
+    pub ignore_back_off: bool,
+    /// Lanes that are being served: their next command waits.
+    pub busy: &'a [String],
+}
+
+/// A command is claimable when its time has come and no older one of the same task and type is held back.
+const CLAIMABLE: &str = "c.state = 'pending' and c.type in (select value from json_each(?1))
+    and (c.available_at is null or c.available_at <= ?2)
+    and (?3 or c.next_try_at is null or c.next_try_at <= ?2)
+    and c.attempts < c.max_attempts
+    and not exists (select 1 from commands older where older.state = 'pending' and older.id < c.id
+        and older.type = c.type and older.task_id is c.task_id and older.delivery = 'held'
+        and (older.task_id is not null
+             or json_extract(older.payload_json, '$.session') is json_extract(c.payload_json, '$.session'))
+        and not (?3 or older.next_try_at is null or older.next_try_at <= ?2))
+    and coalesce(c.task_id, json_extract(c.payload_json, '$.session'), c.id)
+        not in (select value from json_each(?4))";
+
+/// What commands are served one at a time by: the task, or the session of those without one.
+#[must_use]
+pub fn lane(claim: &Claim) -> String {
+    let session = || claim.payload.get("session").and_then(Value::as_str).map(str::to_owned);
+    claim.task_id.clone().or_else(session).unwrap_or_else(|| claim.id.to_string())
+}
+
+/// Claims the oldest claimable command in one statement, with its attempt.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn claim(tx: &Tx<'_>, filter: &ClaimFilter<'_>) -> Result<Option<Claim>, StoreError> {
+    let kinds = json_text(&filter.kinds)?;
+    let claimed = tx
+        .prepare_cached(&format!(
+            "update commands set state = 'attempted', claimed_by = ?5, claimed_at = ?2, claim_expires_at = ?6,
+                 attempts = attempts + 1, claim_token = claim_token + 1, updated_at = ?2,
+                 correlation_id = coalesce(correlation_id, 'dispatch-' || id)
+             where id = (select c.id from commands c where {CLAIMABLE} order by c.id limit 1)
+             returning id, claim_token, type, correlation_id, task_id, binding_id, required_permission,
+                 payload_json, attempts, tries"
+        ))?
+        .query_row(
+            params![
+                kinds,
+                tx.now(),
+                filter.ignore_back_off,
+                json_text(&filter.busy)?,
+                filter.dispatcher,
+                filter.expires_at
+            ],
+            |row| {
+                Ok(Claim {
+                    id: CommandId(row.get(0)?),
+                    attempt_id: 0,
+                    token: row.get(1)?,
+                    kind: row.get(2)?,
+                    correlation_id: row.get(3)?,
+                    task_id: row.get(4)?,
+                    binding_id: row.get::<_, Option<String>>(5)?.map(BindingId),
+                    required_permission: row.get(6)?,
+                    payload: json(row.get(7)?),
+                    attempts: row.get(8)?,
+                    expires_at: filter.expires_at.to_owned(),
+                    tries: row.get(9)?,
+                })
+            },
+        )
+        .optional()?;
+    let Some(mut claim) = claimed else { return Ok(None) };
+    tx.prepare_cached(
+        "insert into command_attempts (command_id, correlation_id, dispatcher_id, started_at, state, claim_token)
+         values (?1, ?2, ?3, ?4, 'running', ?5)",
+    )?
+    .execute(params![claim.id.as_str(), claim.correlation_id, filter.dispatcher, tx.now(), claim.token])?;
+    claim.attempt_id = tx.last_insert_rowid();
+    publish(tx, changes::ChangeKind::Command, claim.id.as_str(), claim.task_id.as_deref(), "attempted");
+    Ok(Some(claim))
+}
+
+/// Commands that a pass would claim, oldest first.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn claimable(
+    connection: &Connection,
+    kinds: &[&str],
+    now: &str,
+    limit: i64,
+) -> Result<Vec<CommandRow>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from commands c left join tasks t on t.id = c.task_id
+         where {CLAIMABLE} order by c.id limit ?5"
+    ))?;
+    let rows = statement.query_map(params![json_text(&kinds)?, now, true, "[]", limit], row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether an attempt still owns its command; false when its lease was taken back.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn owns(connection: &Connection, claim: &Claim) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select exists (select 1 from commands where id = ?1 and state = 'attempted' and claim_token = ?2)",
+    )?;
+    Ok(statement.query_row(params![claim.id.as_str(), claim.token], |row| row.get(0))?)
+}
+
+/// Extends the lease of a claim that is still owned.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn renew(tx: &Tx<'_>, claim: &Claim, expires_at: &str) -> Result<bool, StoreError> {
+    let renewed = tx
+        .prepare_cached(
+            "update commands set claim_expires_at = ?3 where id = ?1 and state = 'attempted' and claim_token = ?2",
+        )?
+        .execute(params![claim.id.as_str(), claim.token, expires_at])?;
+    Ok(renewed > 0)
+}
+
+/// Records that something may be sent from now on.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn start_side_effect(tx: &Tx<'_>, claim: &Claim) -> Result<bool, StoreError> {
+    if !owns(tx, claim)? {
+        return Ok(false);
+    }
+    tx.prepare_cached("update command_attempts set side_effect_started = 1 where id = ?1")?
+        .execute([claim.attempt_id])?;
+    Ok(true)
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub struct Settled<'a> {
+    /// State of the command.
+    pub state: CommandState,
+    /// State of the attempt.
+    pub attempt_state: &'a str,
+    /// Result; the same for both.
+    pub result: Option<&'a Value>,
+    /// Error.
+    pub error: Option<&'a str>,
+    /// What became of the text.
+    pub delivery: Option<&'a str>,
+    /// Whether something may have been sent.
+    pub side_effect_started: bool,
+    /// Whether everything was sent.
+    pub side_effect_completed: bool,
+}
+
+/// Ends an attempt and its command, if the attempt still owns it.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn settle(tx: &Tx<'_>, claim: &Claim, end: &Settled<'_>) -> Result<bool, StoreError> {
+    if !owns(tx, claim)? {
+        return Ok(false);
+    }
+    let result = end.result.map(json_text).transpose()?;
+    tx.prepare_cached(
+        "update command_attempts set state = ?2, finished_at = ?3, result_json = ?4, error = ?5,
+             side_effect_started = ?6, side_effect_completed = ?7 where id = ?1",
+    )?
+    .execute(params![
+        claim.attempt_id,
+        end.attempt_state,
+        tx.now(),
+        result,
+        end.error,
+        end.side_effect_started,
+        end.side_effect_completed,
+    ])?;
+    tx.prepare_cached(
+        "update commands set state = ?2, updated_at = ?3, result_json = ?4, error = ?5, delivery = ?6,
+             held_by = null, next_try_at = null where id = ?1",
+    )?
+    .execute(params![
+        claim.id.as_str(),
+        end.state.as_str(),
+        tx.now(),
+        result,
+        end.error,
+        end.delivery
+    ])?;
+    let state = end.state.as_str();
+    publish(tx, changes::ChangeKind::Command, claim.id.as_str(), claim.task_id.as_deref(), state);
+    Ok(true)
+}
+
+/// Puts a claimed command back without using up an attempt: nothing was sent.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn put_back(
+    tx: &Tx<'_>,
+    claim: &Claim,
+    reason: &str,
+    held_by: Option<&str>,
+    next_try_at: &str,
+) -> Result<bool, StoreError> {
+    if !owns(tx, claim)? {
+        return Ok(false);
+    }
+    tx.prepare_cached(
+        "update command_attempts set state = 'abandoned', finished_at = ?2, error = ?3, side_effect_started = 0
+         where id = ?1",
+    )?
+    .execute(params![claim.attempt_id, tx.now(), reason])?;
+    tx.prepare_cached(
+        "update commands set state = 'pending', updated_at = ?2, attempts = attempts - 1, tries = tries + 1,
+             claimed_by = null, claimed_at = null, claim_expires_at = null, error = ?3,
+             delivery = case when ?4 is null then delivery else 'held' end, held_by = ?4, next_try_at = ?5
+         where id = ?1",
+    )?
+    .execute(params![claim.id.as_str(), tx.now(), reason, held_by, next_try_at])?;
+    publish(tx, changes::ChangeKind::Command, claim.id.as_str(), claim.task_id.as_deref(), "pending");
+    Ok(true)
+}
+
+/// A held command that is due for another look.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// Command.
+    pub id: CommandId,
+    /// Type.
+    pub kind: String,
+    /// Task.
+    pub task_id: Option<String>,
+    /// Payload.
+    pub payload: Value,
+    /// Looks so far.
+    pub tries: i64,
+}
+
+/// Held commands whose time has come, oldest first.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn due_held(connection: &Connection, now: &str, limit: i64) -> Result<Vec<Held>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select id, type, task_id, payload_json, tries from commands
+         where delivery = 'held' and state = 'pending' and (next_try_at is null or next_try_at <= ?1)
+         order by id limit ?2",
+    )?;
+    let rows = statement.query_map(params![now, limit], |row| {
+        Ok(Held {
+            id: CommandId(row.get(0)?),
+            kind: row.get(1)?,
+            task_id: row.get(2)?,
+            payload: json(row.get(3)?),
+            tries: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Puts off the next look at a held command.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn put_off(tx: &Tx<'_>, id: &CommandId, held_by: &str, next_try_at: &str) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update commands set held_by = ?2, next_try_at = ?3, tries = tries + 1 where id = ?1 and state = 'pending'",
+    )?
+    .execute(params![id.as_str(), held_by, next_try_at])?;
+    Ok(())
+}
+
+/// The next time at which a pending command becomes claimable, after now.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn next_due(connection: &Connection) -> Result<Option<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select min(due) from (
+             select max(coalesce(next_try_at, ''), coalesce(available_at, '')) due from commands where state = 'pending'
+             union all select claim_expires_at from commands where state = 'attempted' and claim_expires_at is not null
+         ) where due > ''",
+    )?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+/// A claim that was taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// Attempt.
+    pub attempt_id: Option<i64>,
+    /// Command.
+    pub command_id: CommandId,
+    /// Type.
+    pub kind: String,
+    /// Correlation.
+    pub correlation_id: Option<String>,
+    /// Task.
+    pub task_id: Option<String>,
+    /// Whether something may have been sent: then the command is not repeated.
+    pub side_effect_started: bool,
+    /// Whether it waits again.
+    pub requeued: bool,
+    /// What happened.
+    pub error: String,
+}
+
+/// Which claims are taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expired {
+    /// Those whose lease ran out.
+    ByLease,
+    /// All: nobody who held one can be alive, since the daemon has just started.
+    All,
+}
+
+/// Takes back claims: what may have been sent is closed as failed and uncertain, everything else waits again.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn recover(
+    tx: &Tx<'_>,
+    which: Expired,
+    kinds: &[&str],
+    limit: i64,
+) -> Result<Vec<Recovered>, StoreError> {
+    type Row = (String, String, Option<String>, Option<String>, i64);
+    let expired: Vec<Row> = tx
+        .prepare_cached(
+            "select id, type, correlation_id, task_id, recoveries from commands
+             where state = 'attempted' and type in (select value from json_each(?1))
+               and (?2 or claim_expires_at <= ?3)
+             order by claim_expires_at, id limit ?4",
+        )?
+        .query_map(params![json_text(&kinds)?, which == Expired::All, tx.now(), limit], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    let mut recovered = Vec::new();
+    for (id, kind, correlation_id, task_id, recoveries) in expired {
+        let attempt: Option<(i64, bool)> = tx
+            .prepare_cached(
+                "select id, side_effect_started from command_attempts where command_id = ?1 and state = 'running'
+                 order by id desc limit 1",
+            )?
+            .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let side_effect_started = attempt.is_some_and(|(_, started)| started);
+        let requeued = !side_effect_started && recoveries < MAX_RECOVERIES;
+        let error = match (side_effect_started, requeued) {
+            (true, _) => {
+                "the lease ran out after the send may have begun; look at the target before sending it again"
+            }
+            (false, true) => "the lease ran out before anything was sent; queued again",
+            (false, false) => "the lease ran out too often before anything was sent",
+        };
+        tx.prepare_cached(
+            "update command_attempts set state = 'abandoned', finished_at = ?2, error = ?3
+             where command_id = ?1 and state = 'running'",
+        )?
+        .execute(params![id, tx.now(), error])?;
+        if requeued {
+            tx.prepare_cached(
+                "update commands set state = 'pending', attempts = attempts - 1, recoveries = recoveries + 1,
+                     claimed_by = null, claimed_at = null, claim_expires_at = null, updated_at = ?2 where id = ?1",
+            )?
+            .execute(params![id, tx.now()])?;
+        } else {
+            let delivery = if side_effect_started { "uncertain" } else { "failed" };
+            tx.prepare_cached(
+                "update commands set state = 'failed', error = ?3, delivery = ?4, claimed_by = null,
+                     claimed_at = null, claim_expires_at = null, updated_at = ?2 where id = ?1",
+            )?
+            .execute(params![id, tx.now(), error, delivery])?;
+        }
+        let state = if requeued { "pending" } else { "failed" };
+        publish(tx, changes::ChangeKind::Command, &id, task_id.as_deref(), state);
+        recovered.push(Recovered {
+            attempt_id: attempt.map(|(attempt, _)| attempt),
+            command_id: CommandId(id),
+            kind,
+            correlation_id,
+            task_id,
+            side_effect_started,
+            requeued,
+            error: error.to_owned(),
+        });
+    }
+    Ok(recovered)
+}
+
+/// Ends the waiting commands of a binding that ended, and returns their ids.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn cancel_of_binding(tx: &Tx<'_>, binding: &BindingId) -> Result<Vec<String>, StoreError> {
+    let cancelled: Vec<(String, Option<String>)> = tx
+        .prepare_cached(
+            "update commands set state = 'failed', error = 'the binding ended', updated_at = ?2,
+                 delivery = null, held_by = null, next_try_at = null
+             where state = 'pending' and binding_id = ?1 returning id, task_id",
+        )?
+        .query_map(params![binding.as_str(), tx.now()], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (id, task) in &cancelled {
+        publish(tx, changes::ChangeKind::Command, id, task.as_deref(), "failed");
+    }
+    Ok(cancelled.into_iter().map(|(id, _)| id).collect())
+}

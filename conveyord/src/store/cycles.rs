@@ -1,0 +1,295 @@
+//! Observation cycles (`manager_cycles`) and the phases that they went through (`manager_cycle_spans`).
+//!
+//! A row is `started` while its cycle runs and then `succeeded` or `failed`. Spans hold no message and no text of a
+//! pane or a person.
+
+use super::{StoreError, Tx, json_text};
+use crate::changes;
+use conveyor_proto::ids::TaskId;
+use rusqlite::params;
+use serde_json::{Value, json};
+
+/// Begins a cycle of a task and returns its id.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn start(tx: &Tx<'_>, task: &TaskId) -> Result<i64, StoreError> {
+    tx.prepare_cached("insert into manager_cycles (task_id, started_at, state) values (?1, ?2, 'started')")?
+        .execute(params![task.as_str(), tx.now()])?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Ends a cycle well.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn succeed(tx: &Tx<'_>, id: i64, status: &Value) -> Result<(), StoreError> {
+    end(tx, id, "succeeded", status, None)
+}
+
+/// Ends a cycle badly.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn fail(tx: &Tx<'_>, id: i64, status: &Value, error: &str) -> Result<(), StoreError> {
+    end(tx, id, "failed", status, Some(error))
+}
+
+fn end(tx: &Tx<'_>, id: i64, state: &str, status: &Value, error: Option<&str>) -> Result<(), StoreError> {
+    let task: String = tx
+        .prepare_cached(
+            "update manager_cycles set state = ?2, completed_at = ?3, status_json = ?4, error = ?5 where id = ?1
+             returning task_id",
+        )?
+        .query_row(params![id, state, tx.now(), json_text(status)?, error], |row| row.get(0))?;
+    publish(tx, id, &task, state);
+    Ok(())
+}
+
+/// Closes the cycles that an earlier daemon began and did not live to end. Returns how many.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "update manager_cycles set state = 'failed', completed_at = ?1,
+             error = 'the daemon ended while this cycle ran; run the cycle again'
+         where state = 'started' returning id, task_id",
+    )?;
+    let closed: Vec<(i64, String)> =
+        statement.query_map([tx.now()], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    for (id, task) in &closed {
+        publish(tx, *id, task, "failed");
+    }
+    Ok(closed.len())
+}
+
+fn publish(tx: &Tx<'_>, id: i64, task: &str, state: &str) {
+    tx.publish(changes::Change {
+        task_id: Some(task.to_owned()),
+        id: Some(id.to_string()),
+        state: Some(state.to_owned()),
+        ..changes::change(changes::ChangeKind::Cycle)
+    });
+}
+
+/// How a phase went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpanState {
+    /// Well.
+    Succeeded,
+    /// It ended the cycle.
+    Failed,
+    /// Without all that it could have seen.
+    Degraded,
+}
+
+impl SpanState {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Degraded => "degraded",
+        }
+    }
+}
+
+/// A phase of a cycle.
+#[derive(Debug)]
+pub struct Span<'a> {
+    /// Cycle.
+    pub cycle_id: i64,
+    /// Task.
+    pub task_id: &'a str,
+    /// Name of the phase.
+    pub phase: &'a str,
+    /// Start.
+    pub started_at: &'a str,
+    /// End.
+    pub completed_at: &'a str,
+    /// Length in milliseconds, measured by a clock that does not jump.
+    pub duration_ms: f64,
+    /// How it went.
+    pub state: SpanState,
+    /// Facts.
+    pub attributes: Value,
+    /// Kind of the error of a failed phase.
+    pub error_type: Option<&'a str>,
+    /// The decision that it records.
+    pub decision_id: Option<i64>,
+    /// The command that it records.
+    pub command_id: Option<&'a str>,
+}
+
+/// Stores a phase. It belongs to the task's active run, if there is one.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn span(tx: &Tx<'_>, span: &Span<'_>) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "insert into manager_cycle_spans (manager_cycle_id, task_id, run_id, phase, started_at, completed_at,
+             duration_ms, state, attributes_json, error_type, manager_decision_id, command_id)
+         values (?1, ?2, (select id from runs where task_id = ?2 and status = 'active'), ?3, ?4, ?5, ?6, ?7, ?8,
+             ?9, ?10, ?11)",
+    )?
+    .execute(params![
+        span.cycle_id,
+        span.task_id,
+        span.phase,
+        span.started_at,
+        span.completed_at,
+        span.duration_ms,
+        span.state.as_str(),
+        json_text(&span.attributes)?,
+        span.error_type,
+        span.decision_id,
+        span.command_id,
+    ])?;
+    Ok(())
+}
+
+/// Adds to a cycle that a decision came of it.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn decision_span(
+    tx: &Tx<'_>,
+    cycle_id: i64,
+    task: &TaskId,
+    decision_id: i64,
+    decision: &str,
+) -> Result<(), StoreError> {
+    span(
+        tx,
+        &Span {
+            cycle_id,
+            task_id: task.as_str(),
+            phase: "manager_decision",
+            started_at: tx.now(),
+            completed_at: tx.now(),
+            duration_ms: 0.0,
+            state: SpanState::Succeeded,
+            attributes: json!({"decision": decision}),
+            error_type: None,
+            decision_id: Some(decision_id),
+            command_id: None,
+        },
+    )
+}
+
+/// Adds to a cycle that a command with a side effect came of its decision.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn side_effect_span(
+    tx: &Tx<'_>,
+    cycle_id: i64,
+    task: &TaskId,
+    decision_id: Option<i64>,
+    command_id: &str,
+    command_type: &str,
+) -> Result<(), StoreError> {
+    span(
+        tx,
+        &Span {
+            cycle_id,
+            task_id: task.as_str(),
+            phase: "side_effect_command",
+            started_at: tx.now(),
+            completed_at: tx.now(),
+            duration_ms: 0.0,
+            state: SpanState::Succeeded,
+            attributes: json!({"command_type": command_type, "side_effect": true}),
+            error_type: None,
+            decision_id,
+            command_id: Some(command_id),
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Durability, Store, history, tasks, testing::store},
+        *,
+    };
+    use conveyor_proto::types::history::AuditResult;
+
+    /// The task's rows after some work on it.
+    fn after(store: &Store, work: impl FnOnce(&Tx<'_>, &TaskId) -> Result<(), StoreError>) -> AuditResult {
+        store
+            .write_blocking(Durability::Full, |tx| {
+                let task = tasks::insert(tx, "t", "goal", None)?;
+                work(tx, &task)?;
+                history::of_task(tx, &tasks::find(tx, task.as_str())?.unwrap())
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn a_cycle_ends_with_its_status() {
+        let (_dir, store) = store();
+        let audit = after(&store, |tx, task| {
+            let good = start(tx, task)?;
+            succeed(tx, good, &json!({"b": 1, "a": 2}))?;
+            let bad = start(tx, task)?;
+            fail(tx, bad, &json!({"failure_phase": "ingest_rollout"}), "no file")
+        });
+        let seen: Vec<_> =
+            audit.manager_cycles.iter().map(|cycle| (&cycle["state"], &cycle["error"])).collect();
+        assert_eq!(seen, [(&json!("succeeded"), &Value::Null), (&json!("failed"), &json!("no file"))]);
+        assert_eq!(audit.manager_cycles[0]["status"], json!({"a": 2, "b": 1}));
+        assert!(audit.manager_cycles[0]["completed_at"].is_string());
+    }
+
+    #[test]
+    fn what_a_dead_daemon_began_is_closed_once() {
+        let (_dir, store) = store();
+        let audit = after(&store, |tx, task| {
+            let done = start(tx, task)?;
+            succeed(tx, done, &json!({}))?;
+            start(tx, task)?;
+            assert_eq!((close_interrupted(tx)?, close_interrupted(tx)?), (1, 0));
+            Ok(())
+        });
+        let states: Vec<_> = audit.manager_cycles.iter().map(|cycle| &cycle["state"]).collect();
+        assert_eq!(states, ["succeeded", "failed"]);
+    }
+
+    #[test]
+    fn later_phases_join_their_cycle_and_run() {
+        let (_dir, store) = store();
+        let audit = after(&store, |tx, task| {
+            let cycle = start(tx, task)?;
+            decision_before_run(tx, cycle, task)?;
+            tx.execute(
+                "insert into runs (id, task_id, name, status, started_at, metadata_json)
+                 values ('run-1', ?1, 'r', 'active', 'now', '{}')",
+                [task.as_str()],
+            )?;
+            side_effect_span(tx, cycle, task, None, "c", "finish_task")
+        });
+        let spans = &audit.manager_cycle_spans;
+        assert_eq!((&spans[0]["phase"], &spans[0]["run_id"]), (&json!("manager_decision"), &Value::Null));
+        assert_eq!(
+            (&spans[1]["phase"], &spans[1]["run_id"]),
+            (&json!("side_effect_command"), &json!("run-1"))
+        );
+        assert_eq!(spans[1]["attributes"], json!({"command_type": "finish_task", "side_effect": true}));
+    }
+
+    /// A decision's span; and the command that the next one names.
+    fn decision_before_run(tx: &Tx<'_>, cycle: i64, task: &TaskId) -> Result<(), StoreError> {
+        tx.execute(
+            "insert into commands (id, idempotency_key, created_at, updated_at, type, state, payload_json)
+             values ('c', 'c', 'now', 'now', 'finish_task', 'pending', '{}')",
+            [],
+        )?;
+        tx.execute(
+            "insert into manager_decisions (id, task_id, decision, reason, created_at, payload_json)
+             values (1, ?1, 'stop', 'done', 'now', '{}')",
+            [task.as_str()],
+        )?;
+        decision_span(tx, cycle, task, 1, "stop")
+    }
+}

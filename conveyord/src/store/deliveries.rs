@@ -1,0 +1,166 @@
+//! Texts that were typed into panes, and what proves that they arrived.
+
+use super::{StoreError, Tx};
+use conveyor_proto::{
+    ids::SessionId,
+    types::{daemon::DeliveryCounts, pane::DeliveryProof},
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// A text that is about to be typed.
+#[derive(Debug)]
+pub struct NewDelivery<'a> {
+    /// Session.
+    pub session: &'a SessionId,
+    /// Command that asked for it.
+    pub command_id: Option<&'a str>,
+    /// Notification that it carries.
+    pub notification_id: Option<i64>,
+    /// Hash of the text, trimmed as Codex trims it.
+    pub text_sha256: &'a str,
+}
+
+/// Remembers a text before it is typed.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<i64, StoreError> {
+    tx.prepare_cached(
+        "insert into deliveries (session_id, command_id, notification_id, text_sha256, sent_at, outcome)
+         values (?1, ?2, ?3, ?4, ?5, 'sending')",
+    )?
+    .execute(params![
+        new.session.as_str(),
+        new.command_id,
+        new.notification_id,
+        new.text_sha256,
+        tx.now()
+    ])?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Records that nothing proves the arrival, or that nothing was sent. A proof that came meanwhile stays.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn settle(tx: &Tx<'_>, id: i64, outcome: Unproven, note: &str) -> Result<(), StoreError> {
+    let outcome = match outcome {
+        Unproven::Uncertain => "uncertain",
+        Unproven::Failed => "failed",
+    };
+    tx.prepare_cached("update deliveries set outcome = ?2, note = ?3 where id = ?1 and outcome = 'sending'")?
+        .execute(params![id, outcome, note])?;
+    Ok(())
+}
+
+/// How a delivery without proof ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unproven {
+    /// Something was sent.
+    Uncertain,
+    /// Nothing was sent.
+    Failed,
+}
+
+/// Records the proof of a delivery, and marks the command or notification that it carried.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn prove(tx: &Tx<'_>, id: i64, proof: &DeliveryProof) -> Result<(), StoreError> {
+    let carried: Option<(Option<String>, Option<i64>)> = tx
+        .prepare_cached(
+            "update deliveries set outcome = 'delivered', proof_kind = ?2, proof_turn_id = ?3, proof_at = ?4
+             where id = ?1 and outcome <> 'delivered' returning command_id, notification_id",
+        )?
+        .query_row(params![id, proof.kind, proof.turn_id, proof.at], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((command, notification)) = carried else { return Ok(()) };
+    if let Some(command) = command {
+        tx.prepare_cached(
+            "update commands set delivery = 'delivered' where id = ?1 and delivery = 'uncertain'",
+        )?
+        .execute([command])?;
+    }
+    if let Some(notification) = notification {
+        tx.prepare_cached("update routed_notifications set delivery_uncertain = 0 where id = ?1")?
+            .execute([notification])?;
+    }
+    Ok(())
+}
+
+/// The oldest delivery to a session that waits for the receipt of this text.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn awaiting(
+    connection: &Connection,
+    session: &SessionId,
+    text_sha256: &str,
+) -> Result<Option<i64>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select id from deliveries where session_id = ?1 and outcome in ('sending', 'uncertain')
+             and text_sha256 = ?2 order by id limit 1",
+    )?;
+    Ok(statement.query_row(params![session.as_str(), text_sha256], |row| row.get(0)).optional()?)
+}
+
+/// Whether any delivery to a session waits for a receipt.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn any_awaiting(connection: &Connection, session: &SessionId) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select exists (select 1 from deliveries where session_id = ?1 and outcome in ('sending', 'uncertain'))",
+    )?;
+    Ok(statement.query_row([session.as_str()], |row| row.get(0))?)
+}
+
+/// The proof of a delivery, if there is one.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn proof(connection: &Connection, id: i64) -> Result<Option<DeliveryProof>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select proof_kind, proof_turn_id, proof_at from deliveries where id = ?1 and outcome = 'delivered'",
+    )?;
+    let proof = statement.query_row([id], |row| {
+        Ok(DeliveryProof { kind: row.get(0)?, turn_id: row.get(1)?, at: row.get(2)? })
+    });
+    Ok(proof.optional()?)
+}
+
+/// Closes deliveries that a dead daemon left in the middle: something may have been sent.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
+    Ok(tx.execute(
+        "update deliveries set outcome = 'uncertain', note = 'the daemon ended while it was sent'
+         where outcome = 'sending'",
+        [],
+    )?)
+}
+
+/// Deliveries that need somebody's eye.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn counts(connection: &Connection) -> Result<DeliveryCounts, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select (select count(*) from commands where state = 'pending'),
+                (select count(*) from commands where delivery = 'held'),
+                (select count(*) from commands where delivery = 'uncertain')
+                  + (select count(*) from deliveries where outcome = 'uncertain' and command_id is null),
+                (select count(*) from commands where delivery = 'failed')
+                  + (select count(*) from routed_notifications where state = 'failed' and command_id is null)",
+    )?;
+    let counts = statement.query_row([], |row| {
+        Ok(DeliveryCounts {
+            pending_commands: row.get(0)?,
+            held: row.get(1)?,
+            uncertain: row.get(2)?,
+            failed: row.get(3)?,
+        })
+    });
+    Ok(counts?)
+}

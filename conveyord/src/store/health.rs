@@ -1,0 +1,324 @@
+//! The health of the database, looked at without changing anything: nothing is repaired in passing.
+//!
+//! What must be there is what the migrations make in an empty database, so there is no second list to keep.
+
+use super::{SCHEMA_VERSION, StoreError, open, sessions::Session};
+use conveyor_proto::types::doctor::{DbCheck, ForeignKeyViolation};
+use rusqlite::Connection;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// How long a statement must be ready to wait for a lock, in milliseconds.
+const BUSY_TIMEOUT_MS: i64 = 5000;
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Health {
+    /// The contract's nine checks in their order, then ours.
+    pub checks: Vec<DbCheck>,
+    /// Newest applied migration.
+    pub schema_version: Option<i64>,
+    /// Version in the file's header.
+    pub user_version: i64,
+}
+
+impl Health {
+    /// Whether all checks are well.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.checks.iter().all(|check| check.ok)
+    }
+}
+
+/// Runs every check.
+///
+/// # Errors
+/// Those of SQLite, when a check cannot even be made.
+pub fn check(connection: &Connection) -> Result<Health, StoreError> {
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let foreign_keys = number("foreign_keys")?;
+    let journal_mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    let busy_timeout = number("busy_timeout")?;
+    let user_version = number("user_version")?;
+    let present = Objects::of(connection)?;
+    let wanted = Objects::of(&open::in_memory()?)?;
+    let schema_version = if present.tables.contains("schema_migrations") {
+        connection.query_row("select max(version) from schema_migrations", [], |row| row.get(0))?
+    } else {
+        None
+    };
+    let integrity = first_problem(connection)?;
+    let application_id = number("application_id")?;
+    let checks = vec![
+        value("foreign_keys", foreign_keys == 1, foreign_keys),
+        value("journal_mode_wal", journal_mode == "wal", journal_mode),
+        value("busy_timeout", busy_timeout >= BUSY_TIMEOUT_MS, busy_timeout),
+        value("schema_version", schema_version == Some(SCHEMA_VERSION), schema_version),
+        value("user_version", user_version == SCHEMA_VERSION, user_version),
+        missing("required_tables", &wanted.tables, &present.tables),
+        missing("required_indexes", &wanted.indexes, &present.indexes),
+        missing("required_triggers", &wanted.triggers, &present.triggers),
+        foreign_key_check(connection)?,
+        value("integrity_check", integrity == "ok", integrity),
+        // Any size is well; it is told because it decides how fast the file is.
+        value("page_size", true, number("page_size")?),
+        value("application_id", application_id == i64::from(open::APPLICATION_ID), application_id),
+    ];
+    Ok(Health { checks, schema_version, user_version })
+}
+
+fn value(name: &str, ok: bool, value: impl Into<Value>) -> DbCheck {
+    DbCheck { name: name.to_owned(), ok, value: Some(value.into()), ..DbCheck::default() }
+}
+
+fn missing(name: &str, wanted: &BTreeSet<String>, present: &BTreeSet<String>) -> DbCheck {
+    let missing: Vec<String> = wanted.difference(present).cloned().collect();
+    DbCheck { name: name.to_owned(), ok: missing.is_empty(), missing: Some(missing), ..DbCheck::default() }
+}
+
+/// Names of what a database consists of.
+#[derive(Default)]
+struct Objects {
+    tables: BTreeSet<String>,
+    indexes: BTreeSet<String>,
+    triggers: BTreeSet<String>,
+}
+
+impl Objects {
+    fn of(connection: &Connection) -> Result<Self, StoreError> {
+        // SQLite's own begin with `sqlite_`.
+        let mut statement =
+            connection.prepare("select type, name from sqlite_schema where name not glob 'sqlite_*'")?;
+        let mut rows = statement.query([])?;
+        let mut objects = Self::default();
+        while let Some(row) = rows.next()? {
+            let names = match row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)? {
+                "index" => &mut objects.indexes,
+                "trigger" => &mut objects.triggers,
+                _ => &mut objects.tables,
+            };
+            names.insert(row.get(1)?);
+        }
+        Ok(objects)
+    }
+}
+
+fn foreign_key_check(connection: &Connection) -> Result<DbCheck, StoreError> {
+    let (violations, damage) = match violations(connection) {
+        Ok(violations) => (violations, None),
+        Err(error) => (Vec::new(), Some(damage(error)?)),
+    };
+    Ok(DbCheck {
+        name: "foreign_key_check".to_owned(),
+        ok: violations.is_empty() && damage.is_none(),
+        value: damage.map(Value::from),
+        violations: Some(violations),
+        live: None,
+        missing: None,
+    })
+}
+
+fn violations(connection: &Connection) -> rusqlite::Result<Vec<ForeignKeyViolation>> {
+    let mut statement = connection.prepare("pragma foreign_key_check")?;
+    let rows = statement.query_map([], |row| {
+        Ok(ForeignKeyViolation {
+            table: row.get(0)?,
+            rowid: row.get(1)?,
+            parent: row.get(2)?,
+            fkid: row.get(3)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// SQLite's word on the file: `ok`, or the first thing that is wrong with it.
+fn first_problem(connection: &Connection) -> Result<String, StoreError> {
+    connection.query_row("pragma quick_check(1)", [], |row| row.get(0)).or_else(damage)
+}
+
+/// What SQLite says of a damaged file is a finding; any other error is one.
+fn damage(error: rusqlite::Error) -> Result<String, StoreError> {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseCorrupt) => Ok(error.to_string()),
+        _ => Err(error.into()),
+    }
+}
+
+/// A task with the sessions of its open binding, as the live check looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundTask {
+    /// Id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// State.
+    pub state: String,
+    /// Worker of its open binding.
+    pub worker: Option<Session>,
+    /// Manager of its open binding.
+    pub manager: Option<Session>,
+}
+
+/// All tasks, oldest first, with the sessions of their open bindings.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn bound_tasks(connection: &Connection) -> Result<Vec<BoundTask>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select t.id, t.name, t.state, b.worker_session_id, b.manager_session_id
+         from tasks t left join bindings b on b.task_id = t.id and b.state in ('active', 'ending')
+         order by t.created_at, t.id",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let sessions: [Option<String>; 2] = [row.get(3)?, row.get(4)?];
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, sessions))
+    })?;
+    let mut tasks = Vec::new();
+    for row in rows {
+        let (id, name, state, sessions): (_, _, _, [Option<String>; 2]) = row?;
+        let [worker, manager] = sessions.map(|session| match session {
+            Some(id) => super::sessions::get(connection, &id),
+            None => Ok(None),
+        });
+        tasks.push(BoundTask { id, name, state, worker: worker?, manager: manager? });
+    }
+    Ok(tasks)
+}
+
+/// A command that is pending or attempted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfinishedCommand {
+    /// Creation.
+    pub created_at: String,
+    /// Id.
+    pub id: String,
+    /// State.
+    pub state: String,
+    /// Task.
+    pub task_id: Option<String>,
+    /// Name of the task.
+    pub task_name: Option<String>,
+    /// Type.
+    pub kind: String,
+    /// Last change.
+    pub updated_at: String,
+}
+
+/// All commands that are pending or attempted, oldest first.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn unfinished_commands(connection: &Connection) -> Result<Vec<UnfinishedCommand>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select c.created_at, c.id, c.state, c.task_id, t.name, c.type, c.updated_at
+         from commands c left join tasks t on t.id = c.task_id
+         where c.state in ('pending', 'attempted') order by c.created_at, c.id",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok(UnfinishedCommand {
+            created_at: row.get(0)?,
+            id: row.get(1)?,
+            state: row.get(2)?,
+            task_id: row.get(3)?,
+            task_name: row.get(4)?,
+            kind: row.get(5)?,
+            updated_at: row.get(6)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing::store, *};
+
+    const ORDER: [&str; 12] = [
+        "foreign_keys",
+        "journal_mode_wal",
+        "busy_timeout",
+        "schema_version",
+        "user_version",
+        "required_tables",
+        "required_indexes",
+        "required_triggers",
+        "foreign_key_check",
+        "integrity_check",
+        "page_size",
+        "application_id",
+    ];
+
+    /// Which checks fail after somebody worked on the file.
+    #[track_caller]
+    fn check_after(work: &str, failing: &[&str]) -> Vec<DbCheck> {
+        let (_dir, store) = store();
+        Connection::open(store.path()).unwrap().execute_batch(work).unwrap();
+        let health = store.read_blocking(check).unwrap();
+        let names: Vec<&str> = health.checks.iter().map(|check| check.name.as_str()).collect();
+        assert_eq!(names, ORDER);
+        let failed: Vec<&str> =
+            health.checks.iter().filter(|check| !check.ok).map(|check| check.name.as_str()).collect();
+        assert_eq!(failed, failing, "{work}");
+        assert_eq!(health.is_ok(), failing.is_empty());
+        health.checks.into_iter().filter(|check| !check.ok).collect()
+    }
+
+    #[test]
+    fn a_new_database_is_well() {
+        check_after("", &[]);
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_stays_missing() {
+        let checks = check_after(
+            "drop table statuses; drop index events_task_id; drop trigger events_no_delete",
+            &["required_tables", "required_indexes", "required_triggers"],
+        );
+        assert_eq!(checks[0].missing.as_deref(), Some(&["statuses".to_owned()][..]));
+        // The table's index went with it.
+        let indexes = ["events_task_id".to_owned(), "statuses_worker_id".to_owned()];
+        assert_eq!(checks[1].missing.as_deref(), Some(&indexes[..]));
+    }
+
+    #[test]
+    fn rows_that_refer_to_none_are_named() {
+        let checks = check_after(
+            "pragma foreign_keys = off;
+             insert into budgets (task_id, max_nudges, expires_at) values ('no-task', 1, 'never')",
+            &["foreign_key_check"],
+        );
+        let violations = checks[0].violations.as_ref().unwrap();
+        assert_eq!((violations[0].table.as_str(), violations[0].parent.as_str()), ("budgets", "tasks"));
+    }
+
+    #[test]
+    fn a_damaged_file_is_a_finding() {
+        use std::{fs::OpenOptions, os::unix::fs::FileExt};
+        let (_dir, store) = store();
+        store.checkpoint().unwrap();
+        let (page, size): (u64, u64) = store
+            .read_blocking(|connection| {
+                let sql = "select rootpage, (select page_size from pragma_page_size)
+                    from sqlite_schema where name = 'budgets'";
+                let numbers: (i64, i64) =
+                    connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                Ok::<_, StoreError>((numbers.0.cast_unsigned(), numbers.1.cast_unsigned()))
+            })
+            .unwrap();
+        let file = OpenOptions::new().write(true).open(store.path()).unwrap();
+        file.write_all_at(&[0xff; 512], (page - 1) * size).unwrap();
+        drop(file);
+        // A connection that has not seen the page yet.
+        let connection = Connection::open(store.path()).unwrap();
+        let health = check(&connection).unwrap();
+        let found = |name: &str| health.checks.iter().find(|check| check.name == name).unwrap().ok;
+        assert!(!found("integrity_check") && !found("foreign_key_check"));
+    }
+
+    #[test]
+    fn versions_and_owner_are_told() {
+        check_after(
+            "pragma user_version = 77; pragma application_id = 1; insert into schema_migrations values (88, 'now')",
+            &["schema_version", "user_version", "application_id"],
+        );
+    }
+}

@@ -1,0 +1,183 @@
+//! The audit trail (`events`) and telemetry (`telemetry_events` with its full-text copy).
+//!
+//! Both are written in the transaction of what they tell about: undone with it, never apart from it.
+
+use super::{StoreError, Tx, json_text};
+use crate::clock;
+use rusqlite::{OptionalExtension, params};
+use serde_json::Value;
+
+/// Who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// The mechanical router.
+    Dispatch,
+    /// A manager.
+    Manager,
+    /// A worker.
+    Worker,
+    /// Conveyor itself, on a caller's behalf. The name is the forerunner's.
+    Workerctl,
+    /// Conveyor itself, of its own accord.
+    System,
+}
+
+impl Actor {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dispatch => "dispatch",
+            Self::Manager => "manager",
+            Self::Worker => "worker",
+            Self::Workerctl => "workerctl",
+            Self::System => "system",
+        }
+    }
+}
+
+/// How grave it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Normal.
+    Info,
+    /// Worth a look.
+    Warning,
+    /// Wrong.
+    Error,
+}
+
+impl Severity {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// An entry of the audit trail.
+#[derive(Debug)]
+pub struct Event<'a> {
+    /// Who.
+    pub actor: Actor,
+    /// What, a word of the catalogue.
+    pub kind: &'a str,
+    /// Task.
+    pub task_id: Option<&'a str>,
+    /// Command.
+    pub command_id: Option<&'a str>,
+    /// Correlation.
+    pub correlation_id: Option<&'a str>,
+    /// Facts.
+    pub payload: Value,
+}
+
+/// Writes an entry of the audit trail and returns its id.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn event(tx: &Tx<'_>, event: &Event<'_>) -> Result<i64, StoreError> {
+    tx.prepare_cached(
+        "insert into events (created_at, actor, command_id, correlation_id, task_id, type, payload_json)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        tx.now(),
+        event.actor.as_str(),
+        event.command_id,
+        event.correlation_id,
+        event.task_id,
+        event.kind,
+        json_text(&event.payload)?,
+    ])?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Which run a telemetry event belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run<'a> {
+    /// The task's active run, if it has one.
+    Active,
+    /// This one.
+    Id(&'a str),
+}
+
+/// A telemetry event.
+#[derive(Debug)]
+pub struct Telemetry<'a> {
+    /// Who.
+    pub actor: Actor,
+    /// What, a word of the catalogue.
+    pub kind: &'a str,
+    /// How grave.
+    pub severity: Severity,
+    /// One sentence for people, without texts of workers or managers.
+    pub summary: String,
+    /// Task.
+    pub task_id: Option<&'a str>,
+    /// Run.
+    pub run: Run<'a>,
+    /// Ids that link rows.
+    pub correlation: Value,
+    /// Facts.
+    pub attributes: Value,
+}
+
+/// Writes a telemetry event, with its full-text copy.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn telemetry(tx: &Tx<'_>, event: &Telemetry<'_>) -> Result<(), StoreError> {
+    let run_id = match (event.run, event.task_id) {
+        (Run::Id(run), _) => Some(run.to_owned()),
+        (Run::Active, Some(task)) => active_run(tx, task)?,
+        (Run::Active, None) => None,
+    };
+    let id = clock::new_id("telemetry");
+    let attributes = json_text(&event.attributes)?;
+    tx.prepare_cached(
+        "insert into telemetry_events
+         (id, run_id, task_id, timestamp, actor, event_type, severity, summary, correlation_json, attributes_json)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?
+    .execute(params![
+        id,
+        run_id,
+        event.task_id,
+        tx.now(),
+        event.actor.as_str(),
+        event.kind,
+        event.severity.as_str(),
+        event.summary,
+        json_text(&event.correlation)?,
+        attributes,
+    ])?;
+    tx.prepare_cached(
+        "insert into telemetry_events_fts (event_id, task_id, run_id, actor, event_type, summary, attributes)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        id,
+        event.task_id,
+        run_id,
+        event.actor.as_str(),
+        event.kind,
+        event.summary,
+        attributes,
+    ])?;
+    Ok(())
+}
+
+fn active_run(tx: &Tx<'_>, task_id: &str) -> Result<Option<String>, StoreError> {
+    let mut statement = tx.prepare_cached("select id from runs where task_id = ?1 and status = 'active'")?;
+    Ok(statement.query_row([task_id], |row| row.get(0)).optional()?)
+}
+
+/// The run, if it exists and belongs to the task.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn run_of_task(tx: &Tx<'_>, run: &str, task_id: &str) -> Result<Option<String>, StoreError> {
+    let mut statement = tx.prepare_cached("select id from runs where id = ?1 and task_id = ?2")?;
+    Ok(statement.query_row([run, task_id], |row| row.get(0)).optional()?)
+}

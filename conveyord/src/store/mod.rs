@@ -1,0 +1,254 @@
+//! The only place with SQL: connections, migrations, one file per table family, typed rows.
+//!
+//! Invariants: there is one writer connection, and every write is one `begin immediate` transaction;
+//! readers are read-only connections and never wait for the writer. Changes are published after the
+//! commit. No file here knows of tmux, of rollout files or of JSON-RPC.
+
+mod error;
+mod open;
+
+pub mod bindings;
+pub mod commands;
+pub mod cycles;
+pub mod deliveries;
+pub mod finish;
+pub mod health;
+pub mod history;
+pub mod log;
+pub mod notifications;
+pub mod rollouts;
+pub mod sessions;
+pub mod supervision;
+pub mod tasks;
+pub mod transcripts;
+pub mod turns;
+
+use crate::{
+    changes::{Change, Changes},
+    clock,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::{
+    cell::RefCell,
+    ops::Deref,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+pub use error::StoreError;
+pub use open::{APPLICATION_ID, SCHEMA_VERSION};
+
+/// Whether a commit must survive a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// What a person or agent decided: flushed to the disk before the call returns.
+    Full,
+    /// What can be read again from its source, such as ingest.
+    Normal,
+}
+
+impl Durability {
+    const fn pragma(self) -> &'static str {
+        match self {
+            Self::Full => "FULL",
+            Self::Normal => "NORMAL",
+        }
+    }
+}
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    path: Arc<Utf8PathBuf>,
+    writer: Arc<Mutex<Writer>>,
+    readers: r2d2::Pool<SqliteConnectionManager>,
+    changes: Changes,
+}
+
+struct Writer {
+    connection: Connection,
+    durability: Durability,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the database, creates or migrates it (after a backup), and refuses what is not ours.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is no database, belongs to another program or a newer version.
+    pub fn open(path: &Utf8Path, backups: &Utf8Path, changes: Changes) -> Result<Self, StoreError> {
+        let connection = open::writer(path, backups)?;
+        let readers = open::readers(path)?;
+        let writer = Writer { connection, durability: Durability::Full };
+        Ok(Self { path: Arc::new(path.to_owned()), writer: Arc::new(Mutex::new(writer)), readers, changes })
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// The feed of committed changes.
+    #[must_use]
+    pub const fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Runs one operation as one transaction: all of it is committed, or nothing.
+    ///
+    /// # Errors
+    /// Those of the operation, which then left nothing behind, and those of SQLite.
+    pub async fn write<T, E, F>(&self, durability: Durability, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let store = self.clone();
+        match tokio::task::spawn_blocking(move || store.write_blocking(durability, work)).await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// The same as [`Store::write`] on a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub fn write_blocking<T, E>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<StoreError>,
+    {
+        // A panic while the lock was held rolled its transaction back: the connection is sound.
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.durability != durability {
+            let pragma = durability.pragma();
+            writer.connection.pragma_update(None, "synchronous", pragma).map_err(StoreError::from)?;
+            writer.durability = durability;
+        }
+        let transaction = writer
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(StoreError::from)?;
+        let tx = Tx { transaction, now: clock::now(), changes: RefCell::default() };
+        let value = work(&tx)?;
+        let Tx { transaction, changes, .. } = tx;
+        transaction.commit().map_err(StoreError::from)?;
+        // Published under the lock, so that listeners see changes in the order of the commits.
+        for change in changes.into_inner() {
+            self.changes.publish(change);
+        }
+        Ok(value)
+    }
+
+    /// Runs a read on a snapshot of the database.
+    ///
+    /// # Errors
+    /// Those of the operation and of SQLite.
+    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let store = self.clone();
+        match tokio::task::spawn_blocking(move || store.read_blocking(work)).await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// The same as [`Store::read`] on a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn read_blocking<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E>
+    where
+        E: From<StoreError>,
+    {
+        let connection = self.readers.get().map_err(|error| E::from(StoreError::from(error)))?;
+        // One snapshot for all statements of the read.
+        let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
+        work(&transaction)
+    }
+
+    /// Moves the write-ahead log into the database file, as far as readers allow.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;
+        Ok(())
+    }
+}
+
+/// A write transaction. Its time is that of all rows it writes.
+pub struct Tx<'a> {
+    transaction: Transaction<'a>,
+    now: String,
+    changes: RefCell<Vec<Change>>,
+}
+
+impl Tx<'_> {
+    /// The time of this transaction.
+    #[must_use]
+    pub fn now(&self) -> &str {
+        &self.now
+    }
+
+    /// Publishes a change once the transaction has committed.
+    pub fn publish(&self, change: Change) {
+        self.changes.borrow_mut().push(change);
+    }
+}
+
+impl Deref for Tx<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.transaction
+    }
+}
+
+/// Reads a JSON column. A text that cannot be decoded (possible only in imported rows) becomes a string,
+/// so that one bad row never hides the others.
+fn json(text: String) -> serde_json::Value {
+    serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))
+}
+
+/// Reads a nullable JSON column.
+fn optional_json(text: Option<String>) -> Option<serde_json::Value> {
+    text.map(json)
+}
+
+/// Writes a value as a JSON column, keys sorted.
+fn json_text(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    // Through a value: its maps are sorted, the fields of a struct are not.
+    Ok(serde_json::to_string(&serde_json::to_value(value)?)?)
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! A store on a real file in a folder of its own.
+
+    use super::*;
+
+    pub(crate) fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+        let store = Store::open(&root.join("conveyor.db"), &root.join("backups"), Changes::default());
+        (dir, store.unwrap())
+    }
+}

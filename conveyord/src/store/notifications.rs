@@ -1,0 +1,524 @@
+//! Routed notifications: what Dispatch sends, and the inboxes of the sessions.
+
+use super::{StoreError, Tx, json, json_text};
+use crate::{changes, clock};
+use conveyor_proto::{
+    ids::{BindingId, SessionId, TaskId},
+    types::{common::DeliveryMode, inbox::Notification},
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
+
+/// A notification to be stored.
+#[derive(Debug)]
+pub struct NewNotification<'a> {
+    /// Task.
+    pub task: &'a TaskId,
+    /// Binding.
+    pub binding: &'a BindingId,
+    /// Correlation.
+    pub correlation_id: &'a str,
+    /// Source.
+    pub source: &'a SessionId,
+    /// Target.
+    pub target: &'a SessionId,
+    /// Signal.
+    pub signal_type: &'a str,
+    /// Record that caused it, with its time.
+    pub source_event: Option<(i64, &'a str)>,
+    /// Turn that caused it.
+    pub turn_row_id: Option<i64>,
+    /// Dedupe key.
+    pub dedupe_key: &'a str,
+    /// Command that caused it.
+    pub command_id: Option<&'a str>,
+    /// Push or pull.
+    pub mode: DeliveryMode,
+    /// Claim of the dispatcher that inserts it: name and end of the lease.
+    pub claim: Option<(&'a str, &'a str)>,
+    /// Payload.
+    pub payload: &'a Value,
+}
+
+/// Stores a pending notification; `None` when its dedupe key is taken: it was routed before.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn insert(tx: &Tx<'_>, new: &NewNotification<'_>) -> Result<Option<i64>, StoreError> {
+    let inserted = tx
+        .prepare_cached(
+            "insert into routed_notifications (task_id, binding_id, correlation_id, source_session_id,
+                 target_session_id, signal_type, source_event_id, source_event_timestamp, dedupe_key, command_id,
+                 created_at, delivery_mode, state, claimed_by, claimed_at, claim_expires_at, payload_json,
+                 turn_row_id, claim_token)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'pending', ?13,
+                 case when ?13 is null then null else ?11 end, ?14, ?15, ?16, case when ?13 is null then 0 else 1 end)
+             on conflict (dedupe_key) do nothing",
+        )?
+        .execute(params![
+            new.task.as_str(),
+            new.binding.as_str(),
+            new.correlation_id,
+            new.source.as_str(),
+            new.target.as_str(),
+            new.signal_type,
+            new.source_event.map(|(id, _)| id),
+            new.source_event.map(|(_, at)| at),
+            new.dedupe_key,
+            new.command_id,
+            tx.now(),
+            new.mode.as_str(),
+            new.claim.map(|(dispatcher, _)| dispatcher),
+            new.claim.map(|(_, expires_at)| expires_at),
+            json_text(new.payload)?,
+            new.turn_row_id,
+        ])?;
+    Ok((inserted > 0).then(|| tx.last_insert_rowid()))
+}
+
+/// Puts a notification into the inbox of its target.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn deliver(tx: &Tx<'_>, id: i64, side_effect_completed: bool, uncertain: bool) -> Result<(), StoreError> {
+    let (task, target): (String, String) = tx
+        .prepare_cached(
+            "update routed_notifications set state = 'delivered', delivered_at = ?2, side_effect_completed = ?3,
+                 delivery_uncertain = ?4, error = null, held_by = null, next_try_at = null
+             where id = ?1 returning task_id, target_session_id",
+        )?
+        .query_row(params![id, tx.now(), side_effect_completed, uncertain], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    publish(tx, changes::ChangeKind::NotificationDelivered, id, &task, &target, "delivered");
+    Ok(())
+}
+
+fn publish(tx: &Tx<'_>, kind: changes::ChangeKind, id: i64, task: &str, target: &str, state: &str) {
+    tx.publish(changes::Change {
+        task_id: Some(task.to_owned()),
+        session_id: Some(target.to_owned()),
+        id: Some(id.to_string()),
+        state: Some(state.to_owned()),
+        ..changes::change(kind)
+    });
+}
+
+/// Ends a notification as failed.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn fail(tx: &Tx<'_>, id: i64, error: &str) -> Result<(), StoreError> {
+    tx.prepare_cached("update routed_notifications set state = 'failed', error = ?2 where id = ?1")?
+        .execute(params![id, error])?;
+    Ok(())
+}
+
+/// Ends a notification that must not be delivered any more.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn suppress(tx: &Tx<'_>, id: i64, reason: &str) -> Result<(), StoreError> {
+    tx.prepare_cached("update routed_notifications set state = 'suppressed', error = ?2 where id = ?1")?
+        .execute(params![id, reason])?;
+    Ok(())
+}
+
+/// Takes back the notification of a turn that was followed at once by another, if nobody has it yet.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn suppress_of_turn(tx: &Tx<'_>, turn_row_id: i64) -> Result<usize, StoreError> {
+    Ok(tx
+        .prepare_cached(
+            "update routed_notifications set state = 'suppressed', error = 'another turn followed at once'
+             where turn_row_id = ?1 and consumed_at is null and lease_token is null
+               and (state = 'pending' and side_effect_started = 0
+                    or state = 'delivered' and delivery_mode = 'pull_required')",
+        )?
+        .execute([turn_row_id])?)
+}
+
+/// Records that a push may reach the pane from now on, if the claim is still owned.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn start_side_effect(tx: &Tx<'_>, id: i64, token: i64) -> Result<bool, StoreError> {
+    let owned = tx
+        .prepare_cached(
+            "update routed_notifications set side_effect_started = 1
+             where id = ?1 and state = 'pending' and claim_token = ?2",
+        )?
+        .execute(params![id, token])?;
+    Ok(owned > 0)
+}
+
+/// Whether a claim is still owned.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn owns(connection: &Connection, id: i64, token: i64) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select exists (select 1 from routed_notifications where id = ?1 and state = 'pending' and claim_token = ?2)",
+    )?;
+    Ok(statement.query_row(params![id, token], |row| row.get(0))?)
+}
+
+/// Puts a push off: nothing reached the pane.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn put_back(
+    tx: &Tx<'_>,
+    id: i64,
+    error: &str,
+    held_by: Option<&str>,
+    next_try_at: &str,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update routed_notifications set side_effect_started = 0, claimed_by = null, claimed_at = null,
+             claim_expires_at = null, error = ?2, held_by = ?3, next_try_at = ?4, tries = tries + 1
+         where id = ?1 and state = 'pending'",
+    )?
+    .execute(params![id, error, held_by, next_try_at])?;
+    Ok(())
+}
+
+/// A pending notification of a completion.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending {
+    /// Id.
+    pub id: i64,
+    /// Task.
+    pub task: TaskId,
+    /// Binding.
+    pub binding: BindingId,
+    /// Correlation.
+    pub correlation_id: String,
+    /// Source.
+    pub source: SessionId,
+    /// Target.
+    pub target: SessionId,
+    /// Record that caused it.
+    pub source_event_id: Option<i64>,
+    /// Dedupe key.
+    pub dedupe_key: String,
+    /// Payload.
+    pub payload: Value,
+    /// Fencing token.
+    pub token: i64,
+    /// Tries so far.
+    pub tries: i64,
+    /// Error of the last try.
+    pub error: Option<String>,
+    /// Who claimed it, and until when.
+    pub claim: Option<(String, String)>,
+}
+
+fn pending(row: &Row<'_>) -> rusqlite::Result<Pending> {
+    let claimed_by: Option<String> = row.get(12)?;
+    let expires_at: Option<String> = row.get(13)?;
+    Ok(Pending {
+        id: row.get(0)?,
+        task: TaskId(row.get(1)?),
+        binding: BindingId(row.get(2)?),
+        correlation_id: row.get(3)?,
+        source: SessionId(row.get(4)?),
+        target: SessionId(row.get(5)?),
+        source_event_id: row.get(6)?,
+        dedupe_key: row.get(7)?,
+        payload: json(row.get(8)?),
+        token: row.get(9)?,
+        tries: row.get(10)?,
+        error: row.get(11)?,
+        claim: claimed_by.zip(expires_at),
+    })
+}
+
+const PENDING: &str = "id, task_id, binding_id, correlation_id, source_session_id, target_session_id,
+    source_event_id, dedupe_key, payload_json, claim_token, tries, error, claimed_by, claim_expires_at";
+
+/// Completions whose send may have begun and whose dispatcher is gone.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn interrupted(connection: &Connection, all: bool, now: &str) -> Result<Vec<Pending>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {PENDING} from routed_notifications
+         where state = 'pending' and side_effect_started = 1 and command_id is null
+           and (?1 or claim_expires_at is null or claim_expires_at <= ?2) order by id"
+    ))?;
+    Ok(statement.query_map(params![all, now], pending)?.collect::<Result<_, _>>()?)
+}
+
+/// Claims the oldest completion that was never sent and whose time has come.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn claim_unsent(
+    tx: &Tx<'_>,
+    dispatcher: &str,
+    expires_at: &str,
+    ignore_back_off: bool,
+    after_id: i64,
+) -> Result<Option<Pending>, StoreError> {
+    let mut statement = tx.prepare_cached(&format!(
+        "update routed_notifications set claimed_by = ?1, claimed_at = ?2, claim_expires_at = ?3,
+             claim_token = claim_token + 1
+         where id = (select id from routed_notifications
+             where state = 'pending' and side_effect_started = 0 and command_id is null and id > ?5
+               and (claim_expires_at is null or claim_expires_at <= ?2)
+               and (?4 or next_try_at is null or next_try_at <= ?2)
+             order by id limit 1)
+         returning {PENDING}"
+    ))?;
+    Ok(statement
+        .query_row(params![dispatcher, tx.now(), expires_at, ignore_back_off, after_id], pending)
+        .optional()?)
+}
+
+/// Gives back all claims of completions: their holders died with the last daemon.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn release_claims(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.execute(
+        "update routed_notifications set claimed_by = null, claimed_at = null, claim_expires_at = null
+         where state = 'pending' and side_effect_started = 0 and command_id is null and claimed_by is not null",
+        [],
+    )?;
+    Ok(())
+}
+
+/// The next time at which a pending completion is due.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn next_due(connection: &Connection) -> Result<Option<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select min(due) from (
+             select coalesce(claim_expires_at, next_try_at) due from routed_notifications
+             where state = 'pending' and command_id is null
+             union all select route_after from turns where routing = 'pending'
+         ) where due is not null",
+    )?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+/// Drops what a binding has not delivered, and returns the ids.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn suppress_of_binding(tx: &Tx<'_>, binding: &BindingId) -> Result<Vec<i64>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "update routed_notifications set state = 'suppressed', error = 'the binding ended'
+         where state = 'pending' and side_effect_started = 0 and binding_id = ?1 returning id",
+    )?;
+    Ok(statement.query_map([binding.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+const COLUMNS: &str = "n.id, n.task_id, t.name, n.binding_id, n.correlation_id, n.source_session_id, s.name, s.role,
+    n.target_session_id, g.name, g.role, n.signal_type, n.source_event_id, n.source_event_timestamp, n.dedupe_key,
+    n.command_id, n.created_at, n.delivered_at, n.consumed_manager_cycle_id, n.consumed_by_session_id, n.consumed_at,
+    n.delivery_mode, n.state, n.claimed_by, n.claimed_at, n.claim_expires_at, n.side_effect_started,
+    n.side_effect_completed, n.payload_json, n.error, n.delivery_uncertain
+    from routed_notifications n left join tasks t on t.id = n.task_id
+    left join sessions s on s.id = n.source_session_id left join sessions g on g.id = n.target_session_id";
+
+fn row(row: &Row<'_>) -> rusqlite::Result<Notification> {
+    Ok(Notification {
+        id: row.get(0)?,
+        task_id: row.get(1)?,
+        task_name: row.get(2)?,
+        binding_id: row.get(3)?,
+        correlation_id: row.get(4)?,
+        source_session_id: row.get(5)?,
+        source_session_name: row.get(6)?,
+        source_session_role: row.get(7)?,
+        target_session_id: row.get(8)?,
+        target_session_name: row.get(9)?,
+        target_session_role: row.get(10)?,
+        signal_type: row.get(11)?,
+        source_event_id: row.get(12)?,
+        source_event_timestamp: row.get(13)?,
+        dedupe_key: row.get(14)?,
+        command_id: row.get(15)?,
+        created_at: row.get(16)?,
+        delivered_at: row.get(17)?,
+        consumed_manager_cycle_id: row.get(18)?,
+        consumed_by_session_id: row.get(19)?,
+        consumed_at: row.get(20)?,
+        delivery_mode: row.get(21)?,
+        state: row.get(22)?,
+        claimed_by: row.get(23)?,
+        claimed_at: row.get(24)?,
+        claim_expires_at: row.get(25)?,
+        side_effect_started: row.get(26)?,
+        side_effect_completed: row.get(27)?,
+        payload: json(row.get(28)?),
+        error: row.get(29)?,
+        delivery_uncertain: row.get(30)?,
+        foreign_task: None,
+    })
+}
+
+/// What is in an inbox: delivered, not consumed, not leased to somebody. A leased item is hidden until its
+/// lease runs out.
+const IN_INBOX: &str = "n.target_session_id = ?1 and n.state = 'delivered' and n.consumed_at is null
+    and (n.lease_token is null or n.lease_expires_at <= ?2)";
+
+/// Whether there is anything in an inbox.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn has_inbox_item(connection: &Connection, session: &SessionId) -> Result<bool, StoreError> {
+    let mut statement = connection
+        .prepare_cached(&format!("select exists (select 1 from routed_notifications n where {IN_INBOX})"))?;
+    Ok(statement.query_row(params![session.as_str(), clock::now()], |row| row.get(0))?)
+}
+
+/// The items of an inbox; those of a task first when one is given.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn inbox(
+    connection: &Connection,
+    session: &SessionId,
+    task: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Notification>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} where {IN_INBOX} order by (?3 is not null and n.task_id <> ?3), n.id limit ?4"
+    ))?;
+    let rows = statement.query_map(params![session.as_str(), clock::now(), task, limit], row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// One notification.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn get(connection: &Connection, id: i64) -> Result<Option<Notification>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("select {COLUMNS} where n.id = ?1"))?;
+    Ok(statement.query_row([id], row).optional()?)
+}
+
+/// Takes the oldest item of an inbox in one statement: consumes it, or leases it when a token is given.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn take(
+    tx: &Tx<'_>,
+    session: &SessionId,
+    task: Option<&str>,
+    lease: Option<(&str, &str)>,
+) -> Result<Option<Notification>, StoreError> {
+    let (token, expires_at) = lease.unzip();
+    let taken: Option<i64> = tx
+        .prepare_cached(&format!(
+            "update routed_notifications set
+                 consumed_at = case when ?4 is null then ?2 else null end,
+                 consumed_by_session_id = case when ?4 is null then ?1 else null end,
+                 lease_token = ?4, lease_expires_at = ?5
+             where id = (select n.id from routed_notifications n where {IN_INBOX}
+                 order by (?3 is not null and n.task_id <> ?3), n.id limit 1)
+             returning id"
+        ))?
+        .query_row(params![session.as_str(), tx.now(), task, token, expires_at], |row| row.get(0))
+        .optional()?;
+    let Some(id) = taken else { return Ok(None) };
+    let taken = get(tx, id)?;
+    if lease.is_none()
+        && let Some(item) = &taken
+    {
+        let kind = changes::ChangeKind::NotificationConsumed;
+        publish(tx, kind, id, &item.task_id, &item.target_session_id, "consumed");
+    }
+    Ok(taken)
+}
+
+/// Consumes a leased item. Returns the item, and whether it was consumed now; `None` when the lease is
+/// unknown: it ran out and somebody else has the item.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn acknowledge(tx: &Tx<'_>, token: &str) -> Result<Option<(Notification, bool)>, StoreError> {
+    let found: Option<(i64, bool)> = tx
+        .prepare_cached("select id, consumed_at is null from routed_notifications where lease_token = ?1")?
+        .query_row([token], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((id, open)) = found else { return Ok(None) };
+    if open {
+        tx.prepare_cached(
+            "update routed_notifications set consumed_at = ?2, consumed_by_session_id = target_session_id
+             where id = ?1",
+        )?
+        .execute(params![id, tx.now()])?;
+    }
+    let Some(item) = get(tx, id)? else { return Ok(None) };
+    if open {
+        let kind = changes::ChangeKind::NotificationConsumed;
+        publish(tx, kind, id, &item.task_id, &item.target_session_id, "consumed");
+    }
+    Ok(Some((item, open)))
+}
+
+/// Consumes all items of a binding that are addressed to its manager, on behalf of a cycle.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn consume_for_cycle(
+    tx: &Tx<'_>,
+    binding: &BindingId,
+    task: &TaskId,
+    manager: &SessionId,
+    cycle_id: i64,
+    at: &str,
+) -> Result<Vec<Notification>, StoreError> {
+    let ids: Vec<i64> = tx
+        .prepare_cached(
+            "update routed_notifications set consumed_manager_cycle_id = ?5, consumed_at = ?6
+             where target_session_id = ?1 and state = 'delivered' and consumed_at is null
+               and (lease_token is null or lease_expires_at <= ?4)
+               and consumed_manager_cycle_id is null and task_id = ?2 and binding_id = ?3 returning id",
+        )?
+        .query_map(
+            params![manager.as_str(), task.as_str(), binding.as_str(), tx.now(), cycle_id, at],
+            |row| row.get(0),
+        )?
+        .collect::<Result<_, _>>()?;
+    let mut items = Vec::with_capacity(ids.len());
+    for id in ids {
+        let kind = changes::ChangeKind::NotificationConsumed;
+        publish(tx, kind, id, task.as_str(), manager.as_str(), "consumed");
+        items.extend(get(tx, id)?);
+    }
+    items.sort_by_key(|item| item.id);
+    Ok(items)
+}
+
+/// The earliest end of a lease in an inbox, so that a waiting call can wake for it.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn next_lease_end(connection: &Connection, session: &SessionId) -> Result<Option<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select min(lease_expires_at) from routed_notifications
+         where target_session_id = ?1 and state = 'delivered' and consumed_at is null and lease_token is not null",
+    )?;
+    Ok(statement.query_row([session.as_str()], |row| row.get(0))?)
+}
+
+/// Remembers a dispatcher's sign of life in its one row.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn heartbeat(tx: &Tx<'_>, dispatcher: &str, iteration: u64, processed: u64) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "insert into dispatchers (dispatcher_id, heartbeat_at, iteration, processed_total) values (?1, ?2, ?3, ?4)
+         on conflict (dispatcher_id) do update set heartbeat_at = excluded.heartbeat_at,
+             iteration = excluded.iteration, processed_total = processed_total + excluded.processed_total",
+    )?
+    .execute(params![dispatcher, tx.now(), iteration, processed])?;
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! Opening: file modes, pragmas, backup before migration, refusal of what is not ours.
+
+use super::StoreError;
+use crate::clock;
+use camino::Utf8Path;
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    time::Duration,
+};
+
+/// Marks a file as Conveyor's: "cnvy".
+pub const APPLICATION_ID: i32 = 0x636e_7679;
+
+/// The newest schema version this program knows: the number of migrations.
+pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// Each is applied once, in this order, and never changed after a release.
+const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/0001_initial.sql"))];
+
+/// How long a statement waits for a lock of another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Read-only connections at most; each costs its page cache.
+const READERS: u32 = 8;
+/// Backups that are kept, newest first.
+const KEPT_BACKUPS: usize = 5;
+/// Pages of the write-ahead log before SQLite moves them into the file: 64 MiB, so that a bulk ingest is
+/// not interrupted every few megabytes.
+const WAL_AUTOCHECKPOINT_PAGES: i64 = 4096;
+/// The write-ahead log is cut back to this size after a checkpoint, in bytes.
+const WAL_SIZE_LIMIT: i64 = 64 * 1024 * 1024;
+
+pub(super) fn writer(path: &Utf8Path, backups: &Utf8Path) -> Result<Connection, StoreError> {
+    let unusable = |source| StoreError::Open { path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+    }
+    // Created here and not by SQLite, so that nobody else can ever read it.
+    fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(unusable)?;
+    let mut connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )
+    .map_err(|_| unusable(io::Error::other("SQLite could not open the file")))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let version = identify(&connection, path)?;
+    if version == 0 {
+        // Only a file without tables takes these two.
+        connection.pragma_update(None, "page_size", 16384)?;
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
+    common_pragmas(&connection)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_AUTOCHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_SIZE_LIMIT)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    if version < SCHEMA_VERSION {
+        if version > 0 {
+            back_up(&connection, path, backups, version)?;
+        }
+        migrate(&mut connection, version)?;
+    }
+    Ok(connection)
+}
+
+/// The file's schema version, after a look at whose it is.
+fn identify(connection: &Connection, path: &Utf8Path) -> Result<i64, StoreError> {
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let not_a_database = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
+            StoreError::NotADatabase { path: path.to_owned() }
+        }
+        _ => StoreError::from(error),
+    };
+    let application = pragma("application_id").map_err(not_a_database)?;
+    let version = pragma("user_version")?;
+    let empty: bool =
+        connection.query_row("select not exists (select 1 from sqlite_schema)", [], |row| row.get(0))?;
+    if application != i64::from(APPLICATION_ID) && !empty {
+        let found = i32::try_from(application).unwrap_or_default();
+        return Err(StoreError::Foreign { path: path.to_owned(), found });
+    }
+    if version > SCHEMA_VERSION {
+        return Err(StoreError::Newer { path: path.to_owned(), found: version, known: SCHEMA_VERSION });
+    }
+    Ok(version)
+}
+
+fn common_pragmas(connection: &Connection) -> Result<(), StoreError> {
+    connection.set_prepared_statement_cache_capacity(256);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection, from: i64) -> Result<(), StoreError> {
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    Migrations::from_slice(MIGRATIONS)
+        .to_latest(connection)
+        .map_err(|error| StoreError::Migration(Box::new(error)))?;
+    // The trail of what was applied; a crash before this is mended by the next start.
+    let transaction = connection.transaction()?;
+    for version in from + 1..=SCHEMA_VERSION {
+        transaction.execute(
+            "insert into schema_migrations (version, applied_at) values (?1, ?2) on conflict do nothing",
+            (version, clock::now()),
+        )?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// An empty database of the newest schema, to hold others against.
+pub(super) fn in_memory() -> Result<Connection, StoreError> {
+    let mut connection = Connection::open_in_memory()?;
+    migrate(&mut connection, 0)?;
+    Ok(connection)
+}
+
+fn back_up(
+    connection: &Connection,
+    path: &Utf8Path,
+    backups: &Utf8Path,
+    version: i64,
+) -> Result<(), StoreError> {
+    let unusable = |source| StoreError::Open { path: path.to_owned(), source };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(backups).map_err(unusable)?;
+    let stamp = clock::now().replace([':', '.'], "-");
+    let target = backups.join(format!("conveyor-v{version}-{stamp}.db"));
+    fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&target).map_err(unusable)?;
+    connection.backup("main", &target, None)?;
+    remove_old_backups(backups).map_err(unusable)
+}
+
+fn remove_old_backups(backups: &Utf8Path) -> io::Result<()> {
+    let mut files: Vec<_> = backups
+        .read_dir_utf8()?
+        .filter_map(Result::ok)
+        .map(|entry| entry.into_path())
+        .filter(|path| path.file_name().is_some_and(|name| name.starts_with("conveyor-v")))
+        .collect();
+    files.sort_by_key(|path| path.metadata().and_then(|meta| meta.modified()).ok());
+    for old in files.iter().rev().skip(KEPT_BACKUPS) {
+        fs::remove_file(old)?;
+    }
+    Ok(())
+}
+
+pub(super) fn readers(path: &Utf8Path) -> Result<r2d2::Pool<SqliteConnectionManager>, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| {
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(128);
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")
+    });
+    Ok(r2d2::Pool::builder()
+        .max_size(READERS)
+        .min_idle(Some(1))
+        .connection_timeout(Duration::from_secs(10))
+        .build(manager)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{changes::Changes, store::Store};
+    use camino::Utf8PathBuf;
+
+    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+        (dir, path)
+    }
+
+    #[track_caller]
+    fn refused(path: &Utf8Path) -> StoreError {
+        Store::open(path, &path.with_extension("backups"), Changes::default()).unwrap_err()
+    }
+
+    #[test]
+    fn the_migrations_are_valid_and_leave_a_trail() {
+        let (_dir, folder) = folder();
+        let connection = writer(&folder.join("a.db"), &folder).unwrap();
+        let trail: Vec<i64> = connection
+            .prepare("select version from schema_migrations order by version")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(trail, (1..=SCHEMA_VERSION).collect::<Vec<_>>());
+        Migrations::from_slice(MIGRATIONS).validate().unwrap();
+    }
+
+    #[test]
+    fn a_new_file_is_private_and_tuned() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_dir, folder) = folder();
+        let path = folder.join("sub/conveyor.db");
+        let connection = writer(&path, &folder).unwrap();
+        let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
+        let vacuum: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
+        assert_eq!((page, vacuum), (16384, 2));
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(path.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_refused_and_left_alone() {
+        let (_dir, folder) = folder();
+        let text = folder.join("text.db");
+        fs::write(
+            &text,
+            "no database at all, just some text that is longer than a header of one\n".repeat(20),
+        )
+        .unwrap();
+        assert_eq!(refused(&text).kind(), "not_a_database");
+        let foreign = folder.join("foreign.db");
+        Connection::open(&foreign).unwrap().execute_batch("create table t (a)").unwrap();
+        let before = fs::read(&foreign).unwrap();
+        assert_eq!(refused(&foreign).kind(), "foreign_database");
+        assert_eq!(fs::read(&foreign).unwrap(), before);
+        let newer = folder.join("newer.db");
+        drop(writer(&newer, &folder).unwrap());
+        Connection::open(&newer).unwrap().pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
+        let error = refused(&newer);
+        assert_eq!(error.kind(), "newer_database");
+        assert!(error.to_string().contains(&(SCHEMA_VERSION + 1).to_string()));
+    }
+
+    #[test]
+    fn only_the_newest_backups_are_kept() {
+        let (_dir, folder) = folder();
+        let path = folder.join("conveyor.db");
+        let connection = writer(&path, &folder).unwrap();
+        for version in 0..8 {
+            back_up(&connection, &path, &folder.join("backups"), version).unwrap();
+        }
+        assert_eq!(folder.join("backups").read_dir_utf8().unwrap().count(), KEPT_BACKUPS);
+    }
+}

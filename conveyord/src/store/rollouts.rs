@@ -1,0 +1,393 @@
+//! Rollout files in their generations, their records, and the state of their threads.
+
+use super::{StoreError, Tx};
+use conveyor_proto::ids::SessionId;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// Quarantined lines that are kept per rollout; the oldest go first.
+const KEPT_QUARANTINE: i64 = 1000;
+
+/// A row of `rollouts`: a file in one generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollout {
+    /// Id.
+    pub id: i64,
+    /// Thread whose file it is.
+    pub thread_id: String,
+    /// File.
+    pub path: String,
+    /// Counts the replacements of the file.
+    pub generation: i64,
+    /// Identity of the file.
+    pub device: Option<u64>,
+    /// Identity of the file.
+    pub inode: Option<u64>,
+    /// Bytes that are stored, in whole lines.
+    pub read_offset: u64,
+    /// How many bytes before the offset were hashed.
+    pub check_bytes: u64,
+    /// Their hash.
+    pub check_sha256: Option<String>,
+}
+
+const COLUMNS: &str =
+    "id, thread_id, path, generation, device, inode, read_offset, check_bytes, check_sha256";
+
+fn row(row: &Row<'_>) -> rusqlite::Result<Rollout> {
+    let unsigned = |index| row.get::<_, i64>(index).map(i64::cast_unsigned);
+    let optional = |index| row.get::<_, Option<i64>>(index).map(|value| value.map(i64::cast_unsigned));
+    Ok(Rollout {
+        id: row.get(0)?,
+        thread_id: row.get(1)?,
+        path: row.get(2)?,
+        generation: row.get(3)?,
+        device: optional(4)?,
+        inode: optional(5)?,
+        read_offset: unsigned(6)?,
+        check_bytes: unsigned(7)?,
+        check_sha256: row.get(8)?,
+    })
+}
+
+/// The generation of a session's file that is read now.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn active(
+    connection: &Connection,
+    session: &SessionId,
+    path: &str,
+) -> Result<Option<Rollout>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from rollouts where session_id = ?1 and path = ?2 and state = 'active'"
+    ))?;
+    Ok(statement.query_row(params![session.as_str(), path], row).optional()?)
+}
+
+/// Begins a generation of a file at offset 0, and retires the one before.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn begin_generation(
+    tx: &Tx<'_>,
+    session: &SessionId,
+    thread_id: &str,
+    path: &str,
+    identity: Option<(u64, u64)>,
+    retired_reason: &str,
+) -> Result<Rollout, StoreError> {
+    let before = active(tx, session, path)?;
+    if let Some(before) = &before {
+        tx.execute(
+            "update rollouts set state = 'retired', retired_reason = ?2 where id = ?1",
+            params![before.id, retired_reason],
+        )?;
+    }
+    let generation = before.map_or(1, |before| before.generation + 1);
+    tx.execute(
+        "insert into rollouts (session_id, thread_id, path, generation, device, inode, state, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, 'active', ?7)",
+        params![
+            session.as_str(),
+            thread_id,
+            path,
+            generation,
+            identity.map(|(device, _)| device.cast_signed()),
+            identity.map(|(_, inode)| inode.cast_signed()),
+            tx.now(),
+        ],
+    )?;
+    let id = tx.last_insert_rowid();
+    let (device, inode) = identity.unzip();
+    let (thread_id, path) = (thread_id.to_owned(), path.to_owned());
+    Ok(Rollout {
+        id,
+        thread_id,
+        path,
+        generation,
+        device,
+        inode,
+        read_offset: 0,
+        check_bytes: 0,
+        check_sha256: None,
+    })
+}
+
+/// How far a file is stored.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    /// Generation.
+    pub rollout_id: i64,
+    /// Session.
+    pub session: &'a SessionId,
+    /// Identity of the file.
+    pub identity: (u64, u64),
+    /// Bytes in whole lines.
+    pub offset: u64,
+    /// How many bytes before the offset were hashed.
+    pub check_bytes: u64,
+    /// Their hash.
+    pub check_sha256: &'a str,
+    /// Lines of this batch that could not be read.
+    pub skipped: i64,
+}
+
+/// Stores how far a file is read, with the session's heartbeat.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn advance(tx: &Tx<'_>, progress: &Progress<'_>) -> Result<(), StoreError> {
+    let (device, inode) = progress.identity;
+    tx.prepare_cached(
+        "update rollouts set read_offset = ?2, check_bytes = ?3, check_sha256 = ?4, device = ?5, inode = ?6,
+             skipped_lines = skipped_lines + ?7
+         where id = ?1",
+    )?
+    .execute(params![
+        progress.rollout_id,
+        progress.offset.cast_signed(),
+        progress.check_bytes.cast_signed(),
+        progress.check_sha256,
+        device.cast_signed(),
+        inode.cast_signed(),
+        progress.skipped,
+    ])?;
+    tx.prepare_cached(
+        "update sessions set last_ingest_offset = ?2, last_heartbeat_at = ?3, skipped_lines = skipped_lines + ?4
+         where id = ?1",
+    )?
+    .execute(params![progress.session.as_str(), progress.offset.cast_signed(), tx.now(), progress.skipped])?;
+    Ok(())
+}
+
+/// A record as it is stored.
+#[derive(Debug)]
+pub struct NewEvent<'a> {
+    /// Session.
+    pub session: &'a SessionId,
+    /// Generation.
+    pub rollout_id: i64,
+    /// Time of the record, or of its storing where the record names none that can be read.
+    pub timestamp: &'a str,
+    /// What the record had in place of a time that can be read.
+    pub raw_timestamp: Option<&'a str>,
+    /// Type.
+    pub kind: &'a str,
+    /// Subtype.
+    pub subtype: Option<&'a str>,
+    /// Payload exactly as Codex wrote it.
+    pub payload: &'a str,
+    /// Where its line begins.
+    pub byte_offset: u64,
+}
+
+/// Stores a record and returns its id.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn insert_event(tx: &Tx<'_>, event: &NewEvent<'_>) -> Result<i64, StoreError> {
+    tx.prepare_cached(
+        "insert into codex_events (session_id, timestamp, type, subtype, payload_json, byte_offset, ingested_at,
+             rollout_id, raw_timestamp)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        event.session.as_str(),
+        event.timestamp,
+        event.kind,
+        event.subtype,
+        event.payload,
+        event.byte_offset.cast_signed(),
+        tx.now(),
+        event.rollout_id,
+        event.raw_timestamp,
+    ])?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Remembers a line that could not become a record.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn quarantine(
+    tx: &Tx<'_>,
+    session: &SessionId,
+    rollout_id: i64,
+    byte_offset: u64,
+    byte_count: u64,
+    reason: &str,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "insert into ingest_quarantine (session_id, rollout_id, byte_offset, byte_count, reason, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        session.as_str(),
+        rollout_id,
+        byte_offset.cast_signed(),
+        byte_count.cast_signed(),
+        reason,
+        tx.now()
+    ])?;
+    tx.prepare_cached("delete from ingest_quarantine where rollout_id = ?1 and id <= ?2")?
+        .execute(params![rollout_id, tx.last_insert_rowid() - KEPT_QUARANTINE])?;
+    Ok(())
+}
+
+/// The state of a thread as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadRow {
+    /// The state machine.
+    pub machine_json: String,
+    /// Time of the newest state-bearing record.
+    pub last_state_event_at: Option<String>,
+    /// Its subtype.
+    pub last_state_subtype: Option<String>,
+    /// Its id.
+    pub last_state_event_id: Option<i64>,
+}
+
+/// The state of a thread.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn thread(
+    connection: &Connection,
+    session: &SessionId,
+    thread_id: &str,
+) -> Result<Option<ThreadRow>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select machine_json, last_state_event_at, last_state_subtype, last_state_event_id
+         from threads where session_id = ?1 and thread_id = ?2",
+    )?;
+    let thread = statement.query_row(params![session.as_str(), thread_id], |row| {
+        Ok(ThreadRow {
+            machine_json: row.get(0)?,
+            last_state_event_at: row.get(1)?,
+            last_state_subtype: row.get(2)?,
+            last_state_event_id: row.get(3)?,
+        })
+    });
+    Ok(thread.optional()?)
+}
+
+/// The newest state-bearing record of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateEvent {
+    /// Id.
+    pub id: i64,
+    /// Time.
+    pub at: String,
+    /// Subtype.
+    pub subtype: String,
+}
+
+/// Stores the state of a thread.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn save_thread(
+    tx: &Tx<'_>,
+    session: &SessionId,
+    thread_id: &str,
+    phase: &str,
+    machine_json: &str,
+    since: Option<&str>,
+    newest: Option<&StateEvent>,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "insert into threads (session_id, thread_id, phase, machine_json, since, last_state_event_id,
+             last_state_event_at, last_state_subtype, updated_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         on conflict (session_id, thread_id) do update set
+             phase = excluded.phase,
+             machine_json = excluded.machine_json,
+             since = excluded.since,
+             last_state_event_id = coalesce(excluded.last_state_event_id, last_state_event_id),
+             last_state_event_at = coalesce(excluded.last_state_event_at, last_state_event_at),
+             last_state_subtype = coalesce(excluded.last_state_subtype, last_state_subtype),
+             updated_at = excluded.updated_at",
+    )?
+    .execute(params![
+        session.as_str(),
+        thread_id,
+        phase,
+        machine_json,
+        since,
+        newest.map(|event| event.id),
+        newest.map(|event| event.at.as_str()),
+        newest.map(|event| event.subtype.as_str()),
+        tx.now(),
+    ])?;
+    Ok(())
+}
+
+/// The newest stored record of a session: id, time, subtype.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn newest_event(
+    connection: &Connection,
+    session: &SessionId,
+) -> Result<Option<(i64, String, Option<String>)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select id, timestamp, subtype from codex_events where session_id = ?1 order by id desc limit 1",
+    )?;
+    let newest = statement.query_row([session.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    Ok(newest.optional()?)
+}
+
+/// A stored record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    /// Id.
+    pub id: i64,
+    /// Time.
+    pub timestamp: String,
+    /// Type.
+    pub kind: String,
+    /// Subtype.
+    pub subtype: Option<String>,
+    /// Where its line begins.
+    pub byte_offset: i64,
+    /// Payload.
+    pub payload: serde_json::Value,
+}
+
+/// The newest records of a session, newest first; a negative limit gives all.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn tail(
+    connection: &Connection,
+    session: &SessionId,
+    subtype: Option<&str>,
+    limit: i64,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let filter = if subtype.is_some() { "and subtype = ?3" } else { "and ?3 is null" };
+    let mut statement = connection.prepare_cached(&format!(
+        "select id, timestamp, type, subtype, byte_offset, payload_json from codex_events
+         where session_id = ?1 {filter} order by id desc limit ?2"
+    ))?;
+    let rows = statement.query_map(params![session.as_str(), limit, subtype], |row| {
+        Ok(StoredEvent {
+            id: row.get(0)?,
+            timestamp: row.get(1)?,
+            kind: row.get(2)?,
+            subtype: row.get(3)?,
+            byte_offset: row.get(4)?,
+            payload: super::json(row.get(5)?),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The payload of one record, exactly as Codex wrote it, with its time.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn event_payload(connection: &Connection, id: i64) -> Result<Option<(String, String)>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("select timestamp, payload_json from codex_events where id = ?1")?;
+    Ok(statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}

@@ -1,0 +1,372 @@
+//! Registered sessions.
+
+use super::{StoreError, Tx, tasks::shown};
+use crate::{changes, clock, error::Error};
+use conveyor_proto::{
+    ids::SessionId,
+    types::{
+        common::Role,
+        session::{SessionState, StateFilter},
+    },
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// A row of `sessions`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Id.
+    pub id: SessionId,
+    /// Name.
+    pub name: String,
+    /// Role.
+    pub role: Role,
+    /// Token.
+    pub identity_token: String,
+    /// tmux session.
+    pub tmux_session: Option<String>,
+    /// tmux pane, `%N`.
+    pub tmux_pane_id: Option<String>,
+    /// Process of the pane when it was registered.
+    pub tmux_pane_pid: Option<i32>,
+    /// Socket of the tmux server.
+    pub tmux_socket: Option<String>,
+    /// Rollout; none while it is awaited.
+    pub codex_session_path: Option<String>,
+    /// Codex's id of the thread; none while it is awaited.
+    pub codex_session_id: Option<String>,
+    /// Codex's home folder.
+    pub codex_home: Option<String>,
+    /// Process.
+    pub pid: Option<i64>,
+    /// Start of that process, against reuse of the number.
+    pub pid_start: Option<u64>,
+    /// Working directory.
+    pub cwd: String,
+    /// First registration.
+    pub registered_at: String,
+    /// Last ingest or registration.
+    pub last_heartbeat_at: Option<String>,
+    /// State.
+    pub state: SessionState,
+    /// Bytes of the rollout that are stored.
+    pub last_ingest_offset: Option<i64>,
+    /// Newest record that a `cycle` or `ingest` has reported.
+    pub reported_event_id: i64,
+    /// Skipped lines that a `cycle` or `ingest` has reported.
+    pub reported_skipped: i64,
+    /// Skipped lines so far.
+    pub skipped_lines: i64,
+    /// The thread that is in the session now.
+    pub current_thread_id: Option<String>,
+}
+
+impl Session {
+    /// Whether the session is bound to a tmux session.
+    #[must_use]
+    pub const fn has_tmux(&self) -> bool {
+        self.tmux_session.is_some()
+    }
+
+    /// Whether a rollout is still awaited.
+    #[must_use]
+    pub const fn is_pending(&self) -> bool {
+        self.codex_session_path.is_none()
+    }
+}
+
+const COLUMNS: &str =
+    "id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_pane_pid, tmux_socket,
+    codex_session_path, codex_session_id, codex_home, pid, pid_start, cwd, registered_at, last_heartbeat_at,
+    state, last_ingest_offset, reported_event_id, reported_skipped, skipped_lines, current_thread_id";
+
+fn row(row: &Row<'_>) -> rusqlite::Result<Session> {
+    let role = if row.get_ref(2)?.as_str()? == "manager" { Role::Manager } else { Role::Worker };
+    let state = if row.get_ref(16)?.as_str()? == "gone" { SessionState::Gone } else { SessionState::Active };
+    Ok(Session {
+        id: SessionId(row.get(0)?),
+        name: row.get(1)?,
+        role,
+        identity_token: row.get(3)?,
+        tmux_session: row.get(4)?,
+        tmux_pane_id: row.get(5)?,
+        tmux_pane_pid: row.get(6)?,
+        tmux_socket: row.get(7)?,
+        codex_session_path: row.get(8)?,
+        codex_session_id: row.get(9)?,
+        codex_home: row.get(10)?,
+        pid: row.get(11)?,
+        // Stored as the same bits: SQLite has no unsigned integers.
+        pid_start: row.get::<_, Option<i64>>(12)?.map(i64::cast_unsigned),
+        cwd: row.get(13)?,
+        registered_at: row.get(14)?,
+        last_heartbeat_at: row.get(15)?,
+        state,
+        last_ingest_offset: row.get(17)?,
+        reported_event_id: row.get(18)?,
+        reported_skipped: row.get(19)?,
+        skipped_lines: row.get(20)?,
+        current_thread_id: row.get(21)?,
+    })
+}
+
+/// What a registration stores.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// Name.
+    pub name: String,
+    /// Role.
+    pub role: Role,
+    /// tmux session.
+    pub tmux_session: Option<String>,
+    /// tmux pane.
+    pub tmux_pane_id: Option<String>,
+    /// Process of the pane.
+    pub tmux_pane_pid: Option<i32>,
+    /// Socket of the tmux server.
+    pub tmux_socket: Option<String>,
+    /// Rollout.
+    pub codex_session_path: Option<String>,
+    /// Thread.
+    pub codex_session_id: Option<String>,
+    /// Codex's home folder.
+    pub codex_home: Option<String>,
+    /// Process.
+    pub pid: Option<i64>,
+    /// Its start.
+    pub pid_start: Option<u64>,
+    /// Working directory.
+    pub cwd: String,
+}
+
+/// Finds a session by name.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn find(connection: &Connection, name: &str) -> Result<Option<Session>, StoreError> {
+    let mut statement =
+        connection.prepare_cached(&format!("select {COLUMNS} from sessions where name = ?1"))?;
+    Ok(statement.query_row([name], row).optional()?)
+}
+
+/// Finds a session by name, or refuses.
+///
+/// # Errors
+/// `unknown_session`, and those of SQLite.
+pub fn resolve(connection: &Connection, name: &str) -> Result<Session, Error> {
+    find(connection, name)?.ok_or_else(|| {
+        Error::not_found("unknown_session", format!("no session has the name \"{}\"", shown(name)))
+            .hint("`sessions --state all` lists the sessions")
+    })
+}
+
+/// Finds a session by id.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn get(connection: &Connection, id: &str) -> Result<Option<Session>, StoreError> {
+    let mut statement =
+        connection.prepare_cached(&format!("select {COLUMNS} from sessions where id = ?1"))?;
+    Ok(statement.query_row([id], row).optional()?)
+}
+
+/// Active sessions on a Codex thread.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn active_on_thread(connection: &Connection, thread_id: &str) -> Result<Vec<Session>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from sessions where codex_session_id = ?1 and state = 'active' order by rowid"
+    ))?;
+    Ok(statement.query_map([thread_id], row)?.collect::<Result<_, _>>()?)
+}
+
+/// Active sessions, those whose rollouts the watcher follows.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn active(connection: &Connection) -> Result<Vec<Session>, StoreError> {
+    let mut statement = connection
+        .prepare_cached(&format!("select {COLUMNS} from sessions where state = 'active' order by rowid"))?;
+    Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
+}
+
+/// Which sessions a listing shows.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only this role.
+    pub role: Option<Role>,
+    /// Only this state.
+    pub state: Option<StateFilter>,
+    /// Also those of legacy worker records.
+    pub include_legacy: bool,
+    /// Only these names.
+    pub names: Vec<String>,
+}
+
+/// Lists sessions in the order of their registration.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Session>, StoreError> {
+    let mut statement = connection
+        .prepare_cached(&format!("select {COLUMNS} from sessions order by registered_at, rowid"))?;
+    let rows = statement.query_map([], row)?;
+    let mut sessions = Vec::new();
+    for session in rows {
+        let session = session?;
+        // A legacy worker record has neither a process nor a rollout nor a tmux pane of its own.
+        let known = session.pid.is_some() || session.codex_session_id.is_some();
+        let shown = match filter.state {
+            Some(StateFilter::All) => true,
+            Some(StateFilter::Gone) => session.state == SessionState::Gone,
+            Some(StateFilter::Active) => session.state == SessionState::Active && known,
+            None => session.state == SessionState::Active && (known || filter.include_legacy),
+        };
+        if shown
+            && filter.role.is_none_or(|role| role == session.role)
+            && (filter.names.is_empty() || filter.names.contains(&session.name))
+        {
+            sessions.push(session);
+        }
+    }
+    Ok(sessions)
+}
+
+/// Inserts or renews a session. The id, the token and the first registration stay.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn upsert(tx: &Tx<'_>, new: &Registration) -> Result<SessionId, StoreError> {
+    tx.prepare_cached(
+        "insert into sessions (id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_pane_pid,
+             tmux_socket, codex_session_path, codex_session_id, codex_home, pid, pid_start, cwd,
+             registered_at, last_heartbeat_at, state, current_thread_id)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, 'active', ?10)
+         on conflict (name) do update set
+             tmux_session = excluded.tmux_session,
+             tmux_pane_id = excluded.tmux_pane_id,
+             tmux_pane_pid = excluded.tmux_pane_pid,
+             tmux_socket = excluded.tmux_socket,
+             codex_session_path = excluded.codex_session_path,
+             codex_session_id = excluded.codex_session_id,
+             codex_home = excluded.codex_home,
+             pid = excluded.pid,
+             pid_start = excluded.pid_start,
+             cwd = excluded.cwd,
+             last_heartbeat_at = excluded.last_heartbeat_at,
+             state = 'active',
+             gone_reason = null,
+             current_thread_id = excluded.current_thread_id",
+    )?
+    .execute(params![
+        clock::new_id(SessionId::PREFIX),
+        new.name,
+        new.role.as_str(),
+        clock::new_id("session-token"),
+        new.tmux_session,
+        new.tmux_pane_id,
+        new.tmux_pane_pid,
+        new.tmux_socket,
+        new.codex_session_path,
+        new.codex_session_id,
+        new.codex_home,
+        new.pid,
+        new.pid_start.map(u64::cast_signed),
+        new.cwd,
+        tx.now(),
+    ])?;
+    let id: String =
+        tx.query_row("select id from sessions where name = ?1", [&new.name], |row| row.get(0))?;
+    publish(tx, &id, SessionState::Active);
+    Ok(SessionId(id))
+}
+
+/// Marks a session as gone.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn set_gone(tx: &Tx<'_>, id: &SessionId, reason: &str) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update sessions set state = 'gone', last_heartbeat_at = ?2, gone_reason = ?3 where id = ?1",
+    )?
+    .execute(params![id.as_str(), tx.now(), reason])?;
+    publish(tx, id.as_str(), SessionState::Gone);
+    Ok(())
+}
+
+/// Gives a session another thread: a rollout that appeared, or a new one in its pane.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn adopt_thread(
+    tx: &Tx<'_>,
+    id: &SessionId,
+    thread_id: &str,
+    path: Option<&str>,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update sessions set codex_session_id = ?2, codex_session_path = coalesce(?3, codex_session_path),
+             current_thread_id = ?2 where id = ?1",
+    )?
+    .execute(params![id.as_str(), thread_id, path])?;
+    publish(tx, id.as_str(), SessionState::Active);
+    Ok(())
+}
+
+/// Shows how far the file of a session is stored, after its registration named it.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn take_offset_of(tx: &Tx<'_>, id: &SessionId, path: &str) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update sessions set last_ingest_offset = (select nullif(read_offset, 0) from rollouts
+             where session_id = ?1 and path = ?2 and state = 'active') where id = ?1",
+    )?
+    .execute(params![id.as_str(), path])?;
+    Ok(())
+}
+
+/// Records that Codex now runs as another process in the same pane.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn set_process(tx: &Tx<'_>, id: &SessionId, pid: i64, start: Option<u64>) -> Result<(), StoreError> {
+    tx.prepare_cached("update sessions set pid = ?2, pid_start = ?3 where id = ?1")?.execute(params![
+        id.as_str(),
+        pid,
+        start.map(u64::cast_signed)
+    ])?;
+    Ok(())
+}
+
+/// Records what a `cycle` or `ingest` has reported of a session, and returns what was new:
+/// records and skipped lines since the last report.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn report_ingest(tx: &Tx<'_>, id: &SessionId) -> Result<(u64, u64), StoreError> {
+    let (reported, skipped): (i64, i64) = tx
+        .prepare_cached(
+            "select reported_event_id, skipped_lines - reported_skipped from sessions where id = ?1",
+        )?
+        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (count, newest): (u64, Option<i64>) = tx
+        .prepare_cached("select count(*), max(id) from codex_events where session_id = ?1 and id > ?2")?
+        .query_row(params![id.as_str(), reported], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if count > 0 || skipped != 0 {
+        tx.prepare_cached(
+            "update sessions set reported_event_id = coalesce(?2, reported_event_id),
+                 reported_skipped = skipped_lines where id = ?1",
+        )?
+        .execute(params![id.as_str(), newest])?;
+    }
+    Ok((count, u64::try_from(skipped).unwrap_or(0)))
+}
+
+fn publish(tx: &Tx<'_>, id: &str, state: SessionState) {
+    tx.publish(changes::Change {
+        session_id: Some(id.to_owned()),
+        state: Some(state.as_str().to_owned()),
+        ..changes::change(changes::ChangeKind::Session)
+    });
+}

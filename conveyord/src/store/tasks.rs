@@ -1,0 +1,146 @@
+//! Tasks.
+
+use super::{StoreError, Tx};
+use crate::{changes, clock, error::Error};
+use conveyor_proto::{
+    ids::TaskId,
+    types::task::{Budget, TaskRow, TaskState},
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::fmt::Write as _;
+
+const COLUMNS: &str = "t.id, t.name, t.goal, t.summary, t.state, t.created_at, t.updated_at,
+    b.max_nudges, b.nudges_used, b.expires_at";
+
+/// Creates a task in state `candidate`.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn insert(tx: &Tx<'_>, name: &str, goal: &str, summary: Option<&str>) -> Result<TaskId, StoreError> {
+    let id = TaskId(clock::new_id(TaskId::PREFIX));
+    tx.prepare_cached(
+        "insert into tasks (id, name, goal, summary, state, created_at, updated_at)
+         values (?1, ?2, ?3, ?4, 'candidate', ?5, ?5)",
+    )?
+    .execute(params![id.as_str(), name, goal, summary, tx.now()])?;
+    publish(tx, id.as_str(), TaskState::Candidate);
+    Ok(id)
+}
+
+/// Changes a task's state.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn set_state(tx: &Tx<'_>, id: &TaskId, state: TaskState) -> Result<(), StoreError> {
+    tx.prepare_cached("update tasks set state = ?2, updated_at = ?3 where id = ?1")?.execute(params![
+        id.as_str(),
+        state.as_str(),
+        tx.now()
+    ])?;
+    publish(tx, id.as_str(), state);
+    Ok(())
+}
+
+fn publish(tx: &Tx<'_>, id: &str, state: TaskState) {
+    tx.publish(changes::Change {
+        task_id: Some(id.to_owned()),
+        state: Some(state.as_str().to_owned()),
+        ..changes::change(changes::ChangeKind::Task)
+    });
+}
+
+/// All tasks in the order of their creation.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn list(connection: &Connection, active_only: bool) -> Result<Vec<TaskRow>, StoreError> {
+    let filter = if active_only { "where t.state in ('candidate', 'managed', 'paused')" } else { "" };
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from tasks t left join budgets b on b.task_id = t.id {filter} order by t.created_at, t.id"
+    ))?;
+    let rows = statement.query_map([], row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Finds a task by id, or by name: the newest of that name; several that are not over are ambiguous.
+///
+/// # Errors
+/// `unknown_task`, `ambiguous_task`, and those of SQLite.
+pub fn resolve(connection: &Connection, reference: &str) -> Result<TaskRow, Error> {
+    if let Some(task) = find(connection, reference)? {
+        return Ok(task);
+    }
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from tasks t left join budgets b on b.task_id = t.id
+         where t.name = ?1 order by t.created_at desc, t.rowid desc"
+    ))?;
+    let named: Vec<TaskRow> =
+        statement.query_map([reference], row).map_err(StoreError::from)?.collect::<Result<_, _>>()?;
+    let open: Vec<&TaskRow> = named.iter().filter(|task| !task.state.is_over()).collect();
+    if open.len() > 1 {
+        let mut message = format!("several tasks that are not over have the name \"{}\":", shown(reference));
+        for task in &open {
+            let _ = write!(message, " {}", task.id);
+        }
+        return Err(Error::conflict("ambiguous_task", message).hint("name the task by its id"));
+    }
+    // One that is not over comes before one that is, whatever their ages.
+    let chosen = open.first().copied().or_else(|| named.first()).cloned();
+    chosen.ok_or_else(|| {
+        Error::not_found("unknown_task", format!("unknown task: {}", shown(reference)))
+            .hint("`tasks` lists the tasks; `tasks --create NAME --goal GOAL` makes one")
+    })
+}
+
+/// Finds a task by id.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn find(connection: &Connection, id: &str) -> Result<Option<TaskRow>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from tasks t left join budgets b on b.task_id = t.id where t.id = ?1"
+    ))?;
+    Ok(statement.query_row([id], row).optional()?)
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
+    let budget = match row.get::<_, Option<i64>>(7)? {
+        Some(max_nudges) => {
+            let nudges_used: i64 = row.get(8)?;
+            let expires_at = row.get(9)?;
+            Some(Budget { max_nudges, nudges_used, nudges_remaining: max_nudges - nudges_used, expires_at })
+        }
+        None => None,
+    };
+    Ok(TaskRow {
+        id: TaskId(row.get(0)?),
+        name: row.get(1)?,
+        goal: row.get(2)?,
+        summary: row.get(3)?,
+        state: state(&row.get::<_, String>(4)?),
+        created_at: row.get(5)?,
+        updated_at: row.get(6)?,
+        budget,
+    })
+}
+
+/// The table's check admits only these words.
+fn state(word: &str) -> TaskState {
+    match word {
+        "managed" => TaskState::Managed,
+        "paused" => TaskState::Paused,
+        "done" => TaskState::Done,
+        "failed" => TaskState::Failed,
+        _ => TaskState::Candidate,
+    }
+}
+
+/// A caller's word in a message: control characters escaped, length bounded.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let mut short: String = text.chars().take(200).flat_map(char::escape_debug).collect();
+    if text.chars().count() > 200 {
+        short.push('…');
+    }
+    short
+}

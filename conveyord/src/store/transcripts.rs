@@ -1,0 +1,236 @@
+//! Stored panes (`terminal_captures`), what was new in them (`transcript_segments`), and the observations
+//! (`agent_observations`) that name them.
+
+use super::{StoreError, Tx, json_text};
+use conveyor_proto::types::common::Role;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::Value;
+
+/// A pane to be stored. Prints the length of its text, not the text.
+pub struct NewCapture<'a> {
+    /// Task.
+    pub task_id: &'a str,
+    /// Whose pane.
+    pub role: Role,
+    /// tmux session.
+    pub tmux_session: &'a str,
+    /// tmux pane, `%N`.
+    pub tmux_pane_id: Option<&'a str>,
+    /// Command on whose behalf it was captured.
+    pub command_id: Option<&'a str>,
+    /// Rows of scrollback that were asked for.
+    pub history_lines: u32,
+    /// Its text.
+    pub content: &'a str,
+    /// Lower-case hexadecimal SHA-256 of the text.
+    pub content_sha256: &'a str,
+    /// Lines of the text.
+    pub line_count: usize,
+    /// What the classifiers make of it.
+    pub classifier: &'a Value,
+    /// On what occasion.
+    pub source: &'a str,
+}
+
+impl std::fmt::Debug for NewCapture<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewCapture")
+            .field("task_id", &self.task_id)
+            .field("role", &self.role)
+            .field("content_bytes", &self.content.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Stores a pane and returns its id.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn insert_capture(tx: &Tx<'_>, new: &NewCapture<'_>) -> Result<i64, StoreError> {
+    tx.prepare_cached(
+        "insert into terminal_captures (task_id, role, tmux_session, tmux_pane_id, command_id, captured_at,
+             history_lines, content_sha256, content, byte_count, line_count, classifier_json, source)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?
+    .execute(params![
+        new.task_id,
+        new.role.as_str(),
+        new.tmux_session,
+        new.tmux_pane_id,
+        new.command_id,
+        tx.now(),
+        new.history_lines,
+        new.content_sha256,
+        new.content,
+        integer(new.content.len()),
+        integer(new.line_count),
+        json_text(new.classifier)?,
+        new.source,
+    ])?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// A size as SQLite keeps it.
+fn integer(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+/// A stored pane that later ones are held against. Prints the length of its text, not the text.
+#[derive(PartialEq, Eq)]
+pub struct Baseline {
+    /// Capture.
+    pub capture_id: i64,
+    /// Its hash.
+    pub content_sha256: String,
+    /// Its text; none once it was pruned.
+    pub content: Option<String>,
+}
+
+impl std::fmt::Debug for Baseline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Baseline")
+            .field("capture_id", &self.capture_id)
+            .field("content_bytes", &self.content.as_ref().map(String::len))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The newest pane of a role whose text stands in segments as a whole: what later panes show beyond it is new.
+/// Captures that only left metadata or an excerpt are passed over, or what they alone saw would be lost.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn baseline(connection: &Connection, task_id: &str, role: Role) -> Result<Option<Baseline>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select c.id, c.content_sha256, c.content
+         from transcript_segments s join terminal_captures c on c.id = s.source_capture_id
+         where s.task_id = ?1 and s.role = ?2 and s.segment_kind in ('segment', 'reset', 'snapshot')
+         order by s.id desc limit 1",
+    )?;
+    let row = statement.query_row(params![task_id, role.as_str()], |row| {
+        Ok(Baseline { capture_id: row.get(0)?, content_sha256: row.get(1)?, content: row.get(2)? })
+    });
+    Ok(row.optional()?)
+}
+
+/// The hash of the newest pane of a role of which a segment with text was stored.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn newest_shown(
+    connection: &Connection,
+    task_id: &str,
+    role: Role,
+) -> Result<Option<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select content_sha256 from transcript_segments
+         where task_id = ?1 and role = ?2 and segment_kind != 'metadata' order by id desc limit 1",
+    )?;
+    Ok(statement.query_row(params![task_id, role.as_str()], |row| row.get(0)).optional()?)
+}
+
+/// A segment to be stored. Prints the length of its text, not the text.
+pub struct NewSegment<'a> {
+    /// Task.
+    pub task_id: &'a str,
+    /// Whose pane.
+    pub role: Role,
+    /// The capture that it is of.
+    pub capture_id: i64,
+    /// The capture that it was held against.
+    pub previous_capture_id: Option<i64>,
+    /// Hash of the whole capture.
+    pub content_sha256: &'a str,
+    /// Its text; none for metadata.
+    pub text: Option<&'a str>,
+    /// First and last line in the capture, from 1.
+    pub lines: Option<(usize, usize)>,
+    /// Lines of the text.
+    pub line_count: usize,
+    /// `metadata`, `excerpt`, `snapshot`, `segment` or `reset`.
+    pub kind: &'a str,
+}
+
+impl std::fmt::Debug for NewSegment<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewSegment")
+            .field("capture_id", &self.capture_id)
+            .field("kind", &self.kind)
+            .field("text_bytes", &self.text.map(str::len))
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long a new segment's text is kept, as the table names it.
+pub const RETENTION: &str = "hot";
+
+/// Stores a segment and returns its id.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn insert_segment(tx: &Tx<'_>, new: &NewSegment<'_>) -> Result<i64, StoreError> {
+    tx.prepare_cached(
+        "insert into transcript_segments (task_id, role, source_capture_id, previous_capture_id, captured_at,
+             content_sha256, segment_text, segment_start_line, segment_end_line, byte_count, line_count,
+             retention_class, segment_kind, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?5)",
+    )?
+    .execute(params![
+        new.task_id,
+        new.role.as_str(),
+        new.capture_id,
+        new.previous_capture_id,
+        tx.now(),
+        new.content_sha256,
+        new.text,
+        new.lines.map(|(start, _)| integer(start)),
+        new.lines.map(|(_, end)| integer(end)),
+        integer(new.text.map_or(0, str::len)),
+        integer(new.line_count),
+        RETENTION,
+        new.kind,
+    ])?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// An observation to be stored.
+#[derive(Debug)]
+pub struct NewObservation<'a> {
+    /// Task.
+    pub task_id: &'a str,
+    /// Whose.
+    pub role: Role,
+    /// `capture` or `decision`.
+    pub kind: &'a str,
+    /// The capture that it names.
+    pub capture_id: Option<i64>,
+    /// Command.
+    pub command_id: Option<&'a str>,
+    /// One sentence for people, without texts of workers or managers.
+    pub message: &'a str,
+    /// Facts.
+    pub payload: &'a Value,
+}
+
+/// Stores an observation and returns its id.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn insert_observation(tx: &Tx<'_>, new: &NewObservation<'_>) -> Result<i64, StoreError> {
+    tx.prepare_cached(
+        "insert into agent_observations (task_id, role, observation_type, severity, source_capture_id, command_id,
+             created_at, message, payload_json)
+         values (?1, ?2, ?3, 'info', ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        new.task_id,
+        new.role.as_str(),
+        new.kind,
+        new.capture_id,
+        new.command_id,
+        tx.now(),
+        new.message,
+        json_text(new.payload)?,
+    ])?;
+    Ok(tx.last_insert_rowid())
+}

@@ -1,0 +1,336 @@
+//! Turns of Codex threads: one row per turn, whichever file tells of it.
+//!
+//! A turn that ended waits here for Dispatch (`routing = 'pending'`); it is routed once, whatever crashes.
+
+use super::{StoreError, Tx};
+use crate::changes;
+use conveyor_proto::{
+    ids::{BindingId, SessionId},
+    types::cycle::Turn,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// Where a turn stands: its session and thread.
+#[derive(Debug, Clone, Copy)]
+pub struct ThreadRef<'a> {
+    /// Session.
+    pub session: &'a SessionId,
+    /// Thread.
+    pub thread_id: &'a str,
+}
+
+/// What identifies a turn within its thread.
+#[derive(Debug, Clone, Copy)]
+pub struct TurnRef<'a> {
+    /// Codex's id where it names one, else where its record stands.
+    pub key: &'a str,
+    /// Codex's id.
+    pub turn_id: Option<&'a str>,
+}
+
+/// Stores the beginning of a turn; a turn that is known already stays as it is.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn begin(
+    tx: &Tx<'_>,
+    thread: ThreadRef<'_>,
+    turn: TurnRef<'_>,
+    at: &str,
+    event_id: i64,
+) -> Result<(), StoreError> {
+    let added = tx
+        .prepare_cached(
+            "insert into turns (session_id, thread_id, turn_key, turn_id, kind, started_at, start_event_id)
+             values (?1, ?2, ?3, ?4, 'unknown', ?5, ?6) on conflict do nothing",
+        )?
+        .execute(params![thread.session.as_str(), thread.thread_id, turn.key, turn.turn_id, at, event_id])?;
+    if added > 0 {
+        publish(tx, changes::ChangeKind::TurnStarted, thread.session, turn.turn_id, None);
+    }
+    Ok(())
+}
+
+/// Closes turns of a thread that never got an end.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn close_unfinished(
+    tx: &Tx<'_>,
+    thread: ThreadRef<'_>,
+    except_key: Option<&str>,
+    at: &str,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update turns set outcome = 'unfinished', ended_at = ?3
+         where session_id = ?1 and thread_id = ?2 and outcome is null and turn_key is not ?4",
+    )?
+    .execute(params![thread.session.as_str(), thread.thread_id, at, except_key])?;
+    Ok(())
+}
+
+/// Whether and why an ended turn is to be routed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Routing {
+    /// To the manager of this binding, not before the given time.
+    Pending {
+        /// Binding.
+        binding: BindingId,
+        /// Time until which a follow-up turn is awaited.
+        after: Option<String>,
+    },
+    /// Not at all.
+    Skipped(&'static str),
+}
+
+/// The end of a turn.
+#[derive(Debug)]
+pub struct End<'a> {
+    /// Time.
+    pub at: &'a str,
+    /// Record.
+    pub event_id: i64,
+    /// `user`, `goal`, `exec`, `compaction`, `shell` or `unknown`.
+    pub kind: &'a str,
+    /// `done`, `failed` or `interrupted`.
+    pub outcome: &'a str,
+    /// Code of the error, or reason of the interruption.
+    pub error: Option<&'a str>,
+    /// Where it goes.
+    pub routing: Routing,
+}
+
+/// Stores the end of a turn, known or not. A turn that had ended before stays as it was.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn end(tx: &Tx<'_>, thread: ThreadRef<'_>, turn: TurnRef<'_>, end: &End<'_>) -> Result<(), StoreError> {
+    let (routing, reason, binding, after) = match &end.routing {
+        Routing::Pending { binding, after } => ("pending", None, Some(binding.as_str()), after.as_deref()),
+        Routing::Skipped(reason) => ("skipped", Some(*reason), None, None),
+    };
+    let changed = tx
+        .prepare_cached(
+            "insert into turns (session_id, thread_id, turn_key, turn_id, kind, ended_at, outcome, error,
+                 end_event_id, binding_id, routing, routing_reason, route_after)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+             on conflict (session_id, thread_id, turn_key) do update set
+                 kind = excluded.kind,
+                 ended_at = excluded.ended_at,
+                 outcome = excluded.outcome,
+                 error = excluded.error,
+                 end_event_id = excluded.end_event_id,
+                 binding_id = excluded.binding_id,
+                 routing = excluded.routing,
+                 routing_reason = excluded.routing_reason,
+                 route_after = excluded.route_after
+             where outcome is null or outcome = 'unfinished'",
+        )?
+        .execute(params![
+            thread.session.as_str(),
+            thread.thread_id,
+            turn.key,
+            turn.turn_id,
+            end.kind,
+            end.at,
+            end.outcome,
+            end.error,
+            end.event_id,
+            binding,
+            routing,
+            reason,
+            after,
+        ])?;
+    if changed > 0 {
+        publish(tx, changes::ChangeKind::TurnEnded, thread.session, turn.turn_id, Some(end.outcome));
+    }
+    Ok(())
+}
+
+fn publish(
+    tx: &Tx<'_>,
+    kind: changes::ChangeKind,
+    session: &SessionId,
+    turn_id: Option<&str>,
+    state: Option<&str>,
+) {
+    tx.publish(changes::Change {
+        session_id: Some(session.to_string()),
+        id: turn_id.map(str::to_owned),
+        state: state.map(str::to_owned),
+        ..changes::change(kind)
+    });
+}
+
+/// The key of the turn that runs in a thread.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn running_key(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select turn_key from turns where session_id = ?1 and thread_id = ?2 and outcome is null
+         order by id desc limit 1",
+    )?;
+    Ok(statement
+        .query_row(params![thread.session.as_str(), thread.thread_id], |row| row.get(0))
+        .optional()?)
+}
+
+/// Whether a turn of this id has ended in another thread of the session: then this one is a copy.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn ended_elsewhere(
+    connection: &Connection,
+    thread: ThreadRef<'_>,
+    turn_id: &str,
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select exists (select 1 from turns where session_id = ?1 and turn_id = ?3 and thread_id <> ?2
+             and outcome is not null)",
+    )?;
+    Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id, turn_id], |row| row.get(0))?)
+}
+
+/// The last turn of a thread that ended before a record: row, end and routing.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn last_ended(
+    connection: &Connection,
+    thread: ThreadRef<'_>,
+) -> Result<Option<(i64, String, String)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select id, ended_at, routing from turns
+         where session_id = ?1 and thread_id = ?2 and end_event_id is not null order by id desc limit 1",
+    )?;
+    Ok(statement
+        .query_row(params![thread.session.as_str(), thread.thread_id], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?)
+}
+
+/// Marks how the routing of a turn ended.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn set_routing(tx: &Tx<'_>, row: i64, routing: &str, reason: Option<&str>) -> Result<(), StoreError> {
+    tx.prepare_cached("update turns set routing = ?2, routing_reason = ?3 where id = ?1")?
+        .execute(params![row, routing, reason])?;
+    Ok(())
+}
+
+/// Drops what a binding has not routed yet, and returns how many turns that were.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn drop_unrouted(tx: &Tx<'_>, binding: &BindingId) -> Result<usize, StoreError> {
+    Ok(tx
+        .prepare_cached(
+            "update turns set routing = 'skipped', routing_reason = 'binding_ended'
+             where routing = 'pending' and binding_id = ?1",
+        )?
+        .execute([binding.as_str()])?)
+}
+
+/// Makes completed turns that were stored before a binding routable to it.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn route_stored(tx: &Tx<'_>, worker: &SessionId, binding: &BindingId) -> Result<usize, StoreError> {
+    Ok(tx
+        .prepare_cached(
+            "update turns set routing = 'pending', routing_reason = null, binding_id = ?2
+             where session_id = ?1 and routing = 'skipped' and routing_reason = 'not_bound'",
+        )?
+        .execute(params![worker.as_str(), binding.as_str()])?)
+}
+
+/// A completed turn that waits to be routed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unrouted {
+    /// Row.
+    pub id: i64,
+    /// Worker.
+    pub session: SessionId,
+    /// Thread.
+    pub thread_id: String,
+    /// Key within the thread.
+    pub turn_key: String,
+    /// Record of the end.
+    pub end_event_id: i64,
+    /// Binding.
+    pub binding: BindingId,
+    /// How the turn ended.
+    pub outcome: String,
+    /// Time until which a follow-up turn is awaited.
+    pub route_after: Option<String>,
+}
+
+/// Completed turns that wait to be routed, oldest first, whether their time has come or not.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn unrouted(connection: &Connection, limit: i64) -> Result<Vec<Unrouted>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select id, session_id, thread_id, turn_key, end_event_id, binding_id, outcome, route_after
+         from turns where routing = 'pending' order by id limit ?1",
+    )?;
+    let rows = statement.query_map([limit], |row| {
+        Ok(Unrouted {
+            id: row.get(0)?,
+            session: SessionId(row.get(1)?),
+            thread_id: row.get(2)?,
+            turn_key: row.get(3)?,
+            end_event_id: row.get(4)?,
+            binding: BindingId(row.get(5)?),
+            outcome: row.get(6)?,
+            route_after: row.get(7)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+const VIEW: &str = "turn_id, thread_id, kind, outcome, error, started_at, ended_at";
+
+fn view(row: &Row<'_>) -> rusqlite::Result<Turn> {
+    Ok(Turn {
+        turn_id: row.get(0)?,
+        thread_id: row.get(1)?,
+        kind: row.get(2)?,
+        outcome: row.get(3)?,
+        error: row.get(4)?,
+        started_at: row.get(5)?,
+        ended_at: row.get(6)?,
+    })
+}
+
+/// The newest turn of a thread.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn newest(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<Turn>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {VIEW} from turns where session_id = ?1 and thread_id = ?2 order by id desc limit 1"
+    ))?;
+    Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id], view).optional()?)
+}
+
+/// Whether the newest turn of a session ended by `task_complete`, after a record.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn completed_after(
+    connection: &Connection,
+    session: &SessionId,
+    watermark: i64,
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select outcome in ('done', 'failed') and end_event_id > ?2 from turns
+         where session_id = ?1 order by id desc limit 1",
+    )?;
+    let completed: Option<Option<bool>> =
+        statement.query_row(params![session.as_str(), watermark], |row| row.get(0)).optional()?;
+    Ok(completed.flatten().unwrap_or(false))
+}

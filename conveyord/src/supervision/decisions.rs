@@ -1,0 +1,82 @@
+//! Holding a manager's recorded decision against what a command allows.
+
+use crate::{
+    clock,
+    error::Error,
+    store::{StoreError, supervision as store},
+};
+use conveyor_proto::types::{finish::DecisionCheck, task::TaskRow};
+use rusqlite::Connection;
+use serde_json::json;
+
+/// A decision that is older justifies nothing, in seconds.
+const MAX_AGE_SECONDS: i64 = 900;
+
+/// Checks the decision that a caller named. `allowed` is sorted.
+///
+/// # Errors
+/// Those of SQLite. What is wrong with the decision stands in the check.
+pub fn check(
+    connection: &Connection,
+    task: &TaskRow,
+    decision_id: Option<i64>,
+    allowed: &[&str],
+) -> Result<DecisionCheck, StoreError> {
+    let mut check = DecisionCheck {
+        allowed_decisions: allowed.iter().map(|&word| word.to_owned()).collect(),
+        decision: None,
+        decision_id,
+        ok: false,
+        warnings: Vec::new(),
+        age_seconds: None,
+        max_age_seconds: None,
+    };
+    let found = match decision_id {
+        None => Err("missing_decision_id"),
+        Some(id) => store::decision(connection, id)?.ok_or("decision_not_found"),
+    };
+    let decision = match found {
+        Ok(decision) => decision,
+        Err(warning) => {
+            check.warnings.push(warning.to_owned());
+            return Ok(check);
+        }
+    };
+    // Ages are whole seconds; the cast cannot leave the range of an age.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a saturating cast of a non-negative number of seconds"
+    )]
+    let age = clock::seconds_since(&decision.created_at).map(|seconds| seconds as i64);
+    let wrong = [
+        (decision.task_id != task.id.as_str(), "decision_task_mismatch"),
+        (!allowed.contains(&decision.decision.as_str()), "decision_mismatch"),
+        (age.is_none(), "decision_timestamp_invalid"),
+        (age.is_some_and(|age| age > MAX_AGE_SECONDS), "decision_stale"),
+    ];
+    check.warnings = wrong.iter().filter(|(is_so, _)| *is_so).map(|(_, word)| (*word).to_owned()).collect();
+    check.ok = check.warnings.is_empty();
+    check.age_seconds = age;
+    check.max_age_seconds = Some(MAX_AGE_SECONDS);
+    check.decision = Some(serde_json::to_value(decision)?);
+    Ok(check)
+}
+
+/// Refuses when the decision does not justify the command.
+///
+/// # Errors
+/// `manager_decision_validation_failed`, with the check in its data.
+pub fn require(command_type: &str, check: &DecisionCheck) -> Result<(), Error> {
+    if check.ok {
+        return Ok(());
+    }
+    let data = json!({
+        "command_type": command_type, "error": "manager_decision_validation_failed", "manager_decision": check,
+    });
+    Err(Error::refused(
+        "manager_decision_validation_failed",
+        format!("the manager's decision does not justify this: {data}"),
+    )
+    .hint("record-decision TASK stop --reason TEXT records one; name its id with --decision-id")
+    .data(data))
+}

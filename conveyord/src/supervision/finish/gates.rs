@@ -1,0 +1,210 @@
+//! The conditions under which a task may end. Each looks at rows and refuses; none writes.
+
+use crate::{
+    error::Error,
+    store::{StoreError, bindings::Binding, supervision as store},
+    supervision::{acks, context},
+};
+use conveyor_proto::{
+    limits::MAX_MESSAGE_BYTES,
+    types::{
+        common::Role,
+        finish::{EpilogueStep, FinalAckAudit, FinalAudit, FinalEpilogueAudit, FinishParams, OpenCriterion},
+        supervision::{CriteriaView, Criterion, ManagerConfig},
+        task::{TaskRow, TaskState},
+    },
+};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+/// The most rows of scrollback that a capture asks tmux for.
+const MAX_CAPTURE_LINES: i64 = 100_000;
+
+/// Refuses parameters that make no sense, before anything is looked up.
+pub(super) fn validate(params: &FinishParams) -> Result<(), Error> {
+    if !(0..=MAX_CAPTURE_LINES).contains(&params.capture_transcript_lines) {
+        let given = params.capture_transcript_lines;
+        let message =
+            format!("--capture-transcript-lines is {given}: it must be between 0 and {MAX_CAPTURE_LINES}");
+        return Err(Error::invalid("invalid_capture_lines", message));
+    }
+    if params.message.as_ref().is_some_and(|message| message.len() > MAX_MESSAGE_BYTES) {
+        let message = format!("the message is longer than {MAX_MESSAGE_BYTES} bytes");
+        return Err(
+            Error::invalid("message_too_long", message).hint("put the text into a file and name the file")
+        );
+    }
+    Ok(())
+}
+
+/// Whether this is a follow-up of a task that is done; refuses any other task that is over.
+pub(super) fn is_follow_up(task: &TaskRow, params: &FinishParams) -> Result<bool, Error> {
+    let has_effect = params.stop_manager || params.stop_worker || params.capture_transcript_before_stop;
+    match task.state {
+        TaskState::Done if has_effect => Ok(true),
+        TaskState::Done | TaskState::Failed => {
+            let message = format!("task {} is already {}", task.name, task.state.as_str());
+            let error = Error::conflict("task_is_over", message);
+            Err(match task.state {
+                TaskState::Done => error.hint("--stop-worker and --stop-manager still end its sessions"),
+                _ => error,
+            })
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Refuses when no satisfied criterion carries structured proof of an attempt to refute it.
+pub(super) fn adversarial_proof(criteria: &CriteriaView) -> Result<(), Error> {
+    if criteria.satisfied.iter().any(is_adversarial_proof) {
+        return Ok(());
+    }
+    Err(Error::refused(
+        "adversarial_proof_required",
+        "finishing requires a satisfied criterion with adversarial proof: evidence with evidence_type \
+         \"adversarial_check\", texts for failure_mode, check and result, and a status that is no failure",
+    )
+    .hint("criteria TASK --satisfy ID --evidence-json '{\"evidence_type\": \"adversarial_check\", ...}'"))
+}
+
+fn is_adversarial_proof(criterion: &Criterion) -> bool {
+    const FAILURES: [&str; 6] = ["error", "errored", "fail", "failed", "failure", "rejected"];
+    let evidence = &criterion.evidence;
+    let told = |key: &str| evidence[key].as_str().is_some_and(|text| !text.trim().is_empty());
+    let passed = match evidence.get("status") {
+        None => true,
+        Some(Value::String(status)) => !FAILURES.contains(&status.trim().to_lowercase().as_str()),
+        Some(_) => false,
+    };
+    evidence["evidence_type"] == "adversarial_check"
+        && ["failure_mode", "check", "result"].into_iter().all(told)
+        && passed
+}
+
+/// The three audits that a finish records, whether they are gates or not.
+#[derive(Debug, Clone)]
+pub(super) struct Audits {
+    pub(super) criteria: FinalAudit,
+    pub(super) acks: FinalAckAudit,
+    pub(super) epilogue: FinalEpilogueAudit,
+    missing_acks: Vec<(Role, acks::Lack)>,
+}
+
+/// A gate of the audits that is closed.
+pub(super) struct Closed {
+    /// Where it failed, a stable word.
+    pub(super) stage: &'static str,
+    /// The audit's key in results.
+    pub(super) key: &'static str,
+    /// The audit.
+    pub(super) audit: Value,
+    /// The refusal.
+    pub(super) error: Error,
+}
+
+impl Audits {
+    /// Looks at criteria, acknowledgements and epilogue. What the configuration asks for holds without its flag too.
+    pub(super) fn of(
+        connection: &Connection,
+        task: &TaskRow,
+        binding: Option<&Binding>,
+        criteria: &CriteriaView,
+        params: &FinishParams,
+    ) -> Result<Self, StoreError> {
+        let config = context::config(connection, task)?;
+        let config = config.as_ref();
+        let worker = store::latest_ack(connection, &task.id, Role::Worker)?;
+        let manager = store::latest_ack(connection, &task.id, Role::Manager)?;
+        let latest = acks::Latest { worker: worker.as_ref(), manager: manager.as_ref() };
+        let missing_acks = acks::missing(latest, binding.map(|binding| &binding.id), config);
+        Ok(Self {
+            criteria: FinalAudit {
+                require_criteria_audit: params.require_criteria_audit,
+                open_criteria: criteria
+                    .open
+                    .iter()
+                    .map(|criterion| OpenCriterion {
+                        id: criterion.id,
+                        criterion: criterion.criterion.clone(),
+                    })
+                    .collect(),
+                summary: criteria.summary,
+                total: criteria.summary.total(),
+            },
+            acks: FinalAckAudit {
+                require_acks: params.require_acks || config.is_some_and(|config| config.require_acks),
+                ok: missing_acks.is_empty(),
+                missing: missing_acks.iter().map(|(role, _)| role.as_str().to_owned()).collect(),
+                worker_ack_id: worker.map(|ack| ack.id),
+                manager_ack_id: manager.map(|ack| ack.id),
+            },
+            epilogue: epilogue(connection, task, config, params.require_epilogue)?,
+            missing_acks,
+        })
+    }
+
+    /// The first gate that is closed.
+    pub(super) fn closed(&self) -> Option<Closed> {
+        if self.criteria.require_criteria_audit && !self.criteria.open_criteria.is_empty() {
+            let open =
+                self.criteria.open_criteria.iter().map(|open| format!("#{}: {}", open.id, open.criterion));
+            let open = open.collect::<Vec<_>>().join("; ");
+            return Some(Closed {
+                stage: "final_criteria_audit",
+                key: "final_audit",
+                audit: json!(self.criteria),
+                error: Error::refused(
+                    "criteria_open",
+                    format!("accepted criteria are not satisfied: {open}"),
+                )
+                .hint("criteria TASK --satisfy ID --proof TEXT, or --defer or --reject it"),
+            });
+        }
+        if self.acks.require_acks
+            && let Err(error) = acks::require("finishing", &self.missing_acks)
+        {
+            let audit = json!(self.acks);
+            return Some(Closed { stage: "final_ack_audit", key: "final_ack_audit", audit, error });
+        }
+        if self.epilogue.require_epilogue && !self.epilogue.ok {
+            let steps = self.epilogue.missing_or_incomplete.join(", ");
+            return Some(Closed {
+                stage: "final_epilogue_audit",
+                key: "final_epilogue_audit",
+                audit: json!(self.epilogue),
+                error: Error::refused(
+                    "epilogue_incomplete",
+                    format!("epilogue steps have not succeeded: {steps}"),
+                )
+                .hint("epilogue TASK --step STEP runs a step"),
+            });
+        }
+        None
+    }
+}
+
+fn epilogue(
+    connection: &Connection,
+    task: &TaskRow,
+    config: Option<&ManagerConfig>,
+    asked: bool,
+) -> Result<FinalEpilogueAudit, StoreError> {
+    let required_steps = config.map(|config| config.epilogues.clone()).unwrap_or_default();
+    let mut steps = Vec::new();
+    for step in &required_steps {
+        let run = store::latest_epilogue_run(connection, &task.id, step)?;
+        let state = run.as_ref().map_or("missing", |run| run.state.as_str()).to_owned();
+        let latest_run = run.map(serde_json::to_value).transpose()?;
+        steps.push(EpilogueStep { step_name: step.clone(), ok: state == "succeeded", state, latest_run });
+    }
+    let incomplete =
+        steps.iter().filter(|step| !step.ok).map(|step| step.step_name.clone()).collect::<Vec<_>>();
+    Ok(FinalEpilogueAudit {
+        // A configuration that names steps asks for them.
+        require_epilogue: asked || !required_steps.is_empty(),
+        ok: incomplete.is_empty(),
+        required_steps,
+        missing_or_incomplete: incomplete,
+        steps,
+    })
+}

@@ -1,0 +1,398 @@
+//! The rows of a finish: the claim with its intent, the end, and what is left when it fails. A transaction each.
+
+use super::{
+    gates::{self, Audits, Closed},
+    sessions::Ended,
+};
+use crate::{
+    error::Error,
+    store::{
+        Durability, Store, StoreError, Tx, bindings,
+        bindings::Binding,
+        commands::{self, NewCommand},
+        cycles, finish, log,
+        log::{Actor, Event, Run, Severity, Telemetry},
+        notifications, sessions,
+        sessions::Session,
+        supervision, tasks,
+        transcripts::{self, NewObservation},
+    },
+    supervision::{context, decisions},
+};
+use conveyor_proto::{
+    ids::CommandId,
+    types::{
+        common::Role,
+        finish::{DecisionCheck, FinishParams, FinishResult},
+        task::{TaskRow, TaskState},
+    },
+};
+use serde_json::{Value, json};
+
+/// The reason of a finish that names none.
+const DEFAULT_REASON: &str = "The task was finished without a reason being given.";
+
+pub use finish::close_interrupted;
+
+/// What was settled before anything is ended.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    pub(super) command_id: CommandId,
+    pub(super) task: TaskRow,
+    pub(super) worker: Option<Session>,
+    pub(super) manager: Option<Session>,
+    follow_up: bool,
+    reason: String,
+    audits: Audits,
+    decision: DecisionCheck,
+}
+
+/// Passes the gates and claims the task, or refuses.
+pub(super) async fn claim(store: &Store, params: &FinishParams) -> Result<Claim, Error> {
+    let params = params.clone();
+    // A closed gate is recorded, so its transaction succeeds.
+    store.write(Durability::Full, move |tx| gates_and_claim(tx, &params)).await?
+}
+
+fn gates_and_claim(tx: &Tx<'_>, params: &FinishParams) -> Result<Result<Claim, Error>, Error> {
+    let task = tasks::resolve(tx, &params.task)?;
+    let follow_up = gates::is_follow_up(&task, params)?;
+    let criteria = context::view(supervision::criteria(tx, &task.id)?);
+    if params.require_adversarial_proof {
+        gates::adversarial_proof(&criteria)?;
+    }
+    let binding = match bindings::open_of_task(tx, &task.id)? {
+        Some(binding) => Some(binding),
+        None => bindings::newest_of_task(tx, &task.id)?,
+    };
+    let audits = Audits::of(tx, &task, binding.as_ref(), &criteria, params)?;
+    let reason = params.reason.clone().unwrap_or_else(|| DEFAULT_REASON.to_owned());
+    if let Some(closed) = audits.closed() {
+        record_closed(tx, &task, params, &reason, &closed)?;
+        return Ok(Err(closed.error));
+    }
+    let decision = decisions::check(tx, &task, params.decision_id, &["stop"])?;
+    if params.strict_decisions {
+        decisions::require(finish::COMMAND, &decision)?;
+    }
+    if let Some(other) = finish::claimed_by(tx, &task.id)? {
+        let message = format!("task {} is being finished by command {other}", task.name);
+        return Err(
+            Error::conflict("task_being_finished", message).hint("wait for it; `commands` shows its state")
+        );
+    }
+    // Only a follow-up looks at the sessions of a binding that has ended.
+    let binding =
+        binding.filter(|binding| follow_up || binding.state != "ended" && binding.state != "invalid");
+    let (worker, manager) = match &binding {
+        Some(binding) => (session(tx, &binding.worker)?, session(tx, &binding.manager)?),
+        None => (None, None),
+    };
+    for (session, stop) in [(&worker, params.stop_worker), (&manager, params.stop_manager)] {
+        if let Some(session) = session.as_ref().filter(|_| stop) {
+            refuse_bound_elsewhere(tx, &task, session)?;
+        }
+    }
+    let mut claim = Claim {
+        command_id: CommandId(String::new()),
+        task,
+        worker,
+        manager,
+        follow_up,
+        reason,
+        audits,
+        decision,
+    };
+    claim.command_id = record_claim(tx, params, &claim, binding.as_ref())?;
+    Ok(Ok(claim))
+}
+
+fn session(tx: &Tx<'_>, id: &conveyor_proto::ids::SessionId) -> Result<Option<Session>, StoreError> {
+    sessions::get(tx, id.as_str())
+}
+
+/// A follow-up must not end a session that works on another task by now.
+fn refuse_bound_elsewhere(tx: &Tx<'_>, task: &TaskRow, session: &Session) -> Result<(), Error> {
+    match bindings::open_of_session(tx, &session.id)? {
+        Some(binding) if binding.task_id != task.id => {
+            let message = format!("session {} is bound to task {} now", session.name, binding.task_id);
+            Err(Error::conflict("session_bound_elsewhere", message)
+                .hint("finish that task to end the session"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn record_claim(
+    tx: &Tx<'_>,
+    params: &FinishParams,
+    claim: &Claim,
+    binding: Option<&Binding>,
+) -> Result<CommandId, StoreError> {
+    let task_id = claim.task.id.as_str();
+    let name = |session: &Option<Session>| session.as_ref().map(|session| session.name.clone());
+    let intent = json!({
+        "finish": true,
+        "final_audit": claim.audits.criteria,
+        "final_ack_audit": claim.audits.acks,
+        "final_epilogue_audit": claim.audits.epilogue,
+        "manager_decision": claim.decision,
+        "message": params.message,
+        "capture_transcript_before_stop": params.capture_transcript_before_stop,
+        "capture_transcript_lines": params.capture_transcript_lines,
+        "capture_transcript_mode": params.capture_transcript_mode,
+        "reason": claim.reason,
+        "stop_manager": params.stop_manager,
+        "stop_worker": params.stop_worker,
+    });
+    let mut payload = intent.clone();
+    payload["already_done_followup"] = claim.follow_up.into();
+    payload["task"] = claim.task.name.clone().into();
+    payload["worker"] = Value::Null;
+    payload["worker_session"] = name(&claim.worker).into();
+    payload["manager_session"] = name(&claim.manager).into();
+    let command_id = commands::insert(
+        tx,
+        &NewCommand {
+            kind: finish::COMMAND,
+            task_id: Some(task_id),
+            binding_id: binding.map(|binding| binding.id.as_str()),
+            correlation_id: None,
+            idempotency_key: None,
+            required_permission: None,
+            payload,
+        },
+    )?;
+    let cycle = claim.decision.decision.as_ref().and_then(|decision| decision["manager_cycle_id"].as_i64());
+    if let Some(cycle) = cycle {
+        let decision = claim.decision.decision_id;
+        cycles::side_effect_span(tx, cycle, &claim.task.id, decision, command_id.as_str(), finish::COMMAND)?;
+    }
+    finish::begin_ending(tx, &claim.task.id)?;
+    // The decision and the observation are written with the success.
+    let mut event_payload = intent;
+    event_payload["final_decision_id"] = Value::Null;
+    event_payload["final_observation_id"] = Value::Null;
+    event(tx, task_id, &command_id, "finish_task_intent", event_payload)?;
+    commands::mark_attempted(tx, &command_id)?;
+    event(tx, task_id, &command_id, "finish_task_criteria_audit", json!(claim.audits.criteria))?;
+    Ok(command_id)
+}
+
+/// The trace of a gate that is closed.
+fn record_closed(
+    tx: &Tx<'_>,
+    task: &TaskRow,
+    params: &FinishParams,
+    reason: &str,
+    closed: &Closed,
+) -> Result<(), StoreError> {
+    let mut payload = json!({
+        "expected_failure": true,
+        "failure_stage": closed.stage,
+        "finish": true,
+        "message": params.message,
+        "reason": reason,
+        "capture_transcript_before_stop": params.capture_transcript_before_stop,
+        "stop_manager": params.stop_manager,
+        "stop_worker": params.stop_worker,
+        "task": task.name,
+    });
+    payload[closed.key] = closed.audit.clone();
+    let command_id = commands::insert(
+        tx,
+        &NewCommand {
+            kind: finish::COMMAND,
+            task_id: Some(task.id.as_str()),
+            binding_id: None,
+            correlation_id: None,
+            idempotency_key: None,
+            required_permission: None,
+            payload,
+        },
+    )?;
+    let mut result = json!({
+        "command_id": command_id,
+        "expected_failure": true,
+        "failure_stage": closed.stage,
+        "finish": true,
+        "task": task.name,
+    });
+    result[closed.key] = closed.audit.clone();
+    let error = closed.error.to_string();
+    commands::mark_attempted(tx, &command_id)?;
+    commands::fail(tx, &command_id, Some(&result), &error)?;
+    result["error"] = error.into();
+    result["error_type"] = closed.error.type_name().into();
+    event(tx, task.id.as_str(), &command_id, "finish_task_failed", result)
+}
+
+/// Writes an event of a finish.
+pub(super) fn event(
+    tx: &Tx<'_>,
+    task_id: &str,
+    command_id: &CommandId,
+    kind: &str,
+    payload: Value,
+) -> Result<(), StoreError> {
+    log::event(
+        tx,
+        &Event {
+            actor: Actor::Workerctl,
+            kind,
+            task_id: Some(task_id),
+            command_id: Some(command_id.as_str()),
+            correlation_id: None,
+            payload,
+        },
+    )?;
+    Ok(())
+}
+
+/// Ends the task: everything in one commit.
+pub(super) async fn complete(
+    store: &Store,
+    params: &FinishParams,
+    claim: &Claim,
+    ended: &Ended,
+) -> Result<FinishResult, Error> {
+    let (params, claim, ended) = (params.clone(), claim.clone(), ended.clone());
+    store
+        .write(Durability::Full, move |tx| {
+            if finish::claimed_by(tx, &claim.task.id)?.as_ref() != Some(&claim.command_id) {
+                let message = format!("command {} was settled by somebody else meanwhile", claim.command_id);
+                return Err(
+                    Error::conflict("claim_lost", message).hint("look at the task and finish it again")
+                );
+            }
+            Ok(write_end(tx, &params, &claim, &ended)?)
+        })
+        .await
+}
+
+fn write_end(
+    tx: &Tx<'_>,
+    params: &FinishParams,
+    claim: &Claim,
+    ended: &Ended,
+) -> Result<FinishResult, StoreError> {
+    let (task, command_id) = (&claim.task, &claim.command_id);
+    let payload = json!({"source": finish::COMMAND, "command_id": command_id});
+    let decision = supervision::insert_decision(tx, &task.id, None, "stop", &claim.reason, &payload)?;
+    let observation = transcripts::insert_observation(
+        tx,
+        &NewObservation {
+            task_id: task.id.as_str(),
+            role: Role::Manager,
+            kind: "decision",
+            capture_id: None,
+            command_id: Some(command_id.as_str()),
+            message: "The manager decided to stop: the task is finished.",
+            payload: &json!({"decision": "stop", "decision_id": decision, "source": finish::COMMAND}),
+        },
+    )?;
+    mark_gone(tx, claim, ended)?;
+    for binding in bindings::end_of_task(tx, &task.id)? {
+        commands::cancel_of_binding(tx, &binding)?;
+        notifications::suppress_of_binding(tx, &binding)?;
+    }
+    tasks::set_state(tx, &task.id, TaskState::Done)?;
+    let result = FinishResult {
+        command_id: command_id.to_string(),
+        task: task.name.clone(),
+        finish: true,
+        reason: claim.reason.clone(),
+        stop_manager: params.stop_manager,
+        stop_worker: params.stop_worker,
+        killed_manager: ended.killed_manager,
+        killed_worker: ended.killed_worker,
+        already_done_followup: claim.follow_up,
+        worker: None,
+        worker_session: claim.worker.as_ref().map(|session| session.name.clone()),
+        manager_session: claim.manager.as_ref().map(|session| session.name.clone()),
+        final_decision_id: Some(decision),
+        final_observation_id: Some(observation),
+        manager_decision: claim.decision.clone(),
+        final_audit: claim.audits.criteria.clone(),
+        final_ack_audit: claim.audits.acks.clone(),
+        final_epilogue_audit: claim.audits.epilogue.clone(),
+        manager_identity: ended.manager_identity.clone(),
+        worker_identity: ended.worker_identity.clone(),
+        pre_stop_transcript_captures: ended.captures.clone(),
+        warnings: ended.warnings.clone(),
+    };
+    let run = finish::finish_run(tx, &task.id)?;
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor: Actor::Workerctl,
+            kind: "task_finished",
+            severity: Severity::Info,
+            summary: "The task was finished.".to_owned(),
+            task_id: Some(task.id.as_str()),
+            // The run has just been closed, so it is named.
+            run: run.as_ref().map_or(Run::Active, |run| Run::Id(&run.id)),
+            correlation: json!({"command_id": command_id, "run_id": run.as_ref().map(|run| &run.id)}),
+            attributes: json!({
+                "already_done_followup": claim.follow_up,
+                "killed_manager": ended.killed_manager,
+                "killed_worker": ended.killed_worker,
+                "reason": claim.reason,
+                "run_status": run.as_ref().map(|_| "finished"),
+                "stop_manager": params.stop_manager,
+                "stop_worker": params.stop_worker,
+            }),
+        },
+    )?;
+    let shown = serde_json::to_value(&result)?;
+    commands::succeed(tx, command_id, &shown)?;
+    event(tx, task.id.as_str(), command_id, "finish_task_succeeded", shown)?;
+    Ok(result)
+}
+
+/// Sessions whose panes were ended, or were found ended, are gone.
+fn mark_gone(tx: &Tx<'_>, claim: &Claim, ended: &Ended) -> Result<(), StoreError> {
+    let sides = [(&claim.worker, ended.worker_is_gone), (&claim.manager, ended.manager_is_gone)];
+    for (session, is_gone) in sides {
+        if let Some(session) = session
+            && is_gone
+        {
+            sessions::set_gone(tx, &session.id, "its task was finished")?;
+        }
+    }
+    Ok(())
+}
+
+/// Leaves the trace of a finish that failed, and releases the task. What was ended stays ended.
+pub(super) async fn give_up(
+    store: &Store,
+    claim: &Claim,
+    ended: &Ended,
+    error: &Error,
+) -> Result<(), StoreError> {
+    let (claim, ended) = (claim.clone(), ended.clone());
+    let (message, error_type) = (error.to_string(), error.type_name());
+    store
+        .write(Durability::Full, move |tx| {
+            if finish::claimed_by(tx, &claim.task.id)?.as_ref() != Some(&claim.command_id) {
+                return Ok(());
+            }
+            commands::fail(tx, &claim.command_id, None, &message)?;
+            finish::give_up_ending(tx, &claim.task.id)?;
+            mark_gone(tx, &claim, &ended)?;
+            let payload = json!({
+                "command_id": claim.command_id,
+                "error": message,
+                "error_type": error_type,
+                "finish": true,
+                "killed_manager": ended.killed_manager,
+                "killed_worker": ended.killed_worker,
+                "manager_identity": ended.manager_identity,
+                "pre_stop_transcript_captures": ended.captures,
+                "task": claim.task.name,
+                "worker_identity": ended.worker_identity,
+            });
+            event(tx, claim.task.id.as_str(), &claim.command_id, "finish_task_failed", payload)
+        })
+        .await
+}

@@ -1,0 +1,288 @@
+//! The sessions of a task that ends: looked at, told, stored and ended, in this order, the worker before the manager.
+
+use super::{FinishContext, MessageSender, rows::Claim, rows::event};
+use crate::{
+    error::Error,
+    history::transcript::{self, Capture},
+    store::{Durability, StoreError, sessions::Session},
+    supervision::identity::{self, Sighting},
+    tmux::{CaptureStyle, Tmux, TmuxError},
+};
+use conveyor_proto::types::finish::{FinishParams, Identity, PreStopCapture, PreStopSegment};
+use serde_json::json;
+
+/// On what occasion a pane is stored.
+const CAPTURE_SOURCE: &str = "finish_task_pre_stop";
+
+/// What became of the sessions, as far as it has come.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ended {
+    pub(super) killed_worker: bool,
+    pub(super) killed_manager: bool,
+    /// Its pane was ended, or was found ended.
+    pub(super) worker_is_gone: bool,
+    pub(super) manager_is_gone: bool,
+    pub(super) worker_identity: Option<Identity>,
+    pub(super) manager_identity: Option<Identity>,
+    pub(super) captures: Vec<PreStopCapture>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// A session that is to be ended, and where it was found.
+struct Doomed<'a> {
+    session: &'a Session,
+    sighting: &'a Sighting,
+}
+
+/// Ends what is to be ended. `ended` tells how far it came, also when it fails.
+pub(super) async fn end<S: MessageSender>(
+    context: &FinishContext<S>,
+    params: &FinishParams,
+    claim: &Claim,
+    ended: &mut Ended,
+) -> Result<(), Error> {
+    ended.warnings = warnings(params, claim);
+    // The manager is looked at in any case, so that a stale one is noticed; the worker only when it is to be ended.
+    let manager = match &claim.manager {
+        Some(session) => Some(identity::look(session, context.command_timeout).await?),
+        None => None,
+    };
+    let worker = match claim.worker.as_ref().filter(|_| params.stop_worker) {
+        Some(session) => Some(identity::look(session, context.command_timeout).await?),
+        None => None,
+    };
+    ended.manager_identity = manager.as_ref().map(|sighting| sighting.identity.clone());
+    ended.worker_identity = worker.as_ref().map(|sighting| sighting.identity.clone());
+    record_identities(context, claim, ended).await?;
+
+    let worker = doomed(claim.worker.as_ref(), worker.as_ref(), params.stop_worker, &mut ended.warnings)?;
+    let manager = doomed(claim.manager.as_ref(), manager.as_ref(), params.stop_manager, &mut ended.warnings)?;
+    refuse_shared_session(claim, worker.as_ref(), manager.as_ref())?;
+    let captures = params.capture_transcript_before_stop;
+    let gone = [&worker, &manager].into_iter().flatten().find(|doomed| doomed.sighting.is_gone());
+    if let Some(gone) = gone.filter(|_| captures && params.require_transcript_segment) {
+        return Err(segment_missing(gone.session));
+    }
+
+    if let (Some(message), Some(worker)) = (&params.message, &worker) {
+        if worker.sighting.is_gone() {
+            ended.warnings.push("the message was not sent: the worker's pane is gone".to_owned());
+        } else {
+            context.sender.send(worker.session, message).await?;
+        }
+    }
+    if captures {
+        for doomed in [&worker, &manager].into_iter().flatten() {
+            if let Some(capture) = store_pane(context, params, claim, doomed).await? {
+                ended.captures.push(capture);
+            }
+        }
+        record_captures(context, params, claim, ended).await?;
+    }
+    let shared = share_tmux_session(claim);
+    let worker_is_doomed = worker.is_some();
+    if let Some(worker) = worker {
+        ended.killed_worker = kill(context, &worker).await?;
+        ended.worker_is_gone = true;
+    }
+    if let Some(manager) = manager {
+        // One that shared the worker's tmux session has ended with it.
+        ended.killed_manager = !(shared && worker_is_doomed) && kill(context, &manager).await?;
+        ended.manager_is_gone = true;
+    }
+    Ok(())
+}
+
+/// Whether both sessions run in the same tmux session.
+fn share_tmux_session(claim: &Claim) -> bool {
+    let (Some(worker), Some(manager)) = (&claim.worker, &claim.manager) else { return false };
+    worker.has_tmux()
+        && worker.tmux_session == manager.tmux_session
+        && identity::server_of(worker) == identity::server_of(manager)
+}
+
+/// Flags that have no effect.
+fn warnings(params: &FinishParams, claim: &Claim) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut warn = |applies: bool, text: &str| {
+        if applies {
+            warnings.push(text.to_owned());
+        }
+    };
+    let stops = params.stop_worker || params.stop_manager;
+    warn(params.message.is_some() && !params.stop_worker, "--message has no effect without --stop-worker");
+    warn(
+        params.require_transcript_segment && !params.capture_transcript_before_stop,
+        "--require-transcript-segment has no effect without --capture-transcript-before-stop",
+    );
+    warn(
+        params.capture_transcript_before_stop && !stops,
+        "--capture-transcript-before-stop has no effect without --stop-worker or --stop-manager",
+    );
+    for (stop, session, flag) in [
+        (params.stop_worker, &claim.worker, "--stop-worker"),
+        (params.stop_manager, &claim.manager, "--stop-manager"),
+    ] {
+        match session {
+            _ if !stop => {}
+            None => warnings.push(format!("{flag} had no effect: the task has no such session")),
+            Some(session) if !session.has_tmux() => {
+                warnings.push(format!("{flag} had no effect: session {} runs outside tmux", session.name));
+            }
+            Some(_) => {}
+        }
+    }
+    warnings
+}
+
+/// Whether a session is to be ended; if so, it must be who it was, or its pane be gone. What does not agree of one that
+/// is left alone becomes a warning.
+fn doomed<'a>(
+    session: Option<&'a Session>,
+    sighting: Option<&'a Sighting>,
+    stop: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Doomed<'a>>, Error> {
+    let (Some(session), Some(sighting)) = (session, sighting) else { return Ok(None) };
+    if stop && session.has_tmux() {
+        if !sighting.is_gone() {
+            sighting.require()?;
+        }
+        return Ok(Some(Doomed { session, sighting }));
+    }
+    if !sighting.identity.mismatches.is_empty() {
+        let mismatches = sighting.identity.mismatches.join(", ");
+        warnings.push(format!("session {} could not be verified: {mismatches}", session.name));
+    }
+    Ok(None)
+}
+
+/// Refuses to end one of two sessions in the same tmux session: the other would end with it.
+fn refuse_shared_session(
+    claim: &Claim,
+    worker: Option<&Doomed<'_>>,
+    manager: Option<&Doomed<'_>>,
+) -> Result<(), Error> {
+    let doomed = [worker, manager].into_iter().flatten().filter(|doomed| !doomed.sighting.is_gone()).count();
+    if !share_tmux_session(claim) || doomed != 1 {
+        return Ok(());
+    }
+    Err(Error::conflict(
+        "shared_tmux_session",
+        "worker and manager run in one tmux session: ending one would end both",
+    )
+    .hint("give both --stop-worker and --stop-manager, or neither"))
+}
+
+fn segment_missing(session: &Session) -> Error {
+    let message = format!("the pane of session {} brings no transcript segment", session.name);
+    Error::refused("transcript_segment_missing", message).hint("finish without --require-transcript-segment")
+}
+
+async fn record_identities<S>(context: &FinishContext<S>, claim: &Claim, ended: &Ended) -> Result<(), Error> {
+    let (task_id, command_id) = (claim.task.id.clone(), claim.command_id.clone());
+    let looks = [
+        ("manager_identity_verified", ended.manager_identity.clone()),
+        ("worker_identity_verified", ended.worker_identity.clone()),
+    ];
+    context
+        .store
+        .write(Durability::Full, move |tx| {
+            for (kind, identity) in looks {
+                if let Some(identity) = identity {
+                    event(tx, task_id.as_str(), &command_id, kind, json!(identity))?;
+                }
+            }
+            Ok::<_, StoreError>(())
+        })
+        .await?;
+    Ok(())
+}
+
+/// Stores the pane of a session before it is ended; nothing for one that is gone.
+async fn store_pane<S>(
+    context: &FinishContext<S>,
+    params: &FinishParams,
+    claim: &Claim,
+    doomed: &Doomed<'_>,
+) -> Result<Option<PreStopCapture>, Error> {
+    let Some(pane) = &doomed.sighting.pane else { return Ok(None) };
+    let history_lines = u32::try_from(params.capture_transcript_lines).unwrap_or_default();
+    let tmux = Tmux::new(identity::server_of(doomed.session), context.command_timeout);
+    let content = tmux.capture(pane.pane_id, history_lines, CaptureStyle::Plain).await?;
+    let (task_id, command_id, role) = (claim.task.id.clone(), claim.command_id.clone(), doomed.session.role);
+    let (tmux_session, pane_id) = (pane.session_name.clone(), pane.pane_id.to_string());
+    let mode = params.capture_transcript_mode;
+    let stored = context
+        .store
+        .write(Durability::Full, move |tx| {
+            let capture = Capture {
+                task_id: task_id.as_str(),
+                role,
+                tmux_session: &tmux_session,
+                tmux_pane_id: Some(&pane_id),
+                command_id: Some(command_id.as_str()),
+                history_lines,
+                content: &content,
+                source: CAPTURE_SOURCE,
+            };
+            transcript::record(tx, &capture, mode)
+        })
+        .await?;
+    if params.require_transcript_segment
+        && stored.segment.as_ref().is_none_or(|segment| segment.written_line_count == 0)
+    {
+        return Err(segment_missing(doomed.session));
+    }
+    Ok(Some(PreStopCapture {
+        capture_id: stored.id,
+        content_sha256: stored.content_sha256,
+        history_lines: i64::from(history_lines),
+        line_count: count(stored.line_count),
+        role: role.as_str().to_owned(),
+        source: CAPTURE_SOURCE.to_owned(),
+        transcript_segment: stored.segment.map(|segment| PreStopSegment {
+            id: segment.id,
+            kind: segment.kind.to_owned(),
+            line_count: count(segment.line_count),
+            retention_class: segment.retention_class.to_owned(),
+        }),
+    }))
+}
+
+fn count(lines: usize) -> i64 {
+    i64::try_from(lines).unwrap_or(i64::MAX)
+}
+
+async fn record_captures<S>(
+    context: &FinishContext<S>,
+    params: &FinishParams,
+    claim: &Claim,
+    ended: &Ended,
+) -> Result<(), Error> {
+    let (task_id, command_id) = (claim.task.id.clone(), claim.command_id.clone());
+    let payload = json!({
+        "captures": ended.captures,
+        "lines": params.capture_transcript_lines,
+        "mode": params.capture_transcript_mode,
+    });
+    context
+        .store
+        .write(Durability::Full, move |tx| {
+            event(tx, task_id.as_str(), &command_id, "finish_task_pre_stop_transcript_captured", payload)
+        })
+        .await
+        .map_err(|error: StoreError| error.into())
+}
+
+/// Ends a session's tmux session. False when it was gone already.
+async fn kill<S>(context: &FinishContext<S>, doomed: &Doomed<'_>) -> Result<bool, Error> {
+    let Some(pane) = &doomed.sighting.pane else { return Ok(false) };
+    let tmux = Tmux::new(identity::server_of(doomed.session), context.command_timeout);
+    match tmux.kill_session(&pane.session_name).await {
+        Ok(()) => Ok(true),
+        // It ended by itself meanwhile, or with the worker that shared its tmux session.
+        Err(TmuxError::SessionMissing { .. } | TmuxError::ServerGone { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

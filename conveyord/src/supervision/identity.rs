@@ -1,0 +1,172 @@
+//! Whether a session is still who it was when it was registered, looked at before its pane is ended or written to.
+
+use crate::{
+    error::Error,
+    platform::{self, Pid, ProcessStart},
+    rollout::discovery,
+    store::sessions::Session,
+    tmux::{Pane, Tmux, TmuxError, TmuxServer},
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::types::{common::DeliveryMode, finish::Identity, session::SessionState};
+use std::time::Duration;
+
+/// A session as it was found.
+#[derive(Debug)]
+pub struct Sighting {
+    /// For the result and the audit trail.
+    pub identity: Identity,
+    /// The pane, while its tmux session runs.
+    pub pane: Option<Pane>,
+}
+
+impl Sighting {
+    /// Whether the session's pane is simply not there any more. Ending it is done then.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.identity.db_session.is_some() && !self.identity.live
+    }
+
+    /// Refuses a session that is not who it was.
+    ///
+    /// # Errors
+    /// `identity_verification_failed`.
+    pub fn require(&self) -> Result<(), Error> {
+        if self.identity.mismatches.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "session identity verification failed for {}: {}",
+            self.identity.session,
+            self.identity.mismatches.join(", ")
+        );
+        Err(Error::conflict("identity_verification_failed", message).hint(
+            "register the session again where it runs now, or `unbind` the task and end the pane by hand",
+        ))
+    }
+}
+
+/// The tmux server of a session: the one that it was registered on, else the user's own.
+#[must_use]
+pub fn server_of(session: &Session) -> TmuxServer {
+    match &session.tmux_socket {
+        Some(socket) => TmuxServer::at(Utf8Path::new(socket)),
+        None => TmuxServer::from_env(None, None, nix::unistd::Uid::effective().as_raw()),
+    }
+}
+
+/// Looks at a session.
+///
+/// # Errors
+/// When tmux is there and cannot be asked. What does not agree is no error: it stands in the identity.
+pub async fn look(session: &Session, command_timeout: Duration) -> Result<Sighting, Error> {
+    let mut identity = Identity {
+        codex_session_id: session.codex_session_id.clone(),
+        codex_session_path: session.codex_session_path.clone(),
+        db_pane_id: session.tmux_pane_id.clone(),
+        db_session: session.tmux_session.clone(),
+        delivery_mode: if session.has_tmux() { DeliveryMode::Push } else { DeliveryMode::PullRequired }
+            .as_str()
+            .to_owned(),
+        live: false,
+        live_pane_id: None,
+        pid: session.pid,
+        role: session.role.as_str().to_owned(),
+        session: session.name.clone(),
+        state: session.state.as_str().to_owned(),
+        mismatches: Vec::new(),
+    };
+    if session.state != SessionState::Active {
+        identity.mismatches.push(format!("session_state_{}", session.state.as_str()));
+    }
+    let Some(tmux_session) = &session.tmux_session else {
+        let facts = session.clone();
+        let mismatches = tokio::task::spawn_blocking(move || process_mismatches(&facts)).await?;
+        identity.mismatches.extend(mismatches.into_iter().map(str::to_owned));
+        return Ok(Sighting { identity, pane: None });
+    };
+    let tmux = Tmux::new(server_of(session), command_timeout);
+    let pane = live_pane(&tmux, tmux_session, session).await?;
+    identity.live = pane.is_some();
+    identity.live_pane_id = pane.as_ref().map(|pane| pane.pane_id.to_string());
+    match &pane {
+        None => identity.mismatches.push("tmux_session_missing".to_owned()),
+        Some(pane) if !is_pane_of(pane, session) => identity.mismatches.push("tmux_pane_mismatch".to_owned()),
+        Some(_) => {}
+    }
+    Ok(Sighting { identity, pane })
+}
+
+/// The recorded pane, where it is still in the session; else the session's active pane; none without the session.
+async fn live_pane(tmux: &Tmux, tmux_session: &str, session: &Session) -> Result<Option<Pane>, TmuxError> {
+    let active = match tmux.session(tmux_session).await {
+        Ok(Some(pane)) => pane,
+        Ok(None) | Err(TmuxError::ServerGone { .. } | TmuxError::NotInstalled) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let Some(id) = session.tmux_pane_id.as_ref().and_then(|id| id.parse().ok()) else {
+        return Ok(Some(active));
+    };
+    let recorded = tmux.pane(id).await?.filter(|pane| pane.session_id == active.session_id);
+    Ok(Some(recorded.unwrap_or(active)))
+}
+
+/// Whether a pane is the recorded one, by its id and the process that it was started with.
+fn is_pane_of(pane: &Pane, session: &Session) -> bool {
+    session.tmux_pane_id.as_ref().is_none_or(|id| *id == pane.pane_id.to_string())
+        && session.tmux_pane_pid.is_none_or(|pid| pid == pane.pane_pid)
+}
+
+/// What does not agree of a session without tmux: its process and the rollout that the process should hold open.
+fn process_mismatches(session: &Session) -> Vec<&'static str> {
+    let mut mismatches = Vec::new();
+    let rollout = match (&session.codex_session_id, &session.codex_session_path) {
+        (Some(id), Some(path)) => Some((id, Utf8PathBuf::from(path))),
+        _ => {
+            mismatches.push("session_identity_missing");
+            None
+        }
+    };
+    let pid = match session.pid.map(Pid::try_from) {
+        None => {
+            mismatches.push("session_pid_missing");
+            None
+        }
+        Some(Err(_)) => {
+            mismatches.push("session_pid_invalid");
+            None
+        }
+        Some(Ok(pid)) if !platform::is_alive(pid, session.pid_start.map(ProcessStart)) => {
+            mismatches.push("session_pid_dead");
+            None
+        }
+        Some(Ok(pid)) => Some(pid),
+    };
+    if let Some((id, path)) = rollout {
+        match discovery::read_session_meta(&path) {
+            Err(_) => mismatches.push("codex_session_path_invalid"),
+            Ok(meta) if meta.thread_id.as_str() != id => mismatches.push("codex_session_id_mismatch"),
+            Ok(_) => {}
+        }
+        if pid.is_some_and(|pid| !holds(pid, &path, session.codex_home.as_deref())) {
+            mismatches.push("codex_session_pid_mismatch");
+        }
+    }
+    mismatches
+}
+
+/// Whether a process or one below it holds a rollout open, or the shared app-server daemon does so for it.
+fn holds(pid: Pid, rollout: &Utf8Path, codex_home: Option<&str>) -> bool {
+    let resolved = |path: &Utf8Path| path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
+    let rollout = resolved(rollout);
+    let by = |pid: Pid| {
+        discovery::rollouts_held_by(pid).is_ok_and(|held| {
+            let accepted = held.rollouts.iter().map(|held| &held.path);
+            accepted.chain(held.rejected.iter().map(|held| &held.path)).any(|path| resolved(path) == rollout)
+        })
+    };
+    by(pid) || codex_home.and_then(|home| discovery::shared_daemon_pid(Utf8Path::new(home))).is_some_and(by)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,12 @@
+//! The supervision contract: what a manager may do and must know, and what has to hold before a task ends.
+//!
+//! Rules live here; rows are read and written through `store`, panes through `tmux`. Nothing here sends text by
+//! itself: [`finish::MessageSender`] does.
+
+pub mod acks;
+pub mod context;
+pub mod decisions;
+pub mod finish;
+pub mod identity;
+pub mod negotiation;
+pub mod permissions;

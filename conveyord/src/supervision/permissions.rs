@@ -1,0 +1,230 @@
+//! The permission taxonomy: which permissions exist, their aliases, and whether a configuration grants one.
+
+use crate::{error::Error, store::tasks::shown};
+use conveyor_proto::types::{dispatch::PermissionCheck, supervision::ManagerConfig};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Every category with its actions.
+const TAXONOMY: [(&str, &[&str]); 5] = [
+    ("communication", &["comment_on_pr", "notify_operator"]),
+    ("context", &["fetch_issues", "fetch_prs", "spawn_reviewer"]),
+    ("repo", &["merge_green_pr", "open_pr", "push_branch"]),
+    ("verification", &["run_cargo", "run_playwright", "run_pytest", "run_xcodebuild"]),
+    ("worker_session", &["clear", "compact", "interrupt", "stop"]),
+];
+
+/// Other names, each with what it stands for.
+const ALIASES: [(&str, &[&str]); 6] = [
+    ("allow_merge_green", &["repo.merge_green_pr"]),
+    ("allow_pr", &["repo.open_pr"]),
+    ("allow_worker_compact_clear", &["worker_session.compact", "worker_session.clear"]),
+    ("create_pr", &["repo.open_pr"]),
+    ("merge_green_pr", &["repo.merge_green_pr"]),
+    ("worker_compact_clear", &["worker_session.compact", "worker_session.clear"]),
+];
+
+/// A permission of the taxonomy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Permission {
+    category: &'static str,
+    action: &'static str,
+}
+
+impl Permission {
+    /// Its category.
+    #[must_use]
+    pub const fn category(self) -> &'static str {
+        self.category
+    }
+
+    /// Its action.
+    #[must_use]
+    pub const fn action(self) -> &'static str {
+        self.action
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        let (category, action) = name.split_once('.')?;
+        Self::of(category, action)
+    }
+
+    fn of(category: &str, action: &str) -> Option<Self> {
+        let (category, actions) = TAXONOMY.iter().find(|(known, _)| *known == category)?;
+        let action = actions.iter().find(|known| **known == action)?;
+        Some(Self { category, action })
+    }
+}
+
+impl std::fmt::Display for Permission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.category, self.action)
+    }
+}
+
+/// The permissions that a name stands for: one, or two for some aliases. Names are exact.
+///
+/// # Errors
+/// `unknown_permission`.
+pub fn normalise(name: &str) -> Result<Vec<Permission>, Error> {
+    lookup(name).ok_or_else(|| {
+        let message = format!("\"{}\" is no permission", shown(name));
+        let known =
+            TAXONOMY.map(|(category, actions)| format!("{category}.({})", actions.join("|"))).join(", ");
+        Error::invalid("unknown_permission", message).hint(format!("name one as category.action: {known}"))
+    })
+}
+
+fn lookup(name: &str) -> Option<Vec<Permission>> {
+    if let Some(permission) = Permission::named(name) {
+        return Some(vec![permission]);
+    }
+    let (_, names) = ALIASES.iter().find(|(alias, _)| *alias == name)?;
+    Some(names.iter().filter_map(|name| Permission::named(name)).collect())
+}
+
+/// Reads stored permissions: all categories, each with its granted actions, sorted. Older rows have flat keys, aliases
+/// among them; what is unknown grants nothing.
+#[must_use]
+pub fn granted(stored: &Value) -> BTreeMap<String, Vec<String>> {
+    let mut granted = Vec::new();
+    for (key, value) in stored.as_object().into_iter().flatten() {
+        match value {
+            Value::Array(actions) if TAXONOMY.iter().any(|(category, _)| category == key) => {
+                granted.extend(actions.iter().filter_map(|action| Permission::of(key, action.as_str()?)));
+            }
+            value if is_truthy(value) => granted.extend(lookup(key).into_iter().flatten()),
+            _ => {}
+        }
+    }
+    granted.sort();
+    granted.dedup();
+    let actions = |category: &str| {
+        let of_category = granted.iter().filter(|permission| permission.category == category);
+        of_category.map(|permission| permission.action.to_owned()).collect()
+    };
+    TAXONOMY.iter().map(|(category, _)| ((*category).to_owned(), actions(category))).collect()
+}
+
+/// What counted as a grant in rows of old: anything but null, false, zero and the empty.
+fn is_truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+    }
+}
+
+/// Holds a required permission against a task's configuration. Without a configuration nothing is granted; an alias
+/// that stands for two needs both.
+///
+/// # Errors
+/// `unknown_permission`.
+pub fn check(config: Option<&ManagerConfig>, required: &str) -> Result<PermissionCheck, Error> {
+    let permissions = normalise(required)?;
+    let is_granted = |config: &ManagerConfig, permission: &Permission| {
+        let actions = config.permissions.get(permission.category);
+        actions.is_some_and(|actions| actions.iter().any(|action| action == permission.action))
+    };
+    Ok(PermissionCheck {
+        allowed: config
+            .is_some_and(|config| permissions.iter().all(|permission| is_granted(config, permission))),
+        configured: config.is_some(),
+        required_permission: required.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[track_caller]
+    fn check_name(name: &str, expect: &[&str]) {
+        let names =
+            normalise(name).map(|permissions| permissions.iter().map(Permission::to_string).collect());
+        let expect =
+            (!expect.is_empty()).then(|| expect.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        assert_eq!(names.ok(), expect, "{name:?}");
+    }
+
+    #[test]
+    fn names_are_exact() {
+        check_name("repo.open_pr", &["repo.open_pr"]);
+        check_name("allow_pr", &["repo.open_pr"]);
+        check_name("create_pr", &["repo.open_pr"]);
+        check_name("merge_green_pr", &["repo.merge_green_pr"]);
+        check_name("worker_compact_clear", &["worker_session.compact", "worker_session.clear"]);
+        for name in
+            ["", "repo", "repo.", ".open_pr", "Repo.open_pr", " repo.open_pr", "repo.compact", "open_pr"]
+        {
+            check_name(name, &[]);
+        }
+    }
+
+    #[test]
+    fn every_alias_stands_for_known_permissions() {
+        for (alias, names) in ALIASES {
+            assert_eq!(normalise(alias).unwrap().len(), names.len(), "{alias}");
+        }
+    }
+
+    #[track_caller]
+    fn check_stored(stored: Value, expect: Value) {
+        let granted = serde_json::to_value(granted(&stored)).unwrap();
+        let mut all =
+            json!({"communication": [], "context": [], "repo": [], "verification": [], "worker_session": []});
+        for (category, actions) in expect.as_object().unwrap() {
+            all[category] = actions.clone();
+        }
+        assert_eq!(granted, all, "{stored}");
+    }
+
+    #[test]
+    fn stored_permissions_of_any_age_are_read() {
+        check_stored(json!({}), json!({}));
+        check_stored(json!("nonsense"), json!({}));
+        check_stored(
+            json!({"repo": ["push_branch", "open_pr", "open_pr", "fly", 3], "sky": ["fly"]}),
+            json!({"repo": ["open_pr", "push_branch"]}),
+        );
+        check_stored(
+            json!({"worker_compact_clear": 1, "repo.open_pr": true, "allow_merge_green": false, "repo": "open_pr"}),
+            json!({"worker_session": ["clear", "compact"], "repo": ["open_pr"]}),
+        );
+    }
+
+    #[track_caller]
+    fn check_required(permissions: Option<Value>, required: &str, allowed: bool) {
+        let config = permissions.map(|permissions| ManagerConfig {
+            acceptance_criteria: vec![],
+            created_at: String::new(),
+            epilogues: vec![],
+            guidelines: vec![],
+            nudge_on_completion: "off".into(),
+            objective: None,
+            permissions: granted(&permissions),
+            reference_paths: vec![],
+            require_acks: false,
+            revision: 1,
+            supervision_mode: "guided".into(),
+            task_id: "task-1".into(),
+            tools: vec![],
+            updated_at: String::new(),
+        });
+        let check = check(config.as_ref(), required).unwrap();
+        assert_eq!((check.allowed, check.configured), (allowed, config.is_some()), "{required}");
+    }
+
+    #[test]
+    fn a_permission_needs_a_configuration_that_grants_all_of_it() {
+        check_required(None, "repo.open_pr", false);
+        check_required(Some(json!({})), "repo.open_pr", false);
+        check_required(Some(json!({"repo": ["open_pr"]})), "create_pr", true);
+        check_required(Some(json!({"worker_session": ["compact"]})), "worker_compact_clear", false);
+        check_required(Some(json!({"worker_session": ["compact", "clear"]})), "worker_compact_clear", true);
+    }
+}

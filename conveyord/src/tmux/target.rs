@@ -1,0 +1,130 @@
+//! What tmux is asked about: which server, which pane.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use thiserror::Error;
+
+/// A tmux server, known by the path of its socket.
+///
+/// The socket's folder is resolved, so that two spellings of one socket (`/tmp` and `/private/tmp` on macOS) are one
+/// server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TmuxServer(Utf8PathBuf);
+
+impl TmuxServer {
+    /// The server whose socket is at `socket`; nothing need be there yet.
+    pub fn at(socket: impl AsRef<Utf8Path>) -> Self {
+        let socket = socket.as_ref();
+        let resolved = socket.parent().and_then(|folder| folder.canonicalize_utf8().ok());
+        match (resolved, socket.file_name()) {
+            (Some(folder), Some(name)) => Self(folder.join(name)),
+            _ => Self(socket.to_owned()),
+        }
+    }
+
+    /// The server that a tmux client with this environment would talk to: the one named by `TMUX`, as inside a
+    /// pane, else the default one of user `uid` below `TMUX_TMPDIR` or `/tmp`. Empty variables count as unset.
+    pub fn from_env(tmux: Option<&str>, tmux_tmpdir: Option<&str>, uid: u32) -> Self {
+        let inside = tmux.and_then(|value| value.split(',').next()).filter(|socket| !socket.is_empty());
+        match inside {
+            Some(socket) => Self::at(socket),
+            None => {
+                let folder = tmux_tmpdir.filter(|folder| !folder.is_empty()).unwrap_or("/tmp");
+                Self::at(Utf8Path::new(folder).join(format!("tmux-{uid}")).join("default"))
+            }
+        }
+    }
+
+    /// The socket's path.
+    pub fn socket(&self) -> &Utf8Path {
+        &self.0
+    }
+
+    pub(super) fn as_std_path(&self) -> &Path {
+        self.0.as_std_path()
+    }
+}
+
+impl fmt::Display for TmuxServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The id of a pane, `%N`: unique for the life of its server and never given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PaneId(u32);
+
+impl fmt::Display for PaneId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+/// A text that is no pane id.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} is no tmux pane id; one looks like %3, see `tmux list-panes -a`")]
+pub struct InvalidPaneId(String);
+
+impl FromStr for PaneId {
+    type Err = InvalidPaneId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.strip_prefix('%').filter(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
+        digits
+            .and_then(|digits| digits.parse().ok())
+            .map(Self)
+            .ok_or_else(|| InvalidPaneId(text.chars().take(40).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_env(tmux: Option<&str>, tmpdir: Option<&str>, socket: &str) {
+        assert_eq!(TmuxServer::from_env(tmux, tmpdir, 1234).socket(), socket);
+    }
+
+    #[test]
+    fn the_server_comes_from_the_environment() {
+        check_env(Some("/no/such/socket,123,0"), Some("/elsewhere"), "/no/such/socket");
+        check_env(Some("/no/such/socket"), None, "/no/such/socket");
+        check_env(Some(""), Some("/no/such"), "/no/such/tmux-1234/default");
+        check_env(None, Some("/no/such"), "/no/such/tmux-1234/default");
+    }
+
+    #[test]
+    fn without_variables_the_server_is_the_users_default_one() {
+        let server = TmuxServer::from_env(None, Some(""), 1234);
+        assert!(server.socket().ends_with("tmp/tmux-1234/default"), "{server}");
+    }
+
+    #[test]
+    fn two_spellings_of_a_socket_are_one_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        std::fs::create_dir(folder.join("real")).unwrap();
+        std::os::unix::fs::symlink(folder.join("real"), folder.join("link")).unwrap();
+        assert_eq!(TmuxServer::at(folder.join("real/s")), TmuxServer::at(folder.join("link/s")));
+    }
+
+    #[track_caller]
+    fn check_pane_id(text: &str, valid: bool) {
+        let parsed: Result<PaneId, _> = text.parse();
+        assert_eq!(parsed.map(|id| id.to_string()).ok(), valid.then(|| text.to_owned()));
+    }
+
+    #[test]
+    fn pane_ids_are_a_percent_sign_and_a_number() {
+        check_pane_id("%0", true);
+        check_pane_id("%4294967295", true);
+        for text in ["", "%", "3", "%-1", "%+1", "% 1", "%1 ", "%1.0", "main:0.1", "%4294967296"] {
+            check_pane_id(text, false);
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The wrapper against a real, private tmux server.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use tempfile::TempDir;
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A tmux server of its own in a temporary folder, ended with the test.
+struct PrivateServer {
+    folder: TempDir,
+}
+
+impl PrivateServer {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn address(&self) -> TmuxServer {
+        TmuxServer::at(Utf8Path::from_path(self.folder.path()).unwrap().join("socket"))
+    }
+
+    fn client(&self) -> Tmux {
+        Tmux::new(self.address(), PATIENCE)
+    }
+
+    #[track_caller]
+    fn tmux(&self, args: &[&str]) {
+        let socket = self.address();
+        let run = Command::new("tmux")
+            .args(["-f", "/dev/null", "-S", socket.socket().as_str()])
+            .args(args)
+            .output();
+        let output = run.expect("tmux is installed");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Starts a session that runs `script` in /bin/sh.
+    #[track_caller]
+    fn start(&self, name: &str, script: &str) {
+        self.tmux(&["new-session", "-d", "-x", "80", "-y", "24", "-s", name, "/bin/sh", "-c", script]);
+    }
+
+    /// Starts a program that asks for bracketed pastes and writes all that it gets, raw, to a file.
+    async fn start_recorder(&self, name: &str) -> Recorder {
+        let file = self.folder.path().join(name);
+        let script = format!("stty raw -echo; printf '\\033[?2004hready'; exec cat > '{}'", file.display());
+        self.start(name, &script);
+        let pane = self.client().session(name).await.unwrap().unwrap().pane_id;
+        until(async || self.client().capture(pane, 0, CaptureStyle::Plain).await.unwrap().contains("ready"))
+            .await;
+        Recorder { file, pane }
+    }
+}
+
+impl Drop for PrivateServer {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux").args(["-S", self.address().socket().as_str(), "kill-server"]).output();
+    }
+}
+
+struct Recorder {
+    file: PathBuf,
+    pane: PaneId,
+}
+
+impl Recorder {
+    /// What the program got, once it ends in `end`.
+    async fn received(&self, end: &str) -> String {
+        until(async || fs::read(&self.file).unwrap().ends_with(end.as_bytes())).await;
+        fs::read_to_string(&self.file).unwrap()
+    }
+}
+
+async fn until(condition: impl AsyncFn() -> bool) {
+    let looked = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looked).await.expect("the condition came true in time");
+}
+
+fn bracketed(text: &str) -> String {
+    format!("\u{1b}[200~{text}\u{1b}[201~")
+}
+
+async fn buffers(server: &PrivateServer) -> Vec<u8> {
+    let address = server.address();
+    let args = ["-S", address.socket().as_str(), "list-buffers"];
+    Command::new("tmux").args(args).output().unwrap().stdout
+}
+
+#[tokio::test]
+async fn a_session_is_found_by_its_whole_name_only() {
+    let server = PrivateServer::new();
+    server.start("work", "exec cat");
+    server.start("dotted.name", "exec cat");
+    let tmux = server.client();
+    assert_eq!(tmux.session("work").await.unwrap().unwrap().session_name, "work");
+    assert_eq!(tmux.session("dotted.name").await.unwrap().unwrap().session_name, "dotted_name");
+    for other in ["wor", "w", "work2", "", "=work", "$0", "%0", "work:0", "*", "{mouse}"] {
+        assert_eq!(tmux.session(other).await.unwrap(), None, "{other}");
+        let error = tmux.kill_session(other).await.unwrap_err();
+        assert!(matches!(error, TmuxError::SessionMissing { .. }), "{other}: {error}");
+    }
+    tmux.kill_session("work").await.unwrap();
+    assert_eq!(tmux.session("work").await.unwrap(), None);
+    assert!(tmux.session("dotted.name").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_pane_tells_what_it_is() {
+    let server = PrivateServer::new();
+    server.start("one", "printf '\\033]2;⠋ a title | b\\007'; exec cat");
+    let tmux = server.client();
+    until(async || tmux.session("one").await.unwrap().unwrap().title == "⠋ a title | b").await;
+    until(async || tmux.session("one").await.unwrap().unwrap().current_command == "cat").await;
+    let pane = tmux.session("one").await.unwrap().unwrap();
+    assert_eq!(
+        (pane.width, pane.height, pane.dead, pane.in_mode, pane.alternate_on),
+        (80, 24, false, false, false)
+    );
+    assert!(pane.pane_pid > 1);
+    assert_eq!(tmux.pane(pane.pane_id).await.unwrap(), Some(pane));
+    assert_eq!(tmux.pane("%999".parse().unwrap()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_active_pane_stands_for_the_session() {
+    let server = PrivateServer::new();
+    server.start("one", "exec cat");
+    let first = server.client().session("one").await.unwrap().unwrap();
+    server.tmux(&["split-window", "-t", "one:", "cat"]);
+    server.tmux(&["new-window", "-t", "one:", "cat"]);
+    let tmux = server.client();
+    let panes = tmux.panes().await.unwrap();
+    assert_eq!(panes.len(), 3);
+    assert_eq!(panes.iter().filter(|pane| pane.active).count(), 1);
+    assert_eq!(tmux.session("one").await.unwrap().unwrap().pane_id, panes[2].pane_id);
+    assert!(!tmux.pane(first.pane_id).await.unwrap().unwrap().active);
+}
+
+#[tokio::test]
+async fn text_and_style_are_captured() {
+    let server = PrivateServer::new();
+    server.start(
+        "one",
+        "i=0; while [ $i -lt 50 ]; do i=$((i+1)); echo row$i; done; printf '\\033[2mdim\\033[0m'; exec cat",
+    );
+    let tmux = server.client();
+    let pane = tmux.session("one").await.unwrap().unwrap().pane_id;
+    until(async || tmux.capture(pane, 0, CaptureStyle::Plain).await.unwrap().ends_with("dim")).await;
+    let visible = tmux.capture(pane, 0, CaptureStyle::Plain).await.unwrap();
+    assert_eq!(visible.lines().count(), 24);
+    let with_history = tmux.capture(pane, 10, CaptureStyle::Plain).await.unwrap();
+    assert_eq!(with_history.lines().count(), 34);
+    assert!(tmux.capture(pane, 0, CaptureStyle::Styled).await.unwrap().contains("\u{1b}[2mdim"));
+}
+
+#[track_caller]
+fn paste_cases() -> Vec<String> {
+    [
+        "-t starts with a dash",
+        "ends with a semicolon;",
+        "one\ntwo\n\tthree",
+        "$HOME `id` #{pane_id} \"quoted\" 'too' \\ ä ⠋",
+        "\n",
+        &"long text ".repeat(20_000),
+    ]
+    .map(str::to_owned)
+    .into()
+}
+
+#[tokio::test]
+async fn text_arrives_as_one_bracketed_paste() {
+    let server = PrivateServer::new();
+    let tmux = server.client();
+    for (number, text) in paste_cases().into_iter().enumerate() {
+        let recorder = server.start_recorder(&format!("recorder{number}")).await;
+        tmux.paste(recorder.pane, &sanitize(&text)).await.unwrap();
+        tmux.press(recorder.pane, &Key::enter()).await.unwrap();
+        assert!(recorder.received("\r").await == bracketed(&text) + "\r", "case {number}");
+    }
+    assert_eq!(buffers(&server).await, b"");
+}
+
+#[tokio::test]
+async fn keys_are_pressed_and_an_empty_text_is_nothing() {
+    let server = PrivateServer::new();
+    let recorder = server.start_recorder("recorder").await;
+    let tmux = server.client();
+    tmux.paste(recorder.pane, &sanitize("")).await.unwrap();
+    for key in ["-", ";", "é", "C-c", "Tab", "Escape", "Enter"] {
+        tmux.press(recorder.pane, &Key::parse(key).unwrap()).await.unwrap();
+    }
+    assert_eq!(recorder.received("\r").await, "-;é\u{3}\t\u{1b}\r");
+}
+
+#[tokio::test]
+async fn every_key_of_the_table_is_known_to_tmux() {
+    let server = PrivateServer::new();
+    server.start("one", "exec cat");
+    for name in key::NAMES {
+        // Binding a key is refused where sending it would type its name.
+        server.tmux(&["bind-key", "-T", "root", name, "list-panes"]);
+    }
+}
+
+#[tokio::test]
+async fn senders_to_one_pane_do_not_mix() {
+    let server = PrivateServer::new();
+    let recorder = server.start_recorder("recorder").await;
+    let queues = PaneQueues::default();
+    let texts: Vec<String> = (0..12).map(|number| format!("message {number} ").repeat(500)).collect();
+    let mut senders = tokio::task::JoinSet::new();
+    for text in texts.clone() {
+        let (tmux, queues, pane) = (server.client(), queues.clone(), recorder.pane);
+        senders.spawn(async move {
+            let _turn = queues.turn(tmux.server(), pane).await;
+            tmux.paste(pane, &sanitize(&text)).await.unwrap();
+            tmux.press(pane, &Key::enter()).await.unwrap();
+        });
+    }
+    senders.join_all().await;
+    tmux_end(&server, &recorder).await;
+    let received = recorder.received("\u{4}").await;
+    let mut messages: Vec<&str> = received.trim_end_matches('\u{4}').split_terminator('\r').collect();
+    messages.sort_unstable();
+    let mut expected: Vec<String> = texts.iter().map(|text| bracketed(text)).collect();
+    expected.sort_unstable();
+    assert!(messages == expected, "{} messages", messages.len());
+}
+
+async fn tmux_end(server: &PrivateServer, recorder: &Recorder) {
+    server.client().press(recorder.pane, &Key::parse("C-d").unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_pane_is_told_and_leaves_no_buffer() {
+    let server = PrivateServer::new();
+    server.start("one", "exec cat");
+    let (tmux, pane) = (server.client(), "%77".parse().unwrap());
+    let errors = [
+        tmux.paste(pane, &sanitize("secret")).await.unwrap_err(),
+        tmux.press(pane, &Key::escape()).await.unwrap_err(),
+        tmux.capture(pane, 0, CaptureStyle::Plain).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, TmuxError::PaneMissing { .. }), "{error}");
+        assert!(!format!("{error} {error:?}").contains("secret"));
+        assert!(!error.may_have_acted());
+    }
+    assert_eq!(buffers(&server).await, b"");
+}
+
+#[tokio::test]
+async fn the_last_session_can_be_ended() {
+    let server = PrivateServer::new();
+    server.start("only", "exec cat");
+    let tmux = server.client();
+    tmux.kill_session("only").await.unwrap();
+    until(async || matches!(tmux.panes().await, Err(TmuxError::ServerGone { .. }))).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_is_told_and_not_started() {
+    let server = PrivateServer::new();
+    let tmux = server.client();
+    let never_there = tmux.panes().await.unwrap_err();
+    assert!(matches!(never_there, TmuxError::ServerGone { .. }), "{never_there}");
+    server.start("one", "exec cat");
+    let pane = tmux.session("one").await.unwrap().unwrap().pane_id;
+    server.tmux(&["kill-server"]);
+    until(async || matches!(tmux.panes().await, Err(TmuxError::ServerGone { .. }))).await;
+    let error = tmux.paste(pane, &sanitize("text")).await.unwrap_err();
+    assert!(matches!(error, TmuxError::ServerGone { .. }), "{error}");
+    assert!(matches!(tmux.panes().await, Err(TmuxError::ServerGone { .. })));
+}
+
+#[tokio::test]
+async fn a_tmux_that_hangs_is_given_up() {
+    let server = PrivateServer::new();
+    let hung = server.folder.path().join("hung-tmux");
+    // Written by another process: one that this process still holds open for writing cannot be executed.
+    let script = format!("printf '#!/bin/sh\\nexec sleep 600\\n' > '{0}' && chmod 700 '{0}'", hung.display());
+    assert!(Command::new("/bin/sh").args(["-c", &script]).status().unwrap().success());
+    let tmux = Tmux::new(server.address(), Duration::from_millis(200)).with_program(&hung);
+    let pane = "%0".parse().unwrap();
+    let error = tmux.press(pane, &Key::enter()).await.unwrap_err();
+    assert!(matches!(error, TmuxError::TimedOut { operation: Operation::Press, .. }), "{error}");
+    assert!(error.may_have_acted());
+    let error = tmux.paste(pane, &sanitize("text")).await.unwrap_err();
+    assert!(matches!(error, TmuxError::TimedOut { operation: Operation::LoadBuffer, .. }), "{error}");
+    assert!(!error.may_have_acted());
+}
+
+#[tokio::test]
+async fn a_missing_or_unusable_tmux_is_told() {
+    let server = PrivateServer::new();
+    let missing = server.client().with_program("conveyor-no-such-tmux");
+    let error = missing.version().await.unwrap_err();
+    assert!(matches!(error, TmuxError::NotInstalled), "{error}");
+    let plain_file = server.folder.path().join("plain-file");
+    fs::write(&plain_file, "").unwrap();
+    let error = server.client().with_program(&plain_file).version().await.unwrap_err();
+    assert!(matches!(error, TmuxError::PermissionDenied { .. }), "{error}");
+    assert!(server.client().version().await.unwrap().starts_with("tmux "));
+}

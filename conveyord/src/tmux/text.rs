@@ -1,0 +1,115 @@
+//! Making a text fit to be pasted into a Codex composer.
+
+use std::fmt;
+
+/// Most bytes of a message to a pane. Longer ones belong into a file that the message names.
+pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// A text without control characters: all that may be pasted. Prints its length only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sanitized {
+    text: String,
+    stripped: usize,
+}
+
+impl Sanitized {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// How many control characters were taken out. A line end that was rewritten does not count.
+    pub fn stripped(&self) -> usize {
+        self.stripped
+    }
+
+    /// The same text with what Codex would read as a command made plain: see [`guard`].
+    #[must_use]
+    pub fn guarded(self) -> Self {
+        Self { text: guard(&self.text), ..self }
+    }
+}
+
+impl fmt::Debug for Sanitized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sanitized")
+            .field("bytes", &self.text.len())
+            .field("stripped", &self.stripped)
+            .finish()
+    }
+}
+
+/// Removes C0 and C1 control characters and DEL, except tab and newline: in a paste they would act as keys, or end
+/// it. CR LF and a lone CR become one newline.
+pub fn sanitize(text: &str) -> Sanitized {
+    let mut kept = String::with_capacity(text.len());
+    let mut stripped = 0;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' => {
+                chars.next_if_eq(&'\n');
+                kept.push('\n');
+            }
+            '\t' | '\n' => kept.push(c),
+            c if c.is_control() => stripped += 1,
+            c => kept.push(c),
+        }
+    }
+    Sanitized { text: kept, stripped }
+}
+
+/// Keeps Codex from acting on a message instead of reading it.
+///
+/// A first `!` would run the rest as a shell command outside the sandbox, and a first `/` is a slash command: a
+/// space before them makes them text. A last word that begins with `@` or `$` opens a completion list which takes the
+/// Enter: a space after it closes the list, and Codex trims it.
+pub fn guard(text: &str) -> String {
+    let before = if text.starts_with(['!', '/']) { " " } else { "" };
+    let last_word = text.rsplit(char::is_whitespace).next().unwrap_or_default();
+    let after = if last_word.starts_with(['@', '$']) { " " } else { "" };
+    format!("{before}{text}{after}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_sanitize(text: &str, expect: &str, stripped: usize) {
+        let sanitized = sanitize(text);
+        assert_eq!((sanitized.as_str(), sanitized.stripped()), (expect, stripped), "{text:?}");
+    }
+
+    #[test]
+    fn control_characters_are_taken_out() {
+        check_sanitize("plain\ttext\nä ⠋", "plain\ttext\nä ⠋", 0);
+        check_sanitize("a\r\nb\rc\n\rd\r\r\n", "a\nb\nc\n\nd\n\n", 0);
+        check_sanitize("\u{1b}[201~\u{3}x\u{7f}\u{9b}31m\0", "[201~x31m", 5);
+        check_sanitize("", "", 0);
+    }
+
+    #[track_caller]
+    fn check_guard(text: &str, expect: &str) {
+        assert_eq!(guard(text), expect, "{text:?}");
+    }
+
+    #[test]
+    fn what_codex_would_act_on_is_made_plain() {
+        check_guard("!rm -r x", " !rm -r x");
+        check_guard("/quit", " /quit");
+        check_guard("look at @src", "look at @src ");
+        check_guard("use\n$skill", "use\n$skill ");
+        check_guard("see @a.rs.", "see @a.rs. ");
+        check_guard("@", "@ ");
+        check_guard("/ask @me", " /ask @me ");
+        for plain in ["", "hello", " !x", "a /b", "mail me@home", "(@x", "cost 5$", "look at @src "] {
+            check_guard(plain, plain);
+        }
+    }
+
+    #[test]
+    fn the_text_is_not_printed() {
+        assert!(!format!("{:?}", sanitize("secret")).contains("secret"));
+    }
+}

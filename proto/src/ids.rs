@@ -1,0 +1,44 @@
+//! Ids: `kind-<uuid v7>` text, one type per kind so that they cannot be mixed up.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! text_ids {
+    ($( $(#[doc = $doc:literal])+ $name:ident, $prefix:literal; )+) => { $(
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl $name {
+            /// What ids of this kind begin with (those of imported rows may differ).
+            pub const PREFIX: &'static str = $prefix;
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str { &self.0 }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(&self.0) }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self { Self(text) }
+        }
+    )+ };
+}
+
+text_ids! {
+    /// A task.
+    TaskId, "task";
+    /// A registered worker or manager session.
+    SessionId, "session";
+    /// A binding of task, worker and manager.
+    BindingId, "binding";
+    /// A durable command.
+    CommandId, "command";
+    /// A telemetry run.
+    RunId, "run";
+}

@@ -1,0 +1,19 @@
+//! What crosses Conveyor's socket: the method registry, parameter and result types, errors, the OpenRPC
+//! document and the client.
+//!
+//! Invariants: no SQL, no tmux and no command-line parsing live here; a type of this crate is never a row
+//! of the database. A method is declared once, in [`registry`]; the daemon, the client and the OpenRPC
+//! document all derive from that declaration.
+
+pub mod client;
+pub mod error;
+pub mod ids;
+pub mod limits;
+pub mod method;
+pub mod openrpc;
+pub mod registry;
+pub mod settings;
+pub mod types;
+
+pub use error::{ErrorClass, RpcError};
+pub use method::Method;

@@ -1,0 +1,22 @@
+//! Limits that both sides of the socket must agree on. Each is defined here once.
+
+/// Largest message that may be queued or sent to a pane, in bytes of UTF-8.
+pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// Largest request, in bytes.
+pub const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
+
+/// Longest name of a session, in characters.
+pub const MAX_SESSION_NAME: usize = 64;
+
+/// Longest name of a task, in characters.
+pub const MAX_TASK_NAME: usize = 200;
+
+/// Longest wait that one call may ask for, in seconds (a day).
+pub const MAX_WAIT_SECONDS: f64 = 86_400.0;
+
+/// Longest path that fits a Unix socket address on every supported system, in bytes.
+pub const MAX_SOCKET_PATH: usize = 103;
+
+/// How long a leased inbox item waits for its acknowledgement before it returns to the inbox, in seconds.
+pub const INBOX_LEASE_SECONDS: i64 = 15;

@@ -1,0 +1,102 @@
+//! The OpenRPC document, derived from the registry (`rpc.discover`, `docs/openrpc.json`).
+
+use crate::{ErrorClass, method::MethodInfo, registry};
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+/// The protocol's major version: a client with another one is refused.
+pub const PROTOCOL_MAJOR: u32 = 1;
+/// The protocol's minor version: grows with additions.
+pub const PROTOCOL_MINOR: u32 = 0;
+
+/// The document that describes every method.
+#[must_use]
+pub fn document() -> Value {
+    let settings = SchemaSettings::draft07().with(|s| s.definitions_path = "/components/schemas".into());
+    let mut generator = settings.into_generator();
+    let methods: Vec<Value> = registry::all().iter().map(|m| method(m, &mut generator)).collect();
+    let schemas = generator.take_definitions(true);
+    json!({
+        "openrpc": "1.3.2",
+        "info": {
+            "title": "Conveyor",
+            "description": "The daemon's methods. The socket speaks newline-delimited JSON-RPC 2.0, \
+                HTTP POST and WebSocket; see docs/protocol.md.",
+            "version": format!("{PROTOCOL_MAJOR}.{PROTOCOL_MINOR}.0"),
+            "license": { "name": "MIT OR Apache-2.0" },
+        },
+        "methods": methods,
+        "components": { "schemas": schemas, "errors": errors() },
+    })
+}
+
+fn method(info: &MethodInfo, generator: &mut schemars::SchemaGenerator) -> Value {
+    let params = (info.params)(generator).to_value();
+    let result = (info.result)(generator).to_value();
+    let mut object = Map::new();
+    object.insert("name".into(), info.name.into());
+    object.insert("summary".into(), info.summary.into());
+    object.insert("paramStructure".into(), "by-name".into());
+    object.insert("params".into(), content_descriptors(&params, generator));
+    let result_name = if info.subscription { "item" } else { "result" };
+    object.insert("result".into(), json!({ "name": result_name, "schema": result }));
+    if info.subscription {
+        object.insert("x-subscription".into(), true.into());
+    }
+    object.insert("errors".into(), error_references());
+    Value::Object(object)
+}
+
+/// OpenRPC lists parameters one by one: the properties of the parameters object.
+fn content_descriptors(schema: &Value, generator: &schemars::SchemaGenerator) -> Value {
+    let definition = schema
+        .get("$ref")
+        .and_then(Value::as_str)
+        .and_then(|reference| reference.rsplit('/').next())
+        .and_then(|name| generator.definitions().get(name))
+        .unwrap_or(schema);
+    let required: Vec<&str> = definition
+        .get("required")
+        .and_then(Value::as_array)
+        .map(|names| names.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default();
+    let empty = Map::new();
+    let properties = definition.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+    let mut descriptors: Vec<Value> = properties
+        .iter()
+        .map(|(name, schema)| {
+            let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+            json!({
+                "name": name,
+                "description": description,
+                "required": required.contains(&name.as_str()),
+                "schema": schema,
+            })
+        })
+        .collect();
+    // OpenRPC wants the required ones first.
+    descriptors.sort_by_key(|d| d["required"] != true);
+    Value::Array(descriptors)
+}
+
+const CLASSES: [(ErrorClass, &str, &str); 6] = [
+    (ErrorClass::NotFound, "NotFound", "what was named does not exist"),
+    (ErrorClass::Conflict, "Conflict", "the present state does not allow it"),
+    (ErrorClass::Refused, "Refused", "a rule or permission forbids it"),
+    (ErrorClass::Invalid, "Invalid", "the input is not valid"),
+    (ErrorClass::Unavailable, "Unavailable", "something that is needed is not there now"),
+    (ErrorClass::Internal, "Internal", "a fault of the daemon"),
+];
+
+fn errors() -> Value {
+    let errors = CLASSES.iter().map(|(class, name, message)| {
+        let error = json!({ "code": class.code(), "message": message,
+            "data": { "kind": "a stable snake_case word", "hint": "the way out, when there is one" } });
+        ((*name).to_owned(), error)
+    });
+    Value::Object(errors.collect())
+}
+
+fn error_references() -> Value {
+    CLASSES.iter().map(|(_, name, _)| json!({ "$ref": format!("#/components/errors/{name}") })).collect()
+}

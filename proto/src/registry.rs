@@ -1,0 +1,71 @@
+//! The registry: every method, declared once.
+
+use crate::method::methods;
+use crate::types::{
+    binding, command,
+    common::{Empty, Json},
+    cycle, daemon, dispatch, doctor, events, finish, history, inbox, pane, rollout, session, task,
+};
+
+methods! {
+    /// Say who calls and learn who answers.
+    "rpc.hello" => RpcHello(daemon::HelloParams) -> daemon::HelloResult;
+    /// Answer the OpenRPC document of this daemon.
+    "rpc.discover" => RpcDiscover(Empty) -> Json;
+    /// Tell how the daemon fares.
+    "daemon.status" => DaemonStatus(Empty) -> daemon::DaemonStatus;
+    /// End the daemon after what is under way.
+    "daemon.stop" => DaemonStop(Empty) -> daemon::StopResult;
+    /// Show the settings in force and where each came from.
+    "config.show" => ConfigShow(Empty) -> daemon::ConfigResult;
+    /// Check the tools that Conveyor needs.
+    "doctor.run" => DoctorRun(doctor::DoctorParams) -> doctor::DoctorResult;
+    /// Check the database, changing nothing.
+    "db.doctor" => DbDoctor(doctor::DbDoctorParams) -> doctor::DbDoctorResult;
+    /// Register a Codex session as worker or manager.
+    "session.register" => SessionRegister(session::RegisterParams) -> session::RegisterResult;
+    /// Mark a session as gone; no process is ended.
+    "session.deregister" => SessionDeregister(session::DeregisterParams) -> session::DeregisterResult;
+    /// List registered sessions.
+    "session.list" => SessionList(session::ListParams) -> Vec<session::SessionRow>;
+    /// Send a text to a session's pane and wait for its receipt.
+    "session.nudge" => SessionNudge(pane::NudgeParams) -> pane::NudgeResult;
+    /// Interrupt what runs in a session's pane.
+    "session.interrupt" => SessionInterrupt(pane::InterruptParams) -> pane::InterruptResult;
+    /// Create a task.
+    "task.create" => TaskCreate(task::CreateParams) -> task::CreateResult;
+    /// List tasks.
+    "task.list" => TaskList(task::ListParams) -> Vec<task::TaskRow>;
+    /// Mark a task as done, with the gates that are asked for.
+    "task.finish" => TaskFinish(finish::FinishParams) -> finish::FinishResult;
+    /// Show everything stored about a task.
+    "task.audit" => TaskAudit(history::AuditParams) -> history::AuditResult;
+    /// Show a task's history in order.
+    "task.replay" => TaskReplay(history::ReplayParams) -> history::ReplayResult;
+    /// Tie a worker and a manager to a task.
+    "binding.create" => BindingCreate(binding::BindParams) -> binding::BindResult;
+    /// End a task's binding.
+    "binding.end" => BindingEnd(binding::UnbindParams) -> binding::UnbindResult;
+    /// Read new records of a session's rollout.
+    "rollout.ingest" => RolloutIngest(rollout::IngestParams) -> rollout::IngestResult;
+    /// Show the newest stored records of a session.
+    "rollout.tail" => RolloutTail(rollout::TailParams) -> Vec<rollout::TailEvent>;
+    /// Run the classifiers on a text.
+    "pane.classify" => PaneClassify(rollout::ClassifyParams) -> rollout::ClassifyResult;
+    /// Observe the worker of a bound task once.
+    "cycle.run" => CycleRun(cycle::CycleParams) -> cycle::CycleResult;
+    /// Run one Dispatch pass.
+    "dispatch.run" => DispatchRun(dispatch::DispatchParams) -> dispatch::DispatchResult;
+    /// Queue a message to the manager of a task's pair.
+    "command.enqueue_notify_manager" => CommandEnqueueNotifyManager(command::EnqueueParams) -> command::EnqueueResult;
+    /// Queue a message to the worker of a task's pair.
+    "command.enqueue_nudge_worker" => CommandEnqueueNudgeWorker(command::EnqueueParams) -> command::EnqueueResult;
+    /// List durable commands.
+    "command.list" => CommandList(command::ListParams) -> Vec<command::CommandRow>;
+    /// List, take or wait for what is in an inbox.
+    "inbox.take" => InboxTake(inbox::TakeParams) -> inbox::TakeResult;
+    /// Consume a leased item after it was shown.
+    "inbox.acknowledge" => InboxAcknowledge(inbox::AcknowledgeParams) -> inbox::AcknowledgeResult;
+    /// Follow committed changes; ended by `events.unsubscribe` with the subscription's id.
+    "events.subscribe" => EventsSubscribe(events::SubscribeParams) -> events::Change, subscription;
+}

@@ -1,0 +1,178 @@
+//! `command.*`: durable commands.
+
+use super::common::Json;
+use crate::ids::CommandId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where a command stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandState {
+    /// Waits.
+    Pending,
+    /// Is being executed.
+    Attempted,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly.
+    Failed,
+    /// Refused by policy.
+    Blocked,
+}
+
+impl CommandState {
+    /// The word in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Attempted => "attempted",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// Parameters of `command.enqueue_notify_manager` and `command.enqueue_nudge_worker`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnqueueParams {
+    /// Task, by id or name.
+    pub task: String,
+    /// The message.
+    pub message: String,
+    /// Correlation; generated when left out.
+    #[serde(default)]
+    pub correlation_id: Option<String>,
+    /// Permission that the task's configuration must grant when the command is executed.
+    #[serde(default)]
+    pub required_permission: Option<String>,
+    /// The same key, task, type and payload give the command that exists.
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
+    /// When the target's pane cannot be reached, put the message into its inbox instead.
+    #[serde(default)]
+    pub inbox_fallback: bool,
+    /// Queue although the task is over or the target session is gone.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// Result of the enqueue methods.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EnqueueResult {
+    /// Id.
+    pub command_id: CommandId,
+    /// Type.
+    pub command_type: String,
+    /// Correlation.
+    pub correlation_id: String,
+    /// As stored.
+    pub required_permission: Option<String>,
+    /// Task as given.
+    pub task: String,
+    /// True when the command existed before under this idempotency key.
+    pub deduplicated: bool,
+}
+
+/// Parameters of `command.list`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListParams {
+    /// Only this task, by id or name.
+    pub task: Option<String>,
+    /// Only this state.
+    pub state: Option<CommandState>,
+    /// Only this type.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Only this legacy worker id.
+    pub worker: Option<String>,
+    /// Only this legacy manager id.
+    pub manager: Option<String>,
+    /// Add the history of attempts.
+    pub attempts: bool,
+    /// At most this many, the newest.
+    pub limit: Option<u64>,
+}
+
+/// A row of `command.list`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CommandRow {
+    /// Executions so far.
+    pub attempts: i64,
+    /// Not before this time.
+    pub available_at: Option<String>,
+    /// End of the claim.
+    pub claim_expires_at: Option<String>,
+    /// Time of the claim.
+    pub claimed_at: Option<String>,
+    /// Who claimed it.
+    pub claimed_by: Option<String>,
+    /// Correlation.
+    pub correlation_id: Option<String>,
+    /// Creation.
+    pub created_at: String,
+    /// Error.
+    pub error: Option<String>,
+    /// Id.
+    pub id: CommandId,
+    /// Legacy manager id.
+    pub manager_id: Option<String>,
+    /// Allowed executions.
+    pub max_attempts: i64,
+    /// Payload.
+    pub payload: Json,
+    /// Required permission.
+    pub required_permission: Option<String>,
+    /// Result.
+    pub result: Option<Json>,
+    /// State.
+    pub state: CommandState,
+    /// Task.
+    pub task_id: Option<String>,
+    /// Name of the task.
+    pub task_name: Option<String>,
+    /// Type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Last change.
+    pub updated_at: String,
+    /// Legacy worker id.
+    pub worker_id: Option<String>,
+    /// `delivered`, `queued`, `held`, `uncertain` or `failed`; null for commands that deliver nothing and
+    /// for those that were not tried yet.
+    pub delivery: Option<String>,
+    /// What holds it back.
+    pub held_by: Option<String>,
+    /// History, only when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_history: Option<Vec<AttemptRow>>,
+}
+
+/// An execution of a command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AttemptRow {
+    /// Correlation.
+    pub correlation_id: String,
+    /// Who executed it.
+    pub dispatcher_id: String,
+    /// Error.
+    pub error: Option<String>,
+    /// End.
+    pub finished_at: Option<String>,
+    /// Id.
+    pub id: i64,
+    /// Result.
+    pub result: Option<Json>,
+    /// Whether everything was sent.
+    pub side_effect_completed: bool,
+    /// Whether something may have been sent.
+    pub side_effect_started: bool,
+    /// Start.
+    pub started_at: String,
+    /// `running`, `succeeded`, `failed`, `abandoned` or `blocked`.
+    pub state: String,
+}

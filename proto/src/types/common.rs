@@ -1,0 +1,90 @@
+//! What several namespaces share.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// An object whose shape is the caller's or Codex's own.
+pub type Json = serde_json::Value;
+
+/// No parameters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Empty {}
+
+/// What belongs to the caller and not to the daemon: the daemon's own environment would give wrong answers.
+/// Every field may be left out by clients that have no such thing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Caller {
+    /// Current directory, absolute.
+    pub cwd: Option<String>,
+    /// The program's name as it was called, for examples in texts: `conveyorctl`, `conveyor` or `workerctl`.
+    pub program: Option<String>,
+    /// `CODEX_HOME`.
+    pub codex_home: Option<String>,
+    /// `HOME`.
+    pub home: Option<String>,
+    /// `PATH`.
+    pub path: Option<String>,
+    /// `TMUX`.
+    pub tmux: Option<String>,
+    /// `TMUX_PANE`.
+    pub tmux_pane: Option<String>,
+    /// `TMUX_TMPDIR`.
+    pub tmux_tmpdir: Option<String>,
+}
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Does the work.
+    Worker,
+    /// Supervises the worker.
+    Manager,
+}
+
+impl Role {
+    /// The word in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Manager => "manager",
+        }
+    }
+}
+
+/// How a message reaches a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryMode {
+    /// Typed into its tmux pane.
+    Push,
+    /// Waits in its inbox until the session takes it.
+    PullRequired,
+}
+
+impl DeliveryMode {
+    /// The word in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::PullRequired => "pull_required",
+        }
+    }
+}
+
+/// How a session can be talked to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Communication {
+    /// `tmux` or `codex_app`.
+    pub session_kind: String,
+    /// `push` or `pull`.
+    pub receive_style: String,
+    /// `push` or `pull_required`.
+    pub delivery_mode: DeliveryMode,
+    /// The polling command of a session without tmux; as a fallback for others.
+    pub inbox_command: Option<String>,
+}

@@ -1,0 +1,221 @@
+//! `cycle.*`: one observation of a bound task's worker.
+
+use super::{
+    common::{Caller, Json},
+    rollout::BusyWait,
+    supervision::ManagerContext,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Parameters of `cycle.run`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CycleParams {
+    /// Task, by id or name.
+    pub task: String,
+    /// Age from which a busy pane is notable, in seconds.
+    #[serde(default = "default_busy_wait")]
+    pub busy_wait_seconds: i64,
+    /// The caller's surroundings.
+    #[serde(default)]
+    pub caller: Caller,
+}
+
+const fn default_busy_wait() -> i64 {
+    90
+}
+
+/// The worker's state in three words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CoarseState {
+    /// A turn runs.
+    Busy,
+    /// No turn runs.
+    Idle,
+    /// Nothing is known yet.
+    Unknown,
+}
+
+/// The worker's state in detail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerState {
+    /// No turn has begun.
+    NeverStarted,
+    /// A turn runs.
+    Working,
+    /// The last turn ended well.
+    Done,
+    /// The last turn ended with an error.
+    Failed,
+    /// The last turn was interrupted.
+    Interrupted,
+    /// Codex asks whether it may do something.
+    NeedsApproval,
+    /// Codex asks a question or shows a menu.
+    NeedsAnswer,
+    /// The account's usage limit is reached.
+    LimitReached,
+    /// A turn began, and its process died.
+    Broken,
+    /// The process is gone.
+    Gone,
+}
+
+/// Where a state was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StateSource {
+    /// The rollout.
+    Rollout,
+    /// The pane.
+    Pane,
+    /// The process table.
+    Process,
+    /// Codex's app-server.
+    AppServer,
+}
+
+/// What was read from the rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IngestCounts {
+    /// Records stored since the last report.
+    pub new_events: u64,
+    /// Offset after the last complete line.
+    pub new_offset: i64,
+    /// Lines that could not be read since the last report.
+    pub skipped_lines: u64,
+}
+
+/// What the pane shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PaneSignal {
+    /// Whether the pane was read.
+    pub captured: bool,
+    /// The notable pattern, if any.
+    pub classifier: Option<BusyWait>,
+    /// Its name.
+    pub notable_pattern: Option<String>,
+    /// The age that the classifier used, in seconds.
+    pub status_age_seconds: Option<i64>,
+    /// Why something is not the clean case.
+    pub reason: Option<String>,
+    /// Whether an attached pane could not be read.
+    pub degraded: bool,
+    /// What the pane shows by today's screens; null when it was not read.
+    pub shows: Option<String>,
+    /// The pane's title.
+    pub title: Option<String>,
+    /// The question on screen, when one is.
+    pub question: Option<String>,
+    /// A prompt that is on screen, whatever the ages are.
+    pub prompt_visible: bool,
+}
+
+/// A turn of the worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Turn {
+    /// Codex's id; null in files that name none.
+    pub turn_id: Option<String>,
+    /// Codex's id of the thread.
+    pub thread_id: Option<String>,
+    /// `user`, `goal`, `exec`, `compaction`, `shell` or `unknown`.
+    pub kind: String,
+    /// `done`, `failed`, `interrupted` or `unfinished`; null while it runs.
+    pub outcome: Option<String>,
+    /// What went wrong, for failed and interrupted ones.
+    pub error: Option<String>,
+    /// Start.
+    pub started_at: Option<String>,
+    /// End.
+    pub ended_at: Option<String>,
+}
+
+/// A notification that this cycle consumed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConsumedNotification {
+    /// Id.
+    pub id: i64,
+    /// Signal.
+    pub signal_type: String,
+    /// Its message.
+    pub message: Option<String>,
+    /// Correlation.
+    pub correlation_id: String,
+    /// Creation.
+    pub created_at: String,
+    /// All of it.
+    pub payload: Json,
+}
+
+/// The state of the worker that a cycle or a wait reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkerStateView {
+    /// In detail.
+    pub worker_state: WorkerState,
+    /// Where it was read from.
+    pub worker_state_source: StateSource,
+    /// Since when, when known.
+    pub worker_state_since: Option<String>,
+}
+
+/// Result of `cycle.run`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CycleResult {
+    /// Always `session_cycle`.
+    pub kind: String,
+    /// Task as given.
+    pub task: String,
+    /// Binding.
+    pub binding_id: String,
+    /// Worker.
+    pub worker_session: String,
+    /// Manager.
+    pub manager_session: String,
+    /// Id of the cycle; not in the stored status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle_id: Option<i64>,
+    /// Start; not in the stored status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle_started_at: Option<String>,
+    /// End; not in the stored status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle_completed_at: Option<String>,
+    /// What was read from the rollout.
+    pub ingest: IngestCounts,
+    /// State in three words, by the rollout.
+    pub state: CoarseState,
+    /// State in detail.
+    #[serde(flatten)]
+    pub detail: WorkerStateView,
+    /// The turn that runs, or the last one.
+    pub turn: Option<Turn>,
+    /// Time of the newest state-bearing record.
+    pub last_state_event_at: Option<String>,
+    /// Seconds since then.
+    pub staleness_seconds: Option<f64>,
+    /// Time of the newest record of any kind.
+    pub last_activity_at: Option<String>,
+    /// Seconds since then.
+    pub activity_age_seconds: Option<f64>,
+    /// What the pane shows.
+    pub pane_signal: PaneSignal,
+    /// The same as `pane_signal.notable_pattern`.
+    pub notable_pane_pattern: Option<String>,
+    /// Whether the worker's process lives.
+    pub worker_alive: bool,
+    /// Whether the manager's process lives.
+    pub manager_alive: bool,
+    /// Subtype of the newest record.
+    pub last_event_subtype: Option<String>,
+    /// Whether the worker's last turn under this task is complete.
+    pub task_completed: bool,
+    /// How many notifications to the manager this cycle consumed.
+    pub consumed_dispatch_notifications: u64,
+    /// Those notifications.
+    pub consumed_notifications: Vec<ConsumedNotification>,
+    /// What a manager should know.
+    pub manager_context: ManagerContext,
+}

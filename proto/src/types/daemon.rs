@@ -1,0 +1,131 @@
+//! `rpc.*`, `daemon.*`, `config.*`: the daemon about itself.
+
+use crate::settings::{Sourced, StateFiles};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Parameters of `rpc.hello`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HelloParams {
+    /// The client's version, for the log.
+    pub client_version: Option<String>,
+    /// The protocol major that the client speaks; another than the daemon's is refused.
+    pub protocol: Option<u32>,
+}
+
+/// Who answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HelloResult {
+    /// The daemon's version.
+    pub server_version: String,
+    /// Protocol major and minor.
+    pub protocol: Protocol,
+    /// What this daemon can do beyond the protocol's minimum, stable words.
+    pub capabilities: Vec<String>,
+    /// The daemon's process id.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: String,
+    /// Version of the database schema.
+    pub schema_version: i64,
+    /// Its state root.
+    pub state_root: String,
+}
+
+/// Protocol version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Protocol {
+    /// Changes when old clients could not understand the daemon.
+    pub major: u32,
+    /// Grows with additions.
+    pub minor: u32,
+}
+
+/// Deliveries that need somebody's eye.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeliveryCounts {
+    /// Commands that wait to be claimed.
+    pub pending_commands: u64,
+    /// Commands that were not sent because the pane shows a menu or holds a draft.
+    pub held: u64,
+    /// Deliveries that may or may not have arrived.
+    pub uncertain: u64,
+    /// Deliveries that failed.
+    pub failed: u64,
+}
+
+/// How the daemon fares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DaemonStatus {
+    /// Always true in an answer of the daemon; the command line prints false when none runs.
+    pub running: bool,
+    /// Version.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: String,
+    /// Whole seconds since then.
+    pub uptime_seconds: i64,
+    /// State root.
+    pub state_root: String,
+    /// Socket.
+    pub socket: String,
+    /// Database file.
+    pub database: String,
+    /// Bytes of the database file.
+    pub database_bytes: u64,
+    /// Log that is written now.
+    pub log: String,
+    /// Version of the database schema.
+    pub schema_version: i64,
+    /// Whether Dispatch runs by itself.
+    pub dispatch: bool,
+    /// The internal Dispatch's id.
+    pub dispatcher_id: String,
+    /// Whether rollouts are ingested as they grow.
+    pub watch: bool,
+    /// Rollouts that are watched.
+    pub watched_rollouts: u64,
+    /// Open connections.
+    pub connections: u64,
+    /// Calls that wait for something to happen.
+    pub waiting_calls: u64,
+    /// Deliveries that need somebody's eye.
+    pub deliveries: DeliveryCounts,
+    /// The last error of a background task, if any, with its time.
+    pub last_error: Option<String>,
+}
+
+/// Answer to `daemon.stop`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StopResult {
+    /// Always true: the daemon ends after this answer.
+    pub stopping: bool,
+    /// Its process id, so that the caller can wait for its end.
+    pub pid: u32,
+}
+
+/// The settings in force and where each came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfigResult {
+    /// Files of this daemon.
+    pub files: StateFiles,
+    /// State root.
+    pub state_root: Sourced<String>,
+    /// Whether Dispatch runs by itself.
+    pub dispatch: Sourced<bool>,
+    /// Whether rollouts are ingested as they grow.
+    pub watch: Sourced<bool>,
+    /// Id of the internal Dispatch.
+    pub dispatcher_id: Sourced<String>,
+    /// Filter of the log (`info`, `conveyord=debug`, ...).
+    pub log: Sourced<String>,
+    /// How long a send waits for its receipt in the rollout, in milliseconds.
+    pub receipt_timeout_ms: Sourced<u64>,
+    /// How long a completion of a session with a pane waits for a follow-up turn, in milliseconds.
+    pub completion_settle_ms: Sourced<u64>,
+    /// Time limit of each call of tmux and other programs, in milliseconds.
+    pub command_timeout_ms: Sourced<u64>,
+}

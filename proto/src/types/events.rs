@@ -1,0 +1,68 @@
+//! `events.*`: committed changes as they happen.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeKind {
+    /// A session was registered, changed or gone.
+    Session,
+    /// A task was created or changed.
+    Task,
+    /// A binding was made or ended.
+    Binding,
+    /// Records of a rollout were stored.
+    Ingested,
+    /// A turn began.
+    TurnStarted,
+    /// A turn ended.
+    TurnEnded,
+    /// A command was queued.
+    CommandQueued,
+    /// A command changed its state.
+    Command,
+    /// A notification was put into an inbox.
+    NotificationDelivered,
+    /// A notification was consumed.
+    NotificationConsumed,
+    /// A cycle ended.
+    Cycle,
+    /// The subscriber was too slow and missed `missed` items.
+    Lagged,
+}
+
+/// Parameters of `events.subscribe`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SubscribeParams {
+    /// Only this task, by id or name.
+    pub task: Option<String>,
+    /// Only this session, by name.
+    pub session: Option<String>,
+    /// Only these kinds; `lagged` always comes.
+    pub kinds: Vec<ChangeKind>,
+}
+
+/// One committed change. Keys that do not apply are left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    /// What changed.
+    pub kind: ChangeKind,
+    /// Task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<String>,
+    /// Session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// The row: command, notification, cycle, turn or binding id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its new state, when it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Number of items, for `ingested`; number of missed ones, for `lagged`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+}

@@ -1,0 +1,196 @@
+//! `inbox.*`: what waits for a session.
+
+use super::common::{Json, Role};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Parameters of `inbox.take`. Either `session`, or `task` and `role`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TakeParams {
+    /// Name of the session.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// Task, by id or name: the inbox of its pair's worker or manager.
+    #[serde(default)]
+    pub task: Option<String>,
+    /// Which of the pair.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// Consume the oldest item, then list the rest.
+    #[serde(default)]
+    pub consume_next: bool,
+    /// Lease the item instead: it is consumed by `inbox.acknowledge`, and returns to the inbox when that
+    /// does not come in time. For clients that must print before they may lose.
+    #[serde(default)]
+    pub lease: bool,
+    /// Wait until there is an item.
+    #[serde(default)]
+    pub wait: bool,
+    /// Longest wait, in seconds; at least 0.
+    #[serde(default = "thirty")]
+    pub timeout: f64,
+    /// Kept for compatibility, above 0; the daemon is woken and does not poll.
+    #[serde(default = "two")]
+    pub interval: f64,
+    /// Length of `items`; 0 means 10, a negative number 1.
+    #[serde(default = "ten")]
+    pub limit: i64,
+}
+
+const fn thirty() -> f64 {
+    30.0
+}
+
+const fn two() -> f64 {
+    2.0
+}
+
+const fn ten() -> i64 {
+    10
+}
+
+/// A notification, with the names of what it refers to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Notification {
+    /// Id.
+    pub id: i64,
+    /// Task.
+    pub task_id: String,
+    /// Name of the task.
+    pub task_name: Option<String>,
+    /// Binding.
+    pub binding_id: String,
+    /// Correlation.
+    pub correlation_id: String,
+    /// Source session.
+    pub source_session_id: String,
+    /// Its name.
+    pub source_session_name: Option<String>,
+    /// Its role.
+    pub source_session_role: Option<String>,
+    /// Target session.
+    pub target_session_id: String,
+    /// Its name.
+    pub target_session_name: Option<String>,
+    /// Its role.
+    pub target_session_role: Option<String>,
+    /// Signal.
+    pub signal_type: String,
+    /// Record that caused it.
+    pub source_event_id: Option<i64>,
+    /// Its time.
+    pub source_event_timestamp: Option<String>,
+    /// Dedupe key.
+    pub dedupe_key: String,
+    /// Command that caused it.
+    pub command_id: Option<String>,
+    /// Creation.
+    pub created_at: String,
+    /// Delivery.
+    pub delivered_at: Option<String>,
+    /// Cycle that consumed it.
+    pub consumed_manager_cycle_id: Option<i64>,
+    /// Session that consumed it.
+    pub consumed_by_session_id: Option<String>,
+    /// Consumption.
+    pub consumed_at: Option<String>,
+    /// Push or pull.
+    pub delivery_mode: String,
+    /// `pending`, `delivered`, `failed` or `suppressed`.
+    pub state: String,
+    /// Who claimed it.
+    pub claimed_by: Option<String>,
+    /// Time of the claim.
+    pub claimed_at: Option<String>,
+    /// End of the claim.
+    pub claim_expires_at: Option<String>,
+    /// Whether something may have been sent.
+    pub side_effect_started: bool,
+    /// Whether everything was sent.
+    pub side_effect_completed: bool,
+    /// Payload.
+    pub payload: Json,
+    /// Error.
+    pub error: Option<String>,
+    /// True when it may have reached the pane as well.
+    pub delivery_uncertain: bool,
+    /// True when it belongs to another task than the one asked for; absent for `session-inbox`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_task: Option<bool>,
+}
+
+/// The session of an inbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InboxSession {
+    /// Id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Role.
+    pub role: Role,
+}
+
+/// The task of an inbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InboxTask {
+    /// Id.
+    pub id: String,
+    /// As given.
+    pub name: String,
+}
+
+/// How the waiting went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WaitInfo {
+    /// Seconds that were waited.
+    pub elapsed_seconds: f64,
+    /// Whether waiting was asked for.
+    pub enabled: bool,
+    /// As given.
+    pub interval_seconds: f64,
+    /// Checks that were made: the first, one per wake, one at the time-out.
+    pub poll_count: u64,
+    /// Whether the time ran out.
+    pub timed_out: bool,
+    /// As given.
+    pub timeout_seconds: f64,
+    /// True when the daemon is shutting down and ended the wait; ask again.
+    pub draining: bool,
+}
+
+/// Result of `inbox.take`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TakeResult {
+    /// The consumed or leased item.
+    pub consumed: Option<Notification>,
+    /// What is left, oldest first; a task's own items before foreign ones.
+    pub items: Vec<Notification>,
+    /// Session.
+    pub session: InboxSession,
+    /// Task; absent for a session's inbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<InboxTask>,
+    /// How the waiting went.
+    pub wait: WaitInfo,
+    /// Token for `inbox.acknowledge` when the item is leased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
+}
+
+/// Parameters of `inbox.acknowledge`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcknowledgeParams {
+    /// Token of the lease.
+    pub lease: String,
+}
+
+/// Result of `inbox.acknowledge`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AcknowledgeResult {
+    /// The consumed item.
+    pub notification_id: i64,
+    /// False when it had been acknowledged before.
+    pub consumed_now: bool,
+}

@@ -1,0 +1,21 @@
+//! Parameter and result types, one file per method namespace.
+//!
+//! Results are the JSON objects of the command line: every key is always present, `null` where there is
+//! nothing to say, unless a field's documentation says otherwise.
+
+pub mod binding;
+pub mod command;
+pub mod common;
+pub mod cycle;
+pub mod daemon;
+pub mod dispatch;
+pub mod doctor;
+pub mod events;
+pub mod finish;
+pub mod history;
+pub mod inbox;
+pub mod pane;
+pub mod rollout;
+pub mod session;
+pub mod supervision;
+pub mod task;

@@ -1,0 +1,164 @@
+//! `session.nudge`, `session.interrupt`: keys and text to a session's pane.
+
+use super::common::Caller;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Parameters of `session.nudge`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NudgeParams {
+    /// Name of the session.
+    pub name: String,
+    /// Text; empty presses Enter only.
+    pub text: String,
+    /// Resolve the target and record, send nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Clear a draft in the composer first instead of holding the text back.
+    #[serde(default)]
+    pub clear_draft: bool,
+    /// The caller's surroundings.
+    #[serde(default)]
+    pub caller: Caller,
+}
+
+/// What became of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryOutcome {
+    /// It arrived: the rollout or the inbox's consumption proves it.
+    Delivered,
+    /// It waits in the inbox.
+    Queued,
+    /// It was not sent, because the pane shows a menu or holds a draft; it is sent when that is over.
+    Held,
+    /// It was sent, and no receipt was seen in time.
+    Uncertain,
+    /// It was not sent, or could not be.
+    Failed,
+}
+
+impl DeliveryOutcome {
+    /// The word in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Queued => "queued",
+            Self::Held => "held",
+            Self::Uncertain => "uncertain",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What proves a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeliveryProof {
+    /// `user_message`: the rollout's own record of the text. `task_started`: a turn began after the send
+    /// to an idle thread. `consumption`: the session took the item from its inbox.
+    pub kind: String,
+    /// Turn in which it arrived.
+    pub turn_id: Option<String>,
+    /// Time of the proof.
+    pub at: String,
+}
+
+/// Result of `session.nudge`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NudgeResult {
+    /// As given.
+    pub dry_run: bool,
+    /// Name of the session.
+    pub session: String,
+    /// tmux session, with the pane when one is recorded.
+    pub target: String,
+    /// As given.
+    pub text: String,
+    /// Time.
+    pub time: String,
+    /// Whether something may have reached the pane.
+    pub side_effect_started: bool,
+    /// Whether everything, Enter included, was sent.
+    pub side_effect_completed: bool,
+    /// What became of the text; null in a dry run.
+    pub outcome: Option<DeliveryOutcome>,
+    /// What proves it.
+    pub proof: Option<DeliveryProof>,
+    /// What the pane shows that holds the text back.
+    pub blocked_by: Option<String>,
+    /// The durable command that holds the text.
+    pub command_id: Option<String>,
+    /// Control characters that were taken out.
+    pub stripped_characters: u64,
+    /// Why it is uncertain or held, in a sentence.
+    pub note: Option<String>,
+}
+
+/// Parameters of `session.interrupt`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InterruptParams {
+    /// Name of the session.
+    pub name: String,
+    /// tmux name of the key. Default: the key that interrupts what runs in the pane (Escape for Codex, sent
+    /// only when it is busy; C-c for anything else).
+    #[serde(default)]
+    pub key: Option<String>,
+    /// Text to send afterwards.
+    #[serde(default)]
+    pub followup: Option<String>,
+    /// Resolve the target and record, send nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// The caller's surroundings.
+    #[serde(default)]
+    pub caller: Caller,
+}
+
+/// Result of `session.interrupt`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InterruptResult {
+    /// As given.
+    pub dry_run: bool,
+    /// As given.
+    pub followup: Option<String>,
+    /// The key that was sent, or would be.
+    pub key: String,
+    /// Name of the session.
+    pub session: String,
+    /// tmux session, with the pane when one is recorded.
+    pub target: String,
+    /// Time.
+    pub time: String,
+    /// Whether the key was sent. False when Codex was not busy: an idle Codex must not get Escape.
+    pub sent: bool,
+    /// Whether the rollout shows the turn as interrupted; null when nothing was sent or it cannot be told.
+    pub interrupted: Option<bool>,
+    /// Turn that was interrupted.
+    pub turn_id: Option<String>,
+    /// What became of the follow-up.
+    pub followup_outcome: Option<DeliveryOutcome>,
+    /// Why nothing was sent, or what remains open.
+    pub note: Option<String>,
+}
+
+/// How a text was sent, as stored with a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SendResult {
+    /// Always false.
+    pub dry_run: bool,
+    /// Name of the session.
+    pub session: String,
+    /// Whether everything was sent.
+    pub side_effect_completed: bool,
+    /// Whether something may have been sent.
+    pub side_effect_started: bool,
+    /// tmux session, with the pane when one is recorded.
+    pub target: String,
+    /// The text.
+    pub text: String,
+    /// Time.
+    pub time: String,
+}

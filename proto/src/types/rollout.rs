@@ -1,0 +1,114 @@
+//! `rollout.*` and `pane.classify`: what is read from Codex.
+
+use super::common::Json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Parameters of `rollout.ingest`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IngestParams {
+    /// Name of the session.
+    pub name: String,
+}
+
+/// Result of `rollout.ingest`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IngestResult {
+    /// Name of the session.
+    pub session: String,
+    /// Records stored since the last `cycle` or `ingest` that reported this session, whoever stored them.
+    pub new_events: u64,
+    /// Offset after the last complete line.
+    pub new_offset: i64,
+    /// Lines that could not be read since that last report.
+    pub skipped_lines: u64,
+}
+
+/// Parameters of `rollout.tail`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TailParams {
+    /// Name of the session.
+    pub name: String,
+    /// At most this many; 0 gives none, a negative number all.
+    #[serde(default = "default_tail_limit")]
+    pub limit: i64,
+    /// Only this subtype.
+    #[serde(default)]
+    pub subtype: Option<String>,
+    /// Payloads with their texts.
+    #[serde(default)]
+    pub include_content: bool,
+}
+
+const fn default_tail_limit() -> i64 {
+    50
+}
+
+/// A stored record, newest first in `rollout.tail`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TailEvent {
+    /// Id.
+    pub id: i64,
+    /// The record's own time.
+    pub timestamp: String,
+    /// The record's type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The payload's type, for `event_msg` records.
+    pub subtype: Option<String>,
+    /// Where its line begins in the file.
+    pub byte_offset: i64,
+    /// The payload; texts replaced by their sizes unless asked for.
+    pub payload: Json,
+}
+
+/// Parameters of `pane.classify`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifyParams {
+    /// What the pane shows.
+    pub text: String,
+    /// The pane's title, when known.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Age of the worker's last sign of life, in seconds.
+    #[serde(default = "ninety")]
+    pub status_age_seconds: i64,
+    /// Age from which waiting is notable, in seconds.
+    #[serde(default = "ninety")]
+    pub busy_wait_seconds: i64,
+}
+
+const fn ninety() -> i64 {
+    90
+}
+
+/// A notable pattern in a pane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BusyWait {
+    /// Name of the pattern.
+    pub pattern: String,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// What a manager should do.
+    pub recommended_action: String,
+}
+
+/// Result of `pane.classify`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClassifyResult {
+    /// The notable pattern, if any.
+    pub busy_wait: Option<BusyWait>,
+    /// Threshold as given.
+    pub busy_wait_seconds: i64,
+    /// Start-up state.
+    pub startup: String,
+    /// Why, in a sentence.
+    pub startup_reason: String,
+    /// Age as given.
+    pub status_age_seconds: i64,
+    /// What the pane shows by today's screens: `ready`, `busy`, `approval`, ...
+    pub shows: String,
+}

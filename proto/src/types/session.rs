@@ -1,0 +1,180 @@
+//! `session.*`: registration and listing.
+
+use super::common::{Caller, Communication, Role};
+use crate::ids::SessionId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Parameters of `session.register`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterParams {
+    /// Name: letters, digits, `-`, `_`, at most 64.
+    pub name: String,
+    /// Worker or manager, for ever.
+    pub role: Role,
+    /// Process of Codex, or one above it. Needed when no rollout is given.
+    #[serde(default)]
+    pub pid: Option<i64>,
+    /// Rollout file, absolute. Needed when no process is given.
+    #[serde(default)]
+    pub codex_session: Option<String>,
+    /// Working directory; default: that of the rollout.
+    #[serde(default)]
+    pub cwd: Option<String>,
+    /// tmux session in which Codex runs.
+    #[serde(default)]
+    pub tmux_session: Option<String>,
+    /// Take the Codex session over from another active session that has it.
+    #[serde(default)]
+    pub replace: bool,
+    /// The caller's surroundings.
+    #[serde(default)]
+    pub caller: Caller,
+}
+
+/// Result of `session.register`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RegisterResult {
+    /// Id; the same when the name was registered before.
+    pub session_id: SessionId,
+    /// Name.
+    pub name: String,
+    /// Role.
+    pub role: Role,
+    /// Process, or null when only a rollout was given.
+    pub pid: Option<i64>,
+    /// Codex's own id of the thread; null while its rollout does not exist yet.
+    pub codex_session_id: Option<String>,
+    /// Rollout file; null while it does not exist yet.
+    pub codex_session_path: Option<String>,
+    /// Working directory.
+    pub cwd: String,
+    /// tmux session.
+    pub tmux_session: Option<String>,
+    /// tmux pane that was found in it.
+    pub tmux_pane_id: Option<String>,
+    /// `ready`, or `pending` while the rollout is awaited.
+    pub rollout_state: RolloutState,
+    /// How to talk to the session.
+    pub communication: Communication,
+    /// What the caller should know; mostly empty.
+    pub warnings: Vec<String>,
+}
+
+/// Whether a session's rollout is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RolloutState {
+    /// It is known and read.
+    Ready,
+    /// It does not exist yet and is adopted when it appears.
+    Pending,
+}
+
+/// Parameters of `session.deregister`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeregisterParams {
+    /// Name of the session.
+    pub name: String,
+}
+
+/// Result of `session.deregister`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeregisterResult {
+    /// Name of the session.
+    pub name: String,
+    /// Always `gone`.
+    pub state: SessionState,
+    /// Whether it was gone before; then nothing was written.
+    pub already_gone: bool,
+}
+
+/// Whether a session takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionState {
+    /// Registered.
+    Active,
+    /// Ended or deregistered.
+    Gone,
+}
+
+impl SessionState {
+    /// The word in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// Which sessions `session.list` shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StateFilter {
+    /// Active ones with a process or a rollout.
+    Active,
+    /// Gone ones.
+    Gone,
+    /// All.
+    All,
+}
+
+/// Parameters of `session.list`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListParams {
+    /// Only this role.
+    pub role: Option<Role>,
+    /// Only this state; without one: active ones.
+    pub state: Option<StateFilter>,
+    /// Also those that only a legacy worker record knows.
+    pub include_legacy: bool,
+    /// Only these names.
+    pub names: Vec<String>,
+    /// Show identity tokens instead of `[REDACTED]`.
+    pub show_identity_token: bool,
+    /// The caller's surroundings.
+    pub caller: Caller,
+}
+
+/// A row of `session.list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionRow {
+    /// Id.
+    pub id: SessionId,
+    /// Name.
+    pub name: String,
+    /// Role.
+    pub role: Role,
+    /// State.
+    pub state: SessionState,
+    /// Working directory.
+    pub cwd: String,
+    /// First registration.
+    pub registered_at: String,
+    /// Token, mostly redacted.
+    pub identity_token: String,
+    /// Process.
+    pub pid: Option<i64>,
+    /// Bytes of the rollout that are stored.
+    pub last_ingest_offset: Option<i64>,
+    /// tmux session.
+    pub tmux_session: Option<String>,
+    /// tmux pane.
+    pub tmux_pane_id: Option<String>,
+    /// Rollout.
+    pub codex_session_path: Option<String>,
+    /// Codex's thread id.
+    pub codex_session_id: Option<String>,
+    /// Last ingest or registration.
+    pub last_heartbeat_at: Option<String>,
+    /// Whether the rollout is known.
+    pub rollout_state: RolloutState,
+    /// How to talk to the session.
+    pub communication: Communication,
+}

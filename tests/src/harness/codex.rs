@@ -1,0 +1,182 @@
+//! Codex in a pane: the real one in the offline lab, or the stand-in.
+
+use std::env;
+use std::fs;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
+
+use super::env::{TestEnv, workspace_root};
+use super::process::{Output, Running};
+use super::tmux::Pane;
+use super::wait::wait_until;
+use crate::rollout::Format;
+
+/// The versions of Codex that the tests run with, and the variable that names the binary of each.
+pub const CODEX_VERSIONS: [(&str, &str); 2] =
+    [("0.169.0", "CONVEYOR_TEST_CODEX_0_169"), ("0.130.0", "CONVEYOR_TEST_CODEX_0_130")];
+
+/// What runs in the panes.
+#[derive(Debug, Clone)]
+pub enum Program {
+    /// The real Codex, this binary.
+    Codex {
+        /// Its version.
+        version: String,
+        /// Its binary.
+        binary: Utf8PathBuf,
+    },
+    /// `codex-standin` with these arguments.
+    StandIn(Vec<String>),
+}
+
+/// The real Codex binaries of this machine: named by the environment, or put by `.ci/run` below the
+/// target folder. Needs Python for the scripted model behind them.
+#[must_use]
+pub fn codex_versions() -> Vec<Program> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    if !env::split_paths(&path).any(|folder| folder.join("python3").is_file()) {
+        return Vec::new();
+    }
+    CODEX_VERSIONS.iter().filter_map(|(version, variable)| real_codex(version, variable)).collect()
+}
+
+fn real_codex(version: &str, variable: &str) -> Option<Program> {
+    let named = env::var(variable).ok().filter(|path| !path.is_empty()).map(Utf8PathBuf::from);
+    let binary = named.unwrap_or_else(|| {
+        workspace_root().join("target/codex").join(version).join("node_modules/.bin/codex")
+    });
+    binary.is_file().then(|| Program::Codex { version: version.to_owned(), binary })
+}
+
+/// The stand-in, writing rollouts of this format.
+#[must_use]
+pub fn standin(format: Format) -> Program {
+    let name = match format {
+        Format::New => "new",
+        Format::Old => "old",
+    };
+    Program::StandIn(vec!["--format".to_owned(), name.to_owned()])
+}
+
+/// The stand-in, playing the turns of a recorded rollout.
+#[must_use]
+pub fn standin_replaying(recording: &Utf8Path) -> Program {
+    Program::StandIn(vec!["--replay".to_owned(), recording.to_string()])
+}
+
+impl TestEnv {
+    /// Starts Codex in a tmux session named `codex-NAME` and waits until it takes input.
+    ///
+    /// # Panics
+    /// When it does not get ready.
+    #[track_caller]
+    #[must_use]
+    pub fn start_codex(&self, program: &Program, name: &str) -> Pane {
+        let session = format!("codex-{name}");
+        match program {
+            Program::StandIn(arguments) => {
+                let mut command = vec!["codex-standin"];
+                command.extend(arguments.iter().map(String::as_str));
+                let pane = self.tmux().start(&session, &command);
+                self.tmux().wait_for_text(&pane, "› Ask Codex to do anything");
+                pane
+            }
+            Program::Codex { binary, .. } => {
+                if !self.root().join("run/model.pid").exists() {
+                    let _ = self.lab(binary, &["up"]).success();
+                }
+                let _ = self.lab(binary, &["worker", name]).success();
+                self.tmux().pane(&session)
+            }
+        }
+    }
+
+    /// Runs a command of the lab that this world is.
+    #[track_caller]
+    pub(super) fn codex_lab(&self, args: &[&str]) -> Output {
+        self.lab(Utf8Path::new(""), args)
+    }
+
+    #[track_caller]
+    fn lab(&self, codex: &Utf8Path, args: &[&str]) -> Output {
+        let mut command = self.command(workspace_root().join("tests/lab/codex-lab").as_str());
+        Running::start(command.env("CODEX_BIN", codex).arg(self.root()).args(args)).finish()
+    }
+
+    /// The records of a rollout, for looking at what Codex really took in.
+    ///
+    /// # Panics
+    /// When the file cannot be read or a whole line is no JSON.
+    #[track_caller]
+    #[must_use]
+    pub fn records(&self, rollout: &str) -> Vec<Value> {
+        let text = fs::read_to_string(rollout).expect("the rollout is readable");
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(|line| serde_json::from_str(line).expect("a record is JSON")).collect()
+    }
+
+    /// Waits until a rollout has this many events of a type.
+    ///
+    /// # Panics
+    /// When it has not, in time.
+    #[track_caller]
+    pub fn wait_for_events(&self, rollout: &str, kind: &str, count: usize) {
+        wait_until(&format!("{count} events {kind} in {rollout}"), || {
+            let records = self.records(rollout);
+            let found = records.iter().filter(|record| record["payload"]["type"] == kind).count();
+            (found >= count).then_some(())
+        });
+    }
+
+    /// The messages that the user sent, as a rollout shows them in either format.
+    #[track_caller]
+    #[must_use]
+    pub fn user_messages(&self, rollout: &str) -> Vec<String> {
+        let message = |record: Value| -> Option<String> {
+            let payload = &record["payload"];
+            if record["type"] != "event_msg" {
+                return None;
+            }
+            let text = match payload["type"].as_str()? {
+                "user_message" => &payload["message"],
+                "item_completed" if payload["item"]["type"] == "UserMessage" => {
+                    &payload["item"]["content"][0]["text"]
+                }
+                _ => return None,
+            };
+            text.as_str().map(str::to_owned)
+        };
+        self.records(rollout).into_iter().filter_map(message).collect()
+    }
+
+    /// Waits until a rollout below `CODEX_HOME` shows that the user sent `text`, and gives its path.
+    ///
+    /// # Panics
+    /// When none does, in time.
+    #[track_caller]
+    #[must_use]
+    pub fn wait_for_message(&self, text: &str) -> String {
+        wait_until(&format!("a rollout with the message {text:?}"), || {
+            self.rollouts().into_iter().find(|path| self.user_messages(path).iter().any(|m| m.contains(text)))
+        })
+    }
+
+    /// All rollout files below `CODEX_HOME`.
+    #[must_use]
+    pub fn rollouts(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.codex_home().join("sessions")];
+        while let Some(folder) = folders.pop() {
+            for entry in folder.read_dir_utf8().into_iter().flatten().flatten() {
+                let path = entry.into_path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension() == Some("jsonl") {
+                    found.push(path.into_string());
+                }
+            }
+        }
+        found
+    }
+}

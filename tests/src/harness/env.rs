@@ -1,0 +1,223 @@
+//! A world of its own for one test.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::Command;
+use std::{env, fs, thread};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use super::process::{Output, Running, announce};
+use super::rpc::LineClient;
+use super::tmux::Tmux;
+use super::wait::wait_until;
+
+/// The root of the workspace that these tests were built from.
+///
+/// # Panics
+/// Never: this package lies in a workspace.
+#[must_use]
+pub fn workspace_root() -> &'static Utf8Path {
+    Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
+}
+
+/// A private state root, home, Codex home, project and tmux server, and programs run in a cleared
+/// environment that knows only these. Everything that was started ends when this value is dropped.
+///
+/// The folders lie as `tests/lab/codex-lab` lays them out, so that a lab can be brought up in the
+/// same place.
+#[derive(Debug)]
+pub struct TestEnv {
+    root: TempDir,
+    path: Utf8PathBuf,
+    extra: Vec<(String, String)>,
+}
+
+impl TestEnv {
+    /// Makes the folders; starts nothing.
+    ///
+    /// # Panics
+    /// When a folder cannot be made.
+    #[track_caller]
+    #[must_use]
+    pub fn new() -> Self {
+        // Not in TMPDIR: on macOS its path is too long for a socket's.
+        let root = tempfile::Builder::new().prefix("cv-").tempdir_in("/tmp").expect("/tmp is writable");
+        let path =
+            Utf8PathBuf::try_from(root.path().canonicalize().expect("it was just made")).expect("UTF-8");
+        for folder in ["state", "tmux", "tmp", "user/.codex", "project"] {
+            fs::create_dir_all(path.join(folder)).expect("the folder is writable");
+        }
+        for private in ["state", "tmux", "user/.codex"] {
+            fs::set_permissions(path.join(private), fs::Permissions::from_mode(0o700)).expect("it is ours");
+        }
+        Self { root, path, extra: Vec::new() }
+    }
+
+    /// Sets a variable for all programs that are started from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.extra.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The folder that holds all others.
+    #[must_use]
+    pub fn root(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// The daemon's state root.
+    #[must_use]
+    pub fn state_root(&self) -> Utf8PathBuf {
+        self.path.join("state")
+    }
+
+    /// The daemon's socket.
+    #[must_use]
+    pub fn socket(&self) -> Utf8PathBuf {
+        self.state_root().join("conveyord.sock")
+    }
+
+    /// `CODEX_HOME`.
+    #[must_use]
+    pub fn codex_home(&self) -> Utf8PathBuf {
+        self.path.join("user/.codex")
+    }
+
+    /// The folder that programs run in.
+    #[must_use]
+    pub fn project(&self) -> Utf8PathBuf {
+        self.path.join("project")
+    }
+
+    /// The private tmux server.
+    #[must_use]
+    pub fn tmux(&self) -> Tmux<'_> {
+        Tmux::new(self)
+    }
+
+    /// A program in this world. A bare name of one of our binaries means the built one.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let built = binary(program);
+        let mut command = if built.is_file() { Command::new(built) } else { Command::new(program) };
+        let path = env::var("PATH").unwrap_or_default();
+        command
+            .env_clear()
+            .env("PATH", format!("{}:{path}", binary("").as_str().trim_end_matches('/')))
+            .env("HOME", self.path.join("user"))
+            .env("CODEX_HOME", self.codex_home())
+            .env("CONVEYOR_STATE_ROOT", self.state_root())
+            .env("TMUX_TMPDIR", self.path.join("tmux"))
+            .env("TMPDIR", self.path.join("tmp"))
+            .env("LANG", "C.UTF-8")
+            .env("TERM", "xterm-256color")
+            .envs(self.extra.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.project());
+        command
+    }
+
+    /// Runs `conveyorctl` to its end.
+    #[track_caller]
+    #[must_use]
+    pub fn conveyorctl(&self, args: &[&str]) -> Output {
+        self.start_conveyorctl(args).finish()
+    }
+
+    /// Starts `conveyorctl`, for calls that wait.
+    ///
+    /// # Panics
+    /// When the binaries have not been built.
+    #[track_caller]
+    #[must_use]
+    pub fn start_conveyorctl(&self, args: &[&str]) -> Running {
+        for program in ["conveyord", "conveyorctl"] {
+            let path = binary(program);
+            assert!(
+                path.is_file(),
+                "{path} is missing: `cargo build --workspace` first, as `make test` does"
+            );
+        }
+        Running::start(self.command("conveyorctl").args(args))
+    }
+
+    /// Connects to the daemon, which must be running.
+    #[track_caller]
+    #[must_use]
+    pub fn rpc(&self) -> LineClient {
+        LineClient::connect(&self.socket())
+    }
+
+    /// Whether a daemon answers at the socket.
+    #[must_use]
+    pub fn daemon_answers(&self) -> bool {
+        UnixStream::connect(self.socket()).is_ok()
+    }
+
+    /// The process id of the running daemon.
+    ///
+    /// # Panics
+    /// When none is running.
+    #[track_caller]
+    #[must_use]
+    pub fn daemon_pid(&self) -> Pid {
+        let hello =
+            self.rpc().call("daemon.status", &serde_json::json!({})).expect("the daemon tells its status");
+        Pid::from_raw(hello["pid"].as_i64().and_then(|pid| pid.try_into().ok()).expect("a pid"))
+    }
+
+    /// Kills the daemon with SIGKILL and waits until nothing answers at its socket.
+    ///
+    /// # Panics
+    /// When no daemon is running.
+    #[track_caller]
+    pub fn kill_daemon(&self) {
+        kill(self.daemon_pid(), Signal::SIGKILL).expect("the daemon is ours");
+        wait_until("the killed daemon's socket to be dead", || (!self.daemon_answers()).then_some(()));
+    }
+
+    /// Ends whatever was started in here.
+    fn end_all(&self) {
+        if self.daemon_answers() {
+            let stopped = self.conveyorctl(&["--no-start", "daemon", "stop"]);
+            if stopped.code != Some(0) && self.daemon_answers() {
+                self.kill_daemon();
+            }
+        }
+        // Fails when no server was started.
+        let _ = self.tmux().run(&["kill-server"]);
+        if self.path.join("run").exists() {
+            let _ = self.codex_lab(&["down"]);
+        }
+    }
+}
+
+impl Default for TestEnv {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for TestEnv {
+    fn drop(&mut self) {
+        let failed = thread::panicking();
+        // While a test fails already, a second panic would end the whole test program.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.end_all()));
+        if failed || ended.is_err() {
+            self.root.disable_cleanup(true);
+            announce(&format!("a test failed; its logs and state are left in {}", self.path));
+        }
+        if let (false, Err(panic)) = (failed, ended) {
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// The built binary of this name: beside the folder that holds the test's own.
+fn binary(name: &str) -> Utf8PathBuf {
+    let test = Utf8PathBuf::try_from(env::current_exe().expect("a program knows itself")).expect("UTF-8");
+    test.ancestors().nth(2).expect("tests run from target/PROFILE/deps").join(name)
+}

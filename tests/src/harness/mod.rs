@@ -1,0 +1,22 @@
+//! The harness of the end-to-end tests: a world of its own per test ([`TestEnv`]), the built
+//! binaries in it, a private tmux server, and Codex - real or stood in for - in its panes.
+//!
+//! A failing expectation of the harness is a failing test, so everything in here panics with what
+//! was expected and what was seen. Nothing in here sleeps but [`wait_until`].
+#![expect(clippy::expect_used, clippy::panic, reason = "a harness that panics is a failing test")]
+
+mod codex;
+mod env;
+mod job;
+mod process;
+mod rpc;
+mod tmux;
+mod wait;
+
+pub use codex::{CODEX_VERSIONS, Program, codex_versions, standin, standin_replaying};
+pub use env::{TestEnv, workspace_root};
+pub use job::{MainJob, Outcome, Step};
+pub use process::{Output, Running, announce};
+pub use rpc::LineClient;
+pub use tmux::{Pane, Tmux};
+pub use wait::{PATIENCE, wait_until};

@@ -1,0 +1,153 @@
+//! Programs run to their end, under a deadline, with all that they printed.
+
+use std::io::{self, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
+
+use serde_json::Value;
+
+use super::wait::wait_until;
+
+/// Tells the person who runs the tests something, past the test runner's capture: that a test was
+/// skipped must be seen.
+pub fn announce(text: &str) {
+    // A closed standard error is nobody to tell it to.
+    let _ = writeln!(io::stderr(), "note: {text}");
+}
+
+/// What a program left behind.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// The command line, for messages.
+    pub command: String,
+    /// The exit code; none when a signal ended the program.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// The output itself, once it is known that the program succeeded.
+    ///
+    /// # Panics
+    /// When the exit code is not 0.
+    #[track_caller]
+    #[must_use]
+    pub fn success(self) -> Self {
+        self.exits_with(0)
+    }
+
+    /// The output itself, once it is known that the program ended with this exit code.
+    ///
+    /// # Panics
+    /// When the exit code is another one.
+    #[track_caller]
+    #[must_use]
+    pub fn exits_with(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "{}\nstdout: {}\nstderr: {}",
+            self.command,
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    /// Standard output as JSON.
+    ///
+    /// # Panics
+    /// When it is not one JSON value.
+    #[track_caller]
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
+            panic!(
+                "{} printed no JSON ({error})\nstdout: {}\nstderr: {}",
+                self.command, self.stdout, self.stderr
+            )
+        })
+    }
+}
+
+/// A program that has been started. It is killed when this value is dropped before its end.
+#[derive(Debug)]
+pub struct Running {
+    command: String,
+    child: Child,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+impl Running {
+    /// Starts a program without standard input.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[track_caller]
+    #[must_use]
+    pub fn start(command: &mut Command) -> Self {
+        let name = format!("{command:?}");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("failed to start {name}: {error}"));
+        let stdout = child.stdout.take().map(collect);
+        let stderr = child.stderr.take().map(collect);
+        Self { command: name, child, stdout, stderr }
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether the program has not ended yet.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be waited for").is_none()
+    }
+
+    /// Waits for the program's end.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    #[track_caller]
+    #[must_use]
+    pub fn finish(mut self) -> Output {
+        let what = format!("the end of {}", self.command);
+        let status = wait_until(&what, || self.child.try_wait().expect("a child can be waited for"));
+        let text = |thread: Option<JoinHandle<String>>| {
+            thread.map(|thread| thread.join().expect("a reader does not panic")).unwrap_or_default()
+        };
+        let (stdout, stderr) = (text(self.stdout.take()), text(self.stderr.take()));
+        Output { command: std::mem::take(&mut self.command), code: status.code(), stdout, stderr }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only when the program has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads a pipe to its end on a thread, so that a full pipe never blocks the program. A daemon that
+/// the program left behind does not hold the pipe: it has standard streams of its own.
+fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read before a failure is still worth showing.
+        let _ = pipe.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}

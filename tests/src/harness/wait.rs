@@ -1,0 +1,26 @@
+//! Waiting for a condition: the one place that sleeps.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a condition may take before the test fails: far above what any of them takes, since
+/// machines that run tests are busy.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits until `condition` gives a value.
+///
+/// # Panics
+/// When it gave none within [`PATIENCE`].
+#[track_caller]
+pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "waited {} s in vain for {what}", PATIENCE.as_secs());
+        thread::sleep(PAUSE);
+    }
+}

@@ -1,0 +1,154 @@
+//! What is seen: the rows of the pane and the title of the terminal, laid out as Codex lays them
+//! out. Everything shown is asked from [`App`]; nothing is decided in here.
+
+use std::io::{self, Write};
+
+use rustix::termios;
+
+use super::app::{App, View};
+use crate::rollout::Format;
+
+/// Writes frames to the terminal, each only when it differs from the one before.
+#[derive(Debug)]
+pub(super) struct Screen {
+    alternate: bool,
+    frame: Vec<u8>,
+    title: String,
+}
+
+impl Screen {
+    /// Takes the terminal over: bracketed paste on, and the alternate screen where that version of
+    /// Codex uses it.
+    pub(super) fn enter(format: Format) -> io::Result<Self> {
+        let alternate = format == Format::New;
+        put(if alternate { b"\x1b[?1049h\x1b[?2004h" } else { b"\x1b[2J\x1b[?2004h" })?;
+        Ok(Self { alternate, frame: Vec::new(), title: String::new() })
+    }
+
+    /// Gives the terminal back.
+    pub(super) fn leave(&self) -> io::Result<()> {
+        put(if self.alternate { b"\x1b[?2004l\x1b[?1049l" } else { b"\x1b[?2004l\r\n" })
+    }
+
+    /// Shows the present state.
+    pub(super) fn draw(&mut self, app: &App) -> io::Result<()> {
+        let size = termios::tcgetwinsize(io::stdout())?;
+        let (rows, columns) = (usize::from(size.ws_row.max(8)), usize::from(size.ws_col.max(20)));
+        let mut frame = b"\x1b[H".to_vec();
+        for (number, line) in rows_of(app, rows, columns).iter().enumerate() {
+            if number > 0 {
+                frame.extend_from_slice(b"\r\n");
+            }
+            frame.extend_from_slice(line.as_bytes());
+            frame.extend_from_slice(b"\x1b[K");
+        }
+        frame.extend_from_slice(b"\x1b[J");
+        if frame != self.frame {
+            put(&frame)?;
+            self.frame = frame;
+        }
+        let title = title(app);
+        if title != self.title {
+            put(format!("\x1b]0;{title}\x07").as_bytes())?;
+            self.title = title;
+        }
+        Ok(())
+    }
+}
+
+fn put(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+fn title(app: &App) -> String {
+    let project = app.cwd().file_name().unwrap_or("/");
+    let place = app.name().map_or_else(|| project.to_owned(), |name| format!("{name} | {project}"));
+    match app.view() {
+        View::Approval { blink: true, .. } => format!("[ ! ] Action Required | {place}"),
+        View::Approval { blink: false, .. } => format!("[ . ] Action Required | {place}"),
+        View::Working { frame, .. } => {
+            const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+            format!("{} {place}", SPINNER[frame % SPINNER.len()])
+        }
+        View::Idle => place,
+    }
+}
+
+/// The rows of the pane: banner, the end of the conversation, and below it the menu or the composer.
+fn rows_of(app: &App, rows: usize, columns: usize) -> Vec<String> {
+    let wrap = |line: &str| wrapped(line, columns);
+    let banner = [
+        String::new(),
+        format!("  >_ OpenAI Codex (v{}), a stand-in", app.format().codex_version()),
+        format!("     {}", app.cwd()),
+        String::new(),
+    ];
+    let bottom: Vec<String> = bottom(app).iter().flat_map(|line| wrap(line)).collect();
+    let mut lines: Vec<String> = banner.iter().chain(app.transcript()).flat_map(|line| wrap(line)).collect();
+    let above = rows.saturating_sub(bottom.len());
+    if lines.len() > above {
+        lines.drain(..lines.len() - above);
+    } else {
+        lines.resize(above, String::new());
+    }
+    lines.extend(bottom);
+    lines.truncate(rows);
+    lines
+}
+
+fn bottom(app: &App) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    match app.view() {
+        View::Approval { command, .. } => {
+            lines.push("  Would you like to run the following command?".to_owned());
+            lines.push(String::new());
+            lines.push(format!("  $ {command}"));
+            lines.push(String::new());
+            lines.push("› 1. Yes, proceed (y)".to_owned());
+            lines.push("  2. No, and tell Codex what to do differently (esc)".to_owned());
+            lines.push(String::new());
+            lines.push("  Press enter to confirm or esc to cancel".to_owned());
+            return lines;
+        }
+        View::Working { seconds, .. } => {
+            lines.push(format!("• Working ({seconds}s • esc to interrupt)"));
+            lines.push(String::new());
+        }
+        View::Idle => {}
+    }
+    lines.extend(composer(app));
+    lines.push(String::new());
+    lines.push(format!("  stand-in default · {}", app.cwd()));
+    lines
+}
+
+fn composer(app: &App) -> Vec<String> {
+    let draft = app.draft();
+    if draft.is_empty() {
+        return vec!["› Ask Codex to do anything".to_owned()];
+    }
+    if draft.chars().count() > 1000 {
+        return vec![format!("› [Pasted Content {} chars]", draft.chars().count())];
+    }
+    draft
+        .split('\n')
+        .enumerate()
+        .map(|(number, line)| format!("{} {line}", if number == 0 { '›' } else { ' ' }))
+        .collect()
+}
+
+/// A text cut into rows. All that is shown here is one column wide per character, and control
+/// characters, which a message may hold, are left out.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut rows = Vec::new();
+    for line in text.split('\n') {
+        let shown: Vec<char> = line.chars().filter(|character| !character.is_control()).collect();
+        rows.extend(shown.chunks(columns).map(|row| row.iter().collect::<String>()));
+        if shown.is_empty() {
+            rows.push(String::new());
+        }
+    }
+    rows
+}
