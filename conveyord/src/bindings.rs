@@ -6,7 +6,7 @@ use crate::{
     store::{
         Durability, Store, Tx,
         bindings::{self as rows, Binding},
-        commands,
+        commands::claims,
         log::{self, Actor, Event, Run, Severity, Telemetry},
         notifications, rollouts,
         sessions::{self, Session},
@@ -162,7 +162,7 @@ pub async fn unbind(store: &Store, reference: String) -> Result<UnbindResult> {
             }
             let (mut cancelled_commands, mut suppressed_notifications) = (Vec::new(), Vec::new());
             for binding in &ended {
-                cancelled_commands.extend(commands::cancel_of_binding(tx, binding)?);
+                cancelled_commands.extend(claims::cancel_of_binding(tx, binding)?);
                 suppressed_notifications.extend(notifications::suppress_of_binding(tx, binding)?);
                 turns::drop_unrouted(tx, binding)?;
             }

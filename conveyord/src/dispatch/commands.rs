@@ -13,7 +13,7 @@ use crate::{
     store::{
         Durability, Store, StoreError, Tx, bindings,
         bindings::Binding,
-        commands::{self, Claim, Settled},
+        commands::claims::{self, Claim, Settled},
         log::Severity,
         notifications::{self, NewNotification},
         sessions::{self, Session},
@@ -266,7 +266,7 @@ async fn end(
     let dispatcher = pass.dispatcher.clone();
     pass.store
         .write(Durability::Full, move |tx| {
-            if !commands::owns(tx, &claim)? {
+            if !claims::owns(tx, &claim)? {
                 return Ok(None);
             }
             let mut item = item;
@@ -287,7 +287,7 @@ async fn end(
                 side_effect_started: item.side_effect_started,
                 side_effect_completed: item.side_effect_completed,
             };
-            commands::settle(tx, &claim, &settled)?;
+            claims::settle(tx, &claim, &settled)?;
             Ok::<_, Error>(Some(item))
         })
         .await
@@ -398,7 +398,7 @@ async fn push(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedC
         clear_draft: claim.payload.get("clear_draft").and_then(Value::as_bool).unwrap_or(false),
     };
     let started = claim.clone();
-    let before = Box::new(move |tx: &Tx<'_>| Ok(commands::start_side_effect(tx, &started)?));
+    let before = Box::new(move |tx: &Tx<'_>| Ok(claims::start_side_effect(tx, &started)?));
     let sent = with_lease(pass, &claim, pass.sender.send(&plan.target, message, before)).await;
     let mut item = report(pass, &claim, ProcessedState::Delivered, DeliveryOutcome::Delivered);
     item.delivery_mode = Some(DeliveryMode::Push);
@@ -478,7 +478,7 @@ async fn hold(
     let dispatcher = pass.dispatcher.clone();
     pass.store
         .write(Durability::Full, move |tx| {
-            if !commands::put_back(tx, &claim, "held back by what the pane shows", Some(&by), &next)? {
+            if !claims::put_back(tx, &claim, "held back by what the pane shows", Some(&by), &next)? {
                 return Ok(None);
             }
             if first {
@@ -502,7 +502,7 @@ async fn hold(
 /// look costs no attempt.
 pub(super) async fn put_off_held(store: &Store, sender: &PaneSender, everything: bool) -> Result<()> {
     let now = if everything { "9999".to_owned() } else { clock::now() };
-    let due = store.read(move |connection| Ok::<_, Error>(commands::due_held(connection, &now, 64)?)).await?;
+    let due = store.read(move |connection| Ok::<_, Error>(claims::due_held(connection, &now, 64)?)).await?;
     for held in due {
         let target = {
             let (kind, task, payload) = (held.kind.clone(), held.task_id.clone(), held.payload.clone());
@@ -516,11 +516,11 @@ pub(super) async fn put_off_held(store: &Store, sender: &PaneSender, everything:
             && !(clears && by.by == "draft")
         {
             let next = clock::in_milliseconds(super::milliseconds(back_off(HELD_BACK_OFF, held.tries)));
-            let put_off = move |tx: &Tx<'_>| commands::put_off(tx, &held.id, &by.by, &next);
+            let put_off = move |tx: &Tx<'_>| claims::put_off(tx, &held.id, &by.by, &next);
             store.write(Durability::Normal, put_off).await?;
         } else {
             let due_now = clock::now();
-            let put_off = move |tx: &Tx<'_>| commands::put_off(tx, &held.id, "released", &due_now);
+            let put_off = move |tx: &Tx<'_>| claims::put_off(tx, &held.id, "released", &due_now);
             store.write(Durability::Normal, put_off).await?;
         }
     }
@@ -554,7 +554,7 @@ async fn with_lease<T>(pass: &Pass, claim: &Claim, send: impl Future<Output = T>
             done = &mut send => return done,
             () = tokio::time::sleep(every) => {
                 let (claim, until) = (claim.clone(), clock::in_milliseconds(pass.lease_ms));
-                let renew = move |tx: &Tx<'_>| commands::renew(tx, &claim, &until);
+                let renew = move |tx: &Tx<'_>| claims::renew(tx, &claim, &until);
                 if let Err(error) = pass.store.write(Durability::Normal, renew).await {
                     tracing::warn!(%error, "a lease could not be renewed");
                 }

@@ -5,7 +5,7 @@ use crate::{
     clock,
     error::{Error, Result},
     store::{
-        Durability, Store, StoreError, commands as rows, commands::Expired, log::Severity, notifications,
+        Durability, Store, StoreError, commands::claims::{self, Expired}, log::Severity, notifications,
     },
 };
 use conveyor_proto::types::dispatch::{
@@ -112,7 +112,7 @@ pub(super) fn command_types(only: Option<SignalType>) -> Vec<&'static str> {
 fn plan(connection: &rusqlite::Connection, only: Option<SignalType>, limit: i64) -> Result<Vec<Processed>> {
     let kinds = command_types(only);
     let mut planned: Vec<Processed> = Vec::new();
-    for command in rows::claimable(connection, &kinds, &clock::now(), limit)? {
+    for command in claims::claimable(connection, &kinds, &clock::now(), limit)? {
         let (would_state, would_reason) = commands::would(connection, &command);
         planned.push(Processed::PlannedCommand(Box::new(PlannedCommand {
             command_id: command.id.to_string(),
@@ -179,19 +179,19 @@ impl Pass {
     }
 
     /// Claims the oldest claimable command, except those of tasks that are being served.
-    pub(super) async fn claim(&self, kinds: &[&'static str], busy: &[String]) -> Result<Option<rows::Claim>> {
+    pub(super) async fn claim(&self, kinds: &[&'static str], busy: &[String]) -> Result<Option<claims::Claim>> {
         let (pass, kinds, busy) = (self.clone(), kinds.to_vec(), busy.to_vec());
         let expires_at = clock::in_milliseconds(self.lease_ms);
         self.store
             .write(Durability::Full, move |tx| {
-                let filter = rows::ClaimFilter {
+                let filter = claims::ClaimFilter {
                     kinds: &kinds,
                     dispatcher: &pass.dispatcher,
                     expires_at: &expires_at,
                     ignore_back_off: pass.ignore_back_off,
                     busy: &busy,
                 };
-                let claim = rows::claim(tx, &filter)?;
+                let claim = claims::claim(tx, &filter)?;
                 if let Some(claim) = &claim {
                     telemetry::claimed(tx, claim, &pass.dispatcher)?;
                 }
@@ -210,7 +210,7 @@ impl Pass {
         let recovered = self
             .store
             .write(Durability::Full, move |tx| {
-                let recovered = rows::recover(tx, which, &kinds, limit)?;
+                let recovered = claims::recover(tx, which, &kinds, limit)?;
                 for item in &recovered {
                     telemetry::recovered(tx, item, &dispatcher)?;
                 }
@@ -218,7 +218,7 @@ impl Pass {
             })
             .await
             .map_err(Error::from)?;
-        let shown = |item: rows::Recovered| {
+        let shown = |item: claims::Recovered| {
             Processed::Recovered(Box::new(RecoveredClaim {
                 attempt_id: item.attempt_id,
                 command_id: item.command_id.to_string(),

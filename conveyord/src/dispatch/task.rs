@@ -13,7 +13,7 @@ use crate::{
     changes::{Change, ChangeKind},
     clock,
     error::{Error, Result},
-    store::{self, Durability, Store, commands as rows, commands::Expired, deliveries, notifications},
+    store::{self, Durability, Store, commands::claims::{self, Expired}, deliveries, notifications},
 };
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -162,7 +162,7 @@ impl Task {
         let kinds = command_types(None);
         while self.lanes.len() < MAX_LANES {
             let Some(claim) = self.pass.claim(&kinds, &self.lanes).await? else { break };
-            let lane = rows::lane(&claim);
+            let lane = claims::lane(&claim);
             self.lanes.push(lane.clone());
             let pass = self.pass.clone();
             self.serving.spawn(async move {
@@ -206,7 +206,7 @@ impl Task {
             .pass
             .store
             .read(|connection| {
-                let command = rows::next_due(connection)?;
+                let command = claims::next_due(connection)?;
                 let notification = notifications::next_due(connection)?;
                 Ok::<_, Error>([command, notification].into_iter().flatten().min())
             })

@@ -6,7 +6,7 @@ use crate::{
     rollout::receipt::receipt_key,
     store::{
         StoreError, Tx,
-        commands::{Claim, Recovered},
+        commands::claims::{Claim, Recovered},
         log::{self, Actor, Event, Run, Severity, Telemetry},
     },
 };

@@ -199,6 +199,10 @@ fn socket_trouble<'a>(message: &'a str, server: &TmuxServer) -> Option<&'a str> 
     if message.starts_with("access not allowed") {
         return Some(message);
     }
+    // What a server says of itself in the moment after its last session was ended.
+    if message == "no current target" {
+        return Some("");
+    }
     let about_socket = ["error connecting to ", "no server running on ", "error creating "];
     let rest = about_socket.iter().find_map(|prefix| message.strip_prefix(prefix))?;
     Some(rest.strip_prefix(server.socket().as_str()).unwrap_or(rest).trim_matches([' ', '(', ')']))
@@ -227,6 +231,7 @@ mod tests {
         check("error connecting to /none/permission denied/s (Connection refused)\n", "ServerGone");
         check("server exited unexpectedly\n", "Unanswered");
         check("lost server\n", "Unanswered");
+        check("no current target\n", "ServerGone");
         check("error connecting to /none/permission denied/s (Permission denied)\n", "PermissionDenied");
         check(
             "error connecting to /none/permission denied/s (Operation not permitted)\n",

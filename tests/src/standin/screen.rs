@@ -1,12 +1,16 @@
 //! What is seen: the rows of the pane and the title of the terminal, laid out as Codex lays them
 //! out. Everything shown is asked from [`App`]; nothing is decided in here.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use rustix::termios;
 
 use super::app::{App, View};
 use crate::rollout::Format;
+
+/// What the empty composer shows.
+const HINT: &str = "Ask Codex to do anything";
 
 /// Writes frames to the terminal, each only when it differs from the one before.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ impl Screen {
             if number > 0 {
                 frame.extend_from_slice(b"\r\n");
             }
-            frame.extend_from_slice(line.as_bytes());
+            frame.extend_from_slice(styled(line).as_bytes());
             frame.extend_from_slice(b"\x1b[K");
         }
         frame.extend_from_slice(b"\x1b[J");
@@ -53,6 +57,14 @@ impl Screen {
             self.title = title;
         }
         Ok(())
+    }
+}
+
+/// The hint of an empty composer is dim, and a draft is not: that is how one tells them apart.
+fn styled(line: &str) -> Cow<'_, str> {
+    match line.strip_prefix("› ") {
+        Some(HINT) => format!("› \x1b[2m{HINT}\x1b[22m").into(),
+        _ => line.into(),
     }
 }
 
@@ -127,7 +139,7 @@ fn bottom(app: &App) -> Vec<String> {
 fn composer(app: &App) -> Vec<String> {
     let draft = app.draft();
     if draft.is_empty() {
-        return vec!["› Ask Codex to do anything".to_owned()];
+        return vec![format!("› {HINT}")];
     }
     if draft.chars().count() > 1000 {
         return vec![format!("› [Pasted Content {} chars]", draft.chars().count())];

@@ -646,3 +646,8 @@ create index bindings_task on bindings (task_id, created_at);
 create index bindings_worker_session on bindings (worker_session_id);
 create index sessions_codex_id on sessions (codex_session_id) where codex_session_id is not null;
 create index tasks_name on tasks (name, created_at);
+create index turns_completed on turns (session_id, end_event_id) where outcome in ('done', 'failed');
+create index telemetry_events_nudges on telemetry_events (task_id, timestamp, id)
+    where event_type in ('session_nudge_succeeded', 'session_nudge_failed');
+create index telemetry_events_interrupts on telemetry_events (task_id, timestamp, id)
+    where event_type in ('session_interrupt_succeeded', 'session_interrupt_failed');

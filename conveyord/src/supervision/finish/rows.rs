@@ -9,7 +9,7 @@ use crate::{
     store::{
         Durability, Store, StoreError, Tx, bindings,
         bindings::Binding,
-        commands::{self, NewCommand},
+        commands::{self, NewCommand, claims},
         cycles, finish, log,
         log::{Actor, Event, Run, Severity, Telemetry},
         notifications, sessions,
@@ -293,7 +293,7 @@ fn write_end(
     )?;
     mark_gone(tx, claim, ended)?;
     for binding in bindings::end_of_task(tx, &task.id)? {
-        commands::cancel_of_binding(tx, &binding)?;
+        claims::cancel_of_binding(tx, &binding)?;
         notifications::suppress_of_binding(tx, &binding)?;
     }
     tasks::set_state(tx, &task.id, TaskState::Done)?;

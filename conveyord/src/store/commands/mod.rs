@@ -1,0 +1,312 @@
+//! Durable commands: queueing, listing, and the ends of those that their own verbs execute.
+//!
+//! What Dispatch executes is claimed, settled and recovered in [`claims`].
+
+pub mod claims;
+
+use super::{
+    StoreError, Tx, json, json_text,
+    log::{self, Actor, Run, Severity, Telemetry},
+    optional_json,
+};
+use crate::{changes, clock};
+use conveyor_proto::{
+    ids::CommandId,
+    types::command::{AttemptRow, CommandRow, CommandState},
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+/// A command to be stored.
+#[derive(Debug)]
+pub struct NewCommand<'a> {
+    /// Type.
+    pub kind: &'a str,
+    /// Task.
+    pub task_id: Option<&'a str>,
+    /// Binding that it was queued for.
+    pub binding_id: Option<&'a str>,
+    /// Correlation; made when there is none.
+    pub correlation_id: Option<&'a str>,
+    /// Idempotency key; the id when there is none.
+    pub idempotency_key: Option<&'a str>,
+    /// Required permission.
+    pub required_permission: Option<&'a str>,
+    /// Payload.
+    pub payload: Value,
+}
+
+/// Stores a pending command with its telemetry.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn insert(tx: &Tx<'_>, new: &NewCommand<'_>) -> Result<CommandId, StoreError> {
+    let id = CommandId(clock::new_id(CommandId::PREFIX));
+    let correlation = match new.correlation_id {
+        Some(given) => given.to_owned(),
+        None => clock::new_id("dispatch"),
+    };
+    let key = new.idempotency_key.unwrap_or(id.as_str());
+    tx.prepare_cached(
+        "insert into commands (id, idempotency_key, created_at, updated_at, task_id, correlation_id, type, state,
+             required_permission, payload_json, binding_id)
+         values (?1, ?2, ?3, ?3, ?4, ?5, ?6, 'pending', ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        id.as_str(),
+        key,
+        tx.now(),
+        new.task_id,
+        correlation,
+        new.kind,
+        new.required_permission,
+        json_text(&new.payload)?,
+        new.binding_id,
+    ])?;
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor: Actor::Workerctl,
+            kind: "command_created",
+            severity: Severity::Info,
+            summary: format!("Command {} was created.", new.kind),
+            task_id: new.task_id,
+            run: Run::Active,
+            correlation: json!({
+                "command_id": id.as_str(), "command_type": new.kind, "correlation_id": correlation,
+            }),
+            attributes: json!({
+                "idempotency_key": key, "manager_id": null, "required_permission": new.required_permission,
+                "state": "pending", "worker_id": null,
+            }),
+        },
+    )?;
+    publish(tx, changes::ChangeKind::CommandQueued, id.as_str(), new.task_id, "pending");
+    Ok(id)
+}
+
+fn publish(tx: &Tx<'_>, kind: changes::ChangeKind, id: &str, task_id: Option<&str>, state: &str) {
+    tx.publish(changes::Change {
+        task_id: task_id.map(str::to_owned),
+        id: Some(id.to_owned()),
+        state: Some(state.to_owned()),
+        ..changes::change(kind)
+    });
+}
+
+/// The command that holds an idempotency key of a task: id, type, payload, correlation, permission.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn by_idempotency_key(
+    connection: &Connection,
+    task_id: &str,
+    key: &str,
+) -> Result<Option<CommandRow>, StoreError> {
+    one(connection, "coalesce(c.task_id, '') = ?1 and c.idempotency_key = ?2", params![task_id, key])
+}
+
+/// A command by id.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn get(connection: &Connection, id: &str) -> Result<Option<CommandRow>, StoreError> {
+    one(connection, "c.id = ?1", params![id])
+}
+
+const COLUMNS: &str = "c.attempts, c.available_at, c.claim_expires_at, c.claimed_at, c.claimed_by, c.correlation_id,
+    c.created_at, c.error, c.id, c.manager_id, c.max_attempts, c.payload_json, c.required_permission, c.result_json,
+    c.state, c.task_id, t.name, c.type, c.updated_at, c.worker_id, c.delivery, c.held_by";
+
+fn row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
+    Ok(CommandRow {
+        attempts: row.get(0)?,
+        available_at: row.get(1)?,
+        claim_expires_at: row.get(2)?,
+        claimed_at: row.get(3)?,
+        claimed_by: row.get(4)?,
+        correlation_id: row.get(5)?,
+        created_at: row.get(6)?,
+        error: row.get(7)?,
+        id: CommandId(row.get(8)?),
+        manager_id: row.get(9)?,
+        max_attempts: row.get(10)?,
+        payload: json(row.get(11)?),
+        required_permission: row.get(12)?,
+        result: optional_json(row.get(13)?),
+        state: state(row.get_ref(14)?.as_str()?),
+        task_id: row.get(15)?,
+        task_name: row.get(16)?,
+        kind: row.get(17)?,
+        updated_at: row.get(18)?,
+        worker_id: row.get(19)?,
+        delivery: row.get(20)?,
+        held_by: row.get(21)?,
+        attempt_history: None,
+    })
+}
+
+/// The table's check admits only these words.
+fn state(word: &str) -> CommandState {
+    match word {
+        "attempted" => CommandState::Attempted,
+        "succeeded" => CommandState::Succeeded,
+        "failed" => CommandState::Failed,
+        "blocked" => CommandState::Blocked,
+        _ => CommandState::Pending,
+    }
+}
+
+fn one(
+    connection: &Connection,
+    filter: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<Option<CommandRow>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from commands c left join tasks t on t.id = c.task_id where {filter}"
+    ))?;
+    Ok(statement.query_row(parameters, row).optional()?)
+}
+
+/// Which commands a listing shows.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only this task.
+    pub task_id: Option<String>,
+    /// Only this state.
+    pub state: Option<CommandState>,
+    /// Only this type.
+    pub kind: Option<String>,
+    /// Only this legacy worker.
+    pub worker: Option<String>,
+    /// Only this legacy manager.
+    pub manager: Option<String>,
+    /// Only the newest so many.
+    pub limit: Option<u64>,
+}
+
+/// Lists commands in the order of their creation.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>, StoreError> {
+    let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from commands c left join tasks t on t.id = c.task_id
+         where (?1 is null or c.task_id = ?1) and (?2 is null or c.state = ?2) and (?3 is null or c.type = ?3)
+           and (?4 is null or c.worker_id = ?4) and (?5 is null or c.manager_id = ?5)
+         order by c.created_at desc, c.id desc limit ?6"
+    ))?;
+    let state = filter.state.map(CommandState::as_str);
+    let rows = statement
+        .query_map(params![filter.task_id, state, filter.kind, filter.worker, filter.manager, limit], row)?;
+    let mut commands: Vec<CommandRow> = rows.collect::<Result<_, _>>()?;
+    commands.reverse();
+    Ok(commands)
+}
+
+/// The executions of the listed commands, by command.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn attempts(
+    connection: &Connection,
+    commands: &[CommandRow],
+) -> Result<HashMap<String, Vec<AttemptRow>>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select correlation_id, dispatcher_id, error, finished_at, id, result_json, side_effect_completed,
+             side_effect_started, started_at, state
+         from command_attempts where command_id = ?1 order by id",
+    )?;
+    let mut all = HashMap::new();
+    for command in commands {
+        let rows = statement.query_map([command.id.as_str()], |row| {
+            Ok(AttemptRow {
+                correlation_id: row.get(0)?,
+                dispatcher_id: row.get(1)?,
+                error: row.get(2)?,
+                finished_at: row.get(3)?,
+                id: row.get(4)?,
+                result: optional_json(row.get(5)?),
+                side_effect_completed: row.get(6)?,
+                side_effect_started: row.get(7)?,
+                started_at: row.get(8)?,
+                state: row.get(9)?,
+            })
+        })?;
+        all.insert(command.id.to_string(), rows.collect::<Result<_, _>>()?);
+    }
+    Ok(all)
+}
+
+/// Marks a command that its own verb executes as attempted, with telemetry.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn mark_attempted(tx: &Tx<'_>, id: &CommandId) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update commands set state = 'attempted', updated_at = ?2 where id = ?1",
+    )?
+    .execute(params![id.as_str(), tx.now()])?;
+    own_telemetry(tx, id, "command_attempted", Severity::Info, "attempted", None)
+}
+
+/// Ends a command that its own verb executed well, with telemetry.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn succeed(tx: &Tx<'_>, id: &CommandId, result: &Value) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update commands set state = 'succeeded', updated_at = ?2, result_json = ?3 where id = ?1",
+    )?
+    .execute(params![id.as_str(), tx.now(), json_text(result)?])?;
+    own_telemetry(tx, id, "command_succeeded", Severity::Info, "succeeded", Some((Some(result), None)))
+}
+
+/// Ends a command that its own verb executed badly, with telemetry.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn fail(tx: &Tx<'_>, id: &CommandId, result: Option<&Value>, error: &str) -> Result<(), StoreError> {
+    let text = result.map(json_text).transpose()?;
+    tx.prepare_cached(
+        "update commands set state = 'failed', updated_at = ?2, result_json = ?3, error = ?4 where id = ?1",
+    )?
+    .execute(params![id.as_str(), tx.now(), text, error])?;
+    own_telemetry(tx, id, "command_failed", Severity::Error, "failed", Some((result, Some(error))))
+}
+
+fn own_telemetry(
+    tx: &Tx<'_>,
+    id: &CommandId,
+    kind: &str,
+    severity: Severity,
+    state: &str,
+    end: Option<(Option<&Value>, Option<&str>)>,
+) -> Result<(), StoreError> {
+    let (task_id, command_type): (Option<String>, String) = tx
+        .prepare_cached("select task_id, type from commands where id = ?1")?
+        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut attributes = json!({ "manager_id": null, "state": state, "worker_id": null });
+    if let (Some((result, error)), Some(object)) = (end, attributes.as_object_mut()) {
+        object.insert("result".into(), result.cloned().unwrap_or(Value::Null));
+        object.insert("error".into(), error.map_or(Value::Null, Value::from));
+    }
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor: Actor::Workerctl,
+            kind,
+            severity,
+            summary: format!("Command {command_type} {state}."),
+            task_id: task_id.as_deref(),
+            run: Run::Active,
+            correlation: json!({ "command_id": id.as_str(), "command_type": command_type }),
+            attributes,
+        },
+    )?;
+    publish(tx, changes::ChangeKind::Command, id.as_str(), task_id.as_deref(), state);
+    Ok(())
+}
+
