@@ -10,7 +10,7 @@ use conveyor_tests::rollout::Format;
 #[track_caller]
 fn check(program: Program) {
     let env = TestEnv::new();
-    let outcome = MainJob::new(&env, program).run(|_, _, _| {});
+    let outcome = MainJob::new(&env, program).run(|_, _| {});
     let mut expected = Outcome {
         consumed: vec!["worker_task_complete".to_owned(); 2],
         states: ["idle", "done", "done"].map(str::to_owned),

@@ -76,7 +76,7 @@ fn wait_for_state(env: &TestEnv, state: &str) -> Value {
 #[test]
 fn the_main_job() {
     with_each_version(|env, program| {
-        let outcome = MainJob::new(env, program.clone()).run(|_, _, _| {});
+        let outcome = MainJob::new(env, program.clone()).run(|_, _| {});
         assert_eq!(outcome.consumed, ["worker_task_complete", "worker_task_complete"]);
         assert_eq!(outcome.states, ["idle", "done", "done"]);
         assert_eq!((outcome.nudge.as_str(), outcome.nudge_proven), ("delivered", true));

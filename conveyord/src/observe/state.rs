@@ -70,9 +70,9 @@ pub fn is_owner_alive(session: &Session) -> bool {
 }
 
 /// Lays the pane and the process table over the rollout's state. A question to the user comes before busy
-/// and before idle; a dead owner before all.
+/// and before idle; a dead owner before all. `look` comes with the time since when the pane shows that.
 #[must_use]
-pub fn detail(session: &Session, stored: &Stored, look: Option<&PaneLook>, now: &str) -> WorkerStateView {
+pub fn detail(session: &Session, stored: &Stored, look: Option<(&PaneLook, &str)>) -> WorkerStateView {
     let since = stored.machine.since.clone();
     let view = |worker_state, worker_state_source, worker_state_since| WorkerStateView {
         worker_state,
@@ -84,14 +84,15 @@ pub fn detail(session: &Session, stored: &Stored, look: Option<&PaneLook>, now: 
         let state = if busy { WorkerState::Broken } else { WorkerState::Gone };
         return view(state, StateSource::Process, busy.then_some(since).flatten());
     }
-    if let Some(look) = look {
+    if let Some((look, shown_since)) = look {
+        let shown_since = Some(shown_since.to_owned());
         match look.shows {
             PaneShows::Approval => {
-                return view(WorkerState::NeedsApproval, StateSource::Pane, Some(now.to_owned()));
+                return view(WorkerState::NeedsApproval, StateSource::Pane, shown_since);
             }
-            PaneShows::Exited => return view(WorkerState::Gone, StateSource::Pane, Some(now.to_owned())),
+            PaneShows::Exited => return view(WorkerState::Gone, StateSource::Pane, shown_since),
             shows if shows.blocks_sending() => {
-                return view(WorkerState::NeedsAnswer, StateSource::Pane, Some(now.to_owned()));
+                return view(WorkerState::NeedsAnswer, StateSource::Pane, shown_since);
             }
             _ => {}
         }

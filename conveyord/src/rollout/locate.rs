@@ -125,9 +125,13 @@ pub async fn follow(store: &Store, session: &Session, title: Option<String>) -> 
         return Ok(false);
     }
     let before = session.clone();
+    let cwd = located.path.as_deref().and_then(|path| read_session_meta(path).ok()?.cwd);
     store
         .write(Durability::Full, move |tx| {
-            sessions::adopt_thread(tx, &before.id, &located.thread_id, path.as_deref())?;
+            sessions::adopt_thread(tx, &before.id, &located.thread_id, path.as_deref(), cwd.as_deref())?;
+            if let Some(path) = &path {
+                sessions::take_offset_of(tx, &before.id, path)?;
+            }
             log::event(
                 tx,
                 &log::Event {

@@ -303,12 +303,14 @@ pub fn adopt_thread(
     id: &SessionId,
     thread_id: &str,
     path: Option<&str>,
+    cwd: Option<&str>,
 ) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update sessions set codex_session_id = ?2, codex_session_path = coalesce(?3, codex_session_path),
-             current_thread_id = ?2 where id = ?1",
+             current_thread_id = ?2, cwd = case when cwd = '' then coalesce(?4, '') else cwd end
+         where id = ?1",
     )?
-    .execute(params![id.as_str(), thread_id, path])?;
+    .execute(params![id.as_str(), thread_id, path, cwd])?;
     publish(tx, id.as_str(), SessionState::Active);
     Ok(())
 }
@@ -324,6 +326,19 @@ pub fn take_offset_of(tx: &Tx<'_>, id: &SessionId, path: &str) -> Result<(), Sto
     )?
     .execute(params![id.as_str(), path])?;
     Ok(())
+}
+
+/// Remembers what a session's pane shows, and returns since when it has shown that.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn note_pane(tx: &Tx<'_>, id: &SessionId, shows: &str) -> Result<String, StoreError> {
+    tx.prepare_cached(
+        "update sessions set pane_shows = ?2, pane_shows_since = ?3 where id = ?1 and pane_shows is not ?2",
+    )?
+    .execute(params![id.as_str(), shows, tx.now()])?;
+    let mut statement = tx.prepare_cached("select coalesce(pane_shows_since, ?2) from sessions where id = ?1")?;
+    Ok(statement.query_row(params![id.as_str(), tx.now()], |row| row.get(0))?)
 }
 
 /// Records that Codex now runs as another process in the same pane.

@@ -57,7 +57,8 @@ pub struct MainJob<'env> {
 
 impl<'env> MainJob<'env> {
     /// The steps, in order.
-    pub const STEPS: [Step<'env>; 13] = [
+    pub const STEPS: [Step<'env>; 14] = [
+        ("the daemon starts", Self::start_daemon),
         ("the panes start", Self::start_panes),
         ("the worker registers", Self::register_worker),
         ("the manager registers", Self::register_manager),
@@ -90,14 +91,16 @@ impl<'env> MainJob<'env> {
         }
     }
 
-    /// Runs all steps; `between` is called before each with the step's number and name.
+    /// Runs all steps; `between` is called before each but the first, with the name of the step.
     ///
     /// # Panics
     /// When a step fails.
     #[track_caller]
-    pub fn run(mut self, mut between: impl FnMut(&TestEnv, usize, &str)) -> Outcome {
+    pub fn run(mut self, mut between: impl FnMut(&TestEnv, &str)) -> Outcome {
         for (number, (name, step)) in Self::STEPS.into_iter().enumerate() {
-            between(self.env, number, name);
+            if number > 0 {
+                between(self.env, name);
+            }
             step(&mut self);
         }
         self.outcome()
@@ -106,6 +109,10 @@ impl<'env> MainJob<'env> {
     #[track_caller]
     fn call(&self, args: &[&str]) -> Value {
         self.env.conveyorctl(args).success().json()
+    }
+
+    fn start_daemon(&mut self) {
+        let _ = self.env.conveyorctl(&["daemon", "start"]).success();
     }
 
     fn start_panes(&mut self) {

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::keys::Key;
@@ -32,8 +33,6 @@ pub(super) enum View<'a> {
 struct Turn {
     id: String,
     started: Instant,
-    /// What the user sent, as the rollout shall show it.
-    message: String,
     steps: VecDeque<Step>,
     doing: Doing,
     last_answer: Option<String>,
@@ -46,7 +45,7 @@ enum Doing {
     /// Waiting for the user.
     Approval { command: String, call_id: String },
     /// Playing a recording.
-    Playing { at: Instant, records: RecordedTurn },
+    Playing { at: Instant, records: VecDeque<(String, Value)> },
 }
 
 /// All that the stand-in knows.
@@ -199,7 +198,7 @@ impl App {
                 Ok(())
             }
             "/clear" => self.clear(),
-            message => self.submit(message.to_owned(), now),
+            message => self.submit(message, now),
         }
     }
 
@@ -224,32 +223,34 @@ impl App {
         rollout.task_complete(&turn, None, None)
     }
 
-    fn submit(&mut self, message: String, now: Instant) -> io::Result<()> {
+    fn submit(&mut self, message: &str, now: Instant) -> io::Result<()> {
         self.transcript.push(format!("› {message}"));
         if self.name.is_none() {
-            let words = script::plain(&message);
+            let words = script::plain(message);
             self.name = words.split_whitespace().take(4).map(str::to_owned).reduce(|a, b| format!("{a} {b}"));
         }
         if self.turn.is_some() { self.steer(message, now) } else { self.begin(message, now) }
     }
 
-    fn begin(&mut self, message: String, now: Instant) -> io::Result<()> {
-        let recorded = self.recording.as_mut().and_then(Recording::next_turn);
-        let rollout = self.rollout()?;
-        if let Some(records) = recorded {
+    fn begin(&mut self, message: &str, now: Instant) -> io::Result<()> {
+        let recorded = match &mut self.recording {
+            Some(recording) => recording.next_turn(self.thread.id(), message),
+            None => None,
+        };
+        if let Some(RecordedTurn { id, records }) = recorded {
             let doing = Doing::Playing { at: now, records };
-            let (id, steps) = (String::new(), VecDeque::new());
-            self.turn = Some(Turn { id, started: now, message, steps, doing, last_answer: None });
+            let steps = VecDeque::new();
+            self.turn = Some(Turn { id, started: now, steps, doing, last_answer: None });
             return self.tick(now);
         }
+        let rollout = self.rollout()?;
         let id = rollout.task_started()?;
-        rollout.user_message(&id, &message)?;
-        let steps = script::steps(&message).into();
+        rollout.user_message(&id, message)?;
+        let steps = script::steps(message).into();
         self.next_step(
             Turn {
                 id,
                 started: now,
-                message,
                 steps,
                 doing: Doing::Answer { at: now, text: String::new() },
                 last_answer: None,
@@ -259,15 +260,14 @@ impl App {
     }
 
     /// A message sent into a running turn joins it: the streaming answer is cut.
-    fn steer(&mut self, message: String, now: Instant) -> io::Result<()> {
+    fn steer(&mut self, message: &str, now: Instant) -> io::Result<()> {
         let Some(mut turn) = self.turn.take() else { return Ok(()) };
         if let Doing::Playing { .. } = turn.doing {
             self.turn = Some(turn);
             return Ok(());
         }
-        self.rollout()?.user_message(&turn.id, &message)?;
-        turn.steps = script::steps(&message).into();
-        turn.message = message;
+        self.rollout()?.user_message(&turn.id, message)?;
+        turn.steps = script::steps(message).into();
         self.next_step(turn, now)
     }
 
@@ -295,16 +295,9 @@ impl App {
         }
     }
 
-    fn play(&mut self, mut turn: Turn, record: serde_json::Value) -> io::Result<()> {
-        let kind = record["type"].as_str().unwrap_or_default().to_owned();
-        let rollout = self.rollout()?;
-        let payload = recording::payload_for(record, rollout.thread_id(), &turn.message);
-        if let Some(id) = payload["turn_id"].as_str() {
-            turn.id = id.to_owned();
-        }
-        let line = recording::answer(&payload).map(|text| format!("• {text}"));
-        rollout.record(&kind, payload)?;
-        self.transcript.extend(line);
+    fn play(&mut self, turn: Turn, (kind, payload): (String, Value)) -> io::Result<()> {
+        self.transcript.extend(recording::answer(&payload).map(|text| format!("• {text}")));
+        self.rollout()?.record(&kind, payload)?;
         self.turn = Some(turn);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! A recorded rollout, cut into turns that are played one after the other.
 //!
-//! What ties a record to its own time and thread is replaced when it is played: the time stamps,
-//! the thread id and the user's text. All else is what was recorded.
+//! What ties a record to its own time is replaced when it is played: the ids of thread and turn, the
+//! time stamp, and the user's text. All else is what was recorded.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -9,14 +9,21 @@ use std::io;
 
 use camino::Utf8Path;
 use serde_json::Value;
+use uuid::Uuid;
 
-/// The records of one turn, in order.
-pub(super) type RecordedTurn = VecDeque<Value>;
-
-/// The turns of a rollout that have not been played yet.
+/// The turns of a rollout that have not been played yet, as recorded.
 #[derive(Debug)]
 pub(super) struct Recording {
-    turns: VecDeque<RecordedTurn>,
+    turns: VecDeque<Vec<Value>>,
+}
+
+/// A turn ready to be played.
+#[derive(Debug)]
+pub(super) struct RecordedTurn {
+    /// The turn's id.
+    pub(super) id: String,
+    /// Type and payload of each record, in order.
+    pub(super) records: VecDeque<(String, Value)>,
 }
 
 impl Recording {
@@ -27,47 +34,53 @@ impl Recording {
     /// The file cannot be read, or a line of it is not JSON.
     pub(super) fn load(path: &Utf8Path) -> io::Result<Self> {
         let text = fs::read_to_string(path).map_err(|error| named(path, &error))?;
-        let mut turns: VecDeque<RecordedTurn> = VecDeque::new();
+        let mut turns: VecDeque<Vec<Value>> = VecDeque::new();
         for line in text.lines() {
             let record: Value = serde_json::from_str(line).map_err(|error| named(path, &error.into()))?;
-            if event(&record) == Some("task_started") {
-                turns.push_back(VecDeque::new());
+            if record["type"] == "event_msg" && record["payload"]["type"] == "task_started" {
+                turns.push_back(Vec::new());
             }
             // Between two turns stand settings and late ends of commands: they follow their turn.
             if let Some(turn) = turns.back_mut() {
-                turn.push_back(record);
+                turn.push(record);
             }
         }
         Ok(Self { turns })
     }
 
-    /// The next turn, or none when all have been played.
-    pub(super) fn next_turn(&mut self) -> Option<RecordedTurn> {
-        self.turns.pop_front()
+    /// The next turn, as it would have been in this thread and with this message; none when all have
+    /// been played.
+    pub(super) fn next_turn(&mut self, thread_id: &str, user_text: &str) -> Option<RecordedTurn> {
+        let recorded = self.turns.pop_front()?;
+        let recorded_id = recorded.first()?["payload"]["turn_id"].as_str().unwrap_or_default().to_owned();
+        // An older id would say that the turn was copied from another thread.
+        let id = Uuid::now_v7().to_string();
+        let records = recorded.into_iter().map(|mut record| {
+            let kind = record["type"].as_str().unwrap_or_default().to_owned();
+            let mut payload = record["payload"].take();
+            replace_everywhere(&mut payload, &recorded_id, &id);
+            if payload.get("thread_id").is_some() {
+                payload["thread_id"] = thread_id.into();
+            }
+            if let Some(text) = user_text_of(&mut payload) {
+                *text = user_text.into();
+            }
+            (kind, payload)
+        });
+        Some(RecordedTurn { records: records.collect(), id })
     }
 }
 
-/// The type of an event record; none for records of other kinds.
-pub(super) fn event(record: &Value) -> Option<&str> {
-    (record["type"] == "event_msg").then(|| record["payload"]["type"].as_str()).flatten()
-}
-
-/// The payload of a record, as it is to be written: of this thread, and with the text that the user
-/// sent now in place of the recorded one.
-pub(super) fn payload_for(mut record: Value, thread_id: &str, user_text: &str) -> Value {
-    let mut payload = record["payload"].take();
-    if payload.get("thread_id").is_some() {
-        payload["thread_id"] = thread_id.into();
-    }
-    match payload["type"].as_str() {
-        Some("user_message") => payload["message"] = user_text.into(),
-        Some("message") if payload["role"] == "user" => payload["content"][0]["text"] = user_text.into(),
-        Some("item_completed") if payload["item"]["type"] == "UserMessage" => {
-            payload["item"]["content"][0]["text"] = user_text.into();
+/// Where a payload holds what the user sent, in either format.
+fn user_text_of(payload: &mut Value) -> Option<&mut Value> {
+    match payload["type"].as_str()? {
+        "user_message" => payload.get_mut("message"),
+        "message" if payload["role"] == "user" => payload.pointer_mut("/content/0/text"),
+        "item_completed" if payload["item"]["type"] == "UserMessage" => {
+            payload.pointer_mut("/item/content/0/text")
         }
-        _ => {}
+        _ => None,
     }
-    payload
 }
 
 /// What a recorded answer says, for the screen.
@@ -78,6 +91,17 @@ pub(super) fn answer(payload: &Value) -> Option<&str> {
             payload["item"]["content"][0]["text"].as_str()
         }
         _ => None,
+    }
+}
+
+fn replace_everywhere(value: &mut Value, from: &str, to: &str) {
+    match value {
+        Value::String(text) if text == from => to.clone_into(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| replace_everywhere(item, from, to)),
+        Value::Object(members) => {
+            members.values_mut().for_each(|member| replace_everywhere(member, from, to));
+        }
+        _ => {}
     }
 }
 

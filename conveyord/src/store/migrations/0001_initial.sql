@@ -36,7 +36,9 @@ create table sessions (
     reported_skipped integer not null default 0,
     skipped_lines integer not null default 0,
     current_thread_id text,
-    gone_reason text
+    gone_reason text,
+    pane_shows text,
+    pane_shows_since text
 );
 
 create table codex_events (

@@ -1,9 +1,15 @@
 //! The cycle: one observation of a bound task's worker. It never decides and never sends.
 
+mod rows;
+
+pub use rows::ingest_telemetry;
+
+use self::rows::{Phase, Phases, context_attributes, signal_attributes, span, telemetry};
 use super::{
     classifier::{self, Freshness, LAST_SCREEN},
     pane_look::{PaneLook, look},
-    state, target,
+    state,
+    target::{self, Target},
 };
 use crate::{
     clock,
@@ -16,7 +22,7 @@ use crate::{
         Durability, Store, StoreError, Tx, bindings,
         bindings::Binding,
         cycles::{self, Span, SpanState},
-        log::{self, Actor, Run, Severity, Telemetry},
+        log::Severity,
         notifications, sessions,
         sessions::Session,
         tasks, turns,
@@ -31,7 +37,7 @@ use conveyor_proto::types::{
     task::TaskRow,
 };
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Rows of scrollback that a cycle captures, as the contract has it.
 const HISTORY_LINES: u32 = 200;
@@ -53,44 +59,6 @@ struct Pair {
     binding: Binding,
     worker: Session,
     manager: Session,
-}
-
-/// A phase that went well.
-struct Phase {
-    name: &'static str,
-    started_at: String,
-    completed_at: String,
-    duration_ms: f64,
-    degraded: bool,
-    attributes: Value,
-}
-
-/// Measures phases as they pass.
-struct Phases {
-    done: Vec<Phase>,
-    name: &'static str,
-    began: Instant,
-    began_at: String,
-}
-
-impl Phases {
-    fn begin(name: &'static str) -> Self {
-        Self { done: Vec::new(), name, began: Instant::now(), began_at: clock::now() }
-    }
-
-    /// Ends the running phase and begins the next.
-    fn next(&mut self, next: &'static str, attributes: Value, degraded: bool) {
-        let now = clock::now();
-        self.done.push(Phase {
-            name: std::mem::replace(&mut self.name, next),
-            started_at: std::mem::replace(&mut self.began_at, now.clone()),
-            completed_at: now,
-            duration_ms: self.began.elapsed().as_secs_f64() * 1000.0,
-            degraded,
-            attributes,
-        });
-        self.began = Instant::now();
-    }
 }
 
 impl Observer {
@@ -157,7 +125,8 @@ impl Observer {
             phases.name = "load_manager_context";
             return Err(error);
         }
-        let worker = self.follow(pair).await?;
+        let pane = self.pane(&pair.worker).await;
+        let worker = self.follow(pair, &pane).await?;
         let ingested = match self.ingest.run(&worker.id, Shrunk::Refuse).await {
             // A rollout that does not exist yet is no fault of the observation.
             Err(Error::Ingest(refusal)) if refusal.kind == "rollout_pending" => None,
@@ -199,11 +168,17 @@ impl Observer {
             }),
             false,
         );
-        let (signal, seen) = self.pane_signal(&worker, staleness, params.busy_wait_seconds, recent).await;
+        let freshness = Freshness {
+            age: staleness.map(whole_seconds),
+            threshold: params.busy_wait_seconds,
+            recent_events: recent,
+        };
+        let (signal, seen) = self.pane_signal(&worker, pane, freshness).await;
+        let shown_since = self.note_pane(&worker, seen.as_ref()).await?;
         phases.next("classify_pane_signal", signal_attributes(&signal), signal.degraded);
         let attributes = json!({ "captured": signal.captured, "notable_pattern": signal.notable_pattern });
         phases.next("load_manager_context", attributes, signal.degraded);
-        let detail = state::detail(&worker, &stored, seen.as_ref(), &clock::now());
+        let detail = state::detail(&worker, &stored, seen.as_ref().zip(shown_since.as_deref()));
         let (worker_alive, manager_alive) = (state::is_alive(&worker), state::is_alive(&pair.manager));
         let last_activity_at = stored.newest.as_ref().map(|(at, _)| at.clone());
         let result = CycleResult {
@@ -236,9 +211,21 @@ impl Observer {
         self.conclude(pair, cycle_id, started_at, result, phases).await
     }
 
+    /// The worker's pane, found once for all that a cycle does with it; none without tmux.
+    async fn pane(&self, worker: &Session) -> Option<Result<Target>> {
+        if !worker.has_tmux() {
+            return None;
+        }
+        let tmux = target::tmux(worker, self.command_timeout);
+        Some(target::find(&tmux, worker).await)
+    }
+
     /// Brings the worker to the thread that its pane shows, before it is looked at.
-    async fn follow(&self, pair: &Pair) -> Result<Session> {
-        let title = self.title(&pair.worker).await;
+    async fn follow(&self, pair: &Pair, pane: &Option<Result<Target>>) -> Result<Session> {
+        let title = match pane {
+            Some(Ok(target)) => Some(target.pane.title.clone()),
+            _ => None,
+        };
         if locate::follow(&self.store, &pair.worker, title).await? {
             let id = pair.worker.id.clone();
             let fresh = self
@@ -250,12 +237,12 @@ impl Observer {
         Ok(pair.worker.clone())
     }
 
-    async fn title(&self, session: &Session) -> Option<String> {
-        if !session.has_tmux() {
-            return None;
-        }
-        let tmux = target::tmux(session, self.command_timeout);
-        target::find(&tmux, session).await.ok().map(|target| target.pane.title)
+    /// Remembers what the pane shows, and tells since when.
+    async fn note_pane(&self, worker: &Session, seen: Option<&PaneLook>) -> Result<Option<String>> {
+        let Some(seen) = seen else { return Ok(None) };
+        let (id, shows) = (worker.id.clone(), seen.shows.name());
+        let note = move |tx: &Tx<'_>| sessions::note_pane(tx, &id, shows);
+        Ok(Some(self.store.write(Durability::Normal, note).await?))
     }
 
     async fn empty_context(&self, pair: &Pair) -> Result<conveyor_proto::types::supervision::ManagerContext> {
@@ -269,15 +256,14 @@ impl Observer {
     async fn pane_signal(
         &self,
         worker: &Session,
-        staleness: Option<f64>,
-        threshold: i64,
-        recent_events: u64,
+        pane: Option<Result<Target>>,
+        freshness: Freshness,
     ) -> (PaneSignal, Option<PaneLook>) {
         let empty = |reason: String, degraded| PaneSignal {
             captured: false,
             classifier: None,
             notable_pattern: None,
-            status_age_seconds: staleness.map(whole_seconds),
+            status_age_seconds: freshness.age,
             reason: Some(reason),
             degraded,
             shows: None,
@@ -285,33 +271,30 @@ impl Observer {
             question: None,
             prompt_visible: false,
         };
-        if !worker.has_tmux() {
+        let Some(pane) = pane else {
             return (empty("no tmux session attached".to_owned(), false), None);
-        }
-        let tmux = target::tmux(worker, self.command_timeout);
-        let captured = async {
-            let target = target::find(&tmux, worker).await?;
-            let plain = tmux.capture(target.pane.pane_id, HISTORY_LINES, CaptureStyle::Plain).await?;
-            let screen = tmux.capture(target.pane.pane_id, 0, CaptureStyle::Plain).await?;
-            Ok::<_, Error>((target.pane.title, plain, screen))
         };
-        let (title, plain, screen) = match captured.await {
+        let captured = async {
+            let target = pane?;
+            let tmux = target::tmux(worker, self.command_timeout);
+            let text = tmux.capture(target.pane.pane_id, HISTORY_LINES, CaptureStyle::Plain).await?;
+            Ok::<_, Error>((target.pane, text))
+        };
+        let (pane, text) = match captured.await {
             Ok(captured) => captured,
             Err(error) => return (empty(format!("tmux capture failed: {error}"), true), None),
         };
-        let age = staleness.map(whole_seconds);
-        let freshness = Freshness { age, threshold, recent_events };
-        let notable = classifier::busy_wait(&plain, freshness, LAST_SCREEN).map(busy_wait);
-        let seen = look(&title, &screen, None);
+        let notable = classifier::busy_wait(&text, freshness, LAST_SCREEN).map(busy_wait);
+        let seen = look(&pane.title, last_rows(&text, pane.height), None);
         let signal = PaneSignal {
             captured: true,
             notable_pattern: notable.as_ref().map(|found| found.pattern.clone()),
             classifier: notable,
-            status_age_seconds: age,
+            status_age_seconds: freshness.age,
             reason: None,
             degraded: false,
             shows: Some(seen.shows.name().to_owned()),
-            title: Some(title),
+            title: Some(pane.title),
             question: seen.question.clone(),
             prompt_visible: seen.shows.blocks_sending(),
         };
@@ -472,92 +455,6 @@ fn correlation(pair: &Pair, cycle_id: Option<i64>) -> Value {
     ids
 }
 
-fn telemetry(
-    tx: &Tx<'_>,
-    kind: &str,
-    severity: Severity,
-    task_id: &str,
-    correlation: Value,
-    attributes: Value,
-) -> std::result::Result<(), StoreError> {
-    let summary = format!("Manager cycle: {}.", kind.trim_start_matches("manager_cycle_"));
-    let task_id = Some(task_id);
-    let run = Run::Active;
-    let actor = Actor::Manager;
-    log::telemetry(tx, &Telemetry { actor, kind, severity, summary, task_id, run, correlation, attributes })
-}
-
-/// Says that a caller was told what was read of a rollout.
-///
-/// # Errors
-/// Those of SQLite.
-pub fn ingest_telemetry(
-    tx: &Tx<'_>,
-    task_id: Option<&str>,
-    session: &Session,
-    counts: IngestCounts,
-    start_offset: u64,
-) -> std::result::Result<(), StoreError> {
-    log::telemetry(
-        tx,
-        &Telemetry {
-            actor: Actor::Workerctl,
-            kind: "codex_events_ingested",
-            severity: Severity::Info,
-            summary: format!("Records of session {} were read.", session.name),
-            task_id,
-            run: Run::Active,
-            correlation: json!({ "session": session.name, "session_id": session.id }),
-            attributes: json!({
-                "new_events": counts.new_events, "new_offset": counts.new_offset,
-                "skipped_lines": counts.skipped_lines, "start_offset": start_offset,
-            }),
-        },
-    )
-}
-
-fn span(tx: &Tx<'_>, cycle_id: i64, task_id: &str, phase: &Phase) -> std::result::Result<(), StoreError> {
-    cycles::span(
-        tx,
-        &Span {
-            cycle_id,
-            task_id,
-            phase: phase.name,
-            started_at: &phase.started_at,
-            completed_at: &phase.completed_at,
-            duration_ms: phase.duration_ms,
-            state: if phase.degraded { SpanState::Degraded } else { SpanState::Succeeded },
-            attributes: phase.attributes.clone(),
-            error_type: None,
-            decision_id: None,
-            command_id: None,
-        },
-    )
-}
-
-/// Spans hold no text of a pane: neither its title nor its question.
-fn signal_attributes(signal: &PaneSignal) -> Value {
-    json!({
-        "captured": signal.captured, "classifier": signal.classifier, "degraded": signal.degraded,
-        "notable_pattern": signal.notable_pattern, "status_age_seconds": signal.status_age_seconds,
-        "shows": signal.shows,
-    })
-}
-
-fn context_attributes(result: &CycleResult) -> Value {
-    let context = &result.manager_context;
-    json!({
-        "accepted_criteria": context.acceptance_criteria.summary.accepted,
-        "consumed_dispatch_notifications": result.consumed_dispatch_notifications,
-        "manager_ack_present": context.manager_ack.is_some(),
-        "manager_config_present": context.manager_config.is_some(),
-        "require_acks": context.manager_config.as_ref().is_some_and(|config| config.require_acks),
-        "worker_ack_present": context.worker_ack.is_some(),
-        "worker_handoff_present": context.worker_handoff.is_some(),
-        "worker_receipt_present": context.worker_receipt.is_some(),
-    })
-}
-
 fn shown(item: Notification) -> ConsumedNotification {
     ConsumedNotification {
         id: item.id,
@@ -577,6 +474,13 @@ pub fn busy_wait(found: classifier::BusyWait) -> BusyWait {
         reason: found.reason,
         recommended_action: found.recommended_action.name().to_owned(),
     }
+}
+
+/// The visible part of a capture that has scrollback before it.
+fn last_rows(text: &str, rows: u32) -> &str {
+    let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+    let before = text.rmatch_indices('\n').nth(rows.saturating_sub(1)).map(|(at, _)| at + 1);
+    before.and_then(|at| text.get(at..)).unwrap_or(text)
 }
 
 /// Truncated, as the contract's integer ages are.
