@@ -147,7 +147,7 @@ impl Config {
                 DEFAULT_DISPATCHER,
             ),
             log: text(&flags.log, "CONVEYOR_LOG", file.log, "info"),
-            receipt_timeout_ms: number("CONVEYOR_RECEIPT_TIMEOUT_MS", file.receipt_timeout_ms, 2000)?,
+            receipt_timeout_ms: number("CONVEYOR_RECEIPT_TIMEOUT_MS", file.receipt_timeout_ms, 5000)?,
             completion_settle_ms: number("CONVEYOR_COMPLETION_SETTLE_MS", file.completion_settle_ms, 50)?,
             command_timeout_ms: number("CONVEYOR_COMMAND_TIMEOUT_MS", file.command_timeout_ms, 5000)?,
             files,

@@ -119,6 +119,10 @@ title "5. The manager waits for its inbox; the worker is given work"
 note '$ conveyorctl manager-inbox greeting --consume-next --wait --timeout 40 --json  (in the background)'
 conveyorctl manager-inbox greeting --consume-next --wait --timeout 40 --json > "$world/inbox" &
 waiting=$!
+until [ "$(conveyorctl daemon status | json-get waiting_calls)" = 1 ]; do
+  kill -0 "$waiting" 2> /dev/null || fail "the waiting inbox call ended at once"
+  sleep 0.05
+done
 note "typed into the worker's pane: write a greeting"
 type_into worker "write a greeting"
 wait "$waiting" || fail "the waiting inbox call was refused"

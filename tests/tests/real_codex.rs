@@ -7,18 +7,23 @@ use conveyor_tests::harness::{
 use conveyor_tests::rollout::Format;
 use serde_json::Value;
 
-/// Runs a test with each version of Codex on this machine, each in a world of its own.
-#[track_caller]
-fn with_each_version(test: fn(&TestEnv, &Program)) {
+/// The versions of Codex on this machine; says so when some are missing.
+fn present_versions() -> Vec<Program> {
     let versions = codex_versions();
-    if versions.len() < CODEX_VERSIONS.len() {
+    let missing = CODEX_VERSIONS.len() - versions.len();
+    if missing > 0 {
         announce(&format!(
-            "SKIPPED for {} of {} versions of Codex, which are not on this machine (.ci/run installs them)",
-            CODEX_VERSIONS.len() - versions.len(),
+            "SKIPPED for {missing} of {} versions of Codex, which are not on this machine (.ci/run installs them)",
             CODEX_VERSIONS.len()
         ));
     }
-    for program in versions {
+    versions
+}
+
+/// Runs a test with each version of Codex on this machine, each in a world of its own.
+#[track_caller]
+fn with_each_version(test: fn(&TestEnv, &Program)) {
+    for program in present_versions() {
         test(&TestEnv::new(), &program);
     }
 }
@@ -85,21 +90,31 @@ fn the_main_job() {
     });
 }
 
+#[track_caller]
+fn check_receipt(env: &TestEnv, program: &Program) {
+    let _pane = registered_worker(env, program);
+    assert_eq!(nudge(env, "[[say: all is well]] how are you?")["outcome"], "delivered");
+    let mut seen = Value::Null;
+    wait_until("the answer in a cycle's receipt", || {
+        seen = cycle(env);
+        let receipt = &seen["manager_context"]["worker_receipt"];
+        (receipt["last_agent_message"] == "all is well").then_some(())
+    });
+    assert_eq!(seen["state"], "idle", "{seen}");
+    assert_eq!(seen["worker_state"], "done", "{seen}");
+    assert_eq!(seen["turn"]["turn_id"], seen["manager_context"]["worker_receipt"]["turn_id"], "{seen}");
+}
+
 #[test]
 fn a_cycle_reports_the_receipt_of_the_turn() {
-    with_each_version(|env, program| {
-        let _pane = registered_worker(env, program);
-        assert_eq!(nudge(env, "[[say: all is well]] how are you?")["outcome"], "delivered");
-        let mut seen = Value::Null;
-        wait_until("the answer in a cycle's receipt", || {
-            seen = cycle(env);
-            let receipt = &seen["manager_context"]["worker_receipt"];
-            (receipt["last_agent_message"] == "all is well").then_some(())
-        });
-        assert_eq!(seen["state"], "idle", "{seen}");
-        assert_eq!(seen["worker_state"], "done", "{seen}");
-        assert_eq!(seen["turn"]["turn_id"], seen["manager_context"]["worker_receipt"]["turn_id"], "{seen}");
-    });
+    with_each_version(check_receipt);
+}
+
+#[test]
+fn a_worker_on_the_shared_app_server_daemon_is_seen_as_well() {
+    for program in present_versions().into_iter().filter_map(Program::with_shared_daemon) {
+        check_receipt(&TestEnv::new(), &program);
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::{
         target::{self, Target},
     },
     rollout::{
+        by_text,
         ingest::{Ingest, Shrunk},
         locate,
         receipt::receipt_key,
@@ -23,8 +24,9 @@ use crate::{
     },
     tmux::{CaptureStyle, Key, PaneQueues, Tmux, TmuxError, sanitize},
 };
+use camino::Utf8Path;
 use conveyor_proto::types::pane::DeliveryProof;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How often the rollout is looked at while a receipt is awaited, beneath the wakes of the watcher.
 const RECEIPT_TICK: Duration = Duration::from_millis(50);
@@ -123,7 +125,8 @@ impl PaneSender {
         let is_codex = seen.shows != PaneShows::Unknown;
         // Elsewhere there are no traps to guard against, and a space more would be a change of the text.
         let text = if is_codex { text.guarded() } else { text };
-        let new = (session.id.clone(), message, receipt_key(text.as_str()));
+        let key = receipt_key(text.as_str());
+        let new = (session.id.clone(), message, key.clone());
         let delivery = self
             .store
             .write(Durability::Full, move |tx| {
@@ -143,6 +146,7 @@ impl PaneSender {
         let Some(delivery) = delivery else {
             return Err(Error::conflict("claim_lost", "another dispatcher has taken this delivery over"));
         };
+        let sent_at = SystemTime::now();
         let typed = type_in(&tmux, &target, &text).await;
         drop(turn);
         match typed {
@@ -155,7 +159,10 @@ impl PaneSender {
                 self.settle(delivery, Unproven::Uncertain, note).await?;
                 Ok(Sent::complete(delivery, None, stripped, Some(note.to_owned())))
             }
-            Ok(()) => self.await_receipt(session, delivery, stripped, seen.shows == PaneShows::Busy).await,
+            Ok(()) => {
+                let awaited = Awaited { delivery, key, sent_at };
+                self.await_receipt(session, &awaited, stripped, seen.shows == PaneShows::Busy).await
+            }
             Err(Typed::Nothing(error)) => {
                 self.settle(delivery, Unproven::Failed, "nothing was sent").await?;
                 Err(error.into())
@@ -191,11 +198,12 @@ impl PaneSender {
     async fn await_receipt(
         &self,
         session: &Session,
-        delivery: i64,
+        awaited: &Awaited,
         stripped: u64,
         was_busy: bool,
     ) -> Result<Sent> {
-        if let Some(proof) = self.receipt(session, delivery).await? {
+        let delivery = awaited.delivery;
+        if let Some(proof) = self.receipt(session, awaited).await? {
             return Ok(Sent::complete(delivery, Some(proof), stripped, None));
         }
         let note = if was_busy {
@@ -207,18 +215,20 @@ impl PaneSender {
         Ok(Sent::complete(delivery, None, stripped, Some(note.to_owned())))
     }
 
-    async fn receipt(&self, session: &Session, delivery: i64) -> Result<Option<DeliveryProof>> {
+    async fn receipt(&self, session: &Session, awaited: &Awaited) -> Result<Option<DeliveryProof>> {
+        let delivery = awaited.delivery;
         let mut changes = self.store.changes().subscribe();
         let deadline = tokio::time::Instant::now() + self.receipt_timeout;
         let id = session.id.to_string();
         loop {
-            self.read_rollout(session).await;
+            let last_look = tokio::time::Instant::now() >= deadline;
+            self.read_rollout(session, awaited, last_look).await;
             let proof =
                 self.store.read(move |connection| Ok::<_, Error>(deliveries::proof(connection, delivery)?));
             if let Some(proof) = proof.await? {
                 return Ok(Some(proof));
             }
-            if tokio::time::Instant::now() >= deadline {
+            if last_look {
                 return Ok(None);
             }
             let woken = changes.wait_for(|change| {
@@ -230,19 +240,41 @@ impl PaneSender {
         }
     }
 
-    /// Reads what is new, also when the watcher is off or the rollout has only now appeared.
-    async fn read_rollout(&self, session: &Session) {
+    /// Reads what is new, also when the watcher is off or the rollout has only now appeared. At the last look,
+    /// the text itself may show that the pane is in another thread than the one that is followed.
+    async fn read_rollout(&self, session: &Session, awaited: &Awaited, last_look: bool) {
         let id = session.id.clone();
         let current =
             self.store.read(move |connection| Ok::<_, Error>(sessions::get(connection, id.as_str())?)).await;
         let Ok(Some(current)) = current else { return };
-        if current.is_pending() && !matches!(locate::follow(&self.store, &current, None).await, Ok(true)) {
-            return;
+        if current.is_pending() || last_look {
+            let followed = matches!(locate::follow(&self.store, &current, None).await, Ok(true));
+            if !followed && !self.follow_text(&current, awaited).await && current.is_pending() {
+                return;
+            }
         }
         if let Err(error) = self.ingest.run(&session.id, Shrunk::Refuse).await {
             tracing::debug!(%error, session = %session.id, "the rollout could not be read for a receipt");
         }
     }
+
+    /// Follows the only thread that got the text, where neither process nor title names one.
+    async fn follow_text(&self, session: &Session, awaited: &Awaited) -> bool {
+        let Some(home) = session.codex_home.clone() else { return false };
+        let (key, since) = (awaited.key.clone(), awaited.sent_at);
+        let look = move || by_text::thread_with_message(Utf8Path::new(&home), &key, since);
+        match tokio::task::spawn_blocking(look).await {
+            Ok(Some(located)) => matches!(locate::adopt(&self.store, session, located).await, Ok(true)),
+            _ => false,
+        }
+    }
+}
+
+/// A text whose receipt is awaited.
+struct Awaited {
+    delivery: i64,
+    key: String,
+    sent_at: SystemTime,
 }
 
 /// What holds a text back, if anything does.

@@ -97,6 +97,13 @@ pub fn detail(session: &Session, stored: &Stored, look: Option<(&PaneLook, &str)
             _ => {}
         }
     }
+    if session.is_pending()
+        && let Some((look, shown_since)) = look
+        && look.shows == PaneShows::Busy
+    {
+        // The rollout that would tell is not known yet.
+        return view(WorkerState::Working, StateSource::Pane, Some(shown_since.to_owned()));
+    }
     let state = match stored.machine.phase {
         machine::WorkerPhase::NeverStarted => WorkerState::NeverStarted,
         machine::WorkerPhase::Working => WorkerState::Working,

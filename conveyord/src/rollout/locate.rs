@@ -116,7 +116,17 @@ pub async fn follow(store: &Store, session: &Session, title: Option<String>) -> 
         })
     })
     .await?;
-    let Some(located) = located else { return Ok(false) };
+    match located {
+        Some(located) => adopt(store, session, located).await,
+        None => Ok(false),
+    }
+}
+
+/// Gives a session the thread and file that were found for it. Returns whether anything changed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn adopt(store: &Store, session: &Session, located: Located) -> Result<bool> {
     let path = located.path.as_ref().map(|path| path.to_string());
     let same_thread = session.codex_session_id.as_deref() == Some(located.thread_id.as_str());
     let same_path = path.is_none() || session.codex_session_path == path;

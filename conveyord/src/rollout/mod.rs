@@ -4,6 +4,7 @@
 //! far it was read. Nothing here knows of managers or panes, but for the pane title that names a thread.
 
 pub mod apply;
+pub mod by_text;
 pub mod discovery;
 pub mod ingest;
 pub mod lines;

@@ -69,7 +69,7 @@ pub enum Unproven {
 pub fn prove(tx: &Tx<'_>, id: i64, proof: &DeliveryProof) -> Result<(), StoreError> {
     let carried: Option<(Option<String>, Option<i64>)> = tx
         .prepare_cached(
-            "update deliveries set outcome = 'delivered', proof_kind = ?2, proof_turn_id = ?3, proof_at = ?4
+            "update deliveries set outcome = 'delivered', proof_kind = ?2, proof_turn_id = ?3, proof_at = ?4, note = null
              where id = ?1 and outcome <> 'delivered' returning command_id, notification_id",
         )?
         .query_row(params![id, proof.kind, proof.turn_id, proof.at], |row| Ok((row.get(0)?, row.get(1)?)))

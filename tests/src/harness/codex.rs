@@ -25,9 +25,25 @@ pub enum Program {
         version: String,
         /// Its binary.
         binary: Utf8PathBuf,
+        /// Whether its TUIs share one app-server daemon, as they do unless it is switched off. The
+        /// daemon, and not the TUI, then owns the threads and holds their rollouts.
+        shared_daemon: bool,
     },
     /// `codex-standin` with these arguments.
     StandIn(Vec<String>),
+}
+
+impl Program {
+    /// The same Codex with its shared daemon; none when that version has no such thing.
+    #[must_use]
+    pub fn with_shared_daemon(self) -> Option<Self> {
+        match self {
+            Self::Codex { version, binary, .. } if version != "0.130.0" => {
+                Some(Self::Codex { version, binary, shared_daemon: true })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The real Codex binaries of this machine: named by the environment, or put by `.ci/run` below the
@@ -46,7 +62,7 @@ fn real_codex(version: &str, variable: &str) -> Option<Program> {
     let binary = named.unwrap_or_else(|| {
         workspace_root().join("target/codex").join(version).join("node_modules/.bin/codex")
     });
-    binary.is_file().then(|| Program::Codex { version: version.to_owned(), binary })
+    binary.is_file().then(|| Program::Codex { version: version.to_owned(), binary, shared_daemon: false })
 }
 
 /// The stand-in, writing rollouts of this format.
@@ -82,9 +98,10 @@ impl TestEnv {
                 self.tmux().wait_for_text(&pane, "› Ask Codex to do anything");
                 pane
             }
-            Program::Codex { binary, .. } => {
+            Program::Codex { binary, shared_daemon, .. } => {
                 if !self.root().join("run/model.pid").exists() {
-                    let _ = self.lab(binary, &["up"]).success();
+                    let up: &[&str] = if *shared_daemon { &["up", "--daemon"] } else { &["up"] };
+                    let _ = self.lab(binary, up).success();
                 }
                 let _ = self.lab(binary, &["worker", name]).success();
                 self.tmux().pane(&session)

@@ -9,6 +9,7 @@ use std::{env, fs, thread};
 use camino::{Utf8Path, Utf8PathBuf};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::process::{Output, Running, announce};
@@ -157,6 +158,16 @@ impl TestEnv {
         UnixStream::connect(self.socket()).is_ok()
     }
 
+    /// What the running daemon tells of itself.
+    ///
+    /// # Panics
+    /// When none is running.
+    #[track_caller]
+    #[must_use]
+    pub fn daemon_status(&self) -> Value {
+        self.rpc().call("daemon.status", &json!({})).expect("the daemon tells its status")
+    }
+
     /// The process id of the running daemon.
     ///
     /// # Panics
@@ -164,9 +175,8 @@ impl TestEnv {
     #[track_caller]
     #[must_use]
     pub fn daemon_pid(&self) -> Pid {
-        let hello =
-            self.rpc().call("daemon.status", &serde_json::json!({})).expect("the daemon tells its status");
-        Pid::from_raw(hello["pid"].as_i64().and_then(|pid| pid.try_into().ok()).expect("a pid"))
+        let pid = self.daemon_status()["pid"].as_i64().and_then(|pid| pid.try_into().ok());
+        Pid::from_raw(pid.expect("a status names the pid"))
     }
 
     /// Kills the daemon with SIGKILL and waits until nothing answers at its socket.

@@ -11,6 +11,7 @@ use super::codex::Program;
 use super::env::TestEnv;
 use super::process::Running;
 use super::tmux::Pane;
+use super::wait::wait_until;
 
 const TASK: &str = "greeting";
 const FIRST_MESSAGE: &str = "write a greeting";
@@ -151,6 +152,10 @@ impl<'env> MainJob<'env> {
 
     fn wait_for_inbox(&mut self) {
         self.waiting = Some(self.env.start_conveyorctl(&INBOX));
+        wait_until("the daemon to hold the waiting call", || {
+            let held = |status: Value| status["waiting_calls"].as_u64().is_some_and(|calls| calls > 0);
+            (self.env.daemon_answers() && held(self.env.daemon_status())).then_some(())
+        });
     }
 
     fn first_turn(&mut self) {
