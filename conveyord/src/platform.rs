@@ -3,7 +3,7 @@
 //! The two sides, procfs and libproc, stand in `linux` and `macos`; what follows from them stands here. No
 //! program is run, and nothing here knows what Codex is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -143,24 +143,46 @@ pub fn children(pid: Pid) -> io::Result<Vec<Pid>> {
 ///
 /// The system's processes cannot be listed.
 pub fn descendants(pid: Pid) -> io::Result<Vec<Pid>> {
-    let mut by_parent = children_by_parent()?;
-    let mut found = Vec::new();
-    let mut next = Some(pid);
-    let mut visited = 0;
-    while let Some(pid) = next {
-        // Removing an entry as it is visited keeps a tree that changed while it was listed from becoming a
-        // ring.
-        let mut children = by_parent.remove(&pid).unwrap_or_default();
-        children.sort_unstable();
-        found.extend(children);
-        if found.len() >= MAX_DESCENDANTS {
-            found.truncate(MAX_DESCENDANTS);
-            break;
-        }
-        next = found.get(visited).copied();
-        visited += 1;
+    Ok(ProcessTree::now()?.descendants(pid))
+}
+
+/// Which process is a child of which, at one moment: one listing for many looks.
+#[derive(Debug)]
+pub struct ProcessTree {
+    by_parent: HashMap<Pid, Vec<Pid>>,
+}
+
+impl ProcessTree {
+    /// The processes as they are now.
+    ///
+    /// # Errors
+    ///
+    /// The system's processes cannot be listed.
+    pub fn now() -> io::Result<Self> {
+        Ok(Self { by_parent: children_by_parent()? })
     }
-    Ok(found)
+
+    /// All processes below a process, breadth first, without the process itself. At most some thousands.
+    #[must_use]
+    pub fn descendants(&self, pid: Pid) -> Vec<Pid> {
+        let mut found = Vec::new();
+        // A tree that changed while it was listed may be a ring.
+        let mut visited = HashSet::new();
+        let mut next = Some(pid);
+        while let Some(pid) = next {
+            if visited.insert(pid) {
+                let mut children = self.by_parent.get(&pid).cloned().unwrap_or_default();
+                children.sort_unstable();
+                found.extend(children);
+            }
+            if found.len() >= MAX_DESCENDANTS {
+                found.truncate(MAX_DESCENDANTS);
+                break;
+            }
+            next = found.get(visited.len() - 1).copied();
+        }
+        found
+    }
 }
 
 /// The files that a process holds open, as far as they have a path. Sockets, pipes and deleted files are left

@@ -78,43 +78,43 @@ fn wait_for_state(env: &TestEnv, state: &str) -> Value {
     last
 }
 
-#[test]
-fn the_main_job() {
-    with_each_version(|env, program| {
-        let outcome = MainJob::new(env, program.clone()).run(|_, _| {});
-        assert_eq!(outcome.consumed, ["worker_task_complete", "worker_task_complete"]);
-        assert_eq!(outcome.states, ["idle", "done", "done"]);
-        assert_eq!((outcome.nudge.as_str(), outcome.nudge_proven), ("delivered", true));
-        assert_eq!(outcome.worker_messages, ["write a greeting", "please say it once more"]);
-        assert!(outcome.pane_captured && outcome.finished, "{outcome:?}");
-    });
+#[track_caller]
+fn check_main_job(env: &TestEnv, program: &Program) {
+    let outcome = MainJob::new(env, program.clone()).run(|_, _| {});
+    assert_eq!(outcome.consumed, ["worker_task_complete", "worker_task_complete"]);
+    assert_eq!(outcome.states, ["idle", "done", "done"]);
+    assert_eq!((outcome.nudge.as_str(), outcome.nudge_proven), ("delivered", true));
+    assert_eq!(outcome.worker_messages, ["write a greeting", "please say it once more"]);
+    assert!(outcome.pane_captured && outcome.finished, "{outcome:?}");
 }
 
-#[track_caller]
-fn check_receipt(env: &TestEnv, program: &Program) {
-    let _pane = registered_worker(env, program);
-    assert_eq!(nudge(env, "[[say: all is well]] how are you?")["outcome"], "delivered");
-    let mut seen = Value::Null;
-    wait_until("the answer in a cycle's receipt", || {
-        seen = cycle(env);
-        let receipt = &seen["manager_context"]["worker_receipt"];
-        (receipt["last_agent_message"] == "all is well").then_some(())
-    });
-    assert_eq!(seen["state"], "idle", "{seen}");
-    assert_eq!(seen["worker_state"], "done", "{seen}");
-    assert_eq!(seen["turn"]["turn_id"], seen["manager_context"]["worker_receipt"]["turn_id"], "{seen}");
+#[test]
+fn the_main_job() {
+    with_each_version(check_main_job);
+}
+
+#[test]
+fn the_main_job_on_a_shared_app_server_daemon() {
+    for program in present_versions().into_iter().filter_map(Program::with_shared_daemon) {
+        check_main_job(&TestEnv::new(), &program);
+    }
 }
 
 #[test]
 fn a_cycle_reports_the_receipt_of_the_turn() {
-    with_each_version(check_receipt);
-}
-
-#[test]
-fn a_worker_on_the_shared_app_server_daemon_is_seen_as_well() {
-    for program in present_versions().into_iter().filter_map(Program::with_shared_daemon) {
-        check_receipt(&TestEnv::new(), &program);
-    }
+    with_each_version(|env, program| {
+        let _pane = registered_worker(env, program);
+        assert_eq!(nudge(env, "[[say: all is well]] how are you?")["outcome"], "delivered");
+        let mut seen = Value::Null;
+        wait_until("the answer in a cycle's receipt", || {
+            seen = cycle(env);
+            let receipt = &seen["manager_context"]["worker_receipt"];
+            (receipt["last_agent_message"] == "all is well").then_some(())
+        });
+        assert_eq!(seen["state"], "idle", "{seen}");
+        assert_eq!(seen["worker_state"], "done", "{seen}");
+        assert_eq!(seen["turn"]["turn_id"], seen["manager_context"]["worker_receipt"]["turn_id"], "{seen}");
+    });
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::{
     machine::{Effect, Outcome, ThreadState, TurnEnd, TurnKind, followed_at_once},
-    meta::ThreadId,
     receipt::receipt_key,
+    record::normalise_timestamp,
     signal::{Signal, TurnTrigger},
 };
 use crate::{
@@ -15,6 +15,10 @@ use crate::{
     },
 };
 use conveyor_proto::{ids::SessionId, types::pane::DeliveryProof};
+use jiff::SignedDuration;
+
+/// How much older than its sending a receipt may look.
+const RECEIPT_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
 
 /// Subtypes whose newest record dates the state.
 const STATE_BEARING: [&str; 4] = ["task_started", "user_message", "task_complete", "turn_aborted"];
@@ -131,17 +135,13 @@ impl Thread {
         let thread = self.reference();
         let key = turn_key(turn_id, stored);
         turns::close_unfinished(tx, thread, Some(&key), stored.at)?;
-        if let Some((row, ended_at, routing)) = turns::last_ended(tx, thread)?
-            && followed_at_once(&ended_at, stored.at, trigger)
+        if let Some(last) = turns::last_ended(tx, thread)?
+            && last.key != key
+            && followed_at_once(&last.ended_at, stored.at, trigger)
         {
             // The end was no end of work: nobody is to be woken for it, or no longer.
-            match routing.as_str() {
-                "pending" => turns::set_routing(tx, row, "skipped", Some("followed_at_once"))?,
-                "routed" => {
-                    notifications::suppress_of_turn(tx, row)?;
-                }
-                _ => {}
-            }
+            turns::set_followed(tx, last.row)?;
+            notifications::suppress_of_turn(tx, last.row)?;
         }
         turns::begin(tx, thread, TurnRef { key: &key, turn_id }, stored.at, stored.id)
     }
@@ -211,7 +211,8 @@ impl Thread {
         if !deliveries::any_awaiting(tx, &self.session)? {
             return Ok(());
         }
-        if let Some(delivery) = deliveries::awaiting(tx, &self.session, &receipt_key(text))? {
+        let sent_before = latest_sending(at);
+        if let Some(delivery) = deliveries::awaiting(tx, &self.session, &receipt_key(text), &sent_before)? {
             let proof = DeliveryProof {
                 kind: "user_message".to_owned(),
                 turn_id: turn_id.map(str::to_owned),
@@ -221,6 +222,14 @@ impl Thread {
         }
         Ok(())
     }
+}
+
+/// The latest time at which a text can have been sent that was received at `at`: some more, since records may
+/// tell whole seconds only.
+fn latest_sending(at: &str) -> String {
+    let received = normalise_timestamp(at);
+    let latest = received.and_then(|at| at.checked_add(RECEIPT_TOLERANCE).ok());
+    latest.map_or_else(clock::now, clock::text)
 }
 
 /// A turn without an id is known by where and how its record stands, so that a file that is read again
@@ -236,10 +245,14 @@ fn turn_key(turn_id: Option<&str>, stored: Stored<'_>) -> String {
     }
 }
 
-/// Ids of turns and threads carry their time. A turn that is older than its thread was copied from another.
+/// Ids of turns and threads carry their time. A turn that is older than its thread was copied from another;
+/// within one millisecond the rest of an id tells nothing.
 fn predates_thread(turn_id: &str, thread_id: &str) -> bool {
-    let is_v7 = |id: &str| uuid::Uuid::parse_str(id).is_ok_and(|uuid| uuid.get_version_num() == 7);
-    ThreadId::new(thread_id).is_some() && is_v7(turn_id) && is_v7(thread_id) && turn_id < thread_id
+    let made_at = |id: &str| {
+        let id = uuid::Uuid::parse_str(id).ok().filter(|id| id.get_version_num() == 7)?;
+        id.get_timestamp().map(|time| time.to_unix())
+    };
+    made_at(turn_id).zip(made_at(thread_id)).is_some_and(|(turn, thread)| turn < thread)
 }
 
 const fn kind_name(kind: TurnKind) -> &'static str {

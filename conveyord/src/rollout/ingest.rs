@@ -116,6 +116,8 @@ impl Ingest {
         let before = slot.take();
         let mut reader = self.reader(&session, before, shrunk).map_err(Error::into_ingest)?;
         let ingested = self.read_lines(&session, &mut reader)?;
+        // Readers of sessions that are silent for hours hold no buffers.
+        reader.scanner.rest();
         *slot = Some(reader);
         Ok(ingested)
     }
@@ -142,8 +144,7 @@ impl Ingest {
             return Err(Error::invalid("rollout_unreadable", format!("rollout {path} is not a file")));
         }
         let identity = (metadata.dev(), metadata.ino());
-        let stored =
-            self.store.read_blocking(|connection| rollouts::active(connection, &session.id, path))?;
+        let stored = self.stored(session, path, &file, metadata.len(), identity)?;
         let thread_id = session.codex_session_id.clone().unwrap_or_default();
         let rollout = match stored {
             None => self.begin(session, &thread_id, path, identity, "never_read")?,
@@ -168,6 +169,8 @@ impl Ingest {
         if let Some(kept) = kept
             && kept.rollout.id == rollout.id
             && kept.scanner.next_offset() == rollout.read_offset
+            && kept.scanner.known_end() <= metadata.len()
+            && kept.thread.thread_id == thread_id
             && kept.thread.has_pane == session.has_tmux()
             && identity_of(&kept.file) == Some(identity)
         {
@@ -184,6 +187,34 @@ impl Ingest {
         })?;
         let scanner = LineScanner::new(rollout.read_offset);
         Ok(Reader { rollout, file, scanner, thread })
+    }
+
+    /// What is stored of a file: under its path, or under the one that it had before it was archived.
+    fn stored(
+        &self,
+        session: &Session,
+        path: &str,
+        file: &File,
+        len: u64,
+        identity: (u64, u64),
+    ) -> Result<Option<Rollout>> {
+        let (known, moved) = self.store.read_blocking(|connection| {
+            let known = rollouts::active(connection, &session.id, path)?;
+            let moved = rollouts::active_by_identity(connection, &session.id, identity)?;
+            Ok::<_, StoreError>((known, moved))
+        })?;
+        if known.is_some() {
+            return Ok(known);
+        }
+        let is_same = |rollout: &Rollout| {
+            let left = std::fs::metadata(&rollout.path)
+                .map_or(true, |metadata| (metadata.dev(), metadata.ino()) != identity);
+            left && matches!(compare(rollout, file, len, identity), Standing::Same)
+        };
+        let Some(mut rollout) = moved.filter(is_same) else { return Ok(None) };
+        self.store.write_blocking(Durability::Normal, |tx| rollouts::set_path(tx, rollout.id, path))?;
+        path.clone_into(&mut rollout.path);
+        Ok(Some(rollout))
     }
 
     fn begin(
@@ -274,12 +305,16 @@ impl Batch<'_, '_> {
             rollout_id: rollout.id,
             session: &self.session.id,
             identity,
+            start,
             offset,
             check_bytes,
             check_sha256: &check_sha256,
             skipped: self.skipped.cast_signed(),
         };
-        rollouts::advance(self.tx, &progress)?;
+        if !rollouts::advance(self.tx, &progress)? {
+            let message = format!("rollout {} was read by somebody else at the same time", rollout.path);
+            return Err(Error::conflict("rollout_read_elsewhere", message).hint("try again").into_ingest());
+        }
         thread.save(self.tx)?;
         rollout.read_offset = offset;
         self.tx.publish(Change {

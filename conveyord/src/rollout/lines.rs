@@ -106,6 +106,18 @@ impl LineScanner {
         self.oversized_from.unwrap_or_else(|| self.base + position(self.line_start))
     }
 
+    /// The offset up to which the file's bytes are known: what was read and not yet consumed ends here.
+    pub fn known_end(&self) -> u64 {
+        self.base + position(self.filled)
+    }
+
+    /// Gives back the memory that an unfinished line does not need, until more is read.
+    pub fn rest(&mut self) {
+        self.drop_consumed();
+        self.buffer.truncate(self.filled);
+        self.buffer.shrink_to_fit();
+    }
+
     /// Whether a complete line waits; what it takes to know is read and kept.
     ///
     /// # Errors
@@ -172,6 +184,8 @@ impl LineScanner {
     }
 
     /// Gives up the bytes that nobody needs any more: consumed lines, and what is known of an oversized one.
+    ///
+    /// Only after a search: what is kept has no line feed.
     fn drop_consumed(&mut self) {
         let consumed = if self.oversized_from.is_some() { self.filled } else { self.line_start };
         self.buffer.copy_within(consumed..self.filled, 0);

@@ -79,7 +79,9 @@ pub fn prove(tx: &Tx<'_>, id: i64, proof: &DeliveryProof) -> Result<(), StoreErr
         tx.prepare_cached(
             "update commands set delivery = 'delivered' where id = ?1 and delivery = 'uncertain'",
         )?
-        .execute([command])?;
+        .execute([&command])?;
+        tx.prepare_cached("update routed_notifications set delivery_uncertain = 0 where command_id = ?1")?
+            .execute([command])?;
     }
     if let Some(notification) = notification {
         tx.prepare_cached("update routed_notifications set delivery_uncertain = 0 where id = ?1")?
@@ -88,7 +90,8 @@ pub fn prove(tx: &Tx<'_>, id: i64, proof: &DeliveryProof) -> Result<(), StoreErr
     Ok(())
 }
 
-/// The oldest delivery to a session that waits for the receipt of this text.
+/// The oldest delivery to a session that waits for the receipt of this text and was sent before a time:
+/// what the user typed earlier proves nothing.
 ///
 /// # Errors
 /// Those of SQLite.
@@ -96,12 +99,15 @@ pub fn awaiting(
     connection: &Connection,
     session: &SessionId,
     text_sha256: &str,
+    sent_before: &str,
 ) -> Result<Option<i64>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select id from deliveries where session_id = ?1 and outcome in ('sending', 'uncertain')
-             and text_sha256 = ?2 order by id limit 1",
+             and text_sha256 = ?2 and sent_at <= ?3 order by id limit 1",
     )?;
-    Ok(statement.query_row(params![session.as_str(), text_sha256], |row| row.get(0)).optional()?)
+    Ok(statement
+        .query_row(params![session.as_str(), text_sha256, sent_before], |row| row.get(0))
+        .optional()?)
 }
 
 /// Whether any delivery to a session waits for a receipt.
@@ -141,17 +147,36 @@ pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     )?)
 }
 
+/// Whether a menu or draft holds anything back.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn any_held(connection: &Connection) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select exists (select 1 from commands
+                        where delivery in ('held', 'uncertain', 'failed') and delivery = 'held')
+             or exists (select 1 from routed_notifications where state = 'pending' and held_by is not null)",
+    )?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
 /// Deliveries that need somebody's eye.
 ///
 /// # Errors
 /// Those of SQLite.
 pub fn counts(connection: &Connection) -> Result<DeliveryCounts, StoreError> {
+    // `commands_needs_eye` is used only where its own condition is repeated.
     let mut statement = connection.prepare_cached(
         "select (select count(*) from commands where state = 'pending'),
-                (select count(*) from commands where delivery = 'held'),
-                (select count(*) from commands where delivery = 'uncertain')
-                  + (select count(*) from deliveries where outcome = 'uncertain' and command_id is null),
-                (select count(*) from commands where delivery = 'failed')
+                (select count(*) from commands
+                 where delivery in ('held', 'uncertain', 'failed') and delivery = 'held')
+                  + (select count(*) from routed_notifications where state = 'pending' and held_by is not null),
+                (select count(*) from commands
+                 where delivery in ('held', 'uncertain', 'failed') and delivery = 'uncertain')
+                  + (select count(*) from deliveries
+                     where outcome in ('sending', 'uncertain') and outcome = 'uncertain' and command_id is null),
+                (select count(*) from commands
+                 where delivery in ('held', 'uncertain', 'failed') and delivery = 'failed')
                   + (select count(*) from routed_notifications where state = 'failed' and command_id is null)",
     )?;
     let counts = statement.query_row([], |row| {

@@ -164,23 +164,51 @@ pub fn owns(connection: &Connection, id: i64, token: i64) -> Result<bool, StoreE
     Ok(statement.query_row(params![id, token], |row| row.get(0))?)
 }
 
-/// Puts a push off: nothing reached the pane.
+/// Extends the lease of a claim that is still owned.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn renew(tx: &Tx<'_>, id: i64, token: i64, expires_at: &str) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update routed_notifications set claim_expires_at = ?3
+         where id = ?1 and state = 'pending' and claim_token = ?2",
+    )?
+    .execute(params![id, token, expires_at])?;
+    Ok(())
+}
+
+/// Puts a push off, if the claim is still owned: nothing reached the pane.
 ///
 /// # Errors
 /// Those of SQLite.
 pub fn put_back(
     tx: &Tx<'_>,
     id: i64,
+    token: i64,
     error: &str,
     held_by: Option<&str>,
     next_try_at: &str,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
+    let put_back = tx
+        .prepare_cached(
+            "update routed_notifications set side_effect_started = 0, claimed_by = null, claimed_at = null,
+                 claim_expires_at = null, error = ?3, held_by = ?4, next_try_at = ?5, tries = tries + 1
+             where id = ?1 and state = 'pending' and claim_token = ?2",
+        )?
+        .execute(params![id, token, error, held_by, next_try_at])?;
+    Ok(put_back > 0)
+}
+
+/// Makes what a menu or draft holds back due at once: something has happened in a pane.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn hurry_held(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.prepare_cached(
-        "update routed_notifications set side_effect_started = 0, claimed_by = null, claimed_at = null,
-             claim_expires_at = null, error = ?2, held_by = ?3, next_try_at = ?4, tries = tries + 1
-         where id = ?1 and state = 'pending'",
+        "update routed_notifications set next_try_at = ?1
+         where state = 'pending' and held_by is not null and claimed_by is null",
     )?
-    .execute(params![id, error, held_by, next_try_at])?;
+    .execute([tx.now()])?;
     Ok(())
 }
 

@@ -64,6 +64,32 @@ pub fn active(
     Ok(statement.query_row(params![session.as_str(), path], row).optional()?)
 }
 
+/// A file of a session that is read now, by its identity, whatever path it had.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn active_by_identity(
+    connection: &Connection,
+    session: &SessionId,
+    identity: (u64, u64),
+) -> Result<Option<Rollout>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from rollouts
+         where session_id = ?1 and device = ?2 and inode = ?3 and state = 'active' order by id desc limit 1"
+    ))?;
+    let (device, inode) = (identity.0.cast_signed(), identity.1.cast_signed());
+    Ok(statement.query_row(params![session.as_str(), device, inode], row).optional()?)
+}
+
+/// Records that a file stands elsewhere now.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn set_path(tx: &Tx<'_>, rollout: i64, path: &str) -> Result<(), StoreError> {
+    tx.execute("update rollouts set path = ?2 where id = ?1", params![rollout, path])?;
+    Ok(())
+}
+
 /// Begins a generation of a file at offset 0, and retires the one before.
 ///
 /// # Errors
@@ -122,6 +148,8 @@ pub struct Progress<'a> {
     pub session: &'a SessionId,
     /// Identity of the file.
     pub identity: (u64, u64),
+    /// Where this batch began.
+    pub start: u64,
     /// Bytes in whole lines.
     pub offset: u64,
     /// How many bytes before the offset were hashed.
@@ -132,18 +160,19 @@ pub struct Progress<'a> {
     pub skipped: i64,
 }
 
-/// Stores how far a file is read, with the session's heartbeat.
+/// Stores how far a file is read, with the session's heartbeat. False when somebody else read it meanwhile,
+/// or began another generation: the batch must not be kept.
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn advance(tx: &Tx<'_>, progress: &Progress<'_>) -> Result<(), StoreError> {
+pub fn advance(tx: &Tx<'_>, progress: &Progress<'_>) -> Result<bool, StoreError> {
     let (device, inode) = progress.identity;
-    tx.prepare_cached(
+    let mut statement = tx.prepare_cached(
         "update rollouts set read_offset = ?2, check_bytes = ?3, check_sha256 = ?4, device = ?5, inode = ?6,
              skipped_lines = skipped_lines + ?7
-         where id = ?1",
-    )?
-    .execute(params![
+         where id = ?1 and read_offset = ?8 and state = 'active'",
+    )?;
+    let advanced = statement.execute(params![
         progress.rollout_id,
         progress.offset.cast_signed(),
         progress.check_bytes.cast_signed(),
@@ -151,13 +180,17 @@ pub fn advance(tx: &Tx<'_>, progress: &Progress<'_>) -> Result<(), StoreError> {
         device.cast_signed(),
         inode.cast_signed(),
         progress.skipped,
+        progress.start.cast_signed(),
     ])?;
+    if advanced == 0 {
+        return Ok(false);
+    }
     tx.prepare_cached(
         "update sessions set last_ingest_offset = ?2, last_heartbeat_at = ?3, skipped_lines = skipped_lines + ?4
          where id = ?1",
     )?
     .execute(params![progress.session.as_str(), progress.offset.cast_signed(), tx.now(), progress.skipped])?;
-    Ok(())
+    Ok(true)
 }
 
 /// A record as it is stored.

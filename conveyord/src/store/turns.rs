@@ -28,7 +28,8 @@ pub struct TurnRef<'a> {
     pub turn_id: Option<&'a str>,
 }
 
-/// Stores the beginning of a turn; a turn that is known already stays as it is.
+/// Stores the beginning of a turn. One that is known already stays as it is, but for one that was given up
+/// as unfinished: a file that is read anew tells that it runs.
 ///
 /// # Errors
 /// Those of SQLite.
@@ -42,7 +43,9 @@ pub fn begin(
     let added = tx
         .prepare_cached(
             "insert into turns (session_id, thread_id, turn_key, turn_id, kind, started_at, start_event_id)
-             values (?1, ?2, ?3, ?4, 'unknown', ?5, ?6) on conflict do nothing",
+             values (?1, ?2, ?3, ?4, 'unknown', ?5, ?6)
+             on conflict (session_id, thread_id, turn_key) do update set outcome = null, ended_at = null
+                 where outcome = 'unfinished'",
         )?
         .execute(params![thread.session.as_str(), thread.thread_id, turn.key, turn.turn_id, at, event_id])?;
     if added > 0 {
@@ -192,23 +195,44 @@ pub fn ended_elsewhere(
     Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id, turn_id], |row| row.get(0))?)
 }
 
-/// The last turn of a thread that ended before a record: row, end and routing.
+/// A turn that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Row.
+    pub row: i64,
+    /// Key within the thread.
+    pub key: String,
+    /// Time.
+    pub ended_at: String,
+}
+
+/// The turn of a thread that ended last.
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn last_ended(
-    connection: &Connection,
-    thread: ThreadRef<'_>,
-) -> Result<Option<(i64, String, String)>, StoreError> {
+pub fn last_ended(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<Ended>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "select id, ended_at, routing from turns
+        "select id, turn_key, ended_at from turns
          where session_id = ?1 and thread_id = ?2 and end_event_id is not null order by id desc limit 1",
     )?;
-    Ok(statement
-        .query_row(params![thread.session.as_str(), thread.thread_id], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
-        .optional()?)
+    let ended = statement.query_row(params![thread.session.as_str(), thread.thread_id], |row| {
+        Ok(Ended { row: row.get(0)?, key: row.get(1)?, ended_at: row.get(2)? })
+    });
+    Ok(ended.optional()?)
+}
+
+/// Marks a turn whose end was no end of work, since another followed at once: nobody is to be woken for it,
+/// not even by a binding that asks for what was stored before it.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn set_followed(tx: &Tx<'_>, row: i64) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update turns set routing = 'skipped', routing_reason = 'followed_at_once'
+         where id = ?1 and (routing = 'pending' or routing_reason = 'not_bound')",
+    )?
+    .execute([row])?;
+    Ok(())
 }
 
 /// Marks how the routing of a turn ended.

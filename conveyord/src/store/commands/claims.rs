@@ -1,21 +1,18 @@
-//! Claims of commands by dispatchers: leases with fencing, attempts, recovery.
+//! Claims of commands by dispatchers: leases with fencing, and attempts.
 //!
 //! A claim carries a token; every later write of its attempt holds only while the token is the row's own.
 
-use super::{COLUMNS, publish, row};
+use super::publish;
 use crate::{
     changes,
     store::{StoreError, Tx, json, json_text},
 };
 use conveyor_proto::{
     ids::{BindingId, CommandId},
-    types::command::{CommandRow, CommandState},
+    types::command::CommandState,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
-
-/// How often a command that was never sent may be taken up again.
-const MAX_RECOVERIES: i64 = 100;
 
 /// A claimed command with its attempt.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,12 +54,12 @@ pub struct ClaimFilter<'a> {
     pub expires_at: &'a str,
     /// Take also what is backing off.
     pub ignore_back_off: bool,
-    /// Lanes that are being served: their next command waits.
-    pub busy: &'a [String],
+    /// Lanes that are left alone.
+    pub skip: &'a [String],
 }
 
-/// A command is claimable when its time has come and no older one of the same task and type is held back.
-const CLAIMABLE: &str = "c.state = 'pending' and c.type in (select value from json_each(?1))
+/// A command is due when its time has come and no older one of the same lane and type is held back.
+const DUE: &str = "c.state = 'pending' and c.type in (select value from json_each(?1))
     and (c.available_at is null or c.available_at <= ?2)
     and (?3 or c.next_try_at is null or c.next_try_at <= ?2)
     and c.attempts < c.max_attempts
@@ -74,11 +71,52 @@ const CLAIMABLE: &str = "c.state = 'pending' and c.type in (select value from js
     and coalesce(c.task_id, json_extract(c.payload_json, '$.session'), c.id)
         not in (select value from json_each(?4))";
 
+/// Commands of one lane - of a task, or of a session for those without one - are served one at a time,
+/// whoever serves them: that keeps their order.
+const LANE_IS_SERVED: &str = "exists (select 1 from commands served where served.state = 'attempted'
+    and served.claimed_by is not null
+    and coalesce(served.task_id, json_extract(served.payload_json, '$.session'), served.id)
+        = coalesce(c.task_id, json_extract(c.payload_json, '$.session'), c.id))";
+
 /// What commands are served one at a time by: the task, or the session of those without one.
 #[must_use]
 pub fn lane(claim: &Claim) -> String {
     let session = || claim.payload.get("session").and_then(Value::as_str).map(str::to_owned);
     claim.task_id.clone().or_else(session).unwrap_or_else(|| claim.id.to_string())
+}
+
+/// Whether commands that are due wait only because another dispatcher serves their lanes.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn waits_for_others(connection: &Connection, filter: &ClaimFilter<'_>) -> Result<bool, StoreError> {
+    let mut statement =
+        connection.prepare_cached(&format!("select exists (select 1 from commands c where {DUE})"))?;
+    let now = crate::clock::now();
+    let skip = json_text(&filter.skip)?;
+    Ok(statement.query_row(params![json_text(&filter.kinds)?, now, filter.ignore_back_off, skip], |row| {
+        row.get(0)
+    })?)
+}
+
+const CLAIM: &str = "id, claim_token, type, correlation_id, task_id, binding_id, required_permission, payload_json,
+    attempts, claim_expires_at, tries";
+
+fn claim_row(row: &Row<'_>) -> rusqlite::Result<Claim> {
+    Ok(Claim {
+        id: CommandId(row.get(0)?),
+        attempt_id: 0,
+        token: row.get(1)?,
+        kind: row.get(2)?,
+        correlation_id: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+        task_id: row.get(4)?,
+        binding_id: row.get::<_, Option<String>>(5)?.map(BindingId),
+        required_permission: row.get(6)?,
+        payload: json(row.get(7)?),
+        attempts: row.get(8)?,
+        expires_at: row.get::<_, Option<String>>(9)?.unwrap_or_default(),
+        tries: row.get(10)?,
+    })
 }
 
 /// Claims the oldest claimable command in one statement, with its attempt.
@@ -92,35 +130,19 @@ pub fn claim(tx: &Tx<'_>, filter: &ClaimFilter<'_>) -> Result<Option<Claim>, Sto
             "update commands set state = 'attempted', claimed_by = ?5, claimed_at = ?2, claim_expires_at = ?6,
                  attempts = attempts + 1, claim_token = claim_token + 1, updated_at = ?2,
                  correlation_id = coalesce(correlation_id, 'dispatch-' || id)
-             where id = (select c.id from commands c where {CLAIMABLE} order by c.id limit 1)
-             returning id, claim_token, type, correlation_id, task_id, binding_id, required_permission,
-                 payload_json, attempts, tries"
+             where id = (select c.id from commands c where {DUE} and not {LANE_IS_SERVED} order by c.id limit 1)
+             returning {CLAIM}"
         ))?
         .query_row(
             params![
                 kinds,
                 tx.now(),
                 filter.ignore_back_off,
-                json_text(&filter.busy)?,
+                json_text(&filter.skip)?,
                 filter.dispatcher,
                 filter.expires_at
             ],
-            |row| {
-                Ok(Claim {
-                    id: CommandId(row.get(0)?),
-                    attempt_id: 0,
-                    token: row.get(1)?,
-                    kind: row.get(2)?,
-                    correlation_id: row.get(3)?,
-                    task_id: row.get(4)?,
-                    binding_id: row.get::<_, Option<String>>(5)?.map(BindingId),
-                    required_permission: row.get(6)?,
-                    payload: json(row.get(7)?),
-                    attempts: row.get(8)?,
-                    expires_at: filter.expires_at.to_owned(),
-                    tries: row.get(9)?,
-                })
-            },
+            claim_row,
         )
         .optional()?;
     let Some(mut claim) = claimed else { return Ok(None) };
@@ -134,7 +156,7 @@ pub fn claim(tx: &Tx<'_>, filter: &ClaimFilter<'_>) -> Result<Option<Claim>, Sto
     Ok(Some(claim))
 }
 
-/// Commands that a pass would claim, oldest first.
+/// Commands that a pass would claim, oldest first, as if they had been.
 ///
 /// # Errors
 /// Those of SQLite.
@@ -143,12 +165,10 @@ pub fn claimable(
     kinds: &[&str],
     now: &str,
     limit: i64,
-) -> Result<Vec<CommandRow>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from commands c left join tasks t on t.id = c.task_id
-         where {CLAIMABLE} order by c.id limit ?5"
-    ))?;
-    let rows = statement.query_map(params![json_text(&kinds)?, now, true, "[]", limit], row)?;
+) -> Result<Vec<Claim>, StoreError> {
+    let mut statement = connection
+        .prepare_cached(&format!("select {CLAIM} from commands c where {DUE} order by c.id limit ?5"))?;
+    let rows = statement.query_map(params![json_text(&kinds)?, now, true, "[]", limit], claim_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -326,123 +346,20 @@ pub fn put_off(tx: &Tx<'_>, id: &CommandId, held_by: &str, next_try_at: &str) ->
     Ok(())
 }
 
-/// The next time at which a pending command becomes claimable, after now.
+/// The next time at which a pending command becomes claimable or a claim runs out. Commands whose lane is
+/// being served wait for the end of that, not for a time.
 ///
 /// # Errors
 /// Those of SQLite.
 pub fn next_due(connection: &Connection) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "select min(due) from (
-             select max(coalesce(next_try_at, ''), coalesce(available_at, '')) due from commands where state = 'pending'
+        &format!("select min(due) from (
+             select max(coalesce(next_try_at, ''), coalesce(available_at, '')) due from commands c
+             where state = 'pending' and not {LANE_IS_SERVED}
              union all select claim_expires_at from commands where state = 'attempted' and claim_expires_at is not null
-         ) where due > ''",
+         ) where due > ''"),
     )?;
     Ok(statement.query_row([], |row| row.get(0))?)
-}
-
-/// A claim that was taken back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recovered {
-    /// Attempt.
-    pub attempt_id: Option<i64>,
-    /// Command.
-    pub command_id: CommandId,
-    /// Type.
-    pub kind: String,
-    /// Correlation.
-    pub correlation_id: Option<String>,
-    /// Task.
-    pub task_id: Option<String>,
-    /// Whether something may have been sent: then the command is not repeated.
-    pub side_effect_started: bool,
-    /// Whether it waits again.
-    pub requeued: bool,
-    /// What happened.
-    pub error: String,
-}
-
-/// Which claims are taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expired {
-    /// Those whose lease ran out.
-    ByLease,
-    /// All: nobody who held one can be alive, since the daemon has just started.
-    All,
-}
-
-/// Takes back claims: what may have been sent is closed as failed and uncertain, everything else waits again.
-///
-/// # Errors
-/// Those of SQLite.
-pub fn recover(
-    tx: &Tx<'_>,
-    which: Expired,
-    kinds: &[&str],
-    limit: i64,
-) -> Result<Vec<Recovered>, StoreError> {
-    type Row = (String, String, Option<String>, Option<String>, i64);
-    let expired: Vec<Row> = tx
-        .prepare_cached(
-            "select id, type, correlation_id, task_id, recoveries from commands
-             where state = 'attempted' and type in (select value from json_each(?1))
-               and (?2 or claim_expires_at <= ?3)
-             order by claim_expires_at, id limit ?4",
-        )?
-        .query_map(params![json_text(&kinds)?, which == Expired::All, tx.now(), limit], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-        })?
-        .collect::<Result<_, _>>()?;
-    let mut recovered = Vec::new();
-    for (id, kind, correlation_id, task_id, recoveries) in expired {
-        let attempt: Option<(i64, bool)> = tx
-            .prepare_cached(
-                "select id, side_effect_started from command_attempts where command_id = ?1 and state = 'running'
-                 order by id desc limit 1",
-            )?
-            .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let side_effect_started = attempt.is_some_and(|(_, started)| started);
-        let requeued = !side_effect_started && recoveries < MAX_RECOVERIES;
-        let error = match (side_effect_started, requeued) {
-            (true, _) => {
-                "the lease ran out after the send may have begun; look at the target before sending it again"
-            }
-            (false, true) => "the lease ran out before anything was sent; queued again",
-            (false, false) => "the lease ran out too often before anything was sent",
-        };
-        tx.prepare_cached(
-            "update command_attempts set state = 'abandoned', finished_at = ?2, error = ?3
-             where command_id = ?1 and state = 'running'",
-        )?
-        .execute(params![id, tx.now(), error])?;
-        if requeued {
-            tx.prepare_cached(
-                "update commands set state = 'pending', attempts = attempts - 1, recoveries = recoveries + 1,
-                     claimed_by = null, claimed_at = null, claim_expires_at = null, updated_at = ?2 where id = ?1",
-            )?
-            .execute(params![id, tx.now()])?;
-        } else {
-            let delivery = if side_effect_started { "uncertain" } else { "failed" };
-            tx.prepare_cached(
-                "update commands set state = 'failed', error = ?3, delivery = ?4, claimed_by = null,
-                     claimed_at = null, claim_expires_at = null, updated_at = ?2 where id = ?1",
-            )?
-            .execute(params![id, tx.now(), error, delivery])?;
-        }
-        let state = if requeued { "pending" } else { "failed" };
-        publish(tx, changes::ChangeKind::Command, &id, task_id.as_deref(), state);
-        recovered.push(Recovered {
-            attempt_id: attempt.map(|(attempt, _)| attempt),
-            command_id: CommandId(id),
-            kind,
-            correlation_id,
-            task_id,
-            side_effect_started,
-            requeued,
-            error: error.to_owned(),
-        });
-    }
-    Ok(recovered)
 }
 
 /// Ends the waiting commands of a binding that ended, and returns their ids.

@@ -1,8 +1,9 @@
 //! Durable commands: queueing, listing, and the ends of those that their own verbs execute.
 //!
-//! What Dispatch executes is claimed, settled and recovered in [`claims`].
+//! What Dispatch executes is claimed and settled in [`claims`], and taken back in [`recovery`].
 
 pub mod claims;
+pub mod recovery;
 
 use super::{
     StoreError, Tx, json, json_text,

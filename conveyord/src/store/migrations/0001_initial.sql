@@ -565,6 +565,11 @@ create table turns (
 create unique index turns_key on turns (session_id, thread_id, turn_key);
 create index turns_unrouted on turns (id) where routing = 'pending';
 create index turns_session on turns (session_id, id);
+create index turns_thread on turns (session_id, thread_id, id);
+create index turns_ended on turns (session_id, thread_id, id) where end_event_id is not null;
+create index turns_open on turns (session_id, thread_id, id) where outcome is null;
+create index turns_not_bound on turns (session_id, id) where routing_reason = 'not_bound';
+create index turns_turn_id on turns (session_id, turn_id) where turn_id is not null and outcome is not null;
 create index turns_binding on turns (binding_id, id);
 
 -- Lines that could not become a record, newest kept per rollout.
