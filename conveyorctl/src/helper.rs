@@ -26,6 +26,9 @@ use std::time::Duration;
 /// How long a call may last before a person at the terminal is told what it waits for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a daemon may take to say who it is, or to do what needs no work of it.
+const PROMPT_LIMIT: Duration = Duration::from_secs(10);
+
 /// JSON-RPC's code for a method that the other side does not have.
 const METHOD_NOT_FOUND: i32 = -32601;
 
@@ -164,11 +167,19 @@ impl Helper {
         match Client::connect(self.files.socket().as_std_path()).await {
             Ok(client) => {
                 *self.connection.borrow_mut() = Some(client);
-                self.call_json::<M>(ui, params).await.map(Some)
+                self.promptly(self.call_json::<M>(ui, params)).await.map(Some)
             }
             Err(ClientError::NoDaemon { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether a daemon that is not about to end answers now.
+    pub(crate) async fn answers(&self) -> bool {
+        let Ok(client) = Client::connect(self.files.socket().as_std_path()).await else { return false };
+        let who = HelloParams::default();
+        let hello = client.call::<RpcHello>(&who);
+        tokio::time::timeout(PROMPT_LIMIT, hello).await.is_ok_and(|hello| hello.is_ok())
     }
 
     /// Connects, starting the daemon where that is allowed.
@@ -186,7 +197,7 @@ impl Helper {
             }
             other => other?,
         };
-        self.greet(ui, &client).await?;
+        self.promptly(self.greet(ui, &client)).await?;
         *self.connection.borrow_mut() = Some(client.clone());
         Ok(client)
     }
@@ -202,6 +213,20 @@ impl Helper {
             done = work => Ok(done),
             () = self.interruption() => Err(CommandError::interrupted()),
         }
+    }
+
+    /// Gives up on a daemon that took the connection and does not answer what it can answer at once.
+    async fn promptly<T>(
+        &self,
+        call: impl Future<Output = Result<T, CommandError>>,
+    ) -> Result<T, CommandError> {
+        tokio::time::timeout(PROMPT_LIMIT, call).await.unwrap_or_else(|_| {
+            let (limit, files) = (PROMPT_LIMIT.as_secs(), &self.files);
+            let message = format!("conveyord at {} does not answer within {limit} s", files.socket());
+            Err(CommandError::no_daemon(message)
+                .hint(format!("if it is stuck, end it: its process id is in {}", files.lock()))
+                .hint(format!("its log is {}", files.log())))
+        })
     }
 
     /// Holds the protocols of both sides against each other, before anything has an effect.

@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Error, Result},
+    observe::state,
     registration::communication,
     store::{
         Durability, Store, Tx,
@@ -66,7 +67,7 @@ fn event(tx: &Tx<'_>, kind: &str, task: Option<&TaskId>, payload: Value) -> Resu
 /// Binds a worker and a manager to a task.
 ///
 /// # Errors
-/// `unknown_task`, `unknown_session`, `wrong_role`, `session_gone`, `task_over`, `task_bound`,
+/// `unknown_task`, `unknown_session`, `wrong_role`, `session_gone`, `pid_dead`, `task_over`, `task_bound`,
 /// `session_bound`, and those of the database.
 pub async fn bind(store: &Store, params: BindParams) -> Result<BindResult> {
     store.write(Durability::Full, move |tx| bind_in(tx, &params)).await
@@ -138,6 +139,12 @@ fn of_role(tx: &Tx<'_>, name: &str, role: Role) -> Result<Session> {
     if session.state == SessionState::Gone {
         let message = format!("session {} is gone", session.name);
         return Err(Error::conflict("session_gone", message).hint("register it again first"));
+    }
+    if session.pid.is_some() && !state::is_owner_alive(&session) {
+        let message = format!("the process of session {} does not run", session.name);
+        return Err(
+            Error::conflict("pid_dead", message).hint("register it again with the process that runs now")
+        );
     }
     Ok(session)
 }

@@ -65,6 +65,10 @@ fn start(flags: &Flags) -> anyhow::Result<()> {
 /// be bound.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let files = config.files.clone();
+    check_length(&files.socket())?;
+    let filter = logs::filter(&config.log.value).with_context(|| {
+        format!("the log filter \"{}\" is not valid; info or conveyord=debug is", config.log.value)
+    })?;
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -74,7 +78,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let _lock = Lock::take(&files.lock())?;
     let log = LogFile::open(&files.log())
         .with_context(|| format!("the log {} could not be opened", files.log()))?;
-    logs::install(&log, &config.log.value);
+    logs::install(&log, filter);
     let store = Store::open(&files.database, &files.backups(), Changes::default())?;
     let app = App::new(config, store, shutdown.clone());
     dispatch::task::settle_earlier_boot(&app.store, &app.sender, &app.config.dispatcher_id.value).await?;
@@ -117,8 +121,8 @@ fn gone_is_fine(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
-/// Binds the socket. One that is left of a daemon that died is removed: the lock says that nobody has it.
-fn listen(socket: &Utf8Path) -> anyhow::Result<UnixListener> {
+/// Refuses a path that the system could not bind, before anything is created.
+fn check_length(socket: &Utf8Path) -> anyhow::Result<()> {
     if socket.as_str().len() > MAX_SOCKET_PATH {
         bail!(
             "the socket path {socket} has {} bytes, the system allows {MAX_SOCKET_PATH}: \
@@ -126,6 +130,11 @@ fn listen(socket: &Utf8Path) -> anyhow::Result<UnixListener> {
             socket.as_str().len()
         );
     }
+    Ok(())
+}
+
+/// Binds the socket. One that is left of a daemon that died is removed: the lock says that nobody has it.
+fn listen(socket: &Utf8Path) -> anyhow::Result<UnixListener> {
     match UnixStream::connect(socket) {
         Ok(_) => bail!("{socket} is served by a process that does not hold the lock; end it first"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

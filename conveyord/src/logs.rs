@@ -10,7 +10,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     sync::{Arc, Mutex, PoisonError},
 };
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{EnvFilter, filter::ParseError, fmt::MakeWriter};
 
 /// Size from which a log is rotated, in bytes.
 const ROTATE_AT: u64 = 10 * 1024 * 1024;
@@ -109,19 +109,27 @@ impl<'a> MakeWriter<'a> for LogFile {
     }
 }
 
-/// Sends the process's log lines to the file. A filter that cannot be read means `info`. In a process that
-/// has a subscriber already (a test), that one stays.
-pub fn install(log: &LogFile, filter: &str) {
+/// Reads the filter of the log.
+///
+/// # Errors
+/// Says what of it cannot be read.
+pub fn filter(text: &str) -> Result<EnvFilter, ParseError> {
     // These would write requests' bodies at their finest levels.
     let quiet = ["jsonrpsee=info", "jsonrpsee-http=info", "jsonrpsee-server=info", "jsonrpsee-core=info"];
-    let mut parsed = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    for directive in quiet.iter().filter_map(|directive| directive.parse().ok()) {
-        parsed = parsed.add_directive(directive);
+    let mut filter = EnvFilter::try_new(text)?;
+    for directive in quiet {
+        filter = filter.add_directive(directive.parse()?);
     }
+    Ok(filter)
+}
+
+/// Sends the process's log lines to the file. In a process that has a subscriber already (a test), that one
+/// stays.
+pub fn install(log: &LogFile, filter: EnvFilter) {
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
         .with_target(true)
-        .with_env_filter(parsed)
+        .with_env_filter(filter)
         .with_writer(log.clone())
         .finish();
     let _ = tracing::subscriber::set_global_default(subscriber);

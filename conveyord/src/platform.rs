@@ -94,6 +94,20 @@ pub fn process_start_time(pid: Pid) -> Option<ProcessStart> {
     sys::process(pid).ok().map(|process| process.start)
 }
 
+/// When the process started by the wall clock, to the second; `None` when that cannot be told.
+pub fn started_at(pid: Pid) -> Option<jiff::Timestamp> {
+    sys::wall_clock(process_start_time(pid)?)
+}
+
+/// The processes of the system.
+///
+/// # Errors
+///
+/// They cannot be listed.
+pub fn processes() -> io::Result<Vec<Pid>> {
+    sys::pids()
+}
+
 /// Whether the process lives, and is the one that started at `start` where that is known.
 ///
 /// A process of another user counts as alive. One that has ended but was not waited for by its parent does
@@ -167,19 +181,20 @@ impl ProcessTree {
     pub fn descendants(&self, pid: Pid) -> Vec<Pid> {
         let mut found = Vec::new();
         // A tree that changed while it was listed may be a ring.
-        let mut visited = HashSet::new();
+        let mut known = HashSet::from([pid]);
         let mut next = Some(pid);
+        let mut visited = 0;
         while let Some(pid) = next {
-            if visited.insert(pid) {
-                let mut children = self.by_parent.get(&pid).cloned().unwrap_or_default();
-                children.sort_unstable();
-                found.extend(children);
-            }
+            let mut children = self.by_parent.get(&pid).cloned().unwrap_or_default();
+            children.retain(|child| known.insert(*child));
+            children.sort_unstable();
+            found.extend(children);
             if found.len() >= MAX_DESCENDANTS {
                 found.truncate(MAX_DESCENDANTS);
                 break;
             }
-            next = found.get(visited.len() - 1).copied();
+            next = found.get(visited).copied();
+            visited += 1;
         }
         found
     }

@@ -21,6 +21,7 @@ use crate::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::{
+    ids::TaskId,
     limits::MAX_SESSION_NAME,
     types::{
         common::{Caller, Communication, DeliveryMode, Role},
@@ -62,7 +63,7 @@ struct Found {
 /// Registers a session, or renews its registration.
 ///
 /// # Errors
-/// `invalid_name`, `pid_or_rollout_needed`, `invalid_pid`, `pid_dead`, `pid_of_other_user`, `rollout_invalid`,
+/// `invalid_name`, `invalid_tmux_session`, `relative_path`, `pid_or_rollout_needed`, `invalid_pid`, `pid_dead`, `pid_of_other_user`, `rollout_invalid`,
 /// `rollout_not_found`, `role_differs`, `thread_taken`, and those of the database.
 pub async fn register(store: &Store, params: RegisterParams, time_limit: Duration) -> Result<RegisterResult> {
     check_name(&params.name)?;
@@ -71,8 +72,12 @@ pub async fn register(store: &Store, params: RegisterParams, time_limit: Duratio
     let (role, replace) = (params.role, params.replace);
     let Found { registration, pane, rollout_len, warnings } = found;
     let new = registration.clone();
-    let session = store
-        .write(Durability::Full, move |tx| store_registration(tx, &new, role, replace, rollout_len))
+    let (session, task) = store
+        .write(Durability::Full, move |tx| {
+            let session = store_registration(tx, &new, role, replace, rollout_len)?;
+            let binding = bindings::open_of_session(tx, &session.id)?;
+            Ok::<_, Error>((session, binding.map(|binding| binding.task_id)))
+        })
         .await?;
     let pending = session.is_pending();
     Ok(RegisterResult {
@@ -86,7 +91,7 @@ pub async fn register(store: &Store, params: RegisterParams, time_limit: Duratio
         tmux_session: session.tmux_session.clone(),
         tmux_pane_id: pane.map(|pane| pane.pane_id.to_string()),
         rollout_state: if pending { RolloutState::Pending } else { RolloutState::Ready },
-        communication: communication(&session, None, program.as_deref()),
+        communication: communication(&session, task.as_ref().map(TaskId::as_str), program.as_deref()),
         warnings,
     })
 }
@@ -95,6 +100,10 @@ async fn find(params: &RegisterParams, time_limit: Duration) -> Result<Found> {
     let mut warnings = Vec::new();
     let pid = params.pid.map(checked_pid).transpose()?;
     let tmux_session = params.tmux_session.clone().filter(|name| !name.is_empty());
+    if let Some(name) = tmux_session.as_deref().filter(|name| name.chars().any(char::is_control)) {
+        let message = format!("\"{}\" is no tmux session: it has a control character", shown(name));
+        return Err(Error::invalid("invalid_tmux_session", message));
+    }
     let server = target::server_of(&params.caller);
     let pane = match &tmux_session {
         None => None,
@@ -178,6 +187,12 @@ type Rollout = (Utf8PathBuf, SessionMeta);
 
 fn of_file(path: &str) -> Result<Rollout> {
     let path = Utf8Path::new(path);
+    if path.is_relative() {
+        let message = format!("rollout {}: is not an absolute path", shown(path.as_str()));
+        return Err(
+            Error::invalid("relative_path", message).hint("the folder of the caller is not the daemon's")
+        );
+    }
     let meta =
         read_session_meta(path).map_err(|error| Error::invalid("rollout_invalid", error.to_string()))?;
     // Links resolved, so that two names of one file are one session.

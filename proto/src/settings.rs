@@ -33,6 +33,14 @@ pub struct Sourced<T> {
 pub trait Environment {
     /// The value of a variable; empty counts as unset.
     fn get(&self, name: &str) -> Option<String>;
+
+    /// The value of a variable that names a folder; empty counts as unset.
+    ///
+    /// # Errors
+    /// When it is not UTF-8: to pass over it would select another database.
+    fn folder(&self, name: &str) -> Result<Option<Utf8PathBuf>, StateRootError> {
+        Ok(self.get(name).map(Utf8PathBuf::from))
+    }
 }
 
 /// The environment of this process.
@@ -42,6 +50,13 @@ pub struct ProcessEnvironment;
 impl Environment for ProcessEnvironment {
     fn get(&self, name: &str) -> Option<String> {
         std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
+    fn folder(&self, name: &str) -> Result<Option<Utf8PathBuf>, StateRootError> {
+        let value = std::env::var_os(name).filter(|value| !value.is_empty());
+        value
+            .map(|value| Utf8PathBuf::from_path_buf(value.into()).map_err(StateRootError::NotUtf8))
+            .transpose()
     }
 }
 
@@ -142,29 +157,29 @@ pub fn state_root(
     flag: Option<&Utf8Path>,
     environment: &dyn Environment,
 ) -> Result<Sourced<Utf8PathBuf>, StateRootError> {
-    let from_environment =
-        || environment.get("CONVEYOR_STATE_ROOT").or_else(|| environment.get("WORKERCTL_STATE_ROOT"));
     let (value, source) = if let Some(path) = flag {
         (path.to_owned(), Source::Flag)
-    } else if let Some(path) = from_environment() {
-        (Utf8PathBuf::from(path), Source::Environment)
+    } else if let Some(path) = environment.folder("CONVEYOR_STATE_ROOT")? {
+        (path, Source::Environment)
+    } else if let Some(path) = environment.folder("WORKERCTL_STATE_ROOT")? {
+        (path, Source::Environment)
     } else {
-        (platform_state_folder(environment).ok_or(StateRootError::NoHome)?, Source::Default)
+        (platform_state_folder(environment)?.ok_or(StateRootError::NoHome)?, Source::Default)
     };
     Ok(Sourced { value: absolute(&value)?, source })
 }
 
 #[cfg(target_os = "macos")]
-fn platform_state_folder(environment: &dyn Environment) -> Option<Utf8PathBuf> {
-    environment.get("HOME").map(|home| Utf8PathBuf::from(home).join("Library/Application Support/conveyor"))
+fn platform_state_folder(environment: &dyn Environment) -> Result<Option<Utf8PathBuf>, StateRootError> {
+    Ok(environment.folder("HOME")?.map(|home| home.join("Library/Application Support/conveyor")))
 }
 
 #[cfg(not(target_os = "macos"))]
-fn platform_state_folder(environment: &dyn Environment) -> Option<Utf8PathBuf> {
-    if let Some(state) = environment.get("XDG_STATE_HOME") {
-        return Some(Utf8PathBuf::from(state).join("conveyor"));
+fn platform_state_folder(environment: &dyn Environment) -> Result<Option<Utf8PathBuf>, StateRootError> {
+    if let Some(state) = environment.folder("XDG_STATE_HOME")? {
+        return Ok(Some(state.join("conveyor")));
     }
-    environment.get("HOME").map(|home| Utf8PathBuf::from(home).join(".local/state/conveyor"))
+    Ok(environment.folder("HOME")?.map(|home| home.join(".local/state/conveyor")))
 }
 
 /// A path made absolute against the current directory, `~` expanded; `.` and `..` are resolved by name.

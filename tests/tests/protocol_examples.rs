@@ -5,6 +5,7 @@
 //! value, as a key for any further members, as the last item of a list for any further items. `"$name"`
 //! is remembered when it is met first and is the same value from then on, also in what is sent.
 //! Consecutive `< ` lines of a `jsonl` block may come in any order.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;

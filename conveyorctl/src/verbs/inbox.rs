@@ -12,6 +12,13 @@ use clap::Args;
 use conveyor_proto::registry::{InboxAcknowledge, InboxTake};
 use conveyor_proto::types::common::Role;
 use conveyor_proto::types::inbox::{AcknowledgeParams, TakeParams};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// How long a wait outlives a daemon that was stopped, in case it is a restart.
+const RESTART_GRACE: Duration = Duration::from_secs(5);
+/// How often it is looked whether the new one answers.
+const RESTART_LOOK: Duration = Duration::from_millis(50);
 
 /// List, take or wait for what is in a session's inbox
 #[derive(Debug, Args)]
@@ -95,7 +102,7 @@ pub(crate) async fn run(
         interval: args.interval,
         limit: args.limit,
     };
-    let mut answer = helper.call_json::<InboxTake>(ui, &params).await?;
+    let mut answer = take(ui, helper, params).await?;
     // The token is this program's business, not its caller's.
     let lease = answer.as_object_mut().and_then(|answer| answer.remove("lease"));
     if args.json {
@@ -109,4 +116,45 @@ pub(crate) async fn run(
         Ok(_) => Ok(()),
         Err(error) => Err(error.hint("the item that was shown stays in the inbox, and will come again")),
     }
+}
+
+/// Takes from an inbox, and goes on waiting when the daemon ends meanwhile: after a crash a new one is
+/// started, after a stop one that comes soon is asked again. Nothing can be lost by that: what was leased to
+/// the connection that broke returns to the inbox.
+async fn take(ui: &mut Ui, helper: &Helper, mut params: TakeParams) -> Result<Value, CommandError> {
+    let started = Instant::now();
+    let whole = params.timeout;
+    loop {
+        let answer = helper.call_json::<InboxTake>(ui, &params).await;
+        let left = (whole - started.elapsed().as_secs_f64()).max(0.0);
+        let crashed = matches!(&answer, Err(error) if error.kind.word() == Some("connection_lost"));
+        let drained = matches!(&answer, Ok(answer) if answer["wait"]["draining"] == true);
+        let again = params.wait && left > 0.0 && (crashed || drained && daemon_returns(helper).await?);
+        if !again {
+            return answer.map(|answer| in_all(answer, whole, started.elapsed()));
+        }
+        helper.disconnect();
+        params.timeout = left;
+    }
+}
+
+/// Whether another daemon answers soon after one has ended in good order, as in a restart.
+async fn daemon_returns(helper: &Helper) -> Result<bool, CommandError> {
+    let deadline = Instant::now() + RESTART_GRACE;
+    while Instant::now() < deadline {
+        helper.interruptible(tokio::time::sleep(RESTART_LOOK)).await?;
+        if helper.answers().await {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The answer to the last of several calls, as one to the whole wait.
+fn in_all(mut answer: Value, whole: f64, elapsed: Duration) -> Value {
+    if answer["wait"]["timeout_seconds"] != whole {
+        answer["wait"]["timeout_seconds"] = whole.into();
+        answer["wait"]["elapsed_seconds"] = elapsed.as_secs_f64().into();
+    }
+    answer
 }

@@ -1,9 +1,9 @@
 //! Executing a claimed command: checks, then the inbox or the pane of the target.
 
 use super::{
-    BACK_OFF, HELD_BACK_OFF, back_off,
+    BACK_OFF, HELD_BACK_OFF, back_off, lease,
     outcome::Sent,
-    pane::{Message, PaneSender, time},
+    pane::{Message, time},
     pass::Pass,
     telemetry::{self, attempt_ids},
 };
@@ -11,9 +11,13 @@ use crate::{
     clock,
     error::{Error, Result},
     store::{
-        Durability, Store, StoreError, Tx, bindings,
+        Durability, StoreError, Tx, bindings,
         bindings::Binding,
-        commands::claims::{self, Claim, Settled},
+        commands::{
+            claims::{self, Claim, Settled},
+            recovery::Recovered,
+        },
+        deliveries,
         log::Severity,
         notifications::{self, NewNotification},
         sessions::{self, Session},
@@ -21,6 +25,7 @@ use crate::{
     },
     supervision::{context, permissions},
 };
+use conveyor_proto::ids::SessionId;
 use conveyor_proto::types::{
     command::CommandState,
     common::DeliveryMode,
@@ -30,7 +35,6 @@ use conveyor_proto::types::{
     task::TaskRow,
 };
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// What a command needs to be executed, found and allowed.
 struct Plan {
@@ -74,25 +78,8 @@ pub(super) async fn execute(pass: &Pass, claim: Claim) -> Result<Option<Processe
 }
 
 /// What a dry run says would become of a command.
-pub(super) fn would(
-    connection: &rusqlite::Connection,
-    command: &conveyor_proto::types::command::CommandRow,
-) -> (ProcessedState, Option<String>) {
-    let claim = Claim {
-        id: command.id.clone(),
-        attempt_id: 0,
-        token: 0,
-        kind: command.kind.clone(),
-        correlation_id: String::new(),
-        task_id: command.task_id.clone(),
-        binding_id: None,
-        required_permission: command.required_permission.clone(),
-        payload: command.payload.clone(),
-        attempts: 0,
-        expires_at: String::new(),
-        tries: 0,
-    };
-    match plan(connection, &claim) {
+pub(super) fn would(connection: &rusqlite::Connection, claim: &Claim) -> (ProcessedState, Option<String>) {
+    match plan(connection, claim) {
         Ok(plan) if plan.mode == DeliveryMode::Push => (ProcessedState::Delivered, None),
         Ok(_) => (ProcessedState::PullRequired, None),
         Err(Refusal::Failed(error)) => (ProcessedState::Failed, Some(error.to_string())),
@@ -100,11 +87,13 @@ pub(super) fn would(
     }
 }
 
+fn message(claim: &Claim) -> Option<&str> {
+    ["message", "text"].into_iter().find_map(|key| claim.payload.get(key).and_then(Value::as_str))
+}
+
 fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::result::Result<Plan, Refusal> {
     let failed = |error: Error| Refusal::Failed(error);
-    let message = ["message", "text"]
-        .into_iter()
-        .find_map(|key| claim.payload.get(key).and_then(Value::as_str))
+    let message = message(claim)
         .filter(|text| !text.trim().is_empty() || claim.kind == SignalType::SessionNudge.as_str())
         .ok_or_else(|| {
             failed(Error::invalid("blank_message", "the command's payload has no message that is not blank"))
@@ -146,17 +135,7 @@ fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::result::Result
             "continue_iteration needs the loop policy, which this version of conveyord does not have",
         )));
     }
-    let (source, target) = if claim.kind == SignalType::NotifyManager.as_str() {
-        (&binding.worker, &binding.manager)
-    } else {
-        (&binding.manager, &binding.worker)
-    };
-    let session = |id: &conveyor_proto::ids::SessionId| {
-        sessions::get(connection, id.as_str()).map_err(|error| failed(error.into()))?.ok_or_else(|| {
-            failed(Error::not_found("unknown_session", "a session of the pair does not exist"))
-        })
-    };
-    let (source, target) = (session(source)?, session(target)?);
+    let (source, target) = ends(connection, &binding, &claim.kind).map_err(failed)?;
     let forced = claim.payload.get("force").and_then(Value::as_bool).unwrap_or(false);
     if !forced && task.state.is_over() {
         let message = format!("task {} is {}", task.name, task.state.as_str());
@@ -168,6 +147,20 @@ fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::result::Result
     }
     let mode = if target.has_tmux() { DeliveryMode::Push } else { DeliveryMode::PullRequired };
     Ok(Plan { task: Some(task), binding: Some(binding), source: Some(source), target, mode, check, message })
+}
+
+/// The sessions that a command of this type goes between: source and target.
+fn ends(connection: &rusqlite::Connection, binding: &Binding, kind: &str) -> Result<(Session, Session)> {
+    let (source, target) = if kind == SignalType::NotifyManager.as_str() {
+        (&binding.worker, &binding.manager)
+    } else {
+        (&binding.manager, &binding.worker)
+    };
+    let session = |id: &SessionId| {
+        sessions::get(connection, id.as_str())?
+            .ok_or_else(|| Error::not_found("unknown_session", "a session of the pair does not exist"))
+    };
+    Ok((session(source)?, session(target)?))
 }
 
 fn plan_session_nudge(
@@ -399,7 +392,9 @@ async fn push(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedC
     };
     let started = claim.clone();
     let before = Box::new(move |tx: &Tx<'_>| Ok(claims::start_side_effect(tx, &started)?));
-    let sent = with_lease(pass, &claim, pass.sender.send(&plan.target, message, before)).await;
+    let renewed = claim.clone();
+    let renew = move |tx: &Tx<'_>, until: &str| claims::renew(tx, &renewed, until).map(|_| ());
+    let sent = lease::kept(pass, renew, pass.sender.send(&plan.target, message, before)).await;
     let mut item = report(pass, &claim, ProcessedState::Delivered, DeliveryOutcome::Delivered);
     item.delivery_mode = Some(DeliveryMode::Push);
     item.permission_check = Some(PermissionCheckField(plan.check.clone()));
@@ -446,16 +441,64 @@ async fn push(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedC
                 time: time(),
             });
             item.proof = sent.proof;
-            let uncertain = item.outcome == DeliveryOutcome::Uncertain;
-            if uncertain && !sent.completed {
+            if item.outcome == DeliveryOutcome::Uncertain && !sent.completed {
                 item.error = sent.note;
             }
             end(pass, claim, CommandState::Succeeded, item, move |tx, claim, item| {
+                // The receipt may have been read since the wait for it ended.
+                let late = sent.delivery.map(|id| deliveries::proof(tx, id)).transpose()?.flatten();
+                if let Some(proof) = late {
+                    item.outcome = DeliveryOutcome::Delivered;
+                    item.proof = Some(proof);
+                    item.error = None;
+                }
+                let uncertain = item.outcome == DeliveryOutcome::Uncertain;
                 into_inbox(tx, &dispatcher, claim, &plan, item, uncertain)
             })
             .await
         }
     }
+}
+
+/// Puts the message of a command that may or may not have been typed into the inbox of its target, and
+/// returns the notification. `None` for a command that belongs to no pair.
+pub(super) fn keep_uncertain(tx: &Tx<'_>, dispatcher: &str, item: &Recovered) -> Result<Option<i64>> {
+    let Some(task) = item.task_id.as_deref().map(|id| tasks::find(tx, id)).transpose()?.flatten() else {
+        return Ok(None);
+    };
+    let binding = match &item.binding_id {
+        Some(id) => bindings::get(tx, id)?,
+        None => bindings::open_of_task(tx, &task.id)?,
+    };
+    let Some(binding) = binding else { return Ok(None) };
+    let (source, target) = ends(tx, &binding, &item.kind)?;
+    let claim = Claim {
+        id: item.command_id.clone(),
+        attempt_id: item.attempt_id.unwrap_or_default(),
+        token: 0,
+        kind: item.kind.clone(),
+        correlation_id: item.correlation_id.clone().unwrap_or_default(),
+        task_id: item.task_id.clone(),
+        binding_id: item.binding_id.clone(),
+        required_permission: None,
+        payload: item.payload.clone(),
+        attempts: 0,
+        expires_at: String::new(),
+        tries: 0,
+    };
+    let message = message(&claim).unwrap_or_default().to_owned();
+    let plan = Plan {
+        task: Some(task),
+        binding: Some(binding),
+        source: Some(source),
+        target,
+        mode: DeliveryMode::Push,
+        check: None,
+        message,
+    };
+    let Some(id) = notify(tx, dispatcher, &claim, &plan)? else { return Ok(None) };
+    notifications::deliver(tx, id, false, !item.proven)?;
+    Ok(Some(id))
 }
 
 fn fallback_wanted(claim: &Claim) -> bool {
@@ -496,71 +539,6 @@ async fn hold(
             Ok::<_, Error>(Some(item))
         })
         .await
-}
-
-/// Looks at the panes of held commands that are due, and puts those off that are still blocked, so that a
-/// look costs no attempt.
-pub(super) async fn put_off_held(store: &Store, sender: &PaneSender, everything: bool) -> Result<()> {
-    let now = if everything { "9999".to_owned() } else { clock::now() };
-    let due = store.read(move |connection| Ok::<_, Error>(claims::due_held(connection, &now, 64)?)).await?;
-    for held in due {
-        let target = {
-            let (kind, task, payload) = (held.kind.clone(), held.task_id.clone(), held.payload.clone());
-            store.read(move |connection| held_target(connection, &kind, task.as_deref(), &payload)).await?
-        };
-        let Some(session) = target else { continue };
-        let Ok(pane) = sender.target(&session).await else { continue };
-        let Ok(seen) = sender.look(&sender.tmux(&session), &pane).await else { continue };
-        let clears = held.payload.get("clear_draft").and_then(Value::as_bool).unwrap_or(false);
-        if let Some(by) = super::pane::held_by(&pane, &seen)
-            && !(clears && by.by == "draft")
-        {
-            let next = clock::in_milliseconds(super::milliseconds(back_off(HELD_BACK_OFF, held.tries)));
-            let put_off = move |tx: &Tx<'_>| claims::put_off(tx, &held.id, &by.by, &next);
-            store.write(Durability::Normal, put_off).await?;
-        } else {
-            let due_now = clock::now();
-            let put_off = move |tx: &Tx<'_>| claims::put_off(tx, &held.id, "released", &due_now);
-            store.write(Durability::Normal, put_off).await?;
-        }
-    }
-    Ok(())
-}
-
-fn held_target(
-    connection: &rusqlite::Connection,
-    kind: &str,
-    task_id: Option<&str>,
-    payload: &Value,
-) -> Result<Option<Session>> {
-    if kind == SignalType::SessionNudge.as_str() {
-        let name = payload.get("session").and_then(Value::as_str).unwrap_or_default();
-        return Ok(sessions::find(connection, name)?);
-    }
-    let Some(task) = task_id.map(|id| tasks::find(connection, id)).transpose()?.flatten() else {
-        return Ok(None);
-    };
-    let Some(binding) = bindings::open_of_task(connection, &task.id)? else { return Ok(None) };
-    let id = if kind == SignalType::NotifyManager.as_str() { binding.manager } else { binding.worker };
-    Ok(sessions::get(connection, id.as_str())?)
-}
-
-/// Runs a send while its lease is renewed, so that a slow pane never loses its claim.
-async fn with_lease<T>(pass: &Pass, claim: &Claim, send: impl Future<Output = T>) -> T {
-    let every = Duration::from_millis(u64::try_from(pass.lease_ms / 3).unwrap_or(1000).max(100));
-    let mut send = std::pin::pin!(send);
-    loop {
-        tokio::select! {
-            done = &mut send => return done,
-            () = tokio::time::sleep(every) => {
-                let (claim, until) = (claim.clone(), clock::in_milliseconds(pass.lease_ms));
-                let renew = move |tx: &Tx<'_>| claims::renew(tx, &claim, &until);
-                if let Err(error) = pass.store.write(Durability::Normal, renew).await {
-                    tracing::warn!(%error, "a lease could not be renewed");
-                }
-            }
-        }
-    }
 }
 
 /// The pause before something that could not be sent is tried again.

@@ -1,11 +1,11 @@
 //! Routing completed turns of workers to the managers of their pairs, each once.
 
-use super::{HELD_BACK_OFF, back_off, commands::next_try, pane::Message, pass::Pass, telemetry::note};
+use super::{HELD_BACK_OFF, back_off, commands::next_try, lease, pane::Message, pass::Pass, telemetry::note};
 use crate::{
     clock,
     error::{Error, Result},
     store::{
-        Durability, StoreError, Tx, bindings,
+        Durability, StoreError, Tx, bindings, deliveries,
         log::{self, Actor, Event, Severity},
         notifications::{self, NewNotification, Pending},
         rollouts,
@@ -14,12 +14,15 @@ use crate::{
         turns::{self, Unrouted},
     },
 };
-use conveyor_proto::types::{
-    common::DeliveryMode,
-    dispatch::{ProcessedCompletion, ProcessedState, SignalType},
-    pane::DeliveryOutcome,
-    session::SessionState,
-    task::TaskRow,
+use conveyor_proto::{
+    ErrorClass,
+    types::{
+        common::DeliveryMode,
+        dispatch::{ProcessedCompletion, ProcessedState, SignalType},
+        pane::DeliveryOutcome,
+        session::SessionState,
+        task::TaskRow,
+    },
 };
 use serde_json::{Value, json};
 
@@ -125,7 +128,7 @@ pub(super) fn planned(
 ) -> Result<Vec<conveyor_proto::types::dispatch::PlannedCompletion>> {
     let mut planned = Vec::new();
     for turn in turns::unrouted(connection, limit)? {
-        let route = load(connection, turn)?;
+        let Some(route) = loaded(connection, turn)? else { continue };
         let (would_state, would_reason) = match (route.open, route.mode()) {
             (false, _) => {
                 (ProcessedState::Suppressed, Some("the binding ended or the manager is gone".to_owned()))
@@ -150,8 +153,16 @@ pub(super) fn planned(
     Ok(planned)
 }
 
-/// Routes the oldest completion whose time has come. `None` when there is none.
-pub(super) async fn route_next(pass: &Pass) -> Result<Option<ProcessedCompletion>> {
+/// The same; `None` when something of it does not exist any more.
+fn loaded(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Option<Route>> {
+    match load(connection, turn) {
+        Err(error) if error.class() == ErrorClass::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Routes the oldest completion whose time has come and passes on what became of it. False when there is none.
+pub(super) async fn route_next(pass: &Pass, tell: impl FnOnce(ProcessedCompletion)) -> Result<bool> {
     let (dispatcher, expires_at, ignore) =
         (pass.dispatcher.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
     // The inbox is filled in the same transaction; a push is sent after it.
@@ -161,18 +172,34 @@ pub(super) async fn route_next(pass: &Pass) -> Result<Option<ProcessedCompletion
             let now = tx.now().to_owned();
             let due = |turn: &Unrouted| ignore || turn.route_after.as_ref().is_none_or(|after| *after <= now);
             let Some(turn) = turns::unrouted(tx, 256)?.into_iter().find(due) else { return Ok(None) };
-            let route = load(tx, turn)?;
+            let row = turn.id;
+            let Some(route) = loaded(tx, turn)? else {
+                // Left alone it would be in the way of all later ones.
+                turns::set_routing(tx, row, "skipped", Some("record_missing"))?;
+                return Ok(Some(Routed::Taken));
+            };
             Ok::<_, Error>(Some(route_in(tx, route, &dispatcher, &expires_at)?))
         })
         .await?;
+    let Some(routed) = routed else { return Ok(false) };
+    if let Some(item) = finish(pass, routed, false).await? {
+        tell(item);
+    }
+    Ok(true)
+}
+
+async fn finish(pass: &Pass, routed: Routed, recovered: bool) -> Result<Option<ProcessedCompletion>> {
     match routed {
-        None => Ok(None),
-        Some(Routed::Done(item)) => Ok(Some(item)),
-        Some(Routed::Push(route, item)) => Ok(Some(push(pass, *route, item, false).await?)),
+        Routed::Taken => Ok(None),
+        Routed::Done(item) => Ok(Some(item)),
+        Routed::Push(target, item) => push(pass, *target, item, recovered).await,
     }
 }
 
+/// What a transaction made of a completion.
 enum Routed {
+    /// Nothing to tell: it is settled already, or cannot be.
+    Taken,
     Done(ProcessedCompletion),
     Push(Box<Target>, ProcessedCompletion),
 }
@@ -182,6 +209,7 @@ struct Target {
     id: i64,
     token: i64,
     tries: i64,
+    last_error: Option<String>,
     task: TaskRow,
     manager: Session,
     line: String,
@@ -263,7 +291,16 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
     item.notification_id = Some(id);
     if mode == DeliveryMode::Push {
         item.state = ProcessedState::Delivered;
-        let target = Target { id, token: 1, tries: 0, task: route.task, manager: route.manager, line, ids };
+        let target = Target {
+            id,
+            token: 1,
+            tries: 0,
+            last_error: None,
+            task: route.task,
+            manager: route.manager,
+            line,
+            ids,
+        };
         return Ok(Routed::Push(Box::new(target), item));
     }
     deliver(
@@ -331,7 +368,7 @@ async fn push(
     target: Target,
     mut item: ProcessedCompletion,
     recovered: bool,
-) -> Result<ProcessedCompletion> {
+) -> Result<Option<ProcessedCompletion>> {
     let message = Message {
         text: target.line.clone(),
         command_id: None,
@@ -340,7 +377,8 @@ async fn push(
     };
     let (id, token) = (target.id, target.token);
     let before = Box::new(move |tx: &Tx<'_>| Ok(notifications::start_side_effect(tx, id, token)?));
-    let sent = pass.sender.send(&target.manager, message, before).await;
+    let renew = move |tx: &Tx<'_>, until: &str| notifications::renew(tx, id, token, until);
+    let sent = lease::kept(pass, renew, pass.sender.send(&target.manager, message, before)).await;
     let mut attributes = json!({ "target_session": target.manager.name });
     if recovered && let Value::Object(attributes) = &mut attributes {
         attributes.insert("recovered".to_owned(), json!(true));
@@ -355,28 +393,33 @@ async fn push(
                 .await
         }
         Ok(sent) => {
-            let uncertain = sent.outcome == DeliveryOutcome::Uncertain && !sent.completed;
-            item.delivery_uncertain = uncertain.then_some(true);
             pass.store
                 .write(Durability::Full, move |tx| {
                     // A lost claim means that it is settled already.
-                    if notifications::owns(tx, target.id, target.token)? {
-                        notifications::deliver(tx, target.id, sent.completed, uncertain)?;
-                        let task_id = Some(target.task.id.as_str());
-                        let summary = "A completion was typed into the manager's pane.".to_owned();
-                        let kind = "dispatch_signal_routed";
-                        if let Value::Object(attributes) = &mut attributes {
-                            let pane = target.manager.tmux_session.clone();
-                            attributes.insert("target".to_owned(), json!(pane));
-                            attributes.insert("outcome".to_owned(), json!(sent.outcome));
-                        }
-                        note(tx, kind, Severity::Info, summary, task_id, target.ids.clone(), attributes)?;
-                        audit(tx, &target.task, &target.ids, sent.outcome.as_str())?;
+                    if !notifications::owns(tx, target.id, target.token)? {
+                        return Ok(None);
                     }
-                    Ok::<_, Error>(item)
+                    // The receipt may have been read since the wait for it ended.
+                    let uncertain = sent.outcome == DeliveryOutcome::Uncertain
+                        && !deliveries::notification_is_proven(tx, target.id)?;
+                    let outcome =
+                        if uncertain { DeliveryOutcome::Uncertain } else { DeliveryOutcome::Delivered };
+                    item.delivery_uncertain = uncertain.then_some(true);
+                    notifications::deliver(tx, target.id, sent.completed, uncertain)?;
+                    let task_id = Some(target.task.id.as_str());
+                    let summary = "A completion was typed into the manager's pane.".to_owned();
+                    if let Value::Object(attributes) = &mut attributes {
+                        attributes.insert("target".to_owned(), json!(target.manager.tmux_session));
+                        attributes.insert("outcome".to_owned(), json!(outcome));
+                    }
+                    let kind = "dispatch_signal_routed";
+                    note(tx, kind, Severity::Info, summary, task_id, target.ids.clone(), attributes)?;
+                    audit(tx, &target.task, &target.ids, outcome.as_str())?;
+                    Ok::<_, Error>(Some(item))
                 })
                 .await
         }
+        Err(Error::Refused(refusal)) if refusal.kind == "claim_lost" => Ok(None),
         Err(error) => {
             item.state = ProcessedState::Failed;
             item.error = Some(error.to_string());
@@ -401,12 +444,16 @@ async fn put_back(
     held_by: Option<String>,
     next: String,
     mut attributes: Value,
-) -> Result<ProcessedCompletion> {
+) -> Result<Option<ProcessedCompletion>> {
     let error = error.to_owned();
     pass.store
         .write(Durability::Full, move |tx| {
-            notifications::put_back(tx, target.id, &error, held_by.as_deref(), &next)?;
-            if target.tries == 0 {
+            let put_back =
+                notifications::put_back(tx, target.id, target.token, &error, held_by.as_deref(), &next)?;
+            if !put_back {
+                return Ok(None);
+            }
+            if target.last_error.as_deref() != Some(&error) {
                 if let Value::Object(attributes) = &mut attributes {
                     attributes.insert("error".to_owned(), json!(error));
                 }
@@ -415,13 +462,18 @@ async fn put_back(
                 let task_id = Some(target.task.id.as_str());
                 note(tx, kind, severity, summary, task_id, target.ids.clone(), attributes)?;
             }
-            Ok::<_, Error>(item)
+            Ok::<_, Error>(Some(item))
         })
         .await
 }
 
-/// Delivers the oldest completion that an earlier pass could not send. `after_id` is the last one looked at.
-pub(super) async fn recover_next(pass: &Pass, after_id: i64) -> Result<Option<(i64, ProcessedCompletion)>> {
+/// Delivers the oldest completion after `after_id` that an earlier pass could not send, passes on what became of
+/// it, and returns its id.
+pub(super) async fn recover_next(
+    pass: &Pass,
+    after_id: i64,
+    tell: impl FnOnce(ProcessedCompletion),
+) -> Result<Option<i64>> {
     let (dispatcher, expires_at, ignore) =
         (pass.dispatcher.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
     let recovered = pass
@@ -432,19 +484,19 @@ pub(super) async fn recover_next(pass: &Pass, after_id: i64) -> Result<Option<(i
                 return Ok(None);
             };
             let id = pending.id;
-            Ok::<_, Error>(recovered_in(tx, pending, &dispatcher)?.map(|routed| (id, routed)))
+            Ok::<_, Error>(Some((id, recovered_in(tx, pending, &dispatcher)?)))
         })
         .await?;
-    match recovered {
-        None => Ok(None),
-        Some((id, Routed::Done(item))) => Ok(Some((id, item))),
-        Some((id, Routed::Push(target, item))) => Ok(Some((id, push(pass, *target, item, true).await?))),
+    let Some((id, routed)) = recovered else { return Ok(None) };
+    if let Some(item) = finish(pass, routed, true).await? {
+        tell(item);
     }
+    Ok(Some(id))
 }
 
-fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str) -> Result<Option<Routed>> {
-    let Some(task) = tasks::find(tx, pending.task.as_str())? else { return Ok(None) };
-    let Some(manager) = sessions::get(tx, pending.target.as_str())? else { return Ok(None) };
+fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str) -> Result<Routed> {
+    let Some(task) = tasks::find(tx, pending.task.as_str())? else { return Ok(Routed::Taken) };
+    let Some(manager) = sessions::get(tx, pending.target.as_str())? else { return Ok(Routed::Taken) };
     let ids = json!({
         "binding_id": pending.binding, "correlation_id": pending.correlation_id, "dispatcher_id": dispatcher,
         "routed_notification_id": pending.id, "signal_type": SIGNAL, "source_event_id": pending.source_event_id,
@@ -475,7 +527,7 @@ fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str) -> Result<Optio
         let task_id = Some(task.id.as_str());
         note(tx, "dispatch_signal_suppressed", Severity::Warning, summary, task_id, ids, attributes)?;
         item.state = ProcessedState::Suppressed;
-        return Ok(Some(Routed::Done(item)));
+        return Ok(Routed::Done(item));
     }
     if !manager.has_tmux() {
         let mode = DeliveryMode::PullRequired;
@@ -483,12 +535,13 @@ fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str) -> Result<Optio
         deliver(tx, pending.id, &task, &ids, &attributes)?;
         item.state = ProcessedState::PullRequired;
         item.delivery_mode = Some(mode);
-        return Ok(Some(Routed::Done(item)));
+        return Ok(Routed::Done(item));
     }
     item.delivery_mode = Some(DeliveryMode::Push);
     let line = pending.payload.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
     let (id, token, tries) = (pending.id, pending.token, pending.tries);
-    Ok(Some(Routed::Push(Box::new(Target { id, token, tries, task, manager, line, ids }), item)))
+    let last_error = pending.error;
+    Ok(Routed::Push(Box::new(Target { id, token, tries, last_error, task, manager, line, ids }), item))
 }
 
 /// Completions whose send may have begun when their dispatcher died: they go into the inbox, marked as
@@ -500,7 +553,8 @@ pub(super) fn settle_interrupted(
 ) -> Result<Vec<ProcessedCompletion>> {
     let mut settled = Vec::new();
     for pending in notifications::interrupted(tx, everything, tx.now())? {
-        notifications::deliver(tx, pending.id, false, true)?;
+        let uncertain = !deliveries::notification_is_proven(tx, pending.id)?;
+        notifications::deliver(tx, pending.id, false, uncertain)?;
         let task = tasks::find(tx, pending.task.as_str())?;
         let manager = sessions::get(tx, pending.target.as_str())?;
         let ids = json!({
@@ -523,7 +577,7 @@ pub(super) fn settle_interrupted(
             }),
         )?;
         if let Some(task) = &task {
-            audit(tx, task, &ids, "uncertain")?;
+            audit(tx, task, &ids, if uncertain { "uncertain" } else { "delivered" })?;
         }
         settled.push(ProcessedCompletion {
             binding_id: pending.binding.to_string(),
@@ -539,7 +593,7 @@ pub(super) fn settle_interrupted(
             notification_id: Some(pending.id),
             error: Some(error.to_owned()),
             recovered: Some(true),
-            delivery_uncertain: Some(true),
+            delivery_uncertain: uncertain.then_some(true),
             dispatcher_id: dispatcher.to_owned(),
         });
     }

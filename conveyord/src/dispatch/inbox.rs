@@ -177,7 +177,9 @@ async fn look(
                         item.consumed_at = Some(tx.now().to_owned());
                         item.consumed_by_session_id = Some(item.target_session_id.clone());
                     }
-                    Ok::<_, Error>(Look { taken, items, next_lease_end: None })
+                    // Another consumer may have been faster, and die.
+                    let next_lease_end = notifications::next_lease_end(tx, &session.id)?;
+                    Ok::<_, Error>(Look { taken, items, next_lease_end })
                 })
                 .await;
         }

@@ -7,7 +7,9 @@ pub mod actuate;
 pub mod commands;
 pub mod completions;
 pub mod enqueue;
+mod held;
 pub mod inbox;
+mod lease;
 pub mod listing;
 pub mod outcome;
 pub mod pane;
@@ -45,13 +47,4 @@ fn milliseconds(duration: Duration) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_their_cap() {
-        let pauses: Vec<u128> = (0..6).map(|tries| back_off(HELD_BACK_OFF, tries).as_millis()).collect();
-        assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 5000]);
-        assert_eq!(back_off(BACK_OFF, i64::MAX), BACK_OFF.1);
-    }
-}
+mod tests;

@@ -61,10 +61,10 @@ impl Sent {
         Self { outcome, delivery, proof, held: None, started: true, completed: true, stripped, note }
     }
 
-    pub(super) fn interrupted(delivery: i64, stripped: u64, note: String) -> Self {
+    pub(super) fn interrupted(delivery: Option<i64>, stripped: u64, note: String) -> Self {
         Self {
             outcome: DeliveryOutcome::Uncertain,
-            delivery: Some(delivery),
+            delivery,
             proof: None,
             held: None,
             started: true,

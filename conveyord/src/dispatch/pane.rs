@@ -12,9 +12,8 @@ use crate::{
         target::{self, Target},
     },
     rollout::{
-        by_text,
+        by_text, follow,
         ingest::{Ingest, Shrunk},
-        locate,
         receipt::receipt_key,
     },
     store::{
@@ -97,7 +96,9 @@ impl PaneSender {
     /// Everything that happened before anything was sent; from then on the outcome says what is known.
     pub async fn send(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
         let (sender, session) = (self.clone(), session.clone());
-        tokio::spawn(async move { sender.send_now(&session, message, before).await }).await?
+        let sent = tokio::spawn(async move { sender.send_now(&session, message, before).await }).await;
+        // Nobody knows how far a send came that ended early.
+        sent.unwrap_or_else(|error| Ok(Sent::interrupted(None, 0, format!("the send ended early: {error}"))))
     }
 
     async fn send_now(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
@@ -149,30 +150,40 @@ impl PaneSender {
         let sent_at = SystemTime::now();
         let typed = type_in(&tmux, &target, &text).await;
         drop(turn);
-        match typed {
-            Ok(()) if text.as_str().is_empty() => {
-                self.settle(delivery, Unproven::Uncertain, "Enter alone leaves no receipt").await?;
-                Ok(Sent::complete(delivery, None, stripped, Some("Enter alone leaves no receipt".to_owned())))
-            }
-            Ok(()) if !is_codex => {
-                let note = "the pane does not show Codex, so no receipt can be expected";
-                self.settle(delivery, Unproven::Uncertain, note).await?;
-                Ok(Sent::complete(delivery, None, stripped, Some(note.to_owned())))
-            }
-            Ok(()) => {
-                let awaited = Awaited { delivery, key, sent_at };
-                self.await_receipt(session, &awaited, stripped, seen.shows == PaneShows::Busy).await
-            }
-            Err(Typed::Nothing(error)) => {
-                self.settle(delivery, Unproven::Failed, "nothing was sent").await?;
-                Err(error.into())
-            }
-            Err(Typed::Something(error)) => {
-                let note = format!("the send may have begun: {error}");
-                self.settle(delivery, Unproven::Uncertain, &note).await?;
-                Ok(Sent::interrupted(delivery, stripped, note))
-            }
+        if let Err(Typed::Nothing(error)) = typed {
+            self.settle(delivery, Unproven::Failed, "nothing was sent").await?;
+            return Err(error.into());
         }
+        // From here on an error must not look like a text that was never sent.
+        let (completed, note) = match typed {
+            Err(Typed::Something(error) | Typed::Nothing(error)) => {
+                (false, format!("the send may have begun: {error}"))
+            }
+            Ok(()) if text.as_str().is_empty() => (true, "Enter alone leaves no receipt".to_owned()),
+            Ok(()) if !is_codex => {
+                (true, "the pane does not show Codex, so no receipt can be expected".to_owned())
+            }
+            Ok(()) => match self.receipt(session, &Awaited { delivery, key, sent_at }).await {
+                Ok(Some(proof)) => return Ok(Sent::complete(delivery, Some(proof), stripped, None)),
+                Ok(None) => (true, no_receipt(seen.shows).to_owned()),
+                Err(error) => (true, format!("the receipt could not be looked for: {error}")),
+            },
+        };
+        if let Err(error) = self.settle(delivery, Unproven::Uncertain, &note).await {
+            tracing::error!(%error, delivery, "the end of a delivery could not be recorded");
+        }
+        if completed {
+            Ok(Sent::complete(delivery, None, stripped, Some(note)))
+        } else {
+            Ok(Sent::interrupted(Some(delivery), stripped, note))
+        }
+    }
+
+    /// Waits in the queue of a session's pane.
+    #[cfg(test)]
+    pub(super) async fn turn(&self, session: &Session) -> Result<crate::tmux::PaneTurn> {
+        let target = self.target(session).await?;
+        Ok(self.queues.turn(self.tmux(session).server(), target.pane.pane_id).await)
     }
 
     async fn clear_draft(&self, tmux: &Tmux, target: &Target) -> Result<PaneLook> {
@@ -195,26 +206,6 @@ impl PaneSender {
     }
 
     /// Waits until the rollout shows the text, for a bounded time.
-    async fn await_receipt(
-        &self,
-        session: &Session,
-        awaited: &Awaited,
-        stripped: u64,
-        was_busy: bool,
-    ) -> Result<Sent> {
-        let delivery = awaited.delivery;
-        if let Some(proof) = self.receipt(session, awaited).await? {
-            return Ok(Sent::complete(delivery, Some(proof), stripped, None));
-        }
-        let note = if was_busy {
-            "sent while a turn runs; Codex takes it in after the running step, and the receipt is noted then"
-        } else {
-            "no receipt in the rollout in time; look at the pane before sending it again"
-        };
-        self.settle(delivery, Unproven::Uncertain, note).await?;
-        Ok(Sent::complete(delivery, None, stripped, Some(note.to_owned())))
-    }
-
     async fn receipt(&self, session: &Session, awaited: &Awaited) -> Result<Option<DeliveryProof>> {
         let delivery = awaited.delivery;
         let mut changes = self.store.changes().subscribe();
@@ -248,7 +239,8 @@ impl PaneSender {
             self.store.read(move |connection| Ok::<_, Error>(sessions::get(connection, id.as_str())?)).await;
         let Ok(Some(current)) = current else { return };
         if current.is_pending() || last_look {
-            let followed = matches!(locate::follow(&self.store, &current, None).await, Ok(true));
+            let followed =
+                matches!(follow::follow(&self.store, &self.ingest, &current, None).await, Ok(true));
             if !followed && !self.follow_text(&current, awaited).await && current.is_pending() {
                 return;
             }
@@ -264,7 +256,9 @@ impl PaneSender {
         let (key, since) = (awaited.key.clone(), awaited.sent_at);
         let look = move || by_text::thread_with_message(Utf8Path::new(&home), &key, since);
         match tokio::task::spawn_blocking(look).await {
-            Ok(Some(located)) => matches!(locate::adopt(&self.store, session, located).await, Ok(true)),
+            Ok(Some(located)) => {
+                matches!(follow::adopt(&self.store, &self.ingest, session, located).await, Ok(true))
+            }
             _ => false,
         }
     }
@@ -275,6 +269,14 @@ struct Awaited {
     delivery: i64,
     key: String,
     sent_at: SystemTime,
+}
+
+fn no_receipt(shown: PaneShows) -> &'static str {
+    if shown == PaneShows::Busy {
+        "sent while a turn runs; Codex takes it in after the running step, and the receipt is noted then"
+    } else {
+        "no receipt in the rollout in time; look at the pane before sending it again"
+    }
 }
 
 /// What holds a text back, if anything does.

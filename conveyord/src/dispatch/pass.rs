@@ -2,16 +2,28 @@
 
 use super::{COMMAND_TYPES, DEFAULT_DISPATCHER, commands, completions, pane::PaneSender, telemetry};
 use crate::{
+    changes::ChangeKind,
     clock,
     error::{Error, Result},
     store::{
-        Durability, Store, StoreError, commands::claims::{self, Expired}, log::Severity, notifications,
+        Durability, Store,
+        commands::{
+            claims::{self, Claim, ClaimFilter},
+            recovery::{self, Expired, Recovered},
+        },
+        log::Severity,
+        notifications,
     },
 };
 use conveyor_proto::types::dispatch::{
     DispatchParams, DispatchResult, PlannedCommand, Processed, ProcessedState, RecoveredClaim, SignalType,
 };
 use serde_json::json;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a pass waits for dispatchers that serve the lanes it has work for.
+const FOR_OTHERS: Duration = Duration::from_secs(10);
 
 /// What a pass needs. Cheap to clone.
 #[derive(Clone)]
@@ -33,8 +45,12 @@ pub struct Pass {
 /// # Errors
 /// Those of the database. Failures of single items are reported with the items.
 pub async fn run(store: &Store, sender: &PaneSender, params: &DispatchParams) -> Result<DispatchResult> {
-    let dispatcher =
-        params.dispatcher_id.as_deref().filter(|id| !id.is_empty()).unwrap_or(DEFAULT_DISPATCHER).to_owned();
+    let dispatcher = params
+        .dispatcher_id
+        .as_deref()
+        .filter(|id| !id.trim().is_empty())
+        .unwrap_or(DEFAULT_DISPATCHER)
+        .to_owned();
     let limit = match params.limit {
         0 => 10,
         limit => limit.max(1),
@@ -56,8 +72,9 @@ pub async fn run(store: &Store, sender: &PaneSender, params: &DispatchParams) ->
         };
         pass.once(params.only, limit).await?
     };
-    if let Some(iteration) = params.watch_iteration {
-        heartbeat(store, &dispatcher, iteration, params.dry_run, processed.len() as u64).await?;
+    // A dry run writes nothing.
+    if let Some(iteration) = params.watch_iteration.filter(|_| !params.dry_run) {
+        heartbeat(store, &dispatcher, iteration, processed.len() as u64).await?;
     }
     Ok(DispatchResult {
         dispatcher_id: dispatcher,
@@ -73,19 +90,11 @@ pub async fn run(store: &Store, sender: &PaneSender, params: &DispatchParams) ->
 ///
 /// # Errors
 /// Those of the database.
-pub async fn heartbeat(
-    store: &Store,
-    dispatcher: &str,
-    iteration: u64,
-    dry_run: bool,
-    processed: u64,
-) -> Result<()> {
+pub async fn heartbeat(store: &Store, dispatcher: &str, iteration: u64, processed: u64) -> Result<()> {
     let dispatcher = dispatcher.to_owned();
     store
         .write(Durability::Normal, move |tx| {
-            if !dry_run {
-                notifications::heartbeat(tx, &dispatcher, iteration, processed)?;
-            }
+            notifications::heartbeat(tx, &dispatcher, iteration, processed)?;
             telemetry::note(
                 tx,
                 "dispatch_watch_heartbeat",
@@ -93,7 +102,7 @@ pub async fn heartbeat(
                 format!("Dispatcher {dispatcher} is alive."),
                 None,
                 json!({ "dispatcher_id": dispatcher, "iteration": iteration }),
-                json!({ "dry_run": dry_run, "processed_count": processed }),
+                json!({ "dry_run": false, "processed_count": processed }),
             )?;
             Ok::<_, Error>(())
         })
@@ -117,7 +126,7 @@ fn plan(connection: &rusqlite::Connection, only: Option<SignalType>, limit: i64)
         planned.push(Processed::PlannedCommand(Box::new(PlannedCommand {
             command_id: command.id.to_string(),
             command_type: command.kind,
-            correlation_id: command.correlation_id,
+            correlation_id: Some(command.correlation_id),
             dry_run: true,
             state: ProcessedState::Planned,
             task: command.task_id,
@@ -143,21 +152,28 @@ impl Pass {
         let budget = usize::try_from(limit).unwrap_or(usize::MAX);
         let kinds = command_types(only);
         if !kinds.is_empty() {
-            processed.extend(self.recover_commands(Expired::ByLease, limit).await?);
+            processed.extend(self.recover_commands(&kinds, Expired::ByLease, limit).await?);
+            let mut changes = self.store.changes().subscribe();
+            let patience = Instant::now() + FOR_OTHERS;
+            // What is held stays so for this pass, though it ignores back-off.
+            let mut skip = Vec::new();
             while processed.len() < budget {
-                let Some(claim) = self.claim(&kinds, &[]).await? else { break };
-                let held_task = claim.id.clone();
-                match commands::execute(self, claim).await? {
-                    Some(item) => {
-                        let held = item.state == ProcessedState::Held;
-                        processed.push(Processed::Command(Box::new(item)));
-                        if held {
-                            // It is claimable again at once to a pass that ignores back-off.
-                            tracing::debug!(command = %held_task, "held");
-                            break;
-                        }
+                let Some(claim) = self.claim(&kinds, &skip).await? else {
+                    if !self.waits_for_others(&kinds, &skip).await? {
+                        break;
                     }
-                    None => continue,
+                    let settled = changes.wait_for(|change| change.kind == ChangeKind::Command);
+                    if tokio::time::timeout_at(patience, settled).await.is_err() {
+                        break;
+                    }
+                    continue;
+                };
+                let lane = claims::lane(&claim);
+                if let Some(item) = commands::execute(self, claim).await? {
+                    if item.state == ProcessedState::Held {
+                        skip.push(lane);
+                    }
+                    processed.push(Processed::Command(Box::new(item)));
                 }
             }
         }
@@ -166,32 +182,27 @@ impl Pass {
             processed.extend(settled);
             let mut last = 0;
             while processed.len() < budget {
-                let Some((id, item)) = completions::recover_next(self, last).await? else { break };
+                let tell = |item| processed.push(Processed::Completion(Box::new(item)));
+                let Some(id) = completions::recover_next(self, last, tell).await? else { break };
                 last = id;
-                processed.push(Processed::Completion(Box::new(item)));
             }
             while processed.len() < budget {
-                let Some(item) = completions::route_next(self).await? else { break };
-                processed.push(Processed::Completion(Box::new(item)));
+                let tell = |item| processed.push(Processed::Completion(Box::new(item)));
+                if !completions::route_next(self, tell).await? {
+                    break;
+                }
             }
         }
         Ok(processed)
     }
 
-    /// Claims the oldest claimable command, except those of tasks that are being served.
-    pub(super) async fn claim(&self, kinds: &[&'static str], busy: &[String]) -> Result<Option<claims::Claim>> {
-        let (pass, kinds, busy) = (self.clone(), kinds.to_vec(), busy.to_vec());
+    /// Claims the oldest claimable command, except those of the lanes to skip.
+    pub(super) async fn claim(&self, kinds: &[&'static str], skip: &[String]) -> Result<Option<Claim>> {
+        let (pass, kinds, skip) = (self.clone(), kinds.to_vec(), skip.to_vec());
         let expires_at = clock::in_milliseconds(self.lease_ms);
         self.store
             .write(Durability::Full, move |tx| {
-                let filter = claims::ClaimFilter {
-                    kinds: &kinds,
-                    dispatcher: &pass.dispatcher,
-                    expires_at: &expires_at,
-                    ignore_back_off: pass.ignore_back_off,
-                    busy: &busy,
-                };
-                let claim = claims::claim(tx, &filter)?;
+                let claim = claims::claim(tx, &pass.filter(&kinds, &skip, &expires_at))?;
                 if let Some(claim) = &claim {
                     telemetry::claimed(tx, claim, &pass.dispatcher)?;
                 }
@@ -200,38 +211,52 @@ impl Pass {
             .await
     }
 
-    /// Takes back claims of commands whose holders are gone.
+    async fn waits_for_others(&self, kinds: &[&'static str], skip: &[String]) -> Result<bool> {
+        let (pass, kinds, skip) = (self.clone(), kinds.to_vec(), skip.to_vec());
+        self.store
+            .read(move |connection| {
+                Ok::<_, Error>(claims::waits_for_others(connection, &pass.filter(&kinds, &skip, ""))?)
+            })
+            .await
+    }
+
+    fn filter<'a>(
+        &'a self,
+        kinds: &'a [&'a str],
+        skip: &'a [String],
+        expires_at: &'a str,
+    ) -> ClaimFilter<'a> {
+        let (dispatcher, ignore_back_off) = (self.dispatcher.as_str(), self.ignore_back_off);
+        ClaimFilter { kinds, dispatcher, expires_at, ignore_back_off, skip }
+    }
+
+    /// Takes back claims of commands whose holders are gone. What may have been sent goes into the inbox of
+    /// its target too, marked as uncertain.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn recover_commands(&self, which: Expired, limit: i64) -> Result<Vec<Processed>> {
-        let dispatcher = self.dispatcher.clone();
-        let kinds = command_types(None);
-        let recovered = self
-            .store
+    pub async fn recover_commands(
+        &self,
+        kinds: &[&'static str],
+        which: Expired,
+        limit: i64,
+    ) -> Result<Vec<Processed>> {
+        let (dispatcher, kinds) = (self.dispatcher.clone(), kinds.to_vec());
+        self.store
             .write(Durability::Full, move |tx| {
-                let recovered = claims::recover(tx, which, &kinds, limit)?;
-                for item in &recovered {
-                    telemetry::recovered(tx, item, &dispatcher)?;
+                let mut shown = Vec::new();
+                for item in recovery::recover(tx, which, &kinds, limit)? {
+                    telemetry::recovered(tx, &item, &dispatcher)?;
+                    let kept = if item.side_effect_started {
+                        commands::keep_uncertain(tx, &dispatcher, &item)?
+                    } else {
+                        None
+                    };
+                    shown.push(Processed::Recovered(Box::new(recovered(item, kept, &dispatcher))));
                 }
-                Ok::<_, StoreError>(recovered)
+                Ok(shown)
             })
             .await
-            .map_err(Error::from)?;
-        let shown = |item: claims::Recovered| {
-            Processed::Recovered(Box::new(RecoveredClaim {
-                attempt_id: item.attempt_id,
-                command_id: item.command_id.to_string(),
-                command_type: item.kind,
-                correlation_id: item.correlation_id,
-                dispatcher_id: self.dispatcher.clone(),
-                error: item.error,
-                side_effect_started: item.side_effect_started,
-                state: if item.requeued { ProcessedState::Requeued } else { ProcessedState::Failed },
-                recovered: true,
-            }))
-        };
-        Ok(recovered.into_iter().map(shown).collect())
     }
 
     /// Settles completions whose send may have begun before their dispatcher was gone.
@@ -245,5 +270,21 @@ impl Pass {
             .write(Durability::Full, move |tx| completions::settle_interrupted(tx, everything, &dispatcher))
             .await?;
         Ok(settled.into_iter().map(|item| Processed::Completion(Box::new(item))).collect())
+    }
+}
+
+fn recovered(item: Recovered, notification_id: Option<i64>, dispatcher: &str) -> RecoveredClaim {
+    RecoveredClaim {
+        attempt_id: item.attempt_id,
+        command_id: item.command_id.to_string(),
+        command_type: item.kind,
+        correlation_id: item.correlation_id,
+        dispatcher_id: dispatcher.to_owned(),
+        error: item.error,
+        side_effect_started: item.side_effect_started,
+        state: if item.requeued { ProcessedState::Requeued } else { ProcessedState::Failed },
+        recovered: true,
+        notification_id,
+        delivery_uncertain: (item.side_effect_started && !item.proven).then_some(true),
     }
 }

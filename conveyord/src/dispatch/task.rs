@@ -5,7 +5,7 @@
 //! goes on.
 
 use super::{
-    commands, completions,
+    commands, completions, held,
     pane::PaneSender,
     pass::{Pass, command_types, heartbeat},
 };
@@ -13,10 +13,14 @@ use crate::{
     changes::{Change, ChangeKind},
     clock,
     error::{Error, Result},
-    store::{self, Durability, Store, commands::claims::{self, Expired}, deliveries, notifications},
+    store::{
+        self, Durability, Store,
+        commands::{claims, recovery::Expired},
+        deliveries, notifications,
+    },
 };
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Length of a lease; it is renewed while a send lasts.
@@ -25,6 +29,8 @@ const LEASE_MS: i64 = 60_000;
 const MAX_LANES: usize = 16;
 /// Beneath the wakes: for lost ones, expired leases and clock jumps.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Pause before another look at what is due and yet was not taken, as when its time had not quite come.
+const OVERDUE: Duration = Duration::from_millis(100);
 /// Pause between two telemetry heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 /// While something is held, records of any session may mean that a menu is gone; looked at no more often
@@ -37,7 +43,7 @@ const HELD_LOOK: Duration = Duration::from_millis(200);
 /// Those of the database.
 pub async fn settle_earlier_boot(store: &Store, sender: &PaneSender, dispatcher: &str) -> Result<()> {
     let pass = pass(store, sender, dispatcher);
-    pass.recover_commands(Expired::All, i64::MAX).await?;
+    pass.recover_commands(&command_types(None), Expired::All, i64::MAX).await?;
     pass.settle_interrupted(true).await?;
     store
         .write(Durability::Full, |tx| {
@@ -64,144 +70,139 @@ fn pass(store: &Store, sender: &PaneSender, dispatcher: &str) -> Pass {
 pub async fn run(store: Store, sender: PaneSender, dispatcher: String, cancel: CancellationToken) {
     let mut task = Task {
         pass: pass(&store, &sender, &dispatcher),
-        lanes: Vec::new(),
         serving: JoinSet::new(),
         completions: JoinSet::new(),
+        completions_again: false,
+        failed: false,
+        any_held: false,
         iteration: 0,
         processed: 0,
-        any_held: false,
     };
     let mut changes = store.changes().subscribe();
     let mut beat = tokio::time::interval(HEARTBEAT);
     let mut last_held_look = tokio::time::Instant::now();
+    let mut work = true;
     loop {
-        if let Err(error) = task.work().await {
+        if work && let Err(error) = task.work().await {
+            task.failed = true;
             tracing::error!(%error, "a pass of Dispatch failed; it goes on with the next");
         }
-        let due = task.next_due().await.min(SWEEP);
-        let sleep = tokio::time::sleep(due);
+        let sleep = tokio::time::sleep(task.next_due().await.min(SWEEP));
         tokio::pin!(sleep);
-        loop {
+        // Ends with whether there may be work.
+        work = loop {
             tokio::select! {
                 () = cancel.cancelled() => {
                     task.drain().await;
+                    task.beat().await;
                     return;
                 }
-                () = &mut sleep => break,
+                () = &mut sleep => break true,
                 change = changes.next() => match change {
                     None => return,
-                    Some(change) if gives_work(&change) => break,
+                    Some(change) if gives_work(&change) => break true,
                     Some(change) if task.any_held && change.kind == ChangeKind::Ingested
                         && last_held_look.elapsed() >= HELD_LOOK =>
                     {
                         last_held_look = tokio::time::Instant::now();
                         task.look_at_held(true).await;
-                        break;
+                        break true;
                     }
                     Some(_) => {}
                 },
                 Some(done) = task.serving.join_next(), if !task.serving.is_empty() => {
                     task.served(done);
-                    break;
+                    break true;
                 }
                 Some(done) = task.completions.join_next(), if !task.completions.is_empty() => {
-                    if let Ok(Err(error)) = done {
-                        tracing::error!(%error, "a completion could not be routed");
-                    }
-                    break;
+                    break task.routed(done);
                 }
-                _ = beat.tick() => {
-                    task.iteration += 1;
-                    let (iteration, processed) = (task.iteration, std::mem::take(&mut task.processed));
-                    if let Err(error) = heartbeat(&store, &dispatcher, iteration, false, processed).await {
-                        tracing::warn!(%error, "the heartbeat of Dispatch could not be written");
-                    }
-                }
+                _ = beat.tick() => task.beat().await,
             }
-        }
+        };
     }
 }
 
 fn gives_work(change: &Change) -> bool {
-    matches!(
-        change.kind,
-        ChangeKind::CommandQueued | ChangeKind::TurnEnded | ChangeKind::Binding | ChangeKind::Lagged
-    ) || (change.kind == ChangeKind::Command && change.state.as_deref() == Some("pending"))
+    match change.kind {
+        ChangeKind::CommandQueued | ChangeKind::TurnEnded | ChangeKind::Binding | ChangeKind::Lagged => true,
+        // Put back, or ended, which frees its lane.
+        ChangeKind::Command => change.state.as_deref() != Some("attempted"),
+        _ => false,
+    }
 }
 
 struct Task {
     pass: Pass,
-    /// Lanes that are being served.
-    lanes: Vec<String>,
-    serving: JoinSet<(String, Result<bool>)>,
+    /// Commands that are being executed.
+    serving: JoinSet<Result<bool>>,
+    /// At most one: completions are routed in their order.
     completions: JoinSet<Result<u64>>,
+    /// Whether something came up while completions were routed.
+    completions_again: bool,
+    /// Whether the last round ended in an error: then the next waits for the sweep.
+    failed: bool,
+    any_held: bool,
     iteration: u64,
     processed: u64,
-    any_held: bool,
 }
 
 impl Task {
     /// Takes up all work there is.
     async fn work(&mut self) -> Result<()> {
-        self.pass.recover_commands(Expired::ByLease, 100).await?;
+        self.failed = false;
+        let kinds = command_types(None);
+        self.pass.recover_commands(&kinds, Expired::ByLease, 100).await?;
         self.pass.settle_interrupted(false).await?;
         self.look_at_held(false).await;
+        self.completions_again = !self.completions.is_empty();
         if self.completions.is_empty() {
-            let pass = self.pass.clone();
-            self.completions.spawn(async move {
-                let (mut count, mut last) = (0, 0);
-                while let Some((id, _)) = completions::recover_next(&pass, last).await? {
-                    (last, count) = (id, count + 1);
-                }
-                while completions::route_next(&pass).await?.is_some() {
-                    count += 1;
-                }
-                Ok(count)
-            });
+            self.completions.spawn(route(self.pass.clone()));
         }
-        let kinds = command_types(None);
-        while self.lanes.len() < MAX_LANES {
-            let Some(claim) = self.pass.claim(&kinds, &self.lanes).await? else { break };
-            let lane = claims::lane(&claim);
-            self.lanes.push(lane.clone());
+        while self.serving.len() < MAX_LANES {
+            let Some(claim) = self.pass.claim(&kinds, &[]).await? else { break };
             let pass = self.pass.clone();
-            self.serving.spawn(async move {
-                let done = commands::execute(&pass, claim).await;
-                (lane, done.map(|item| item.is_some()))
-            });
+            self.serving.spawn(async move { Ok(commands::execute(&pass, claim).await?.is_some()) });
         }
         Ok(())
     }
 
-    fn served(&mut self, done: std::result::Result<(String, Result<bool>), tokio::task::JoinError>) {
-        match done {
-            Ok((lane, result)) => {
-                self.lanes.retain(|busy| *busy != lane);
-                match result {
-                    Ok(_) => self.processed += 1,
-                    Err(error) => tracing::error!(%error, "a command could not be executed"),
-                }
-            }
+    fn served(&mut self, done: std::result::Result<Result<bool>, JoinError>) {
+        match done.map_err(Error::from).flatten() {
+            Ok(settled) => self.processed += u64::from(settled),
+            // The lease of what it held runs out, and recovery takes it up.
+            Err(error) => tracing::error!(%error, "a command could not be executed"),
+        }
+    }
+
+    /// Notes the end of a round of completions; returns whether another is due at once.
+    fn routed(&mut self, done: std::result::Result<Result<u64>, JoinError>) -> bool {
+        match done.map_err(Error::from).flatten() {
+            Ok(count) => self.processed += count,
             Err(error) => {
-                // The lease of what it held runs out, and recovery takes it up.
-                tracing::error!(%error, "a delivery ended early");
-                self.lanes.clear();
+                self.failed = true;
+                tracing::error!(%error, "a completion could not be routed");
             }
         }
+        std::mem::take(&mut self.completions_again) && !self.failed
     }
 
     /// Looks at the panes of what is held back.
     async fn look_at_held(&mut self, everything: bool) {
         let (store, sender) = (&self.pass.store, &self.pass.sender);
-        if let Err(error) = commands::put_off_held(store, sender, everything).await {
-            tracing::warn!(%error, "held commands could not be looked at");
+        let looked = held::look(store, sender, everything).await;
+        let any = store.read(|connection| Ok::<_, Error>(deliveries::any_held(connection)?)).await;
+        self.any_held = any.as_ref().is_ok_and(|any| *any);
+        if let Err(error) = looked.and(any) {
+            tracing::warn!(%error, "held deliveries could not be looked at");
         }
-        let counts = store.read(|connection| Ok::<_, Error>(deliveries::counts(connection)?)).await;
-        self.any_held = counts.is_ok_and(|counts| counts.held > 0);
     }
 
     /// The time until the next thing is due.
     async fn next_due(&self) -> Duration {
+        if self.failed {
+            return SWEEP;
+        }
         let due = self
             .pass
             .store
@@ -214,14 +215,39 @@ impl Task {
         let Ok(Some(due)) = due else { return SWEEP };
         let Some(due) = clock::parse(&due) else { return SWEEP };
         let left = due.duration_since(jiff::Timestamp::now()).as_millis();
-        // Something that is due and was not taken waits for another, not for the clock.
-        Duration::from_millis(u64::try_from(left).ok().filter(|left| *left > 0).unwrap_or(100))
+        match u64::try_from(left) {
+            Ok(left) if left > 0 => Duration::from_millis(left),
+            // What is due and was not taken waits for what is under way, whose end is a wake.
+            _ if !self.serving.is_empty() || !self.completions.is_empty() => SWEEP,
+            _ => OVERDUE,
+        }
+    }
+
+    async fn beat(&mut self) {
+        self.iteration += 1;
+        let processed = std::mem::take(&mut self.processed);
+        let beat = heartbeat(&self.pass.store, &self.pass.dispatcher, self.iteration, processed);
+        if let Err(error) = beat.await {
+            tracing::warn!(%error, "the heartbeat of Dispatch could not be written");
+        }
     }
 
     async fn drain(&mut self) {
         while let Some(done) = self.serving.join_next().await {
             self.served(done);
         }
-        while self.completions.join_next().await.is_some() {}
+        while let Some(done) = self.completions.join_next().await {
+            self.routed(done);
+        }
     }
+}
+
+/// Routes all completions that are due; returns how many.
+async fn route(pass: Pass) -> Result<u64> {
+    let (mut count, mut last) = (0, 0);
+    while let Some(id) = completions::recover_next(&pass, last, |_| count += 1).await? {
+        last = id;
+    }
+    while completions::route_next(&pass, |_| count += 1).await? {}
+    Ok(count)
 }

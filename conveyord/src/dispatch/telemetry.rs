@@ -6,7 +6,7 @@ use crate::{
     rollout::receipt::receipt_key,
     store::{
         StoreError, Tx,
-        commands::claims::{Claim, Recovered},
+        commands::{claims::Claim, recovery::Recovered},
         log::{self, Actor, Event, Run, Severity, Telemetry},
     },
 };
@@ -126,7 +126,24 @@ pub(super) fn recovered(tx: &Tx<'_>, item: &Recovered, dispatcher: &str) -> Resu
             "correlation_id": item.correlation_id, "dispatcher_id": dispatcher,
         }),
         json!({ "recovery_state": state, "side_effect_started": item.side_effect_started }),
-    )
+    )?;
+    if !item.requeued {
+        log::event(
+            tx,
+            &Event {
+                actor: Actor::Dispatch,
+                kind,
+                task_id: item.task_id.as_deref(),
+                command_id: Some(item.command_id.as_str()),
+                correlation_id: item.correlation_id.as_deref(),
+                payload: json!({
+                    "attempt_id": item.attempt_id, "command_type": item.kind, "dispatcher_id": dispatcher,
+                    "error": item.error, "state": state, "recovered": true,
+                }),
+            },
+        )?;
+    }
+    Ok(())
 }
 
 /// A result with each text replaced by its length and hash.

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::Uid;
+use jiff::Timestamp;
+use nix::unistd::{SysconfVar, Uid, sysconf};
 
 use super::{OpenFile, Pid, Process, ProcessStart};
 
@@ -16,6 +17,14 @@ pub(super) fn process(pid: Pid) -> io::Result<Process> {
     let status = fs::read_to_string(proc_path(pid, "status"))?;
     parse(&stat, &status)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected text in procfs"))
+}
+
+/// Starts are counted in ticks since the machine was booted.
+pub(super) fn wall_clock(start: ProcessStart) -> Option<Timestamp> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let boot: i64 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    let ticks = sysconf(SysconfVar::CLK_TCK).ok()??;
+    Timestamp::from_second(boot + i64::try_from(start.0).ok()? / ticks).ok()
 }
 
 pub(super) fn pids() -> io::Result<Vec<Pid>> {

@@ -9,6 +9,7 @@ use libproc::bsd_info::BSDInfo;
 use libproc::file_info::{ListFDs, PIDFDInfo, PIDFDInfoFlavor, ProcFDType, pidfdinfo};
 use libproc::proc_pid::{listpidinfo, pidinfo};
 use libproc::processes::{ProcFilter, pids_by_type};
+use jiff::Timestamp;
 use nix::unistd::Uid;
 
 use super::{OpenFile, Pid, Process, ProcessStart};
@@ -54,6 +55,11 @@ pub(super) fn process(pid: Pid) -> io::Result<Process> {
         user: Uid::from_raw(info.pbi_uid),
         is_zombie: info.pbi_status == ZOMBIE,
     })
+}
+
+/// Starts are microseconds of the wall clock.
+pub(super) fn wall_clock(start: ProcessStart) -> Option<Timestamp> {
+    Timestamp::from_microsecond(i64::try_from(start.0).ok()?).ok()
 }
 
 pub(super) fn pids() -> io::Result<Vec<Pid>> {

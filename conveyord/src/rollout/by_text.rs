@@ -21,9 +21,8 @@ const DAYS: usize = 3;
 /// have it. May block: it reads files.
 #[must_use]
 pub fn thread_with_message(codex_home: &Utf8Path, key: &str, since: SystemTime) -> Option<Located> {
-    let mut found = newest_days(&codex_home.join("sessions"))
+    let mut found = recent_rollouts(codex_home)
         .into_iter()
-        .flat_map(|day| files(&day))
         .filter(|path| path.metadata().and_then(|meta| meta.modified()).is_ok_and(|at| at >= since))
         .filter(|path| has_message(path, key));
     let path = found.next()?;
@@ -32,6 +31,12 @@ pub fn thread_with_message(codex_home: &Utf8Path, key: &str, since: SystemTime) 
     }
     let meta = read_session_meta(&path).ok().filter(|meta| !meta.is_subagent())?;
     Some(Located { thread_id: meta.thread_id.as_str().to_owned(), path: Some(path) })
+}
+
+/// The rollouts of the last days.
+pub(super) fn recent_rollouts(codex_home: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let days = newest_days(&codex_home.join("sessions"));
+    days.iter().flat_map(|day| files(day)).filter(|path| path.extension() == Some("jsonl")).collect()
 }
 
 /// The newest folders `YYYY/MM/DD` below a folder.
@@ -63,9 +68,6 @@ fn files(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
 }
 
 fn has_message(path: &Utf8Path, key: &str) -> bool {
-    if path.extension() != Some("jsonl") {
-        return false;
-    }
     let Ok(file) = File::open(path) else { return false };
     let mut lines = LineScanner::new(0);
     while let Ok(Some(line)) = lines.next_line(&file) {

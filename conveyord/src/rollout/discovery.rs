@@ -3,6 +3,7 @@
 //! Everything here looks once and answers; waiting, retrying and remembering is for the callers. Files are
 //! opened for reading only, and of a rollout no more than its first line is read.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -13,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::meta::{NoThreadId, SessionMeta, ThreadId};
 use super::record::string;
-use crate::platform::{self, Pid};
+use crate::platform::{self, Pid, ProcessTree};
 
 /// The longest first line that is read. `session_meta` holds the base instructions, some tens of kilobytes.
 const MAX_META_BYTES: u64 = 16 * 1024 * 1024;
@@ -245,8 +246,17 @@ fn parse_session_meta(line: &[u8]) -> Result<SessionMeta, MetaErrorReason> {
 ///
 /// The process is gone, or it or the tree below it cannot be looked at.
 pub fn rollouts_held_by(pid: Pid) -> Result<HeldRollouts, DiscoveryError> {
+    rollouts_held_in(&process_tree(pid)?, pid)
+}
+
+/// The same in a tree that was listed before.
+///
+/// # Errors
+///
+/// The process is gone, or its open files cannot be looked at.
+pub fn rollouts_held_in(tree: &ProcessTree, pid: Pid) -> Result<HeldRollouts, DiscoveryError> {
     let mut held = HeldRollouts { pid, processes: 0, rollouts: Vec::new(), rejected: Vec::new() };
-    for (holder, path) in files_held_by(pid, &mut held.processes)? {
+    for (holder, path) in files_held_by(tree, pid, &mut held.processes)? {
         if !is_rollout_path(&path) || held.knows(&path) {
             continue;
         }
@@ -278,11 +288,24 @@ pub fn choose(mut held: HeldRollouts) -> Result<HeldRollout, NotFound> {
 ///
 /// The process is gone, or it or the tree below it cannot be looked at.
 pub fn threads_locked_by(codex_home: &Utf8Path, pid: Pid) -> Result<Vec<ThreadId>, DiscoveryError> {
+    threads_locked_in(&process_tree(pid)?, codex_home, pid)
+}
+
+/// The same in a tree that was listed before.
+///
+/// # Errors
+///
+/// The process is gone, or its open files cannot be looked at.
+pub fn threads_locked_in(
+    tree: &ProcessTree,
+    codex_home: &Utf8Path,
+    pid: Pid,
+) -> Result<Vec<ThreadId>, DiscoveryError> {
     // The system names files by their resolved paths.
     let home = codex_home.canonicalize_utf8().unwrap_or_else(|_| codex_home.to_owned());
     let locks = home.join(LOCK_FOLDER);
     let daemon = shared_daemon_pid(&home);
-    let mut threads: Vec<ThreadId> = files_held_by(pid, &mut 0)?
+    let mut threads: Vec<ThreadId> = files_held_by(tree, pid, &mut 0)?
         .into_iter()
         .filter(|(holder, path)| {
             path.parent() == Some(&locks) && path.extension() == Some("lock") && Some(*holder) != daemon
@@ -294,23 +317,26 @@ pub fn threads_locked_by(codex_home: &Utf8Path, pid: Pid) -> Result<Vec<ThreadId
     Ok(threads)
 }
 
-/// The files of a thread below a Codex home, oldest first: its own, and one more for each time it was
-/// rewound.
+/// The newest file of each thread below a Codex home, by the thread's id. A thread has one more each time it
+/// is rewound.
 ///
 /// # Errors
 ///
 /// A folder cannot be read. A folder that does not exist holds nothing.
-pub fn rollout_files_of_thread(codex_home: &Utf8Path, thread: &ThreadId) -> io::Result<Vec<Utf8PathBuf>> {
-    let mut files = Vec::new();
+pub fn newest_rollouts(codex_home: &Utf8Path) -> io::Result<HashMap<String, Utf8PathBuf>> {
+    let mut newest: HashMap<String, Utf8PathBuf> = HashMap::new();
     for folder in ROLLOUT_FOLDERS {
         visit(&codex_home.join(folder), ROLLOUT_DEPTH, &mut |path| {
-            if RolloutName::parse(&path).is_some_and(|name| name.thread == thread.as_str()) {
-                files.push(path);
+            let Some(name) = RolloutName::parse(&path) else { return };
+            match newest.get(name.thread) {
+                Some(known) if RolloutName::parse(known).as_ref() >= Some(&name) => {}
+                _ => {
+                    newest.insert(name.thread.to_owned(), path);
+                }
             }
         })?;
     }
-    files.sort_by(|a, b| RolloutName::parse(a).cmp(&RolloutName::parse(b)));
-    Ok(files)
+    Ok(newest)
 }
 
 /// The process of the shared app-server daemon of a Codex home, which owns the threads of all its panes;
@@ -377,13 +403,21 @@ impl HeldRollouts {
     }
 }
 
+fn process_tree(pid: Pid) -> Result<ProcessTree, DiscoveryError> {
+    ProcessTree::now().map_err(|source| DiscoveryError::NoTree { pid, source })
+}
+
 /// The open files of a process and of all below it, breadth first.
-fn files_held_by(pid: Pid, processes: &mut usize) -> Result<Vec<(Pid, Utf8PathBuf)>, DiscoveryError> {
+fn files_held_by(
+    tree: &ProcessTree,
+    pid: Pid,
+    processes: &mut usize,
+) -> Result<Vec<(Pid, Utf8PathBuf)>, DiscoveryError> {
     let own = platform::open_files(pid).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => DiscoveryError::NoProcess(pid),
         _ => DiscoveryError::Unreadable { pid, source },
     })?;
-    let below = platform::descendants(pid).map_err(|source| DiscoveryError::NoTree { pid, source })?;
+    let below = tree.descendants(pid);
     *processes = 1 + below.len();
     // A child may end while it is looked at, or run as another user; then it is no Codex of ours.
     let others = below.into_iter().flat_map(|child| {

@@ -4,8 +4,10 @@
 //! far it was read. Nothing here knows of managers or panes, but for the pane title that names a thread.
 
 pub mod apply;
+pub mod by_start;
 pub mod by_text;
 pub mod discovery;
+pub mod follow;
 pub mod ingest;
 pub mod lines;
 pub mod locate;
@@ -15,6 +17,7 @@ pub mod receipt;
 pub mod record;
 pub mod signal;
 pub mod view;
+mod watch_set;
 pub mod watcher;
 
 #[cfg(test)]

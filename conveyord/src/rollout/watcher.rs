@@ -5,19 +5,20 @@
 //! open: every 250 ms while a turn runs, every 2 s else. A slow sweep looks for threads that moved on.
 
 use super::{
-    ingest::{Ingest, Shrunk},
-    locate,
+    discovery::read_session_meta,
+    follow,
+    ingest::{Ingest, Ingested, Shrunk},
+    watch_set::WatchSet,
 };
 use crate::{
     changes::ChangeKind,
     error::{Error, Result},
     store::{Store, sessions, sessions::Session},
 };
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use conveyor_proto::ids::SessionId;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     os::unix::fs::MetadataExt,
     path::PathBuf,
     sync::{
@@ -26,25 +27,33 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::Notify, task::JoinSet, time::MissedTickBehavior};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+    time::{Instant, Interval, MissedTickBehavior},
+};
 use tokio_util::sync::CancellationToken;
 
 /// The tail's pace while a turn runs.
 const BUSY_TICK: Duration = Duration::from_millis(250);
-/// How many ticks an idle rollout is passed over: 2 s.
-const IDLE_TICKS: u32 = 8;
-/// How many ticks lie between two sweeps for threads that moved on: 10 s.
-const SWEEP_TICKS: u32 = 40;
+/// Its pace for the others, and that of the look for a rollout that is awaited.
+const IDLE_TICK: Duration = Duration::from_secs(2);
+/// How often all sessions are looked at for threads that moved on.
+const SWEEP_TICK: Duration = Duration::from_secs(10);
+/// How many rollouts are read at a time; each holds a few megabytes while it is.
+const READS_AT_ONCE: usize = 8;
+/// How many rollouts of nobody are remembered.
+const MAX_STRANGERS: usize = 4096;
 
 /// Paths that the system says have changed; bounded by the files there are.
 #[derive(Default)]
-struct Wakes {
+pub(super) struct Wakes {
     paths: Mutex<HashSet<PathBuf>>,
     notify: Notify,
 }
 
 impl Wakes {
-    fn add(&self, paths: Vec<PathBuf>) {
+    pub(super) fn add(&self, paths: Vec<PathBuf>) {
         self.paths.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
         self.notify.notify_one();
     }
@@ -54,14 +63,26 @@ impl Wakes {
     }
 }
 
+/// A file's size, inode and time of its last change: what differs when there is something to read.
+type Seen = (u64, u64, (i64, i64));
+
 /// What is known of a watched session.
 struct Watched {
     session: Session,
-    /// Size and inode when it was last ingested.
-    seen: Option<(u64, u64)>,
+    /// The file when its last run began; none when it is to be read whatever it looks like.
+    seen: Option<Seen>,
     busy: bool,
     running: bool,
     again: bool,
+}
+
+/// Which sessions are looked at for a thread that moved on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Scope {
+    /// Those whose rollout is awaited.
+    Pending,
+    /// All.
+    All,
 }
 
 /// The watcher. One task of the daemon.
@@ -69,10 +90,16 @@ pub struct Watcher {
     store: Store,
     ingest: Ingest,
     wakes: Arc<Wakes>,
-    events: Option<RecommendedWatcher>,
-    folders: BTreeSet<Utf8PathBuf>,
+    watch_set: WatchSet,
     watched: HashMap<SessionId, Watched>,
-    runs: JoinSet<(SessionId, Result<super::ingest::Ingested>)>,
+    runs: JoinSet<(SessionId, Result<Ingested>)>,
+    reads: Arc<Semaphore>,
+    /// The look that goes on, if one does.
+    looks: JoinSet<()>,
+    /// The look that follows it.
+    next_look: Option<Scope>,
+    /// Rollouts that nobody took when they were looked at; the sweep looks again.
+    strangers: HashSet<PathBuf>,
     count: Arc<AtomicU64>,
 }
 
@@ -81,27 +108,17 @@ impl Watcher {
     #[must_use]
     pub fn new(store: Store, ingest: Ingest, count: Arc<AtomicU64>) -> Self {
         let wakes = Arc::new(Wakes::default());
-        let sink = Arc::clone(&wakes);
-        let events = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if let Ok(event) = event
-                && !matches!(event.kind, notify::EventKind::Access(_))
-            {
-                sink.add(event.paths);
-            }
-        });
-        let events = events
-            .inspect_err(|error| {
-                tracing::warn!(%error, "no file events; rollouts are found by their sizes only");
-            })
-            .ok();
         Self {
             store,
             ingest,
+            watch_set: WatchSet::new(Arc::clone(&wakes)),
             wakes,
-            events,
-            folders: BTreeSet::new(),
             watched: HashMap::new(),
             runs: JoinSet::new(),
+            reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
+            looks: JoinSet::new(),
+            next_look: None,
+            strangers: HashSet::new(),
             count,
         }
     }
@@ -109,15 +126,14 @@ impl Watcher {
     /// Runs until cancelled.
     pub async fn run(mut self, cancel: CancellationToken) {
         let mut changes = self.store.changes().subscribe();
-        let mut tick = tokio::time::interval(BUSY_TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut ticks: u32 = 0;
+        let (mut busy_tick, mut idle_tick) = (every(BUSY_TICK), every(IDLE_TICK));
+        let mut sweep_tick = every(SWEEP_TICK);
         self.refresh().await;
         loop {
-            let any_busy = self.watched.values().any(|watched| watched.busy || watched.session.is_pending());
+            let any_busy = self.watched.values().any(|watched| watched.busy);
             tokio::select! {
                 () = cancel.cancelled() => break,
-                () = self.wakes.notify.notified() => self.woken().await,
+                () = self.wakes.notify.notified() => self.woken(),
                 change = changes.next() => match change {
                     None => break,
                     Some(change) if matches!(change.kind, ChangeKind::Session | ChangeKind::Lagged) => {
@@ -130,30 +146,29 @@ impl Watcher {
                         self.finished(&id, result);
                     }
                 }
-                _ = tick.tick() => {
-                    ticks = ticks.wrapping_add(1);
-                    self.tail(ticks.is_multiple_of(IDLE_TICKS));
-                    if ticks.is_multiple_of(SWEEP_TICKS)
-                        || (any_busy && ticks.is_multiple_of(IDLE_TICKS) && self.any_pending())
-                    {
-                        self.sweep(|_| true).await;
+                Some(_) = self.looks.join_next(), if !self.looks.is_empty() => {
+                    if let Some(scope) = self.next_look.take() {
+                        self.look(scope);
                     }
-                    if !any_busy {
-                        // Nothing runs: the next look may come later.
-                        tick.reset_after(BUSY_TICK * IDLE_TICKS);
-                        ticks = ticks.next_multiple_of(IDLE_TICKS).wrapping_sub(1);
-                        if ticks % SWEEP_TICKS == SWEEP_TICKS - 1 {
-                            self.sweep(|_| true).await;
-                        }
+                }
+                _ = busy_tick.tick(), if any_busy => self.tail(|watched| watched.busy),
+                _ = idle_tick.tick() => {
+                    self.tail(|_| true);
+                    self.look(Scope::Pending);
+                }
+                _ = sweep_tick.tick() => {
+                    // Also what a failed read of the database has left undone.
+                    self.refresh().await;
+                    self.sync_watches();
+                    self.look(Scope::All);
+                    if self.strangers.len() > MAX_STRANGERS {
+                        self.strangers.clear();
                     }
                 }
             }
         }
+        self.looks.shutdown().await;
         self.runs.shutdown().await;
-    }
-
-    fn any_pending(&self) -> bool {
-        self.watched.values().any(|watched| watched.session.is_pending())
     }
 
     /// Brings the set of watched sessions in step with the database.
@@ -166,120 +181,118 @@ impl Watcher {
             }
         };
         let ids: HashSet<SessionId> = active.iter().map(|session| session.id.clone()).collect();
-        for gone in self.watched.extract_if(|id, _| !ids.contains(id)) {
-            self.ingest.forget(&gone.0);
+        let mut changed = false;
+        for (gone, _) in self.watched.extract_if(|id, _| !ids.contains(id)) {
+            self.ingest.forget(&gone);
+            changed = true;
         }
         let mut fresh = Vec::new();
         for session in active {
-            let known = self.watched.get(&session.id).map(|watched| &watched.session);
-            let same_file = known.is_some_and(|known| known.codex_session_path == session.codex_session_path);
-            if same_file {
-                if let Some(watched) = self.watched.get_mut(&session.id) {
+            match self.watched.get_mut(&session.id) {
+                Some(watched) if watched.session.codex_session_path == session.codex_session_path => {
                     watched.session = session;
                 }
-                continue;
+                // A run over the file before must not hide that this one was never read.
+                _ => {
+                    fresh.push(session.id.clone());
+                    let watched = Watched { session, seen: None, busy: false, running: false, again: false };
+                    self.watched.insert(watched.session.id.clone(), watched);
+                }
             }
-            self.watch_folder_of(&session);
-            fresh.push(session.id.clone());
-            let watched = Watched { session, seen: None, busy: false, running: false, again: false };
-            // A run over the file before must not hide that this one was never read.
-            self.watched.insert(watched.session.id.clone(), watched);
         }
-        let count = self.watched.values().filter(|watched| !watched.session.is_pending()).count();
-        self.count.store(count as u64, Ordering::Relaxed);
+        if changed || !fresh.is_empty() {
+            let count = self.watched.values().filter(|watched| !watched.session.is_pending()).count();
+            self.count.store(count as u64, Ordering::Relaxed);
+            self.sync_watches();
+            // What was nobody's may be that of a new session.
+            self.strangers.clear();
+            self.look(Scope::Pending);
+        }
         for id in fresh {
             self.start(&id);
         }
     }
 
-    /// New files appear in the folder of the day; its events also tell of the files in it on Linux. kqueue
-    /// tells only of what is watched itself, so the file is watched too.
-    fn watch_folder_of(&mut self, session: &Session) {
-        let rollout = session.codex_session_path.as_deref().map(Utf8Path::new);
-        let folder = match rollout {
-            Some(rollout) => rollout.parent().map(Utf8Path::to_owned),
-            None => session.codex_home.as_deref().map(|home| Utf8Path::new(home).join("sessions")),
-        };
-        if let Some(events) = &mut self.events {
-            if let Some(folder) = folder.filter(|folder| !self.folders.contains(folder))
-                && events.watch(folder.as_std_path(), RecursiveMode::NonRecursive).is_ok()
-            {
-                self.folders.insert(folder);
-            }
-            if cfg!(target_os = "macos")
-                && let Some(rollout) = rollout
-            {
-                // Failing is fine: the tail finds what events do not tell.
-                let _ = events.watch(rollout.as_std_path(), RecursiveMode::NonRecursive);
-            }
-        }
+    fn sync_watches(&mut self) {
+        let sessions: Vec<&Session> = self.watched.values().map(|watched| &watched.session).collect();
+        self.watch_set.sync(&sessions);
     }
 
-    async fn woken(&mut self) {
+    /// Something changed in the folders: rollouts grew, came, or went.
+    fn woken(&mut self) {
         let paths = self.wakes.take();
-        let ids: Vec<SessionId> = self
-            .watched
-            .values()
-            .filter(|watched| {
-                let path = watched.session.codex_session_path.as_deref();
-                path.is_some_and(|path| paths.contains(std::path::Path::new(path)))
-            })
-            .map(|watched| watched.session.id.clone())
-            .collect();
-        let known: HashSet<&str> = self
-            .watched
-            .values()
-            .filter_map(|watched| watched.session.codex_session_path.as_deref())
-            .collect();
-        let unknown: Vec<PathBuf> = paths
-            .iter()
-            .filter(|path| path.to_str().is_some_and(|path| !known.contains(path) && is_news(path)))
-            .cloned()
-            .collect();
-        for id in ids {
+        let mut known = Vec::new();
+        let mut news = false;
+        for watched in self.watched.values() {
+            let Some(path) = watched.session.codex_session_path.as_deref() else { continue };
+            if paths.contains(std::path::Path::new(path)) {
+                known.push((watched.session.id.clone(), path.to_owned()));
+            }
+        }
+        for path in &paths {
+            let Some(path) = Utf8Path::from_path(path) else { continue };
+            if known.iter().any(|(_, known)| known == path) {
+                continue;
+            }
+            if is_rollout(path) {
+                news |= self.is_news(path);
+            } else if self.watch_set.is_folder(path) {
+                self.sync_watches();
+                // What came into a folder before it was watched is told by nobody.
+                news = true;
+            }
+        }
+        for (id, path) in known {
+            // Archived, for example: the look finds where to.
+            news |= !Utf8Path::new(&path).exists();
             self.start(&id);
         }
-        if !unknown.is_empty() {
-            // A file that nobody follows: a new thread in a pane, a rewind, or a session's first.
-            let folders: Vec<_> = unknown.iter().filter_map(|path| path.parent()).collect();
-            let near = |session: &Session| {
-                session.is_pending()
-                    || session.codex_session_path.as_deref().is_some_and(|path| {
-                        folders.contains(
-                            &std::path::Path::new(path).parent().unwrap_or(std::path::Path::new("/")),
-                        )
-                    })
-            };
-            self.sweep(near).await;
+        if news {
+            self.look(Scope::All);
         }
     }
 
-    /// Looks whether sessions moved on to another thread or file.
-    async fn sweep(&self, which: impl Fn(&Session) -> bool) {
-        let sessions: Vec<Session> = self
-            .watched
-            .values()
-            .map(|watched| &watched.session)
-            .filter(|session| which(session))
-            .cloned()
-            .collect();
-        for session in sessions {
-            // The change that follows makes the watcher read the new file.
-            if let Err(error) = locate::follow(&self.store, &session, None).await {
-                tracing::warn!(%error, session = %session.id, "could not look where the session went");
-            }
+    /// Whether a rollout that nobody follows was not looked at yet: a new thread in a pane, a rewind, or a
+    /// session's first. Until its first line is complete it tells nothing; the rest of that line wakes again.
+    fn is_news(&mut self, path: &Utf8Path) -> bool {
+        if self.strangers.contains(path.as_std_path()) {
+            return false;
         }
+        let Ok(meta) = read_session_meta(path) else { return false };
+        self.strangers.insert(path.as_std_path().to_owned());
+        !meta.is_subagent()
+    }
+
+    /// Looks, aside, whether sessions moved on to another thread or file.
+    fn look(&mut self, scope: Scope) {
+        if !self.looks.is_empty() {
+            self.next_look = self.next_look.max(Some(scope));
+            return;
+        }
+        let sessions = self.watched.values().map(|watched| &watched.session);
+        let sessions: Vec<Session> =
+            sessions.filter(|session| scope == Scope::All || session.is_pending()).cloned().collect();
+        if sessions.is_empty() {
+            return;
+        }
+        let (store, ingest) = (self.store.clone(), self.ingest.clone());
+        self.looks.spawn(async move {
+            // The change that follows makes the watcher read the new file.
+            if let Err(error) = follow::follow_all(&store, &ingest, sessions).await {
+                tracing::warn!(%error, "could not look where the sessions went");
+            }
+        });
     }
 
     /// The tail beneath the events.
-    fn tail(&mut self, idle_too: bool) {
+    fn tail(&mut self, which: impl Fn(&Watched) -> bool) {
         let due: Vec<SessionId> = self
             .watched
             .values()
-            .filter(|watched| watched.busy || idle_too)
+            .filter(|watched| which(watched))
             .filter(|watched| {
                 let path = watched.session.codex_session_path.as_deref();
-                path.is_some_and(|path| size_of(path) != watched.seen)
+                path.and_then(look_at).is_some_and(|now| Some(now) != watched.seen)
             })
             .map(|watched| watched.session.id.clone())
             .collect();
@@ -298,21 +311,25 @@ impl Watcher {
         }
         watched.running = true;
         // Taken before the run: what is written during it makes a difference afterwards.
-        watched.seen = size_of(path);
-        let (ingest, id) = (self.ingest.clone(), id.clone());
+        watched.seen = look_at(path);
+        let (ingest, id, reads) = (self.ingest.clone(), id.clone(), Arc::clone(&self.reads));
         self.runs.spawn(async move {
+            // Fails only when it is closed, which it never is.
+            let _permit = reads.acquire_owned().await;
             let result = ingest.run(&id, Shrunk::ReadAnew).await;
             (id, result)
         });
     }
 
-    fn finished(&mut self, id: &SessionId, result: Result<super::ingest::Ingested>) {
+    fn finished(&mut self, id: &SessionId, result: Result<Ingested>) {
         let Some(watched) = self.watched.get_mut(id) else { return };
         watched.running = false;
         match result {
             Ok(ingested) => watched.busy = ingested.busy,
             Err(error) => {
                 watched.busy = false;
+                // What could not be read now is tried again by the tail.
+                watched.seen = None;
                 tracing::debug!(%error, session = %id, "a rollout was not read");
             }
         }
@@ -322,12 +339,17 @@ impl Watcher {
     }
 }
 
-/// Whether a path that changed may concern a session: a rollout, or a folder that may hold new ones.
-fn is_news(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    (name.starts_with("rollout-") && name.ends_with(".jsonl")) || !name.contains('.')
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval_at(Instant::now() + period, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
-fn size_of(path: &str) -> Option<(u64, u64)> {
-    std::fs::metadata(path).ok().map(|metadata| (metadata.len(), metadata.ino()))
+fn is_rollout(path: &Utf8Path) -> bool {
+    path.file_name().is_some_and(|name| name.starts_with("rollout-") && name.ends_with(".jsonl"))
+}
+
+fn look_at(path: &str) -> Option<Seen> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.len(), metadata.ino(), (metadata.mtime(), metadata.mtime_nsec())))
 }

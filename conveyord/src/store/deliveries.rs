@@ -135,6 +135,17 @@ pub fn proof(connection: &Connection, id: i64) -> Result<Option<DeliveryProof>, 
     Ok(proof.optional()?)
 }
 
+/// Whether the rollout shows that the text of a notification arrived.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn notification_is_proven(connection: &Connection, notification: i64) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select exists (select 1 from deliveries where notification_id = ?1 and outcome = 'delivered')",
+    )?;
+    Ok(statement.query_row([notification], |row| row.get(0))?)
+}
+
 /// Closes deliveries that a dead daemon left in the middle: something may have been sent.
 ///
 /// # Errors

@@ -54,6 +54,12 @@ pub enum StoreError {
     /// Another program holds the database.
     #[error("the database is locked by another program")]
     Busy(#[source] rusqlite::Error),
+    /// The file is damaged.
+    #[error(
+        "the database is damaged; db-doctor tells more, and a copy from before the last update may be in the \
+         backups folder"
+    )]
+    Damaged(#[source] rusqlite::Error),
     /// A migration failed; the file is as it was.
     #[error("the database could not be migrated; it is as it was, and a copy is in the backups folder")]
     Migration(#[source] Box<rusqlite_migration::Error>),
@@ -64,8 +70,9 @@ pub enum StoreError {
     #[error("a value could not be stored as JSON")]
     Json(#[from] serde_json::Error),
     /// Anything else that SQLite says.
+    // Its sources say the same once more.
     #[error("SQLite: {0}")]
-    Sqlite(#[source] rusqlite::Error),
+    Sqlite(rusqlite::Error),
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -74,6 +81,7 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::DiskFull) => Self::Full(error),
             Some(ErrorCode::ReadOnly) => Self::ReadOnly(error),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy(error),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error),
             _ => Self::Sqlite(error),
         }
     }
@@ -91,6 +99,7 @@ impl StoreError {
             Self::Full(_) => "disk_full",
             Self::ReadOnly(_) => "read_only_database",
             Self::Busy(_) | Self::Pool(_) => "database_busy",
+            Self::Damaged(_) => "database_damaged",
             Self::Migration(_) => "migration_failed",
             Self::Json(_) | Self::Sqlite(_) => "database_error",
         }
@@ -104,7 +113,7 @@ impl StoreError {
                 ErrorClass::Unavailable
             }
             Self::NotADatabase { .. } | Self::Foreign { .. } | Self::Newer { .. } => ErrorClass::Refused,
-            Self::Migration(_) | Self::Json(_) | Self::Sqlite(_) => ErrorClass::Internal,
+            Self::Damaged(_) | Self::Migration(_) | Self::Json(_) | Self::Sqlite(_) => ErrorClass::Internal,
         }
     }
 

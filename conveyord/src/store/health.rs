@@ -37,13 +37,16 @@ impl Health {
 pub fn check(connection: &Connection) -> Result<Health, StoreError> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let foreign_keys = number("foreign_keys")?;
-    let journal_mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    let journal_mode: String =
+        connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).or_else(damage)?;
     let busy_timeout = number("busy_timeout")?;
     let user_version = number("user_version")?;
-    let present = Objects::of(connection)?;
+    // Of a schema that cannot be read nothing is there.
+    let present = Objects::of(connection).or_else(|error| damage(error).map(|_| Objects::default()))?;
     let wanted = Objects::of(&open::in_memory()?)?;
     let schema_version = if present.tables.contains("schema_migrations") {
-        connection.query_row("select max(version) from schema_migrations", [], |row| row.get(0))?
+        let newest = connection.query_row("select max(version) from schema_migrations", [], |row| row.get(0));
+        newest.or_else(|error| damage(error).map(|_| None))?
     } else {
         None
     };
@@ -85,14 +88,14 @@ struct Objects {
 }
 
 impl Objects {
-    fn of(connection: &Connection) -> Result<Self, StoreError> {
+    fn of(connection: &Connection) -> rusqlite::Result<Self> {
         // SQLite's own begin with `sqlite_`.
         let mut statement =
             connection.prepare("select type, name from sqlite_schema where name not glob 'sqlite_*'")?;
         let mut rows = statement.query([])?;
         let mut objects = Self::default();
         while let Some(row) = rows.next()? {
-            let names = match row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)? {
+            let names = match row.get_ref(0)?.as_str()? {
                 "index" => &mut objects.indexes,
                 "trigger" => &mut objects.triggers,
                 _ => &mut objects.tables,

@@ -302,11 +302,11 @@ pub fn adopt_thread(
     tx: &Tx<'_>,
     id: &SessionId,
     thread_id: &str,
-    path: Option<&str>,
+    path: &str,
     cwd: Option<&str>,
 ) -> Result<(), StoreError> {
     tx.prepare_cached(
-        "update sessions set codex_session_id = ?2, codex_session_path = coalesce(?3, codex_session_path),
+        "update sessions set codex_session_id = ?2, codex_session_path = ?3,
              current_thread_id = ?2, cwd = case when cwd = '' then coalesce(?4, '') else cwd end
          where id = ?1",
     )?

@@ -275,6 +275,12 @@ pub struct RecoveredClaim {
     pub state: ProcessedState,
     /// Always true.
     pub recovered: bool,
+    /// Where its message is in the target's inbox, when it may or may not have been sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification_id: Option<i64>,
+    /// True when nothing shows whether it arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery_uncertain: Option<bool>,
 }
 
 /// Of a dry run: a command.

@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     rollout::{
         ingest::{Ingest, Shrunk},
-        locate,
+        follow,
     },
     store::{
         Durability, Store, StoreError, Tx, bindings,
@@ -226,7 +226,7 @@ impl Observer {
             Some(Ok(target)) => Some(target.pane.title.clone()),
             _ => None,
         };
-        if locate::follow(&self.store, &pair.worker, title).await? {
+        if follow::follow(&self.store, &self.ingest, &pair.worker, title).await? {
             let id = pair.worker.id.clone();
             let fresh = self
                 .store

@@ -253,8 +253,8 @@ fn the_files_of_a_thread_are_found_oldest_first() {
         home.write(&other, "");
     }
     let expect: Vec<_> = files.iter().map(|file| home.path.join(file)).collect();
-    assert_eq!(rollout_files_of_thread(&home.path, &thread(A)).unwrap(), expect);
-    assert!(rollout_files_of_thread(&home.path.join("none"), &thread(A)).unwrap().is_empty());
+    assert_eq!(newest_rollouts(&home.path).unwrap().get(A), expect.last());
+    assert!(newest_rollouts(&home.path.join("none")).unwrap().is_empty());
 }
 
 #[test]

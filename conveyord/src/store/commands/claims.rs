@@ -94,12 +94,12 @@ pub fn waits_for_others(connection: &Connection, filter: &ClaimFilter<'_>) -> Re
         connection.prepare_cached(&format!("select exists (select 1 from commands c where {DUE})"))?;
     let now = crate::clock::now();
     let skip = json_text(&filter.skip)?;
-    Ok(statement.query_row(params![json_text(&filter.kinds)?, now, filter.ignore_back_off, skip], |row| {
-        row.get(0)
-    })?)
+    Ok(statement
+        .query_row(params![json_text(&filter.kinds)?, now, filter.ignore_back_off, skip], |row| row.get(0))?)
 }
 
-const CLAIM: &str = "id, claim_token, type, correlation_id, task_id, binding_id, required_permission, payload_json,
+const CLAIM: &str =
+    "id, claim_token, type, correlation_id, task_id, binding_id, required_permission, payload_json,
     attempts, claim_expires_at, tries";
 
 fn claim_row(row: &Row<'_>) -> rusqlite::Result<Claim> {
@@ -319,7 +319,8 @@ pub struct Held {
 pub fn due_held(connection: &Connection, now: &str, limit: i64) -> Result<Vec<Held>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select id, type, task_id, payload_json, tries from commands
-         where delivery = 'held' and state = 'pending' and (next_try_at is null or next_try_at <= ?1)
+         where delivery in ('held', 'uncertain', 'failed') and delivery = 'held' and state = 'pending'
+           and (next_try_at is null or next_try_at <= ?1)
          order by id limit ?2",
     )?;
     let rows = statement.query_map(params![now, limit], |row| {

@@ -246,10 +246,8 @@ pub fn attempts(
 /// # Errors
 /// Those of SQLite.
 pub fn mark_attempted(tx: &Tx<'_>, id: &CommandId) -> Result<(), StoreError> {
-    tx.prepare_cached(
-        "update commands set state = 'attempted', updated_at = ?2 where id = ?1",
-    )?
-    .execute(params![id.as_str(), tx.now()])?;
+    tx.prepare_cached("update commands set state = 'attempted', updated_at = ?2 where id = ?1")?
+        .execute(params![id.as_str(), tx.now()])?;
     own_telemetry(tx, id, "command_attempted", Severity::Info, "attempted", None)
 }
 
@@ -310,4 +308,3 @@ fn own_telemetry(
     publish(tx, changes::ChangeKind::Command, id.as_str(), task_id.as_deref(), state);
     Ok(())
 }
-

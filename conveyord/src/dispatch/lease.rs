@@ -1,0 +1,31 @@
+//! Leases that are kept while a send lasts, so that a slow pane never loses its claim.
+
+use super::pass::Pass;
+use crate::{
+    clock,
+    store::{Durability, StoreError, Tx},
+};
+use std::time::Duration;
+
+/// Shortest pause between two renewals.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// Runs a send; meanwhile `renew` extends its lease to the time it is given.
+pub(super) async fn kept<T, R>(pass: &Pass, renew: R, send: impl Future<Output = T>) -> T
+where
+    R: Fn(&Tx<'_>, &str) -> Result<(), StoreError> + Clone + Send + 'static,
+{
+    let every = u64::try_from(pass.lease_ms / 3).map_or(SHORTEST, Duration::from_millis).max(SHORTEST);
+    let mut send = std::pin::pin!(send);
+    loop {
+        tokio::select! {
+            done = &mut send => return done,
+            () = tokio::time::sleep(every) => {
+                let (renew, until) = (renew.clone(), clock::in_milliseconds(pass.lease_ms));
+                if let Err(error) = pass.store.write(Durability::Normal, move |tx| renew(tx, &until)).await {
+                    tracing::warn!(%error, "a lease could not be renewed");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Completions: each is routed once, whatever crashes or races.
+
+use super::*;
+use crate::store::notifications;
+
+#[tokio::test]
+async fn dispatchers_that_race_route_each_completion_once() {
+    let world = World::new();
+    for number in 0..20 {
+        world.complete_turn(&format!("turn-{number}"));
+    }
+    let cancel = CancellationToken::new();
+    let internal =
+        tokio::spawn(task::run(world.store.clone(), world.sender.clone(), "internal".into(), cancel.clone()));
+    let pass = |id: &'static str| world.dispatch(json!({"dispatcher_id": id, "limit": 20}));
+    tokio::join!(pass("a"), pass("b"), pass("c"), pass("d"));
+    cancel.cancel();
+    internal.await.unwrap();
+    world.dispatch(json!({"limit": 20})).await;
+    assert_eq!(
+        world.words("select count(*) || ' ' || count(distinct turn_row_id) x from routed_notifications"),
+        ["20 20"]
+    );
+    assert_eq!(world.words("select distinct state x from routed_notifications"), ["delivered"]);
+    assert_eq!(world.words("select distinct routing x from turns"), ["routed"]);
+    let order = "select source_event_id x from routed_notifications order by id";
+    assert_eq!(world.words(order), world.words("select end_event_id x from turns order by id"));
+}
+
+#[tokio::test]
+async fn a_completion_of_an_ended_pair_is_dropped_with_a_row() {
+    let world = World::new();
+    world.complete_turn("turn");
+    world.sql("update bindings set state = 'ended'");
+    assert_eq!(world.dispatch(json!({})).await[0]["state"], "suppressed");
+    assert_eq!(world.words("select state x from routed_notifications"), ["suppressed"]);
+    let written = "select event_type x from telemetry_events where event_type like 'dispatch_signal_supp%'";
+    assert_eq!(world.words(written), ["dispatch_signal_suppressed"]);
+}
+
+/// A completion that its dispatcher has claimed for a push, as far as `begun`.
+fn claimed_for_push(world: &World, begun: bool) {
+    world.complete_turn("turn");
+    world.sql(&format!(
+        "insert into routed_notifications (task_id, binding_id, correlation_id, source_session_id, target_session_id,
+             signal_type, source_event_id, dedupe_key, created_at, delivery_mode, state, claimed_by, claimed_at,
+             claim_expires_at, claim_token, side_effect_started, payload_json, turn_row_id)
+         values ('t', 'b', 'c', 'w', 'm', 'worker_task_complete', 1, 'b:worker_task_complete:w:thread:turn', '1',
+             'push', 'pending', 'dead', '1', '9999', 1, {begun}, '{{\"message\": \"done\"}}', 1);
+         update turns set routing = 'routed';"
+    ));
+}
+
+#[tokio::test]
+async fn a_completion_that_was_not_sent_is_delivered_after_a_restart() {
+    let world = World::new();
+    claimed_for_push(&world, false);
+    assert_eq!(world.dispatch(json!({})).await, Vec::<Value>::new(), "it is claimed");
+    world.restart().await;
+    let items = world.dispatch(json!({})).await;
+    assert_eq!([&items[0]["state"], &items[0]["recovered"]], [&json!("pull_required"), &json!(true)]);
+    assert_eq!(world.dispatch(json!({})).await, Vec::<Value>::new());
+    assert_eq!(world.words("select count(*) x from routed_notifications"), ["1"]);
+}
+
+#[tokio::test]
+async fn a_completion_that_may_have_been_sent_is_kept_and_not_sent_again() {
+    let world = World::new();
+    let typed = world.start_pane("manager");
+    claimed_for_push(&world, true);
+    world.restart().await;
+    let inbox = world.take(json!({"session": "manager"})).await;
+    assert!(inbox.items[0].delivery_uncertain);
+    assert_eq!(world.dispatch(json!({})).await, Vec::<Value>::new());
+    assert_eq!(std::fs::read(typed).unwrap(), b"");
+}
+
+#[tokio::test]
+async fn a_lost_claim_disturbs_nobody() {
+    let world = World::new();
+    claimed_for_push(&world, false);
+    world.sql(
+        "update routed_notifications set claim_token = 2, side_effect_started = 1, claimed_by = 'other'",
+    );
+    let put_back = |tx: &Tx<'_>| notifications::put_back(tx, 1, 1, "no pane", None, "2");
+    assert!(!world.store.write(Durability::Full, put_back).await.unwrap());
+    let row = "select claimed_by || side_effect_started x from routed_notifications";
+    assert_eq!(world.words(row), ["other1"], "the new holder is in the middle of its send");
+}

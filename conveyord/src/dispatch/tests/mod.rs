@@ -1,0 +1,174 @@
+//! Dispatch on a real database and, where panes matter, a private tmux server.
+
+mod commands;
+mod completions;
+mod inboxes;
+mod panes;
+
+use super::{
+    BACK_OFF, HELD_BACK_OFF, back_off,
+    enqueue::enqueue,
+    inbox,
+    pane::PaneSender,
+    pass::{self, Pass},
+    task,
+};
+use crate::{
+    rollout::ingest::Ingest,
+    store::{Durability, Store, StoreError, Tx, testing},
+};
+use conveyor_proto::types::{
+    command::EnqueueParams,
+    dispatch::{DispatchParams, SignalType},
+    inbox::{TakeParams, TakeResult},
+};
+use serde_json::{Value, json};
+use std::{process::Command, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// A task `demo` bound to a worker `worker` and a manager `manager`, neither in tmux.
+struct World {
+    dir: tempfile::TempDir,
+    store: Store,
+    sender: PaneSender,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // Fails when no server was started.
+        let _ = Command::new("tmux").args(["-S", &self.socket(), "kill-server"]).output();
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let (dir, store) = testing::store();
+        let limits = (Duration::from_secs(20), Duration::from_millis(200));
+        let sender = PaneSender::new(store.clone(), Ingest::new(store.clone(), 0), limits.0, limits.1);
+        let world = Self { dir, store, sender };
+        world.sql(
+            "insert into tasks values ('t', 'demo', 'goal', null, 'managed', '1', '1');
+             insert into sessions (id, name, role, identity_token, cwd, registered_at, state)
+               values ('w', 'worker', 'worker', 'a', '/', '1', 'active'),
+                      ('m', 'manager', 'manager', 'b', '/', '1', 'active');
+             insert into bindings (id, task_id, worker_session_id, manager_session_id, state, created_at)
+               values ('b', 't', 'w', 'm', 'active', '1');",
+        );
+        world
+    }
+
+    fn socket(&self) -> String {
+        self.dir.path().join("tmux").to_str().unwrap().to_owned()
+    }
+
+    fn sql(&self, script: &str) {
+        let work = |tx: &Tx<'_>| Ok::<_, StoreError>(tx.execute_batch(script)?);
+        self.store.write_blocking(Durability::Full, work).unwrap();
+    }
+
+    /// The first column of all rows, as text.
+    #[track_caller]
+    fn words(&self, sql: &str) -> Vec<String> {
+        let read = |connection: &rusqlite::Connection| {
+            let mut statement = connection.prepare(&format!("select cast(x as text) from ({sql})"))?;
+            let rows =
+                statement.query_map([], |row| Ok(row.get::<_, Option<String>>(0)?.unwrap_or_default()))?;
+            Ok::<_, StoreError>(rows.collect::<Result<_, _>>()?)
+        };
+        self.store.read_blocking(read).unwrap()
+    }
+
+    async fn queue(&self, kind: SignalType, params: Value) -> String {
+        let mut all = json!({"task": "demo", "message": "hello"});
+        all.as_object_mut().unwrap().extend(params.as_object().unwrap().clone());
+        let params: EnqueueParams = serde_json::from_value(all).unwrap();
+        enqueue(&self.store, kind, params).await.unwrap().command_id.to_string()
+    }
+
+    /// Stores a completed turn of the worker that waits to be routed.
+    fn complete_turn(&self, key: &str) {
+        self.sql(&format!(
+            "insert into codex_events (session_id, timestamp, type, subtype, payload_json, byte_offset, ingested_at)
+               values ('w', '1', 'event_msg', 'task_complete',
+                   '{{\"turn_id\": \"{key}\", \"last_agent_message\": \"the answer\"}}', 0, '1');
+             insert into turns (session_id, thread_id, turn_key, turn_id, kind, ended_at, outcome, end_event_id,
+                 binding_id, routing)
+               values ('w', 'thread', '{key}', '{key}', 'user', '1', 'done', last_insert_rowid(), 'b', 'pending');"
+        ));
+    }
+
+    fn dispatcher(&self, id: &str) -> Pass {
+        Pass {
+            store: self.store.clone(),
+            sender: self.sender.clone(),
+            dispatcher: id.to_owned(),
+            lease_ms: 60_000,
+            ignore_back_off: true,
+        }
+    }
+
+    /// One explicit pass, as JSON.
+    async fn dispatch(&self, params: Value) -> Vec<Value> {
+        let params: DispatchParams = serde_json::from_value(params).unwrap();
+        let result = pass::run(&self.store, &self.sender, &params).await.unwrap();
+        assert_eq!(result.processed_count, result.processed.len() as u64);
+        result.processed.iter().map(|item| serde_json::to_value(item).unwrap()).collect()
+    }
+
+    /// What a daemon does that finds the database as another left it.
+    async fn restart(&self) {
+        task::settle_earlier_boot(&self.store, &self.sender, "after-restart").await.unwrap();
+    }
+
+    async fn take(&self, params: Value) -> TakeResult {
+        let params: TakeParams = serde_json::from_value(params).unwrap();
+        inbox::take(&self.store, params, &CancellationToken::new()).await.unwrap()
+    }
+
+    fn tmux(&self, args: &[&str]) {
+        let output =
+            Command::new("tmux").args(["-f", "/dev/null", "-S", &self.socket()]).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Puts a session into a pane whose program is no Codex: it writes what it gets to the file returned.
+    fn start_pane(&self, session: &str) -> std::path::PathBuf {
+        let file = self.dir.path().join(format!("{session}.typed"));
+        let script = format!("stty raw -echo; printf ready; exec cat > '{}'", file.display());
+        self.tmux(&["new-session", "-d", "-s", session, "/bin/sh", "-c", &script]);
+        let socket = self.socket();
+        let shown = || {
+            let target = format!("={session}:");
+            Command::new("tmux")
+                .args(["-S", &socket, "capture-pane", "-p", "-t", &target])
+                .output()
+                .unwrap()
+                .stdout
+        };
+        while !String::from_utf8_lossy(&shown()).contains("ready") {
+            std::thread::yield_now();
+        }
+        self.in_tmux(session);
+        file
+    }
+
+    /// Says that a session is in tmux, whether it is or not.
+    fn in_tmux(&self, session: &str) {
+        let socket = self.socket();
+        self.sql(&format!(
+            "update sessions set tmux_session = '{session}', tmux_socket = '{socket}' where name = '{session}'"
+        ));
+    }
+}
+
+/// Names of the keys of an object.
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn pauses_double_up_to_their_cap() {
+    let pauses: Vec<u128> = (0..6).map(|tries| back_off(HELD_BACK_OFF, tries).as_millis()).collect();
+    assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 5000]);
+    assert_eq!(back_off(BACK_OFF, i64::MAX), BACK_OFF.1);
+}

@@ -1,0 +1,112 @@
+//! Pushes into panes of a private tmux server.
+
+use super::*;
+use crate::store::deliveries;
+use conveyor_proto::types::pane::DeliveryProof;
+use std::{fs, path::Path};
+
+/// Waits until a pane's program got a text that ends so; gives all it got.
+fn typed(file: &Path, end: &str) -> String {
+    loop {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        if text.ends_with(end) {
+            return text;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_nothing_proves_is_uncertain_and_kept() {
+    let world = World::new();
+    let file = world.start_pane("worker");
+    let id = world.queue(SignalType::NudgeWorker, json!({"message": "-two\nlines;"})).await;
+    let items = world.dispatch(json!({})).await;
+    assert_eq!([&items[0]["state"], &items[0]["outcome"]], ["delivered", "uncertain"]);
+    assert_eq!(typed(&file, "\r"), "-two\nlines;\r", "typed once, as it was given, then Enter");
+    assert_eq!(world.words("select state || ' ' || delivery x from commands"), ["succeeded uncertain"]);
+    assert_eq!(
+        world.words("select side_effect_started || side_effect_completed x from command_attempts"),
+        ["11"]
+    );
+    let inbox = world.take(json!({"session": "worker"})).await;
+    assert!(inbox.items[0].delivery_uncertain);
+    let texts = world.words("select attributes_json x from telemetry_events");
+    assert!(!texts.join("").contains("-two"), "messages are not in telemetry");
+
+    // A receipt that comes later settles it.
+    let proof = DeliveryProof { kind: "user_message".into(), turn_id: None, at: "1".into() };
+    let prove = move |tx: &Tx<'_>| deliveries::prove(tx, 1, &proof);
+    world.store.write(Durability::Full, prove).await.unwrap();
+    assert_eq!(world.words("select delivery x from commands"), ["delivered"], "{id}");
+    assert_eq!(world.words("select delivery_uncertain x from routed_notifications"), ["0"]);
+}
+
+#[tokio::test]
+async fn a_dead_pane_fails_the_command_and_the_fallback_keeps_it() {
+    let world = World::new();
+    world.in_tmux("worker");
+    world.queue(SignalType::NudgeWorker, json!({})).await;
+    let items = world.dispatch(json!({})).await;
+    assert_eq!([&items[0]["state"], &items[0]["error_type"]], ["failed", "WorkerError"]);
+    assert_eq!(items[0]["side_effect_started"], false);
+    assert_eq!(world.words("select state x from routed_notifications"), ["failed"]);
+    assert!(world.take(json!({"session": "worker"})).await.items.is_empty());
+
+    world.queue(SignalType::NudgeWorker, json!({"message": "kept", "inbox_fallback": true})).await;
+    assert_eq!(world.dispatch(json!({})).await[0]["state"], "pull_required");
+    assert_eq!(world.take(json!({"session": "worker"})).await.items[0].payload["message"], "kept");
+}
+
+#[tokio::test]
+async fn a_completion_waits_for_its_pane_and_says_so_once() {
+    let world = World::new();
+    world.in_tmux("manager");
+    world.complete_turn("turn");
+    let first = world.dispatch(json!({})).await;
+    assert_eq!([&first[0]["state"], &first[0]["recovered"]], [&json!("failed"), &Value::Null]);
+    let second = world.dispatch(json!({})).await;
+    assert_eq!([&second[0]["state"], &second[0]["recovered"]], [&json!("failed"), &json!(true)]);
+    let told = "select count(*) x from telemetry_events where event_type = 'dispatch_signal_failed'";
+    assert_eq!(world.words(told), ["1"], "one row per change of state");
+
+    let file = world.start_pane("manager");
+    let third = world.dispatch(json!({})).await;
+    assert_eq!([&third[0]["state"], &third[0]["recovered"]], [&json!("delivered"), &json!(true)]);
+    assert!(typed(&file, "\r").contains("appears to have completed a turn"));
+    assert_eq!(third[0]["delivery_uncertain"], true, "nothing proves that it arrived");
+    assert_eq!(world.dispatch(json!({})).await, Vec::<Value>::new());
+    assert_eq!(typed(&file, "\r").matches("appears").count(), 1);
+}
+
+#[tokio::test]
+async fn a_short_lease_is_kept_while_a_send_lasts() {
+    let world = World::new();
+    let file = world.start_pane("manager");
+    // A turn in the pane's queue holds the send up for several leases.
+    let sender = world.dispatcher("slow");
+    let pass = Pass { lease_ms: 300, ..sender };
+    let hold = world.hold_pane("manager").await;
+    world.complete_turn("turn");
+    let expiry = "select coalesce(max(claim_expires_at), '') x from routed_notifications";
+    let (sent, ()) = tokio::join!(pass.once(None, 10), async {
+        let mut seen = std::collections::BTreeSet::new();
+        while seen.len() < 4 {
+            seen.extend(world.words(expiry));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(world.dispatch(json!({"dispatcher_id": "other"})).await, Vec::<Value>::new());
+        drop(hold);
+    });
+    assert_eq!(sent.unwrap().len(), 1);
+    assert_eq!(typed(&file, "\r").matches("appears").count(), 1);
+}
+
+impl World {
+    /// Takes the turn of a session's pane, as a send before would.
+    async fn hold_pane(&self, name: &'static str) -> crate::tmux::PaneTurn {
+        let find = move |connection: &rusqlite::Connection| crate::store::sessions::resolve(connection, name);
+        let session = self.store.read(find).await.unwrap();
+        self.sender.turn(&session).await.unwrap()
+    }
+}
