@@ -134,9 +134,10 @@ impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::Rpc(error) => error.into(),
-            ClientError::NoDaemon { .. } | ClientError::Connect { .. } => {
-                Self::no_daemon(with_sources(&error))
-            }
+            ClientError::NoDaemon { .. } => Self::no_daemon(with_sources(&error)),
+            ClientError::Connect { .. } => Self::no_daemon(with_sources(&error)).hint(
+                "the state root must be a folder of yours: --state-root or CONVEYOR_STATE_ROOT names it",
+            ),
             ClientError::PathTooLong { .. } => Self::failed("path_too_long", with_sources(&error)),
             ClientError::RequestTooLarge { .. } => Self::failed("request_too_large", with_sources(&error)),
             ClientError::Closed => Self::failed("connection_lost", with_sources(&error))

@@ -26,6 +26,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long a worker is given to act on a last message before its pane is ended.
 const LAST_MESSAGE_GRACE: Duration = Duration::from_secs(10);
+/// The same for one whose rollout did not tell that the message arrived, so that it cannot tell the end either.
+const UNPROVEN_MESSAGE_GRACE: Duration = Duration::from_secs(2);
 
 /// The daemon's shared state.
 #[derive(Debug)]
@@ -196,6 +198,8 @@ impl MessageSender for LastMessage {
         }
         if sent.proof.is_some() {
             self.until_idle(session).await?;
+        } else {
+            tokio::time::sleep(UNPROVEN_MESSAGE_GRACE).await;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::{
     server::{self, Limits},
     store::Store,
 };
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use camino::Utf8Path;
 use clap::Parser;
 use conveyor_proto::{limits::MAX_SOCKET_PATH, settings::ProcessEnvironment};
@@ -66,14 +66,14 @@ fn start(flags: &Flags) -> anyhow::Result<()> {
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let files = config.files.clone();
     check_length(&files.socket())?;
-    let filter = logs::filter(&config.log.value).with_context(|| {
-        format!("the log filter \"{}\" is not valid; info or conveyord=debug is", config.log.value)
-    })?;
+    let filter = logs::filter(&config.log.value)
+        .map_err(|error| anyhow!("the log filter \"{}\" is not valid: {error}", config.log.value))?;
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&files.root)
         .with_context(|| format!("the state root {} could not be created", files.root))?;
+    check_private(&files.root)?;
     // Held until the very end: whoever gets it next finds no socket and a settled database.
     let _lock = Lock::take(&files.lock())?;
     let log = LogFile::open(&files.log())
@@ -121,6 +121,19 @@ fn gone_is_fine(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
+/// Refuses a state root whose files somebody else could replace. It may have been made by others than us, so
+/// its mode is not ours to change.
+fn check_private(root: &Utf8Path) -> anyhow::Result<()> {
+    let mode = fs::metadata(root)?.permissions().mode();
+    if mode & 0o022 != 0 {
+        bail!(
+            "other users can write to the state root {root} (mode {:04o}): chmod 700 {root}",
+            mode & 0o7777
+        );
+    }
+    Ok(())
+}
+
 /// Refuses a path that the system could not bind, before anything is created.
 fn check_length(socket: &Utf8Path) -> anyhow::Result<()> {
     if socket.as_str().len() > MAX_SOCKET_PATH {
@@ -143,7 +156,7 @@ fn listen(socket: &Utf8Path) -> anyhow::Result<UnixListener> {
             .with_context(|| format!("the stale socket {socket} could not be removed"))?,
     }
     let listener = UnixListener::bind(socket).with_context(|| format!("{socket} could not be bound"))?;
-    // The folder is the owner's alone, so nobody can have connected before this.
+    // Who connected before this is still checked for being the owner.
     fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
     Ok(listener)
 }

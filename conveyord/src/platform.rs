@@ -94,7 +94,7 @@ pub fn process_start_time(pid: Pid) -> Option<ProcessStart> {
     sys::process(pid).ok().map(|process| process.start)
 }
 
-/// When the process started by the wall clock, to the second; `None` when that cannot be told.
+/// When the process started by the wall clock, to some hundredths of a second; `None` when that cannot be told.
 pub fn started_at(pid: Pid) -> Option<jiff::Timestamp> {
     sys::wall_clock(process_start_time(pid)?)
 }

@@ -124,6 +124,17 @@ pub struct Rollout {
 }
 
 impl Rollout {
+    /// Opens any file for appending, made when it is not there: the second file of a thread, or one that took
+    /// another's place.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn append_to(path: &Utf8Path, thread_id: &str, format: Format) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let (thread_id, cwd) = (thread_id.to_owned(), Utf8PathBuf::new());
+        Ok(Self { path: path.to_owned(), file, thread_id, cwd, format, ordinal: 0 })
+    }
+
     /// Where the file is.
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
@@ -164,7 +175,11 @@ impl Rollout {
         self.record("event_msg", payload)
     }
 
-    fn session_meta(&mut self) -> io::Result<()> {
+    /// Appends the record that begins a file.
+    ///
+    /// # Errors
+    /// The write fails.
+    pub fn session_meta(&mut self) -> io::Result<()> {
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
         let mut meta = json!({
             "id": self.thread_id, "timestamp": now, "cwd": self.cwd, "originator": "codex-tui",

@@ -37,7 +37,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &DaemonArgs) -> Resu
         DaemonVerb::Start => start(ui, helper).await,
         DaemonVerb::Stop => match helper.interruptible(stop(ui, helper)).await?? {
             Some(pid) => ui.line(&format!("conveyord (pid {pid}) is gone")),
-            None => ui.line("no conveyord runs"),
+            None => Ok(()),
         },
         DaemonVerb::Restart => restart(ui, helper).await,
         DaemonVerb::Status => status(ui, helper).await,

@@ -7,7 +7,7 @@ use crate::{
     store::{
         Durability, StoreError, Tx, bindings, deliveries,
         log::{self, Actor, Event, Severity},
-        notifications::{self, NewNotification, Pending},
+        notifications::{self, NewNotification},
         rollouts,
         sessions::{self, Session},
         tasks,
@@ -26,7 +26,7 @@ use conveyor_proto::{
 };
 use serde_json::{Value, json};
 
-const SIGNAL: SignalType = SignalType::WorkerTaskComplete;
+pub(super) const SIGNAL: SignalType = SignalType::WorkerTaskComplete;
 
 /// What is known of a completion that is routed.
 struct Route {
@@ -188,7 +188,11 @@ pub(super) async fn route_next(pass: &Pass, tell: impl FnOnce(ProcessedCompletio
     Ok(true)
 }
 
-async fn finish(pass: &Pass, routed: Routed, recovered: bool) -> Result<Option<ProcessedCompletion>> {
+pub(super) async fn finish(
+    pass: &Pass,
+    routed: Routed,
+    recovered: bool,
+) -> Result<Option<ProcessedCompletion>> {
     match routed {
         Routed::Taken => Ok(None),
         Routed::Done(item) => Ok(Some(item)),
@@ -197,7 +201,7 @@ async fn finish(pass: &Pass, routed: Routed, recovered: bool) -> Result<Option<P
 }
 
 /// What a transaction made of a completion.
-enum Routed {
+pub(super) enum Routed {
     /// Nothing to tell: it is settled already, or cannot be.
     Taken,
     Done(ProcessedCompletion),
@@ -205,15 +209,15 @@ enum Routed {
 }
 
 /// A notification that is to be pushed.
-struct Target {
-    id: i64,
-    token: i64,
-    tries: i64,
-    last_error: Option<String>,
-    task: TaskRow,
-    manager: Session,
-    line: String,
-    ids: Value,
+pub(super) struct Target {
+    pub(super) id: i64,
+    pub(super) token: i64,
+    pub(super) tries: i64,
+    pub(super) last_error: Option<String>,
+    pub(super) task: TaskRow,
+    pub(super) manager: Session,
+    pub(super) line: String,
+    pub(super) ids: Value,
 }
 
 fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Result<Routed> {
@@ -323,7 +327,7 @@ fn with_notification(mut ids: Value, id: i64) -> Value {
 }
 
 /// Puts a completion into the inbox, with its telemetry and audit row.
-fn deliver(
+pub(super) fn deliver(
     tx: &Tx<'_>,
     id: i64,
     task: &TaskRow,
@@ -345,7 +349,12 @@ fn deliver(
     audit(tx, task, ids, "pull_required")
 }
 
-fn audit(tx: &Tx<'_>, task: &TaskRow, ids: &Value, state: &str) -> std::result::Result<(), StoreError> {
+pub(super) fn audit(
+    tx: &Tx<'_>,
+    task: &TaskRow,
+    ids: &Value,
+    state: &str,
+) -> std::result::Result<(), StoreError> {
     log::event(
         tx,
         &Event {
@@ -465,137 +474,4 @@ async fn put_back(
             Ok::<_, Error>(Some(item))
         })
         .await
-}
-
-/// Delivers the oldest completion after `after_id` that an earlier pass could not send, passes on what became of
-/// it, and returns its id.
-pub(super) async fn recover_next(
-    pass: &Pass,
-    after_id: i64,
-    tell: impl FnOnce(ProcessedCompletion),
-) -> Result<Option<i64>> {
-    let (dispatcher, expires_at, ignore) =
-        (pass.dispatcher.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
-    let recovered = pass
-        .store
-        .write(Durability::Full, move |tx| {
-            let Some(pending) = notifications::claim_unsent(tx, &dispatcher, &expires_at, ignore, after_id)?
-            else {
-                return Ok(None);
-            };
-            let id = pending.id;
-            Ok::<_, Error>(Some((id, recovered_in(tx, pending, &dispatcher)?)))
-        })
-        .await?;
-    let Some((id, routed)) = recovered else { return Ok(None) };
-    if let Some(item) = finish(pass, routed, true).await? {
-        tell(item);
-    }
-    Ok(Some(id))
-}
-
-fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str) -> Result<Routed> {
-    let Some(task) = tasks::find(tx, pending.task.as_str())? else { return Ok(Routed::Taken) };
-    let Some(manager) = sessions::get(tx, pending.target.as_str())? else { return Ok(Routed::Taken) };
-    let ids = json!({
-        "binding_id": pending.binding, "correlation_id": pending.correlation_id, "dispatcher_id": dispatcher,
-        "routed_notification_id": pending.id, "signal_type": SIGNAL, "source_event_id": pending.source_event_id,
-    });
-    let mut item = ProcessedCompletion {
-        binding_id: pending.binding.to_string(),
-        correlation_id: pending.correlation_id.clone(),
-        dedupe_key: pending.dedupe_key.clone(),
-        dry_run: false,
-        signal_type: SIGNAL,
-        source_event_id: pending.source_event_id.unwrap_or_default(),
-        target_session: manager.name.clone(),
-        task: task.name.clone(),
-        state: ProcessedState::Delivered,
-        delivery_mode: None,
-        notification_id: Some(pending.id),
-        error: None,
-        recovered: Some(true),
-        delivery_uncertain: None,
-        dispatcher_id: dispatcher.to_owned(),
-    };
-    let binding = bindings::get(tx, &pending.binding)?;
-    let open = binding.is_some_and(|binding| matches!(binding.state.as_str(), "active" | "ending"));
-    if !open || manager.state == SessionState::Gone {
-        notifications::suppress(tx, pending.id, "the binding ended or the manager is gone")?;
-        let summary = "A completion was dropped: its pair is not bound any more.".to_owned();
-        let attributes = json!({ "recovered": true, "target_session": manager.name });
-        let task_id = Some(task.id.as_str());
-        note(tx, "dispatch_signal_suppressed", Severity::Warning, summary, task_id, ids, attributes)?;
-        item.state = ProcessedState::Suppressed;
-        return Ok(Routed::Done(item));
-    }
-    if !manager.has_tmux() {
-        let mode = DeliveryMode::PullRequired;
-        let attributes = json!({ "delivery_mode": mode, "recovered": true, "target_session": manager.name });
-        deliver(tx, pending.id, &task, &ids, &attributes)?;
-        item.state = ProcessedState::PullRequired;
-        item.delivery_mode = Some(mode);
-        return Ok(Routed::Done(item));
-    }
-    item.delivery_mode = Some(DeliveryMode::Push);
-    let line = pending.payload.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (id, token, tries) = (pending.id, pending.token, pending.tries);
-    let last_error = pending.error;
-    Ok(Routed::Push(Box::new(Target { id, token, tries, last_error, task, manager, line, ids }), item))
-}
-
-/// Completions whose send may have begun when their dispatcher died: they go into the inbox, marked as
-/// uncertain, and are not sent again.
-pub(super) fn settle_interrupted(
-    tx: &Tx<'_>,
-    everything: bool,
-    dispatcher: &str,
-) -> Result<Vec<ProcessedCompletion>> {
-    let mut settled = Vec::new();
-    for pending in notifications::interrupted(tx, everything, tx.now())? {
-        let uncertain = !deliveries::notification_is_proven(tx, pending.id)?;
-        notifications::deliver(tx, pending.id, false, uncertain)?;
-        let task = tasks::find(tx, pending.task.as_str())?;
-        let manager = sessions::get(tx, pending.target.as_str())?;
-        let ids = json!({
-            "binding_id": pending.binding, "correlation_id": pending.correlation_id, "dispatcher_id": dispatcher,
-            "routed_notification_id": pending.id, "signal_type": SIGNAL,
-            "source_event_id": pending.source_event_id,
-        });
-        let (claimed_by, expires_at) = pending.claim.clone().unzip();
-        let error = "the dispatcher ended while it was sent; it is in the inbox, and not sent again";
-        note(
-            tx,
-            "dispatch_signal_failed",
-            Severity::Error,
-            "A completion may or may not have been typed into the manager's pane.".to_owned(),
-            Some(pending.task.as_str()),
-            ids.clone(),
-            json!({
-                "claim_expires_at": expires_at, "claimed_by": claimed_by, "error": error,
-                "side_effect_risk": true,
-            }),
-        )?;
-        if let Some(task) = &task {
-            audit(tx, task, &ids, if uncertain { "uncertain" } else { "delivered" })?;
-        }
-        settled.push(ProcessedCompletion {
-            binding_id: pending.binding.to_string(),
-            correlation_id: pending.correlation_id,
-            dedupe_key: pending.dedupe_key,
-            dry_run: false,
-            signal_type: SIGNAL,
-            source_event_id: pending.source_event_id.unwrap_or_default(),
-            target_session: manager.map(|manager| manager.name).unwrap_or_default(),
-            task: task.map(|task| task.name).unwrap_or_default(),
-            state: ProcessedState::Delivered,
-            delivery_mode: Some(DeliveryMode::Push),
-            notification_id: Some(pending.id),
-            error: Some(error.to_owned()),
-            recovered: Some(true),
-            delivery_uncertain: uncertain.then_some(true),
-            dispatcher_id: dispatcher.to_owned(),
-        });
-    }
-    Ok(settled)
 }

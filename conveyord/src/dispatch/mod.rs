@@ -16,6 +16,7 @@ pub mod pane;
 pub mod pass;
 pub mod task;
 pub mod telemetry;
+mod unsent;
 
 use conveyor_proto::types::dispatch::SignalType;
 use std::time::Duration;

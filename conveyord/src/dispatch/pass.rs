@@ -1,6 +1,6 @@
 //! One pass of Dispatch, in the order that callers of the explicit verb rely on.
 
-use super::{COMMAND_TYPES, DEFAULT_DISPATCHER, commands, completions, pane::PaneSender, telemetry};
+use super::{COMMAND_TYPES, DEFAULT_DISPATCHER, commands, completions, pane::PaneSender, telemetry, unsent};
 use crate::{
     changes::ChangeKind,
     clock,
@@ -183,7 +183,7 @@ impl Pass {
             let mut last = 0;
             while processed.len() < budget {
                 let tell = |item| processed.push(Processed::Completion(Box::new(item)));
-                let Some(id) = completions::recover_next(self, last, tell).await? else { break };
+                let Some(id) = unsent::recover_next(self, last, tell).await? else { break };
                 last = id;
             }
             while processed.len() < budget {
@@ -267,7 +267,7 @@ impl Pass {
         let dispatcher = self.dispatcher.clone();
         let settled = self
             .store
-            .write(Durability::Full, move |tx| completions::settle_interrupted(tx, everything, &dispatcher))
+            .write(Durability::Full, move |tx| unsent::settle_interrupted(tx, everything, &dispatcher))
             .await?;
         Ok(settled.into_iter().map(|item| Processed::Completion(Box::new(item))).collect())
     }

@@ -8,6 +8,7 @@ use super::{
     commands, completions, held,
     pane::PaneSender,
     pass::{Pass, command_types, heartbeat},
+    unsent,
 };
 use crate::{
     changes::{Change, ChangeKind},
@@ -245,7 +246,7 @@ impl Task {
 /// Routes all completions that are due; returns how many.
 async fn route(pass: Pass) -> Result<u64> {
     let (mut count, mut last) = (0, 0);
-    while let Some(id) = completions::recover_next(&pass, last, |_| count += 1).await? {
+    while let Some(id) = unsent::recover_next(&pass, last, |_| count += 1).await? {
         last = id;
     }
     while completions::route_next(&pass, |_| count += 1).await? {}

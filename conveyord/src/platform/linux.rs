@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nix::unistd::{SysconfVar, Uid, sysconf};
 
 use super::{OpenFile, Pid, Process, ProcessStart};
@@ -19,12 +19,15 @@ pub(super) fn process(pid: Pid) -> io::Result<Process> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected text in procfs"))
 }
 
-/// Starts are counted in ticks since the machine was booted.
+/// Starts are counted in ticks since the machine was booted; the time of the boot itself is known only to the
+/// second, so the way goes over how long ago it was.
 pub(super) fn wall_clock(start: ProcessStart) -> Option<Timestamp> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    let boot: i64 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-    let ticks = sysconf(SysconfVar::CLK_TCK).ok()??;
-    Timestamp::from_second(boot + i64::try_from(start.0).ok()? / ticks).ok()
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let up: f64 = uptime.split_ascii_whitespace().next()?.parse().ok()?;
+    let ticks_per_second = i32::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
+    let started = f64::from(u32::try_from(start.0).ok()?) / f64::from(ticks_per_second);
+    let ago = SignedDuration::try_from_secs_f64(up - started).ok()?;
+    Timestamp::now().checked_sub(ago).ok()
 }
 
 pub(super) fn pids() -> io::Result<Vec<Pid>> {

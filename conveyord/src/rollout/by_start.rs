@@ -21,8 +21,8 @@ const UUID_LEN: usize = 36;
 /// How long after its start a Codex begins its thread at the latest: the first start of the shared daemon takes
 /// some seconds.
 const LATEST: SignedDuration = SignedDuration::from_secs(15);
-/// How much the clocks of processes and threads may differ: starts are known to the second.
-const SLACK: SignedDuration = SignedDuration::from_secs(1);
+/// How much the clocks of processes and threads may differ.
+const SLACK: SignedDuration = SignedDuration::from_millis(50);
 
 /// The thread that the Codex below a process began as it started; none when that cannot be told. May block: it
 /// reads the process table and files.

@@ -138,16 +138,17 @@ impl Ingest {
             return Err(Error::unavailable("rollout_pending", format!("session {name} has no rollout yet"))
                 .hint("Codex creates it at the first input; it is adopted when it appears"));
         };
-        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-        let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
-        if !metadata.is_file() {
+        // Looked at before it is opened: opening a pipe would wait for its other end.
+        if !std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_file() {
             return Err(Error::invalid("rollout_unreadable", format!("rollout {path} is not a file")));
         }
+        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
         let identity = (metadata.dev(), metadata.ino());
         let stored = self.stored(session, path, &file, metadata.len(), identity)?;
         let thread_id = session.codex_session_id.clone().unwrap_or_default();
         let rollout = match stored {
-            None => self.begin(session, &thread_id, path, identity, "never_read")?,
+            None => self.begin(session, path, identity, None, "never_read")?,
             Some(rollout) => match compare(&rollout, &file, metadata.len(), identity) {
                 Standing::Same => rollout,
                 Standing::Shrunk if shrunk == Shrunk::Refuse => {
@@ -162,14 +163,14 @@ impl Ingest {
                     )
                     .hint("register the session again to read the file from its beginning"));
                 }
-                Standing::Shrunk => self.begin(session, &thread_id, path, identity, "shrunk")?,
-                Standing::Replaced => self.begin(session, &thread_id, path, identity, "replaced")?,
+                Standing::Shrunk => self.begin(session, path, identity, Some(rollout.id), "shrunk")?,
+                Standing::Replaced => self.begin(session, path, identity, Some(rollout.id), "replaced")?,
             },
         };
         if let Some(kept) = kept
             && kept.rollout.id == rollout.id
             && kept.scanner.next_offset() == rollout.read_offset
-            && kept.scanner.known_end() <= metadata.len()
+            && kept.scanner.agrees_with(&file)
             && kept.thread.thread_id == thread_id
             && kept.thread.has_pane == session.has_tmux()
             && identity_of(&kept.file) == Some(identity)
@@ -198,14 +199,13 @@ impl Ingest {
         len: u64,
         identity: (u64, u64),
     ) -> Result<Option<Rollout>> {
-        let (known, moved) = self.store.read_blocking(|connection| {
-            let known = rollouts::active(connection, &session.id, path)?;
-            let moved = rollouts::active_by_identity(connection, &session.id, identity)?;
-            Ok::<_, StoreError>((known, moved))
-        })?;
+        let known = self.store.read_blocking(|connection| rollouts::active(connection, &session.id, path))?;
         if known.is_some() {
             return Ok(known);
         }
+        let moved = self
+            .store
+            .read_blocking(|connection| rollouts::active_by_identity(connection, &session.id, identity))?;
         let is_same = |rollout: &Rollout| {
             let left = std::fs::metadata(&rollout.path)
                 .map_or(true, |metadata| (metadata.dev(), metadata.ino()) != identity);
@@ -217,20 +217,26 @@ impl Ingest {
         Ok(Some(rollout))
     }
 
+    /// Begins a generation in place of the one that was looked at, unless somebody else did meanwhile.
     fn begin(
         &self,
         session: &Session,
-        thread_id: &str,
         path: &str,
         identity: (u64, u64),
+        looked_at: Option<i64>,
         reason: &'static str,
     ) -> Result<Rollout> {
-        let (session, thread_id, path) = (session.clone(), thread_id.to_owned(), path.to_owned());
+        let thread_id = session.codex_session_id.as_deref().unwrap_or_default();
         self.store.write_blocking(Durability::Normal, |tx| {
+            if let Some(now) = rollouts::active(tx, &session.id, path)?
+                && Some(now.id) != looked_at
+            {
+                return Ok(now);
+            }
             let rollout =
-                rollouts::begin_generation(tx, &session.id, &thread_id, &path, Some(identity), reason)?;
+                rollouts::begin_generation(tx, &session.id, thread_id, path, Some(identity), reason)?;
             if rollout.generation > 1 {
-                replaced_telemetry(tx, &session, &rollout, reason)?;
+                replaced_telemetry(tx, session, &rollout, reason)?;
             }
             Ok(rollout)
         })

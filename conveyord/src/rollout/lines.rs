@@ -16,6 +16,9 @@ pub const CHUNK_BYTES: usize = 1024 * 1024;
 /// an answer is that long.
 pub const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
 
+/// How many bytes of an unfinished line are compared with the file before it is gone on with.
+const COMPARED_BYTES: usize = 1024;
+
 /// Bytes that can be read at an offset, without a position that others share.
 pub trait ReadAt {
     /// Reads some bytes at `offset` into `buffer`; 0 at the end.
@@ -106,9 +109,14 @@ impl LineScanner {
         self.oversized_from.unwrap_or_else(|| self.base + position(self.line_start))
     }
 
-    /// The offset up to which the file's bytes are known: what was read and not yet consumed ends here.
-    pub fn known_end(&self) -> u64 {
-        self.base + position(self.filled)
+    /// Whether the end of what was read and not consumed yet is still what the file has there: an unfinished
+    /// line may have been taken back.
+    pub fn agrees_with(&self, file: &(impl ReadAt + ?Sized)) -> bool {
+        let from = self.filled.saturating_sub(COMPARED_BYTES);
+        let known = self.buffer.get(from..self.filled).unwrap_or_default();
+        let mut found = vec![0; known.len()];
+        // A file gives all there is of so few bytes at once, or it has no more.
+        known.is_empty() || file.read_at(&mut found, self.base + position(from)).is_ok_and(|_| found == known)
     }
 
     /// Gives back the memory that an unfinished line does not need, until more is read.

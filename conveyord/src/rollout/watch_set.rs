@@ -132,7 +132,7 @@ mod tests {
             let expect: Vec<_> = expect.iter().map(|folder| home.join(folder)).collect();
             assert_eq!(newest_folders(&home), expect);
         };
-        assert_eq!(newest_folders(&home), [home.clone()]);
+        assert_eq!(newest_folders(&home), std::slice::from_ref(&home));
         std::fs::create_dir(home.join("sessions")).unwrap();
         check(&["sessions"]);
         std::fs::create_dir_all(home.join("sessions/2026/04/30")).unwrap();

@@ -35,6 +35,21 @@ pub fn fail(tx: &Tx<'_>, id: i64, status: &Value, error: &str) -> Result<(), Sto
     end(tx, id, "failed", status, Some(error))
 }
 
+/// Moves the end of the task's last cycle to now if it failed with this status and error. Returns whether it did.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn renew_failure(tx: &Tx<'_>, task: &TaskId, status: &Value, error: &str) -> Result<bool, StoreError> {
+    let renewed = tx
+        .prepare_cached(
+            "update manager_cycles set completed_at = ?2
+             where id = (select max(id) from manager_cycles where task_id = ?1)
+               and state = 'failed' and status_json = ?3 and error = ?4",
+        )?
+        .execute(params![task.as_str(), tx.now(), json_text(status)?, error])?;
+    Ok(renewed > 0)
+}
+
 fn end(tx: &Tx<'_>, id: i64, state: &str, status: &Value, error: Option<&str>) -> Result<(), StoreError> {
     let task: String = tx
         .prepare_cached(
@@ -240,6 +255,25 @@ mod tests {
         assert_eq!(seen, [(&json!("succeeded"), &Value::Null), (&json!("failed"), &json!("no file"))]);
         assert_eq!(audit.manager_cycles[0]["status"], json!({"a": 2, "b": 1}));
         assert!(audit.manager_cycles[0]["completed_at"].is_string());
+    }
+
+    #[test]
+    fn the_same_failure_again_renews_the_last_one() {
+        let (_dir, store) = store();
+        let audit = after(&store, |tx, task| {
+            let (status, other) = (json!({"b": 1, "a": 2}), json!({"b": 2}));
+            assert!(!renew_failure(tx, task, &status, "no acks")?, "there is none yet");
+            let id = start(tx, task)?;
+            fail(tx, id, &status, "no acks")?;
+            assert!(renew_failure(tx, task, &status, "no acks")?);
+            assert!(!renew_failure(tx, task, &other, "no acks")?);
+            assert!(!renew_failure(tx, task, &status, "another error")?);
+            let id = start(tx, task)?;
+            succeed(tx, id, &status)?;
+            assert!(!renew_failure(tx, task, &status, "no acks")?, "the last one went well");
+            Ok(())
+        });
+        assert_eq!(audit.manager_cycles.len(), 2);
     }
 
     #[test]

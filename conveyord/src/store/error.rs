@@ -5,6 +5,8 @@ use conveyor_proto::ErrorClass;
 use rusqlite::ErrorCode;
 
 /// Why the database did not do what was asked.
+///
+/// Where SQLite's own words stand in the message, its error is no source: that says the same once more.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file or its folder cannot be used.
@@ -55,11 +57,8 @@ pub enum StoreError {
     #[error("the database is locked by another program")]
     Busy(#[source] rusqlite::Error),
     /// The file is damaged.
-    #[error(
-        "the database is damaged; db-doctor tells more, and a copy from before the last update may be in the \
-         backups folder"
-    )]
-    Damaged(#[source] rusqlite::Error),
+    #[error("the database is damaged ({0}); a copy from before the last update may be in the backups folder")]
+    Damaged(rusqlite::Error),
     /// A migration failed; the file is as it was.
     #[error("the database could not be migrated; it is as it was, and a copy is in the backups folder")]
     Migration(#[source] Box<rusqlite_migration::Error>),
@@ -70,7 +69,6 @@ pub enum StoreError {
     #[error("a value could not be stored as JSON")]
     Json(#[from] serde_json::Error),
     /// Anything else that SQLite says.
-    // Its sources say the same once more.
     #[error("SQLite: {0}")]
     Sqlite(rusqlite::Error),
 }

@@ -503,12 +503,13 @@ pub fn consume_for_cycle(
     cycle_id: i64,
     at: &str,
 ) -> Result<Vec<Notification>, StoreError> {
+    // The plus keeps SQLite from the index by task, which holds all that the task ever had.
     let ids: Vec<i64> = tx
         .prepare_cached(
             "update routed_notifications set consumed_manager_cycle_id = ?5, consumed_at = ?6
              where target_session_id = ?1 and state = 'delivered' and consumed_at is null
                and (lease_token is null or lease_expires_at <= ?4)
-               and consumed_manager_cycle_id is null and task_id = ?2 and binding_id = ?3 returning id",
+               and consumed_manager_cycle_id is null and +task_id = ?2 and binding_id = ?3 returning id",
         )?
         .query_map(
             params![manager.as_str(), task.as_str(), binding.as_str(), tx.now(), cycle_id, at],

@@ -196,6 +196,79 @@ mod tests {
         Migrations::from_slice(MIGRATIONS).validate().unwrap();
     }
 
+    fn checked_in(version: i64) -> Utf8PathBuf {
+        let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/databases");
+        folder.join(format!("v{version}.db"))
+    }
+
+    /// All tables, indexes and triggers, and how the connection is set.
+    fn shape(connection: &Connection) -> (Vec<[Option<String>; 3]>, Vec<String>) {
+        let schema = connection
+            .prepare("select type, name, sql from sqlite_schema order by type, name")
+            .unwrap()
+            .query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let pragmas = [
+            "application_id",
+            "user_version",
+            "auto_vacuum",
+            "foreign_keys",
+            "journal_mode",
+            "synchronous",
+            "temp_store",
+            "wal_autocheckpoint",
+        ];
+        let shown =
+            |name| connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+        (schema, pragmas.map(|name| format!("{name} {:?}", shown(name).unwrap())).to_vec())
+    }
+
+    #[test]
+    fn a_database_of_each_released_version_opens_and_becomes_like_a_new_one() {
+        let (_dir, folder) = folder();
+        let fresh = writer(&folder.join("fresh.db"), &folder).unwrap();
+        for version in 1..=SCHEMA_VERSION {
+            let path = folder.join(format!("v{version}.db"));
+            fs::copy(checked_in(version), &path).expect(
+                "make it: cargo test -p conveyord --lib -- --ignored write_the_database_of_this_version",
+            );
+            let opened = writer(&path, &folder.join("backups")).unwrap();
+            assert_eq!(shape(&opened), shape(&fresh), "version {version}");
+            let task: String = opened.query_row("select goal from tasks", [], |row| row.get(0)).unwrap();
+            assert_eq!(task, "an old goal");
+        }
+    }
+
+    /// Run once for each version, before it is released:
+    /// `cargo test -p conveyord --lib -- --ignored write_the_database_of_this_version`
+    #[test]
+    #[ignore = "writes the file that is checked in"]
+    fn write_the_database_of_this_version() {
+        let path = checked_in(SCHEMA_VERSION);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let _ = fs::remove_file(&path);
+        let mut connection = Connection::open(&path).unwrap();
+        // Small pages make a small file; the daemon takes any.
+        connection.pragma_update(None, "page_size", 512).unwrap();
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").unwrap();
+        common_pragmas(&connection).unwrap();
+        migrate(&mut connection, 0).unwrap();
+        connection
+            .execute_batch(
+                "insert into tasks values ('task-1', 'old', 'an old goal', null, 'managed', '2026-01-31', '2026-01-31');
+                 insert into sessions (id, name, role, identity_token, cwd, registered_at, state)
+                     values ('session-1', 'worker', 'worker', 'token-1', '', '2026-01-31', 'active'),
+                            ('session-2', 'manager', 'manager', 'token-2', '', '2026-01-31', 'active');
+                 insert into bindings (id, task_id, worker_session_id, manager_session_id, state, created_at)
+                     values ('binding-1', 'task-1', 'session-1', 'session-2', 'active', '2026-01-31');
+                 insert into codex_events (session_id, timestamp, type, payload_json, byte_offset, ingested_at)
+                     values ('session-1', '2026-01-31', 'event_msg', '{}', 0, '2026-01-31');",
+            )
+            .unwrap();
+    }
+
     #[test]
     fn a_new_file_is_private_and_tuned() {
         use std::os::unix::fs::PermissionsExt;

@@ -1,1 +1,231 @@
-//! placeholder
+//! What runs for each wake, each pass and each cycle is answered from an index: its cost does not grow with
+//! history. The statements are those that really ran, as SQLite tells them.
+
+use super::{Store, StoreError, testing};
+use crate::{
+    app::App,
+    bindings,
+    config::{Config, Flags},
+    dispatch, registration,
+    rollout::{receipt::receipt_key, view, watcher::Watcher},
+    store::{
+        Durability,
+        deliveries::{self, NewDelivery},
+        sessions,
+    },
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::settings::Environment;
+use rusqlite::{
+    Connection,
+    trace::{TraceEvent, TraceEventCodes},
+};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeSet,
+    fs,
+    sync::{Mutex, atomic::AtomicU64},
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Tables that do not grow.
+const SMALL: [&str; 2] = ["dispatchers", "schema_migrations"];
+
+/// Indexes over all that a task or a session ever had.
+const HISTORY: [&str; 8] = [
+    "codex_events_session_id",
+    "events_task_id",
+    "manager_cycles_task",
+    "manager_decisions_task",
+    "routed_notifications_task",
+    "telemetry_events_task_timestamp",
+    "turns_session",
+    "turns_thread",
+];
+
+static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+fn note(event: TraceEvent<'_>) {
+    if let TraceEvent::Stmt(statement, _) = event {
+        SEEN.lock().unwrap().insert(statement.sql().into_owned());
+    }
+}
+
+/// Notes every statement of a store from now on.
+fn trace(store: &Store) {
+    let set = |connection: &Connection| {
+        connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note));
+    };
+    set(&store.writer.lock().unwrap().connection);
+    // All of them at once, so that each is another.
+    let readers: Vec<_> = (0..store.readers.max_size()).map(|_| store.readers.get().unwrap()).collect();
+    readers.iter().for_each(|reader| set(reader));
+}
+
+/// What is wrong with a statement's plan.
+fn faults(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(&format!("explain query plan {sql}")).unwrap();
+    for parameter in 1..=statement.parameter_count() {
+        statement.raw_bind_parameter(parameter, rusqlite::types::Null).unwrap();
+    }
+    let mut rows = statement.raw_query();
+    let mut faults = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        let detail: String = row.get(3).unwrap();
+        if scans_all(connection, &detail) || walks_history(sql, &detail) {
+            faults.push(detail);
+        }
+    }
+    faults
+}
+
+/// Whether a step of a plan looks at each row of a table that grows. An index of some rows only, such as the open
+/// ones, does not grow.
+fn scans_all(connection: &Connection, step: &str) -> bool {
+    let mut words = step.split(' ');
+    if words.next() != Some("SCAN") {
+        return false;
+    }
+    let table = words.next().unwrap_or_default();
+    if SMALL.contains(&table) || ["CONSTANT", "json_each"].contains(&table) || table.starts_with('(') {
+        return false;
+    }
+    let index = step.split(" INDEX ").nth(1).unwrap_or_default();
+    let partial = connection.query_row(
+        "select exists (select 1 from sqlite_schema where name = ?1 and sql like '% where %')",
+        [index],
+        |row| row.get(0),
+    );
+    !partial.unwrap_or(false)
+}
+
+/// Whether a step of a plan looks at each row that a task or a session ever had.
+fn walks_history(sql: &str, step: &str) -> bool {
+    let of_one = ["(task_id=?)", "(session_id=?)", "(session_id=? AND thread_id=?)"];
+    let history = HISTORY.iter().any(|index| step.contains(&format!(" INDEX {index} (")));
+    history && of_one.iter().any(|columns| step.ends_with(columns)) && !sql.contains("limit 1")
+}
+
+struct NoVariables;
+
+impl Environment for NoVariables {
+    fn get(&self, name: &str) -> Option<String> {
+        (name == "HOME").then(|| "/home/user".to_owned())
+    }
+}
+
+fn record(at: &str, payload: &Value) -> String {
+    format!("{}\n", json!({ "timestamp": at, "type": "event_msg", "payload": payload }))
+}
+
+fn rollout(folder: &Utf8Path, thread: &str) -> Utf8PathBuf {
+    let folder = folder.join("codex/sessions/2026/01/31");
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(format!("rollout-2026-01-31T09-30-00-{thread}.jsonl"));
+    fs::write(&path, format!("{}\n", json!({ "type": "session_meta", "payload": { "id": thread } })))
+        .unwrap();
+    path
+}
+
+fn append(path: &Utf8Path, text: &str) {
+    let old = fs::read_to_string(path).unwrap();
+    fs::write(path, old + text).unwrap();
+}
+
+/// A bound pair over a database of its own, with an empty inbox.
+async fn pair(app: &App, folder: &Utf8Path) -> Utf8PathBuf {
+    let store = &app.store;
+    let (worker, manager) = (rollout(folder, "worker-thread"), rollout(folder, "manager-thread"));
+    for (name, path) in [("worker", &worker), ("manager", &manager)] {
+        let params = json!({ "name": name, "role": name, "codex_session": path });
+        let params = serde_json::from_value(params).unwrap();
+        registration::register(store, params, Duration::from_secs(1)).await.unwrap();
+    }
+    let task = serde_json::from_value(json!({ "name": "task", "goal": "goal" })).unwrap();
+    bindings::create_task(store, task).await.unwrap();
+    let params = json!({ "task": "task", "worker": "worker", "manager": "manager" });
+    bindings::bind(store, serde_json::from_value(params).unwrap()).await.unwrap();
+    worker
+}
+
+/// A worker's turns, from the wake to the manager's cycle.
+async fn work(app: &App, worker: &Utf8Path) {
+    let store = &app.store;
+    let take =
+        json!({ "task": "task", "role": "manager", "consume_next": true, "wait": true, "timeout": 60.0 });
+    let cancel = CancellationToken::new();
+    let watcher = Watcher::new(store.clone(), app.ingest.clone(), std::sync::Arc::new(AtomicU64::new(0)));
+    let tasks = [
+        tokio::spawn(watcher.run(cancel.clone())),
+        tokio::spawn(dispatch::task::run(
+            store.clone(),
+            app.sender.clone(),
+            "dispatch-test".to_owned(),
+            cancel.clone(),
+        )),
+    ];
+    for turn in ["a", "b"] {
+        let session = store.read::<_, StoreError, _>(|connection| sessions::find(connection, "worker"));
+        let session = session.await.unwrap().unwrap();
+        let new = NewDelivery {
+            session: &session.id,
+            command_id: None,
+            notification_id: None,
+            text_sha256: &receipt_key("go on"),
+        };
+        store.write_blocking(Durability::Full, |tx| deliveries::begin(tx, &new)).unwrap();
+        let now = crate::clock::now();
+        append(
+            worker,
+            &[
+                record(&now, &json!({ "type": "task_started", "turn_id": turn })),
+                record(&now, &json!({ "type": "user_message", "message": "go on" })),
+                record(&now, &json!({ "type": "turn_aborted" })),
+                record(&now, &json!({ "type": "task_complete", "turn_id": turn, "last_agent_message": "x" })),
+                record(&now, &json!({ "type": "task_complete", "turn_id": format!("{turn}2") })),
+                "no record\n".to_owned(),
+            ]
+            .concat(),
+        );
+        let params = serde_json::from_value(take.clone()).unwrap();
+        let taken = dispatch::inbox::take(store, params, &app.shutdown).await.unwrap();
+        assert!(taken.consumed.is_some());
+        view::ingest(store, &app.ingest, "worker".to_owned()).await.unwrap();
+        app.observer().cycle(serde_json::from_value(json!({ "task": "task" })).unwrap()).await.unwrap();
+        dispatch::pass::run(store, &app.sender, &serde_json::from_value(json!({})).unwrap()).await.unwrap();
+    }
+    cancel.cancel();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_all_the_time_is_answered_from_indexes() {
+    let (dir, store) = testing::store();
+    let folder = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
+    let config = Config::load(&Flags::default(), &NoVariables).unwrap();
+    let app = App::new(config, store, CancellationToken::new());
+    let worker = pair(&app, &folder).await;
+    trace(&app.store);
+    work(&app, &worker).await;
+
+    let seen = std::mem::take(&mut *SEEN.lock().unwrap());
+    let statements: Vec<_> = seen
+        .iter()
+        .filter(|sql| {
+            let word = sql.split_whitespace().next().unwrap_or_default();
+            ["select", "insert", "update", "delete", "with"].contains(&word)
+        })
+        .collect();
+    assert!(statements.len() > 50, "the statements were noted: {}", statements.len());
+    let connection = app.store.readers.get().unwrap();
+    let faults: Vec<String> = statements
+        .iter()
+        .flat_map(|sql| {
+            faults(&connection, sql).into_iter().map(move |fault| format!("{fault}\n    of {sql}"))
+        })
+        .collect();
+    assert!(faults.is_empty(), "these look at each row:\n{}", faults.join("\n"));
+}

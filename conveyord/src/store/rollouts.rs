@@ -424,3 +424,62 @@ pub fn event_payload(connection: &Connection, id: i64) -> Result<Option<(String,
         connection.prepare_cached("select timestamp, payload_json from codex_events where id = ?1")?;
     Ok(statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Durability, Store, sessions, testing},
+        *,
+    };
+    use conveyor_proto::types::common::Role;
+
+    fn advance_from(store: &Store, rollout: &Rollout, session: &SessionId, start: u64) -> bool {
+        let progress = Progress {
+            rollout_id: rollout.id,
+            session,
+            identity: (1, 2),
+            start,
+            offset: start + 10,
+            check_bytes: 0,
+            check_sha256: "",
+            skipped: 1,
+        };
+        store.write_blocking::<_, StoreError>(Durability::Normal, |tx| advance(tx, &progress)).unwrap()
+    }
+
+    #[test]
+    fn only_who_knows_how_far_a_file_is_stored_stores_more() {
+        let (_dir, store) = testing::store();
+        let registration = sessions::Registration {
+            name: "w".to_owned(),
+            role: Role::Worker,
+            tmux_session: None,
+            tmux_pane_id: None,
+            tmux_pane_pid: None,
+            tmux_socket: None,
+            codex_session_path: None,
+            codex_session_id: None,
+            codex_home: None,
+            pid: None,
+            pid_start: None,
+            cwd: String::new(),
+        };
+        let begin =
+            |tx: &Tx<'_>, session: &SessionId| begin_generation(tx, session, "t", "/r", None, "replaced");
+        let (session, rollout) = store
+            .write_blocking::<_, StoreError>(Durability::Normal, |tx| {
+                let session = sessions::upsert(tx, &registration)?;
+                let rollout = begin(tx, &session)?;
+                Ok((session, rollout))
+            })
+            .unwrap();
+        assert!(advance_from(&store, &rollout, &session, 0));
+        assert!(!advance_from(&store, &rollout, &session, 0), "somebody read it meanwhile");
+        assert!(advance_from(&store, &rollout, &session, 10));
+        let write = |tx: &Tx<'_>| begin(tx, &session);
+        store.write_blocking::<_, StoreError>(Durability::Normal, write).unwrap();
+        assert!(!advance_from(&store, &rollout, &session, 20), "it is another file now");
+        let counted = testing::rows(&store, "sessions", "last_ingest_offset, skipped_lines", "true");
+        assert_eq!(counted, [["20", "2"]]);
+    }
+}

@@ -186,7 +186,7 @@ pub fn active_on_thread(connection: &Connection, thread_id: &str) -> Result<Vec<
 /// Those of SQLite.
 pub fn active(connection: &Connection) -> Result<Vec<Session>, StoreError> {
     let mut statement = connection
-        .prepare_cached(&format!("select {COLUMNS} from sessions where state = 'active' order by rowid"))?;
+        .prepare_cached(&format!("select {COLUMNS} from sessions where state = 'active' order by id"))?;
     Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
 }
 

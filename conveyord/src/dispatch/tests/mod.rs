@@ -26,6 +26,19 @@ use serde_json::{Value, json};
 use std::{process::Command, time::Duration};
 use tokio_util::sync::CancellationToken;
 
+/// How long a condition may take: far above what any takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until a condition holds.
+#[track_caller]
+fn until(mut condition: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(std::time::Instant::now() < deadline, "waited in vain");
+        std::thread::yield_now();
+    }
+}
+
 /// A task `demo` bound to a worker `worker` and a manager `manager`, neither in tmux.
 struct World {
     dir: tempfile::TempDir,
@@ -43,7 +56,7 @@ impl Drop for World {
 impl World {
     fn new() -> Self {
         let (dir, store) = testing::store();
-        let limits = (Duration::from_secs(20), Duration::from_millis(200));
+        let limits = (PATIENCE, Duration::from_millis(200));
         let sender = PaneSender::new(store.clone(), Ingest::new(store.clone(), 0), limits.0, limits.1);
         let world = Self { dir, store, sender };
         world.sql(
@@ -145,9 +158,7 @@ impl World {
                 .unwrap()
                 .stdout
         };
-        while !String::from_utf8_lossy(&shown()).contains("ready") {
-            std::thread::yield_now();
-        }
+        until(|| String::from_utf8_lossy(&shown()).contains("ready"));
         self.in_tmux(session);
         file
     }
@@ -161,9 +172,11 @@ impl World {
     }
 }
 
-/// Names of the keys of an object.
+/// Names of the keys of an object, sorted.
 fn keys(value: &Value) -> Vec<&str> {
-    value.as_object().unwrap().keys().map(String::as_str).collect()
+    let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
 }
 
 #[test]

@@ -6,14 +6,14 @@ use conveyor_proto::types::pane::DeliveryProof;
 use std::{fs, path::Path};
 
 /// Waits until a pane's program got a text that ends so; gives all it got.
+#[track_caller]
 fn typed(file: &Path, end: &str) -> String {
-    loop {
-        let text = fs::read_to_string(file).unwrap_or_default();
-        if text.ends_with(end) {
-            return text;
-        }
-        std::thread::yield_now();
-    }
+    let mut text = String::new();
+    until(|| {
+        text = fs::read_to_string(file).unwrap_or_default();
+        text.ends_with(end)
+    });
+    text
 }
 
 #[tokio::test]
@@ -91,10 +91,13 @@ async fn a_short_lease_is_kept_while_a_send_lasts() {
     let expiry = "select coalesce(max(claim_expires_at), '') x from routed_notifications";
     let (sent, ()) = tokio::join!(pass.once(None, 10), async {
         let mut seen = std::collections::BTreeSet::new();
-        while seen.len() < 4 {
-            seen.extend(world.words(expiry));
-            tokio::task::yield_now().await;
-        }
+        let renewed = async {
+            while seen.len() < 4 {
+                seen.extend(world.words(expiry));
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, renewed).await.expect("the lease is renewed");
         assert_eq!(world.dispatch(json!({"dispatcher_id": "other"})).await, Vec::<Value>::new());
         drop(hold);
     });

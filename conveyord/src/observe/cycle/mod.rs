@@ -15,8 +15,8 @@ use crate::{
     clock,
     error::{Error, Result},
     rollout::{
-        ingest::{Ingest, Shrunk},
         follow,
+        ingest::{Ingest, Shrunk},
     },
     store::{
         Durability, Store, StoreError, Tx, bindings,
@@ -79,6 +79,19 @@ impl Observer {
             }),
             false,
         );
+        // First, since it costs nothing; a refusal is recorded under the phase that the contract names.
+        let gate = {
+            let (task, binding) = (pair.task.clone(), pair.binding.clone());
+            self.store.read(move |connection| context::ack_gate(connection, &task, &binding)).await
+        };
+        if let Err(error) = gate {
+            phases.name = "load_manager_context";
+            if !self.renew_failure(&params, &pair, phases.name, &error).await? {
+                let (cycle_id, _) = self.start(&pair, params.busy_wait_seconds).await?;
+                self.record_failure(&params, &pair, cycle_id, phases, &error).await;
+            }
+            return Err(error);
+        }
         let (cycle_id, started_at) = self.start(&pair, params.busy_wait_seconds).await?;
         match self.observe(&params, &pair, cycle_id, &started_at, &mut phases).await {
             Ok(result) => Ok(result),
@@ -116,15 +129,6 @@ impl Observer {
         started_at: &str,
         phases: &mut Phases,
     ) -> Result<CycleResult> {
-        // First, since it costs nothing; a refusal is recorded under the phase that the contract names.
-        let gate = {
-            let (task, binding) = (pair.task.clone(), pair.binding.clone());
-            self.store.read(move |connection| context::ack_gate(connection, &task, &binding)).await
-        };
-        if let Err(error) = gate {
-            phases.name = "load_manager_context";
-            return Err(error);
-        }
         let pane = self.pane(&pair.worker).await;
         let worker = self.follow(pair, &pane).await?;
         let ingested = match self.ingest.run(&worker.id, Shrunk::Refuse).await {
@@ -383,6 +387,20 @@ impl Observer {
         concluded
     }
 
+    /// Renews the last cycle of the task when it failed in the same way, so that polling leaves one row.
+    async fn renew_failure(
+        &self,
+        params: &CycleParams,
+        pair: &Pair,
+        phase: &str,
+        error: &Error,
+    ) -> Result<bool> {
+        let (task, text) = (pair.task.id.clone(), error.to_string());
+        let status = failure_status(params, pair, phase, error);
+        let renew = move |tx: &Tx<'_>| cycles::renew_failure(tx, &task, &status, &text);
+        Ok(self.store.write(Durability::Normal, renew).await?)
+    }
+
     async fn record_failure(
         &self,
         params: &CycleParams,
@@ -391,11 +409,7 @@ impl Observer {
         phases: Phases,
         error: &Error,
     ) {
-        let status = json!({
-            "kind": "session_cycle", "task": params.task, "binding_id": pair.binding.id,
-            "worker_session": pair.worker.name, "manager_session": pair.manager.name,
-            "error_type": error.type_name(), "failure_phase": phases.name,
-        });
+        let status = failure_status(params, pair, phases.name, error);
         let (text, kind, task) = (error.to_string(), error.type_name(), pair.task.id.clone());
         let correlation = correlation(pair, Some(cycle_id));
         let recorded = self
@@ -474,6 +488,15 @@ pub fn busy_wait(found: classifier::BusyWait) -> BusyWait {
         reason: found.reason,
         recommended_action: found.recommended_action.name().to_owned(),
     }
+}
+
+/// What a failed cycle stores of itself.
+fn failure_status(params: &CycleParams, pair: &Pair, phase: &str, error: &Error) -> Value {
+    json!({
+        "kind": "session_cycle", "task": params.task, "binding_id": pair.binding.id,
+        "worker_session": pair.worker.name, "manager_session": pair.manager.name,
+        "error_type": error.type_name(), "failure_phase": phase,
+    })
 }
 
 /// The visible part of a capture that has scrollback before it.

@@ -1,6 +1,6 @@
 //! What happens to files: shrinking, replacement, migration, archiving, rewinding, poison, failed commits.
 
-use super::world::{OTHER_THREAD, THREAD, World, complete, event, meta, record, started, turn};
+use super::world::{OTHER_THREAD, THREAD, World, complete, event, message, meta, record, started, turn};
 use crate::{error::Error, rollout::lines::MAX_LINE_BYTES, store::testing};
 use std::fs;
 
@@ -112,13 +112,33 @@ fn a_half_line_that_was_taken_back_is_forgotten() {
     let mut rollout = world.rollout(THREAD);
     let session = world.worker("w", THREAD, &rollout.path);
     rollout.append(meta(THREAD));
-    let whole = meta(THREAD).len() as u64;
+    let mut whole = meta(THREAD).len() as u64;
     rollout.append("{\"type\":\"never ended, ");
     assert_eq!(world.ingest(&session).new_events, 1);
-    rollout.truncate(whole);
-    rollout.append(started(0, "a"));
-    let ingested = world.ingest(&session);
-    assert_eq!((ingested.new_events, ingested.skipped), (1, 0));
+    for subtype in ["x", "a_longer_one_than_what_was_there_before"] {
+        rollout.truncate(whole);
+        rollout.append("{\"type\":\"never ended, ");
+        assert_eq!(world.ingest(&session).new_events, 0);
+        rollout.truncate(whole);
+        rollout.append(format!("{{\"type\":\"{subtype}\"}}\n"));
+        let ingested = world.ingest(&session);
+        assert_eq!((ingested.new_events, ingested.skipped), (1, 0), "{subtype}");
+        whole = ingested.offset;
+    }
+}
+
+#[test]
+fn a_rollout_that_is_no_file_is_refused() {
+    let world = World::new();
+    let rollout = world.rollout(THREAD);
+    let session = world.worker("w", THREAD, &rollout.path);
+    fs::remove_file(&rollout.path).unwrap();
+    check_kind(world.try_ingest(&session), "rollout_missing");
+    fs::create_dir(&rollout.path).unwrap();
+    check_kind(world.try_ingest(&session), "rollout_unreadable");
+    fs::remove_dir(&rollout.path).unwrap();
+    nix::unistd::mkfifo(rollout.path.as_std_path(), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    check_kind(world.try_ingest(&session), "rollout_unreadable");
 }
 
 #[test]
@@ -156,6 +176,18 @@ fn a_turn_that_runs_while_the_file_is_read_anew_still_runs() {
     rollout.append(complete(9000, "b"));
     assert!(!world.ingest(&session).busy);
     assert_eq!(world.turns()[1], "b done pending -");
+}
+
+#[test]
+fn a_threads_state_begins_anew_with_its_file() {
+    let world = World::new();
+    let mut rollout = world.rollout(THREAD);
+    let session = world.worker("w", THREAD, &rollout.path);
+    rollout.append([meta(THREAD), started(0, "a")].concat());
+    assert!(world.ingest(&session).busy);
+    rollout.truncate(0);
+    rollout.append(meta(THREAD));
+    assert!(!world.ingest_as_watcher(&session).busy);
 }
 
 #[test]
@@ -310,29 +342,34 @@ fn check_failed_commit(kind: &str, table: &str) {
     let mut rollout = world.rollout(THREAD);
     let session = world.worker("w", THREAD, &rollout.path);
     world.bind(&session, false);
-    rollout.append([meta(THREAD), turn(0, "a")].concat());
+    rollout.append([meta(THREAD), turn(0, "a"), started(5000, "b"), message(5001, "b", "do it")].concat());
     world.ingest(&session);
-    rollout.append([turn(5000, "b"), event(7000, "token_count", "")].concat());
+    rollout.append([complete(6000, "b"), event(7000, "token_count", "")].concat());
     testing::break_writes(&world.store, kind, table);
     world.try_ingest(&session).unwrap_err();
     world.try_ingest(&session).unwrap_err();
     testing::mend_writes(&world.store);
-    assert_eq!(world.rows("codex_events", "id").len(), 4, "nothing of a failed batch stays");
-    assert_eq!(world.ingest(&session).new_events, 4);
+    assert_eq!(world.rows("codex_events", "id").len(), 6, "nothing of a failed batch stays");
+    assert_eq!(world.ingest(&session).new_events, 2);
     let offsets = world.rows("codex_events", "byte_offset");
     assert_eq!(offsets.len(), 8);
     assert!(offsets.is_sorted_by_key(|offset| offset.parse::<u64>().unwrap()), "{offsets:?}");
     assert_eq!(world.turns(), ["a done pending -", "b done pending -"]);
+    assert_eq!(
+        world.rows("turns", "kind"),
+        ["user", "user"],
+        "the state did not run ahead of what is stored"
+    );
     assert_eq!(world.dispatch(), 2);
 }
 
 #[test]
 fn records_are_stored_once_though_commits_fail() {
     check_failed_commit("insert", "codex_events");
-    check_failed_commit("insert", "turns");
+    check_failed_commit("update", "turns");
     check_failed_commit("update", "rollouts");
     check_failed_commit("update", "sessions");
-    check_failed_commit("insert", "threads");
+    check_failed_commit("update", "threads");
 }
 
 #[test]

@@ -212,7 +212,7 @@ fn recorded_rollouts_give_the_same_rows_and_state_however_they_grow() {
         let mut random = random(file.len());
         let mut lengths: Vec<_> = (0..12).map(|_| random() % (file.len() + 1)).collect();
         lengths.sort_unstable();
-        let split = feeder.feed(&file, &lengths, || random() % 3 == 0).1;
+        let split = feeder.feed(&file, &lengths, || random().is_multiple_of(3)).1;
         assert_eq!(split, whole, "{} split at {lengths:?}", recorded.file);
     }
 }

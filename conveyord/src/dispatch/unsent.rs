@@ -1,0 +1,157 @@
+//! Completions that an earlier pass or daemon left: those that were never sent are delivered, those that may have
+//! been are kept in the inbox.
+
+use super::{
+    completions::{Routed, SIGNAL, Target, audit, deliver, finish},
+    pass::Pass,
+    telemetry::note,
+};
+use crate::{
+    clock,
+    error::{Error, Result},
+    store::{
+        Durability, Tx, bindings, deliveries,
+        log::Severity,
+        notifications::{self, Pending},
+        sessions, tasks,
+    },
+};
+use conveyor_proto::types::{
+    common::DeliveryMode,
+    dispatch::{ProcessedCompletion, ProcessedState},
+    session::SessionState,
+};
+use serde_json::{Value, json};
+
+/// Delivers the oldest completion after `after_id` that an earlier pass could not send, passes on what became of
+/// it, and returns its id.
+pub(super) async fn recover_next(
+    pass: &Pass,
+    after_id: i64,
+    tell: impl FnOnce(ProcessedCompletion),
+) -> Result<Option<i64>> {
+    let (dispatcher, expires_at, ignore) =
+        (pass.dispatcher.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
+    let recovered = pass
+        .store
+        .write(Durability::Full, move |tx| {
+            let Some(pending) = notifications::claim_unsent(tx, &dispatcher, &expires_at, ignore, after_id)?
+            else {
+                return Ok(None);
+            };
+            let id = pending.id;
+            Ok::<_, Error>(Some((id, recovered_in(tx, pending, &dispatcher)?)))
+        })
+        .await?;
+    let Some((id, routed)) = recovered else { return Ok(None) };
+    if let Some(item) = finish(pass, routed, true).await? {
+        tell(item);
+    }
+    Ok(Some(id))
+}
+
+fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str) -> Result<Routed> {
+    let Some(task) = tasks::find(tx, pending.task.as_str())? else { return Ok(Routed::Taken) };
+    let Some(manager) = sessions::get(tx, pending.target.as_str())? else { return Ok(Routed::Taken) };
+    let ids = json!({
+        "binding_id": pending.binding, "correlation_id": pending.correlation_id, "dispatcher_id": dispatcher,
+        "routed_notification_id": pending.id, "signal_type": SIGNAL, "source_event_id": pending.source_event_id,
+    });
+    let mut item = ProcessedCompletion {
+        binding_id: pending.binding.to_string(),
+        correlation_id: pending.correlation_id.clone(),
+        dedupe_key: pending.dedupe_key.clone(),
+        dry_run: false,
+        signal_type: SIGNAL,
+        source_event_id: pending.source_event_id.unwrap_or_default(),
+        target_session: manager.name.clone(),
+        task: task.name.clone(),
+        state: ProcessedState::Delivered,
+        delivery_mode: None,
+        notification_id: Some(pending.id),
+        error: None,
+        recovered: Some(true),
+        delivery_uncertain: None,
+        dispatcher_id: dispatcher.to_owned(),
+    };
+    let binding = bindings::get(tx, &pending.binding)?;
+    let open = binding.is_some_and(|binding| matches!(binding.state.as_str(), "active" | "ending"));
+    if !open || manager.state == SessionState::Gone {
+        notifications::suppress(tx, pending.id, "the binding ended or the manager is gone")?;
+        let summary = "A completion was dropped: its pair is not bound any more.".to_owned();
+        let attributes = json!({ "recovered": true, "target_session": manager.name });
+        let task_id = Some(task.id.as_str());
+        note(tx, "dispatch_signal_suppressed", Severity::Warning, summary, task_id, ids, attributes)?;
+        item.state = ProcessedState::Suppressed;
+        return Ok(Routed::Done(item));
+    }
+    if !manager.has_tmux() {
+        let mode = DeliveryMode::PullRequired;
+        let attributes = json!({ "delivery_mode": mode, "recovered": true, "target_session": manager.name });
+        deliver(tx, pending.id, &task, &ids, &attributes)?;
+        item.state = ProcessedState::PullRequired;
+        item.delivery_mode = Some(mode);
+        return Ok(Routed::Done(item));
+    }
+    item.delivery_mode = Some(DeliveryMode::Push);
+    let line = pending.payload.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (id, token, tries) = (pending.id, pending.token, pending.tries);
+    let last_error = pending.error;
+    Ok(Routed::Push(Box::new(Target { id, token, tries, last_error, task, manager, line, ids }), item))
+}
+
+/// Completions whose send may have begun when their dispatcher died: they go into the inbox, marked as
+/// uncertain, and are not sent again.
+pub(super) fn settle_interrupted(
+    tx: &Tx<'_>,
+    everything: bool,
+    dispatcher: &str,
+) -> Result<Vec<ProcessedCompletion>> {
+    let mut settled = Vec::new();
+    for pending in notifications::interrupted(tx, everything, tx.now())? {
+        let uncertain = !deliveries::notification_is_proven(tx, pending.id)?;
+        notifications::deliver(tx, pending.id, false, uncertain)?;
+        let task = tasks::find(tx, pending.task.as_str())?;
+        let manager = sessions::get(tx, pending.target.as_str())?;
+        let ids = json!({
+            "binding_id": pending.binding, "correlation_id": pending.correlation_id, "dispatcher_id": dispatcher,
+            "routed_notification_id": pending.id, "signal_type": SIGNAL,
+            "source_event_id": pending.source_event_id,
+        });
+        let (claimed_by, expires_at) = pending.claim.clone().unzip();
+        let error = "the dispatcher ended while it was sent; it is in the inbox, and not sent again";
+        note(
+            tx,
+            "dispatch_signal_failed",
+            Severity::Error,
+            "A completion may or may not have been typed into the manager's pane.".to_owned(),
+            Some(pending.task.as_str()),
+            ids.clone(),
+            json!({
+                "claim_expires_at": expires_at, "claimed_by": claimed_by, "error": error,
+                "side_effect_risk": true,
+            }),
+        )?;
+        if let Some(task) = &task {
+            audit(tx, task, &ids, if uncertain { "uncertain" } else { "delivered" })?;
+        }
+        settled.push(ProcessedCompletion {
+            binding_id: pending.binding.to_string(),
+            correlation_id: pending.correlation_id,
+            dedupe_key: pending.dedupe_key,
+            dry_run: false,
+            signal_type: SIGNAL,
+            source_event_id: pending.source_event_id.unwrap_or_default(),
+            target_session: manager.map(|manager| manager.name).unwrap_or_default(),
+            task: task.map(|task| task.name).unwrap_or_default(),
+            state: ProcessedState::Delivered,
+            delivery_mode: Some(DeliveryMode::Push),
+            notification_id: Some(pending.id),
+            error: Some(error.to_owned()),
+            recovered: Some(true),
+            delivery_uncertain: uncertain.then_some(true),
+            dispatcher_id: dispatcher.to_owned(),
+        });
+    }
+    Ok(settled)
+}

@@ -1,0 +1,254 @@
+//! What happens to rollouts, seen from outside: they grow under open descriptors, appear late, move on to other
+//! threads, files and folders, and the waiting manager is woken each time.
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+
+use std::fs;
+
+use conveyor_tests::harness::{Pane, Running, TestEnv, standin, wait_until};
+use conveyor_tests::rollout::{Format, Rollout, Thread};
+use serde_json::Value;
+
+const INBOX: [&str; 7] = ["manager-inbox", "job", "--consume-next", "--wait", "--timeout", "50", "--json"];
+
+/// A world with a daemon, and a manager that has no pane.
+struct Job {
+    env: TestEnv,
+    _manager: Rollout,
+}
+
+impl Job {
+    fn new() -> Self {
+        let env = TestEnv::new();
+        let _ = env.conveyorctl(&["daemon", "start"]).success();
+        // In a Codex home of its own: the worker's is as its Codex leaves it.
+        let home = env.root().join("manager-codex");
+        let manager = Thread::new(&home, &env.project(), Format::New).unwrap().open_rollout().unwrap();
+        let job = Self { env, _manager: manager };
+        let path = job._manager.path().to_string();
+        let _ = job.call(&["register-manager", "--name", "manager", "--codex-session", &path]);
+        let _ = job.call(&["tasks", "--create", "job", "--goal", "It is done"]);
+        job
+    }
+
+    #[track_caller]
+    fn call(&self, args: &[&str]) -> Value {
+        self.env.conveyorctl(args).success().json()
+    }
+
+    /// Registers the worker by its file, without a process.
+    #[track_caller]
+    fn register_file(&self, rollout: &Rollout) {
+        let path = rollout.path().as_str();
+        let worker = self.call(&["register-worker", "--name", "worker", "--codex-session", path]);
+        assert_eq!(worker["rollout_state"], "ready", "{worker}");
+    }
+
+    /// Starts the stand-in and registers it, before its first input.
+    #[track_caller]
+    fn register_pane(&self, format: Format) -> Pane {
+        let pane = self.env.start_codex(&standin(format), "worker");
+        assert_eq!(self.env.rollouts(), [""; 0], "Codex writes nothing before its first input");
+        let pid = pane.pid.to_string();
+        let args = ["register-worker", "--name", "worker", "--pid", &pid, "--tmux-session", &pane.session];
+        let worker = self.call(&args);
+        assert_eq!(worker["rollout_state"], "pending", "{worker}");
+        pane
+    }
+
+    #[track_caller]
+    fn bind(&self) {
+        let _ = self.call(&["bind", "--task", "job", "--worker", "worker", "--manager", "manager"]);
+    }
+
+    /// A manager that waits at its inbox, once the daemon holds its call.
+    #[track_caller]
+    fn waiting_manager(&self) -> Running {
+        let waiting = self.env.start_conveyorctl(&INBOX);
+        wait_until("the daemon to hold the waiting call", || {
+            let calls = self.env.daemon_status()["waiting_calls"].as_u64();
+            calls.is_some_and(|calls| calls > 0).then_some(())
+        });
+        waiting
+    }
+
+    /// The worker's row.
+    #[track_caller]
+    fn worker(&self) -> Value {
+        let rows = self.call(&["sessions", "--role", "worker"]);
+        let row = rows.as_array().and_then(|rows| rows.iter().find(|row| row["name"] == "worker"));
+        row.unwrap_or_else(|| panic!("no worker in {rows}")).clone()
+    }
+
+    /// Waits until the worker is on another rollout than this one, and gives its path.
+    #[track_caller]
+    fn wait_for_other_rollout(&self, before: Option<&str>) -> String {
+        wait_until("the worker to be on another rollout", || {
+            let path = self.worker()["codex_session_path"].as_str().map(str::to_owned);
+            path.filter(|path| Some(path.as_str()) != before)
+        })
+    }
+}
+
+#[track_caller]
+fn woken(waiting: Running) {
+    let inbox = waiting.finish().success().json();
+    assert_eq!(inbox["consumed"]["signal_type"], "worker_task_complete", "{inbox}");
+}
+
+fn whole_turn(rollout: &mut Rollout) {
+    let turn = rollout.task_started().unwrap();
+    rollout.user_message(&turn, "do it").unwrap();
+    rollout.agent_message(&turn, "done").unwrap();
+    rollout.task_complete(&turn, Some("done"), None).unwrap();
+}
+
+fn thread(env: &TestEnv, format: Format) -> Thread {
+    Thread::new(&env.codex_home(), &env.project(), format).unwrap()
+}
+
+#[test]
+fn what_is_written_to_an_open_file_wakes_the_waiting_manager() {
+    for format in [Format::New, Format::Old] {
+        let job = Job::new();
+        let mut rollout = thread(&job.env, format).open_rollout().unwrap();
+        job.register_file(&rollout);
+        job.bind();
+        for _ in 0..2 {
+            let waiting = job.waiting_manager();
+            whole_turn(&mut rollout);
+            woken(waiting);
+        }
+    }
+}
+
+#[test]
+fn half_a_line_wakes_nobody_until_its_end_comes() {
+    let job = Job::new();
+    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
+    job.register_file(&rollout);
+    job.bind();
+    let turn = rollout.task_started().unwrap();
+    let waiting = job.waiting_manager();
+    let end = format!(
+        "{{\"timestamp\":\"2026-01-31T09:30:00.000Z\",\"type\":\"event_msg\",\"payload\":\
+         {{\"type\":\"task_complete\",\"turn_id\":\"{turn}\",\"last_agent_message\":\"done\"}}}}\n"
+    );
+    let (head, tail) = end.split_at(90);
+    rollout.append(head).unwrap();
+    let cycle = job.call(&["cycle", "job"]);
+    assert_eq!(cycle["state"], "busy", "{cycle}");
+    rollout.append(tail).unwrap();
+    woken(waiting);
+}
+
+#[track_caller]
+fn check_pending(format: Format) {
+    let job = Job::new();
+    assert!(!job.env.codex_home().join("sessions").exists());
+    let pane = job.register_pane(format);
+    job.bind();
+    let waiting = job.waiting_manager();
+    job.env.tmux().send(&pane, "say hello");
+    woken(waiting);
+    let worker = job.worker();
+    let rollout = job.env.wait_for_message("say hello");
+    assert_eq!(worker["codex_session_path"], rollout.as_str(), "{worker}");
+}
+
+#[test]
+fn a_session_is_adopted_by_the_rollout_that_appears_later() {
+    check_pending(Format::New);
+}
+
+#[test]
+fn a_session_of_an_older_codex_is_adopted_too() {
+    check_pending(Format::Old);
+}
+
+#[track_caller]
+fn check_clear(format: Format) {
+    let job = Job::new();
+    let pane = job.register_pane(format);
+    job.bind();
+    let waiting = job.waiting_manager();
+    job.env.tmux().send(&pane, "before it");
+    woken(waiting);
+    let before = job.wait_for_other_rollout(None);
+
+    job.env.tmux().send(&pane, "/clear");
+    let waiting = job.waiting_manager();
+    job.env.tmux().send(&pane, "after it");
+    woken(waiting);
+    let after = job.wait_for_other_rollout(Some(&before));
+    assert_eq!(after, job.env.wait_for_message("after it"));
+    assert_ne!(job.worker()["codex_session_id"], Value::Null);
+}
+
+#[test]
+fn a_new_thread_in_the_same_pane_is_followed() {
+    check_clear(Format::New);
+}
+
+#[test]
+fn a_new_thread_of_an_older_codex_is_followed() {
+    check_clear(Format::Old);
+}
+
+#[test]
+fn a_second_file_in_a_folder_that_appears_later_is_followed() {
+    let job = Job::new();
+    let first = thread(&job.env, Format::New);
+    let rollout = first.open_rollout().unwrap();
+    job.register_file(&rollout);
+    job.bind();
+    let waiting = job.waiting_manager();
+    // As a rewind begins it, on another day.
+    let folder = job.env.codex_home().join("sessions/2099/12/31");
+    fs::create_dir_all(&folder).unwrap();
+    let suffix = "_01990000-0000-7000-8000-00000000000b";
+    let path = folder.join(format!("rollout-2099-12-31T09-30-00-{}{suffix}.jsonl", first.id()));
+    let mut second = Rollout::append_to(&path, rollout.thread_id(), Format::New).unwrap();
+    second.session_meta().unwrap();
+    whole_turn(&mut second);
+    woken(waiting);
+    assert_eq!(job.wait_for_other_rollout(Some(rollout.path().as_str())), path);
+}
+
+#[test]
+fn an_archived_file_is_read_on_where_it_is_now() {
+    let job = Job::new();
+    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
+    job.register_file(&rollout);
+    job.bind();
+    let turn = rollout.task_started().unwrap();
+    let waiting = job.waiting_manager();
+    let folder = job.env.codex_home().join("archived_sessions");
+    fs::create_dir(&folder).unwrap();
+    let archived = folder.join(rollout.path().file_name().unwrap());
+    fs::rename(rollout.path(), &archived).unwrap();
+    rollout.task_complete(&turn, Some("done"), None).unwrap();
+    woken(waiting);
+    assert_eq!(job.worker()["codex_session_path"], archived.as_str());
+}
+
+#[test]
+fn a_file_that_was_replaced_wakes_for_what_is_new_in_it_only() {
+    let job = Job::new();
+    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
+    job.register_file(&rollout);
+    job.bind();
+    let waiting = job.waiting_manager();
+    whole_turn(&mut rollout);
+    woken(waiting);
+    let waiting = job.waiting_manager();
+    // Other bytes before the same turn, as a migration leaves them, and a turn more.
+    let text = fs::read_to_string(rollout.path()).unwrap();
+    let migrated = rollout.path().with_extension("new");
+    fs::write(&migrated, text.replace("\"ordinal\":", "\"number\":")).unwrap();
+    fs::rename(&migrated, rollout.path()).unwrap();
+    let mut migrated = Rollout::append_to(rollout.path(), rollout.thread_id(), Format::New).unwrap();
+    whole_turn(&mut migrated);
+    woken(waiting);
+    let rest = job.call(&["manager-inbox", "job", "--consume-next", "--json"]);
+    assert_eq!(rest["consumed"], Value::Null, "{rest}");
+}
