@@ -3,6 +3,10 @@
 //! A change is published after the transaction that made it has committed, never before.
 
 pub use conveyor_proto::types::events::{Change, ChangeKind};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 use tokio::sync::broadcast;
 
 /// How many changes a slow subscriber may be behind before it is told that it missed some.
@@ -12,11 +16,12 @@ const CAPACITY: usize = 4096;
 #[derive(Debug, Clone)]
 pub struct Changes {
     sender: broadcast::Sender<Change>,
+    awaited: Arc<Mutex<HashMap<String, usize>>>,
 }
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { sender: broadcast::channel(CAPACITY).0 }
+        Self { sender: broadcast::channel(CAPACITY).0, awaited: Arc::default() }
     }
 }
 
@@ -27,10 +32,43 @@ impl Changes {
         let _ = self.sender.send(change);
     }
 
+    /// Says that a call waits for what comes for a session, until the answer is dropped.
+    #[must_use]
+    pub fn awaiting(&self, session_id: &str) -> Awaiting {
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        *awaited.entry(session_id.to_owned()).or_default() += 1;
+        Awaiting { awaited: Arc::clone(&self.awaited), session_id: session_id.to_owned() }
+    }
+
+    /// Whether a call waits for what comes for a session.
+    #[must_use]
+    pub fn is_awaited(&self, session_id: &str) -> bool {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).contains_key(session_id)
+    }
+
     /// Listens from now on.
     #[must_use]
     pub fn subscribe(&self) -> Listener {
         Listener { receiver: self.sender.subscribe() }
+    }
+}
+
+/// A call that waits for what comes for a session.
+#[derive(Debug)]
+pub struct Awaiting {
+    awaited: Arc<Mutex<HashMap<String, usize>>>,
+    session_id: String,
+}
+
+impl Drop for Awaiting {
+    fn drop(&mut self) {
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = awaited.get_mut(&self.session_id) {
+            *count -= 1;
+            if *count == 0 {
+                awaited.remove(&self.session_id);
+            }
+        }
     }
 }
 
@@ -76,6 +114,16 @@ fn lagged(missed: u64) -> Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_is_awaited_as_long_as_any_call_waits() {
+        let changes = Changes::default();
+        let (first, second) = (changes.awaiting("a"), changes.clone().awaiting("a"));
+        drop(first);
+        assert!(changes.is_awaited("a") && !changes.is_awaited("b"));
+        drop(second);
+        assert!(!changes.is_awaited("a"));
+    }
 
     #[tokio::test]
     async fn a_slow_listener_is_told_what_it_missed() {

@@ -225,7 +225,7 @@ impl Actuator {
                 result.interrupted = Some(interrupted);
                 result.turn_id = running.flatten();
                 if !interrupted {
-                    result.note = Some("the rollout did not show an interruption in time".to_owned());
+                    result.note = Some("the rollout does not show the turn as interrupted".to_owned());
                 }
             }
         }
@@ -268,7 +268,7 @@ impl Actuator {
         let id = session.id.to_string();
         loop {
             if self.running_turn(session).await?.is_none() {
-                return Ok(true);
+                return self.was_interrupted(session).await;
             }
             if Instant::now() >= deadline {
                 return Ok(false);
@@ -279,6 +279,17 @@ impl Actuator {
             let tick = deadline.min(Instant::now() + Duration::from_millis(50));
             let _ = tokio::time::timeout_at(tick, ended).await;
         }
+    }
+
+    /// Whether the last turn was ended from outside; it may also have ended by itself meanwhile.
+    async fn was_interrupted(&self, session: &Session) -> Result<bool> {
+        let session = session.clone();
+        self.store
+            .read(move |connection| {
+                let turn = state::stored(connection, &session)?.turn;
+                Ok(turn.and_then(|turn| turn.outcome).as_deref() == Some("interrupted"))
+            })
+            .await
     }
 
     async fn record(&self, verb: &'static str, name: &str) -> Result<Record> {

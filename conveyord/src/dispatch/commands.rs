@@ -8,6 +8,7 @@ use super::{
     telemetry::{self, attempt_ids},
 };
 use crate::{
+    changes::Changes,
     clock,
     error::{Error, Result},
     store::{
@@ -47,6 +48,16 @@ struct Plan {
     message: String,
 }
 
+impl Plan {
+    /// Whoever waits at its inbox gets the message there, at once, and not by the pane.
+    fn for_waiting(mut self, changes: &Changes) -> Self {
+        if self.binding.is_some() && changes.is_awaited(self.target.id.as_str()) {
+            self.mode = DeliveryMode::PullRequired;
+        }
+        self
+    }
+}
+
 /// Why a command is not executed.
 enum Refusal {
     /// Final, an error.
@@ -63,7 +74,7 @@ pub(super) async fn execute(pass: &Pass, claim: Claim) -> Result<Option<Processe
         pass.store.read(move |connection| Ok::<_, Error>(plan(connection, &claim))).await?
     };
     let plan = match plan {
-        Ok(plan) => plan,
+        Ok(plan) => plan.for_waiting(pass.store.changes()),
         Err(Refusal::Failed(error)) => {
             return refuse(pass, &claim, CommandState::Failed, ProcessedState::Failed, &error).await;
         }

@@ -37,6 +37,8 @@ struct Route {
     event_at: String,
     receipt: Value,
     open: bool,
+    /// Whether a call waits at the manager's inbox.
+    awaited: bool,
 }
 
 impl Route {
@@ -45,7 +47,8 @@ impl Route {
     }
 
     fn mode(&self) -> DeliveryMode {
-        if self.manager.has_tmux() { DeliveryMode::Push } else { DeliveryMode::PullRequired }
+        let push = self.manager.has_tmux() && !self.awaited;
+        if push { DeliveryMode::Push } else { DeliveryMode::PullRequired }
     }
 }
 
@@ -72,7 +75,7 @@ fn load(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Route> {
         "outcome": turn.outcome,
     });
     let open = matches!(binding.state.as_str(), "active" | "ending") && manager.state == SessionState::Active;
-    Ok(Route { turn, task, worker, manager, event_at, receipt, open })
+    Ok(Route { turn, task, worker, manager, event_at, receipt, open, awaited: false })
 }
 
 /// The line that tells a manager of a completion. It does not say that the task succeeded.
@@ -165,6 +168,7 @@ fn loaded(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Option<Ro
 pub(super) async fn route_next(pass: &Pass, tell: impl FnOnce(ProcessedCompletion)) -> Result<bool> {
     let (dispatcher, expires_at, ignore) =
         (pass.dispatcher.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
+    let changes = pass.store.changes().clone();
     // The inbox is filled in the same transaction; a push is sent after it.
     let routed = pass
         .store
@@ -173,11 +177,12 @@ pub(super) async fn route_next(pass: &Pass, tell: impl FnOnce(ProcessedCompletio
             let due = |turn: &Unrouted| ignore || turn.route_after.as_ref().is_none_or(|after| *after <= now);
             let Some(turn) = turns::unrouted(tx, 256)?.into_iter().find(due) else { return Ok(None) };
             let row = turn.id;
-            let Some(route) = loaded(tx, turn)? else {
+            let Some(mut route) = loaded(tx, turn)? else {
                 // Left alone it would be in the way of all later ones.
                 turns::set_routing(tx, row, "skipped", Some("record_missing"))?;
                 return Ok(Some(Routed::Taken));
             };
+            route.awaited = changes.is_awaited(route.manager.id.as_str());
             Ok::<_, Error>(Some(route_in(tx, route, &dispatcher, &expires_at)?))
         })
         .await?;

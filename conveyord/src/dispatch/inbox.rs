@@ -90,6 +90,8 @@ pub async fn take(store: &Store, params: TakeParams, shutdown: &CancellationToke
     // Listening begins before the first look, so that nothing can slip between the two.
     let mut changes = store.changes().subscribe();
     let id = address.session.id.to_string();
+    // Whoever waits gets what comes by the inbox, at once, and not by the pane.
+    let _awaiting = params.wait.then(|| store.changes().awaiting(&id));
     let look = loop {
         poll_count += 1;
         let look = look(store, &address, &params, token.as_deref(), poll_count).await?;

@@ -189,14 +189,19 @@ pub fn put_back(
     held_by: Option<&str>,
     next_try_at: &str,
 ) -> Result<bool, StoreError> {
-    let put_back = tx
+    let put_back: Option<(String, String)> = tx
         .prepare_cached(
             "update routed_notifications set side_effect_started = 0, claimed_by = null, claimed_at = null,
                  claim_expires_at = null, error = ?3, held_by = ?4, next_try_at = ?5, tries = tries + 1
-             where id = ?1 and state = 'pending' and claim_token = ?2",
+             where id = ?1 and state = 'pending' and claim_token = ?2 returning task_id, target_session_id",
         )?
-        .execute(params![id, token, error, held_by, next_try_at])?;
-    Ok(put_back > 0)
+        .query_row(params![id, token, error, held_by, next_try_at], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let (Some((task, target)), Some(_)) = (&put_back, held_by) {
+        // It can be taken from the inbox meanwhile.
+        publish(tx, changes::ChangeKind::NotificationDelivered, id, task, target, "held");
+    }
+    Ok(put_back.is_some())
 }
 
 /// Makes what a menu or draft holds back due at once: something has happened in a pane.
@@ -390,9 +395,11 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Notification> {
     })
 }
 
-/// What is in an inbox: delivered, not consumed, not leased to somebody. A leased item is hidden until its
-/// lease runs out.
-const IN_INBOX: &str = "n.target_session_id = ?1 and n.state = 'delivered' and n.consumed_at is null
+/// What is in an inbox: delivered, or held back from the pane; not consumed, not leased to somebody. A leased
+/// item is hidden until its lease runs out.
+const IN_INBOX: &str =
+    "n.target_session_id = ?1 and n.consumed_at is null and n.state in ('delivered', 'pending')
+    and (n.state = 'delivered' or (n.held_by is not null and n.side_effect_started = 0))
     and (n.lease_token is null or n.lease_expires_at <= ?2)";
 
 /// Whether there is anything in an inbox.
@@ -444,7 +451,7 @@ pub fn take(
     let (token, expires_at) = lease.unzip();
     let taken: Option<i64> = tx
         .prepare_cached(&format!(
-            "update routed_notifications set
+            "update routed_notifications set state = 'delivered', delivered_at = coalesce(delivered_at, ?2),
                  consumed_at = case when ?4 is null then ?2 else null end,
                  consumed_by_session_id = case when ?4 is null then ?1 else null end,
                  lease_token = ?4, lease_expires_at = ?5
@@ -506,8 +513,10 @@ pub fn consume_for_cycle(
     // The plus keeps SQLite from the index by task, which holds all that the task ever had.
     let ids: Vec<i64> = tx
         .prepare_cached(
-            "update routed_notifications set consumed_manager_cycle_id = ?5, consumed_at = ?6
-             where target_session_id = ?1 and state = 'delivered' and consumed_at is null
+            "update routed_notifications set consumed_manager_cycle_id = ?5, consumed_at = ?6,
+                 state = 'delivered', delivered_at = coalesce(delivered_at, ?4)
+             where target_session_id = ?1 and consumed_at is null and state in ('delivered', 'pending')
+               and (state = 'delivered' or (held_by is not null and side_effect_started = 0))
                and (lease_token is null or lease_expires_at <= ?4)
                and consumed_manager_cycle_id is null and +task_id = ?2 and binding_id = ?3 returning id",
         )?
@@ -533,7 +542,8 @@ pub fn consume_for_cycle(
 pub fn next_lease_end(connection: &Connection, session: &SessionId) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select min(lease_expires_at) from routed_notifications
-         where target_session_id = ?1 and state = 'delivered' and consumed_at is null and lease_token is not null",
+         where target_session_id = ?1 and consumed_at is null and state in ('delivered', 'pending')
+           and lease_token is not null",
     )?;
     Ok(statement.query_row([session.as_str()], |row| row.get(0))?)
 }

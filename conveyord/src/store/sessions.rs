@@ -337,7 +337,8 @@ pub fn note_pane(tx: &Tx<'_>, id: &SessionId, shows: &str) -> Result<String, Sto
         "update sessions set pane_shows = ?2, pane_shows_since = ?3 where id = ?1 and pane_shows is not ?2",
     )?
     .execute(params![id.as_str(), shows, tx.now()])?;
-    let mut statement = tx.prepare_cached("select coalesce(pane_shows_since, ?2) from sessions where id = ?1")?;
+    let mut statement =
+        tx.prepare_cached("select coalesce(pane_shows_since, ?2) from sessions where id = ?1")?;
     Ok(statement.query_row(params![id.as_str(), tx.now()], |row| row.get(0))?)
 }
 

@@ -645,7 +645,8 @@ create index manager_decisions_task on manager_decisions (task_id, id);
 create index manager_cycles_task on manager_cycles (task_id, id);
 create index manager_cycles_started on manager_cycles (id) where state = 'started';
 create index routed_notifications_pending on routed_notifications (id) where state = 'pending';
-create index routed_notifications_inbox on routed_notifications (target_session_id, id) where state = 'delivered' and consumed_at is null;
+create index routed_notifications_inbox on routed_notifications (target_session_id, id)
+    where consumed_at is null and state in ('delivered', 'pending');
 create index routed_notifications_turn on routed_notifications (turn_row_id);
 create index routed_notifications_task on routed_notifications (task_id, id);
 create index routed_notifications_command on routed_notifications (command_id) where command_id is not null;

@@ -44,7 +44,7 @@ pub(super) fn is_follow_up(task: &TaskRow, params: &FinishParams) -> Result<bool
         TaskState::Done if has_effect => Ok(true),
         TaskState::Done | TaskState::Failed => {
             let message = format!("task {} is already {}", task.name, task.state.as_str());
-            let error = Error::conflict("task_is_over", message);
+            let error = Error::conflict("task_over", message);
             Err(match task.state {
                 TaskState::Done => error.hint("--stop-worker and --stop-manager still end its sessions"),
                 _ => error,

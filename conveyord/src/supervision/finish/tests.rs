@@ -248,7 +248,7 @@ async fn one_of_two_sessions_in_one_tmux_session_cannot_be_ended_alone() {
 async fn a_done_task_can_still_lose_its_sessions() {
     let stage = Stage::with(&["w", "m"]);
     stage.finish(params()).await.unwrap();
-    assert_eq!(stage.finish(params()).await.unwrap_err().kind(), "task_is_over");
+    assert_eq!(stage.finish(params()).await.unwrap_err().kind(), "task_over");
     let result = stage.finish(both()).await.unwrap();
     assert!(result.already_done_followup && result.killed_worker && result.killed_manager);
 }
