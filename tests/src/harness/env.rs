@@ -185,8 +185,10 @@ impl TestEnv {
     /// When no daemon is running.
     #[track_caller]
     pub fn kill_daemon(&self) {
-        kill(self.daemon_pid(), Signal::SIGKILL).expect("the daemon is ours");
-        wait_until("the killed daemon's socket to be dead", || (!self.daemon_answers()).then_some(()));
+        let pid = self.daemon_pid();
+        kill(pid, Signal::SIGKILL).expect("the daemon is ours");
+        // The process and not the socket: a client that waits may have started the next daemon by now.
+        wait_until("the killed daemon to be gone", || has_ended(pid).then_some(()));
     }
 
     /// Ends whatever was started in here.
@@ -203,6 +205,14 @@ impl TestEnv {
             let _ = self.codex_lab(&["down"]);
         }
     }
+}
+
+/// Whether a process is gone, or only waits for its parent to take note of it.
+fn has_ended(pid: Pid) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return kill(pid, None).is_err();
+    };
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
 
 impl Default for TestEnv {
