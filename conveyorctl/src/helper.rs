@@ -21,7 +21,12 @@ use serde_json::value::{RawValue, to_raw_value};
 use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a daemon that closes connections before it greets is taken for one that is just ending.
+const DYING_DAEMON: Duration = Duration::from_secs(5);
+/// How often it is looked whether another has taken its place.
+const DYING_DAEMON_LOOK: Duration = Duration::from_millis(20);
 
 /// How long a call may last before a person at the terminal is told what it waits for.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -187,19 +192,34 @@ impl Helper {
         if let Some(client) = self.connection.borrow().clone() {
             return Ok(client);
         }
-        let client = match Client::connect(self.files.socket().as_std_path()).await {
+        let patience = Instant::now() + DYING_DAEMON;
+        loop {
+            let client = self.connect(ui).await?;
+            match self.promptly(self.greet(ui, &client)).await {
+                Ok(()) => {
+                    *self.connection.borrow_mut() = Some(client.clone());
+                    return Ok(client);
+                }
+                // It took the connection and died. A greeting has no effect, so another daemon may have it.
+                Err(error) if error.kind.word() == Some("connection_lost") && Instant::now() < patience => {
+                    self.interruptible(tokio::time::sleep(DYING_DAEMON_LOOK)).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn connect(&self, ui: &mut Ui) -> Result<Client, CommandError> {
+        match Client::connect(self.files.socket().as_std_path()).await {
             Err(ClientError::NoDaemon { .. }) if self.may_start => {
-                self.interruptible(start::start(self, ui)).await??
+                self.interruptible(start::start(self, ui)).await?
             }
             Err(error @ ClientError::NoDaemon { .. }) => {
                 let hint = format!("start it with `{} daemon start`", self.program);
-                return Err(CommandError::from(error).hint(hint));
+                Err(CommandError::from(error).hint(hint))
             }
-            other => other?,
-        };
-        self.promptly(self.greet(ui, &client)).await?;
-        *self.connection.borrow_mut() = Some(client.clone());
-        Ok(client)
+            other => Ok(other?),
+        }
     }
 
     /// Resolves when Ctrl-C has been pressed.

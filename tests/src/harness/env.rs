@@ -207,8 +207,13 @@ impl TestEnv {
     }
 }
 
-/// Whether a process is gone, or only waits for its parent to take note of it.
+/// Whether a process is gone, or only waits for its parent to take note of it. Its files are closed when its
+/// last thread has ended.
 fn has_ended(pid: Pid) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    if threads > 1 {
+        return false;
+    }
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
         return kill(pid, None).is_err();
     };
