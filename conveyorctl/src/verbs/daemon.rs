@@ -28,7 +28,11 @@ enum DaemonVerb {
     /// End the daemon and start it again
     Restart,
     /// Tell how the daemon fares; exit code 3 when none runs
-    Status,
+    Status {
+        /// Print JSON, which it always does
+        #[arg(long, hide = true)]
+        json: bool,
+    },
     Logs(LogsArgs),
 }
 
@@ -40,7 +44,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &DaemonArgs) -> Resu
             None => Ok(()),
         },
         DaemonVerb::Restart => restart(ui, helper).await,
-        DaemonVerb::Status => status(ui, helper).await,
+        DaemonVerb::Status { .. } => status(ui, helper).await,
         DaemonVerb::Logs(args) => daemon_logs::run(ui, helper, args).await,
     }
 }

@@ -129,13 +129,17 @@ impl Actuator {
         let payload = json!({
             "session": session.name, "message": params.text, "clear_draft": params.clear_draft,
         });
+        let id = session.id.clone();
         self.store
             .write(Durability::Full, move |tx| {
+                // Shown with the task that the session works on; it is the session's all the same, whatever
+                // becomes of the binding.
+                let task = bindings::open_of_session(tx, &id)?.map(|binding| binding.task_id);
                 let id = commands::insert(
                     tx,
                     &NewCommand {
                         kind: SignalType::SessionNudge.as_str(),
-                        task_id: None,
+                        task_id: task.as_ref().map(TaskId::as_str),
                         binding_id: None,
                         correlation_id: None,
                         idempotency_key: None,

@@ -56,8 +56,7 @@ impl DeliveryOutcome {
 /// What proves a delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeliveryProof {
-    /// `user_message`: the rollout's own record of the text. `task_started`: a turn began after the send
-    /// to an idle thread. `consumption`: the session took the item from its inbox.
+    /// `user_message`: the rollout's own record of the text.
     pub kind: String,
     /// Turn in which it arrived.
     pub turn_id: Option<String>,
