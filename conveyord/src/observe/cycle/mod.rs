@@ -34,6 +34,7 @@ use conveyor_proto::types::{
     cycle::{ConsumedNotification, CycleParams, CycleResult, IngestCounts, PaneSignal},
     inbox::Notification,
     rollout::BusyWait,
+    supervision::ManagerContext,
     task::TaskRow,
 };
 use serde_json::{Value, json};
@@ -59,6 +60,13 @@ struct Pair {
     binding: Binding,
     worker: Session,
     manager: Session,
+}
+
+/// What the database knows of a pair at one moment.
+struct Snapshot {
+    stored: state::Stored,
+    context: ManagerContext,
+    task_completed: bool,
 }
 
 impl Observer {
@@ -163,11 +171,11 @@ impl Observer {
             self.store.read(move |connection| state::stored(connection, &worker)).await?
         };
         let staleness = stored.last_state_event_at.as_deref().and_then(clock::seconds_since);
-        let coarse = state::coarse(&stored);
         phases.next(
             "capture_pane_signal",
             json!({
-                "last_state_event_present": stored.last_state_event_at.is_some(), "state": coarse,
+                "last_state_event_present": stored.last_state_event_at.is_some(),
+                "state": state::coarse(&stored),
                 "staleness_seconds": staleness,
             }),
             false,
@@ -182,6 +190,9 @@ impl Observer {
         phases.next("classify_pane_signal", signal_attributes(&signal), signal.degraded);
         let attributes = json!({ "captured": signal.captured, "notable_pattern": signal.notable_pattern });
         phases.next("load_manager_context", attributes, signal.degraded);
+        // Read again, all at once: the watcher reads on while the pane is looked at, and a receipt of a turn that
+        // the state calls running would be no truth.
+        let Snapshot { stored, context, task_completed } = self.snapshot(pair, &worker).await?;
         let detail = state::detail(&worker, &stored, seen.as_ref().zip(shown_since.as_deref()));
         let (worker_alive, manager_alive) = (state::is_alive(&worker), state::is_alive(&pair.manager));
         let last_activity_at = stored.newest.as_ref().map(|(at, _)| at.clone());
@@ -195,11 +206,11 @@ impl Observer {
             cycle_started_at: None,
             cycle_completed_at: None,
             ingest: counts,
-            state: coarse,
+            state: state::coarse(&stored),
             detail,
             turn: stored.turn.clone(),
             last_state_event_at: stored.last_state_event_at.clone(),
-            staleness_seconds: staleness,
+            staleness_seconds: stored.last_state_event_at.as_deref().and_then(clock::seconds_since),
             activity_age_seconds: last_activity_at.as_deref().and_then(clock::seconds_since),
             last_activity_at,
             notable_pane_pattern: signal.notable_pattern.clone(),
@@ -207,10 +218,10 @@ impl Observer {
             worker_alive,
             manager_alive,
             last_event_subtype: stored.newest.as_ref().and_then(|(_, subtype)| subtype.clone()),
-            task_completed: false,
+            task_completed,
             consumed_dispatch_notifications: 0,
             consumed_notifications: Vec::new(),
-            manager_context: self.empty_context(pair).await?,
+            manager_context: context,
         };
         self.conclude(pair, cycle_id, started_at, result, phases).await
     }
@@ -249,10 +260,17 @@ impl Observer {
         Ok(Some(self.store.write(Durability::Normal, note).await?))
     }
 
-    async fn empty_context(&self, pair: &Pair) -> Result<conveyor_proto::types::supervision::ManagerContext> {
-        let (task, binding) = (pair.task.clone(), pair.binding.clone());
+    /// What the database knows at one moment.
+    async fn snapshot(&self, pair: &Pair, worker: &Session) -> Result<Snapshot> {
+        let (task, binding, worker) = (pair.task.clone(), pair.binding.clone(), worker.clone());
         self.store
-            .read(move |connection| Ok::<_, Error>(context::manager_context(connection, &task, &binding)?))
+            .read(move |connection| {
+                Ok::<_, Error>(Snapshot {
+                    stored: state::stored(connection, &worker)?,
+                    context: context::manager_context(connection, &task, &binding)?,
+                    task_completed: turns::completed_after(connection, &binding.worker, binding.watermark)?,
+                })
+            })
             .await
     }
 
@@ -331,7 +349,6 @@ impl Observer {
         let concluded = self
             .store
             .write(Durability::Full, move |tx| {
-                result.task_completed = turns::completed_after(tx, &binding.worker, binding.watermark)?;
                 let consumed = notifications::consume_for_cycle(
                     tx,
                     &binding.id,
