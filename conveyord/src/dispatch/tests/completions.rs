@@ -87,3 +87,28 @@ async fn a_lost_claim_disturbs_nobody() {
     let row = "select claimed_by || side_effect_started x from routed_notifications";
     assert_eq!(world.words(row), ["other1"], "the new holder is in the middle of its send");
 }
+
+#[tokio::test]
+async fn a_manager_that_waits_gets_the_completion_in_its_inbox_and_not_in_its_pane() {
+    let world = World::new();
+    world.sql("update sessions set tmux_session = 'nowhere' where id = 'm'");
+    let waiting = world.store.changes().awaiting("m");
+    world.complete_turn("turn");
+    assert_eq!(world.dispatch(json!({})).await[0]["state"], "pull_required");
+    drop(waiting);
+    world.complete_turn("next");
+    assert_eq!(world.dispatch(json!({})).await[0]["state"], "failed", "its pane does not exist");
+}
+
+#[tokio::test]
+async fn what_is_held_back_from_a_pane_can_be_taken_from_the_inbox_and_is_then_not_sent() {
+    let world = World::new();
+    claimed_for_push(&world, false);
+    world
+        .sql("update routed_notifications set held_by = 'draft', claimed_by = null, claim_expires_at = null");
+    let manager = conveyor_proto::ids::SessionId("m".to_owned());
+    let take = move |tx: &crate::store::Tx<'_>| notifications::take(tx, &manager, None, None);
+    let taken = world.store.write_blocking(crate::store::Durability::Full, take).unwrap().unwrap();
+    assert_eq!((taken.state.as_str(), taken.consumed_by_session_id.as_deref()), ("delivered", Some("m")));
+    assert_eq!(world.dispatch(json!({})).await, Vec::<Value>::new());
+}
