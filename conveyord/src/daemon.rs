@@ -88,7 +88,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 
     // Dispatch and the watcher go on while calls are drained, so that what a call waits for can still happen.
     let background = CancellationToken::new();
-    let mut tasks = Vec::new();
+    let mut tasks = vec![tokio::spawn(app.store.clone().keep_log_small(background.clone()))];
     if app.config.watch.value {
         let watcher = Watcher::new(app.store.clone(), app.ingest.clone(), app.watched.clone());
         tasks.push(tokio::spawn(watcher.run(background.clone())));

@@ -4,6 +4,7 @@
 //! readers are read-only connections and never wait for the writer. Changes are published after the
 //! commit. No file here knows of tmux, of rollout files or of JSON-RPC.
 
+mod checkpoint;
 mod error;
 mod open;
 
@@ -36,6 +37,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use tokio::sync::Notify;
+
 pub use error::StoreError;
 pub use open::{APPLICATION_ID, SCHEMA_VERSION};
 
@@ -64,6 +67,8 @@ pub struct Store {
     writer: Arc<Mutex<Writer>>,
     readers: r2d2::Pool<SqliteConnectionManager>,
     changes: Changes,
+    /// Told after each commit.
+    committed: Arc<Notify>,
 }
 
 struct Writer {
@@ -86,7 +91,13 @@ impl Store {
         let connection = open::writer(path, backups)?;
         let readers = open::readers(path)?;
         let writer = Writer { connection, durability: Durability::Full };
-        Ok(Self { path: Arc::new(path.to_owned()), writer: Arc::new(Mutex::new(writer)), readers, changes })
+        Ok(Self {
+            path: Arc::new(path.to_owned()),
+            writer: Arc::new(Mutex::new(writer)),
+            readers,
+            changes,
+            committed: Arc::default(),
+        })
     }
 
     /// The database file.
@@ -145,6 +156,7 @@ impl Store {
         let value = work(&tx)?;
         let Tx { transaction, changes, .. } = tx;
         transaction.commit().map_err(StoreError::from)?;
+        self.committed.notify_one();
         // Published under the lock, so that listeners see changes in the order of the commits.
         for change in changes.into_inner() {
             self.changes.publish(change);

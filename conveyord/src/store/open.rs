@@ -27,9 +27,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
 /// Backups that are kept, newest first.
 const KEPT_BACKUPS: usize = 5;
-/// Pages of the write-ahead log before SQLite moves them into the file: 64 MiB, so that a bulk ingest is
-/// not interrupted every few megabytes.
-const WAL_AUTOCHECKPOINT_PAGES: i64 = 4096;
+/// Pages of the write-ahead log before a commit moves them into the file itself: 256 MiB. `checkpoint` does it
+/// long before, unless a bulk ingest outruns it.
+const WAL_AUTOCHECKPOINT_PAGES: i64 = 16_384;
+/// Page cache of the writer: a batch of ingest fits in, so that no page is written twice.
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// The write-ahead log is cut back to this size after a checkpoint, in bytes.
 const WAL_SIZE_LIMIT: i64 = 64 * 1024 * 1024;
 
@@ -57,6 +59,7 @@ pub(super) fn writer(path: &Utf8Path, backups: &Utf8Path) -> Result<Connection, 
     connection.pragma_update(None, "wal_autocheckpoint", WAL_AUTOCHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", WAL_SIZE_LIMIT)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     if version < SCHEMA_VERSION {
         if version > 0 {
             back_up(&connection, path, backups, version)?;
@@ -147,6 +150,14 @@ fn remove_old_backups(backups: &Utf8Path) -> io::Result<()> {
         fs::remove_file(old)?;
     }
     Ok(())
+}
+
+/// A connection for work beside the writer, which never waits for a lock.
+pub(super) fn maintenance(path: &Utf8Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::ZERO)?;
+    Ok(connection)
 }
 
 pub(super) fn readers(path: &Utf8Path) -> Result<r2d2::Pool<SqliteConnectionManager>, StoreError> {

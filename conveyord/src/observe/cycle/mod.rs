@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     rollout::{
         follow,
-        ingest::{Ingest, Shrunk},
+        ingest::{Ingest, Ingested, Shrunk},
     },
     store::{
         Durability, Store, StoreError, Tx, bindings,
@@ -144,20 +144,8 @@ impl Observer {
             Err(Error::Ingest(refusal)) if refusal.kind == "rollout_pending" => None,
             other => Some(other?),
         };
-        let id = worker.id.clone();
-        let (counts, recent) = self
-            .store
-            .write(Durability::Normal, move |tx| {
-                let (new_events, skipped_lines) = sessions::report_ingest(tx, &id)?;
-                Ok::<_, Error>(((new_events, skipped_lines), new_events))
-            })
-            .await?;
-        let counts = IngestCounts {
-            new_events: counts.0,
-            new_offset: ingested.map_or(0, |ingested| ingested.offset.cast_signed()),
-            skipped_lines: counts.1,
-        };
-        self.ingest_telemetry(pair, counts, ingested.map_or(0, |ingested| ingested.start_offset)).await?;
+        let counts = self.report_ingest(pair, &worker, ingested).await?;
+        let recent = counts.new_events;
         phases.next(
             "infer_worker_state",
             json!({
@@ -323,12 +311,22 @@ impl Observer {
         (signal, Some(seen))
     }
 
-    async fn ingest_telemetry(&self, pair: &Pair, counts: IngestCounts, start_offset: u64) -> Result<()> {
-        let (task, worker) = (pair.task.id.clone(), pair.worker.clone());
+    /// What was stored since it was last reported, whoever ingested it.
+    async fn report_ingest(
+        &self,
+        pair: &Pair,
+        worker: &Session,
+        ingested: Option<Ingested>,
+    ) -> Result<IngestCounts> {
+        let (task, observed, worker) = (pair.task.id.clone(), worker.id.clone(), pair.worker.clone());
         self.store
             .write(Durability::Normal, move |tx| {
+                let (new_events, skipped_lines) = sessions::report_ingest(tx, &observed)?;
+                let new_offset = ingested.map_or(0, |ingested| ingested.offset.cast_signed());
+                let counts = IngestCounts { new_events, new_offset, skipped_lines };
+                let start_offset = ingested.map_or(0, |ingested| ingested.start_offset);
                 ingest_telemetry(tx, Some(task.as_str()), &worker, counts, start_offset)?;
-                Ok::<_, Error>(())
+                Ok::<_, Error>(counts)
             })
             .await
     }

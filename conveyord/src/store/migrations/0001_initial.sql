@@ -47,7 +47,8 @@ create table codex_events (
     timestamp text not null,
     type text not null,
     subtype text,
-    payload_json text not null check (json_valid(payload_json)),
+    -- A record of a rollout was parsed before it is stored; SQLite parses the others.
+    payload_json text not null check (rollout_id is not null or json_valid(payload_json)),
     byte_offset integer not null,
     ingested_at text not null,
     -- ours, beyond the contract
