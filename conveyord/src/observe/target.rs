@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     store::sessions::Session,
-    tmux::{Pane, PaneId, Tmux, TmuxServer},
+    tmux::{CaptureStyle, Pane, PaneId, Tmux, TmuxError, TmuxServer, stored_name},
 };
 use conveyor_proto::types::common::Caller;
 use std::time::Duration;
@@ -55,17 +55,44 @@ pub fn tmux(session: &Session, time_limit: Duration) -> Tmux {
 /// `no_tmux_session`, `tmux_session_missing`, `tmux_pane_mismatch`, and those of tmux.
 pub async fn find(tmux: &Tmux, session: &Session) -> Result<Target> {
     let shown = shown(session)?;
-    let missing = || {
-        Error::conflict("tmux_session_missing", format!("tmux session {shown} is not running"))
-            .hint("start it again, or register the session with the tmux session that it is in now")
+    let pane = match recorded(session) {
+        Some(id) => tmux.pane(id).await?,
+        None => tmux.session(&shown).await?,
     };
-    let recorded: Option<PaneId> = session.tmux_pane_id.as_deref().and_then(|id| id.parse().ok());
-    let pane = match recorded {
-        Some(id) => tmux.pane(id).await?.ok_or_else(missing)?,
-        None => tmux.session(&shown).await?.ok_or_else(missing)?,
+    verify(session, shown, pane)
+}
+
+/// The same, with the pane's text after up to `history_lines` rows of scrollback.
+///
+/// # Errors
+/// As [`find`].
+pub async fn find_with_text(tmux: &Tmux, session: &Session, history_lines: u32) -> Result<(Target, String)> {
+    let Some(id) = recorded(session) else {
+        let target = find(tmux, session).await?;
+        let text = tmux.capture(target.pane.pane_id, history_lines, CaptureStyle::Plain).await?;
+        return Ok((target, text));
     };
+    let shown = shown(session)?;
+    match tmux.pane_and_text(id, history_lines, CaptureStyle::Plain).await {
+        Ok((pane, text)) => Ok((verify(session, shown, Some(pane))?, text)),
+        Err(TmuxError::PaneMissing { .. }) => Err(missing(&shown)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn recorded(session: &Session) -> Option<PaneId> {
+    session.tmux_pane_id.as_deref().and_then(|id| id.parse().ok())
+}
+
+fn missing(shown: &str) -> Error {
+    Error::conflict("tmux_session_missing", format!("tmux session {shown} is not running"))
+        .hint("start it again, or register the session with the tmux session that it is in now")
+}
+
+fn verify(session: &Session, shown: String, pane: Option<Pane>) -> Result<Target> {
+    let pane = pane.filter(|pane| !pane.dead).ok_or_else(|| missing(&shown))?;
     let other_process = session.tmux_pane_pid.is_some_and(|pid| pid != pane.pane_pid);
-    if recorded.is_some() && (pane.session_name != shown || other_process) {
+    if recorded(session).is_some() && (pane.session_name != stored_name(&shown) || other_process) {
         return Err(Error::conflict(
             "tmux_pane_mismatch",
             format!(
@@ -74,9 +101,6 @@ pub async fn find(tmux: &Tmux, session: &Session) -> Result<Target> {
             ),
         )
         .hint("register the session again"));
-    }
-    if pane.dead {
-        return Err(missing());
     }
     Ok(Target { pane, shown })
 }

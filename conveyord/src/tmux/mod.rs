@@ -144,19 +144,10 @@ impl Tmux {
     /// # Errors
     /// When tmux cannot be asked, or no server runs ([`TmuxError::ServerGone`]).
     pub async fn panes(&self) -> Result<Vec<Pane>, TmuxError> {
-        let operation = Operation::ListPanes;
         let target = self.server.to_string();
-        let output = self.call(operation, &target, None, ["list-panes", "-a", "-F", PANE_FORMAT]).await?;
-        String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .map(|line| {
-                Pane::parse(line).ok_or_else(|| TmuxError::Failed {
-                    operation,
-                    target: target.clone(),
-                    message: format!("an answer of {} characters is no list of panes", line.chars().count()),
-                })
-            })
-            .collect()
+        let output =
+            self.call(Operation::ListPanes, &target, None, ["list-panes", "-a", "-F", PANE_FORMAT]).await?;
+        parse_panes(&String::from_utf8_lossy(&output.stdout), &target)
     }
 
     /// The active pane of the session with exactly this name, if there is one. tmux stores `.` and `:` in names as
@@ -189,18 +180,34 @@ impl Tmux {
         style: CaptureStyle,
     ) -> Result<String, TmuxError> {
         let (target, start) = (pane.to_string(), format!("-{history_lines}"));
-        let mut args = vec!["capture-pane", "-p"];
-        if style == CaptureStyle::Styled {
-            args.push("-e");
-        }
-        if history_lines > 0 {
-            args.extend(["-S", &start]);
-        }
-        args.extend(["-t", &target]);
+        let args = capture_command(&target, &start, history_lines, style);
         let output = self.call(Operation::Capture, &target, None, args).await?;
-        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.truncate(text.trim_end_matches('\n').len());
-        Ok(text)
+        Ok(without_last_newlines(&String::from_utf8_lossy(&output.stdout)))
+    }
+
+    /// A pane and its text, as [`Tmux::pane`] and [`Tmux::capture`] give them, by one call: starting tmux takes
+    /// longer than what it does here.
+    ///
+    /// # Errors
+    /// As [`Tmux::capture`]; a missing pane is [`TmuxError::PaneMissing`].
+    pub async fn pane_and_text(
+        &self,
+        pane: PaneId,
+        history_lines: u32,
+        style: CaptureStyle,
+    ) -> Result<(Pane, String), TmuxError> {
+        let (target, start) = (pane.to_string(), format!("-{history_lines}"));
+        // Ends the list of panes; no line of that can be like it.
+        let end_of_list = Uuid::now_v7().to_string();
+        let mut args =
+            vec!["list-panes", "-a", "-F", PANE_FORMAT, ";", "display-message", "-p", &end_of_list, ";"];
+        args.extend(capture_command(&target, &start, history_lines, style));
+        let output = self.call(Operation::Capture, &target, None, args).await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let (list, captured) = text.split_once(&format!("{end_of_list}\n")).unwrap_or_default();
+        let found = parse_panes(list, &target)?.into_iter().find(|listed| listed.pane_id == pane);
+        let found = found.ok_or(TmuxError::PaneMissing { pane: target })?;
+        Ok((found, without_last_newlines(captured)))
     }
 
     /// Pastes a text into a pane, as one bracketed paste where the program asked for such, line feeds as they are.
@@ -301,7 +308,38 @@ impl Tmux {
     }
 }
 
-/// A session's name as tmux stores it.
-fn stored_name(name: &str) -> String {
+fn parse_panes(list: &str, target: &str) -> Result<Vec<Pane>, TmuxError> {
+    let unlike = |line: &str| TmuxError::Failed {
+        operation: Operation::ListPanes,
+        target: target.to_owned(),
+        message: format!("an answer of {} characters is no list of panes", line.chars().count()),
+    };
+    list.lines().map(|line| Pane::parse(line).ok_or_else(|| unlike(line))).collect()
+}
+
+fn capture_command<'a>(
+    target: &'a str,
+    start: &'a str,
+    history_lines: u32,
+    style: CaptureStyle,
+) -> Vec<&'a str> {
+    let mut args = vec!["capture-pane", "-p"];
+    if style == CaptureStyle::Styled {
+        args.push("-e");
+    }
+    if history_lines > 0 {
+        args.extend(["-S", start]);
+    }
+    args.extend(["-t", target]);
+    args
+}
+
+fn without_last_newlines(text: &str) -> String {
+    text.trim_end_matches('\n').to_owned()
+}
+
+/// A session's name as tmux stores it: `.` and `:` become `_`.
+#[must_use]
+pub fn stored_name(name: &str) -> String {
     name.replace(['.', ':'], "_")
 }

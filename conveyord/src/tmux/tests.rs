@@ -162,6 +162,8 @@ async fn text_and_style_are_captured() {
     let with_history = tmux.capture(pane, 10, CaptureStyle::Plain).await.unwrap();
     assert_eq!(with_history.lines().count(), 34);
     assert!(tmux.capture(pane, 0, CaptureStyle::Styled).await.unwrap().contains("\u{1b}[2mdim"));
+    let (found, text) = tmux.pane_and_text(pane, 10, CaptureStyle::Plain).await.unwrap();
+    assert_eq!((Some(found), text), (tmux.pane(pane).await.unwrap(), with_history));
 }
 
 #[track_caller]
@@ -251,6 +253,7 @@ async fn a_missing_pane_is_told_and_leaves_no_buffer() {
         tmux.paste(pane, &sanitize("secret")).await.unwrap_err(),
         tmux.press(pane, &Key::escape()).await.unwrap_err(),
         tmux.capture(pane, 0, CaptureStyle::Plain).await.unwrap_err(),
+        tmux.pane_and_text(pane, 0, CaptureStyle::Plain).await.unwrap_err(),
     ];
     for error in errors {
         assert!(matches!(error, TmuxError::PaneMissing { .. }), "{error}");

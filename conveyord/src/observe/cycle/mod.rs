@@ -28,7 +28,6 @@ use crate::{
         tasks, turns,
     },
     supervision::context,
-    tmux::CaptureStyle,
 };
 use conveyor_proto::types::{
     cycle::{ConsumedNotification, CycleParams, CycleResult, IngestCounts, PaneSignal},
@@ -173,7 +172,7 @@ impl Observer {
             threshold: params.busy_wait_seconds,
             recent_events: recent,
         };
-        let (signal, seen) = self.pane_signal(&worker, pane, freshness).await;
+        let (signal, seen) = Self::pane_signal(pane, freshness);
         let shown_since = self.note_pane(&worker, seen.as_ref()).await?;
         phases.next("classify_pane_signal", signal_attributes(&signal), signal.degraded);
         let attributes = json!({ "captured": signal.captured, "notable_pattern": signal.notable_pattern });
@@ -214,19 +213,19 @@ impl Observer {
         self.conclude(pair, cycle_id, started_at, result, phases).await
     }
 
-    /// The worker's pane, found once for all that a cycle does with it; none without tmux.
-    async fn pane(&self, worker: &Session) -> Option<Result<Target>> {
+    /// The worker's pane and its text, looked at once for all that a cycle does with it; none without tmux.
+    async fn pane(&self, worker: &Session) -> Option<Result<(Target, String)>> {
         if !worker.has_tmux() {
             return None;
         }
         let tmux = target::tmux(worker, self.command_timeout);
-        Some(target::find(&tmux, worker).await)
+        Some(target::find_with_text(&tmux, worker, HISTORY_LINES).await)
     }
 
     /// Brings the worker to the thread that its pane shows, before it is looked at.
-    async fn follow(&self, pair: &Pair, pane: &Option<Result<Target>>) -> Result<Session> {
+    async fn follow(&self, pair: &Pair, pane: &Option<Result<(Target, String)>>) -> Result<Session> {
         let title = match pane {
-            Some(Ok(target)) => Some(target.pane.title.clone()),
+            Some(Ok((target, _))) => Some(target.pane.title.clone()),
             _ => None,
         };
         if follow::follow(&self.store, &self.ingest, &pair.worker, title).await? {
@@ -262,11 +261,9 @@ impl Observer {
             .await
     }
 
-    /// Reads and classifies the pane. Never fails: what could not be read is said in the signal.
-    async fn pane_signal(
-        &self,
-        worker: &Session,
-        pane: Option<Result<Target>>,
+    /// Classifies the pane. Never fails: what could not be read is said in the signal.
+    fn pane_signal(
+        pane: Option<Result<(Target, String)>>,
         freshness: Freshness,
     ) -> (PaneSignal, Option<PaneLook>) {
         let empty = |reason: String, degraded| PaneSignal {
@@ -284,14 +281,8 @@ impl Observer {
         let Some(pane) = pane else {
             return (empty("no tmux session attached".to_owned(), false), None);
         };
-        let captured = async {
-            let target = pane?;
-            let tmux = target::tmux(worker, self.command_timeout);
-            let text = tmux.capture(target.pane.pane_id, HISTORY_LINES, CaptureStyle::Plain).await?;
-            Ok::<_, Error>((target.pane, text))
-        };
-        let (pane, text) = match captured.await {
-            Ok(captured) => captured,
+        let (Target { pane, .. }, text) = match pane {
+            Ok(found) => found,
             Err(error) => return (empty(format!("tmux capture failed: {error}"), true), None),
         };
         let notable = classifier::busy_wait(&text, freshness, LAST_SCREEN).map(busy_wait);
