@@ -71,7 +71,8 @@ fn codex_starts(daemon: Pid) -> Vec<(Pid, Timestamp)> {
 }
 
 /// The time in a thread's id.
-fn time_of(thread_id: &str) -> Option<Timestamp> {
+#[must_use]
+pub fn time_of(thread_id: &str) -> Option<Timestamp> {
     let (seconds, nanoseconds) = uuid::Uuid::parse_str(thread_id).ok()?.get_timestamp()?.to_unix();
     Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?).ok()
 }

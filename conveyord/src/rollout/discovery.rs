@@ -8,10 +8,13 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::by_start;
 use super::meta::{NoThreadId, SessionMeta, ThreadId};
 use super::record::string;
 use crate::platform::{self, Pid, ProcessTree};
@@ -318,15 +321,21 @@ pub fn threads_locked_in(
 }
 
 /// The newest file of each thread below a Codex home, by the thread's id. A thread has one more each time it
-/// is rewound.
+/// is rewound. Folders of days before `since` are passed over: see [`first_day_of`].
 ///
 /// # Errors
 ///
 /// A folder cannot be read. A folder that does not exist holds nothing.
-pub fn newest_rollouts(codex_home: &Utf8Path) -> io::Result<HashMap<String, Utf8PathBuf>> {
+pub fn newest_rollouts(
+    codex_home: &Utf8Path,
+    since: Option<Date>,
+) -> io::Result<HashMap<String, Utf8PathBuf>> {
     let mut newest: HashMap<String, Utf8PathBuf> = HashMap::new();
-    for folder in ROLLOUT_FOLDERS {
-        visit(&codex_home.join(folder), ROLLOUT_DEPTH, &mut |path| {
+    let since = since.map(|day| day.strftime("%Y/%m/%d").to_string()).unwrap_or_default();
+    for name in ROLLOUT_FOLDERS {
+        let root = codex_home.join(name);
+        let wanted = |folder: &Utf8Path| folder.strip_prefix(&root).is_ok_and(|day| !is_before(day, &since));
+        visit(&root, ROLLOUT_DEPTH, &wanted, &mut |path| {
             let Some(name) = RolloutName::parse(&path) else { return };
             match newest.get(name.thread) {
                 Some(known) if RolloutName::parse(known).as_ref() >= Some(&name) => {}
@@ -337,6 +346,21 @@ pub fn newest_rollouts(codex_home: &Utf8Path) -> io::Result<HashMap<String, Utf8
         })?;
     }
     Ok(newest)
+}
+
+/// The first day whose folder can hold a file of a thread, by the time in its id; `None` when that tells none.
+/// Folders are named by local time, and clocks were set back before.
+#[must_use]
+pub fn first_day_of(thread_id: &str) -> Option<Date> {
+    let begun = by_start::time_of(thread_id)?;
+    begun.checked_sub(SignedDuration::from_hours(48)).ok().map(|time| time.to_zoned(TimeZone::UTC).date())
+}
+
+/// Whether a folder `YYYY`, `YYYY/MM` or `YYYY/MM/DD` holds only days before `since`. Folders of other names
+/// may hold anything.
+fn is_before(folder: &Utf8Path, since: &str) -> bool {
+    let is_day = folder.as_str().bytes().all(|byte| byte.is_ascii_digit() || byte == b'/');
+    is_day && since.get(..folder.as_str().len()).is_some_and(|since| folder.as_str() < since)
 }
 
 /// The process of the shared app-server daemon of a Codex home, which owns the threads of all its panes;
@@ -455,8 +479,14 @@ fn inspect(holder: Pid, path: &Utf8Path) -> Result<HeldRollout, RejectReason> {
     Ok(HeldRollout { pid: holder, path: path.to_owned(), meta, modified })
 }
 
-/// Calls `found` for each regular file at most `depth` levels below a folder. Links are not followed.
-fn visit(folder: &Utf8Path, depth: usize, found: &mut impl FnMut(Utf8PathBuf)) -> io::Result<()> {
+/// Calls `found` for each regular file at most `depth` levels below a folder, in folders that are wanted. Links
+/// are not followed.
+fn visit(
+    folder: &Utf8Path,
+    depth: usize,
+    wanted: &impl Fn(&Utf8Path) -> bool,
+    found: &mut impl FnMut(Utf8PathBuf),
+) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         // It never was, or it was moved away while we looked.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -470,8 +500,8 @@ fn visit(folder: &Utf8Path, depth: usize, found: &mut impl FnMut(Utf8PathBuf)) -
         let kind = entry.file_type()?;
         if kind.is_file() {
             found(path);
-        } else if kind.is_dir() && depth > 1 {
-            visit(&path, depth - 1, found)?;
+        } else if kind.is_dir() && depth > 1 && wanted(&path) {
+            visit(&path, depth - 1, wanted, found)?;
         }
     }
     Ok(())

@@ -41,6 +41,9 @@ pub async fn follow(
 /// Those of the database.
 pub async fn follow_all(store: &Store, ingest: &Ingest, sessions: Vec<Session>) -> Result<()> {
     let look = move || {
+        // The oldest thread first: its look at the folders serves the others.
+        let mut sessions = sessions;
+        sessions.sort_by(|a, b| a.codex_session_id.cmp(&b.codex_session_id));
         let mut survey = Survey::default();
         let locate = |session: Session| survey.locate(&session, None).map(|located| (session, located));
         sessions.into_iter().filter_map(locate).collect::<Vec<_>>()

@@ -19,6 +19,7 @@ use crate::{
     store::sessions::Session,
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use jiff::civil::Date;
 use std::collections::HashMap;
 
 /// A thread and the file to read of it, if there is one yet.
@@ -42,8 +43,8 @@ pub fn locate(session: &Session, title: Option<&str>) -> Option<Located> {
 #[derive(Debug, Default)]
 pub struct Survey {
     tree: Option<ProcessTree>,
-    /// By Codex home, the newest file of each thread.
-    newest: HashMap<Utf8PathBuf, HashMap<String, Utf8PathBuf>>,
+    /// By Codex home, the newest file of each thread that began on a day or later.
+    newest: HashMap<Utf8PathBuf, (Option<Date>, HashMap<String, Utf8PathBuf>)>,
 }
 
 impl Survey {
@@ -114,13 +115,13 @@ impl Survey {
     }
 
     fn newest_file(&mut self, home: &Utf8Path, thread: &str) -> Option<Utf8PathBuf> {
-        let newest = match self.newest.get(home) {
-            Some(newest) => newest,
-            None => {
-                let listed = newest_rollouts(home).unwrap_or_default();
-                self.newest.entry(home.to_owned()).or_insert(listed)
-            }
-        };
+        let since = discovery::first_day_of(thread);
+        // An unknown day is before all others, as `None` is.
+        if self.newest.get(home).is_none_or(|(listed_since, _)| *listed_since > since) {
+            let listed = newest_rollouts(home, since).unwrap_or_default();
+            self.newest.insert(home.to_owned(), (since, listed));
+        }
+        let (_, newest) = self.newest.get(home)?;
         let path = newest.get(thread)?;
         // Links resolved, as registration does, so that a file has one name.
         Some(path.canonicalize_utf8().unwrap_or_else(|_| path.clone()))

@@ -253,8 +253,28 @@ fn the_files_of_a_thread_are_found_oldest_first() {
         home.write(&other, "");
     }
     let expect: Vec<_> = files.iter().map(|file| home.path.join(file)).collect();
-    assert_eq!(newest_rollouts(&home.path).unwrap().get(A), expect.last());
-    assert!(newest_rollouts(&home.path.join("none")).unwrap().is_empty());
+    assert_eq!(newest_rollouts(&home.path, None).unwrap().get(A), expect.last());
+    assert!(newest_rollouts(&home.path.join("none"), None).unwrap().is_empty());
+}
+
+#[test]
+fn folders_of_days_before_the_thread_are_passed_over() {
+    let home = Home::new();
+    for day in ["2025/12/31", "2026/01/30", "2026/01/31", "2026/02/01", "2027/01/01", "other"] {
+        home.write(&format!("sessions/{day}/rollout-2026-01-31T09-30-00-{}.jsonl", day.replace('/', "")), "");
+    }
+    home.write("archived_sessions/rollout-2026-01-31T09-30-00-archived.jsonl", "");
+    let mut found: Vec<_> =
+        newest_rollouts(&home.path, Some(jiff::civil::date(2026, 1, 31))).unwrap().into_keys().collect();
+    found.sort();
+    assert_eq!(found, ["20260131", "20260201", "20270101", "archived", "other"]);
+}
+
+#[test]
+fn the_first_day_of_a_thread_leaves_room_for_clocks_and_zones() {
+    // 2026-01-31T00:00:00Z is 19c11597000 in milliseconds.
+    assert_eq!(first_day_of("019c1159-7000-7000-8000-000000000000"), Some(jiff::civil::date(2026, 1, 29)));
+    assert_eq!(first_day_of("11111111-1111-4111-8111-111111111111"), None);
 }
 
 #[test]
