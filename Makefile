@@ -5,10 +5,10 @@ PREFIX ?= $(HOME)/.local
 BINDIR ?= $(PREFIX)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint fmt install
+.PHONY: help setup build demo test bench bench-reference lint fmt install
 
 help: ## Show the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1  	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1  	/p' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing on this machine: tmux and a C compiler
 	@tests/setup.sh
@@ -21,6 +21,14 @@ demo: build ## Show the main job from end to end
 
 test: build ## Run every test
 	$(CARGO) test --workspace --locked
+
+# BENCH: names of works, or --markdown for the table of docs/performance.md.
+bench: setup ## Measure the release build (BENCH="ingest --markdown": only these works, as a table)
+	$(CARGO) build --release --locked -p conveyord -p conveyorctl
+	$(CARGO) bench --locked -p conveyor-tests -- $(BENCH)
+
+bench-reference: setup ## Measure the same work with agent-conveyor 0.1.0, in a virtual environment below target
+	$(CARGO) bench --locked -p conveyor-tests -- --reference $(BENCH)
 
 lint: setup ## Check formatting and lints
 	$(CARGO) fmt --all --check

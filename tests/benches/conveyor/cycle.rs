@@ -1,0 +1,111 @@
+//! `cycle`: one observation of a worker.
+
+use conveyor_tests::harness::standin;
+use conveyor_tests::rollout::Format;
+use serde_json::json;
+
+use crate::cli;
+use crate::inputs;
+use crate::report::{Report, Row, Times, digits};
+use crate::world::World;
+
+const RUNS: usize = 500;
+const RUNS_WITH_PANE: usize = 200;
+const RUNS_WITH_HISTORY: usize = 300;
+
+/// Over an open connection, of a worker without a pane.
+pub(crate) fn without_pane(report: &mut Report) {
+    let mut world = World::new(&[]);
+    let pair = world.pair(0);
+    let params = json!({"task": pair.task});
+    let _ = world.call("cycle.run", &params);
+    let times = Times::of(RUNS, || world.time("cycle.run", &params));
+    report.add(
+        Row::new("cycle-rpc", "`cycle.run`, no pane", format!("{} calls", times.len()), times.shown())
+            .target("≤ 3 ms median", times.median() <= 3.0),
+    );
+}
+
+/// Over an open connection, of a worker in a tmux pane, after it has done a turn.
+pub(crate) fn with_pane(report: &mut Report) {
+    let mut world = World::new(&[]);
+    let pane = world.env.start_codex(&standin(Format::New), "worker");
+    let tmux = world.env.tmux();
+    tmux.send(&pane, "write a greeting");
+    let rollout = world.env.wait_for_message("write a greeting");
+    world.env.wait_for_events(&rollout, "task_complete", 1);
+    let registered = world.call(
+        "session.register",
+        &json!({"name": "worker", "role": "worker", "pid": pane.pid, "tmux_session": pane.session}),
+    );
+    assert_eq!(registered["rollout_state"], "ready", "{registered}");
+    let _manager = world.manager("manager");
+    world.bind("task", "worker", "manager");
+    let params = json!({"task": "task"});
+    let first = world.call("cycle.run", &params);
+    assert_eq!(first["pane_signal"]["captured"], true, "{first}");
+    let times = Times::of(RUNS_WITH_PANE, || world.time("cycle.run", &params));
+    report.add(
+        Row::new(
+            "cycle-pane",
+            "`cycle.run`, with a real pane",
+            format!("{} calls, 100×30 pane", times.len()),
+            times.shown(),
+        )
+        .target("≤ 12 ms median", times.median() <= 12.0),
+    );
+}
+
+/// By the command line.
+pub(crate) fn command_line(report: &mut Report) {
+    let mut world = World::new(&[]);
+    let pair = world.pair(0);
+    let _ = cli::time(&world.env, &["cycle", &pair.task]);
+    let times = Times::of(200, || cli::time(&world.env, &["cycle", &pair.task]));
+    report.add(Row::new(
+        "cycle-cli",
+        "`conveyorctl cycle`, whole process, no pane",
+        format!("{} runs", times.len()),
+        times.shown(),
+    ));
+}
+
+/// Over an open connection, of workers with short and with long histories. They are called in turn, so that
+/// whatever else goes on in the machine is in all figures alike.
+pub(crate) fn with_history(report: &mut Report) {
+    let mut worlds: Vec<(World, u64)> = inputs::HISTORIES
+        .into_iter()
+        .map(|records| {
+            let mut world = World::new(&[("CONVEYOR_WATCH", "off")]);
+            let worker = inputs::history(&world.env.codex_home(), records);
+            world.register("worker", "worker", &worker);
+            let stored = world.call("rollout.ingest", &json!({"name": "worker"}));
+            let _manager = world.manager("manager");
+            world.bind("task", "worker", "manager");
+            (world, stored["new_events"].as_u64().expect("a number of events"))
+        })
+        .collect();
+    let mut times = vec![Vec::new(); worlds.len()];
+    let params = json!({"task": "task"});
+    for _ in 0..RUNS_WITH_HISTORY {
+        for ((world, _), times) in worlds.iter_mut().zip(&mut times) {
+            times.push(world.time("cycle.run", &params));
+        }
+    }
+    let times: Vec<Times> = times.into_iter().map(Times::new).collect();
+    let ids = ["history-10k", "history-100k", "history-1m"];
+    for (((_, events), times_of), id) in worlds.iter().zip(&times).zip(ids) {
+        let ratio = times_of.median() / times[0].median();
+        let row = Row::new(
+            id,
+            "`cycle.run` above stored events of the worker",
+            format!("{events} events, {} calls", times_of.len()),
+            format!("{}, {}× that at 10,000", times_of.shown(), digits(ratio)),
+        );
+        report.add(if id == "history-1m" {
+            row.target("at 1,000,000 ≤ 1.5× that at 10,000", ratio <= 1.5)
+        } else {
+            row
+        });
+    }
+}
