@@ -34,11 +34,10 @@ pub(crate) fn with_pane(report: &mut Report) {
     tmux.send(&pane, "write a greeting");
     let rollout = world.env.wait_for_message("write a greeting");
     world.env.wait_for_events(&rollout, "task_complete", 1);
-    let registered = world.call(
-        "session.register",
-        &json!({"name": "worker", "role": "worker", "pid": pane.pid, "tmux_session": pane.session}),
-    );
-    assert_eq!(registered["rollout_state"], "ready", "{registered}");
+    // By the command line, which tells the daemon where the private tmux server is.
+    let pid = pane.pid.to_string();
+    let register = ["register-worker", "--name", "worker", "--pid", &pid, "--tmux-session", &pane.session];
+    let _ = world.env.conveyorctl(&register).success();
     let _manager = world.manager("manager");
     world.bind("task", "worker", "manager");
     let params = json!({"task": "task"});
