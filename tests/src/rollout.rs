@@ -89,7 +89,7 @@ impl Thread {
         let path = folder.join(format!("rollout-{time}-{}.jsonl", self.id));
         let file = OpenOptions::new().create_new(true).read(true).append(true).open(&path)?;
         let (id, cwd) = (self.id.clone(), self.cwd.clone());
-        Ok(Rollout { path, file, thread_id: id, cwd, format: self.format, ordinal: 0 })
+        Ok(Rollout { path, file, thread_id: id, cwd, format: self.format, ordinal: 0, time: None })
     }
 
     /// Creates the rollout file with its `session_meta` record.
@@ -121,6 +121,8 @@ pub struct Rollout {
     cwd: Utf8PathBuf,
     format: Format,
     ordinal: u64,
+    /// What the records are stamped with instead of the present time.
+    time: Option<Timestamp>,
 }
 
 impl Rollout {
@@ -132,7 +134,7 @@ impl Rollout {
     pub fn append_to(path: &Utf8Path, thread_id: &str, format: Format) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         let (thread_id, cwd) = (thread_id.to_owned(), Utf8PathBuf::new());
-        Ok(Self { path: path.to_owned(), file, thread_id, cwd, format, ordinal: 0 })
+        Ok(Self { path: path.to_owned(), file, thread_id, cwd, format, ordinal: 0, time: None })
     }
 
     /// Where the file is.
@@ -147,12 +149,21 @@ impl Rollout {
         &self.thread_id
     }
 
-    /// Appends one record, stamped with the present time.
+    /// Stamps all further records with this time: for files that tell of hours, and are written in a moment.
+    pub fn set_time(&mut self, time: Timestamp) {
+        self.time = Some(time);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.time.unwrap_or_else(Timestamp::now)
+    }
+
+    /// Appends one record, stamped with the present time unless another was set.
     ///
     /// # Errors
     /// The write fails.
     pub fn record(&mut self, kind: &str, payload: Value) -> io::Result<()> {
-        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+        let now = self.now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
         let record = match self.format {
             Format::New => {
                 json!({"timestamp": now, "ordinal": self.ordinal, "type": kind, "payload": payload})
@@ -180,7 +191,7 @@ impl Rollout {
     /// # Errors
     /// The write fails.
     pub fn session_meta(&mut self) -> io::Result<()> {
-        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+        let now = self.now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
         let mut meta = json!({
             "id": self.thread_id, "timestamp": now, "cwd": self.cwd, "originator": "codex-tui",
             "cli_version": self.format.codex_version(), "source": "cli", "thread_source": "user",
@@ -203,7 +214,7 @@ impl Rollout {
     pub fn task_started(&mut self) -> io::Result<String> {
         let turn = Uuid::now_v7().to_string();
         let mut started = json!({
-            "type": "task_started", "turn_id": turn, "started_at": Timestamp::now().as_second(),
+            "type": "task_started", "turn_id": turn, "started_at": self.now().as_second(),
             "model_context_window": 258_400, "collaboration_mode_kind": "default",
         });
         if self.format == Format::New {
@@ -319,7 +330,7 @@ impl Rollout {
             "type": "token_count", "info": null,
             "rate_limits": {"limit_id": "codex", "primary": null, "secondary": null},
         }))?;
-        let now = Timestamp::now().as_second();
+        let now = self.now().as_second();
         let mut end = json!({
             "type": "task_complete", "turn_id": turn, "last_agent_message": last_message,
             "completed_at": now, "duration_ms": 20, "time_to_first_token_ms": 10,
@@ -339,7 +350,7 @@ impl Rollout {
     /// # Errors
     /// The write fails.
     pub fn turn_aborted(&mut self, turn: &str) -> io::Result<()> {
-        let now = Timestamp::now().as_second();
+        let now = self.now().as_second();
         let mut end = json!({
             "type": "turn_aborted", "turn_id": turn, "reason": "interrupted", "completed_at": now,
             "duration_ms": 20,
@@ -352,7 +363,7 @@ impl Rollout {
     }
 
     fn item(&mut self, turn: &str, item: Value) -> io::Result<()> {
-        let now = Timestamp::now().as_millisecond();
+        let now = self.now().as_millisecond();
         let thread = self.thread_id.clone();
         self.event(json!({
             "type": "item_completed", "thread_id": thread, "turn_id": turn, "item": item,

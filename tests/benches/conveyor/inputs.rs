@@ -6,6 +6,7 @@ use std::io;
 
 use camino::Utf8Path;
 use conveyor_tests::rollout::{Format, Rollout, Thread};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 /// Size of the rollout that ingest is measured with, in bytes.
@@ -22,6 +23,9 @@ const OUTPUTS: [usize; 12] = [1, 2, 1, 4, 8, 2, 1, 16, 3, 30, 2, 6];
 /// Each this many turns the answer is a huge one; Codex stores it three times.
 const HUGE_ANSWER_EACH: usize = 40;
 const HUGE_ANSWER: usize = 200 * 1024;
+/// From the beginning of a turn to that of the next. A turn that follows at once says that the one before was
+/// not the end of the work.
+const BETWEEN_TURNS: SignedDuration = SignedDuration::from_mins(1);
 /// Commands of a turn of a long history.
 const COMMANDS_PER_TURN: usize = 45;
 
@@ -35,9 +39,11 @@ pub(crate) fn rollout(home: &Utf8Path) -> Rollout {
 pub(crate) fn mixed(home: &Utf8Path, bytes: u64) -> Rollout {
     let text = Text::new();
     let mut rollout = rollout(home);
+    let mut times = times();
     let mut turn = 0;
     while size(&rollout) < bytes {
         turn += 1;
+        rollout.set_time(times());
         mixed_turn(&mut rollout, &text, turn).expect("the file is writable");
     }
     rollout
@@ -47,7 +53,9 @@ pub(crate) fn mixed(home: &Utf8Path, bytes: u64) -> Rollout {
 pub(crate) fn completions(home: &Utf8Path, workers: usize, completions: usize) -> Vec<Rollout> {
     let one = || {
         let mut rollout = rollout(home);
+        let mut times = times();
         for _ in 0..completions / workers {
+            rollout.set_time(times());
             let turn = begin(&mut rollout);
             end(&mut rollout, &turn);
         }
@@ -59,11 +67,22 @@ pub(crate) fn completions(home: &Utf8Path, workers: usize, completions: usize) -
 /// A rollout with at least so many records, few of them completions: turns of many commands with short outputs.
 pub(crate) fn history(home: &Utf8Path, records: usize) -> Rollout {
     let mut rollout = rollout(home);
+    let mut times = times();
     let mut written = 0;
     while written < records {
+        rollout.set_time(times());
         written += long_turn(&mut rollout).expect("the file is writable");
     }
     rollout
+}
+
+/// When the turns of a rollout begin, one after the other: from some days ago on, which holds them all.
+fn times() -> impl FnMut() -> Timestamp {
+    let mut time = Timestamp::now() - SignedDuration::from_hours(7 * 24);
+    move || {
+        time += BETWEEN_TURNS;
+        time
+    }
 }
 
 /// Writes all of a turn but its last record, and gives the turn's id.
