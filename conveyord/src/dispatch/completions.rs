@@ -26,6 +26,12 @@ use conveyor_proto::{
 };
 use serde_json::{Value, json};
 
+/// Completions that are routed in one transaction at most: enough that a flush to the disk for each costs little,
+/// few enough that others get their turn with the writer.
+const BATCH: usize = 64;
+/// Completions that are looked at for those whose time has come.
+const LOOKED_AT: i64 = 256;
+
 pub(super) const SIGNAL: SignalType = SignalType::WorkerTaskComplete;
 
 /// What is known of a completion that is routed.
@@ -164,33 +170,49 @@ fn loaded(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Option<Ro
     }
 }
 
-/// Routes the oldest completion whose time has come and passes on what became of it. False when there is none.
-pub(super) async fn route_next(pass: &Pass, tell: impl FnOnce(ProcessedCompletion)) -> Result<bool> {
+/// Routes the oldest completions whose time has come, at most this many, and passes on what became of them. False
+/// when there is none.
+pub(super) async fn route_some(
+    pass: &Pass,
+    limit: usize,
+    mut tell: impl FnMut(ProcessedCompletion),
+) -> Result<bool> {
     let (dispatcher, expires_at, ignore) =
         (pass.dispatcher.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
     let changes = pass.store.changes().clone();
-    // The inbox is filled in the same transaction; a push is sent after it.
-    let routed = pass
+    // Inboxes are filled in the same transaction; a push is sent after it.
+    let batch = pass
         .store
         .write(Durability::Full, move |tx| {
             let now = tx.now().to_owned();
             let due = |turn: &Unrouted| ignore || turn.route_after.as_ref().is_none_or(|after| *after <= now);
-            let Some(turn) = turns::unrouted(tx, 256)?.into_iter().find(due) else { return Ok(None) };
-            let row = turn.id;
-            let Some(mut route) = loaded(tx, turn)? else {
-                // Left alone it would be in the way of all later ones.
-                turns::set_routing(tx, row, "skipped", Some("record_missing"))?;
-                return Ok(Some(Routed::Taken));
-            };
-            route.awaited = changes.is_awaited(route.manager.id.as_str());
-            Ok::<_, Error>(Some(route_in(tx, route, &dispatcher, &expires_at)?))
+            let mut batch = Vec::new();
+            for turn in turns::unrouted(tx, LOOKED_AT)?.into_iter().filter(due).take(limit.min(BATCH)) {
+                let row = turn.id;
+                let Some(mut route) = loaded(tx, turn)? else {
+                    // Left alone it would be in the way of all later ones.
+                    turns::set_routing(tx, row, "skipped", Some("record_missing"))?;
+                    batch.push(Routed::Taken);
+                    continue;
+                };
+                let has_pane = route.manager.has_tmux();
+                route.awaited = changes.is_awaited(route.manager.id.as_str());
+                batch.push(route_in(tx, route, &dispatcher, &expires_at)?);
+                if has_pane {
+                    // It is typed, or ends the manager's wait, before it is known where the next one goes.
+                    break;
+                }
+            }
+            Ok::<_, Error>(batch)
         })
         .await?;
-    let Some(routed) = routed else { return Ok(false) };
-    if let Some(item) = finish(pass, routed, false).await? {
-        tell(item);
+    let any = !batch.is_empty();
+    for routed in batch {
+        if let Some(item) = finish(pass, routed, false).await? {
+            tell(item);
+        }
     }
-    Ok(true)
+    Ok(any)
 }
 
 pub(super) async fn finish(

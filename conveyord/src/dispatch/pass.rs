@@ -187,8 +187,9 @@ impl Pass {
                 last = id;
             }
             while processed.len() < budget {
+                let left = budget - processed.len();
                 let tell = |item| processed.push(Processed::Completion(Box::new(item)));
-                if !completions::route_next(self, tell).await? {
+                if !completions::route_some(self, left, tell).await? {
                     break;
                 }
             }

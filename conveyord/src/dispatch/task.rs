@@ -249,6 +249,6 @@ async fn route(pass: Pass) -> Result<u64> {
     while let Some(id) = unsent::recover_next(&pass, last, |_| count += 1).await? {
         last = id;
     }
-    while completions::route_next(&pass, |_| count += 1).await? {}
+    while completions::route_some(&pass, usize::MAX, |_| count += 1).await? {}
     Ok(count)
 }
