@@ -180,10 +180,12 @@ pub(super) async fn route_some(
     let (dispatcher, expires_at, ignore) =
         (pass.dispatcher.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
     let changes = pass.store.changes().clone();
-    // Inboxes are filled in the same transaction; a push is sent after it.
+    // Inboxes are filled in the same transaction; a push is sent after it. It need not be flushed: a power cut takes
+    // back the turn's mark together with the notification, and it is routed again. What tells anybody of it for good
+    // (a consumption, the beginning of a push) is flushed, and this with it.
     let batch = pass
         .store
-        .write(Durability::Full, move |tx| {
+        .write(Durability::Normal, move |tx| {
             let now = tx.now().to_owned();
             let due = |turn: &Unrouted| ignore || turn.route_after.as_ref().is_none_or(|after| *after <= now);
             let mut batch = Vec::new();

@@ -152,14 +152,15 @@ impl Task {
     /// Takes up all work there is.
     async fn work(&mut self) -> Result<()> {
         self.failed = false;
-        let kinds = command_types(None);
-        self.pass.recover_commands(&kinds, Expired::ByLease, 100).await?;
-        self.pass.settle_interrupted(false).await?;
-        self.look_at_held(false).await;
+        // First, since a manager may wait for one.
         self.completions_again = !self.completions.is_empty();
         if self.completions.is_empty() {
             self.completions.spawn(route(self.pass.clone()));
         }
+        let kinds = command_types(None);
+        self.pass.recover_commands(&kinds, Expired::ByLease, 100).await?;
+        self.pass.settle_interrupted(false).await?;
+        self.look_at_held(false).await;
         while self.serving.len() < MAX_LANES {
             let Some(claim) = self.pass.claim(&kinds, &[]).await? else { break };
             let pass = self.pass.clone();

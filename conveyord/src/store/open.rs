@@ -25,6 +25,11 @@ const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/0001_initial.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Read-only connections at most; each costs its page cache.
 const READERS: u32 = 8;
+/// Page cache of each of them, in KiB: enough for the paths through some indexes. The system keeps the rest of the
+/// file in memory as it is.
+const READER_CACHE_KIB: i64 = 512;
+/// A reader that nobody needs for so long is closed.
+const READER_IDLE: Duration = Duration::from_secs(30);
 /// Backups that are kept, newest first.
 const KEPT_BACKUPS: usize = 5;
 /// Pages of the write-ahead log before a commit moves them into the file itself: 256 MiB. `checkpoint` does it
@@ -165,12 +170,14 @@ pub(super) fn readers(path: &Utf8Path) -> Result<r2d2::Pool<SqliteConnectionMana
     let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(128);
+        connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "temp_store", "MEMORY")
     });
     Ok(r2d2::Pool::builder()
         .max_size(READERS)
         .min_idle(Some(1))
+        .idle_timeout(Some(READER_IDLE))
         .connection_timeout(Duration::from_secs(10))
         .build(manager)?)
 }
