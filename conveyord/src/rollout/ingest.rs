@@ -248,6 +248,9 @@ impl Ingest {
             offset: reader.rollout.read_offset,
             ..Ingested::default()
         };
+        let waiting =
+            reader.file.metadata().map_or(0, |metadata| metadata.len()).saturating_sub(total.offset);
+        let durability = if waiting > BATCH_BYTES { Durability::Bulk } else { Durability::Normal };
         loop {
             let Reader { rollout, file, scanner, .. } = reader;
             let before = scanner.next_offset();
@@ -255,7 +258,7 @@ impl Ingest {
             if !scanner.has_line(&*file).map_err(|error| unreadable(&rollout.path, &error))? {
                 break;
             }
-            let batch = self.store.write_blocking(Durability::Normal, |tx| {
+            let batch = self.store.write_blocking(durability, |tx| {
                 Batch { tx, session, settle_ms: self.settle_ms, new_events: 0, skipped: 0 }
                     .run(reader, before)
             })?;

@@ -49,13 +49,25 @@ pub enum Durability {
     Full,
     /// What can be read again from its source, such as ingest.
     Normal,
+    /// The same, for megabytes in one transaction: they find room in the page cache, so that no page is written
+    /// twice.
+    Bulk,
 }
 
 impl Durability {
-    const fn pragma(self) -> &'static str {
+    const fn synchronous(self) -> &'static str {
         match self {
             Self::Full => "FULL",
-            Self::Normal => "NORMAL",
+            Self::Normal | Self::Bulk => "NORMAL",
+        }
+    }
+
+    /// The writer's page cache: pages, or KiB as a negative number, as SQLite has it.
+    const fn cache_size(self) -> i64 {
+        match self {
+            // SQLite's default, so that an idle daemon is small.
+            Self::Full | Self::Normal => -2 * 1024,
+            Self::Bulk => -16 * 1024,
         }
     }
 }
@@ -144,8 +156,9 @@ impl Store {
         // A panic while the lock was held rolled its transaction back: the connection is sound.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.durability != durability {
-            let pragma = durability.pragma();
-            writer.connection.pragma_update(None, "synchronous", pragma).map_err(StoreError::from)?;
+            let set = |name, value: &dyn rusqlite::ToSql| writer.connection.pragma_update(None, name, value);
+            set("synchronous", &durability.synchronous()).map_err(StoreError::from)?;
+            set("cache_size", &durability.cache_size()).map_err(StoreError::from)?;
             writer.durability = durability;
         }
         let transaction = writer

@@ -35,8 +35,6 @@ const KEPT_BACKUPS: usize = 5;
 /// Pages of the write-ahead log before a commit moves them into the file itself: 256 MiB. `checkpoint` does it
 /// long before, unless a bulk ingest outruns it.
 const WAL_AUTOCHECKPOINT_PAGES: i64 = 16_384;
-/// Page cache of the writer: a batch of ingest fits in, so that no page is written twice.
-const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// The write-ahead log is cut back to this size after a checkpoint, in bytes.
 const WAL_SIZE_LIMIT: i64 = 64 * 1024 * 1024;
 
@@ -64,7 +62,6 @@ pub(super) fn writer(path: &Utf8Path, backups: &Utf8Path) -> Result<Connection, 
     connection.pragma_update(None, "wal_autocheckpoint", WAL_AUTOCHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", WAL_SIZE_LIMIT)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     if version < SCHEMA_VERSION {
         if version > 0 {
             back_up(&connection, path, backups, version)?;
