@@ -14,7 +14,7 @@ fn pages() -> Vec<Utf8PathBuf> {
         let entries = folder.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path());
         entries.filter(|path| path.extension() == Some("md")).collect::<Vec<_>>()
     };
-    [in_folder(root.to_owned()), in_folder(root.join("docs"))].concat()
+    [in_folder(root.to_owned()), in_folder(root.join("docs")), in_folder(root.join("docs/clients"))].concat()
 }
 
 /// The lines of a page that are no code.

@@ -1,5 +1,5 @@
-//! `docs/openrpc.json` is the document that the code derives, and the daemon answers every method that
-//! it names.
+//! `docs/openrpc.json` is the document that the code derives, it is a valid OpenRPC document, and the daemon
+//! answers every method that it names. That the answers are as the document says is held by `answers`.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::collections::BTreeSet;
@@ -42,6 +42,59 @@ fn the_document_is_up_to_date() {
     let written = fs::read_to_string(&path).unwrap_or_default();
     let mend = "`UPDATE_DOCS=1 cargo test -p conveyor-tests --test openrpc` rewrites it";
     assert!(written == page, "{path} is out of date: {mend}");
+}
+
+/// A JSON file of `tests/fixtures/openrpc`.
+fn meta_schema(name: &str) -> Value {
+    let path = workspace_root().join("tests/fixtures/openrpc").join(name);
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn the_document_is_valid_openrpc() {
+    // It is referred to with and without the slash at the end.
+    let json_schema = || meta_schema("json-schema.json");
+    let schemas = jsonschema::Registry::new()
+        .add("https://meta.json-schema.tools", json_schema())
+        .and_then(|registry| registry.add("https://meta.json-schema.tools/", json_schema()))
+        .and_then(|registry| registry.prepare())
+        .unwrap();
+    let validator = jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft7)
+        .with_registry(&schemas)
+        .build(&meta_schema("openrpc.json"))
+        .unwrap();
+    let document = openrpc::document();
+    let wrong: Vec<String> =
+        validator.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let mut broken = document;
+    broken["methods"][0]["params"][0]["required"] = "perhaps".into();
+    assert!(!validator.is_valid(&broken), "the meta-schema is looked into");
+}
+
+#[test]
+fn every_reference_of_the_document_leads_somewhere() {
+    fn references(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(members) => {
+                let target = members.get("$ref").and_then(Value::as_str);
+                found.extend(target.map(str::to_owned));
+                members.values().for_each(|member| references(member, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let document = openrpc::document();
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+    assert!(found.len() > 10, "the references were found");
+    found.retain(|target| {
+        let pointer = target.strip_prefix('#');
+        pointer.and_then(|pointer| document.pointer(pointer)).is_none()
+    });
+    assert_eq!(found, BTreeSet::new());
 }
 
 #[test]

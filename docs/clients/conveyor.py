@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""A client of conveyord in the standard library of Python, and a tour of it.
+
+    python3 conveyor.py SESSION
+
+The tour makes a task, is refused, follows a change, and then waits at the inbox of SESSION until Ctrl-C.
+"""
+
+import concurrent.futures
+import itertools
+import json
+import os
+import queue
+import socket
+import sys
+import threading
+
+
+class RpcError(Exception):
+    """A refusal. `kind` is a stable word for programs, `hint` the way out where there is one."""
+
+    def __init__(self, error):
+        super().__init__(error["message"])
+        data = error.get("data") or {}
+        self.code, self.kind, self.hint = error["code"], data.get("kind"), data.get("hint")
+
+
+class Client:
+    """One connection. Its calls may overlap, from any thread; closing it ends them all."""
+
+    def __init__(self, path):
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(path)
+        self._sending = threading.Lock()
+        self._ids = itertools.count(1)
+        # What the two threads share; never held while the socket is used.
+        self._lock = threading.Lock()
+        self._pending = {}
+        self._changes = {}
+        self._closed = False
+        threading.Thread(target=self._receive, daemon=True).start()
+
+    def start(self, method, **params):
+        """Sends a call and returns the future of its result."""
+        answer = concurrent.futures.Future()
+        request = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+        # One line per request: json.dumps escapes the newlines within texts.
+        line = json.dumps(request).encode() + b"\n"
+        with self._lock:
+            if self._closed:
+                raise ConnectionError("the connection is closed")
+            self._pending[request["id"]] = answer
+        with self._sending:
+            self._socket.sendall(line)
+        return answer
+
+    def call(self, method, **params):
+        """The result of a call. Raises RpcError when it is refused, ConnectionError when the daemon is gone."""
+        return self.start(method, **params).result()
+
+    def changes(self, **filters):
+        """Subscribes, and returns an iterator of changes that ends with the connection."""
+        subscription = self.call("events.subscribe", **filters)
+        return iter(self._queue(subscription).get, None)
+
+    def close(self):
+        """Ends the connection, and in the daemon whatever still waits on it."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # The daemon was faster.
+        self._socket.close()
+
+    def _queue(self, subscription):
+        with self._lock:
+            changes = self._changes.setdefault(subscription, queue.Queue())
+            if self._closed:
+                changes.put(None)
+            return changes
+
+    def _receive(self):
+        # In bytes: a line ends at b"\n" and nowhere else.
+        try:
+            for line in self._socket.makefile("rb"):
+                self._dispatch(json.loads(line))
+        except OSError:
+            pass  # Closed, by either side.
+        with self._lock:
+            self._closed = True
+            for changes in self._changes.values():
+                changes.put(None)
+        for answer in self._pending.values():
+            answer.set_exception(ConnectionError("the connection is closed"))
+
+    def _dispatch(self, message):
+        if message.get("method") == "events.change":
+            params = message["params"]
+            self._queue(params["subscription"]).put(params["result"])
+            return
+        # Answers come in the order in which the calls end: the id says whose it is. Without one, a request
+        # could not be read at all, or the connection itself was refused.
+        with self._lock:
+            answer = self._pending.pop(message["id"], None)
+        if answer is None:
+            print("conveyord:", message["error"]["message"], file=sys.stderr)
+        elif "error" in message:
+            answer.set_exception(RpcError(message["error"]))
+        else:
+            answer.set_result(message["result"])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def socket_path():
+    """Where the daemon listens; `conveyorctl config` shows the state root."""
+    if os.environ.get("CONVEYOR_STATE_ROOT"):
+        return os.environ["CONVEYOR_STATE_ROOT"] + "/conveyord.sock"
+    if sys.platform == "darwin":
+        return os.path.expanduser("~/Library/Application Support/conveyor/conveyord.sock")
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return state + "/conveyor/conveyord.sock"
+
+
+def tour(session):
+    with Client(socket_path()) as conveyor:
+        protocol = conveyor.call("rpc.hello", client_version="tour", protocol=1)["protocol"]
+        print("protocol", protocol["major"])
+
+        changes = conveyor.changes(kinds=["task"])
+        task = conveyor.call("task.create", name="tour-python", goal="Show a client")
+        print("created", task["name"])
+        change = next(changes)
+        print("change", change["kind"], change["state"], change["task_id"] == task["id"])
+
+        try:
+            conveyor.call("cycle.run", task="tour-python")
+        except RpcError as error:
+            print("refused", error.code, error.kind, "-", error.hint)
+
+        # Sent together, on one connection; each future gets the answer with its own id.
+        calls = [conveyor.start("task.list"), conveyor.start("session.list"), conveyor.start("daemon.status")]
+        print("answered", [type(call.result()).__name__ for call in calls])
+        conveyor.call("task.finish", task="tour-python", reason="shown")
+
+    # A wait has a connection of its own: there is no other way to end it early than to close that.
+    try:
+        with Client(socket_path()) as waiting:
+            print("waiting", flush=True)
+            inbox = waiting.call("inbox.take", session=session, wait=True, timeout=3600)
+            print("items", len(inbox["items"]))
+    except KeyboardInterrupt:
+        print("cancelled")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    try:
+        tour(sys.argv[1])
+    except OSError as error:
+        sys.exit(f"conveyord does not answer at {socket_path()}: {error}\nstart it with: conveyorctl daemon start")

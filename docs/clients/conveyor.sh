@@ -1,0 +1,75 @@
+#!/bin/sh
+# conveyord from a shell: calls with curl, changes with nc (or socat), JSON with jq; and a tour of it.
+#
+#     sh conveyor.sh SESSION
+#
+# The tour makes a task, is refused, follows a change, and then waits at the inbox of SESSION until Ctrl-C.
+set -eu
+
+[ $# -eq 1 ] || { echo "usage: sh conveyor.sh SESSION" >&2; exit 2; }
+
+# Where the daemon listens; `conveyorctl config` shows the state root.
+if [ -n "${CONVEYOR_STATE_ROOT:-}" ]; then root=$CONVEYOR_STATE_ROOT
+elif [ "$(uname)" = Darwin ]; then root="$HOME/Library/Application Support/conveyor"
+else root=${XDG_STATE_HOME:-$HOME/.local/state}/conveyor
+fi
+socket=$root/conveyord.sock
+
+# request METHOD [PARAMS]: a request as one line. A POST answers one call, so any id will do.
+request() {
+  jq -cn --arg method "$1" --argjson params "${2:-"{}"}" '{jsonrpc: "2.0", id: 1, method: $method, params: $params}'
+}
+
+# post METHOD [PARAMS]: carries out a call and prints its answer, with the result or the error in it.
+post() {
+  request "$@" | curl -sS --unix-socket "$socket" -H 'content-type: application/json' -d @- http://localhost/
+}
+
+# call METHOD [PARAMS]: prints the result; fails with the error's kind and hint.
+call() {
+  post "$@" | jq -e 'if .error then
+      "\(.error.data.kind): \(.error.message)\nhint: \(.error.data.hint // "none")\n" | halt_error(1)
+    else .result end'
+}
+
+call rpc.hello '{"client_version": "tour", "protocol": 1}' | jq -r '"protocol \(.protocol.major)"'
+
+# A subscription is a connection on which lines go on coming. HTTP has no way for that, and nc does: what it
+# reads on standard input is sent, what comes is printed. A client that ends its input has ended its
+# subscriptions too, so both pipes are held open here.
+follow() {
+  mkfifo "$folder/to" "$folder/from"
+  if command -v nc >/dev/null; then set -- nc -U "$socket"; else set -- socat - "UNIX-CONNECT:$socket"; fi
+  "$@" <"$folder/to" >"$folder/from" &
+  exec 3>"$folder/to" 4<"$folder/from"
+  request events.subscribe '{"kinds": ["task"]}' >&3
+  read -r subscribed <&4
+}
+can_follow() { command -v nc || command -v socat; } >/dev/null
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+if can_follow; then follow; fi
+
+task=$(call task.create '{"name": "tour-shell", "goal": "Show a client"}')
+echo "created $(echo "$task" | jq -r .name)"
+if can_follow; then
+  read -r line <&4
+  echo "$line" | jq -r --argjson task "$task" '.params.result | "change \(.kind) \(.state) \(.task_id == $task.id)"'
+  exec 3>&- 4<&-
+else
+  echo "no changes: neither nc nor socat is installed"
+fi
+
+# Refused: the answer has an error in place of the result. HTTP's own status is 200 all the same.
+post cycle.run '{"task": "tour-shell"}' | jq -r '.error | "refused \(.code) \(.data.kind) - \(.data.hint)"'
+call task.finish '{"task": "tour-shell", "reason": "shown"}' >/dev/null
+
+# A wait ends early when its connection is closed, here by the end of curl. It runs in the background, since a
+# shell heeds a trap only between commands and in `wait`.
+request inbox.take "$(jq -cn --arg session "$1" '{session: $session, wait: true, timeout: 3600}')" >"$folder/request"
+trap 'kill $!; cancelled=yes' INT
+echo waiting
+curl -sS --unix-socket "$socket" -H 'content-type: application/json' -d @"$folder/request" http://localhost/ \
+  >"$folder/answer" &
+wait $! || true
+if [ "${cancelled:-}" ]; then echo cancelled; else jq -r '"items \(.result.items | length)"' "$folder/answer"; fi

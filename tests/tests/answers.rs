@@ -1,0 +1,150 @@
+//! What the daemon answers is what `rpc.discover` says of it: every method is called in the course of a main
+//! job, and each answer is held against the method's schema.
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use conveyor_tests::harness::{LineClient, Pane, TestEnv, standin, wait_until};
+use conveyor_tests::rollout::Format;
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+/// A client that believes no answer until its schema does.
+struct Checked<'env> {
+    env: &'env TestEnv,
+    client: LineClient,
+    results: BTreeMap<String, Validator>,
+    params: BTreeMap<String, BTreeSet<String>>,
+    answered: BTreeSet<String>,
+}
+
+impl<'env> Checked<'env> {
+    fn new(env: &'env TestEnv) -> Self {
+        let mut client = env.rpc();
+        let mut document = client.call("rpc.discover", &json!({})).unwrap();
+        let schemas = document["components"]["schemas"].as_object_mut().unwrap();
+        schemas.values_mut().for_each(close);
+        let (mut results, mut params) = (BTreeMap::new(), BTreeMap::new());
+        for method in document["methods"].as_array().unwrap() {
+            let name = method["name"].as_str().unwrap().to_owned();
+            let schema =
+                json!({ "allOf": [method["result"]["schema"]], "components": document["components"] });
+            let validator =
+                jsonschema::options().with_draft(jsonschema::Draft::Draft7).build(&schema).unwrap();
+            let names = method["params"].as_array().unwrap().iter();
+            let names = names.map(|param| param["name"].as_str().unwrap().to_owned()).collect();
+            results.insert(name.clone(), validator);
+            params.insert(name, names);
+        }
+        Self { env, client, results, params, answered: BTreeSet::new() }
+    }
+
+    /// Calls a method, which must succeed and answer as its schema says.
+    #[track_caller]
+    fn call(&mut self, method: &str, params: &Value) -> Value {
+        for name in params.as_object().unwrap().keys() {
+            assert!(self.params[method].contains(name), "{method} has no parameter {name}");
+        }
+        let answer = self.client.call(method, params);
+        let result = answer.unwrap_or_else(|error| panic!("{method} was refused: {error}"));
+        self.check(method, &result);
+        result
+    }
+
+    #[track_caller]
+    fn check(&mut self, method: &str, value: &Value) {
+        let errors = self.results[method].iter_errors(value);
+        let wrong: Vec<_> = errors.map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(wrong.is_empty(), "{method} answered {value:#}\n{}", wrong.join("\n"));
+        self.answered.insert(method.to_owned());
+    }
+
+    #[track_caller]
+    fn register(&mut self, role: &str, pane: &Pane) {
+        let caller = json!({ "tmux_tmpdir": self.env.root().join("tmux") });
+        let session = json!({ "name": role, "role": role, "pid": pane.pid, "tmux_session": pane.session,
+            "caller": caller });
+        self.call("session.register", &session);
+    }
+
+    fn take(&mut self) -> Value {
+        let inbox = json!({ "task": "greeting", "role": "manager", "consume_next": true, "lease": true,
+            "wait": true, "timeout": 50 });
+        self.call("inbox.take", &inbox)
+    }
+}
+
+/// Forbids the members that a schema does not name: what is answered must be described.
+fn close(schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    if schema.contains_key("properties") {
+        schema.entry("additionalProperties").or_insert(false.into());
+    }
+    for alternatives in ["anyOf", "oneOf", "allOf"] {
+        let list = schema.get_mut(alternatives).and_then(Value::as_array_mut);
+        list.into_iter().flatten().for_each(close);
+    }
+}
+
+#[test]
+fn every_method_answers_what_the_document_says() {
+    let env = TestEnv::new();
+    let _ = env.conveyorctl(&["daemon", "start"]).success();
+    let [worker, manager] = ["worker", "manager"].map(|name| env.start_codex(&standin(Format::New), name));
+    let mut daemon = Checked::new(&env);
+    let mut status = daemon.call("daemon.status", &json!({}));
+    status["undescribed"] = true.into();
+    assert!(!daemon.results["daemon.status"].is_valid(&status), "the schemas are looked into");
+    for method in ["rpc.hello", "rpc.discover", "config.show", "doctor.run"] {
+        daemon.call(method, &json!({}));
+    }
+    daemon.call("db.doctor", &json!({ "live": true }));
+    daemon.call("pane.classify", &json!({ "text": "esc to interrupt", "status_age_seconds": 600 }));
+    daemon.register("worker", &worker);
+    daemon.register("manager", &manager);
+    daemon.call("task.create", &json!({ "name": "greeting", "goal": "A greeting is written" }));
+    let pair = json!({ "task": "greeting", "worker": "worker", "manager": "manager" });
+    daemon.call("binding.create", &pair);
+
+    let subscription = daemon.client.call("events.subscribe", &json!({ "kinds": ["command_queued"] }));
+    daemon.call("session.nudge", &json!({ "name": "worker", "text": "write a greeting" }));
+    let taken = daemon.take();
+    assert!(taken["consumed"].is_object(), "{taken}");
+    daemon.call("inbox.acknowledge", &json!({ "lease": taken["lease"] }));
+    daemon.call("rollout.ingest", &json!({ "name": "worker" }));
+    let tail = daemon.call("rollout.tail", &json!({ "name": "worker", "include_content": true }));
+    assert!(!tail.as_array().unwrap().is_empty());
+    daemon.call("cycle.run", &json!({ "task": "greeting" }));
+    let message = json!({ "task": "greeting", "message": "once more" });
+    // On a connection of its own: the change must be the next that comes on this one.
+    env.rpc().call("command.enqueue_nudge_worker", &message).unwrap();
+    let change = daemon.client.receive();
+    daemon.check("events.subscribe", &change["params"]["result"]);
+    let subscription = json!({ "subscription": subscription.unwrap() });
+    assert_eq!(daemon.client.call("events.unsubscribe", &subscription).unwrap(), true);
+    for method in ["command.enqueue_nudge_worker", "command.enqueue_notify_manager"] {
+        daemon.call(method, &message);
+    }
+    daemon.call("dispatch.run", &json!({ "dry_run": true }));
+    daemon.call("dispatch.run", &json!({}));
+    let delivered = |daemon: &mut Checked<'_>| {
+        let listed = daemon.call("command.list", &json!({ "task": "greeting", "attempts": true }));
+        let rows = listed.as_array().unwrap();
+        (rows.len() == 3 && rows.iter().all(|row| row["state"] == "succeeded")).then_some(())
+    };
+    wait_until("the messages to be delivered", || delivered(&mut daemon));
+    daemon.call("session.interrupt", &json!({ "name": "worker" }));
+    daemon.call("session.list", &json!({ "state": "all" }));
+    daemon.call("task.list", &json!({}));
+    daemon.call("task.finish", &json!({ "task": "greeting", "reason": "it is written" }));
+    daemon.call("task.audit", &json!({ "task": "greeting", "include_content": true }));
+    daemon.call("task.replay", &json!({ "task": "greeting", "include_content": true }));
+
+    daemon.call("task.create", &json!({ "name": "second", "goal": "Its pair is untied" }));
+    daemon.call("binding.create", &json!({ "task": "second", "worker": "worker", "manager": "manager" }));
+    daemon.call("binding.end", &json!({ "task": "second" }));
+    daemon.call("session.deregister", &json!({ "name": "worker" }));
+    daemon.call("daemon.stop", &json!({}));
+    let unseen: Vec<_> = daemon.results.keys().filter(|name| !daemon.answered.contains(*name)).collect();
+    assert!(unseen.is_empty(), "call these here as well: {unseen:?}");
+}
