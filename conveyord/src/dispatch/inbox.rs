@@ -95,7 +95,9 @@ pub async fn take(store: &Store, params: TakeParams, shutdown: &CancellationToke
     let look = loop {
         poll_count += 1;
         let look = look(store, &address, &params, token.as_deref(), poll_count).await?;
-        if look.taken.is_some() || !look.items.is_empty() || !params.wait || draining {
+        // Who came to take one goes on waiting while others are faster, though the list shows what comes.
+        let found = look.taken.is_some() || !params.consume_next && !look.items.is_empty();
+        if found || !params.wait || draining {
             break look;
         }
         if Instant::now() >= deadline {
