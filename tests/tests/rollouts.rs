@@ -3,9 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
-use conveyor_tests::harness::{Pane, Running, TestEnv, standin, wait_until};
+use camino::Utf8Path;
+use conveyor_tests::harness::{Output, Pane, Running, TestEnv, announce, standin, wait_until};
 use conveyor_tests::rollout::{Format, Rollout, Thread};
+use nix::unistd::Uid;
 use serde_json::Value;
 
 const INBOX: [&str; 7] = ["manager-inbox", "job", "--consume-next", "--wait", "--timeout", "50", "--json"];
@@ -251,4 +255,243 @@ fn a_file_that_was_replaced_wakes_for_what_is_new_in_it_only() {
     woken(waiting);
     let rest = job.call(&["manager-inbox", "job", "--consume-next", "--json"]);
     assert_eq!(rest["consumed"], Value::Null, "{rest}");
+}
+
+/// Appends bytes that no rollout has.
+fn append(path: &Utf8Path, bytes: &[u8]) {
+    let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+#[test]
+fn what_is_broken_in_a_file_is_passed_over() {
+    let job = Job::new();
+    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
+    job.register_file(&rollout);
+    job.bind();
+    let deep = format!("{{\"type\":\"t\",\"payload\":{}{}}}\n", "[".repeat(100_000), "]".repeat(100_000));
+    let broken: [&[u8]; 10] = [
+        b"{\"type\":\"t\",\"payload\":{\"n\":NaN}}\n",
+        b"{\"type\":\"t\",\"payload\":{\"n\":-1e999}}\n",
+        deep.as_bytes(),
+        b"{\"type\":\"t\xff\xfe\"}\n",
+        b"\0\0\0\0\n",
+        b"{\"type\":\"t\0\"}\n",
+        b"{\"type\":\"event_msg\",\"payload\":{\"type\":\"task_comp\n",
+        b"{\"timestamp\":\"2026-01-31T09:30:00Z\",\"type\":\"t\",\"payload\":{}}{\"type\":\"t\"}\n",
+        b"\r\n \t\n\n",
+        b"\xef\xbb\xbf{\"type\":\"t\"}\n",
+    ];
+    for bytes in broken {
+        let waiting = job.waiting_manager();
+        append(rollout.path(), bytes);
+        whole_turn(&mut rollout);
+        woken(waiting);
+    }
+    let cycle = job.call(&["cycle", "job"]);
+    assert_eq!([&cycle["state"], &cycle["worker_state"]], ["idle", "done"], "{cycle}");
+    let read = job.call(&["ingest", "worker"]);
+    assert_eq!(read["new_offset"], fs::metadata(rollout.path()).unwrap().len(), "{read}");
+}
+
+#[test]
+fn lines_that_end_as_on_windows_are_read() {
+    let job = Job::new();
+    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
+    job.register_file(&rollout);
+    job.bind();
+    let before = fs::read(rollout.path()).unwrap().len();
+    whole_turn(&mut rollout);
+    let text = fs::read_to_string(rollout.path()).unwrap();
+    // Taken back and written anew, under another id: known turns are not told of again.
+    let waiting = job.waiting_manager();
+    let turn = text[before..].split("\"turn_id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let again = text[before..].replace(turn, "01990000-0000-7000-8000-0000000000cc").replace('\n', "\r\n");
+    append(rollout.path(), again.as_bytes());
+    woken(waiting);
+    let taken = job.call(&["manager-inbox", "job", "--consume-next", "--json"]);
+    assert_eq!(taken["consumed"]["signal_type"], "worker_task_complete", "both turns were told of: {taken}");
+}
+
+/// The most memory that the daemon ever had, in bytes; none where the system does not tell it in a file.
+fn peak_memory(env: &TestEnv) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", env.daemon_pid())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().unwrap() * 1024)
+}
+
+#[test]
+fn a_line_of_100_mb_is_passed_over_and_not_held() {
+    let job = Job::new();
+    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
+    job.register_file(&rollout);
+    job.bind();
+    let waiting = job.waiting_manager();
+    whole_turn(&mut rollout);
+    woken(waiting);
+    let before = peak_memory(&job.env);
+    let chunk = "x".repeat(10 * 1024 * 1024);
+    rollout.append("{\"type\":\"").unwrap();
+    for _ in 0..10 {
+        rollout.append(&chunk).unwrap();
+        // Read with each chunk, as a line that Codex takes its time with.
+        let _ = job.call(&["ingest", "worker"]);
+    }
+    let waiting = job.waiting_manager();
+    rollout.append("\"}\n").unwrap();
+    whole_turn(&mut rollout);
+    woken(waiting);
+    if let (Some(before), Some(after)) = (before, peak_memory(&job.env)) {
+        let grown = (after - before) / (1024 * 1024);
+        // The limit of a line is 64 MiB: up to there it may be one that is to be kept.
+        assert!(grown < 100, "the daemon grew by {grown} MiB");
+        announce(&format!("a line of 100 MB: the daemon's peak memory grew by {grown} MiB"));
+    }
+}
+
+/// Does something to the worker's file, and undoes it with `mend`, which gives the file to write on. Meanwhile every
+/// verb answers, and the manager is woken by the first turn afterwards.
+#[track_caller]
+fn check_fault(
+    what: &str,
+    fault: impl FnOnce(&Utf8Path),
+    expect_kind: Option<&str>,
+    mend: impl FnOnce(&Utf8Path, &str) -> Rollout,
+) {
+    let job = Job::new();
+    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
+    job.register_file(&rollout);
+    job.bind();
+    let waiting = job.waiting_manager();
+    whole_turn(&mut rollout);
+    woken(waiting);
+    let text = fs::read_to_string(rollout.path()).unwrap();
+    let path = rollout.path().to_owned();
+    let waiting = job.waiting_manager();
+    fault(&path);
+    if let Some(kind) = expect_kind {
+        let cycle: Output = job.env.conveyorctl(&["--json", "cycle", "job"]);
+        assert!(cycle.stderr.contains(kind) || cycle.stdout.contains(kind), "{what}: {cycle:?}");
+    }
+    for verb in [["sessions", "--json"], ["tasks", "--json"], ["commands", "--json"]] {
+        let _ = job.call(&verb);
+    }
+    let mut rollout = mend(&path, &text);
+    whole_turn(&mut rollout);
+    woken(waiting);
+    let cycle = job.call(&["cycle", "job"]);
+    assert_eq!([&cycle["state"], &cycle["worker_state"]], ["idle", "done"], "{what}: {cycle}");
+    let rest = job.call(&["manager-inbox", "job", "--consume-next", "--json"]);
+    assert_eq!(rest["consumed"], Value::Null, "{what}: told of twice: {rest}");
+}
+
+/// The same file with what was in it.
+fn written_again(path: &Utf8Path, text: &str) -> Rollout {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    reopened(path)
+}
+
+fn reopened(path: &Utf8Path) -> Rollout {
+    Rollout::append_to(path, "worker", Format::New).unwrap()
+}
+
+#[test]
+fn a_file_that_vanishes_is_read_when_it_is_back() {
+    check_fault("gone", |path| fs::remove_file(path).unwrap(), Some("rollout_missing"), written_again);
+    check_fault(
+        "elsewhere for a while",
+        |path| fs::rename(path, path.with_extension("away")).unwrap(),
+        Some("rollout_missing"),
+        |path, _| {
+            fs::rename(path.with_extension("away"), path).unwrap();
+            reopened(path)
+        },
+    );
+}
+
+#[test]
+fn a_file_in_whose_place_is_something_else_is_read_when_it_is_back() {
+    check_fault(
+        "a folder",
+        |path| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        },
+        Some("rollout_unreadable"),
+        |path, text| {
+            fs::remove_dir(path).unwrap();
+            written_again(path, text)
+        },
+    );
+    check_fault(
+        "a link to nothing",
+        |path| {
+            fs::remove_file(path).unwrap();
+            symlink("/nowhere", path).unwrap();
+        },
+        Some("rollout_missing"),
+        |path, text| {
+            fs::remove_file(path).unwrap();
+            written_again(path, text)
+        },
+    );
+}
+
+#[test]
+fn a_file_that_was_cut_short_is_read_anew() {
+    check_fault("cut to nothing", |path| fs::write(path, "").unwrap(), None, written_again);
+    check_fault(
+        "cut within a line",
+        |path| {
+            let length = fs::metadata(path).unwrap().len();
+            fs::OpenOptions::new().write(true).open(path).unwrap().set_len(length - 40).unwrap();
+        },
+        None,
+        written_again,
+    );
+}
+
+#[test]
+fn the_folder_of_all_rollouts_may_go_and_come_back() {
+    check_fault(
+        "no sessions folder",
+        |path| {
+            let sessions = path.ancestors().find(|folder| folder.file_name() == Some("sessions"));
+            fs::remove_dir_all(sessions.unwrap()).unwrap();
+        },
+        Some("rollout_missing"),
+        written_again,
+    );
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_read_when_it_may() {
+    if Uid::effective().is_root() {
+        return announce("skipped: root may read everything");
+    }
+    let mode = |path: &Utf8Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    check_fault(
+        "no permission",
+        |path| mode(path, 0),
+        Some("rollout_unreadable"),
+        |path, _| {
+            mode(path, 0o600);
+            reopened(path)
+        },
+    );
+}
+
+#[test]
+fn a_file_behind_a_link_is_followed() {
+    let job = Job::new();
+    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
+    let link = job.env.project().join(rollout.path().file_name().unwrap());
+    symlink(rollout.path(), &link).unwrap();
+    let worker = job.call(&["register-worker", "--name", "worker", "--codex-session", link.as_str()]);
+    assert_eq!(worker["codex_session_path"], rollout.path().as_str(), "by its own path: {worker}");
+    job.bind();
+    let waiting = job.waiting_manager();
+    whole_turn(&mut rollout);
+    woken(waiting);
 }

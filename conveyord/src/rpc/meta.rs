@@ -8,6 +8,8 @@ use conveyor_proto::{
     types::daemon::{HelloResult, Protocol},
 };
 use jsonrpsee::core::RegisterMethodError;
+use serde_json::Value;
+use std::sync::LazyLock;
 
 /// Stable words for what this daemon does beyond the minimum of its protocol.
 const CAPABILITIES: [&str; 3] = ["lines", "inbox_lease", "events"];
@@ -33,5 +35,7 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
             state_root: app.config.files.root.to_string(),
         })
     })?;
-    methods.add::<RpcDiscover, _, _>(|_, _| async move { Ok(openrpc::document()) })
+    // Derived once: it costs many times what any other answer does.
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(openrpc::document);
+    methods.add::<RpcDiscover, _, _>(|_, _| async move { Ok(DOCUMENT.clone()) })
 }

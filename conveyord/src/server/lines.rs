@@ -1,8 +1,9 @@
 //! Newline-delimited JSON-RPC: one value per line each way, for any language with a socket and a JSON parser.
 //!
 //! Requests of a connection are worked on side by side and answered as they finish. When too many are in
-//! flight, or the client does not read its answers, the connection is not read: the client has to wait, nobody
-//! else does. When the client leaves, its calls and subscriptions end.
+//! flight, the connection is not read; when the client does not read its answers, no further call is begun, so
+//! that answers do not pile up. The client has to wait, nobody else does. When the client leaves, its calls and
+//! subscriptions end.
 //!
 //! The callbacks are called here and not by `Methods::raw_json_request`, which gives every connection the
 //! same id, so that one could end another's subscriptions, and which writes requests to the log.
@@ -25,7 +26,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -46,9 +47,11 @@ pub(super) async fn serve(
     let (socket, writer) = stream.into_split();
     let (outgoing, queued) = mpsc::channel(limits.outgoing_messages);
     let last_answer_is_queued = CancellationToken::new();
-    let mut writing = pin!(write_lines(writer, queued, limits.write_timeout, last_answer_is_queued.clone()));
+    let (stalled, is_stalled) = watch::channel(false);
+    let mut writing =
+        pin!(write_lines(writer, queued, limits.write_timeout, stalled, last_answer_is_queued.clone()));
 
-    let mut calls = Calls::new(connection, methods, limits, outgoing);
+    let mut calls = Calls::new(connection, methods, limits, outgoing, is_stalled);
     let mut buffer = LineBuffer::new(limits.request_bytes);
     let mut open = true;
     let mut deadline = None;
@@ -95,11 +98,13 @@ async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> 
     }
 }
 
-/// Writes every message as a line, until `finish` and an empty queue.
+/// Writes every message as a line, until `finish` and an empty queue. `stalled` tells while the client does
+/// not take what it is sent.
 async fn write_lines(
     mut socket: OwnedWriteHalf,
     mut queued: mpsc::Receiver<Box<RawValue>>,
     write_timeout: Duration,
+    stalled: watch::Sender<bool>,
     finish: CancellationToken,
 ) -> io::Result<()> {
     loop {
@@ -119,9 +124,16 @@ async fn write_lines(
         line.push(b'\n');
         let mut rest = line.as_slice();
         while !rest.is_empty() {
-            let written = timeout(write_timeout, socket.write(rest)).await??;
+            let written = match socket.try_write(rest) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    stalled.send_replace(true);
+                    timeout(write_timeout, socket.write(rest)).await??
+                }
+                written => written?,
+            };
             rest = &rest[written..];
         }
+        stalled.send_if_modified(std::mem::take);
     }
     socket.shutdown().await
 }
@@ -131,6 +143,8 @@ struct Calls {
     service: Governed<Callbacks>,
     extensions: Extensions,
     outgoing: MethodSink,
+    /// Whether the client does not take what it is sent.
+    stalled: watch::Receiver<bool>,
     /// Each resolves to the size of its request when its answer is in the queue.
     running: JoinSet<usize>,
     /// Sum of the sizes of the requests in `running`.
@@ -146,6 +160,7 @@ impl Calls {
         methods: &Methods,
         limits: &Limits,
         outgoing: mpsc::Sender<Box<RawValue>>,
+        stalled: watch::Receiver<bool>,
     ) -> Self {
         let outgoing = MethodSink::new(outgoing);
         let callbacks = Callbacks {
@@ -162,6 +177,7 @@ impl Calls {
             service: Policy::new(methods.clone(), connection.framing, limits).layer(callbacks),
             extensions,
             outgoing,
+            stalled,
             running: JoinSet::new(),
             bytes: 0,
             most: limits.in_flight_per_connection,
@@ -181,9 +197,12 @@ impl Calls {
         let service = self.service.clone();
         let extensions = self.extensions.clone();
         let outgoing = self.outgoing.clone();
+        let mut stalled = self.stalled.clone();
         let batch_length = self.batch_length;
         self.bytes += text.len();
         self.running.spawn(async move {
+            // Fails only when the connection ends, and this task with it.
+            let _ = stalled.wait_for(|stalled| !stalled).await;
             let response = answer(&service, &text, &extensions, batch_length).await;
             // A subscription's answer was queued before its first item, by the subscription itself.
             if response.is_method_call() || response.is_batch() {

@@ -145,6 +145,35 @@ async fn a_client_that_never_reads_is_closed_and_holds_up_nobody() {
 }
 
 #[tokio::test]
+async fn no_call_is_begun_for_a_client_that_does_not_read() {
+    let server = Running::start(Limits::default());
+    let mut wire = server.connect().await;
+    wire.call(1, "big", json!([5_000_000])).await;
+    // On one thread the server has filled the socket by the time that the answer's first bytes are here.
+    let mut shown = [0; 8];
+    wire.0.read_exact(&mut shown).await.unwrap();
+    wire.call(2, "note", Value::Null).await;
+    let mut other = server.connect().await;
+    other.call(1, "echo", json!([])).await;
+    other.line().await;
+    assert_eq!(server.probe.notes.available_permits(), 0, "the second call was begun");
+    wire.text().await;
+    assert_eq!(wire.line().await["id"], 2);
+}
+
+#[tokio::test]
+async fn a_batch_lets_others_have_their_turn() {
+    let server = Running::start(Limits::default());
+    let mut wire = server.connect().await;
+    let notes: Vec<Value> = (0..64).map(|id| json!({"jsonrpc": "2.0", "id": id, "method": "note"})).collect();
+    wire.send(format!("{}\n", Value::from(notes))).await;
+    // On one thread this is woken in the midst of the batch, or only after it.
+    Probe::take(&server.probe.notes, 1, "first entry").await;
+    assert!(server.probe.notes.available_permits() < 63, "the batch ran in one go");
+    assert_eq!(wire.line().await.as_array().unwrap().len(), 64);
+}
+
+#[tokio::test]
 async fn shutdown_lets_calls_finish() {
     let server = Running::start(Limits::default());
     let mut wire = server.connect().await;
