@@ -7,10 +7,10 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use camino::Utf8Path;
-use conveyor_tests::harness::{Output, Pane, Running, TestEnv, announce, standin, wait_until};
+use conveyor_tests::harness::{Pane, Running, TestEnv, announce, standin, wait_until};
 use conveyor_tests::rollout::{Format, Rollout, Thread};
 use nix::unistd::Uid;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const INBOX: [&str; 7] = ["manager-inbox", "job", "--consume-next", "--wait", "--timeout", "50", "--json"];
 
@@ -301,16 +301,16 @@ fn lines_that_end_as_on_windows_are_read() {
     job.register_file(&rollout);
     job.bind();
     let before = fs::read(rollout.path()).unwrap().len();
-    whole_turn(&mut rollout);
-    let text = fs::read_to_string(rollout.path()).unwrap();
-    // Taken back and written anew, under another id: known turns are not told of again.
     let waiting = job.waiting_manager();
-    let turn = text[before..].split("\"turn_id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-    let again = text[before..].replace(turn, "01990000-0000-7000-8000-0000000000cc").replace('\n', "\r\n");
+    whole_turn(&mut rollout);
+    woken(waiting);
+    let waiting = job.waiting_manager();
+    // The same turn under another id of its time, with other ends of its lines.
+    let turn = &fs::read_to_string(rollout.path()).unwrap()[before..];
+    let id = turn.split("\"turn_id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let again = turn.replace(id, &format!("{}0000000000cc", &id[..24])).replace('\n', "\r\n");
     append(rollout.path(), again.as_bytes());
     woken(waiting);
-    let taken = job.call(&["manager-inbox", "job", "--consume-next", "--json"]);
-    assert_eq!(taken["consumed"]["signal_type"], "worker_task_complete", "both turns were told of: {taken}");
 }
 
 /// The most memory that the daemon ever had, in bytes; none where the system does not tell it in a file.
@@ -369,12 +369,13 @@ fn check_fault(
     let path = rollout.path().to_owned();
     let waiting = job.waiting_manager();
     fault(&path);
+    let mut client = job.env.rpc();
+    let cycle = client.call("cycle.run", &json!({ "task": "job" }));
     if let Some(kind) = expect_kind {
-        let cycle: Output = job.env.conveyorctl(&["--json", "cycle", "job"]);
-        assert!(cycle.stderr.contains(kind) || cycle.stdout.contains(kind), "{what}: {cycle:?}");
+        assert_eq!(cycle.unwrap_err()["data"]["kind"], kind, "{what}");
     }
-    for verb in [["sessions", "--json"], ["tasks", "--json"], ["commands", "--json"]] {
-        let _ = job.call(&verb);
+    for method in ["session.list", "task.list", "command.list", "doctor.run", "daemon.status"] {
+        client.call(method, &json!({})).unwrap();
     }
     let mut rollout = mend(&path, &text);
     whole_turn(&mut rollout);
