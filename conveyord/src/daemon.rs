@@ -7,6 +7,7 @@ use crate::{
     dispatch,
     lock::Lock,
     logs::{self, LogFile},
+    platform,
     rollout::watcher::Watcher,
     rpc,
     server::{self, Limits},
@@ -31,6 +32,10 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
+
+/// Files that may be open at once: all connections, a rollout per session, watches, the database. macOS allows
+/// a program 256 by itself.
+const OPEN_FILES: u64 = 4096;
 
 /// The binary: reads the flags, runs the daemon, says on standard error why it could not.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -79,6 +84,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let log = LogFile::open(&files.log())
         .with_context(|| format!("the log {} could not be opened", files.log()))?;
     logs::install(&log, filter);
+    if let Err(error) = platform::allow_open_files(OPEN_FILES) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
     let store = Store::open(&files.database, &files.backups(), Changes::default())?;
     let app = App::new(config, store, shutdown.clone());
     dispatch::task::settle_earlier_boot(&app.store, &app.sender, &app.config.dispatcher_id.value).await?;

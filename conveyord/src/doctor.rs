@@ -3,13 +3,14 @@
 //! What belongs to the caller (its `PATH`, its folder) is looked at as the caller sees it, not as the daemon does.
 
 pub mod database;
+mod panes;
 mod tools;
 mod watch_limit;
 mod workers;
 
 use crate::{
     error::Error,
-    store::{self, Store, health::Health},
+    store::{self, Store, health::Health, sessions::Session},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::{
@@ -53,7 +54,9 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
     let (database, sessions, deliveries) = stored(context).await?;
     let database_ok = database.ok;
     checks.insert("database".to_owned(), database);
-    checks.insert("watch_limit".to_owned(), watch_limit::check(sessions, context.command_timeout).await);
+    checks
+        .insert("watch_limit".to_owned(), watch_limit::check(sessions.len(), context.command_timeout).await);
+    checks.insert("panes".to_owned(), panes::check(&sessions, context.command_timeout).await);
     checks.insert("deliveries".to_owned(), deliveries_check(deliveries));
     Ok(DoctorResult {
         checks,
@@ -85,13 +88,13 @@ fn daemon_check() -> DoctorCheck {
     DoctorCheck { ok: true, value: Some(value), ..DoctorCheck::default() }
 }
 
-/// The database's health, the number of sessions that are watched, and what is undelivered.
-async fn stored(context: &DoctorContext) -> Result<(DoctorCheck, usize, DeliveryCounts), Error> {
+/// The database's health, the active sessions, and what is undelivered.
+async fn stored(context: &DoctorContext) -> Result<(DoctorCheck, Vec<Session>, DeliveryCounts), Error> {
     context
         .store
         .read(|connection| {
             let health = store::health::check(connection)?;
-            let sessions = store::sessions::active(connection)?.len();
+            let sessions = store::sessions::active(connection)?;
             Ok((database_check(&health), sessions, store::deliveries::counts(connection)?))
         })
         .await

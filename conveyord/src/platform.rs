@@ -1,4 +1,5 @@
-//! Other processes, as the operating system shows them: start time, owner, parents, open files.
+//! Other processes, as the operating system shows them: start time, owner, parents, open files; and the limit of
+//! open files of our own.
 //!
 //! The two sides, procfs and libproc, stand in `linux` and `macos`; what follows from them stands here. No
 //! program is run, and nothing here knows what Codex is.
@@ -9,6 +10,7 @@ use std::io;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::kill;
 use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,18 @@ use macos as sys;
 
 /// The most processes that [`descendants`] returns. A process tree in a pane has a dozen.
 const MAX_DESCENDANTS: usize = 4096;
+
+/// Allows this process as many open files as `wanted`, or as the system allows at most. It never takes any away.
+///
+/// # Errors
+/// When the system refuses.
+pub fn allow_open_files(wanted: u64) -> io::Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < wanted.min(hard) {
+        setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard)?;
+    }
+    Ok(())
+}
 
 /// The id of a process: greater than 0, and within the range of the system's `pid_t`. So it never stands for
 /// a process group or for "all processes", as 0 and negative numbers do.

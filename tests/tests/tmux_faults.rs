@@ -2,7 +2,7 @@
 //! not belong, each verb says what is wrong, a message stays reachable, and all goes on when tmux is there again.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
-use conveyor_tests::harness::{Pane, TestEnv, standin, wait_until};
+use conveyor_tests::harness::{Pane, Running, TestEnv, standin, wait_until};
 use conveyor_tests::rollout::Format;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -72,79 +72,109 @@ impl Pair {
         row["delivery"].as_str().unwrap_or_else(|| panic!("{row}")).to_owned()
     }
 
-    /// What holds while the worker's pane cannot be reached: a nudge is refused by this kind, a cycle still tells
-    /// the worker's state from its rollout, the checks of the tools answer.
+    /// What holds while the worker's pane cannot be reached: keys and texts are refused by this kind, a cycle still
+    /// tells the worker's state, and the doctor names the session.
     #[track_caller]
-    fn check_unreachable(&self, kind: &str) {
-        let refused = self.nudge("never to be seen").unwrap_err();
-        eprintln!("NUDGE {refused}");
-        let interrupted = self.call("session.interrupt", &json!({ "name": "worker" })).unwrap_err();
-        eprintln!("INTR {interrupted}");
-        let cycle = self.call("cycle.run", &json!({ "task": "job" }));
-        eprintln!("CYCLE {cycle:?}");
+    fn check_unreachable(&self, kind: &str, worker_state: &str) {
+        let session = json!({ "name": "worker" });
+        for refused in [self.nudge("never to be seen"), self.call("session.interrupt", &session)] {
+            assert_eq!(refused.unwrap_err()["data"]["kind"], kind);
+        }
+        let cycle = self.call("cycle.run", &json!({ "task": "job" })).unwrap();
+        assert_eq!([&cycle["state"], &cycle["worker_state"]], ["idle", worker_state], "{cycle}");
+        assert_eq!(cycle["pane_signal"]["captured"], false, "{cycle}");
         let doctor = self.call("doctor.run", &json!({})).unwrap();
-        eprintln!("DOCTOR {doctor}");
-        eprintln!("KIND {kind}");
+        let panes = &doctor["checks"]["panes"];
+        assert_eq!([&panes["ok"], &panes["value"]], [&json!(false), &json!("0 reached, 1 not")], "{doctor}");
+        assert!(panes["message"].as_str().is_some_and(|message| message.starts_with("worker: ")), "{doctor}");
+    }
+
+    /// What holds when it can be reached again: texts arrive, and nothing of the time between does.
+    #[track_caller]
+    fn check_reachable(&self) {
+        assert_eq!(self.nudge("after the fault").unwrap()["outcome"], "delivered");
+        let doctor = self.call("doctor.run", &json!({})).unwrap();
+        assert_eq!(doctor["checks"]["panes"]["ok"], true, "{doctor}");
+        let rollout = self.env.wait_for_message("after the fault");
+        let sent = self.env.user_messages(&rollout);
+        assert!(!sent.iter().any(|text| text == "never to be seen"), "{sent:?}");
+    }
+
+    /// The message of a command that could not be typed, from the worker's inbox.
+    #[track_caller]
+    fn check_in_inbox(&self, text: &str) {
+        let inbox = json!({ "session": "worker", "consume_next": true, "wait": true });
+        let taken = self.call("inbox.take", &inbox).unwrap();
+        assert_eq!(taken["consumed"]["payload"]["message"], text, "{taken}");
     }
 }
 
 #[test]
-fn a_hung_tmux_is_given_up_and_taken_up_again() {
+fn a_tmux_that_hangs_is_given_up_and_taken_up_again() {
     let pair = Pair::new();
     let server = pair.env.tmux().run(&["display-message", "-p", "#{pid}"]).success();
     let server = Pid::from_raw(server.stdout.trim().parse().unwrap());
     kill(server, Signal::SIGSTOP).unwrap();
-    pair.check_unreachable("tmux_failed");
-    let id = pair.enqueue("after the hang", false);
-    wait_until("an attempt", || (pair.command(&id)["attempts"] != 0).then_some(()));
-    eprintln!("COMMAND {}", pair.command(&id));
+    pair.check_unreachable("tmux_failed", "done");
+    let id = pair.enqueue("kept from a hung tmux", true);
+    assert_eq!(pair.delivery(&id), "queued");
+    pair.check_in_inbox("kept from a hung tmux");
     kill(server, Signal::SIGCONT).unwrap();
-    eprintln!("{}", pair.delivery(&id));
-    eprintln!("COMMAND {}", pair.command(&id));
-    eprintln!("{:?}", pair.nudge("again").unwrap());
+    pair.check_reachable();
 }
 
 #[test]
-fn a_tmux_that_is_gone_is_told() {
+fn a_tmux_that_is_gone_is_told_and_another_one_is_not_taken_for_it() {
     let mut pair = Pair::new();
     let _ = pair.env.tmux().run(&["kill-server"]).success();
-    pair.check_unreachable("tmux_session_missing");
-    let id = pair.enqueue("kept", true);
-    eprintln!("{}", pair.delivery(&id));
-    eprintln!("COMMAND {}", pair.command(&id));
-    // Somebody else's pane by the same name, in a new server that gives the same ids.
+    pair.check_unreachable("tmux_failed", "gone");
+    let id = pair.enqueue("kept from no tmux", true);
+    assert_eq!(pair.delivery(&id), "queued");
+    // A new server gives the same ids again, and here also the same name.
     let stranger = pair.env.start_codex(&standin(Format::New), "worker");
-    pair.check_unreachable("tmux_pane_mismatch");
-    eprintln!("{}", pair.env.tmux().screen(&stranger));
+    assert_eq!((&stranger.id, &stranger.session), (&pair.worker.id, &pair.worker.session));
+    pair.check_unreachable("tmux_pane_mismatch", "gone");
+    let id = pair.enqueue("kept from a stranger", true);
+    assert_eq!(pair.delivery(&id), "queued");
+    assert!(!pair.env.tmux().screen(&stranger).contains("kept"), "nothing was typed");
     pair.worker = stranger;
     pair.register();
-    eprintln!("{:?}", pair.nudge("again"));
+    pair.check_in_inbox("kept from no tmux");
+    pair.check_in_inbox("kept from a stranger");
+    pair.check_reachable();
 }
 
 #[test]
 fn a_dead_pane_is_told() {
-    let pair = Pair::new();
+    let mut pair = Pair::new();
     let _ = pair.env.tmux().run(&["set-option", "-g", "remain-on-exit", "on"]).success();
     kill(Pid::from_raw(pair.worker.pid.try_into().unwrap()), Signal::SIGKILL).unwrap();
     pair.env.tmux().wait_for_text(&pair.worker, "Pane is dead");
-    pair.check_unreachable("codex_exited");
-    let id = pair.enqueue("kept", true);
-    eprintln!("{}", pair.delivery(&id));
-    eprintln!("COMMAND {}", pair.command(&id));
+    pair.check_unreachable("codex_exited", "gone");
+    let id = pair.enqueue("kept from a dead pane", true);
+    assert_eq!(pair.delivery(&id), "queued");
+    let respawn = ["respawn-pane", "-t", &pair.worker.id, "codex-standin", "--format", "new"];
+    let _ = pair.env.tmux().run(&respawn).success();
+    pair.env.tmux().wait_for_text(&pair.worker, "› Ask Codex to do anything");
+    pair.worker = pair.env.tmux().pane(&pair.worker.session);
+    pair.register();
+    pair.check_in_inbox("kept from a dead pane");
+    pair.check_reachable();
 }
 
 #[test]
-fn a_missing_tmux_is_told() {
+fn a_daemon_without_tmux_says_so_and_goes_on_when_it_has_one() {
     let pair = Pair::new();
     let _ = pair.env.conveyorctl(&["daemon", "stop"]).success();
     let mut start = pair.env.command("conveyorctl");
-    start.env("PATH", "/nowhere").args(["daemon", "start"]);
-    let _ = conveyor_tests::harness::Running::start(&mut start).finish().success();
-    pair.check_unreachable("tmux_failed");
-    let id = pair.enqueue("kept", false);
-    wait_until("an attempt", || (pair.command(&id)["attempts"] != 0).then_some(()));
-    eprintln!("COMMAND {}", pair.command(&id));
+    let _ = Running::start(start.env("PATH", "/nowhere").args(["daemon", "start"])).finish().success();
+    pair.check_unreachable("tmux_failed", "done");
+    let id = pair.enqueue("lost for want of a tmux", false);
+    assert_eq!(pair.delivery(&id), "failed");
+    assert_eq!(pair.env.daemon_status()["deliveries"]["failed"], 1);
+    let id = pair.enqueue("kept for want of a tmux", true);
+    assert_eq!(pair.delivery(&id), "queued");
     let _ = pair.env.conveyorctl(&["daemon", "restart"]).success();
-    eprintln!("{}", pair.delivery(&id));
-    eprintln!("{:?}", pair.nudge("again"));
+    pair.check_in_inbox("kept for want of a tmux");
+    pair.check_reachable();
 }

@@ -112,11 +112,7 @@ impl PaneSender {
             seen = self.clear_draft(&tmux, &target).await?;
         }
         if seen.shows == PaneShows::Exited {
-            return Err(Error::conflict(
-                "codex_exited",
-                format!("Codex has ended in the pane of session {}", session.name),
-            )
-            .hint("start Codex again there and register the session"));
+            return Err(target::exited(session));
         }
         if let Some(held) = held_by(&target, &seen) {
             return Ok(Sent::held(held));

@@ -52,12 +52,27 @@ pub fn tmux(session: &Session, time_limit: Duration) -> Tmux {
 /// Finds the pane of a session and verifies that it is the one that was registered.
 ///
 /// # Errors
-/// `no_tmux_session`, `tmux_session_missing`, `tmux_pane_mismatch`, and those of tmux.
+/// `no_tmux_session`, `tmux_session_missing`, `tmux_pane_mismatch`, `codex_exited`, and those of tmux.
 pub async fn find(tmux: &Tmux, session: &Session) -> Result<Target> {
     let shown = shown(session)?;
     let pane = match recorded(session) {
         Some(id) => tmux.pane(id).await?,
         None => tmux.session(&shown).await?,
+    };
+    verify(session, shown, pane)
+}
+
+/// The same among all panes of the session's server.
+///
+/// # Errors
+/// As [`find`], but for those of tmux.
+pub fn find_among(panes: Vec<Pane>, session: &Session) -> Result<Target> {
+    let shown = shown(session)?;
+    let name = stored_name(&shown);
+    let mut panes = panes.into_iter();
+    let pane = match recorded(session) {
+        Some(id) => panes.find(|pane| pane.pane_id == id),
+        None => panes.find(|pane| pane.active && pane.session_name == name),
     };
     verify(session, shown, pane)
 }
@@ -90,7 +105,7 @@ fn missing(shown: &str) -> Error {
 }
 
 fn verify(session: &Session, shown: String, pane: Option<Pane>) -> Result<Target> {
-    let pane = pane.filter(|pane| !pane.dead).ok_or_else(|| missing(&shown))?;
+    let pane = pane.ok_or_else(|| missing(&shown))?;
     let other_process = session.tmux_pane_pid.is_some_and(|pid| pid != pane.pane_pid);
     if recorded(session).is_some() && (pane.session_name != stored_name(&shown) || other_process) {
         return Err(Error::conflict(
@@ -102,5 +117,15 @@ fn verify(session: &Session, shown: String, pane: Option<Pane>) -> Result<Target
         )
         .hint("register the session again"));
     }
+    if pane.dead {
+        return Err(exited(session));
+    }
     Ok(Target { pane, shown })
+}
+
+/// The pane is there, and Codex is not.
+#[must_use]
+pub fn exited(session: &Session) -> Error {
+    Error::conflict("codex_exited", format!("Codex has ended in the pane of session {}", session.name))
+        .hint("start Codex again there and register the session")
 }

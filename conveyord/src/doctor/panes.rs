@@ -1,0 +1,45 @@
+//! Whether the daemon reaches the panes of the active sessions. It asks as it does for a delivery: with its own
+//! tmux, each session's own server.
+
+use crate::observe::target;
+use crate::store::sessions::Session;
+use crate::tmux::Tmux;
+use conveyor_proto::types::doctor::DoctorCheck;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Sessions that are named in a message; those beyond are counted.
+const NAMED: usize = 5;
+
+/// Asks each tmux server once.
+pub(super) async fn check(sessions: &[Session], time_limit: Duration) -> DoctorCheck {
+    let mut servers: BTreeMap<_, Vec<&Session>> = BTreeMap::new();
+    for session in sessions.iter().filter(|session| session.has_tmux()) {
+        servers.entry(target::tmux(session, time_limit).server().clone()).or_default().push(session);
+    }
+    let (mut reached, mut wrong) = (0, Vec::new());
+    for (server, sessions) in servers {
+        match Tmux::new(server, time_limit).panes().await {
+            Ok(panes) => {
+                for session in sessions {
+                    match target::find_among(panes.clone(), session) {
+                        Ok(_) => reached += 1,
+                        Err(error) => wrong.push(format!("{}: {error}", session.name)),
+                    }
+                }
+            }
+            Err(error) => wrong.extend(sessions.iter().map(|session| format!("{}: {error}", session.name))),
+        }
+    }
+    let unreached = wrong.len();
+    if unreached > NAMED {
+        wrong.truncate(NAMED);
+        wrong.push(format!("{} more", unreached - NAMED));
+    }
+    DoctorCheck {
+        ok: unreached == 0,
+        value: Some(format!("{reached} reached, {unreached} not")),
+        message: (unreached > 0).then(|| wrong.join("; ")),
+        ..DoctorCheck::default()
+    }
+}
