@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 
-use conveyor_tests::harness::{Output, Running, TestEnv, announce, wait_until};
+use conveyor_tests::harness::{Output, PATIENCE, Running, TestEnv, announce, wait_until};
 use nix::unistd::{Pid, Uid};
 use serde_json::{Value, json};
 
@@ -21,7 +21,9 @@ fn world() -> TestEnv {
 }
 
 fn connect(env: &TestEnv) -> UnixStream {
-    UnixStream::connect(env.socket()).unwrap()
+    let stream = UnixStream::connect(env.socket()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
 }
 
 /// A client that has sent this and does nothing any more.
