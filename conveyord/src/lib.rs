@@ -18,6 +18,8 @@ pub mod logs;
 pub mod observe;
 pub mod platform;
 pub mod process;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod properties;
 pub mod registration;
 pub mod rollout;
 pub mod rpc;

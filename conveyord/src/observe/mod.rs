@@ -4,5 +4,7 @@ pub mod classifier;
 pub mod classify;
 pub mod cycle;
 pub mod pane_look;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod properties;
 pub mod state;
 pub mod target;

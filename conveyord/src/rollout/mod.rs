@@ -13,6 +13,8 @@ pub mod lines;
 pub mod locate;
 pub mod machine;
 pub mod meta;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod properties;
 pub mod receipt;
 pub mod record;
 pub mod signal;

@@ -96,6 +96,12 @@ impl LineBuffer {
         }
     }
 
+    /// Bytes that are held and not yet taken.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn held(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
     /// The bytes of `line`, without copying them when nothing else is held.
     fn take(&mut self, line: std::ops::Range<usize>) -> Vec<u8> {
         if line.start > 0 || self.start < self.bytes.len() {
@@ -137,7 +143,7 @@ mod tests {
                 while let Some(line) = buffer.next_line() {
                     take(line);
                 }
-                assert!(buffer.bytes.len() - buffer.start <= 4, "holds more of a line than its limit");
+                assert!(buffer.held() <= 4, "holds more of a line than its limit");
             }
             buffer.take_rest().into_iter().for_each(take);
             assert_eq!(lines, expect, "{input:?} in pieces of {size}");

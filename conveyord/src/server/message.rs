@@ -75,7 +75,8 @@ struct Members<'a> {
     params: Option<&'a RawValue>,
 }
 
-fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
+/// A member that is there, `null` too.
+pub(super) fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
     Deserialize::deserialize(value).map(Some)
 }
 

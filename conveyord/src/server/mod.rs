@@ -21,6 +21,8 @@ mod lines;
 mod message;
 mod peer;
 mod policy;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod properties;
 mod stream;
 #[cfg(test)]
 mod tests;

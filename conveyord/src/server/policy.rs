@@ -207,7 +207,7 @@ impl<S: Invoke> RpcServiceT for Governed<S> {
 
 /// The parameters of an unsubscription in the form that jsonrpsee reads, `[ID]`. Ours are by name,
 /// `{"subscription": ID}`; serde reads a struct from either form.
-fn subscription_by_position(params: Option<&RawValue>) -> Option<Box<RawValue>> {
+pub(super) fn subscription_by_position(params: Option<&RawValue>) -> Option<Box<RawValue>> {
     #[derive(Deserialize)]
     struct Unsubscribe<'a> {
         #[serde(borrow)]
