@@ -13,6 +13,9 @@ pub use crate::observe::properties::pane_classifier;
 pub use crate::rollout::properties::rollout_line;
 pub use crate::server::properties::line_framing;
 
+/// Pieces of an input at most: more of them find no more, and take time.
+const MOST_PIECES: usize = 64;
+
 /// The first line of an input, and the rest.
 pub(crate) fn head_and_rest(input: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b'\n', input) {
@@ -21,20 +24,17 @@ pub(crate) fn head_and_rest(input: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Cuts bytes into pieces whose lengths are the values of `lengths`, over and over; into one where these are all 0.
+/// Cuts bytes into pieces whose lengths are the values of `lengths`, over and over. The last of [`MOST_PIECES`]
+/// is as long as it must be.
 pub(crate) fn pieces<'a>(lengths: &[u8], bytes: &'a [u8]) -> Vec<&'a [u8]> {
     let mut pieces = Vec::new();
     let mut rest = bytes;
-    if lengths.iter().any(|length| *length > 0) {
-        let mut lengths = lengths.iter().cycle();
-        while let (false, Some(length)) = (rest.is_empty(), lengths.next()) {
-            let (piece, after) = rest.split_at(usize::from(*length).min(rest.len()));
-            pieces.push(piece);
-            rest = after;
-        }
-    } else {
-        pieces.push(rest);
+    for length in lengths.iter().cycle().take(MOST_PIECES - 1) {
+        let (piece, after) = rest.split_at(usize::from(*length).min(rest.len()));
+        pieces.push(piece);
+        rest = after;
     }
+    pieces.push(rest);
     pieces
 }
 

@@ -38,7 +38,7 @@ use conveyor_proto::types::{
 use serde_json::{Value, json};
 
 /// What a command needs to be executed, found and allowed.
-struct Plan {
+pub(super) struct Plan {
     task: Option<TaskRow>,
     binding: Option<Binding>,
     source: Option<Session>,
@@ -59,7 +59,7 @@ impl Plan {
 }
 
 /// Why a command is not executed.
-enum Refusal {
+pub(super) enum Refusal {
     /// Final, an error.
     Failed(Error),
     /// Final, by rule.
@@ -102,7 +102,7 @@ fn message(claim: &Claim) -> Option<&str> {
     ["message", "text"].into_iter().find_map(|key| claim.payload.get(key).and_then(Value::as_str))
 }
 
-fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::result::Result<Plan, Refusal> {
+pub(super) fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::result::Result<Plan, Refusal> {
     let failed = |error: Error| Refusal::Failed(error);
     let message = message(claim)
         .filter(|text| !text.trim().is_empty() || claim.kind == SignalType::SessionNudge.as_str())
@@ -190,13 +190,18 @@ fn plan_session_nudge(
 }
 
 /// What is reported of a command before anything is known of its delivery.
-fn report(pass: &Pass, claim: &Claim, state: ProcessedState, outcome: DeliveryOutcome) -> ProcessedCommand {
+pub(super) fn report(
+    dispatcher: &str,
+    claim: &Claim,
+    state: ProcessedState,
+    outcome: DeliveryOutcome,
+) -> ProcessedCommand {
     ProcessedCommand {
         attempt_id: claim.attempt_id,
         command_id: claim.id.to_string(),
         command_type: claim.kind.clone(),
         correlation_id: claim.correlation_id.clone(),
-        dispatcher_id: pass.dispatcher.clone(),
+        dispatcher_id: dispatcher.to_owned(),
         dry_run: false,
         side_effect_started: false,
         side_effect_completed: false,
@@ -222,7 +227,7 @@ async fn refuse(
     shown: ProcessedState,
     error: &Error,
 ) -> Result<Option<ProcessedCommand>> {
-    let mut item = report(pass, claim, shown, DeliveryOutcome::Failed);
+    let mut item = report(&pass.dispatcher, claim, shown, DeliveryOutcome::Failed);
     item.error = Some(error.to_string());
     item.error_type = Some(error.type_name().to_owned());
     item.required_permission = Some(json!(claim.required_permission));
@@ -269,32 +274,41 @@ async fn end(
 ) -> Result<Option<ProcessedCommand>> {
     let dispatcher = pass.dispatcher.clone();
     pass.store
-        .write(Durability::Full, move |tx| {
-            if !claims::owns(tx, &claim)? {
-                return Ok(None);
-            }
-            let mut item = item;
-            more(tx, &claim, &mut item)?;
-            let result = serde_json::to_value(&item).map_err(StoreError::from)?;
-            let (attempt_state, kind, severity) = match state {
-                CommandState::Succeeded => ("succeeded", "dispatch_command_succeeded", Severity::Info),
-                CommandState::Blocked => ("blocked", "dispatch_command_blocked", Severity::Warning),
-                _ => ("failed", "dispatch_command_failed", Severity::Error),
-            };
-            telemetry::settled(tx, &claim, &dispatcher, kind, severity, &result, item.error.as_deref())?;
-            let settled = Settled {
-                state,
-                attempt_state,
-                result: Some(&result),
-                error: item.error.as_deref(),
-                delivery: Some(item.outcome.as_str()),
-                side_effect_started: item.side_effect_started,
-                side_effect_completed: item.side_effect_completed,
-            };
-            claims::settle(tx, &claim, &settled)?;
-            Ok::<_, Error>(Some(item))
-        })
+        .write(Durability::Full, move |tx| Ok(end_in(tx, &dispatcher, &claim, state, item, more)?))
         .await
+}
+
+/// The transaction of an end.
+pub(super) fn end_in(
+    tx: &Tx<'_>,
+    dispatcher: &str,
+    claim: &Claim,
+    state: CommandState,
+    mut item: ProcessedCommand,
+    more: impl FnOnce(&Tx<'_>, &Claim, &mut ProcessedCommand) -> std::result::Result<(), StoreError>,
+) -> std::result::Result<Option<ProcessedCommand>, StoreError> {
+    if !claims::owns(tx, claim)? {
+        return Ok(None);
+    }
+    more(tx, claim, &mut item)?;
+    let result = serde_json::to_value(&item)?;
+    let (attempt_state, kind, severity) = match state {
+        CommandState::Succeeded => ("succeeded", "dispatch_command_succeeded", Severity::Info),
+        CommandState::Blocked => ("blocked", "dispatch_command_blocked", Severity::Warning),
+        _ => ("failed", "dispatch_command_failed", Severity::Error),
+    };
+    telemetry::settled(tx, claim, dispatcher, kind, severity, &result, item.error.as_deref())?;
+    let settled = Settled {
+        state,
+        attempt_state,
+        result: Some(&result),
+        error: item.error.as_deref(),
+        delivery: Some(item.outcome.as_str()),
+        side_effect_started: item.side_effect_started,
+        side_effect_completed: item.side_effect_completed,
+    };
+    claims::settle(tx, claim, &settled)?;
+    Ok(Some(item))
 }
 
 /// Stores the notification of a command, pending, and says that it is attempted.
@@ -351,7 +365,7 @@ fn notify(
 }
 
 async fn pull(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedCommand>> {
-    let mut item = report(pass, &claim, ProcessedState::PullRequired, DeliveryOutcome::Queued);
+    let mut item = report(&pass.dispatcher, &claim, ProcessedState::PullRequired, DeliveryOutcome::Queued);
     item.delivery_mode = Some(DeliveryMode::PullRequired);
     item.permission_check = Some(PermissionCheckField(plan.check.clone()));
     item.target_session = Some(plan.target.name.clone());
@@ -406,7 +420,7 @@ async fn push(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedC
     let renewed = claim.clone();
     let renew = move |tx: &Tx<'_>, until: &str| claims::renew(tx, &renewed, until).map(|_| ());
     let sent = lease::kept(pass, renew, pass.sender.send(&plan.target, message, before)).await;
-    let mut item = report(pass, &claim, ProcessedState::Delivered, DeliveryOutcome::Delivered);
+    let mut item = report(&pass.dispatcher, &claim, ProcessedState::Delivered, DeliveryOutcome::Delivered);
     item.delivery_mode = Some(DeliveryMode::Push);
     item.permission_check = Some(PermissionCheckField(plan.check.clone()));
     item.target_session = Some(plan.target.name.clone());
@@ -455,20 +469,33 @@ async fn push(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedC
             if item.outcome == DeliveryOutcome::Uncertain && !sent.completed {
                 item.error = sent.note;
             }
+            let delivery = sent.delivery;
             end(pass, claim, CommandState::Succeeded, item, move |tx, claim, item| {
-                // The receipt may have been read since the wait for it ended.
-                let late = sent.delivery.map(|id| deliveries::proof(tx, id)).transpose()?.flatten();
-                if let Some(proof) = late {
-                    item.outcome = DeliveryOutcome::Delivered;
-                    item.proof = Some(proof);
-                    item.error = None;
-                }
-                let uncertain = item.outcome == DeliveryOutcome::Uncertain;
-                into_inbox(tx, &dispatcher, claim, &plan, item, uncertain)
+                typed(tx, &dispatcher, claim, &plan, item, delivery)
             })
             .await
         }
     }
+}
+
+/// What the end of a command whose text was typed writes beside its outcome.
+pub(super) fn typed(
+    tx: &Tx<'_>,
+    dispatcher: &str,
+    claim: &Claim,
+    plan: &Plan,
+    item: &mut ProcessedCommand,
+    delivery: Option<i64>,
+) -> std::result::Result<(), StoreError> {
+    // The receipt may have been read since the wait for it ended.
+    let late = delivery.map(|id| deliveries::proof(tx, id)).transpose()?.flatten();
+    if let Some(proof) = late {
+        item.outcome = DeliveryOutcome::Delivered;
+        item.proof = Some(proof);
+        item.error = None;
+    }
+    let uncertain = item.outcome == DeliveryOutcome::Uncertain;
+    into_inbox(tx, dispatcher, claim, plan, item, uncertain)
 }
 
 /// Puts the message of a command that may or may not have been typed into the inbox of its target, and

@@ -433,17 +433,14 @@ async fn push(
         Ok(sent) => {
             pass.store
                 .write(Durability::Full, move |tx| {
-                    // A lost claim means that it is settled already.
-                    if !notifications::owns(tx, target.id, target.token)? {
+                    let unproven = sent.outcome == DeliveryOutcome::Uncertain;
+                    let Some(uncertain) = pushed(tx, target.id, target.token, sent.completed, unproven)?
+                    else {
                         return Ok(None);
-                    }
-                    // The receipt may have been read since the wait for it ended.
-                    let uncertain = sent.outcome == DeliveryOutcome::Uncertain
-                        && !deliveries::notification_is_proven(tx, target.id)?;
+                    };
                     let outcome =
                         if uncertain { DeliveryOutcome::Uncertain } else { DeliveryOutcome::Delivered };
                     item.delivery_uncertain = uncertain.then_some(true);
-                    notifications::deliver(tx, target.id, sent.completed, uncertain)?;
                     let task_id = Some(target.task.id.as_str());
                     let summary = "A completion was typed into the manager's pane.".to_owned();
                     if let Value::Object(attributes) = &mut attributes {
@@ -469,6 +466,24 @@ async fn push(
             put_back(pass, target, item, "dispatch_signal_failed", &text, None, next, attributes).await
         }
     }
+}
+
+/// Ends a push after its text was typed, and returns whether its arrival is uncertain; `None` when the claim
+/// was lost, since it is settled already then.
+pub(super) fn pushed(
+    tx: &Tx<'_>,
+    id: i64,
+    token: i64,
+    completed: bool,
+    unproven: bool,
+) -> std::result::Result<Option<bool>, StoreError> {
+    if !notifications::owns(tx, id, token)? {
+        return Ok(None);
+    }
+    // The receipt may have been read since the wait for it ended.
+    let uncertain = unproven && !deliveries::notification_is_proven(tx, id)?;
+    notifications::deliver(tx, id, completed, uncertain)?;
+    Ok(Some(uncertain))
 }
 
 /// Leaves a push for later: nothing reached the pane. One telemetry row per change of state.

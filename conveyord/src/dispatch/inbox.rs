@@ -158,41 +158,43 @@ async fn look(
         0 => 10,
         limit => limit.max(1),
     };
-    if params.consume_next {
-        let id = session.id.clone();
-        let any = store
-            .read(move |connection| Ok::<_, Error>(notifications::has_inbox_item(connection, &id)?))
-            .await?;
-        if any {
-            let (token, wait) = (token.map(str::to_owned), params.wait);
-            return store
-                .write(Durability::Full, move |tx| {
-                    let expires_at = clock::in_milliseconds(INBOX_LEASE_SECONDS * 1000);
-                    let lease = token.as_deref().map(|token| (token, expires_at.as_str()));
-                    let taken = notifications::take(tx, &session.id, task.as_deref(), lease)?;
-                    if let (Some(item), None) = (&taken, lease) {
-                        consumed(tx, item, poll_count, wait)?;
-                    }
-                    let items = notifications::inbox(tx, &session.id, task.as_deref(), limit)?;
-                    let items = mark_foreign(items, task.as_deref());
-                    let mut taken = mark_foreign(taken.into_iter().collect(), task.as_deref()).pop();
-                    if let (Some(item), Some(_)) = (&mut taken, lease) {
-                        // As the acknowledgement will leave it.
-                        item.consumed_at = Some(tx.now().to_owned());
-                        item.consumed_by_session_id = Some(item.target_session_id.clone());
-                    }
-                    // Another consumer may have been faster, and die.
-                    let next_lease_end = notifications::next_lease_end(tx, &session.id)?;
-                    Ok::<_, Error>(Look { taken, items, next_lease_end })
-                })
-                .await;
-        }
+    // One snapshot for both, so that nothing is listed that could have been taken.
+    let seen = {
+        let (id, task, consume_next) = (session.id.clone(), task.clone(), params.consume_next);
+        let see = move |connection: &rusqlite::Connection| {
+            if consume_next && notifications::has_inbox_item(connection, &id)? {
+                return Ok(None);
+            }
+            let items = notifications::inbox(connection, &id, task.as_deref(), limit)?;
+            let next_lease_end = notifications::next_lease_end(connection, &id)?;
+            let items = mark_foreign(items, task.as_deref());
+            Ok::<_, Error>(Some(Look { taken: None, items, next_lease_end }))
+        };
+        store.read(see).await?
+    };
+    if let Some(look) = seen {
+        return Ok(look);
     }
+    let (token, wait) = (token.map(str::to_owned), params.wait);
     store
-        .read(move |connection| {
-            let items = notifications::inbox(connection, &session.id, task.as_deref(), limit)?;
-            let next_lease_end = notifications::next_lease_end(connection, &session.id)?;
-            Ok::<_, Error>(Look { taken: None, items: mark_foreign(items, task.as_deref()), next_lease_end })
+        .write(Durability::Full, move |tx| {
+            let expires_at = clock::in_milliseconds(INBOX_LEASE_SECONDS * 1000);
+            let lease = token.as_deref().map(|token| (token, expires_at.as_str()));
+            let taken = notifications::take(tx, &session.id, task.as_deref(), lease)?;
+            if let (Some(item), None) = (&taken, lease) {
+                consumed(tx, item, poll_count, wait)?;
+            }
+            let items = notifications::inbox(tx, &session.id, task.as_deref(), limit)?;
+            let items = mark_foreign(items, task.as_deref());
+            let mut taken = mark_foreign(taken.into_iter().collect(), task.as_deref()).pop();
+            if let (Some(item), Some(_)) = (&mut taken, lease) {
+                // As the acknowledgement will leave it.
+                item.consumed_at = Some(tx.now().to_owned());
+                item.consumed_by_session_id = Some(item.target_session_id.clone());
+            }
+            // Another consumer may have been faster, and die.
+            let next_lease_end = notifications::next_lease_end(tx, &session.id)?;
+            Ok::<_, Error>(Look { taken, items, next_lease_end })
         })
         .await
 }

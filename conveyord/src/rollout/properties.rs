@@ -6,15 +6,15 @@ use super::record::{MAX_NESTING, Record, SkipReason, normalise_timestamp, parse_
 use crate::properties::{head_and_rest, pieces};
 use serde_json::Value;
 
-/// The head's first two bytes say how much one read asks for and how long a line may be, the others the
-/// lengths of the appends.
+/// The head's first two bytes say how much one read asks for and how long a line may be (in units of 64
+/// bytes), the others the lengths of the appends.
 ///
 /// However the file grows, and whether or not the reader is begun anew after each append, the same lines give
 /// the same states; nothing is read twice or left out, and memory stays within its bound.
 pub fn rollout_line(input: &[u8]) {
     let (head, file) = head_and_rest(input);
     let [chunk, max_line] = [0, 1].map(|at| head.get(at).copied().map_or(64, usize::from));
-    let scan = Scan { chunk: chunk.max(1), max_line: 8 * max_line, file };
+    let scan = Scan { chunk: chunk.max(1), max_line: 64 * max_line, file };
     let appends = pieces(head.get(2..).unwrap_or_default(), file);
     let lengths: Vec<usize> = appends
         .iter()
@@ -67,7 +67,11 @@ impl Scan<'_> {
             assert!(scanner.agrees_with(file), "what was read is there still");
             while let Some(line) = next(&mut scanner, file) {
                 read.take(line);
-                assert!(scanner.held() <= self.max_line + 2 * self.chunk, "{} bytes are held", scanner.held());
+                assert!(
+                    scanner.held() <= self.max_line + 2 * self.chunk,
+                    "{} bytes are held",
+                    scanner.held()
+                );
                 assert!(scanner.next_offset() > read.offset, "the offset grows with each line");
                 read.offset = scanner.next_offset();
             }

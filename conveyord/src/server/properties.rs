@@ -24,12 +24,11 @@ const FEW: usize = 3;
 /// However the bytes arrive, the same lines are taken and no more than the limit is held. Every request is
 /// answered once, every notification never, each answer is one line of JSON-RPC, and the connection ends.
 pub fn line_framing(input: &[u8]) {
-    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    static RUNTIME: LazyLock<Runtime> =
+        LazyLock::new(|| match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => panic!("there is no runtime: {error}"),
-        }
-    });
+        });
     let (head, sent) = head_and_rest(input);
     let limit = 1 + 8 * head.first().copied().map_or(64, usize::from);
     let writes = pieces(head.get(1..).unwrap_or_default(), sent);

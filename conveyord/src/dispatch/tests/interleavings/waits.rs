@@ -1,0 +1,136 @@
+//! Whoever looks at rows and then waits for their change: the change comes at each point in between.
+
+use super::*;
+use crate::changes::{self, ChangeKind};
+use crate::store::notifications::{self, NewNotification};
+use conveyor_proto::ids::{BindingId, SessionId, TaskId};
+use conveyor_proto::types::common::DeliveryMode;
+use std::cell::Cell;
+use std::pin::pin;
+use tokio::time::Instant;
+
+/// Runs `work`, and `happens` before its poll number `point`, if there are as many.
+async fn with_event<T>(work: impl Future<Output = T>, point: usize, happens: impl FnOnce()) -> T {
+    let mut work = pin!(work);
+    let (mut polls, mut happens) = (0, Some(happens));
+    std::future::poll_fn(move |cx| {
+        if polls == point
+            && let Some(happens) = happens.take()
+        {
+            happens();
+        }
+        polls += 1;
+        work.as_mut().poll(cx)
+    })
+    .await
+}
+
+fn deliver(world: &World) {
+    let (task, binding) = (TaskId("t".into()), BindingId("b".into()));
+    let new = NewNotification {
+        task: &task,
+        binding: &binding,
+        correlation_id: "c",
+        source: &SessionId("w".into()),
+        target: &SessionId("m".into()),
+        signal_type: SignalType::WorkerTaskComplete.as_str(),
+        source_event: None,
+        turn_row_id: None,
+        dedupe_key: "d",
+        command_id: None,
+        mode: DeliveryMode::PullRequired,
+        claim: None,
+        payload: &json!({}),
+    };
+    let deliver = |tx: &Tx<'_>| {
+        let id = notifications::insert(tx, &new)?.unwrap();
+        notifications::deliver(tx, id, false, false)
+    };
+    world.store.write_blocking(Durability::Normal, deliver).unwrap();
+}
+
+// The clock stands still while anything can be done, so a call whose wake was lost runs into its time-out.
+#[tokio::test(start_paused = true)]
+async fn a_waiting_consumer_is_woken_whenever_the_item_comes() {
+    for lease in [false, true] {
+        let mut points = 0;
+        while comes_to_a_waiting_consumer(points, lease).await {
+            points += 1;
+        }
+        assert!(points > 3, "only {points} points");
+    }
+}
+
+/// Delivers an item at a point of a waiting call; false when the call was over before.
+async fn comes_to_a_waiting_consumer(point: usize, lease: bool) -> bool {
+    const TIMEOUT: Duration = Duration::from_secs(60);
+    let world = World::new();
+    let params = json!({
+        "session": "manager", "consume_next": true, "lease": lease, "wait": true, "timeout": TIMEOUT.as_secs(),
+    });
+    let params: TakeParams = serde_json::from_value(params).unwrap();
+    let (began, happened_at) = (Instant::now(), Cell::new(None));
+    let cancel = CancellationToken::new();
+    let take = inbox::take(&world.store, params, &cancel);
+    let happens = || {
+        happened_at.set(Some(Instant::now()));
+        deliver(&world);
+    };
+    let taken = with_event(take, point, happens).await.unwrap();
+    let (wait, listed) = (&taken.wait, taken.items.len());
+    if taken.consumed.is_none() {
+        assert!(wait.timed_out && listed == 0, "it came at point {point}, yet {wait:?}, {listed} listed");
+        let happened_at = happened_at.get();
+        let late = happened_at.is_none_or(|at| at - began >= TIMEOUT);
+        assert!(late, "what came at point {point} woke nobody");
+    }
+    happened_at.get().is_some()
+}
+
+#[tokio::test(start_paused = true)]
+async fn dispatch_is_woken_whenever_a_command_comes() {
+    // Beneath the wakes lies a sweep, which would hide a lost one after this time.
+    const SWEEP: Duration = Duration::from_secs(5);
+    let mut points = 0;
+    loop {
+        let world = World::new();
+        let (began, happened_at) = (Instant::now(), Cell::new(None));
+        let cancel = CancellationToken::new();
+        let run = task::run(world.store.clone(), world.sender.clone(), "one".to_owned(), cancel.clone());
+        let mut changes = world.store.changes().subscribe();
+        let enqueue = || {
+            happened_at.set(Some(Instant::now()));
+            queue_now(&world);
+        };
+        let ended = async {
+            let is_end = |change: &changes::Change| {
+                change.kind == ChangeKind::Command && change.state.as_deref() == Some("succeeded")
+            };
+            changes.wait_for(is_end).await.unwrap();
+            let taken = happened_at.get().unwrap().elapsed();
+            cancel.cancel();
+            taken
+        };
+        let (_, taken) = tokio::join!(with_event(run, points, enqueue), ended);
+        assert!(taken < SWEEP / 2, "a command that came at point {points} waited for the sweep");
+        points += 1;
+        // The first round, and the one after the sweep, which ends the wait between them.
+        if happened_at.get().unwrap() - began > 2 * SWEEP {
+            break;
+        }
+    }
+    assert!(points > 10, "only {points} points");
+}
+
+/// What queueing a command commits and publishes, at once.
+fn queue_now(world: &World) {
+    let insert = "insert into commands (id, idempotency_key, created_at, updated_at, task_id, binding_id, type,
+            state, payload_json, correlation_id)
+        values ('command-1', 'k', '1', '1', 't', 'b', 'nudge_worker', 'pending', '{\"message\": \"hello\"}', 'c')";
+    let queue = |tx: &Tx<'_>| {
+        tx.execute(insert, [])?;
+        tx.publish(changes::change(ChangeKind::CommandQueued));
+        Ok::<_, StoreError>(())
+    };
+    world.store.write_blocking(Durability::Normal, queue).unwrap();
+}
