@@ -34,6 +34,8 @@ enum Step {
 struct Actor {
     steps: &'static [Step],
     claim: Option<(i64, i64)>,
+    /// The item of its lease, as long as that has not run out.
+    holds: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -108,29 +110,38 @@ impl Consumers {
     /// Does a step; false when the actor ends, or has to wait.
     fn act(&mut self, tx: &Tx<'_>, number: usize, step: Step) -> bool {
         // As in the daemon, each call that leases has a token of its own.
-        let token = format!("lease-{number}-{}", self.actors[number].steps.len() / 2);
+        let token = format!("lease-{number}-{}", self.actors[number].steps.len().div_ceil(2));
         match step {
             Step::Take => {
                 let taken = notifications::take(tx, &manager(), None, None).unwrap();
-                self.consumed.extend(taken.iter().map(|item| item.id));
+                self.consume(taken.iter().map(|item| item.id));
                 taken.is_some()
             }
             Step::Lease => {
-                notifications::take(tx, &manager(), None, Some((&token, FUTURE))).unwrap().is_some()
+                let taken = notifications::take(tx, &manager(), None, Some((&token, FUTURE))).unwrap();
+                self.check_free(taken.iter().map(|item| item.id));
+                self.actors[number].holds = taken.as_ref().map(|item| item.id);
+                taken.is_some()
             }
             Step::Acknowledge => {
                 let acknowledged = notifications::acknowledge(tx, &token).unwrap();
-                self.consumed.extend(acknowledged.iter().filter(|(_, now)| *now).map(|(item, _)| item.id));
+                assert!(
+                    acknowledged.is_some() || self.actors[number].holds.is_none(),
+                    "a lease ended before its time"
+                );
+                self.actors[number].holds = None;
+                self.consume(acknowledged.iter().filter(|(_, now)| *now).map(|(item, _)| item.id));
                 true
             }
             Step::Cycle => {
                 let (binding, task) = (BindingId("b".into()), TaskId("t".into()));
                 let items = notifications::consume_for_cycle(tx, &binding, &task, &manager(), 1, tx.now());
-                self.consumed.extend(items.unwrap().iter().map(|item| item.id));
+                self.consume(items.unwrap().iter().map(|item| item.id));
                 true
             }
             Step::ExpireLeases => {
                 expire(tx, "routed_notifications", "lease_expires_at");
+                self.actors.iter_mut().for_each(|actor| actor.holds = None);
                 true
             }
             Step::ExpireClaims => {
@@ -151,6 +162,18 @@ impl Consumers {
                 self.send(tx, claim, step)
             }
         }
+    }
+
+    fn check_free(&self, items: impl Iterator<Item = i64>) {
+        for item in items {
+            assert!(self.actors.iter().all(|actor| actor.holds != Some(item)), "two have one item");
+        }
+    }
+
+    fn consume(&mut self, items: impl Iterator<Item = i64>) {
+        let items: Vec<i64> = items.collect();
+        self.check_free(items.iter().copied());
+        self.consumed.extend(items);
     }
 
     fn send(&mut self, tx: &Tx<'_>, (id, token): (i64, i64), step: Step) -> bool {
@@ -189,7 +212,7 @@ fn check(items: usize, mode: DeliveryMode, scripts: &[&'static [Step]]) {
     let world = World::new();
     world.sql("insert into manager_cycles (task_id, started_at, state) values ('t', '1', 'started')");
     world.store.write_blocking(Durability::Normal, |tx| add_items(tx, items, mode)).unwrap();
-    let actors = scripts.iter().map(|steps| Actor { steps, claim: None }).collect();
+    let actors = scripts.iter().map(|steps| Actor { steps, claim: None, holds: None }).collect();
     let states = explore(&world, &Consumers { actors, consumed: Vec::new(), typed: Vec::new() });
     // Far fewer would mean that the actors do not get at one another.
     assert!(states > 300, "{states} states");

@@ -94,9 +94,12 @@ fn undone(tx: &Tx<'_>, work: impl FnOnce()) {
     tx.execute_batch("rollback to step; release step").unwrap();
 }
 
-/// All that the database knows of commands, deliveries and inboxes.
+/// All that the database knows of commands, deliveries and inboxes, and how much is on record of them.
 fn rows(tx: &Tx<'_>) -> Vec<Cell> {
-    ["commands", "command_attempts", "routed_notifications", "deliveries"]
+    let records =
+        ["events", "telemetry_events"].map(|table| count(tx, &format!("select count(*) from {table}")));
+    let tables = ["commands", "command_attempts", "routed_notifications", "deliveries"];
+    tables
         .iter()
         .flat_map(|table| {
             let mut statement = tx.prepare_cached(&format!("select * from {table} order by id")).unwrap();
@@ -108,6 +111,7 @@ fn rows(tx: &Tx<'_>) -> Vec<Cell> {
             }
             cells
         })
+        .chain(records.map(Cell::Integer))
         .collect()
 }
 

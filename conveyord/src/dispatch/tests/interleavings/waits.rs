@@ -9,7 +9,14 @@ use std::cell::Cell;
 use std::pin::pin;
 use tokio::time::Instant;
 
-/// Runs `work`, and `happens` before its poll number `point`, if there are as many.
+/// Runs a test on a clock that stands still while anything can be done, with one thread for what blocks.
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(true).max_blocking_threads(1).build().unwrap().block_on(test)
+}
+
+/// Runs `work`, and `happens` before its poll number `point`, if there are as many. Whatever `work` hands to
+/// the blocking thread is begun after the poll, so each read and write is such a point.
 async fn with_event<T>(work: impl Future<Output = T>, point: usize, happens: impl FnOnce()) -> T {
     let mut work = pin!(work);
     let (mut polls, mut happens) = (0, Some(happens));
@@ -20,7 +27,11 @@ async fn with_event<T>(work: impl Future<Output = T>, point: usize, happens: imp
             happens();
         }
         polls += 1;
-        work.as_mut().poll(cx)
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || released.recv());
+        let polled = work.as_mut().poll(cx);
+        drop(release);
+        polled
     })
     .await
 }
@@ -49,12 +60,11 @@ fn deliver(world: &World) {
     world.store.write_blocking(Durability::Normal, deliver).unwrap();
 }
 
-// The clock stands still while anything can be done, so a call whose wake was lost runs into its time-out.
-#[tokio::test(start_paused = true)]
-async fn a_waiting_consumer_is_woken_whenever_the_item_comes() {
+#[test]
+fn a_waiting_consumer_is_woken_whenever_the_item_comes() {
     for lease in [false, true] {
         let mut points = 0;
-        while comes_to_a_waiting_consumer(points, lease).await {
+        while run(comes_to_a_waiting_consumer(points, lease)) {
             points += 1;
         }
         assert!(points > 3, "only {points} points");
@@ -81,45 +91,48 @@ async fn comes_to_a_waiting_consumer(point: usize, lease: bool) -> bool {
     if taken.consumed.is_none() {
         assert!(wait.timed_out && listed == 0, "it came at point {point}, yet {wait:?}, {listed} listed");
         let happened_at = happened_at.get();
+        // A call whose wake was lost runs into its time-out.
         let late = happened_at.is_none_or(|at| at - began >= TIMEOUT);
         assert!(late, "what came at point {point} woke nobody");
     }
     happened_at.get().is_some()
 }
 
-#[tokio::test(start_paused = true)]
-async fn dispatch_is_woken_whenever_a_command_comes() {
-    // Beneath the wakes lies a sweep, which would hide a lost one after this time.
-    const SWEEP: Duration = Duration::from_secs(5);
+/// Beneath the wakes of Dispatch lies a sweep, which would hide a lost one after this time.
+const SWEEP: Duration = Duration::from_secs(5);
+
+#[test]
+fn dispatch_is_woken_whenever_a_command_comes() {
     let mut points = 0;
-    loop {
-        let world = World::new();
-        let (began, happened_at) = (Instant::now(), Cell::new(None));
-        let cancel = CancellationToken::new();
-        let run = task::run(world.store.clone(), world.sender.clone(), "one".to_owned(), cancel.clone());
-        let mut changes = world.store.changes().subscribe();
-        let enqueue = || {
-            happened_at.set(Some(Instant::now()));
-            queue_now(&world);
-        };
-        let ended = async {
-            let is_end = |change: &changes::Change| {
-                change.kind == ChangeKind::Command && change.state.as_deref() == Some("succeeded")
-            };
-            changes.wait_for(is_end).await.unwrap();
-            let taken = happened_at.get().unwrap().elapsed();
-            cancel.cancel();
-            taken
-        };
-        let (_, taken) = tokio::join!(with_event(run, points, enqueue), ended);
-        assert!(taken < SWEEP / 2, "a command that came at point {points} waited for the sweep");
+    // The first round, and the one after the sweep, which ends the wait between them.
+    while run(comes_to_dispatch(points)) < 2 * SWEEP {
         points += 1;
-        // The first round, and the one after the sweep, which ends the wait between them.
-        if happened_at.get().unwrap() - began > 2 * SWEEP {
-            break;
-        }
     }
     assert!(points > 10, "only {points} points");
+}
+
+/// Queues a command at a point of the life of Dispatch, and returns after what time that was.
+async fn comes_to_dispatch(point: usize) -> Duration {
+    let world = World::new();
+    let (began, happened_at) = (Instant::now(), Cell::new(None));
+    let cancel = CancellationToken::new();
+    let dispatch = task::run(world.store.clone(), world.sender.clone(), "one".to_owned(), cancel.clone());
+    let mut changes = world.store.changes().subscribe();
+    let happens = || {
+        happened_at.set(Some(Instant::now()));
+        queue_now(&world);
+    };
+    let ended = async {
+        let is_end = |change: &changes::Change| {
+            change.kind == ChangeKind::Command && change.state.as_deref() == Some("succeeded")
+        };
+        changes.wait_for(is_end).await.unwrap();
+        let happened_at = happened_at.get().unwrap();
+        assert!(happened_at.elapsed() < SWEEP / 2, "what came at point {point} waited for the sweep");
+        cancel.cancel();
+        happened_at - began
+    };
+    tokio::join!(with_event(dispatch, point, happens), ended).1
 }
 
 /// What queueing a command commits and publishes, at once.
