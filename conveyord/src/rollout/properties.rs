@@ -39,11 +39,18 @@ struct Scan<'a> {
     file: &'a [u8],
 }
 
+/// A line, and what it gave unless it was too long.
+#[derive(Debug, PartialEq)]
+struct ReadLine {
+    offset: u64,
+    len: u64,
+    gave: Option<Result<Effect, SkipReason>>,
+}
+
 /// What a file gave.
 #[derive(Debug, Default, PartialEq)]
 struct Read {
-    /// Offset, length and, unless it was too long, what it gave.
-    lines: Vec<(u64, u64, Option<Result<Effect, SkipReason>>)>,
+    lines: Vec<ReadLine>,
     state: ThreadState,
     /// Where to go on.
     offset: u64,
@@ -88,9 +95,10 @@ impl Scan<'_> {
         let mut state = ThreadState::default();
         for line in self.file.split_inclusive(|byte| *byte == b'\n') {
             let Some(line) = line.strip_suffix(b"\n") else { break };
-            let given = (line.len() <= self.max_line).then(|| apply(&mut state, line));
-            expected.push((offset, line.len() as u64, given));
-            offset += line.len() as u64 + 1;
+            let gave = (line.len() <= self.max_line).then(|| apply(&mut state, line));
+            let len = line.len() as u64;
+            expected.push(ReadLine { offset, len, gave });
+            offset += len + 1;
         }
         assert_eq!(*read, Read { lines: expected, state, offset });
     }
@@ -100,9 +108,10 @@ impl Read {
     fn take(&mut self, line: Line<'_>) {
         self.lines.push(match line {
             Line::Complete { offset, bytes } => {
-                (offset, bytes.len() as u64, Some(apply(&mut self.state, bytes)))
+                let gave = Some(apply(&mut self.state, bytes));
+                ReadLine { offset, len: bytes.len() as u64, gave }
             }
-            Line::Oversized { offset, len } => (offset, len, None),
+            Line::Oversized { offset, len } => ReadLine { offset, len, gave: None },
         });
     }
 }
