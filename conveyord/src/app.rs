@@ -8,6 +8,7 @@ use crate::{
         pane::{Message, PaneSender},
     },
     doctor::DoctorContext,
+    drift::DriftContext,
     error::{Error, Result},
     observe::{cycle::Observer, state},
     rollout::ingest::Ingest,
@@ -86,6 +87,12 @@ impl App {
             state_root: self.config.files.root.clone(),
             command_timeout: self.config.command_timeout(),
         }
+    }
+
+    /// What drift is looked for with.
+    #[must_use]
+    pub fn drift(&self) -> DriftContext {
+        DriftContext { store: self.store.clone(), command_timeout: self.config.command_timeout() }
     }
 
     /// What nudges and interrupts work with.

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 use conveyor_proto::{
-    ids::TaskId,
+    ids::{BindingId, TaskId},
     limits::MAX_TASK_NAME,
     types::{
         binding::{BindParams, BindResult, UnbindResult},
@@ -162,29 +162,61 @@ pub async fn unbind(store: &Store, reference: String) -> Result<UnbindResult> {
     store
         .write(Durability::Full, move |tx| {
             let task = tasks::resolve(tx, &reference)?;
-            let ended = rows::end_of_task(tx, &task.id)?;
-            if ended.is_empty() {
+            let Some(ended) = end_open(tx, &task, &reference)? else {
                 let message = format!("task {} has no active binding", task.name);
                 return Err(Error::conflict("not_bound", message));
-            }
-            let (mut cancelled_commands, mut suppressed_notifications) = (Vec::new(), Vec::new());
-            for binding in &ended {
-                cancelled_commands.extend(claims::cancel_of_binding(tx, binding)?);
-                suppressed_notifications.extend(notifications::suppress_of_binding(tx, binding)?);
-                turns::drop_unrouted(tx, binding)?;
-            }
-            let payload = json!({
-                "task": reference, "cancelled_commands": cancelled_commands,
-                "suppressed_notifications": suppressed_notifications,
-            });
-            event(tx, "binding_ended", Some(&task.id), payload)?;
-            telemetry(tx, "binding_ended", &task, json!({ "binding_ids": ended, "task": reference }))?;
+            };
             Ok(UnbindResult {
                 task: reference,
                 state: "ended".to_owned(),
-                cancelled_commands,
-                suppressed_notifications,
+                cancelled_commands: ended.cancelled_commands,
+                suppressed_notifications: ended.suppressed_notifications,
             })
         })
         .await
+}
+
+/// What ended with a binding.
+#[derive(Debug, Default)]
+pub struct Ended {
+    /// Commands that waited for it.
+    pub cancelled_commands: Vec<String>,
+    /// Notifications that it had not delivered.
+    pub suppressed_notifications: Vec<i64>,
+}
+
+impl Ended {
+    /// Ends what waits for a binding that is over.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn with(&mut self, tx: &Tx<'_>, binding: &BindingId) -> Result<()> {
+        self.cancelled_commands.extend(claims::cancel_of_binding(tx, binding)?);
+        self.suppressed_notifications.extend(notifications::suppress_of_binding(tx, binding)?);
+        turns::drop_unrouted(tx, binding)?;
+        Ok(())
+    }
+}
+
+/// Ends the open binding of a task with what still waits for it, with its traces; none when it has no such binding.
+/// `reference` is what the caller calls the task.
+///
+/// # Errors
+/// Those of the database.
+pub fn end_open(tx: &Tx<'_>, task: &TaskRow, reference: &str) -> Result<Option<Ended>> {
+    let bindings = rows::end_of_task(tx, &task.id)?;
+    if bindings.is_empty() {
+        return Ok(None);
+    }
+    let mut ended = Ended::default();
+    for binding in &bindings {
+        ended.with(tx, binding)?;
+    }
+    let payload = json!({
+        "task": reference, "cancelled_commands": ended.cancelled_commands,
+        "suppressed_notifications": ended.suppressed_notifications,
+    });
+    event(tx, "binding_ended", Some(&task.id), payload)?;
+    telemetry(tx, "binding_ended", task, json!({ "binding_ids": bindings, "task": reference }))?;
+    Ok(Some(ended))
 }

@@ -4,7 +4,8 @@ use crate::method::methods;
 use crate::types::{
     binding, command,
     common::{Empty, Json},
-    cycle, daemon, dispatch, doctor, events, finish, history, inbox, pane, rollout, session, task,
+    cycle, daemon, dispatch, doctor, drift, events, finish, history, inbox, pane, rollout, run, session,
+    task,
 };
 
 methods! {
@@ -22,10 +23,14 @@ methods! {
     "doctor.run" => DoctorRun(doctor::DoctorParams) -> doctor::DoctorResult;
     /// Check the database, changing nothing.
     "db.doctor" => DbDoctor(doctor::DbDoctorParams) -> doctor::DbDoctorResult;
+    /// Tell where the database and what runs no longer agree, and repair it where that is safe.
+    "reconcile.run" => ReconcileRun(drift::ReconcileParams) -> drift::ReconcileResult;
     /// Register a Codex session as worker or manager.
     "session.register" => SessionRegister(session::RegisterParams) -> session::RegisterResult;
     /// Mark a session as gone; no process is ended.
     "session.deregister" => SessionDeregister(session::DeregisterParams) -> session::DeregisterResult;
+    /// End a session's tmux session and mark the session as gone.
+    "session.stop" => SessionStop(session::StopParams) -> session::StopResult;
     /// List registered sessions.
     "session.list" => SessionList(session::ListParams) -> Vec<session::SessionRow>;
     /// Send a text to a session's pane and wait for its receipt.
@@ -38,6 +43,8 @@ methods! {
     "task.list" => TaskList(task::ListParams) -> Vec<task::TaskRow>;
     /// Mark a task as done, with the gates that are asked for.
     "task.finish" => TaskFinish(finish::FinishParams) -> finish::FinishResult;
+    /// End a task and its manager without gates.
+    "task.stop" => TaskStop(finish::StopTaskParams) -> finish::TaskEnd;
     /// Show everything stored about a task.
     "task.audit" => TaskAudit(history::AuditParams) -> history::AuditResult;
     /// Show a task's history in order.
@@ -54,6 +61,16 @@ methods! {
     "pane.classify" => PaneClassify(rollout::ClassifyParams) -> rollout::ClassifyResult;
     /// Observe the worker of a bound task once.
     "cycle.run" => CycleRun(cycle::CycleParams) -> cycle::CycleResult;
+    /// List the cycles of a task whose pane showed something notable.
+    "cycle.divergences" => CycleDivergences(cycle::DivergencesParams) -> Vec<cycle::Divergence>;
+    /// Create a telemetry run or a loop run.
+    "run.create" => RunCreate(run::CreateParams) -> run::RunRow;
+    /// List runs, newest first.
+    "run.list" => RunList(run::ListParams) -> Vec<run::RunRow>;
+    /// Show a run.
+    "run.show" => RunShow(run::ShowParams) -> run::RunRow;
+    /// End an active run.
+    "run.finish" => RunFinish(run::FinishRunParams) -> run::RunRow;
     /// Run one Dispatch pass.
     "dispatch.run" => DispatchRun(dispatch::DispatchParams) -> dispatch::DispatchResult;
     /// Queue a message to the manager of a task's pair.

@@ -3,16 +3,18 @@
 use super::DoctorContext;
 use crate::{
     clock,
+    drift::{self, DriftContext, PaneStanding, RolloutStanding, Sighted, Survey},
     error::Error,
-    platform::{self, Pid, ProcessStart},
     store::{
         self,
         health::{BoundTask, UnfinishedCommand},
         sessions::Session,
     },
-    supervision::identity,
 };
-use conveyor_proto::types::doctor::{DbCheck, DbDoctorParams, DbDoctorResult, LiveCounts, LiveReconcile};
+use conveyor_proto::types::{
+    doctor::{DbCheck, DbDoctorParams, DbDoctorResult, LiveCounts, LiveReconcile},
+    drift::{DriftSeverity, Finding, STALE_CYCLES_SECONDS},
+};
 use serde_json::{Value, json};
 
 /// Answers `db.doctor`.
@@ -25,7 +27,11 @@ pub async fn run(context: &DoctorContext, params: &DbDoctorParams) -> Result<DbD
             format!("--manager-stale-seconds is {}: it must not be negative", params.manager_stale_seconds);
         return Err(Error::invalid("invalid_seconds", message));
     }
-    let health = context.store.read(store::health::check).await?;
+    let survey = if params.live { Some(survey(context).await?) } else { None };
+    let health = match &survey {
+        Some(survey) => survey.health.clone(),
+        None => context.store.read(store::health::check).await?,
+    };
     let mut result = DbDoctorResult {
         ok: health.is_ok(),
         checks: health.checks,
@@ -35,8 +41,8 @@ pub async fn run(context: &DoctorContext, params: &DbDoctorParams) -> Result<DbD
         wal_bytes: wal_bytes(context),
         live_reconcile: None,
     };
-    if params.live {
-        let (reconcile, counts) = reconcile(context, params.manager_stale_seconds).await?;
+    if let Some(survey) = &survey {
+        let (reconcile, counts) = reconcile(context, survey, params.manager_stale_seconds).await?;
         result.ok &= reconcile.ok;
         result.checks.push(DbCheck {
             name: "live_reconcile".to_owned(),
@@ -55,8 +61,14 @@ fn wal_bytes(context: &DoctorContext) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
+async fn survey(context: &DoctorContext) -> Result<Survey, Error> {
+    let DoctorContext { store, command_timeout, .. } = context.clone();
+    drift::survey(&DriftContext { store, command_timeout }).await
+}
+
 async fn reconcile(
     context: &DoctorContext,
+    survey: &Survey,
     stale_seconds: i64,
 ) -> Result<(LiveReconcile, LiveCounts), Error> {
     let (tasks, commands) = context
@@ -66,6 +78,7 @@ async fn reconcile(
             Ok::<_, Error>((tasks, store::health::unfinished_commands(connection)?))
         })
         .await?;
+    let findings = drift::findings::of(survey, STALE_CYCLES_SECONDS);
     let (mut results, mut warnings, mut drift_count) = (Vec::new(), Vec::new(), 0);
     for task in &tasks {
         let unfinished: Vec<Value> = commands
@@ -73,12 +86,12 @@ async fn reconcile(
             .filter(|command| command.task_id.as_ref() == Some(&task.id))
             .map(command_row)
             .collect();
-        let worker = look(context, task.worker.as_ref()).await?;
-        let manager = look(context, task.manager.as_ref()).await?;
+        let worker = task.worker.as_ref().map(|session| side(survey, session));
+        let manager = task.manager.as_ref().map(|session| side(survey, session));
         let mut drift = Vec::new();
         for (side, role) in [(&worker, "worker"), (&manager, "manager")] {
             let Some(side) = side else { continue };
-            if !side.live {
+            if side.live == Some(false) {
                 drift.push(format!("{role}_missing"));
             } else if side.pane_differs {
                 drift.push(format!("{role}_pane_mismatch"));
@@ -87,8 +100,9 @@ async fn reconcile(
         if !unfinished.is_empty() {
             drift.push("unfinished_commands".to_owned());
         }
+        drift.extend(errors_of(task, &findings));
         if let (Some(session), Some(side)) = (&task.manager, &manager)
-            && side.live
+            && side.live == Some(true)
         {
             warnings.extend(liveness_warning(task, session, stale_seconds));
         }
@@ -109,8 +123,11 @@ async fn reconcile(
     };
     let reconcile = LiveReconcile {
         manager_liveness_warnings: warnings,
-        ok: drift_count == 0 && commands.is_empty(),
+        ok: drift_count == 0
+            && commands.is_empty()
+            && findings.iter().all(|finding| finding.severity != DriftSeverity::Error),
         results,
+        findings,
         unfinished_commands_without_task: commands
             .iter()
             .filter(|command| command.task_id.is_none())
@@ -132,44 +149,52 @@ fn command_row(command: &UnfinishedCommand) -> Value {
     })
 }
 
+/// Kinds of the errors that were found about a task.
+fn errors_of(task: &BoundTask, findings: &[Finding]) -> Vec<String> {
+    let errors = findings.iter().filter(|finding| {
+        finding.severity == DriftSeverity::Error && finding.task_id.as_ref() == Some(&task.id)
+    });
+    let mut words: Vec<String> = errors.map(|finding| finding.kind.as_str().to_owned()).collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
 /// One side of a binding as it was found.
 struct Side {
-    live: bool,
+    /// None when tmux could not be asked.
+    live: Option<bool>,
     pane_differs: bool,
     row: Value,
 }
 
-/// A session with tmux lives while its tmux session does; another while its process does.
-async fn look(context: &DoctorContext, session: Option<&Session>) -> Result<Option<Side>, Error> {
-    let Some(session) = session else { return Ok(None) };
-    let pid_alive = session
-        .pid
-        .and_then(|pid| Pid::try_from(pid).ok())
-        .is_some_and(|pid| platform::is_alive(pid, session.pid_start.map(ProcessStart)));
-    let (live, pane_differs, live_pane) = if session.has_tmux() {
-        let identity = identity::look(session, context.command_timeout).await?.identity;
-        let differs = identity.mismatches.iter().any(|mismatch| mismatch == "tmux_pane_mismatch");
-        (identity.live, differs, identity.live_pane_id)
-    } else {
-        (pid_alive, false, None)
+/// A session with tmux lives while its tmux session does; another while its process does. One that is gone was not
+/// looked at.
+fn side(survey: &Survey, session: &Session) -> Side {
+    let sighted = survey.sessions.iter().find(|sighted| sighted.session.id == session.id);
+    let alive = sighted.and_then(|sighted| sighted.alive).unwrap_or_default();
+    let pane = sighted.map_or(&PaneStanding::None, |sighted| &sighted.pane);
+    let live = match pane {
+        PaneStanding::None => Some(alive),
+        PaneStanding::Unknown(_) => None,
+        PaneStanding::Gone => Some(false),
+        PaneStanding::Other { .. } | PaneStanding::There { .. } => Some(true),
     };
-    let rollout_bytes = session.codex_session_path.as_ref().and_then(|path| std::fs::metadata(path).ok());
-    let rollout_bytes = rollout_bytes.map(|file| file.len());
-    let stored = session.last_ingest_offset.and_then(|offset| u64::try_from(offset).ok()).unwrap_or(0);
+    let seen = sighted.map(|Sighted { rollout, .. }| rollout).and_then(RolloutStanding::seen);
     let row = json!({
         "id": session.id,
-        "ingest_lag_bytes": rollout_bytes.map(|bytes| bytes.saturating_sub(stored)),
+        "ingest_lag_bytes": seen.map(|seen| seen.lag()),
         "live": live,
         "name": session.name,
         "pid": session.pid,
-        "pid_alive": pid_alive,
+        "pid_alive": alive,
         "recorded_pane_id": session.tmux_pane_id,
-        "rollout_present": rollout_bytes.is_some(),
+        "rollout_present": seen.is_some(),
         "session": session.tmux_session,
         "state": session.state,
-        "tmux_pane_id": live_pane,
+        "tmux_pane_id": pane.pane_id(),
     });
-    Ok(Some(Side { live, pane_differs, row }))
+    Side { live, pane_differs: matches!(pane, PaneStanding::Other { .. }), row }
 }
 
 fn with_last_seen(mut row: Value, session: Option<&Session>) -> Value {

@@ -114,7 +114,7 @@ async fn the_database_is_held_against_what_runs() {
                ('w', 'w', 'worker', 'a', '/', '1', 'active', 2147483647, '/no/such/file', null, null),
                ('m', 'm', 'manager', 'b', '/', '1', 'active', {pid}, '{rollout}', 4, '2020-01-01T00:00:00Z');
              insert into bindings (id, task_id, worker_session_id, manager_session_id, state, created_at)
-               values ('b', 't', 'w', 'm', 'active', '1');
+               values ('b', 't', 'w', 'm', 'active', '2020-01-01T00:00:00Z');
              insert into commands (id, idempotency_key, created_at, updated_at, task_id, type, state, payload_json) values
                ('c', 'c', '1', '1', 't', 'nudge_worker', 'pending', '{{}}'),
                ('d', 'd', '1', '1', null, 'deregister_session', 'pending', '{{}}');"
@@ -123,9 +123,12 @@ async fn the_database_is_held_against_what_runs() {
     let result = database::run(&machine.context, &db_params(true)).await.unwrap();
     assert!(!result.ok);
     let live = result.live_reconcile.unwrap();
-    assert_eq!(live.results[0]["drift"], serde_json::json!(["worker_missing", "unfinished_commands"]));
+    let drift = ["worker_missing", "unfinished_commands", "dead_process", "rollout_missing"];
+    assert_eq!(live.results[0]["drift"], serde_json::json!(drift));
+    let kinds: Vec<_> = live.findings.iter().map(|finding| finding.kind.as_str()).collect();
+    assert_eq!(kinds, ["dead_process", "rollout_missing", "never_cycled"]);
     assert_eq!(live.results[0]["worker"]["rollout_present"], false);
-    assert_eq!(live.results[0]["manager"]["ingest_lag_bytes"], 6);
+    assert_eq!(live.results[0]["manager"]["ingest_lag_bytes"], 10);
     assert_eq!(live.manager_liveness_warnings[0]["type"], "manager_seen_stale");
     assert_eq!(live.unfinished_commands_without_task[0]["id"], "d");
     let counts = result.checks.last().unwrap().live.unwrap();

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod chains;
+pub mod divergences;
 pub mod replay;
 pub mod text;
 pub mod transcript;

@@ -382,13 +382,17 @@ impl Batch<'_, '_> {
 }
 
 /// How a file stands to what is stored of it.
-enum Standing {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is the file that was read.
     Same,
+    /// It is that file, and shorter than what was read.
     Shrunk,
+    /// It is another file.
     Replaced,
 }
 
-fn compare(rollout: &Rollout, file: &File, len: u64, identity: (u64, u64)) -> Standing {
+pub(super) fn compare(rollout: &Rollout, file: &File, len: u64, identity: (u64, u64)) -> Standing {
     let same_file = rollout.device == Some(identity.0) && rollout.inode == Some(identity.1);
     let same_bytes = || {
         rollout

@@ -18,6 +18,7 @@ pub(crate) mod properties;
 pub mod receipt;
 pub mod record;
 pub mod signal;
+pub mod standing;
 pub mod view;
 mod watch_set;
 pub mod watcher;

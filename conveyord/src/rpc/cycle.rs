@@ -1,7 +1,8 @@
-//! `cycle.*`: one observation.
+//! `cycle.*`: observations.
 
 use super::Methods;
-use conveyor_proto::registry::CycleRun;
+use crate::history::divergences;
+use conveyor_proto::registry::{CycleDivergences, CycleRun};
 use jsonrpsee::core::RegisterMethodError;
 
 pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
@@ -9,5 +10,8 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
         let observer = app.observer();
         // A cycle that was begun is recorded to its end.
         tokio::spawn(async move { observer.cycle(params).await }).await?
+    })?;
+    methods.add::<CycleDivergences, _, _>(|app, params| async move {
+        app.store.read(move |connection| divergences::list(connection, &params)).await
     })
 }

@@ -15,7 +15,9 @@ mod events;
 mod inbox;
 mod meta;
 mod pane;
+mod reconcile;
 mod rollout;
+mod run;
 mod session;
 mod task;
 
@@ -35,12 +37,14 @@ pub fn module(app: Arc<App>) -> std::result::Result<RpcModule<Arc<App>>, Registe
     config::register(&mut methods)?;
     doctor::register(&mut methods)?;
     db::register(&mut methods)?;
+    reconcile::register(&mut methods)?;
     session::register(&mut methods)?;
     task::register(&mut methods)?;
     binding::register(&mut methods)?;
     rollout::register(&mut methods)?;
     pane::register(&mut methods)?;
     cycle::register(&mut methods)?;
+    run::register(&mut methods)?;
     dispatch::register(&mut methods)?;
     command::register(&mut methods)?;
     inbox::register(&mut methods)?;

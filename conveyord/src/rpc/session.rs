@@ -1,9 +1,9 @@
-//! `session.*`: registration, and keys and text to a session.
+//! `session.*`: registration, keys and text to a session, its end.
 
 use super::Methods;
-use crate::registration;
+use crate::{registration, supervision::stop};
 use conveyor_proto::registry::{
-    SessionDeregister, SessionInterrupt, SessionList, SessionNudge, SessionRegister,
+    SessionDeregister, SessionInterrupt, SessionList, SessionNudge, SessionRegister, SessionStop,
 };
 use jsonrpsee::core::RegisterMethodError;
 
@@ -14,6 +14,7 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     methods.add::<SessionDeregister, _, _>(|app, params| async move {
         registration::deregister(&app.store, params.name).await
     })?;
+    methods.add::<SessionStop, _, _>(|app, params| async move { stop::stop(app.finish(), params).await })?;
     methods.add::<SessionList, _, _>(
         |app, params| async move { registration::list(&app.store, params).await },
     )?;

@@ -8,7 +8,7 @@ use crate::{
     store::tasks,
     supervision::finish,
 };
-use conveyor_proto::registry::{TaskAudit, TaskCreate, TaskFinish, TaskList, TaskReplay};
+use conveyor_proto::registry::{TaskAudit, TaskCreate, TaskFinish, TaskList, TaskReplay, TaskStop};
 use jsonrpsee::core::RegisterMethodError;
 
 pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
@@ -20,6 +20,7 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     })?;
     methods
         .add::<TaskFinish, _, _>(|app, params| async move { finish::finish(app.finish(), params).await })?;
+    methods.add::<TaskStop, _, _>(|app, params| async move { finish::stop(app.finish(), params).await })?;
     methods.add::<TaskAudit, _, _>(|app, params| async move {
         app.store.read(move |connection| audit::audit(connection, &params)).await
     })?;

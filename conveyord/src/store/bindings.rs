@@ -149,7 +149,8 @@ pub fn end_of_task(tx: &Tx<'_>, task: &TaskId) -> Result<Vec<BindingId>, StoreEr
     Ok(ids)
 }
 
-fn publish(tx: &Tx<'_>, id: &BindingId, task: &str, state: &str) {
+/// Tells that a binding changed.
+pub(super) fn publish(tx: &Tx<'_>, id: &BindingId, task: &str, state: &str) {
     tx.publish(changes::Change {
         task_id: Some(task.to_owned()),
         id: Some(id.to_string()),

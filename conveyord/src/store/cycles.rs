@@ -3,10 +3,10 @@
 //! A row is `started` while its cycle runs and then `succeeded` or `failed`. Spans hold no message and no text of a
 //! pane or a person.
 
-use super::{StoreError, Tx, json_text};
+use super::{StoreError, Tx, json_text, optional_json};
 use crate::changes;
-use conveyor_proto::ids::TaskId;
-use rusqlite::params;
+use conveyor_proto::{ids::TaskId, types::cycle::Divergence};
+use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
 /// Begins a cycle of a task and returns its id.
@@ -86,6 +86,38 @@ fn publish(tx: &Tx<'_>, id: i64, task: &str, state: &str) {
         state: Some(state.to_owned()),
         ..changes::change(changes::ChangeKind::Cycle)
     });
+}
+
+/// The newest cycles of a task whose pane showed something notable, newest first.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn divergences(
+    connection: &Connection,
+    task: &TaskId,
+    limit: usize,
+) -> Result<Vec<Divergence>, StoreError> {
+    // `manager_cycles_divergent` is used only where its own condition is repeated.
+    let mut statement = connection.prepare_cached(
+        "select id, task_id, started_at, completed_at, state,
+             cast(json_extract(status_json, '$.notable_pane_pattern') as text), status_json
+         from manager_cycles
+         where task_id = ?1 and state = 'succeeded'
+           and json_extract(status_json, '$.notable_pane_pattern') is not null
+         order by id desc limit ?2",
+    )?;
+    let rows = statement.query_map(params![task.as_str(), limit], |row| {
+        Ok(Divergence {
+            id: row.get(0)?,
+            task_id: TaskId(row.get(1)?),
+            started_at: row.get(2)?,
+            completed_at: row.get(3)?,
+            state: row.get(4)?,
+            notable_pane_pattern: row.get(5)?,
+            status: optional_json(row.get(6)?).unwrap_or_default(),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// How a phase went.

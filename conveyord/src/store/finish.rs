@@ -1,28 +1,63 @@
-//! What the end of a task needs of tables that other verbs own: the claim that one caller finishes it, and its run.
+//! What the end of a task needs of tables that other verbs own: the claim that one caller ends it.
 //!
-//! The claim is an unfinished command of type [`COMMAND`]; while it is held, the open binding is `ending`.
+//! The claim is an unfinished command of an [`Ending`]; while it is held, the open binding is `ending`.
 
-use super::{
-    StoreError, Tx, commands,
-    log::{self, Actor, Run, Severity, Telemetry},
-};
+use super::{StoreError, Tx, commands};
 use crate::changes;
-use conveyor_proto::ids::{BindingId, CommandId, TaskId};
+use conveyor_proto::{
+    ids::{BindingId, CommandId, TaskId},
+    types::run::RunStatus,
+};
 use rusqlite::{Connection, OptionalExtension, params};
-use serde_json::json;
 
-/// Type of the command that finishes a task.
-pub const COMMAND: &str = "finish_task";
+/// How a task ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its work is done: through the gates, with a decision.
+    Finish,
+    /// By force: no gates, no decision.
+    Stop,
+}
 
-/// The command of the caller that is finishing the task now.
+impl Ending {
+    /// Type of the command, and what its events begin with.
+    #[must_use]
+    pub const fn command(self) -> &'static str {
+        match self {
+            Self::Finish => "finish_task",
+            Self::Stop => "stop_task",
+        }
+    }
+
+    /// What was done to the task, in a sentence.
+    #[must_use]
+    pub const fn participle(self) -> &'static str {
+        match self {
+            Self::Finish => "finished",
+            Self::Stop => "stopped",
+        }
+    }
+
+    /// How the active run of the task ends.
+    #[must_use]
+    pub const fn run_status(self) -> RunStatus {
+        match self {
+            Self::Finish => RunStatus::Finished,
+            Self::Stop => RunStatus::Abandoned,
+        }
+    }
+}
+
+/// The command of the caller that is ending the task now.
 ///
 /// # Errors
 /// Those of SQLite.
 pub fn claimed_by(connection: &Connection, task: &TaskId) -> Result<Option<CommandId>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "select id from commands where task_id = ?1 and state in ('pending', 'attempted') and type = ?2",
+        "select id from commands where task_id = ?1 and state in ('pending', 'attempted')
+             and type in ('finish_task', 'stop_task')",
     )?;
-    Ok(statement.query_row(params![task.as_str(), COMMAND], |row| row.get(0)).optional()?.map(CommandId))
+    Ok(statement.query_row([task.as_str()], |row| row.get(0)).optional()?.map(CommandId))
 }
 
 /// Marks the open binding of a task as ending.
@@ -64,57 +99,15 @@ fn set_binding_state(tx: &Tx<'_>, task: &TaskId, from: &str, to: &str) -> Result
 /// Those of SQLite.
 pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     let mut statement = tx.prepare_cached(
-        "select id, task_id from commands where state in ('pending', 'attempted') and type = ?1
-             and task_id is not null",
+        "select id, task_id from commands where state in ('pending', 'attempted')
+             and type in ('finish_task', 'stop_task') and task_id is not null",
     )?;
     let claims: Vec<(String, String)> =
-        statement.query_map([COMMAND], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
     for (command, task) in &claims {
-        let error =
-            "the daemon ended while it finished the task; finish it again, what was ended counts as done";
+        let error = "the daemon ended while it ended the task; end it again, what was ended counts as done";
         commands::fail(tx, &CommandId(command.clone()), None, error)?;
         give_up_ending(tx, &TaskId(task.clone()))?;
     }
     Ok(claims.len())
-}
-
-/// A telemetry run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ActiveRun {
-    /// Id.
-    pub id: String,
-    /// Name.
-    pub name: String,
-}
-
-/// Ends the active run of a task, with its telemetry, and returns it.
-///
-/// # Errors
-/// Those of SQLite.
-pub fn finish_run(tx: &Tx<'_>, task: &TaskId) -> Result<Option<ActiveRun>, StoreError> {
-    let run = tx
-        .prepare_cached(
-            "update runs set status = 'finished', ended_at = ?2 where task_id = ?1 and status = 'active'
-             returning id, name",
-        )?
-        .query_row(params![task.as_str(), tx.now()], |row| {
-            Ok(ActiveRun { id: row.get(0)?, name: row.get(1)? })
-        })
-        .optional()?;
-    if let Some(run) = &run {
-        log::telemetry(
-            tx,
-            &Telemetry {
-                actor: Actor::Workerctl,
-                kind: "run_finished",
-                severity: Severity::Info,
-                summary: "A run was finished.".to_owned(),
-                task_id: Some(task.as_str()),
-                run: Run::Id(&run.id),
-                correlation: json!({"run_id": run.id, "run_name": run.name}),
-                attributes: json!({"status": "finished"}),
-            },
-        )?;
-    }
-    Ok(run)
 }

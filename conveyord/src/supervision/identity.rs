@@ -1,15 +1,19 @@
-//! Whether a session is still who it was when it was registered, looked at before its pane is ended or written to.
+//! Whether a session is still who it was when it was registered, looked at before its pane is ended or written to;
+//! and the ending of a pane that was looked at.
 
 use crate::{
     error::Error,
     platform::{self, Pid, ProcessStart},
     rollout::discovery,
     store::sessions::Session,
-    tmux::{Pane, Tmux, TmuxError, TmuxServer},
+    tmux::{self, Pane, PaneId, Tmux, TmuxError, TmuxServer},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::{common::DeliveryMode, finish::Identity, session::SessionState};
 use std::time::Duration;
+
+/// The pane is there, and another one than was recorded.
+const PANE_MISMATCH: &str = "tmux_pane_mismatch";
 
 /// A session as it was found.
 #[derive(Debug)]
@@ -32,13 +36,26 @@ impl Sighting {
     /// # Errors
     /// `identity_verification_failed`.
     pub fn require(&self) -> Result<(), Error> {
-        if self.identity.mismatches.is_empty() {
+        self.refuse(&self.identity.mismatches)
+    }
+
+    /// Refuses a session whose pane is there and another one; whether the session itself is active does not matter.
+    ///
+    /// # Errors
+    /// `identity_verification_failed`.
+    pub fn require_pane(&self) -> Result<(), Error> {
+        let of_pane = |mismatch: &&String| *mismatch == PANE_MISMATCH;
+        self.refuse(&self.identity.mismatches.iter().filter(of_pane).cloned().collect::<Vec<_>>())
+    }
+
+    fn refuse(&self, mismatches: &[String]) -> Result<(), Error> {
+        if mismatches.is_empty() {
             return Ok(());
         }
         let message = format!(
             "session identity verification failed for {}: {}",
             self.identity.session,
-            self.identity.mismatches.join(", ")
+            mismatches.join(", ")
         );
         Err(Error::conflict("identity_verification_failed", message).hint(
             "register the session again where it runs now, or `unbind` the task and end the pane by hand",
@@ -86,33 +103,52 @@ pub async fn look(session: &Session, command_timeout: Duration) -> Result<Sighti
         return Ok(Sighting { identity, pane: None });
     };
     let tmux = Tmux::new(server_of(session), command_timeout);
-    let pane = live_pane(&tmux, tmux_session, session).await?;
+    let panes = match tmux.panes().await {
+        Err(TmuxError::ServerGone { .. } | TmuxError::NotInstalled) => Vec::new(),
+        panes => panes?,
+    };
+    let pane = pane_among(&panes, tmux_session, session).cloned();
     identity.live = pane.is_some();
     identity.live_pane_id = pane.as_ref().map(|pane| pane.pane_id.to_string());
     match &pane {
         None => identity.mismatches.push("tmux_session_missing".to_owned()),
-        Some(pane) if !is_pane_of(pane, session) => identity.mismatches.push("tmux_pane_mismatch".to_owned()),
+        Some(pane) if !is_pane_of(pane, session) => identity.mismatches.push(PANE_MISMATCH.to_owned()),
         Some(_) => {}
     }
     Ok(Sighting { identity, pane })
 }
 
-/// The recorded pane, where it is still in the session; else the session's active pane; none without the session.
-async fn live_pane(tmux: &Tmux, tmux_session: &str, session: &Session) -> Result<Option<Pane>, TmuxError> {
-    let active = match tmux.session(tmux_session).await {
-        Ok(Some(pane)) => pane,
-        Ok(None) | Err(TmuxError::ServerGone { .. } | TmuxError::NotInstalled) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let Some(id) = session.tmux_pane_id.as_ref().and_then(|id| id.parse().ok()) else {
-        return Ok(Some(active));
-    };
-    let recorded = tmux.pane(id).await?.filter(|pane| pane.session_id == active.session_id);
-    Ok(Some(recorded.unwrap_or(active)))
+/// The pane of a session among those of its server: the recorded one, where it is still in the tmux session; else
+/// the active one; none when the tmux session does not run.
+#[must_use]
+pub fn pane_among<'a>(panes: &'a [Pane], tmux_session: &str, session: &Session) -> Option<&'a Pane> {
+    let active = tmux::active_pane(panes, tmux_session)?;
+    let recorded: Option<PaneId> = session.tmux_pane_id.as_ref().and_then(|id| id.parse().ok());
+    let of_session = |pane: &&Pane| Some(pane.pane_id) == recorded && pane.session_id == active.session_id;
+    Some(panes.iter().find(of_session).unwrap_or(active))
+}
+
+/// Ends the tmux session of a pane that was looked at. False when it was gone already.
+///
+/// # Errors
+/// Those of tmux.
+pub async fn end_pane(
+    session: &Session,
+    sighting: &Sighting,
+    command_timeout: Duration,
+) -> Result<bool, Error> {
+    let Some(pane) = &sighting.pane else { return Ok(false) };
+    match Tmux::new(server_of(session), command_timeout).kill_session(&pane.session_name).await {
+        Ok(()) => Ok(true),
+        // It ended by itself meanwhile, or with another that shared its tmux session.
+        Err(TmuxError::SessionMissing { .. } | TmuxError::ServerGone { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Whether a pane is the recorded one, by its id and the process that it was started with.
-fn is_pane_of(pane: &Pane, session: &Session) -> bool {
+#[must_use]
+pub fn is_pane_of(pane: &Pane, session: &Session) -> bool {
     session.tmux_pane_id.as_ref().is_none_or(|id| *id == pane.pane_id.to_string())
         && session.tmux_pane_pid.is_none_or(|pid| pid == pane.pane_pid)
 }

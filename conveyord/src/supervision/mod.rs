@@ -10,3 +10,4 @@ pub mod finish;
 pub mod identity;
 pub mod negotiation;
 pub mod permissions;
+pub mod stop;

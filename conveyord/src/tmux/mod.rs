@@ -156,8 +156,7 @@ impl Tmux {
     /// # Errors
     /// As [`Tmux::panes`].
     pub async fn session(&self, name: &str) -> Result<Option<Pane>, TmuxError> {
-        let name = stored_name(name);
-        Ok(self.panes().await?.into_iter().find(|pane| pane.active && pane.session_name == name))
+        Ok(active_pane(&self.panes().await?, name).cloned())
     }
 
     /// The pane of this id, if it still exists.
@@ -336,6 +335,13 @@ fn capture_command<'a>(
 
 fn without_last_newlines(text: &str) -> String {
     text.trim_end_matches('\n').to_owned()
+}
+
+/// The active pane of the session with exactly this name, among the panes of its server.
+#[must_use]
+pub fn active_pane<'a>(panes: &'a [Pane], session: &str) -> Option<&'a Pane> {
+    let name = stored_name(session);
+    panes.iter().find(|pane| pane.active && pane.session_name == name)
 }
 
 /// A session's name as tmux stores it: `.` and `:` become `_`.

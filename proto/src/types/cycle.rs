@@ -5,6 +5,7 @@ use super::{
     rollout::BusyWait,
     supervision::ManagerContext,
 };
+use crate::ids::TaskId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -218,4 +219,38 @@ pub struct CycleResult {
     pub consumed_notifications: Vec<ConsumedNotification>,
     /// What a manager should know.
     pub manager_context: ManagerContext,
+}
+
+/// Parameters of `cycle.divergences`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DivergencesParams {
+    /// Task, by id or name. It need not be bound.
+    pub task: String,
+    /// At most this many, the newest; 0 means none.
+    #[serde(default = "fifty")]
+    pub limit: i64,
+}
+
+const fn fifty() -> i64 {
+    50
+}
+
+/// A cycle whose pane showed something notable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Divergence {
+    /// Cycle.
+    pub id: i64,
+    /// Task.
+    pub task_id: TaskId,
+    /// Start.
+    pub started_at: String,
+    /// End.
+    pub completed_at: Option<String>,
+    /// Always `succeeded`: a cycle that failed has no look at the pane.
+    pub state: String,
+    /// What the pane showed.
+    pub notable_pane_pattern: String,
+    /// What the cycle answered, as it is stored.
+    pub status: Json,
 }

@@ -1,6 +1,6 @@
 //! `doctor.*`: checks of tools, daemon and database.
 
-use super::{common::Caller, common::Json, daemon::DeliveryCounts};
+use super::{common::Caller, common::Json, daemon::DeliveryCounts, drift::Finding};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -117,10 +117,12 @@ pub struct LiveCounts {
 pub struct LiveReconcile {
     /// Managers that were not seen.
     pub manager_liveness_warnings: Vec<Json>,
-    /// No drift and nothing unfinished.
+    /// No error among the findings, no drift of a task and nothing unfinished.
     pub ok: bool,
     /// One per task.
     pub results: Vec<Json>,
+    /// Everything that does not agree, as `reconcile.run` lists it.
+    pub findings: Vec<Finding>,
     /// Unfinished commands of no task.
     pub unfinished_commands_without_task: Vec<Json>,
 }

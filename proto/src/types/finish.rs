@@ -1,4 +1,4 @@
-//! `task.finish`: the end of a task, with its gates.
+//! `task.finish` and `task.stop`: the end of a task, with its gates and without.
 
 use super::{
     common::{Caller, Json},
@@ -93,6 +93,32 @@ pub struct FinishParams {
 
 const fn two_hundred() -> i64 {
     200
+}
+
+/// Parameters of `task.stop`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StopTaskParams {
+    /// Task, by id or name.
+    pub task: String,
+    /// Reason.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// End the worker's tmux session too.
+    #[serde(default)]
+    pub stop_worker: bool,
+    /// Text to the worker before it is ended.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// The manager's recorded decision to stop.
+    #[serde(default)]
+    pub decision_id: Option<i64>,
+    /// Refuse without a valid decision.
+    #[serde(default)]
+    pub strict_decisions: bool,
+    /// The caller's surroundings.
+    #[serde(default)]
+    pub caller: Caller,
 }
 
 /// Which criteria are open.
@@ -242,18 +268,18 @@ pub struct PreStopSegment {
     pub retention_class: String,
 }
 
-/// Result of `task.finish`.
+/// The end of a task: result of `task.stop`, and what that of `task.finish` begins with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct FinishResult {
+pub struct TaskEnd {
     /// Command.
     pub command_id: String,
     /// Name of the task.
     pub task: String,
-    /// Always true.
+    /// Whether it was finished and not stopped.
     pub finish: bool,
     /// Reason.
     pub reason: String,
-    /// As asked.
+    /// As asked; always true when the task was stopped.
     pub stop_manager: bool,
     /// As asked.
     pub stop_worker: bool,
@@ -269,18 +295,12 @@ pub struct FinishResult {
     pub worker_session: Option<String>,
     /// Name of the manager session.
     pub manager_session: Option<String>,
-    /// The final decision.
+    /// The final decision; null when the task was stopped.
     pub final_decision_id: Option<i64>,
-    /// The final observation.
+    /// The final observation; null when the task was stopped.
     pub final_observation_id: Option<i64>,
     /// The decision that was named.
     pub manager_decision: DecisionCheck,
-    /// Criteria.
-    pub final_audit: FinalAudit,
-    /// Acknowledgements.
-    pub final_ack_audit: FinalAckAudit,
-    /// Epilogue.
-    pub final_epilogue_audit: FinalEpilogueAudit,
     /// Only when the manager was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager_identity: Option<Identity>,
@@ -291,4 +311,18 @@ pub struct FinishResult {
     pub pre_stop_transcript_captures: Vec<PreStopCapture>,
     /// What had no effect, and identity mismatches of sessions that were left alone.
     pub warnings: Vec<String>,
+}
+
+/// Result of `task.finish`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FinishResult {
+    /// What every end of a task tells.
+    #[serde(flatten)]
+    pub end: TaskEnd,
+    /// Criteria.
+    pub final_audit: FinalAudit,
+    /// Acknowledgements.
+    pub final_ack_audit: FinalAckAudit,
+    /// Epilogue.
+    pub final_epilogue_audit: FinalEpilogueAudit,
 }

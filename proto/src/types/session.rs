@@ -91,6 +91,44 @@ pub struct DeregisterResult {
     pub already_gone: bool,
 }
 
+/// Parameters of `session.stop`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StopParams {
+    /// Name of the session.
+    pub name: String,
+    /// Text to the session before its tmux session is ended.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// Also when it is bound, which ends the binding, or shares its tmux session with another active session.
+    #[serde(default)]
+    pub force: bool,
+    /// The caller's surroundings.
+    #[serde(default)]
+    pub caller: Caller,
+}
+
+/// Result of `session.stop`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StopResult {
+    /// Name of the session.
+    pub name: String,
+    /// Always `gone`.
+    pub state: SessionState,
+    /// The tmux session.
+    pub target: String,
+    /// Whether it was running, and was ended.
+    pub killed_session: bool,
+    /// The task whose binding was ended.
+    pub unbound_task: Option<String>,
+    /// Commands that waited for that binding.
+    pub cancelled_commands: Vec<String>,
+    /// Notifications that that binding had not delivered.
+    pub suppressed_notifications: Vec<i64>,
+    /// What had no effect.
+    pub warnings: Vec<String>,
+}
+
 /// Whether a session takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

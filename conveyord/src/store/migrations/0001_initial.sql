@@ -645,6 +645,8 @@ create index events_command on events (command_id) where command_id is not null;
 create index manager_decisions_task on manager_decisions (task_id, id);
 create index manager_cycles_task on manager_cycles (task_id, id);
 create index manager_cycles_started on manager_cycles (id) where state = 'started';
+create index manager_cycles_divergent on manager_cycles (task_id, id)
+    where state = 'succeeded' and json_extract(status_json, '$.notable_pane_pattern') is not null;
 create index routed_notifications_pending on routed_notifications (id) where state = 'pending';
 create index routed_notifications_inbox on routed_notifications (target_session_id, id)
     where consumed_at is null and state in ('delivered', 'pending');

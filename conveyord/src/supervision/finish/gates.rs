@@ -9,7 +9,10 @@ use conveyor_proto::{
     limits::MAX_MESSAGE_BYTES,
     types::{
         common::Role,
-        finish::{EpilogueStep, FinalAckAudit, FinalAudit, FinalEpilogueAudit, FinishParams, OpenCriterion},
+        finish::{
+            EpilogueStep, FinalAckAudit, FinalAudit, FinalEpilogueAudit, FinishParams, FinishResult,
+            OpenCriterion, TaskEnd,
+        },
         supervision::{CriteriaView, Criterion, ManagerConfig},
         task::{TaskRow, TaskState},
     },
@@ -28,7 +31,15 @@ pub(super) fn validate(params: &FinishParams) -> Result<(), Error> {
             format!("--capture-transcript-lines is {given}: it must be between 0 and {MAX_CAPTURE_LINES}");
         return Err(Error::invalid("invalid_capture_lines", message));
     }
-    if params.message.as_ref().is_some_and(|message| message.len() > MAX_MESSAGE_BYTES) {
+    check_message(params.message.as_deref())
+}
+
+/// Refuses a last message that is too long to be sent.
+///
+/// # Errors
+/// `message_too_long`.
+pub fn check_message(message: Option<&str>) -> Result<(), Error> {
+    if message.is_some_and(|message| message.len() > MAX_MESSAGE_BYTES) {
         let message = format!("the message is longer than {MAX_MESSAGE_BYTES} bytes");
         return Err(
             Error::invalid("message_too_long", message).hint("put the text into a file and name the file")
@@ -42,16 +53,26 @@ pub(super) fn is_follow_up(task: &TaskRow, params: &FinishParams) -> Result<bool
     let has_effect = params.stop_manager || params.stop_worker || params.capture_transcript_before_stop;
     match task.state {
         TaskState::Done if has_effect => Ok(true),
-        TaskState::Done | TaskState::Failed => {
-            let message = format!("task {} is already {}", task.name, task.state.as_str());
-            let error = Error::conflict("task_over", message);
-            Err(match task.state {
-                TaskState::Done => error.hint("--stop-worker and --stop-manager still end its sessions"),
-                _ => error,
-            })
-        }
+        TaskState::Done => Err(task_over(task)
+            .hint("`finish-task` with --stop-worker and --stop-manager still ends its sessions")),
+        TaskState::Failed => Err(task_over(task)),
         _ => Ok(false),
     }
+}
+
+/// Refuses a task that is over.
+pub(super) fn not_over(task: &TaskRow) -> Result<(), Error> {
+    if task.state.is_over() {
+        return Err(task_over(task).hint(
+            "`finish-task` with --stop-worker and --stop-manager still ends the \
+             sessions of a task that is done",
+        ));
+    }
+    Ok(())
+}
+
+fn task_over(task: &TaskRow) -> Error {
+    Error::conflict("task_over", format!("task {} is already {}", task.name, task.state.as_str()))
 }
 
 /// Refuses when no satisfied criterion carries structured proof of an attempt to refute it.
@@ -141,6 +162,16 @@ impl Audits {
             epilogue: epilogue(connection, task, config, params.require_epilogue)?,
             missing_acks,
         })
+    }
+
+    /// The answer of a finish.
+    pub(super) fn result(self, end: TaskEnd) -> FinishResult {
+        FinishResult {
+            end,
+            final_audit: self.criteria,
+            final_ack_audit: self.acks,
+            final_epilogue_audit: self.epilogue,
+        }
     }
 
     /// The first gate that is closed.

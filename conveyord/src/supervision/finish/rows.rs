@@ -1,4 +1,4 @@
-//! The rows of a finish: the claim with its intent, the end, and what is left when it fails. A transaction each.
+//! The rows of an end: the claim with its intent, the end itself, and what is left when it fails. A transaction each.
 
 use super::{
     gates::{self, Audits, Closed},
@@ -10,9 +10,11 @@ use crate::{
         Durability, Store, StoreError, Tx, bindings,
         bindings::Binding,
         commands::{self, NewCommand, claims},
-        cycles, finish, log,
+        cycles,
+        finish::{self, Ending},
+        log,
         log::{Actor, Event, Run, Severity, Telemetry},
-        notifications, sessions,
+        notifications, runs, sessions,
         sessions::Session,
         supervision, tasks,
         transcripts::{self, NewObservation},
@@ -23,14 +25,12 @@ use conveyor_proto::{
     ids::CommandId,
     types::{
         common::Role,
-        finish::{DecisionCheck, FinishParams, FinishResult},
+        finish::{DecisionCheck, FinishParams, TaskEnd},
         task::{TaskRow, TaskState},
     },
 };
+use serde::Serialize;
 use serde_json::{Value, json};
-
-/// The reason of a finish that names none.
-const DEFAULT_REASON: &str = "The task was finished without a reason being given.";
 
 pub use finish::close_interrupted;
 
@@ -38,53 +38,92 @@ pub use finish::close_interrupted;
 #[derive(Debug, Clone)]
 pub(super) struct Claim {
     pub(super) command_id: CommandId,
+    pub(super) ending: Ending,
     pub(super) task: TaskRow,
     pub(super) worker: Option<Session>,
     pub(super) manager: Option<Session>,
     follow_up: bool,
     reason: String,
-    audits: Audits,
     decision: DecisionCheck,
 }
 
 /// Passes the gates and claims the task, or refuses.
-pub(super) async fn claim(store: &Store, params: &FinishParams) -> Result<Claim, Error> {
+pub(super) async fn claim_finish(store: &Store, params: &FinishParams) -> Result<(Claim, Audits), Error> {
     let params = params.clone();
     // A closed gate is recorded, so its transaction succeeds.
     store.write(Durability::Full, move |tx| gates_and_claim(tx, &params)).await?
 }
 
-fn gates_and_claim(tx: &Tx<'_>, params: &FinishParams) -> Result<Result<Claim, Error>, Error> {
+fn gates_and_claim(tx: &Tx<'_>, params: &FinishParams) -> Result<Result<(Claim, Audits), Error>, Error> {
     let task = tasks::resolve(tx, &params.task)?;
     let follow_up = gates::is_follow_up(&task, params)?;
     let criteria = context::view(supervision::criteria(tx, &task.id)?);
     if params.require_adversarial_proof {
         gates::adversarial_proof(&criteria)?;
     }
-    let binding = match bindings::open_of_task(tx, &task.id)? {
-        Some(binding) => Some(binding),
-        None => bindings::newest_of_task(tx, &task.id)?,
-    };
+    let binding = binding(tx, &task)?;
     let audits = Audits::of(tx, &task, binding.as_ref(), &criteria, params)?;
-    let reason = params.reason.clone().unwrap_or_else(|| DEFAULT_REASON.to_owned());
     if let Some(closed) = audits.closed() {
-        record_closed(tx, &task, params, &reason, &closed)?;
+        record_closed(tx, &task, params, &reason(params, Ending::Finish), &closed)?;
         return Ok(Err(closed.error));
     }
+    // Only a follow-up looks at the sessions of a binding that has ended.
+    let binding = binding.filter(|binding| follow_up || is_open(binding));
+    let claim = take(tx, Ending::Finish, params, task, binding.as_ref(), follow_up, Some(&audits))?;
+    Ok(Ok((claim, audits)))
+}
+
+/// Claims a task that is to be stopped, or refuses.
+pub(super) async fn claim_stop(store: &Store, params: &FinishParams) -> Result<Claim, Error> {
+    let params = params.clone();
+    store
+        .write(Durability::Full, move |tx| {
+            let task = tasks::resolve(tx, &params.task)?;
+            gates::not_over(&task)?;
+            let binding = binding(tx, &task)?.filter(is_open);
+            take(tx, Ending::Stop, &params, task, binding.as_ref(), false, None)
+        })
+        .await
+}
+
+/// The open binding of a task, else its newest.
+fn binding(tx: &Tx<'_>, task: &TaskRow) -> Result<Option<Binding>, StoreError> {
+    match bindings::open_of_task(tx, &task.id)? {
+        Some(binding) => Ok(Some(binding)),
+        None => bindings::newest_of_task(tx, &task.id),
+    }
+}
+
+fn is_open(binding: &Binding) -> bool {
+    binding.state != "ended" && binding.state != "invalid"
+}
+
+fn reason(params: &FinishParams, ending: Ending) -> String {
+    let default = || format!("The task was {} without a reason being given.", ending.participle());
+    params.reason.clone().unwrap_or_else(default)
+}
+
+/// The last gates, which every end has, and the claim.
+fn take(
+    tx: &Tx<'_>,
+    ending: Ending,
+    params: &FinishParams,
+    task: TaskRow,
+    binding: Option<&Binding>,
+    follow_up: bool,
+    audits: Option<&Audits>,
+) -> Result<Claim, Error> {
     let decision = decisions::check(tx, &task, params.decision_id, &["stop"])?;
     if params.strict_decisions {
-        decisions::require(finish::COMMAND, &decision)?;
+        decisions::require(ending.command(), &decision)?;
     }
     if let Some(other) = finish::claimed_by(tx, &task.id)? {
-        let message = format!("task {} is being finished by command {other}", task.name);
+        let message = format!("task {} is being ended by command {other}", task.name);
         return Err(
             Error::conflict("task_being_finished", message).hint("wait for it; `commands` shows its state")
         );
     }
-    // Only a follow-up looks at the sessions of a binding that has ended.
-    let binding =
-        binding.filter(|binding| follow_up || binding.state != "ended" && binding.state != "invalid");
-    let (worker, manager) = match &binding {
+    let (worker, manager) = match binding {
         Some(binding) => (session(tx, &binding.worker)?, session(tx, &binding.manager)?),
         None => (None, None),
     };
@@ -95,16 +134,16 @@ fn gates_and_claim(tx: &Tx<'_>, params: &FinishParams) -> Result<Result<Claim, E
     }
     let mut claim = Claim {
         command_id: CommandId(String::new()),
+        ending,
         task,
         worker,
         manager,
         follow_up,
-        reason,
-        audits,
+        reason: reason(params, ending),
         decision,
     };
-    claim.command_id = record_claim(tx, params, &claim, binding.as_ref())?;
-    Ok(Ok(claim))
+    claim.command_id = record_claim(tx, params, &claim, binding, audits)?;
+    Ok(claim)
 }
 
 fn session(tx: &Tx<'_>, id: &conveyor_proto::ids::SessionId) -> Result<Option<Session>, StoreError> {
@@ -128,14 +167,13 @@ fn record_claim(
     params: &FinishParams,
     claim: &Claim,
     binding: Option<&Binding>,
+    audits: Option<&Audits>,
 ) -> Result<CommandId, StoreError> {
+    let command = claim.ending.command();
     let task_id = claim.task.id.as_str();
     let name = |session: &Option<Session>| session.as_ref().map(|session| session.name.clone());
-    let intent = json!({
-        "finish": true,
-        "final_audit": claim.audits.criteria,
-        "final_ack_audit": claim.audits.acks,
-        "final_epilogue_audit": claim.audits.epilogue,
+    let mut intent = json!({
+        "finish": claim.ending == Ending::Finish,
         "manager_decision": claim.decision,
         "message": params.message,
         "capture_transcript_before_stop": params.capture_transcript_before_stop,
@@ -145,6 +183,11 @@ fn record_claim(
         "stop_manager": params.stop_manager,
         "stop_worker": params.stop_worker,
     });
+    if let Some(audits) = audits {
+        intent["final_audit"] = json!(audits.criteria);
+        intent["final_ack_audit"] = json!(audits.acks);
+        intent["final_epilogue_audit"] = json!(audits.epilogue);
+    }
     let mut payload = intent.clone();
     payload["already_done_followup"] = claim.follow_up.into();
     payload["task"] = claim.task.name.clone().into();
@@ -154,7 +197,7 @@ fn record_claim(
     let command_id = commands::insert(
         tx,
         &NewCommand {
-            kind: finish::COMMAND,
+            kind: command,
             task_id: Some(task_id),
             binding_id: binding.map(|binding| binding.id.as_str()),
             correlation_id: None,
@@ -166,16 +209,18 @@ fn record_claim(
     let cycle = claim.decision.decision.as_ref().and_then(|decision| decision["manager_cycle_id"].as_i64());
     if let Some(cycle) = cycle {
         let decision = claim.decision.decision_id;
-        cycles::side_effect_span(tx, cycle, &claim.task.id, decision, command_id.as_str(), finish::COMMAND)?;
+        cycles::side_effect_span(tx, cycle, &claim.task.id, decision, command_id.as_str(), command)?;
     }
     finish::begin_ending(tx, &claim.task.id)?;
     // The decision and the observation are written with the success.
     let mut event_payload = intent;
     event_payload["final_decision_id"] = Value::Null;
     event_payload["final_observation_id"] = Value::Null;
-    event(tx, task_id, &command_id, "finish_task_intent", event_payload)?;
+    event(tx, task_id, &command_id, &format!("{command}_intent"), event_payload)?;
     commands::mark_attempted(tx, &command_id)?;
-    event(tx, task_id, &command_id, "finish_task_criteria_audit", json!(claim.audits.criteria))?;
+    if let Some(audits) = audits {
+        event(tx, task_id, &command_id, "finish_task_criteria_audit", json!(audits.criteria))?;
+    }
     Ok(command_id)
 }
 
@@ -202,7 +247,7 @@ fn record_closed(
     let command_id = commands::insert(
         tx,
         &NewCommand {
-            kind: finish::COMMAND,
+            kind: Ending::Finish.command(),
             task_id: Some(task.id.as_str()),
             binding_id: None,
             correlation_id: None,
@@ -227,7 +272,7 @@ fn record_closed(
     event(tx, task.id.as_str(), &command_id, "finish_task_failed", result)
 }
 
-/// Writes an event of a finish.
+/// Writes an event of an end.
 pub(super) fn event(
     tx: &Tx<'_>,
     task_id: &str,
@@ -249,23 +294,27 @@ pub(super) fn event(
     Ok(())
 }
 
-/// Ends the task: everything in one commit.
-pub(super) async fn complete(
+/// Ends the task: everything in one commit. `result` makes the answer, which is stored as it is given.
+pub(super) async fn complete<R: Serialize + Send + 'static>(
     store: &Store,
     params: &FinishParams,
     claim: &Claim,
     ended: &Ended,
-) -> Result<FinishResult, Error> {
+    result: impl FnOnce(TaskEnd) -> R + Send + 'static,
+) -> Result<R, Error> {
     let (params, claim, ended) = (params.clone(), claim.clone(), ended.clone());
     store
         .write(Durability::Full, move |tx| {
             if finish::claimed_by(tx, &claim.task.id)?.as_ref() != Some(&claim.command_id) {
                 let message = format!("command {} was settled by somebody else meanwhile", claim.command_id);
-                return Err(
-                    Error::conflict("claim_lost", message).hint("look at the task and finish it again")
-                );
+                return Err(Error::conflict("claim_lost", message).hint("look at the task and end it again"));
             }
-            Ok(write_end(tx, &params, &claim, &ended)?)
+            let answer = result(write_end(tx, &params, &claim, &ended)?);
+            let shown = serde_json::to_value(&answer).map_err(StoreError::from)?;
+            commands::succeed(tx, &claim.command_id, &shown)?;
+            let kind = format!("{}_succeeded", claim.ending.command());
+            event(tx, claim.task.id.as_str(), &claim.command_id, &kind, shown)?;
+            Ok(answer)
         })
         .await
 }
@@ -275,9 +324,46 @@ fn write_end(
     params: &FinishParams,
     claim: &Claim,
     ended: &Ended,
-) -> Result<FinishResult, StoreError> {
+) -> Result<TaskEnd, StoreError> {
     let (task, command_id) = (&claim.task, &claim.command_id);
-    let payload = json!({"source": finish::COMMAND, "command_id": command_id});
+    let (decision, observation) = match claim.ending {
+        Ending::Finish => final_decision(tx, claim).map(|(decision, seen)| (Some(decision), Some(seen)))?,
+        Ending::Stop => (None, None),
+    };
+    mark_gone(tx, claim, ended)?;
+    for binding in bindings::end_of_task(tx, &task.id)? {
+        claims::cancel_of_binding(tx, &binding)?;
+        notifications::suppress_of_binding(tx, &binding)?;
+    }
+    tasks::set_state(tx, &task.id, TaskState::Done)?;
+    end_telemetry(tx, params, claim, ended)?;
+    Ok(TaskEnd {
+        command_id: command_id.to_string(),
+        task: task.name.clone(),
+        finish: claim.ending == Ending::Finish,
+        reason: claim.reason.clone(),
+        stop_manager: params.stop_manager,
+        stop_worker: params.stop_worker,
+        killed_manager: ended.killed_manager,
+        killed_worker: ended.killed_worker,
+        already_done_followup: claim.follow_up,
+        worker: None,
+        worker_session: claim.worker.as_ref().map(|session| session.name.clone()),
+        manager_session: claim.manager.as_ref().map(|session| session.name.clone()),
+        final_decision_id: decision,
+        final_observation_id: observation,
+        manager_decision: claim.decision.clone(),
+        manager_identity: ended.manager_identity.clone(),
+        worker_identity: ended.worker_identity.clone(),
+        pre_stop_transcript_captures: ended.captures.clone(),
+        warnings: ended.warnings.clone(),
+    })
+}
+
+/// The decision to stop that a finish records, and the observation of it.
+fn final_decision(tx: &Tx<'_>, claim: &Claim) -> Result<(i64, i64), StoreError> {
+    let (task, command_id, source) = (&claim.task, &claim.command_id, claim.ending.command());
+    let payload = json!({"source": source, "command_id": command_id});
     let decision = supervision::insert_decision(tx, &task.id, None, "stop", &claim.reason, &payload)?;
     let observation = transcripts::insert_observation(
         tx,
@@ -288,66 +374,39 @@ fn write_end(
             capture_id: None,
             command_id: Some(command_id.as_str()),
             message: "The manager decided to stop: the task is finished.",
-            payload: &json!({"decision": "stop", "decision_id": decision, "source": finish::COMMAND}),
+            payload: &json!({"decision": "stop", "decision_id": decision, "source": source}),
         },
     )?;
-    mark_gone(tx, claim, ended)?;
-    for binding in bindings::end_of_task(tx, &task.id)? {
-        claims::cancel_of_binding(tx, &binding)?;
-        notifications::suppress_of_binding(tx, &binding)?;
-    }
-    tasks::set_state(tx, &task.id, TaskState::Done)?;
-    let result = FinishResult {
-        command_id: command_id.to_string(),
-        task: task.name.clone(),
-        finish: true,
-        reason: claim.reason.clone(),
-        stop_manager: params.stop_manager,
-        stop_worker: params.stop_worker,
-        killed_manager: ended.killed_manager,
-        killed_worker: ended.killed_worker,
-        already_done_followup: claim.follow_up,
-        worker: None,
-        worker_session: claim.worker.as_ref().map(|session| session.name.clone()),
-        manager_session: claim.manager.as_ref().map(|session| session.name.clone()),
-        final_decision_id: Some(decision),
-        final_observation_id: Some(observation),
-        manager_decision: claim.decision.clone(),
-        final_audit: claim.audits.criteria.clone(),
-        final_ack_audit: claim.audits.acks.clone(),
-        final_epilogue_audit: claim.audits.epilogue.clone(),
-        manager_identity: ended.manager_identity.clone(),
-        worker_identity: ended.worker_identity.clone(),
-        pre_stop_transcript_captures: ended.captures.clone(),
-        warnings: ended.warnings.clone(),
-    };
-    let run = finish::finish_run(tx, &task.id)?;
+    Ok((decision, observation))
+}
+
+/// Ends the active run and tells of the end, tagged with that run.
+fn end_telemetry(tx: &Tx<'_>, params: &FinishParams, claim: &Claim, ended: &Ended) -> Result<(), StoreError> {
+    let status = claim.ending.run_status();
+    let run = runs::end_active(tx, &claim.task.id, status)?;
+    let participle = claim.ending.participle();
     log::telemetry(
         tx,
         &Telemetry {
             actor: Actor::Workerctl,
-            kind: "task_finished",
+            kind: &format!("task_{participle}"),
             severity: Severity::Info,
-            summary: "The task was finished.".to_owned(),
-            task_id: Some(task.id.as_str()),
+            summary: format!("The task was {participle}."),
+            task_id: Some(claim.task.id.as_str()),
             // The run has just been closed, so it is named.
-            run: run.as_ref().map_or(Run::Active, |run| Run::Id(&run.id)),
-            correlation: json!({"command_id": command_id, "run_id": run.as_ref().map(|run| &run.id)}),
+            run: run.as_ref().map_or(Run::Active, |run| Run::Id(run.id.as_str())),
+            correlation: json!({"command_id": claim.command_id, "run_id": run.as_ref().map(|run| &run.id)}),
             attributes: json!({
                 "already_done_followup": claim.follow_up,
                 "killed_manager": ended.killed_manager,
                 "killed_worker": ended.killed_worker,
                 "reason": claim.reason,
-                "run_status": run.as_ref().map(|_| "finished"),
+                "run_status": run.as_ref().map(|_| status),
                 "stop_manager": params.stop_manager,
                 "stop_worker": params.stop_worker,
             }),
         },
-    )?;
-    let shown = serde_json::to_value(&result)?;
-    commands::succeed(tx, command_id, &shown)?;
-    event(tx, task.id.as_str(), command_id, "finish_task_succeeded", shown)?;
-    Ok(result)
+    )
 }
 
 /// Sessions whose panes were ended, or were found ended, are gone.
@@ -357,13 +416,13 @@ fn mark_gone(tx: &Tx<'_>, claim: &Claim, ended: &Ended) -> Result<(), StoreError
         if let Some(session) = session
             && is_gone
         {
-            sessions::set_gone(tx, &session.id, "its task was finished")?;
+            sessions::set_gone(tx, &session.id, &format!("its task was {}", claim.ending.participle()))?;
         }
     }
     Ok(())
 }
 
-/// Leaves the trace of a finish that failed, and releases the task. What was ended stays ended.
+/// Leaves the trace of an end that failed, and releases the task. What was ended stays ended.
 pub(super) async fn give_up(
     store: &Store,
     claim: &Claim,
@@ -384,7 +443,7 @@ pub(super) async fn give_up(
                 "command_id": claim.command_id,
                 "error": message,
                 "error_type": error_type,
-                "finish": true,
+                "finish": claim.ending == Ending::Finish,
                 "killed_manager": ended.killed_manager,
                 "killed_worker": ended.killed_worker,
                 "manager_identity": ended.manager_identity,
@@ -392,7 +451,8 @@ pub(super) async fn give_up(
                 "task": claim.task.name,
                 "worker_identity": ended.worker_identity,
             });
-            event(tx, claim.task.id.as_str(), &claim.command_id, "finish_task_failed", payload)
+            let kind = format!("{}_failed", claim.ending.command());
+            event(tx, claim.task.id.as_str(), &claim.command_id, &kind, payload)
         })
         .await
 }

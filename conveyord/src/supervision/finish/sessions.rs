@@ -4,15 +4,17 @@ use super::{FinishContext, MessageSender, rows::Claim, rows::event};
 use crate::{
     error::Error,
     history::transcript::{self, Capture},
-    store::{Durability, StoreError, sessions::Session},
+    store::{Durability, StoreError, finish::Ending, sessions::Session},
     supervision::identity::{self, Sighting},
-    tmux::{CaptureStyle, Tmux, TmuxError},
+    tmux::{CaptureStyle, Tmux},
 };
 use conveyor_proto::types::finish::{FinishParams, Identity, PreStopCapture, PreStopSegment};
 use serde_json::json;
 
 /// On what occasion a pane is stored.
 const CAPTURE_SOURCE: &str = "finish_task_pre_stop";
+
+const NO_MESSAGE: &str = "--message has no effect without --stop-worker";
 
 /// What became of the sessions, as far as it has come.
 #[derive(Debug, Clone, Default)]
@@ -82,12 +84,14 @@ pub(super) async fn end<S: MessageSender>(
     let shared = share_tmux_session(claim);
     let worker_is_doomed = worker.is_some();
     if let Some(worker) = worker {
-        ended.killed_worker = kill(context, &worker).await?;
+        ended.killed_worker =
+            identity::end_pane(worker.session, worker.sighting, context.command_timeout).await?;
         ended.worker_is_gone = true;
     }
     if let Some(manager) = manager {
         // One that shared the worker's tmux session has ended with it.
-        ended.killed_manager = !(shared && worker_is_doomed) && kill(context, &manager).await?;
+        ended.killed_manager = !(shared && worker_is_doomed)
+            && identity::end_pane(manager.session, manager.sighting, context.command_timeout).await?;
         ended.manager_is_gone = true;
     }
     Ok(())
@@ -109,8 +113,21 @@ fn warnings(params: &FinishParams, claim: &Claim) -> Vec<String> {
             warnings.push(text.to_owned());
         }
     };
+    if claim.ending == Ending::Stop {
+        warn(params.message.is_some() && !params.stop_worker, NO_MESSAGE);
+        let outside = [(params.stop_worker, &claim.worker), (true, &claim.manager)];
+        for session in
+            outside.into_iter().filter(|(stop, _)| *stop).filter_map(|(_, session)| session.as_ref())
+        {
+            if !session.has_tmux() {
+                warnings
+                    .push(format!("session {} runs outside tmux: its process was left alone", session.name));
+            }
+        }
+        return warnings;
+    }
     let stops = params.stop_worker || params.stop_manager;
-    warn(params.message.is_some() && !params.stop_worker, "--message has no effect without --stop-worker");
+    warn(params.message.is_some() && !params.stop_worker, NO_MESSAGE);
     warn(
         params.require_transcript_segment && !params.capture_transcript_before_stop,
         "--require-transcript-segment has no effect without --capture-transcript-before-stop",
@@ -171,7 +188,10 @@ fn refuse_shared_session(
         "shared_tmux_session",
         "worker and manager run in one tmux session: ending one would end both",
     )
-    .hint("give both --stop-worker and --stop-manager, or neither"))
+    .hint(match claim.ending {
+        Ending::Finish => "give both --stop-worker and --stop-manager, or neither",
+        Ending::Stop => "--stop-worker ends both",
+    }))
 }
 
 fn segment_missing(session: &Session) -> Error {
@@ -273,16 +293,4 @@ async fn record_captures<S>(
         })
         .await
         .map_err(|error: StoreError| error.into())
-}
-
-/// Ends a session's tmux session. False when it was gone already.
-async fn kill<S>(context: &FinishContext<S>, doomed: &Doomed<'_>) -> Result<bool, Error> {
-    let Some(pane) = &doomed.sighting.pane else { return Ok(false) };
-    let tmux = Tmux::new(identity::server_of(doomed.session), context.command_timeout);
-    match tmux.kill_session(&pane.session_name).await {
-        Ok(()) => Ok(true),
-        // It ended by itself meanwhile, or with the worker that shared its tmux session.
-        Err(TmuxError::SessionMissing { .. } | TmuxError::ServerGone { .. }) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }

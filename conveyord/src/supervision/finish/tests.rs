@@ -150,11 +150,11 @@ async fn a_task_ends_and_its_sessions_live_on() {
     stage.sql("insert into runs values ('run-1', 't', 'first', null, 'active', '1', null, '{}')");
     let result = stage.finish(params()).await.unwrap();
     assert_eq!(
-        (result.killed_worker, result.killed_manager, result.already_done_followup),
+        (result.end.killed_worker, result.end.killed_manager, result.end.already_done_followup),
         (false, false, false)
     );
-    assert_eq!(result.warnings, Vec::<String>::new());
-    assert!(result.manager_identity.unwrap().live && result.worker_identity.is_none());
+    assert_eq!(result.end.warnings, Vec::<String>::new());
+    assert!(result.end.manager_identity.unwrap().live && result.end.worker_identity.is_none());
     assert_eq!(stage.states(), ["done", "ended", "active", "active"]);
     assert!(stage.runs("w") && stage.runs("m"));
     let events = stage.events();
@@ -188,12 +188,12 @@ async fn the_worker_is_told_stored_and_ended_and_the_manager_too() {
         })
         .await
         .unwrap();
-    assert_eq!((result.killed_worker, result.killed_manager), (true, true));
+    assert_eq!((result.end.killed_worker, result.end.killed_manager), (true, true));
     assert_eq!(stage.states(), ["done", "ended", "gone", "gone"]);
     assert!(!stage.runs("w") && !stage.runs("m") && stage.runs("m2"));
     assert_eq!(*stage.context.sender.0.lock().unwrap(), [("worker".to_owned(), "wrap up".to_owned())]);
     let captured: Vec<_> =
-        result.pre_stop_transcript_captures.iter().map(|capture| capture.role.as_str()).collect();
+        result.end.pre_stop_transcript_captures.iter().map(|capture| capture.role.as_str()).collect();
     assert_eq!(captured, ["worker", "manager"]);
     assert_eq!(stage.audit().transcript_segments[0]["segment_text"], "one\ntwo");
     assert!(stage.events().contains(&"finish_task_pre_stop_transcript_captured".to_owned()));
@@ -203,7 +203,7 @@ async fn the_worker_is_told_stored_and_ended_and_the_manager_too() {
 async fn a_session_that_is_left_alone_only_warns() {
     let stage = Stage::with(&["w"]);
     let result = stage.finish(FinishParams { stop_worker: true, ..params() }).await.unwrap();
-    assert_eq!(result.warnings, ["session manager could not be verified: tmux_session_missing"]);
+    assert_eq!(result.end.warnings, ["session manager could not be verified: tmux_session_missing"]);
     assert_eq!(stage.states(), ["done", "ended", "gone", "active"]);
 }
 
@@ -221,16 +221,16 @@ async fn nothing_is_ended_until_all_is_verified_and_the_task_can_be_tried_again(
     assert!(audit.manager_decisions.is_empty());
 
     stage.sql("update sessions set tmux_pane_id = null where id = 'm'");
-    assert!(stage.finish(both()).await.unwrap().killed_manager);
+    assert!(stage.finish(both()).await.unwrap().end.killed_manager);
 }
 
 #[tokio::test]
 async fn what_is_gone_already_counts_as_done() {
     let stage = Stage::with(&["m"]);
     let result = stage.finish(FinishParams { message: Some("bye".into()), ..both() }).await.unwrap();
-    assert_eq!((result.killed_worker, result.killed_manager), (false, true));
+    assert_eq!((result.end.killed_worker, result.end.killed_manager), (false, true));
     assert_eq!(stage.states(), ["done", "ended", "gone", "gone"]);
-    assert_eq!(result.warnings, ["the message was not sent: the worker's pane is gone"]);
+    assert_eq!(result.end.warnings, ["the message was not sent: the worker's pane is gone"]);
 }
 
 #[tokio::test]
@@ -240,7 +240,7 @@ async fn one_of_two_sessions_in_one_tmux_session_cannot_be_ended_alone() {
     let error = stage.finish(FinishParams { stop_worker: true, ..params() }).await.unwrap_err();
     assert_eq!(error.kind(), "shared_tmux_session");
     let result = stage.finish(both()).await.unwrap();
-    assert_eq!((result.killed_worker, result.killed_manager), (true, false));
+    assert_eq!((result.end.killed_worker, result.end.killed_manager), (true, false));
     assert_eq!(stage.states(), ["done", "ended", "gone", "gone"]);
 }
 
@@ -250,7 +250,7 @@ async fn a_done_task_can_still_lose_its_sessions() {
     stage.finish(params()).await.unwrap();
     assert_eq!(stage.finish(params()).await.unwrap_err().kind(), "task_over");
     let result = stage.finish(both()).await.unwrap();
-    assert!(result.already_done_followup && result.killed_worker && result.killed_manager);
+    assert!(result.end.already_done_followup && result.end.killed_worker && result.end.killed_manager);
 }
 
 #[tokio::test]
@@ -284,14 +284,14 @@ async fn flags_without_effect_are_told() {
         "--require-transcript-segment has no effect without --capture-transcript-before-stop",
         "--stop-manager had no effect: session manager runs outside tmux",
     ];
-    assert_eq!(result.warnings[..3], expect);
+    assert_eq!(result.end.warnings[..3], expect);
     assert_eq!(stage.states(), ["done", "ended", "active", "active"]);
 }
 
 #[tokio::test]
 async fn one_caller_at_a_time_and_a_dead_daemons_claim_is_given_up() {
     let stage = Stage::with(&["w", "m"]);
-    let claim = rows::claim(&stage.context.store, &params()).await.unwrap();
+    let (claim, _) = rows::claim_finish(&stage.context.store, &params()).await.unwrap();
     assert_eq!(stage.states()[1], "ending");
     assert_eq!(stage.finish(params()).await.unwrap_err().kind(), "task_being_finished");
     // The daemon dies here, and starts again.
@@ -299,7 +299,7 @@ async fn one_caller_at_a_time_and_a_dead_daemons_claim_is_given_up() {
     assert_eq!((closed, stage.states()[1].as_str()), (1, "active"));
     // The dead one's last write, should it come late, changes nothing.
     let ended = sessions::Ended::default();
-    let late = rows::complete(&stage.context.store, &params(), &claim, &ended).await;
+    let late = rows::complete(&stage.context.store, &params(), &claim, &ended, |end| end).await;
     assert_eq!(late.unwrap_err().kind(), "claim_lost");
     assert!(stage.finish(params()).await.is_ok());
     let open =
@@ -399,4 +399,63 @@ async fn parameters_are_checked_first() {
     let long = FinishParams { message: Some("x".repeat(70_000)), ..params() };
     assert_eq!(stage.finish(long).await.unwrap_err().kind(), "message_too_long");
     assert_eq!(stage.word("select state from tasks"), TaskState::Managed.as_str());
+}
+
+async fn stop_task(stage: &Stage, params: Value) -> Result<TaskEnd, Error> {
+    stop(stage.context.clone(), serde_json::from_value(params).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_stopped_task_loses_its_manager_without_gates() {
+    let stage = Stage::with(&["w", "m"]);
+    stage.sql(
+        "insert into runs values ('run-1', 't', 'first', null, 'active', '1', null, '{}');
+         insert into acceptance_criteria (task_id, criterion, status, source, evidence_json, created_at, updated_at)
+           values ('t', 'open', 'accepted', 'user_requested', '{}', '1', '1')",
+    );
+    let end = stop_task(&stage, json!({"task": "demo", "message": "bye"})).await.unwrap();
+    assert!(!end.finish && end.stop_manager && end.killed_manager && !end.killed_worker);
+    assert_eq!((end.final_decision_id, end.final_observation_id), (None, None));
+    assert_eq!(end.warnings, ["--message has no effect without --stop-worker"]);
+    assert_eq!(stage.states(), ["done", "ended", "active", "gone"]);
+    assert!(stage.runs("w") && !stage.runs("m"));
+    assert_eq!(stage.events(), ["stop_task_intent", "manager_identity_verified", "stop_task_succeeded"]);
+    let audit = stage.audit();
+    assert_eq!((&audit.commands[0]["type"], audit.manager_decisions.len()), (&json!("stop_task"), 0));
+    assert!(audit.commands[0]["result"].get("final_audit").is_none());
+    assert_eq!(stage.word("select run_id from telemetry_events where event_type = 'task_stopped'"), "run-1");
+    assert_eq!(stage.word("select status from runs"), "abandoned");
+    let again = stop_task(&stage, json!({"task": "demo", "stop_worker": true})).await.unwrap_err();
+    assert_eq!(again.kind(), "task_over");
+}
+
+#[tokio::test]
+async fn a_stop_that_failed_half_way_is_taken_up_again() {
+    let stage = Stage::with(&["w", "m"]);
+    stage.sql("update sessions set tmux_pane_id = '%99' where id = 'w'");
+    let both = json!({"task": "demo", "stop_worker": true});
+    let error = stop_task(&stage, both.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), "identity_verification_failed");
+    assert!(stage.runs("w") && stage.runs("m"), "the manager lives while the worker is not verified");
+    assert_eq!(stage.events().last().unwrap(), "stop_task_failed");
+    assert_eq!(stage.states(), ["managed", "active", "active", "active"]);
+    // The manager has ended meanwhile: that counts as done.
+    assert!(stage.tmux(&["kill-session", "-t", "=m"]));
+    stage.sql("update sessions set tmux_pane_id = null where id = 'w'");
+    let end = stop_task(&stage, both).await.unwrap();
+    assert_eq!((end.killed_worker, end.killed_manager), (true, false));
+    assert_eq!(stage.states(), ["done", "ended", "gone", "gone"]);
+}
+
+#[tokio::test]
+async fn what_a_stop_cannot_end_is_told() {
+    let stage = Stage::with(&[]);
+    stage.sql("update sessions set tmux_session = null where id = 'm'");
+    let strict = json!({"task": "demo", "strict_decisions": true});
+    let error = stop_task(&stage, strict).await.unwrap_err();
+    assert_eq!(error.kind(), "manager_decision_validation_failed");
+    assert!(stage.events().is_empty());
+    let end = stop_task(&stage, json!({"task": "demo"})).await.unwrap();
+    assert_eq!(end.warnings[0], "session manager runs outside tmux: its process was left alone");
+    assert_eq!(stage.states(), ["done", "ended", "active", "active"]);
 }

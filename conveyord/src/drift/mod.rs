@@ -1,0 +1,69 @@
+//! Drift: where the database and what runs no longer agree. The one definition of it, for `reconcile` and for
+//! `db-doctor --live`.
+//!
+//! A survey looks and changes nothing: all rows in one snapshot (`snapshot`), then processes, panes and files
+//! (`survey`). [`findings`] says what of it does not agree and what to do; `apply` repairs what needs nobody's word.
+//! What the daemon settles by itself within moments is no drift.
+
+mod apply;
+pub mod findings;
+mod survey;
+
+use crate::{
+    error::Result,
+    store::{Store, health::Health},
+};
+use conveyor_proto::types::drift::{ReconcileParams, ReconcileResult, SchemaHealth};
+use std::time::Duration;
+
+pub use survey::{PaneStanding, RolloutStanding, Sighted, Survey, survey};
+
+/// What drift is looked for with.
+#[derive(Debug, Clone)]
+pub struct DriftContext {
+    /// Database.
+    pub store: Store,
+    /// Time limit of each call of tmux.
+    pub command_timeout: Duration,
+}
+
+/// Answers `reconcile.run`.
+///
+/// # Errors
+/// Those of SQLite. What does not agree is no error: it stands in the result.
+pub async fn reconcile(context: &DriftContext, params: ReconcileParams) -> Result<ReconcileResult> {
+    let survey = survey(context).await?;
+    let mut result = result(&survey, params.stale_cycles_seconds);
+    if params.apply {
+        let applied = apply::apply(&context.store, &survey).await?;
+        apply::mark_repaired(&mut result.findings, &applied);
+        result.applied = Some(applied);
+    }
+    Ok(result)
+}
+
+fn result(survey: &Survey, stale_seconds: f64) -> ReconcileResult {
+    let findings = findings::of(survey, stale_seconds);
+    ReconcileResult {
+        schema_health: schema_health(&survey.health),
+        dead_pid_sessions: findings::dead_sessions(survey),
+        dangling_bindings: findings::dangling_bindings(survey),
+        stuck_tasks: findings::stuck_tasks(survey, stale_seconds),
+        never_cycled: findings::never_cycled(survey),
+        finding_counts: findings::counts(survey, &findings),
+        findings,
+        applied: None,
+    }
+}
+
+fn schema_health(health: &Health) -> SchemaHealth {
+    SchemaHealth {
+        checks: health.checks.clone(),
+        ok: health.is_ok(),
+        schema_version: health.schema_version,
+        user_version: health.user_version,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! One look at everything: rows of one snapshot, then the processes, panes and files that they name.
+
+use super::DriftContext;
+use crate::{
+    clock,
+    error::Result,
+    observe::state,
+    rollout::{
+        ingest::Standing,
+        standing::{self, Seen},
+    },
+    store::{
+        self, StoreError,
+        drift::{AllUndone, OpenBinding},
+        health::Health,
+        rollouts::{self, Rollout},
+        sessions::{self, Session},
+    },
+    supervision::identity,
+    tmux::{Pane, Tmux, TmuxError, TmuxServer},
+};
+use futures_util::future::join_all;
+use rusqlite::Connection;
+use std::{collections::HashMap, io};
+
+/// What is older than this and still undone was not settled by the daemon's own sweeps, in milliseconds.
+const LEFT_MS: i64 = 5_000;
+/// No cycle and no send runs so long, in milliseconds.
+const LONG_MS: i64 = 60_000;
+
+/// Everything that was looked at.
+#[derive(Debug)]
+pub struct Survey {
+    /// The database's own checks.
+    pub health: Health,
+    /// Active sessions, by id.
+    pub sessions: Vec<Sighted>,
+    /// Open bindings, oldest first.
+    pub bindings: Vec<OpenBinding>,
+    /// What was left undone.
+    pub undone: AllUndone,
+}
+
+/// An active session as it was found.
+#[derive(Debug)]
+pub struct Sighted {
+    /// The row.
+    pub session: Session,
+    /// Whether who runs its turns lives; none when no process is recorded.
+    pub alive: Option<bool>,
+    /// Its pane.
+    pub pane: PaneStanding,
+    /// Its rollout.
+    pub rollout: RolloutStanding,
+}
+
+/// How the pane of a session stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PaneStanding {
+    /// It has none.
+    None,
+    /// tmux could not be asked; why.
+    Unknown(String),
+    /// Its tmux session does not run, or the program in it has ended.
+    Gone,
+    /// Another pane, or another process in it.
+    Other {
+        /// The pane that is there.
+        pane_id: String,
+    },
+    /// As it was registered.
+    There {
+        /// The pane.
+        pane_id: String,
+    },
+}
+
+impl PaneStanding {
+    /// The pane that was found.
+    #[must_use]
+    pub fn pane_id(&self) -> Option<&str> {
+        match self {
+            Self::Other { pane_id } | Self::There { pane_id } => Some(pane_id),
+            _ => None,
+        }
+    }
+
+    fn of(session: &Session, panes: &std::result::Result<Vec<Pane>, TmuxError>) -> Self {
+        let Some(tmux_session) = &session.tmux_session else { return Self::None };
+        let panes = match panes {
+            Ok(panes) => panes.as_slice(),
+            Err(TmuxError::ServerGone { .. } | TmuxError::NotInstalled) => &[],
+            Err(error) => return Self::Unknown(error.to_string()),
+        };
+        match identity::pane_among(panes, tmux_session, session) {
+            None => Self::Gone,
+            Some(pane) if pane.dead => Self::Gone,
+            Some(pane) if identity::is_pane_of(pane, session) => {
+                Self::There { pane_id: pane.pane_id.to_string() }
+            }
+            Some(pane) => Self::Other { pane_id: pane.pane_id.to_string() },
+        }
+    }
+}
+
+/// How the rollout of a session stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RolloutStanding {
+    /// It is awaited.
+    Pending,
+    /// It is not there.
+    Missing,
+    /// It cannot be read; why.
+    Unreadable(String),
+    /// It is there.
+    There(Seen),
+}
+
+impl RolloutStanding {
+    /// The file, when it is there.
+    #[must_use]
+    pub const fn seen(&self) -> Option<&Seen> {
+        match self {
+            Self::There(seen) => Some(seen),
+            _ => None,
+        }
+    }
+
+    fn of(path: Option<&str>, stored: Option<&Rollout>) -> Self {
+        let Some(path) = path else { return Self::Pending };
+        match standing::look(path, stored) {
+            Ok(seen) => Self::There(seen),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Missing,
+            Err(error) => Self::Unreadable(error.to_string()),
+        }
+    }
+
+    /// Whether it is another file, or less of it, than what was read.
+    #[must_use]
+    pub fn differs(&self, how: Standing) -> bool {
+        self.seen().is_some_and(|seen| seen.standing == how)
+    }
+}
+
+/// Looks at everything. Changes nothing.
+///
+/// # Errors
+/// Those of SQLite.
+pub async fn survey(context: &DriftContext) -> Result<Survey> {
+    let Snapshot { health, sessions, bindings, undone } = context.store.read(snapshot).await?;
+    let panes = panes(context, &sessions).await;
+    let sessions = tokio::task::spawn_blocking(move || {
+        let sight = |(session, stored): (Session, Option<Rollout>)| Sighted {
+            alive: session.pid.map(|_| state::is_owner_alive(&session)),
+            pane: match panes.get(&identity::server_of(&session)) {
+                Some(panes) => PaneStanding::of(&session, panes),
+                None => PaneStanding::None,
+            },
+            rollout: RolloutStanding::of(session.codex_session_path.as_deref(), stored.as_ref()),
+            session,
+        };
+        sessions.into_iter().map(sight).collect()
+    })
+    .await?;
+    Ok(Survey { health, sessions, bindings, undone })
+}
+
+/// All rows of a survey.
+struct Snapshot {
+    health: Health,
+    sessions: Vec<(Session, Option<Rollout>)>,
+    bindings: Vec<OpenBinding>,
+    undone: AllUndone,
+}
+
+fn snapshot(connection: &Connection) -> std::result::Result<Snapshot, StoreError> {
+    let with_rollout = |session: Session| {
+        let stored = match session.codex_session_path.as_deref() {
+            Some(path) => rollouts::active(connection, &session.id, path)?,
+            None => None,
+        };
+        Ok((session, stored))
+    };
+    let (left, long) = (clock::in_milliseconds(-LEFT_MS), clock::in_milliseconds(-LONG_MS));
+    Ok(Snapshot {
+        health: store::health::check(connection)?,
+        sessions: sessions::active(connection)?
+            .into_iter()
+            .map(with_rollout)
+            .collect::<std::result::Result<_, StoreError>>()?,
+        bindings: store::drift::open_bindings(connection)?,
+        undone: store::drift::undone(connection, &left, &long)?,
+    })
+}
+
+type Panes = HashMap<TmuxServer, std::result::Result<Vec<Pane>, TmuxError>>;
+
+/// The panes of every server that a session names: each is asked once, all at the same time.
+async fn panes(context: &DriftContext, sessions: &[(Session, Option<Rollout>)]) -> Panes {
+    let with_tmux = sessions.iter().filter(|(session, _)| session.has_tmux());
+    let servers: std::collections::HashSet<TmuxServer> =
+        with_tmux.map(|(session, _)| identity::server_of(session)).collect();
+    let ask = |server: TmuxServer| async {
+        let panes = Tmux::new(server.clone(), context.command_timeout).panes().await;
+        (server, panes)
+    };
+    join_all(servers.into_iter().map(ask)).await.into_iter().collect()
+}

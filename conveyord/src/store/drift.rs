@@ -1,0 +1,294 @@
+//! Rows that show that something did not go on: open bindings as they stand, and what was left undone.
+//!
+//! Reads only. What is wrong about a row is judged by `crate::drift`, not here.
+
+use super::{StoreError, Tx};
+use conveyor_proto::{
+    ids::{BindingId, TaskId},
+    types::{common::Role, drift::DriftKind, session::SessionState},
+};
+use rusqlite::{Connection, ToSql, params};
+
+/// How many rows of each kind are listed, the newest; the others are counted.
+const LISTED: u32 = 100;
+
+/// One side of a binding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundSide {
+    /// Role.
+    pub role: Role,
+    /// Name of the session.
+    pub name: String,
+    /// State of the session.
+    pub state: SessionState,
+}
+
+/// An open binding of two sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenBinding {
+    /// Id.
+    pub id: BindingId,
+    /// Task.
+    pub task_id: TaskId,
+    /// Name of the task.
+    pub task_name: String,
+    /// When it was made.
+    pub created_at: String,
+    /// Worker and manager.
+    pub sides: [BoundSide; 2],
+    /// End of the task's newest completed cycle.
+    pub last_cycle_at: Option<String>,
+    /// Whether it is marked as ending.
+    pub is_ending: bool,
+    /// Whether somebody is ending its task now.
+    pub is_claimed: bool,
+}
+
+impl OpenBinding {
+    /// The sides whose sessions are gone.
+    pub fn gone_sides(&self) -> impl Iterator<Item = &BoundSide> {
+        self.sides.iter().filter(|side| side.state == SessionState::Gone)
+    }
+}
+
+/// The open bindings, oldest first.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn open_bindings(connection: &Connection) -> Result<Vec<OpenBinding>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select b.id, b.task_id, t.name, b.created_at, w.name, w.state, m.name, m.state,
+             (select c.completed_at from manager_cycles c
+              where c.task_id = b.task_id and c.completed_at is not null order by c.id desc limit 1),
+             b.state = 'ending',
+             exists (select 1 from commands c where c.task_id = b.task_id
+                     and c.state in ('pending', 'attempted') and c.type in ('finish_task', 'stop_task'))
+         from bindings b join tasks t on t.id = b.task_id
+         join sessions w on w.id = b.worker_session_id join sessions m on m.id = b.manager_session_id
+         where b.state in ('active', 'ending') order by b.created_at, b.rowid",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let side = |role, at: usize| {
+            let gone = row.get_ref(at + 1)?.as_str()? == "gone";
+            let state = if gone { SessionState::Gone } else { SessionState::Active };
+            Ok::<_, rusqlite::Error>(BoundSide { role, name: row.get(at)?, state })
+        };
+        Ok(OpenBinding {
+            id: BindingId(row.get(0)?),
+            task_id: TaskId(row.get(1)?),
+            task_name: row.get(2)?,
+            created_at: row.get(3)?,
+            sides: [side(Role::Worker, 4)?, side(Role::Manager, 6)?],
+            last_cycle_at: row.get(8)?,
+            is_ending: row.get(9)?,
+            is_claimed: row.get(10)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Marks an open binding as invalid. The caller ends what waits for it.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn mark_invalid(tx: &Tx<'_>, binding: &OpenBinding) -> Result<(), StoreError> {
+    tx.prepare_cached("update bindings set state = 'invalid', ended_at = ?2 where id = ?1")?
+        .execute(params![binding.id.as_str(), tx.now()])?;
+    super::bindings::publish(tx, &binding.id, binding.task_id.as_str(), "invalid");
+    Ok(())
+}
+
+/// A row that was left undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undone {
+    /// What about it does not agree.
+    pub kind: DriftKind,
+    /// The table, in a word for people.
+    pub what: &'static str,
+    /// Id of the row.
+    pub id: String,
+    /// Task.
+    pub task_id: Option<String>,
+    /// Name of the task.
+    pub task_name: Option<String>,
+    /// Session that it is meant for, or of.
+    pub session: Option<String>,
+    /// Binding.
+    pub binding_id: Option<String>,
+    /// Since when.
+    pub since: Option<String>,
+    /// A word on it: what holds it back, who claimed it.
+    pub note: Option<String>,
+}
+
+/// What was left undone, and how many there are of each source, also of those that are not listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AllUndone {
+    /// Rows, grouped by their source, newest first within.
+    pub rows: Vec<Undone>,
+    /// Counts, several of one kind where it has several sources.
+    pub counts: Vec<(DriftKind, u64)>,
+}
+
+/// Where undone rows of one kind are found. The statement answers id, task, its name, session, binding, since, note and
+/// the count of all; `?1` is the time before which something counts as left, `?2` how many rows are listed, `?3` the
+/// same time for cycles.
+struct Source {
+    kind: DriftKind,
+    what: &'static str,
+    sql: &'static str,
+}
+
+/// Each is answered from a partial index, whose condition it repeats.
+const SOURCES: [Source; 13] = [
+    Source {
+        kind: DriftKind::OrphanedCommand,
+        what: "command",
+        sql: "select c.id, c.task_id, t.name, null, c.binding_id, c.created_at, c.type, count(*) over ()
+              from commands c join bindings b on b.id = c.binding_id left join tasks t on t.id = c.task_id
+              where c.state = 'pending' and b.state in ('ended', 'invalid') order by c.id desc limit ?2",
+    },
+    Source {
+        kind: DriftKind::ClaimExpired,
+        what: "command",
+        sql: "select c.id, c.task_id, t.name, null, c.binding_id, c.claim_expires_at, c.claimed_by, count(*) over ()
+              from commands c left join tasks t on t.id = c.task_id
+              where c.state = 'attempted' and c.claim_expires_at <= ?1 order by c.id desc limit ?2",
+    },
+    Source {
+        kind: DriftKind::ClaimExpired,
+        what: "notification",
+        sql: "select n.id, n.task_id, t.name, g.name, n.binding_id, n.claim_expires_at, n.claimed_by, count(*) over ()
+              from routed_notifications n join tasks t on t.id = n.task_id
+              join sessions g on g.id = n.target_session_id
+              where n.state = 'pending' and n.claimed_by is not null and n.claim_expires_at <= ?1
+              order by n.id desc limit ?2",
+    },
+    Source {
+        kind: DriftKind::LeaseExpired,
+        what: "inbox item",
+        sql: "select n.id, n.task_id, t.name, g.name, n.binding_id, n.lease_expires_at, null, count(*) over ()
+              from routed_notifications n join tasks t on t.id = n.task_id
+              join sessions g on g.id = n.target_session_id
+              where n.lease_token is not null and n.lease_expires_at <= ?1 and n.consumed_at is null
+                and n.state in ('delivered', 'pending') order by n.id desc limit ?2",
+    },
+    Source {
+        kind: DriftKind::CompletionUnrouted,
+        what: "turn",
+        sql: "select u.id, b.task_id, t.name, s.name, u.binding_id, u.ended_at, u.turn_id, count(*) over ()
+              from turns u join bindings b on b.id = u.binding_id join tasks t on t.id = b.task_id
+              join sessions s on s.id = u.session_id
+              where u.routing = 'pending' and coalesce(u.route_after, u.ended_at) <= ?1 order by u.id desc limit ?2",
+    },
+    Source {
+        kind: DriftKind::CycleUnfinished,
+        what: "cycle",
+        sql: "select c.id, c.task_id, t.name, null, null, c.started_at, null, count(*) over ()
+              from manager_cycles c join tasks t on t.id = c.task_id
+              where c.state = 'started' and c.started_at <= ?3 order by c.id desc limit ?2",
+    },
+    Source {
+        kind: DriftKind::DeliveryHeld,
+        what: "command",
+        sql: "select c.id, c.task_id, t.name, null, c.binding_id, c.created_at, c.held_by, count(*) over ()
+              from commands c left join tasks t on t.id = c.task_id
+              where c.delivery in ('held', 'uncertain', 'failed') and c.delivery = 'held'
+              order by c.id desc limit ?2",
+    },
+    Source {
+        kind: DriftKind::DeliveryHeld,
+        what: "notification",
+        sql: "select n.id, n.task_id, t.name, g.name, n.binding_id, n.created_at, n.held_by, count(*) over ()
+              from routed_notifications n join tasks t on t.id = n.task_id
+              join sessions g on g.id = n.target_session_id
+              where n.state = 'pending' and n.held_by is not null order by n.id desc limit ?2",
+    },
+    Source {
+        kind: DriftKind::DeliveryUncertain,
+        what: "command",
+        sql: "select c.id, c.task_id, t.name, null, c.binding_id, c.updated_at, null, count(*) over ()
+              from commands c left join tasks t on t.id = c.task_id
+              where c.delivery in ('held', 'uncertain', 'failed') and c.delivery = 'uncertain'
+              order by c.id desc limit ?2",
+    },
+    Source {
+        kind: DriftKind::DeliveryUncertain,
+        what: "delivery",
+        sql: "select d.id, null, null, s.name, null, d.sent_at, null, count(*) over ()
+              from deliveries d join sessions s on s.id = d.session_id
+              where d.outcome in ('sending', 'uncertain') and d.outcome = 'uncertain' and d.command_id is null
+              order by d.id desc limit ?2",
+    },
+    Source {
+        kind: DriftKind::DeliveryFailed,
+        what: "command",
+        sql: "select c.id, c.task_id, t.name, null, c.binding_id, c.updated_at, null, count(*) over ()
+              from commands c left join tasks t on t.id = c.task_id
+              where c.delivery in ('held', 'uncertain', 'failed') and c.delivery = 'failed'
+              order by c.id desc limit ?2",
+    },
+    Source {
+        kind: DriftKind::DeliveryFailed,
+        what: "notification",
+        sql: "select n.id, n.task_id, t.name, g.name, n.binding_id, n.created_at, null, count(*) over ()
+              from routed_notifications n join tasks t on t.id = n.task_id
+              join sessions g on g.id = n.target_session_id
+              where n.state = 'failed' and n.command_id is null order by n.id desc limit ?2",
+    },
+    Source {
+        kind: DriftKind::DeliveryUncertain,
+        what: "send",
+        sql: "select d.id, null, null, s.name, null, d.sent_at, null, count(*) over ()
+              from deliveries d join sessions s on s.id = d.session_id
+              where d.outcome in ('sending', 'uncertain') and d.outcome = 'sending' and d.sent_at <= ?3
+              order by d.id desc limit ?2",
+    },
+];
+
+/// Reads what was left undone: what the daemon settles by itself only when it is older than `left_before`, what runs
+/// long only when it is older than `long_before`.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn undone(
+    connection: &Connection,
+    left_before: &str,
+    long_before: &str,
+) -> Result<AllUndone, StoreError> {
+    let mut all = AllUndone::default();
+    for source in SOURCES {
+        let mut statement = connection.prepare_cached(source.sql)?;
+        // Not every statement has every parameter.
+        let given: [&dyn ToSql; 3] = [&left_before, &LISTED, &long_before];
+        for (index, value) in (1..=statement.parameter_count()).zip(given) {
+            statement.raw_bind_parameter(index, value)?;
+        }
+        let mut rows = statement.raw_query();
+        let mut count = None;
+        while let Some(row) = rows.next()? {
+            count = Some(row.get(7)?);
+            all.rows.push(Undone {
+                kind: source.kind,
+                what: source.what,
+                id: id(row.get_ref(0)?)?,
+                task_id: row.get(1)?,
+                task_name: row.get(2)?,
+                session: row.get(3)?,
+                binding_id: row.get(4)?,
+                since: row.get(5)?,
+                note: row.get(6)?,
+            });
+        }
+        all.counts.extend(count.map(|count| (source.kind, count)));
+    }
+    Ok(all)
+}
+
+/// Ids of commands are texts, those of other rows numbers.
+fn id(value: rusqlite::types::ValueRef<'_>) -> Result<String, StoreError> {
+    Ok(match value.as_i64() {
+        Ok(number) => number.to_string(),
+        Err(_) => value.as_str().map_err(rusqlite::Error::from)?.to_owned(),
+    })
+}

@@ -1,0 +1,188 @@
+//! `session.stop`: the end of one session, by ending its tmux session. Its task goes on without it.
+//!
+//! A bound session is refused unless forced; then its binding ends in the transaction that marks it as gone.
+
+use super::{
+    finish::{FinishContext, MessageSender, check_message},
+    identity::{self, Sighting},
+};
+use crate::{
+    bindings,
+    error::{Error, Result},
+    observe::target,
+    store::{
+        Durability, Store, StoreError, Tx, bindings as binding_rows,
+        log::{self, Actor, Event, Run, Severity, Telemetry},
+        sessions::{self, Session},
+        tasks,
+    },
+};
+use conveyor_proto::types::session::{SessionState, StopParams, StopResult};
+use serde_json::{Value, json};
+
+/// Answers `session.stop`. A caller that leaves does not stop it: it may end its own pane by this.
+///
+/// # Errors
+/// `unknown_session`, `no_tmux_session`, `message_too_long`, `identity_verification_failed`, `session_bound`,
+/// `shared_tmux_session`, and those of tmux, of the sender and of SQLite.
+pub async fn stop<S: MessageSender>(context: FinishContext<S>, params: StopParams) -> Result<StopResult> {
+    tokio::spawn(async move { run(&context, &params).await }).await?
+}
+
+async fn run<S: MessageSender>(context: &FinishContext<S>, params: &StopParams) -> Result<StopResult> {
+    check_message(params.message.as_deref())?;
+    let name = params.name.clone();
+    let session = context.store.read(move |connection| sessions::resolve(connection, &name)).await?;
+    let mut result = StopResult {
+        name: session.name.clone(),
+        state: SessionState::Gone,
+        target: target::shown(&session)?,
+        killed_session: false,
+        unbound_task: None,
+        cancelled_commands: Vec::new(),
+        suppressed_notifications: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let sighting = identity::look(&session, context.command_timeout).await?;
+    if session.state == SessionState::Gone && sighting.is_gone() {
+        return Ok(result);
+    }
+    sighting.require_pane()?;
+    let message = params.message.as_deref().filter(|message| !message.is_empty());
+    result.warnings = intend(&context.store, &session, &result.target, message, params.force).await?;
+    match end(context, &session, &sighting, message, &mut result).await {
+        Ok(()) => settle(&context.store, session, result).await,
+        Err(error) => {
+            let mut facts = facts(&session, &result.target);
+            facts["error"] = error.to_string().into();
+            facts["error_type"] = error.type_name().into();
+            record(&context.store, "session_stop_failed", facts).await?;
+            Err(error)
+        }
+    }
+}
+
+fn facts(session: &Session, target: &str) -> Value {
+    json!({"role": session.role, "session": session.name, "target": target})
+}
+
+fn event(tx: &Tx<'_>, kind: &str, payload: Value) -> std::result::Result<(), StoreError> {
+    let (actor, task_id, command_id, correlation_id) = (Actor::Workerctl, None, None, None);
+    log::event(tx, &Event { actor, kind, task_id, command_id, correlation_id, payload }).map(drop)
+}
+
+async fn record(store: &Store, kind: &'static str, payload: Value) -> Result<()> {
+    Ok(store.write(Durability::Full, move |tx| event(tx, kind, payload)).await?)
+}
+
+/// Refuses what must not be ended, and records what is about to be done. Returns who else ends with it.
+async fn intend(
+    store: &Store,
+    session: &Session,
+    target: &str,
+    message: Option<&str>,
+    force: bool,
+) -> Result<Vec<String>> {
+    let session = session.clone();
+    let mut facts = facts(&session, target);
+    facts["force"] = force.into();
+    facts["text_length"] = message.map(|message| message.chars().count()).into();
+    store
+        .write(Durability::Full, move |tx| {
+            if let Some(binding) = binding_rows::open_of_session(tx, &session.id)?.filter(|_| !force) {
+                let message = format!(
+                    "session {} is bound to task {} (binding {})",
+                    session.name, binding.task_id, binding.id
+                );
+                return Err(Error::conflict("session_bound", message).hint(format!(
+                    "unbind --task {} first, or end the binding too with --force",
+                    binding.task_id
+                )));
+            }
+            let others = sharing(tx, &session)?;
+            if !others.is_empty() && !force {
+                let message =
+                    format!("session {} shares its tmux session with {}", session.name, others.join(", "));
+                return Err(
+                    Error::conflict("shared_tmux_session", message).hint("--force ends them together")
+                );
+            }
+            event(tx, "session_stop_intent", facts)?;
+            let warn = |other| format!("session {other} was in the same tmux session and ended with it");
+            Ok(others.iter().map(warn).collect())
+        })
+        .await
+}
+
+/// Names of other active sessions in the same tmux session.
+fn sharing(tx: &Tx<'_>, session: &Session) -> Result<Vec<String>> {
+    let server = identity::server_of(session);
+    let mut others = sessions::active(tx)?;
+    others.retain(|other| {
+        other.id != session.id
+            && other.tmux_session == session.tmux_session
+            && identity::server_of(other) == server
+    });
+    Ok(others.into_iter().map(|other| other.name).collect())
+}
+
+async fn end<S: MessageSender>(
+    context: &FinishContext<S>,
+    session: &Session,
+    sighting: &Sighting,
+    message: Option<&str>,
+    result: &mut StopResult,
+) -> Result<()> {
+    match message {
+        Some(_) if sighting.is_gone() => {
+            result.warnings.push("the message was not sent: the session's pane is gone".to_owned());
+        }
+        Some(message) => {
+            context.sender.send(session, message).await?;
+            let mut facts = facts(session, &result.target);
+            facts["text_length"] = message.chars().count().into();
+            record(&context.store, "session_stop_message", facts).await?;
+        }
+        None => {}
+    }
+    result.killed_session = identity::end_pane(session, sighting, context.command_timeout).await?;
+    Ok(())
+}
+
+/// Marks the session as gone, and ends the binding that cannot go on without it.
+async fn settle(store: &Store, session: Session, mut result: StopResult) -> Result<StopResult> {
+    store
+        .write(Durability::Full, move |tx| {
+            let binding = binding_rows::open_of_session(tx, &session.id)?;
+            sessions::set_gone(tx, &session.id, "stopped")?;
+            if let Some(binding) = binding
+                && let Some(task) = tasks::find(tx, binding.task_id.as_str())?
+                && let Some(ended) = bindings::end_open(tx, &task, &task.name)?
+            {
+                result.unbound_task = Some(task.name);
+                result.cancelled_commands = ended.cancelled_commands;
+                result.suppressed_notifications = ended.suppressed_notifications;
+            }
+            let mut facts = facts(&session, &result.target);
+            facts["killed_session"] = result.killed_session.into();
+            event(tx, "session_stopped", facts.clone())?;
+            log::telemetry(
+                tx,
+                &Telemetry {
+                    actor: Actor::Workerctl,
+                    kind: "session_stopped",
+                    severity: Severity::Info,
+                    summary: format!("Session {} was stopped.", session.name),
+                    task_id: None,
+                    run: Run::Active,
+                    correlation: json!({"session": session.name, "session_id": session.id}),
+                    attributes: facts,
+                },
+            )?;
+            Ok(result)
+        })
+        .await
+}
+
+#[cfg(test)]
+mod tests;

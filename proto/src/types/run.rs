@@ -1,0 +1,108 @@
+//! `run.*`: telemetry runs, which tag what happens to a task, and loop runs, which are records of a policy.
+
+use super::common::Json;
+use crate::ids::{RunId, TaskId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// What happens to the task is tagged with it.
+    Active,
+    /// Ended well. A loop run is this from its beginning.
+    #[default]
+    Finished,
+    /// Ended badly.
+    Failed,
+    /// Given up.
+    Abandoned,
+}
+
+impl RunStatus {
+    /// The word in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// Parameters of `run.create`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateParams {
+    /// Task, by id or name.
+    pub task: String,
+    /// Name; default: the task's name and the time.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Purpose; `ralph_loop` makes a loop run.
+    #[serde(default)]
+    pub purpose: Option<String>,
+    /// Facts of the caller; the policy of a loop run. `kind` `ralph_loop` makes a loop run too.
+    #[serde(default)]
+    pub metadata: Map<String, Json>,
+}
+
+/// Parameters of `run.list`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListParams {
+    /// Only this task, by id or name.
+    pub task: Option<String>,
+    /// Only this status.
+    pub status: Option<RunStatus>,
+}
+
+/// Parameters of `run.show`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShowParams {
+    /// Run, by id or name. Of several runs of one task with this name the newest is meant.
+    pub run: String,
+    /// The task whose run is meant, by id or name.
+    #[serde(default)]
+    pub task: Option<String>,
+}
+
+/// Parameters of `run.finish`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FinishRunParams {
+    /// Run, by id or name. Of several runs of one task with this name the newest is meant.
+    pub run: String,
+    /// The task whose run is meant, by id or name.
+    #[serde(default)]
+    pub task: Option<String>,
+    /// How it ended.
+    #[serde(default)]
+    pub status: RunStatus,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunRow {
+    /// Id.
+    pub id: RunId,
+    /// Task.
+    pub task_id: TaskId,
+    /// Name.
+    pub name: String,
+    /// Purpose.
+    pub purpose: Option<String>,
+    /// Status.
+    pub status: RunStatus,
+    /// Start.
+    pub started_at: String,
+    /// End; null while it is active.
+    pub ended_at: Option<String>,
+    /// Facts of the caller, or the policy of a loop run.
+    pub metadata: Json,
+}
