@@ -69,6 +69,9 @@ fn end(ui: &mut Ui, verb: &[String], work: impl FnOnce(&mut Ui) -> Result<(), Co
 }
 
 fn run_verb(ui: &mut Ui, cli: &cli::Cli, environment: Rc<dyn Environment>) -> Result<(), CommandError> {
+    if let Some(result) = verbs::run_alone(ui, &cli.verb) {
+        return result;
+    }
     let helper = Helper::new(ui.program(), &cli.global, environment)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         CommandError::failed("runtime", format!("failed to start the event loop: {error}"))

@@ -92,7 +92,7 @@ fn daemon_check() -> DoctorCheck {
 async fn stored(context: &DoctorContext) -> Result<(DoctorCheck, Vec<Session>, DeliveryCounts), Error> {
     context
         .store
-        .read(|connection| {
+        .read_anew(|connection| {
             let health = store::health::check(connection)?;
             let sessions = store::sessions::active(connection)?;
             Ok((database_check(&health), sessions, store::deliveries::counts(connection)?))

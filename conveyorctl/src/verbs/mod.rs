@@ -7,6 +7,7 @@ mod audit;
 mod bind;
 mod classify;
 mod commands;
+mod completions;
 mod config;
 mod cycle;
 mod daemon;
@@ -14,19 +15,25 @@ mod daemon_logs;
 mod db_doctor;
 mod deregister;
 mod dispatch;
+mod divergences;
 mod doctor;
 mod enqueue;
 mod finish_task;
 mod inbox;
 mod inbox_text;
 mod ingest;
+mod man;
+mod reconcile;
 mod register;
 mod replay;
 mod replay_text;
 mod rpc;
+mod runs;
 mod session_interrupt;
 mod session_nudge;
 mod sessions;
+mod stop;
+mod stop_task;
 mod tail;
 mod tasks;
 mod unbind;
@@ -44,11 +51,14 @@ pub(crate) enum Verb {
     RegisterWorker(register::RegisterWorkerArgs),
     RegisterManager(register::RegisterManagerArgs),
     Deregister(deregister::DeregisterArgs),
+    Stop(stop::StopArgs),
     Sessions(sessions::SessionsArgs),
     Tasks(tasks::TasksArgs),
     Bind(bind::BindArgs),
     Unbind(unbind::UnbindArgs),
+    Runs(runs::RunsArgs),
     Cycle(cycle::CycleArgs),
+    Divergences(divergences::DivergencesArgs),
     Ingest(ingest::IngestArgs),
     Tail(tail::TailArgs),
     Classify(classify::ClassifyArgs),
@@ -62,13 +72,17 @@ pub(crate) enum Verb {
     ManagerInbox(inbox::ManagerInboxArgs),
     WorkerInbox(inbox::WorkerInboxArgs),
     FinishTask(finish_task::FinishTaskArgs),
+    StopTask(stop_task::StopTaskArgs),
     Audit(audit::AuditArgs),
     Replay(replay::ReplayArgs),
     Doctor(doctor::DoctorArgs),
     DbDoctor(db_doctor::DbDoctorArgs),
+    Reconcile(reconcile::ReconcileArgs),
     Daemon(daemon::DaemonArgs),
     Config(config::ConfigArgs),
     Rpc(rpc::RpcArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 impl Verb {
@@ -91,17 +105,29 @@ impl Verb {
     }
 }
 
+/// Runs a verb that is about the program alone: it needs neither a daemon nor a state root. None for all others.
+pub(crate) fn run_alone(ui: &mut Ui, verb: &Verb) -> Option<Result<(), CommandError>> {
+    match verb {
+        Verb::Completions(args) => Some(completions::run(ui, args)),
+        Verb::Man(args) => Some(man::run(ui, args)),
+        _ => None,
+    }
+}
+
 /// Runs a verb to its end.
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, verb: &Verb) -> Result<(), CommandError> {
     match verb {
         Verb::RegisterWorker(args) => register::run(ui, helper, Role::Worker, &args.session).await,
         Verb::RegisterManager(args) => register::run(ui, helper, Role::Manager, &args.session).await,
         Verb::Deregister(args) => deregister::run(ui, helper, args).await,
+        Verb::Stop(args) => stop::run(ui, helper, args).await,
         Verb::Sessions(args) => sessions::run(ui, helper, args).await,
         Verb::Tasks(args) => tasks::run(ui, helper, args).await,
         Verb::Bind(args) => bind::run(ui, helper, args).await,
         Verb::Unbind(args) => unbind::run(ui, helper, args).await,
+        Verb::Runs(args) => runs::run(ui, helper, args).await,
         Verb::Cycle(args) => cycle::run(ui, helper, args).await,
+        Verb::Divergences(args) => divergences::run(ui, helper, args).await,
         Verb::Ingest(args) => ingest::run(ui, helper, args).await,
         Verb::Tail(args) => tail::run(ui, helper, args).await,
         Verb::Classify(args) => classify::run(ui, helper, args).await,
@@ -125,12 +151,16 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, verb: &Verb) -> Result<(),
             inbox::run(ui, helper, inbox::Owner::Task(&args.task, Role::Worker), &args.taking).await
         }
         Verb::FinishTask(args) => finish_task::run(ui, helper, args).await,
+        Verb::StopTask(args) => stop_task::run(ui, helper, args).await,
         Verb::Audit(args) => audit::run(ui, helper, args).await,
         Verb::Replay(args) => replay::run(ui, helper, args).await,
         Verb::Doctor(args) => doctor::run(ui, helper, args).await,
         Verb::DbDoctor(args) => db_doctor::run(ui, helper, args).await,
+        Verb::Reconcile(args) => reconcile::run(ui, helper, args).await,
         Verb::Daemon(args) => daemon::run(ui, helper, args).await,
         Verb::Config(args) => config::run(ui, helper, args).await,
         Verb::Rpc(args) => rpc::run(ui, helper, args).await,
+        Verb::Completions(args) => completions::run(ui, args),
+        Verb::Man(args) => man::run(ui, args),
     }
 }

@@ -30,7 +30,7 @@ pub async fn run(context: &DoctorContext, params: &DbDoctorParams) -> Result<DbD
     let survey = if params.live { Some(survey(context).await?) } else { None };
     let health = match &survey {
         Some(survey) => survey.health.clone(),
-        None => context.store.read(store::health::check).await?,
+        None => context.store.read_anew(store::health::check).await?,
     };
     let mut result = DbDoctorResult {
         ok: health.is_ok(),

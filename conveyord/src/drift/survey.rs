@@ -147,7 +147,7 @@ impl RolloutStanding {
 /// # Errors
 /// Those of SQLite.
 pub async fn survey(context: &DriftContext) -> Result<Survey> {
-    let Snapshot { health, sessions, bindings, undone } = context.store.read(snapshot).await?;
+    let Snapshot { health, sessions, bindings, undone } = context.store.read_anew(snapshot).await?;
     let panes = panes(context, &sessions).await;
     let sessions = tokio::task::spawn_blocking(move || {
         let sight = |(session, stored): (Session, Option<Rollout>)| Sighted {

@@ -317,6 +317,30 @@ mod tests {
         assert!(!found("integrity_check") && !found("foreign_key_check"));
     }
 
+    #[tokio::test]
+    async fn what_was_written_since_the_last_check_is_no_damage() {
+        use super::super::{Durability, tasks};
+        let (_dir, store) = store();
+        for round in ["one", "two", "three"] {
+            let add = |tx: &super::super::Tx<'_>| {
+                let task = tasks::insert(tx, round, "goal", None)?;
+                let command = super::super::commands::NewCommand {
+                    kind: "nudge_worker",
+                    task_id: Some(task.as_str()),
+                    binding_id: None,
+                    correlation_id: None,
+                    idempotency_key: None,
+                    required_permission: None,
+                    payload: Value::Null,
+                };
+                super::super::commands::insert(tx, &command)
+            };
+            store.write_blocking(Durability::Full, add).unwrap();
+            let health = store.read_anew(check).await.unwrap();
+            assert!(health.is_ok(), "{round}: {:?}", health.checks);
+        }
+    }
+
     #[test]
     fn versions_and_owner_are_told() {
         check_after(

@@ -210,6 +210,29 @@ impl Store {
         work(&transaction)
     }
 
+    /// As [`Store::read`] on a connection of its own, for checks of the file: FTS5 keeps what it read for an earlier
+    /// check on a connection, and takes what was written since for damage.
+    ///
+    /// # Errors
+    /// Those of the operation and of SQLite.
+    pub async fn read_anew<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let path = Arc::clone(&self.path);
+        let read = move || {
+            let connection = open::new_reader(&path)?;
+            let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
+            work(&transaction)
+        };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
     /// Moves the write-ahead log into the database file, as far as readers allow.
     ///
     /// # Errors

@@ -162,15 +162,26 @@ pub(super) fn maintenance(path: &Utf8Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// A reader has no way to write.
+const READ_ONLY: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+fn prepare_reader(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")
+}
+
+/// A reader that knows nothing of the file yet.
+pub(super) fn new_reader(path: &Utf8Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open_with_flags(path, READ_ONLY)?;
+    prepare_reader(&mut connection)?;
+    Ok(connection)
+}
+
 pub(super) fn readers(path: &Utf8Path) -> Result<r2d2::Pool<SqliteConnectionManager>, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| {
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.set_prepared_statement_cache_capacity(128);
-        connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
-        connection.pragma_update(None, "foreign_keys", true)?;
-        connection.pragma_update(None, "temp_store", "MEMORY")
-    });
+    let manager = SqliteConnectionManager::file(path).with_flags(READ_ONLY).with_init(prepare_reader);
     Ok(r2d2::Pool::builder()
         .max_size(READERS)
         .min_idle(Some(1))

@@ -90,7 +90,7 @@ fn without_gates(params: StopTaskParams) -> FinishParams {
         require_adversarial_proof: false,
         capture_transcript_before_stop: false,
         capture_transcript_mode: CaptureMode::default(),
-        capture_transcript_lines: 0,
+        capture_transcript_lines: 200,
         require_transcript_segment: false,
         caller,
     }

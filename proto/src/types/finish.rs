@@ -289,7 +289,7 @@ pub struct TaskEnd {
     pub killed_worker: bool,
     /// Whether the task was done before.
     pub already_done_followup: bool,
-    /// Legacy worker name; null for session bindings.
+    /// Name of the worker, as in `worker_session`; kept for scripts of old.
     pub worker: Option<String>,
     /// Name of the worker session.
     pub worker_session: Option<String>,

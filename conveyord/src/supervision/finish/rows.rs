@@ -191,7 +191,7 @@ fn record_claim(
     let mut payload = intent.clone();
     payload["already_done_followup"] = claim.follow_up.into();
     payload["task"] = claim.task.name.clone().into();
-    payload["worker"] = Value::Null;
+    payload["worker"] = name(&claim.worker).into();
     payload["worker_session"] = name(&claim.worker).into();
     payload["manager_session"] = name(&claim.manager).into();
     let command_id = commands::insert(
@@ -347,7 +347,7 @@ fn write_end(
         killed_manager: ended.killed_manager,
         killed_worker: ended.killed_worker,
         already_done_followup: claim.follow_up,
-        worker: None,
+        worker: claim.worker.as_ref().map(|session| session.name.clone()),
         worker_session: claim.worker.as_ref().map(|session| session.name.clone()),
         manager_session: claim.manager.as_ref().map(|session| session.name.clone()),
         final_decision_id: decision,

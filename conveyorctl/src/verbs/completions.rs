@@ -1,0 +1,25 @@
+//! `completions`: the script by which a shell completes our words.
+
+use crate::cli;
+use crate::error::CommandError;
+use crate::ui::Ui;
+use clap::Args;
+use clap_complete::{Shell, generate};
+
+/// Print the script by which a shell completes verbs and options
+///
+/// It is for the name that the program was called by.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Shell
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+/// Needs no daemon.
+pub(crate) fn run(ui: &mut Ui, args: &CompletionsArgs) -> Result<(), CommandError> {
+    let mut script = Vec::new();
+    let program = ui.program();
+    generate(args.shell, &mut cli::command(program), program.as_str(), &mut script);
+    ui.write(&script)
+}

@@ -1,0 +1,95 @@
+//! `runs`: create, list, show and end runs.
+
+use crate::error::CommandError;
+use crate::helper::Helper;
+use crate::ui::Ui;
+use crate::values::word;
+use clap::{ArgGroup, Args};
+use conveyor_proto::registry::{RunCreate, RunFinish, RunList, RunShow};
+use conveyor_proto::types::run::{CreateParams, FinishRunParams, ListParams, RunStatus, ShowParams};
+use serde_json::{Map, Value};
+
+/// Create, list, show or end runs
+///
+/// A task has one active run at a time, and what happens to the task is tagged with it. A run of the purpose
+/// `ralph_loop` is the record of a loop's policy and is ended from its beginning.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("action").required(true).args(["create", "list", "show", "finish"])))]
+pub(crate) struct RunsArgs {
+    /// Create a run of this task
+    #[arg(long, value_name = "TASK")]
+    create: Option<String>,
+    /// List runs, newest first
+    #[arg(long)]
+    list: bool,
+    /// Show this run, by id or name
+    #[arg(long, value_name = "RUN")]
+    show: Option<String>,
+    /// End this run, by id or name
+    #[arg(long, value_name = "RUN")]
+    finish: Option<String>,
+    /// Name of the new run; default: the task's name and the time
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Purpose of the new run; `ralph_loop` for a loop
+    #[arg(long, value_name = "PURPOSE")]
+    purpose: Option<String>,
+    /// Facts about the new run; the policy of a loop
+    #[arg(long, value_name = "JSON")]
+    metadata_json: Option<String>,
+    /// How the run ended (default: finished); with --list, only this status
+    #[arg(
+        long,
+        value_name = "STATUS",
+        value_parser = word::<RunStatus>(&["active", "finished", "failed", "abandoned"])
+    )]
+    status: Option<RunStatus>,
+    /// With --list, only runs of this task; with --show and --finish, the task whose run is meant
+    #[arg(long, value_name = "TASK")]
+    task: Option<String>,
+}
+
+pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &RunsArgs) -> Result<(), CommandError> {
+    refuse_idle_options(args)?;
+    let task = args.task.clone().filter(|task| !task.is_empty());
+    let answer = if let Some(task) = &args.create {
+        let metadata = metadata(args.metadata_json.as_deref())?;
+        let (task, name, purpose) = (task.clone(), args.name.clone(), args.purpose.clone());
+        helper.call_json::<RunCreate>(ui, &CreateParams { task, name, purpose, metadata }).await?
+    } else if let Some(run) = &args.show {
+        helper.call_json::<RunShow>(ui, &ShowParams { run: run.clone(), task }).await?
+    } else if let Some(run) = &args.finish {
+        let status = args.status.unwrap_or_default();
+        helper.call_json::<RunFinish>(ui, &FinishRunParams { run: run.clone(), task, status }).await?
+    } else {
+        helper.call_json::<RunList>(ui, &ListParams { task, status: args.status }).await?
+    };
+    ui.json(&answer)
+}
+
+/// An option that does not apply is refused: it would be a mistake to take it for done.
+fn refuse_idle_options(args: &RunsArgs) -> Result<(), CommandError> {
+    let creates = args.create.is_some();
+    let checks = [
+        (args.name.is_some() && !creates, "--name", "--create"),
+        (args.purpose.is_some() && !creates, "--purpose", "--create"),
+        (args.metadata_json.is_some() && !creates, "--metadata-json", "--create"),
+        (args.status.is_some() && (creates || args.show.is_some()), "--status", "--list or --finish"),
+        (args.task.is_some() && creates, "--task", "--list, --show or --finish"),
+    ];
+    match checks.into_iter().find(|(is_idle, ..)| *is_idle) {
+        Some((_, option, with)) => {
+            Err(CommandError::failed("option_without_effect", format!("{option} is only for {with}")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn metadata(text: Option<&str>) -> Result<Map<String, Value>, CommandError> {
+    let refusal = |what: String| CommandError::failed("invalid_metadata", format!("--metadata-json {what}"));
+    match serde_json::from_str(text.unwrap_or("{}")) {
+        Ok(Value::Object(metadata)) => Ok(metadata),
+        Ok(_) => Err(refusal("is no JSON object".to_owned())),
+        Err(error) => Err(refusal(format!("is not JSON: {error}"))),
+    }
+}
