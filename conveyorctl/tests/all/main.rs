@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without ends it, helpers included")]
 
+mod alone;
 mod calls;
 mod endings;
 mod inboxes;
