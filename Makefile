@@ -3,6 +3,11 @@
 CARGO ?= cargo
 PREFIX ?= $(HOME)/.local
 BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man/man1
+# Where each shell looks for what programs bring along.
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test bench bench-reference lint fmt install
@@ -38,11 +43,20 @@ fmt: ## Format the code
 	$(CARGO) fmt --all
 
 # The target folder is asked from cargo: it may be shared between projects.
-install: setup ## Install conveyord, conveyorctl and the conveyor alias into PREFIX/bin (~/.local/bin)
+install: setup ## Install programs, manual pages and shell completions into PREFIX (~/.local)
 	$(CARGO) build --release --locked -p conveyord -p conveyorctl
 	@target=$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/') && \
 	mkdir -p "$(BINDIR)" && \
 	install -m 755 "$$target/release/conveyord" "$$target/release/conveyorctl" "$(BINDIR)/" && \
 	ln -sf conveyorctl "$(BINDIR)/conveyor" && \
 	echo "installed conveyord, conveyorctl and conveyor in $(BINDIR)"
+	@"$(BINDIR)/conveyorctl" man --out "$(MANDIR)" && \
+	ln -sf conveyorctl.1 "$(MANDIR)/conveyor.1" && \
+	mkdir -p "$(BASHDIR)" "$(ZSHDIR)" "$(FISHDIR)" && \
+	for name in conveyorctl conveyor; do \
+		"$(BINDIR)/$$name" completions bash > "$(BASHDIR)/$$name" && \
+		"$(BINDIR)/$$name" completions zsh > "$(ZSHDIR)/_$$name" && \
+		"$(BINDIR)/$$name" completions fish > "$(FISHDIR)/$$name.fish" || exit 1; \
+	done && \
+	echo "installed manual pages in $(MANDIR), completions for bash, zsh and fish below $(PREFIX)/share"
 	@case ":$$PATH:" in *":$(BINDIR):"*) ;; *) echo "note: $(BINDIR) is not on PATH" ;; esac
