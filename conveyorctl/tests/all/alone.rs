@@ -77,7 +77,9 @@ fn every_verb_has_a_manual_page() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    for name in ["conveyorctl.1", "conveyorctl-bind.1", "conveyorctl-daemon-start.1", "conveyorctl-stop-task.1"] {
+    for name in
+        ["conveyorctl.1", "conveyorctl-bind.1", "conveyorctl-daemon-start.1", "conveyorctl-stop-task.1"]
+    {
         assert!(names.iter().any(|written| written == name), "{name} is among {names:?}");
     }
     let mut seen = false;

@@ -6,7 +6,9 @@ use crate::{
     app::App,
     bindings,
     config::{Config, Flags},
-    dispatch, registration,
+    dispatch,
+    history::divergences,
+    registration,
     rollout::{receipt::receipt_key, view, watcher::Watcher},
     store::{
         Durability,
@@ -193,6 +195,8 @@ async fn work(app: &App, worker: &Utf8Path) {
         assert!(taken.consumed.is_some());
         view::ingest(store, &app.ingest, "worker".to_owned()).await.unwrap();
         app.observer().cycle(serde_json::from_value(json!({ "task": "task" })).unwrap()).await.unwrap();
+        let asked = serde_json::from_value(json!({ "task": "task" })).unwrap();
+        store.read(move |connection| divergences::list(connection, &asked)).await.unwrap();
         dispatch::pass::run(store, &app.sender, &serde_json::from_value(json!({})).unwrap()).await.unwrap();
     }
     cancel.cancel();
