@@ -84,7 +84,7 @@ async fn client(number: usize, socket: Utf8PathBuf, rollout: Utf8PathBuf, all: A
     assert!(answers[6].as_array().unwrap().iter().any(|task| task["name"] == "job"));
 
     // Everybody takes one item of the same inbox, by either way of taking.
-    let lease = number % 2 == 0;
+    let lease = number.is_multiple_of(2);
     let take =
         json!({ "session": "manager", "consume_next": true, "lease": lease, "wait": true, "timeout": 60 });
     let taken = wire.call("inbox.take", take).await.unwrap();
