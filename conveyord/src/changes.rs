@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::sync::broadcast;
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard, broadcast};
 
 /// How many changes a slow subscriber may be behind before it is told that it missed some.
 const CAPACITY: usize = 4096;
@@ -16,7 +16,14 @@ const CAPACITY: usize = 4096;
 #[derive(Debug, Clone)]
 pub struct Changes {
     sender: broadcast::Sender<Change>,
-    awaited: Arc<Mutex<HashMap<String, usize>>>,
+    awaited: Arc<Mutex<HashMap<String, Waiters>>>,
+}
+
+/// The calls that wait for one session.
+#[derive(Debug, Default)]
+struct Waiters {
+    count: usize,
+    turn: Arc<AsyncMutex<()>>,
 }
 
 impl Default for Changes {
@@ -36,8 +43,10 @@ impl Changes {
     #[must_use]
     pub fn awaiting(&self, session_id: &str) -> Awaiting {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        *awaited.entry(session_id.to_owned()).or_default() += 1;
-        Awaiting { awaited: Arc::clone(&self.awaited), session_id: session_id.to_owned() }
+        let waiters = awaited.entry(session_id.to_owned()).or_default();
+        waiters.count += 1;
+        let turn = Arc::clone(&waiters.turn);
+        Awaiting { awaited: Arc::clone(&self.awaited), session_id: session_id.to_owned(), turn }
     }
 
     /// Whether a call waits for what comes for a session.
@@ -56,16 +65,25 @@ impl Changes {
 /// A call that waits for what comes for a session.
 #[derive(Debug)]
 pub struct Awaiting {
-    awaited: Arc<Mutex<HashMap<String, usize>>>,
+    awaited: Arc<Mutex<HashMap<String, Waiters>>>,
     session_id: String,
+    turn: Arc<AsyncMutex<()>>,
+}
+
+impl Awaiting {
+    /// Waits until none of the others that wait for the session looks. All are woken by one change; were all to
+    /// reach for what came, everybody else would wait for the database meanwhile.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
 }
 
 impl Drop for Awaiting {
     fn drop(&mut self) {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = awaited.get_mut(&self.session_id) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(waiters) = awaited.get_mut(&self.session_id) {
+            waiters.count -= 1;
+            if waiters.count == 0 {
                 awaited.remove(&self.session_id);
             }
         }

@@ -91,10 +91,15 @@ pub async fn take(store: &Store, params: TakeParams, shutdown: &CancellationToke
     let mut changes = store.changes().subscribe();
     let id = address.session.id.to_string();
     // Whoever waits gets what comes by the inbox, at once, and not by the pane.
-    let _awaiting = params.wait.then(|| store.changes().awaiting(&id));
+    let awaiting = params.wait.then(|| store.changes().awaiting(&id));
     let look = loop {
         poll_count += 1;
+        let turn = match &awaiting {
+            Some(awaiting) => Some(awaiting.turn().await),
+            None => None,
+        };
         let look = look(store, &address, &params, token.as_deref(), poll_count).await?;
+        drop(turn);
         // Who came to take one goes on waiting while others are faster, though the list shows what comes.
         let found = look.taken.is_some() || !params.consume_next && !look.items.is_empty();
         if found || !params.wait || draining {
