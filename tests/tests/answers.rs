@@ -133,6 +133,13 @@ fn every_method_answers_what_the_document_says() {
         (rows.len() == 3 && rows.iter().all(|row| row["state"] == "succeeded")).then_some(())
     };
     wait_until("the messages to be delivered", || delivered(&mut daemon));
+    let run = daemon.call("run.create", &json!({ "task": "greeting", "name": "tour" }));
+    for method in ["run.show", "run.finish"] {
+        daemon.call(method, &json!({ "run": run["id"] }));
+    }
+    daemon.call("run.list", &json!({ "task": "greeting" }));
+    daemon.call("cycle.divergences", &json!({ "task": "greeting" }));
+    daemon.call("reconcile.run", &json!({ "apply": true }));
     daemon.call("session.interrupt", &json!({ "name": "worker" }));
     daemon.call("session.list", &json!({ "state": "all" }));
     daemon.call("task.list", &json!({}));
@@ -143,7 +150,11 @@ fn every_method_answers_what_the_document_says() {
     daemon.call("task.create", &json!({ "name": "second", "goal": "Its pair is untied" }));
     daemon.call("binding.create", &json!({ "task": "second", "worker": "worker", "manager": "manager" }));
     daemon.call("binding.end", &json!({ "task": "second" }));
-    daemon.call("session.deregister", &json!({ "name": "worker" }));
+    daemon.call("task.create", &json!({ "name": "third", "goal": "It is stopped" }));
+    daemon.call("binding.create", &json!({ "task": "third", "worker": "worker", "manager": "manager" }));
+    daemon.call("task.stop", &json!({ "task": "third", "reason": "shown" }));
+    daemon.call("session.stop", &json!({ "name": "worker" }));
+    daemon.call("session.deregister", &json!({ "name": "manager" }));
     daemon.call("daemon.stop", &json!({}));
     let unseen: Vec<_> = daemon.results.keys().filter(|name| !daemon.answered.contains(*name)).collect();
     assert!(unseen.is_empty(), "call these here as well: {unseen:?}");
