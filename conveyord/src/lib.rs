@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod dispatch;
 pub mod doctor;
 pub mod error;
+pub mod feed;
 pub mod history;
 pub mod lock;
 pub mod logs;

@@ -3,6 +3,8 @@
 pub mod classifier;
 pub mod classify;
 pub mod cycle;
+pub mod exits;
 pub mod pane_look;
 pub mod state;
 pub mod target;
+pub mod wait;

@@ -17,6 +17,7 @@ mod meta;
 mod pane;
 mod rollout;
 mod session;
+mod state;
 mod task;
 
 use crate::{app::App, error::Result};
@@ -44,6 +45,7 @@ pub fn module(app: Arc<App>) -> std::result::Result<RpcModule<Arc<App>>, Registe
     dispatch::register(&mut methods)?;
     command::register(&mut methods)?;
     inbox::register(&mut methods)?;
+    state::register(&mut methods)?;
     events::register(&mut methods.module)?;
     Ok(methods.module)
 }

@@ -76,6 +76,8 @@ pub enum StateSource {
     Process,
     /// Codex's app-server.
     AppServer,
+    /// The session's registration: somebody ended it.
+    Registration,
 }
 
 /// What was read from the rollout.

@@ -19,3 +19,4 @@ pub mod rollout;
 pub mod session;
 pub mod supervision;
 pub mod task;
+pub mod wait;
