@@ -3,6 +3,7 @@
 mod commands;
 mod completions;
 mod inboxes;
+mod mending;
 mod panes;
 
 use super::{
