@@ -39,7 +39,8 @@ impl Feed {
             .read(move |connection| {
                 let task = task.map(|task| tasks::resolve(connection, &task)).transpose()?;
                 let session = session.map(|session| sessions::resolve(connection, &session)).transpose()?;
-                let ids = (task.map(|task| task.id.to_string()), session.map(|session| session.id.to_string()));
+                let ids =
+                    (task.map(|task| task.id.to_string()), session.map(|session| session.id.to_string()));
                 Ok::<_, Error>(ids)
             })
             .await?;

@@ -41,7 +41,9 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &SessionNudgeArgs) -
     match sent.outcome {
         Some(DeliveryOutcome::Held) => {
             let by = sent.blocked_by.as_deref().unwrap_or("the pane");
-            ui.hint(sent.note.as_deref().unwrap_or(&format!("held back by {by}, and sent when that is over")));
+            ui.hint(
+                sent.note.as_deref().unwrap_or(&format!("held back by {by}, and sent when that is over")),
+            );
             Ok(())
         }
         Some(DeliveryOutcome::Uncertain) => {

@@ -54,11 +54,8 @@ pub(crate) struct WatchArgs {
 type Changes = Subscription<Box<RawValue>>;
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &WatchArgs) -> Result<(), CommandError> {
-    let params = SubscribeParams {
-        task: args.task.clone(),
-        session: args.session.clone(),
-        kinds: args.kinds.clone(),
-    };
+    let params =
+        SubscribeParams { task: args.task.clone(), session: args.session.clone(), kinds: args.kinds.clone() };
     let mut changes = subscribe(ui, helper, &params).await?;
     loop {
         follow(ui, helper, args, &mut changes).await?;
@@ -103,7 +100,8 @@ async fn resume(ui: &mut Ui, helper: &Helper, params: &SubscribeParams) -> Resul
         helper.disconnect();
         while !helper.daemon_returns().await? {}
         match subscribe(ui, helper, params).await {
-            Err(error) if ["connection_lost", "no_daemon"].contains(&error.kind.word().unwrap_or_default()) => {}
+            Err(error)
+                if ["connection_lost", "no_daemon"].contains(&error.kind.word().unwrap_or_default()) => {}
             other => return other,
         }
     }

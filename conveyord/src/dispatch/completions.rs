@@ -141,9 +141,7 @@ pub(super) fn planned(
     for turn in turns::unrouted(connection, limit)? {
         let Some(route) = loaded(connection, turn)? else { continue };
         let (would_state, would_reason) = match (route.open, route.mode()) {
-            (false, _) => {
-                (ProcessedState::Suppressed, Some("the binding ended".to_owned()))
-            }
+            (false, _) => (ProcessedState::Suppressed, Some("the binding ended".to_owned())),
             (true, DeliveryMode::Push) => (ProcessedState::Delivered, None),
             (true, DeliveryMode::PullRequired) => (ProcessedState::PullRequired, None),
         };

@@ -1,5 +1,6 @@
 //! Listing durable commands.
 
+use crate::{clock, dispatch::mend::Reference};
 use crate::{
     error::{Error, Result},
     store::{
@@ -8,11 +9,9 @@ use crate::{
             self,
             listing::{self, Filter},
         },
-        deliveries, notifications,
-        tasks,
+        deliveries, notifications, tasks,
     },
 };
-use crate::{clock, dispatch::mend::Reference};
 use conveyor_proto::types::command::{CommandRow, ListParams};
 use rusqlite::Connection;
 

@@ -142,7 +142,9 @@ pub async fn discard(store: &Store, params: MendParams) -> Result<DiscardResult>
 
 fn check_reason(reason: &str) -> Result<()> {
     if reason.trim().is_empty() {
-        return Err(Error::invalid("blank_reason", "the reason is blank").hint("it is kept in the audit trail"));
+        return Err(
+            Error::invalid("blank_reason", "the reason is blank").hint("it is kept in the audit trail")
+        );
     }
     enqueue::check_message(reason)
 }
@@ -219,7 +221,9 @@ fn judge_command(row: &CommandRow) -> Result<()> {
         }
         (_, Some("delivered")) => "has arrived",
         (CommandState::Failed | CommandState::Blocked, _) | (_, Some("uncertain")) => return Ok(()),
-        (CommandState::Pending, Some("held")) => "is held back by what the pane shows, and sent when that is over",
+        (CommandState::Pending, Some("held")) => {
+            "is held back by what the pane shows, and sent when that is over"
+        }
         (CommandState::Pending, _) => "is still queued",
         (CommandState::Attempted, _) => "is being sent",
         (CommandState::Succeeded, _) => "waits in the inbox of its target",
@@ -252,7 +256,8 @@ fn may_be_queued(tx: &Tx<'_>, row: &CommandRow) -> Result<Option<BindingId>> {
     let binding = bindings::open_of_task(tx, &task.id)?;
     let queued_for = commands::binding_of(tx, &row.id)?;
     if queued_for.is_some() && queued_for != binding.as_ref().map(|binding| binding.id.clone()) {
-        let message = format!("{} was queued for another pair of task {} than the one bound now", row.id, task.name);
+        let message =
+            format!("{} was queued for another pair of task {} than the one bound now", row.id, task.name);
         return Err(Error::conflict("binding_changed", message).hint("queue the message again"));
     }
     if !forced {

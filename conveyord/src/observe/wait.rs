@@ -30,7 +30,8 @@ use conveyor_proto::{
         inbox::Notification,
         session::SessionState,
         wait::{
-            TurnPin, Until, WaitMessage, WaitOutcome, WaitParams, WaitResult, WaitSession, WaitSource, WaitTask,
+            TurnPin, Until, WaitMessage, WaitOutcome, WaitParams, WaitResult, WaitSession, WaitSource,
+            WaitTask,
         },
     },
 };
@@ -237,7 +238,8 @@ fn resolve(connection: &Connection, params: &WaitParams) -> Result<Watched> {
 
 fn of_session(connection: &Connection, session: Session) -> Result<Watched> {
     let binding = bindings::open_of_session(connection, &session.id)?;
-    let task = binding.map(|binding| tasks::find(connection, binding.task_id.as_str())).transpose()?.flatten();
+    let task =
+        binding.map(|binding| tasks::find(connection, binding.task_id.as_str())).transpose()?.flatten();
     let task = task.map(|task| WaitTask { id: task.id.to_string(), name: task.name });
     Ok(Watched { session, task })
 }

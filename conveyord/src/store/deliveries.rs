@@ -267,11 +267,9 @@ pub fn discard(tx: &Tx<'_>, id: i64, note: &str) -> Result<bool, StoreError> {
 /// # Errors
 /// Those of SQLite.
 pub fn counts(connection: &Connection) -> Result<DeliveryCounts, StoreError> {
-    let pending_commands =
-        connection.prepare_cached("select count(*) from commands where state = 'pending'")?.query_row(
-            [],
-            |row| row.get(0),
-        )?;
+    let pending_commands = connection
+        .prepare_cached("select count(*) from commands where state = 'pending'")?
+        .query_row([], |row| row.get(0))?;
     // `commands_needs_eye` is used only where its own condition is repeated.
     let both = |word: &str, others: &str| {
         let sql = format!(

@@ -373,8 +373,8 @@ fn placed(
     condition: &str,
     parameters: impl rusqlite::Params,
 ) -> Result<Option<Placed>, StoreError> {
-    let mut statement =
-        connection.prepare_cached(&format!("select {VIEW}, id from turns where session_id = ?1 {condition} limit 1"))?;
+    let mut statement = connection
+        .prepare_cached(&format!("select {VIEW}, id from turns where session_id = ?1 {condition} limit 1"))?;
     let found = statement.query_row(parameters, |row| Ok(Placed { row: row.get(7)?, turn: view(row)? }));
     Ok(found.optional()?)
 }

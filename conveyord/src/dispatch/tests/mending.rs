@@ -78,7 +78,8 @@ async fn a_retry_is_another_command_that_is_linked_and_audited() {
     let id = uncertain(&world).await;
     let retried = retry(&world, &id).await.unwrap();
     assert_eq!((retried.id.as_str(), retried.delivery_before.as_deref()), (id.as_str(), Some("uncertain")));
-    let chain = "select id || ' ' || state || ' ' || coalesce(delivery, '-') || ' ' || coalesce(retry_of, '-') x
+    let chain =
+        "select id || ' ' || state || ' ' || coalesce(delivery, '-') || ' ' || coalesce(retry_of, '-') x
                  from commands order by id";
     let again = &retried.retried_as;
     assert_eq!(world.words(chain), [format!("{id} failed retried -"), format!("{again} pending - {id}")]);
@@ -91,7 +92,8 @@ async fn a_retry_is_another_command_that_is_linked_and_audited() {
         let told = world.words(&format!("select count(*) x from {table} where {kind} = 'delivery_retried'"));
         assert_eq!(told, ["1"], "{table}");
     }
-    let reason = "select json_extract(payload_json, '$.reason') x from events where type = 'delivery_retried'";
+    let reason =
+        "select json_extract(payload_json, '$.reason') x from events where type = 'delivery_retried'";
     assert_eq!(world.words(reason), ["looked at the pane"]);
 
     assert_eq!(world.dispatch(json!({})).await[0]["command_id"], json!(again));
@@ -139,7 +141,10 @@ async fn what_is_discarded_is_kept_and_counted_no_more() {
     assert!(!discarded.already_discarded);
     assert_eq!(world.words("select state || ' ' || delivery x from commands"), ["failed discarded"]);
     assert_eq!(world.words("select state x from routed_notifications"), ["suppressed"]);
-    assert_eq!(world.words("select outcome || ' ' || note x from deliveries"), ["discarded looked at the pane"]);
+    assert_eq!(
+        world.words("select outcome || ' ' || note x from deliveries"),
+        ["discarded looked at the pane"]
+    );
     assert_eq!(world.counts().await.uncertain, 0);
     assert!(discard(&world, &id).await.unwrap().already_discarded);
     assert_eq!(world.words("select count(*) x from events where type = 'delivery_discarded'"), ["1"]);
@@ -195,7 +200,10 @@ async fn an_item_that_somebody_takes_is_left_to_them() {
     inbox::acknowledge(&world.store, taken.lease.unwrap()).await.unwrap();
     // Consumption proves the delivery.
     assert_eq!(world.words("select delivery x from commands"), ["delivered"]);
-    assert_eq!(world.words("select outcome || ' ' || proof_kind x from deliveries"), ["delivered consumption"]);
+    assert_eq!(
+        world.words("select outcome || ' ' || proof_kind x from deliveries"),
+        ["delivered consumption"]
+    );
     assert_eq!(world.counts().await.uncertain, 0);
     refused(retry(&world, &id).await, "not_mendable");
 }

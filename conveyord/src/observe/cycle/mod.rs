@@ -141,7 +141,9 @@ impl Observer {
         let ingested = match self.ingest.run(&worker.id, Shrunk::Refuse).await {
             // A rollout that does not exist yet is no fault of the observation; of a session that is gone
             // everything was read when its process ended.
-            Err(Error::Ingest(refusal)) if ["rollout_pending", "session_gone"].contains(&refusal.kind) => None,
+            Err(Error::Ingest(refusal)) if ["rollout_pending", "session_gone"].contains(&refusal.kind) => {
+                None
+            }
             other => Some(other?),
         };
         let counts = self.report_ingest(pair, &worker, ingested).await?;

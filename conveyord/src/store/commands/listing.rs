@@ -101,7 +101,8 @@ fn commands(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>,
         // The partial index is used only where its own condition is repeated.
         Some(state @ (ListState::Held | ListState::Uncertain)) => {
             let word = if state == ListState::Held { "held" } else { "uncertain" };
-            condition.sql = format!("c.delivery in ('held', 'uncertain', 'failed') and c.delivery = '{word}'");
+            condition.sql =
+                format!("c.delivery in ('held', 'uncertain', 'failed') and c.delivery = '{word}'");
         }
         Some(state) => {
             let word = state.command_state().map(|state| state.as_str().to_owned());
@@ -142,7 +143,8 @@ fn held_completions(connection: &Connection, filter: &Filter) -> Result<Vec<Comm
          order by n.id desc limit {limit}",
         condition.sql,
     ))?;
-    let rows = statement.query_map(&condition.bind()[..], |row| no_command(row, CommandState::Pending, "held"))?;
+    let rows =
+        statement.query_map(&condition.bind()[..], |row| no_command(row, CommandState::Pending, "held"))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -124,8 +124,7 @@ pub fn get(connection: &Connection, id: &str) -> Result<Option<CommandRow>, Stor
 /// Those of SQLite.
 pub fn binding_of(connection: &Connection, id: &CommandId) -> Result<Option<BindingId>, StoreError> {
     let mut statement = connection.prepare_cached("select binding_id from commands where id = ?1")?;
-    let binding: Option<Option<String>> =
-        statement.query_row([id.as_str()], |row| row.get(0)).optional()?;
+    let binding: Option<Option<String>> = statement.query_row([id.as_str()], |row| row.get(0)).optional()?;
     Ok(binding.flatten().map(BindingId))
 }
 

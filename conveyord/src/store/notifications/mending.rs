@@ -20,8 +20,8 @@ const FREE: &str = "consumed_at is null and (lease_token is null or lease_expire
 /// # Errors
 /// Those of SQLite.
 pub fn of_command(connection: &Connection, command: &str) -> Result<Option<Notification>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("select id from routed_notifications where command_id = ?1 order by id desc")?;
+    let mut statement = connection
+        .prepare_cached("select id from routed_notifications where command_id = ?1 order by id desc")?;
     let id = statement.query_row([command], |row| row.get(0)).optional()?;
     Ok(id.map(|id| super::get(connection, id)).transpose()?.flatten())
 }
