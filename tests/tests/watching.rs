@@ -1,5 +1,5 @@
 //! `watch` from end to end: lines as changes happen, over a restart, until nobody reads them.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Stdio};

@@ -77,13 +77,13 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &WaitArgs) -> Result
 async fn wait(ui: &mut Ui, helper: &Helper, mut params: WaitParams) -> Result<Value, CommandError> {
     let started = Instant::now();
     let whole = params.timeout;
-    if whole > 0.0 {
-        params.timeout = 0.0;
-    }
     loop {
+        let first_look = params.pin.is_none() && whole > 0.0;
+        if first_look {
+            params.timeout = 0.0;
+        }
         let answer = helper.call_json::<StateWait>(ui, &params).await;
         let left = (whole - started.elapsed().as_secs_f64()).max(0.0);
-        let first_look = params.timeout == 0.0 && whole > 0.0;
         let go_on = match &answer {
             Err(error) => error.kind.word() == Some("connection_lost"),
             Ok(answer) => match outcome(answer)? {

@@ -178,7 +178,7 @@ pub async fn wait(
 /// `invalid_timeout`.
 pub fn check_timeout(timeout: f64) -> Result<()> {
     // Written so that a value that is not a number fails too.
-    if !(timeout >= 0.0 && timeout <= MAX_WAIT_SECONDS) {
+    if !(0.0..=MAX_WAIT_SECONDS).contains(&timeout) {
         let message = format!("--timeout must be between 0 and {MAX_WAIT_SECONDS} seconds");
         return Err(Error::invalid("invalid_timeout", message));
     }

@@ -7,7 +7,7 @@ use jsonrpsee::core::RegisterMethodError;
 
 pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
     methods.add::<StateWait, _, _>(|app, params| async move {
-        let _waiting = app.waiting();
+        let _waiting = (params.timeout > 0.0).then(|| app.waiting());
         wait::wait(&app.observer(), params, &app.shutdown).await
     })
 }

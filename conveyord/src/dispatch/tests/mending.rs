@@ -213,7 +213,7 @@ async fn a_completion_is_sent_again_under_its_own_id() {
     let world = World::new();
     let number = uncertain_completion(&world).await;
     let id = format!("notification-{number}");
-    assert_eq!(world.listed(json!({"state": "uncertain"})).await, [id.clone()]);
+    assert_eq!(world.listed(json!({"state": "uncertain"})).await[..], [id.as_str()]);
     assert_eq!(world.counts().await.uncertain, 1);
     // As an inbox shows it.
     let retried = retry(&world, &format!("#{number}")).await.unwrap();

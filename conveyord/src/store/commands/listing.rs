@@ -129,7 +129,8 @@ fn commands(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>,
 /// Completions that are held back from a pane.
 fn held_completions(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>, StoreError> {
     let mut condition = Condition::new();
-    condition.and("n.task_id =", filter.task_id.as_ref());
+    // The plus keeps SQLite from the index by task, which holds all that the task ever had.
+    condition.and("+n.task_id =", filter.task_id.as_ref());
     condition.and("n.signal_type =", filter.kind.as_ref());
     condition.and("n.created_at >=", filter.since.as_ref());
     condition.and_before("n.created_at, 'notification-' || n.id", filter.before.as_ref());
