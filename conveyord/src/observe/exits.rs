@@ -201,3 +201,114 @@ fn mark_gone(tx: &Tx<'_>, id: &SessionId, process: Process) -> Result<()> {
     )?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        registration,
+        store::testing::{rows, store},
+    };
+    use std::process::{Child, Command};
+
+    struct World {
+        dir: tempfile::TempDir,
+        store: Store,
+        codex: Child,
+        cancel: CancellationToken,
+        watch: tokio::task::JoinHandle<()>,
+    }
+
+    impl World {
+        /// A session `w` with a turn that runs, and nobody but the watch of its process who would read its rollout.
+        async fn new() -> Self {
+            let (dir, store) = store();
+            let codex = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+            let rollout = dir.path().join("rollout.jsonl");
+            let meta = json!({ "type": "session_meta", "payload": { "id": "thread" } });
+            std::fs::write(&rollout, format!("{meta}\n")).unwrap();
+            let params =
+                json!({ "name": "w", "role": "worker", "codex_session": rollout, "pid": codex.id() });
+            let params = serde_json::from_value(params).unwrap();
+            registration::register(&store, params, Duration::from_secs(1)).await.unwrap();
+            let cancel = CancellationToken::new();
+            let watch = ExitWatch::new(store.clone(), Ingest::new(store.clone(), 0));
+            let watch = tokio::spawn(watch.run(cancel.clone()));
+            let world = Self { dir, store, codex, cancel, watch };
+            world.append("task_started");
+            world
+        }
+
+        fn append(&self, kind: &str) {
+            use std::io::Write as _;
+            let payload = json!({ "type": kind, "turn_id": "turn" });
+            let record =
+                json!({ "timestamp": "2026-05-01T10:00:00Z", "type": "event_msg", "payload": payload });
+            let path = self.dir.path().join("rollout.jsonl");
+            let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+            writeln!(file, "{record}").unwrap();
+        }
+
+        fn session(&self) -> Vec<Vec<String>> {
+            rows(&self.store, "sessions", "state, gone_reason", "name = 'w'")
+        }
+
+        /// Ends the process, and waits until its session is gone.
+        async fn end(&mut self) {
+            let mut changes = self.store.changes().subscribe();
+            self.codex.kill().unwrap();
+            let gone = changes.wait_for(|change| change.kind == ChangeKind::Session);
+            tokio::time::timeout(Duration::from_secs(30), gone).await.unwrap();
+            assert_eq!(self.session(), [["gone", PROCESS_EXITED]]);
+        }
+
+        async fn close(mut self) {
+            self.cancel.cancel();
+            self.watch.await.unwrap();
+            self.codex.kill().unwrap();
+            self.codex.wait().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_written_last_is_read_before_the_session_is_gone() {
+        let mut world = World::new().await;
+        world.append("task_complete");
+        world.end().await;
+        assert_eq!(rows(&world.store, "turns", "turn_id, outcome", "1"), [["turn", "done"]]);
+        let facts = "json_extract(attributes_json, '$.turn_running'), severity";
+        let told = rows(&world.store, "telemetry_events", facts, "event_type = 'session_exited'");
+        assert_eq!(told, [["0", "warning"]]);
+        world.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_is_cut_off_is_told() {
+        let mut world = World::new().await;
+        world.end().await;
+        let facts = "json_extract(attributes_json, '$.turn_id'), severity";
+        let told = rows(&world.store, "telemetry_events", facts, "event_type = 'session_exited'");
+        assert_eq!(told, [["turn", "error"]]);
+        world.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_session_that_has_another_process_by_now_stays() {
+        let world = World::new().await;
+        let before = world
+            .store
+            .write(Durability::Full, |tx| {
+                let session = sessions::find(tx, "w")?;
+                tx.execute("update sessions set pid_start = pid_start + 1 where name = 'w'", [])?;
+                Ok::<_, Error>(session)
+            })
+            .await
+            .unwrap()
+            .unwrap();
+        let process = Process::of(&before).unwrap();
+        let mark = world.store.write(Durability::Full, move |tx| mark_gone(tx, &before.id, process));
+        mark.await.unwrap();
+        assert_eq!(world.session(), [["active", "-"]]);
+        world.close().await;
+    }
+}
