@@ -12,6 +12,8 @@ pub(crate) enum ExitStatus {
     Failed,
     WrongUsage,
     NoDaemon,
+    /// The same as that of timeout(1).
+    TimedOut,
     Interrupted,
 }
 
@@ -22,6 +24,7 @@ impl ExitStatus {
             Self::Failed => 1,
             Self::WrongUsage => 2,
             Self::NoDaemon => 3,
+            Self::TimedOut => 124,
             Self::Interrupted => 130,
         }
     }

@@ -28,6 +28,11 @@ const DYING_DAEMON: Duration = Duration::from_secs(5);
 /// How often it is looked whether another has taken its place.
 const DYING_DAEMON_LOOK: Duration = Duration::from_millis(20);
 
+/// How long a wait outlives a daemon that was stopped, in case it is a restart.
+const RESTART_GRACE: Duration = Duration::from_secs(5);
+/// How often it is looked whether the new one answers.
+const RESTART_LOOK: Duration = Duration::from_millis(50);
+
 /// How long a call may last before a person at the terminal is told what it waits for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -185,6 +190,18 @@ impl Helper {
         let who = HelloParams::default();
         let hello = client.call::<RpcHello>(&who);
         tokio::time::timeout(PROMPT_LIMIT, hello).await.is_ok_and(|hello| hello.is_ok())
+    }
+
+    /// Whether another daemon answers soon after one has ended in good order, as in a restart.
+    pub(crate) async fn daemon_returns(&self) -> Result<bool, CommandError> {
+        let deadline = Instant::now() + RESTART_GRACE;
+        while Instant::now() < deadline {
+            self.interruptible(tokio::time::sleep(RESTART_LOOK)).await?;
+            if self.answers().await {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Connects, starting the daemon where that is allowed.

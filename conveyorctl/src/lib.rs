@@ -38,7 +38,7 @@ use ui::Ui;
 /// Runs one command line, the program's own name first, to its end.
 ///
 /// The exit code is 0 when it was done, 1 when it was refused or failed, 2 for wrong usage, 3 when no daemon
-/// answers, 130 when it was interrupted.
+/// answers, 124 when a `wait` timed out, 130 when it was interrupted.
 pub fn run(args: impl IntoIterator<Item = OsString>, io: Io) -> ExitCode {
     let environment: Rc<dyn Environment> = Rc::clone(&io.environment);
     let mut args = args.into_iter();

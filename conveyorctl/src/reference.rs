@@ -6,7 +6,7 @@ use clap::{Arg, Command};
 
 const HEAD: &str = "# Command line\n\n\
     <!-- Generated from the definitions in conveyorctl; `UPDATE_DOCS=1 cargo test -p conveyorctl` rewrites it. -->\n\n\
-    Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 no daemon answers; 130 interrupted.\n\
+    Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 no daemon answers; 124 a `wait` timed out; 130 interrupted.\n\
     A long option may be shortened as long as it is clear which one is meant. A value that begins with `-` is\n\
     joined to its option with `=`, unless it is a negative number or contains a blank; `--` ends the options.\n";
 

@@ -137,7 +137,8 @@ fn of_role(tx: &Tx<'_>, name: &str, role: Role) -> Result<Session> {
         return Err(Error::conflict("wrong_role", message));
     }
     if session.state == SessionState::Gone {
-        let message = format!("session {} is gone", session.name);
+        let why = if session.has_exited() { ": its process has ended" } else { "" };
+        let message = format!("session {} is gone{why}", session.name);
         return Err(Error::conflict("session_gone", message).hint("register it again first"));
     }
     if session.pid.is_some() && !state::is_owner_alive(&session) {

@@ -122,7 +122,8 @@ impl Listener {
 /// A bare change of a kind.
 #[must_use]
 pub const fn change(kind: ChangeKind) -> Change {
-    Change { kind, task_id: None, session_id: None, id: None, state: None, count: None }
+    let (at, task_id, task, session_id, session) = (None, None, None, None, None);
+    Change { kind, at, task_id, task, session_id, session, id: None, state: None, count: None }
 }
 
 fn lagged(missed: u64) -> Change {

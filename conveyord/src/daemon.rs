@@ -7,6 +7,7 @@ use crate::{
     dispatch,
     lock::Lock,
     logs::{self, LogFile},
+    observe::exits::ExitWatch,
     platform,
     rollout::watcher::Watcher,
     rpc,
@@ -100,6 +101,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     if app.config.watch.value {
         let watcher = Watcher::new(app.store.clone(), app.ingest.clone(), app.watched.clone());
         tasks.push(tokio::spawn(watcher.run(background.clone())));
+        let exits = ExitWatch::new(app.store.clone(), app.ingest.clone());
+        tasks.push(tokio::spawn(exits.run(background.clone())));
     }
     if app.config.dispatch.value {
         let (store, sender) = (app.store.clone(), app.sender.clone());

@@ -113,12 +113,28 @@ fn database_check(health: &Health) -> DoctorCheck {
 }
 
 fn deliveries_check(counts: DeliveryCounts) -> DoctorCheck {
-    let DeliveryCounts { held, uncertain, failed, .. } = counts;
-    let ok = held + uncertain + failed == 0;
+    let kinds = [
+        ("held", counts.held, counts.oldest_held_seconds),
+        ("uncertain", counts.uncertain, counts.oldest_uncertain_seconds),
+        ("failed", counts.failed, counts.oldest_failed_seconds),
+    ];
+    let told = kinds.map(|(word, count, oldest)| match oldest.filter(|_| count > 0) {
+        Some(oldest) => format!("{count} {word} (oldest {oldest} s)"),
+        None => format!("{count} {word}"),
+    });
+    let listings: Vec<String> = kinds
+        .iter()
+        .filter(|(_, count, _)| *count > 0)
+        .map(|(word, ..)| format!("`conveyorctl commands --state {word}`"))
+        .collect();
+    let mut message = format!("{} shows what did not arrive for certain", listings.join(", "));
+    if counts.uncertain + counts.failed > 0 {
+        message.push_str("; `conveyorctl commands retry ID --reason TEXT` or `discard` settles each");
+    }
     DoctorCheck {
-        ok,
-        value: Some(format!("{held} held, {uncertain} uncertain, {failed} failed")),
-        message: (!ok).then(|| "`conveyorctl commands --state failed` shows what did not arrive".to_owned()),
+        ok: listings.is_empty(),
+        value: Some(told.join(", ")),
+        message: (!listings.is_empty()).then_some(message),
         ..DoctorCheck::default()
     }
 }

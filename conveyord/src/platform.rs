@@ -1,19 +1,22 @@
-//! Other processes, as the operating system shows them: start time, owner, parents, open files; and the limit of
-//! open files of our own.
+//! Other processes, as the operating system shows them: start time, owner, parents, open files, their end; and the
+//! limit of open files of our own.
 //!
-//! The two sides, procfs and libproc, stand in `linux` and `macos`; what follows from them stands here. No
+//! The two sides, procfs and pidfd, libproc and kqueue, stand in `linux` and `macos`; what follows from them stands here. No
 //! program is run, and nothing here knows what Codex is.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::kill;
 use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
+use tokio::io::{Interest, unix::AsyncFd};
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -27,6 +30,9 @@ use macos as sys;
 
 /// The most processes that [`descendants`] returns. A process tree in a pane has a dozen.
 const MAX_DESCENDANTS: usize = 4096;
+
+/// How often a process is looked at whose end the system does not tell.
+const UNTOLD_TICK: Duration = Duration::from_secs(1);
 
 /// Allows this process as many open files as `wanted`, or as the system allows at most. It never takes any away.
 ///
@@ -137,6 +143,29 @@ pub fn is_alive(pid: Pid, start: Option<ProcessStart>) -> bool {
         // It is there, and more is not to be learnt.
         Err(_) => true,
     }
+}
+
+/// Resolves when the process has ended: at once when it has already, or when another one has its number.
+///
+/// The system tells of the end; where it does not (an old kernel, no descriptor left) the process is looked at
+/// once a second.
+pub async fn ended(pid: Pid, start: Option<ProcessStart>) {
+    let told = exit_event(pid);
+    // After the event was asked for: if it is the right process now, the event is that process's.
+    while is_alive(pid, start) {
+        match &told {
+            Ok(event) if event.readable().await.is_ok() => return,
+            _ => tokio::time::sleep(UNTOLD_TICK).await,
+        }
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "what took its place is unsafe for the sake of types that are no descriptors; an OwnedFd is one, and stays it"
+)]
+fn exit_event(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(sys::exit_event(pid)?, Interest::READABLE)
 }
 
 /// Whether the process is of the user that runs this one. False too when there is no such process.

@@ -260,6 +260,7 @@ fn pending_session(params: &RegisterParams, home: &str) -> Session {
         reported_skipped: 0,
         skipped_lines: 0,
         current_thread_id: None,
+        gone_reason: None,
     }
 }
 
@@ -404,6 +405,7 @@ fn row(session: Session, communication: Communication, show_token: bool) -> Sess
         codex_session_path: session.codex_session_path,
         codex_session_id: session.codex_session_id,
         last_heartbeat_at: session.last_heartbeat_at,
+        gone_reason: session.gone_reason,
         rollout_state: if pending { RolloutState::Pending } else { RolloutState::Ready },
         communication,
     }

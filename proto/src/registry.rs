@@ -5,7 +5,7 @@ use crate::types::{
     binding, command,
     common::{Empty, Json},
     cycle, daemon, dispatch, doctor, drift, events, finish, history, inbox, pane, rollout, run, session,
-    task,
+    task, wait,
 };
 
 methods! {
@@ -79,6 +79,12 @@ methods! {
     "command.enqueue_nudge_worker" => CommandEnqueueNudgeWorker(command::EnqueueParams) -> command::EnqueueResult;
     /// List durable commands.
     "command.list" => CommandList(command::ListParams) -> Vec<command::CommandRow>;
+    /// Queue again what failed, or what may not have arrived.
+    "command.retry" => CommandRetry(command::MendParams) -> command::RetryResult;
+    /// Close what failed, or what may not have arrived, without sending it again.
+    "command.discard" => CommandDiscard(command::MendParams) -> command::DiscardResult;
+    /// Wait until a session is idle, busy, done, blocked or gone, or has a message.
+    "state.wait" => StateWait(wait::WaitParams) -> wait::WaitResult;
     /// List, take or wait for what is in an inbox.
     "inbox.take" => InboxTake(inbox::TakeParams) -> inbox::TakeResult;
     /// Consume a leased item after it was shown.

@@ -99,14 +99,17 @@ fn a_message_to_a_dead_pane_is_still_reachable() {
     let env = TestEnv::new();
     let (worker, _) = pair(&env, true);
     env.tmux().kill(&worker);
-    let id = nudge(&env, "are you there?");
+    // Its session is gone with its process, and then messages to it are queued only by force.
+    let _ = env.conveyorctl(&["wait", "worker", "--until", "gone"]).success();
+    let message = ["enqueue-nudge-worker", TASK, "--message", "are you there?", "--force", "--json"];
+    let id = call(&env, &message)["command_id"].as_str().expect("an id").to_owned();
     let row = wait_for(&env, &id, "the nudge to fail", |row| row["state"] == "failed");
     assert_eq!([&row["delivery"], &row["attempt_history"][0]["state"]], ["failed", "failed"], "{row}");
     assert_eq!(env.daemon_status()["deliveries"]["failed"], 1);
 
     let message =
-        ["enqueue-nudge-worker", TASK, "--message", "read this later", "--inbox-fallback", "--json"];
-    let kept = call(&env, &message);
+        ["enqueue-nudge-worker", TASK, "--message", "read this later", "--inbox-fallback", "--force"];
+    let kept = call(&env, &[&message[..], &["--json"]].concat());
     wait_for(&env, kept["command_id"].as_str().expect("an id"), "the fallback", delivered);
     let inbox = call(&env, &["worker-inbox", TASK, "--consume-next", "--json"]);
     assert_eq!(inbox["consumed"]["payload"]["message"], "read this later");

@@ -1,27 +1,33 @@
-//! `commands`: list durable commands.
+//! `commands`: list durable commands, send again or close what did not arrive.
 
 use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::text::printable;
 use crate::ui::Ui;
-use crate::values::word;
-use clap::Args;
-use conveyor_proto::registry::CommandList;
-use conveyor_proto::types::command::{CommandRow, CommandState, ListParams};
+use crate::values::{given, word};
+use clap::{Args, Subcommand};
+use conveyor_proto::registry::{CommandDiscard, CommandList, CommandRetry};
+use conveyor_proto::types::command::{CommandRow, ListParams, ListState, MendParams};
 
-/// List durable commands, oldest first
+/// List durable commands, oldest first; send again or close what did not arrive
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
 pub(crate) struct CommandsArgs {
+    #[command(subcommand)]
+    verb: Option<CommandsVerb>,
     /// Only this task, by name or id
     #[arg(long, value_name = "TASK")]
     task: Option<String>,
-    /// Only this state
+    /// Only those that stand so; `held` and `uncertain` also show what is no command
     #[arg(
         long,
         value_name = "STATE",
-        value_parser = word::<CommandState>(&["pending", "attempted", "succeeded", "failed", "blocked"])
+        value_parser = word::<ListState>(
+            &["pending", "attempted", "succeeded", "failed", "blocked", "held", "uncertain"]
+        )
     )]
-    state: Option<CommandState>,
+    state: Option<ListState>,
     /// Only this type
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
@@ -34,15 +40,87 @@ pub(crate) struct CommandsArgs {
     /// Add the history of executions
     #[arg(long)]
     attempts: bool,
+    /// Only those of this time or later, for example 2026-05-01T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only those before this one: the next page of a listing with --limit
+    #[arg(long, value_name = "ID")]
+    before: Option<String>,
     /// At most this many, the newest
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Print JSON
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum CommandsVerb {
+    /// Send again what failed, was blocked, or may not have arrived
+    ///
+    /// A new command is queued that is linked to this one; a completion is sent again under its own id. What may
+    /// have arrived is then there twice: look first.
+    Retry(MendArgs),
+    /// Close what failed, was blocked, or may not have arrived
+    ///
+    /// It is kept, is in no inbox any more, and is counted no more.
+    Discard(MendArgs),
+}
+
+/// What is sent again or closed, and why.
+#[derive(Debug, Args)]
+struct MendArgs {
+    /// Id as a listing shows it: command-..., notification-N, delivery-N; or the number of an inbox item
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Why; kept in the audit trail
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl CommandsArgs {
+    /// Whether the caller asked for JSON.
+    pub(crate) const fn prints_json(&self) -> bool {
+        match &self.verb {
+            None => self.json,
+            Some(CommandsVerb::Retry(args) | CommandsVerb::Discard(args)) => args.json,
+        }
+    }
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &CommandsArgs) -> Result<(), CommandError> {
+    match &args.verb {
+        None => list(ui, helper, args).await,
+        Some(CommandsVerb::Retry(args)) => retry(ui, helper, args).await,
+        Some(CommandsVerb::Discard(args)) => discard(ui, helper, args).await,
+    }
+}
+
+async fn retry(ui: &mut Ui, helper: &Helper, args: &MendArgs) -> Result<(), CommandError> {
+    let params = MendParams { id: args.id.clone(), reason: args.reason.clone() };
+    let answer = helper.call_json::<CommandRetry>(ui, &params).await?;
+    if args.json {
+        return ui.json(&answer);
+    }
+    let retried = Helper::understand::<CommandRetry>(&answer)?;
+    ui.line(&format!("{} is sent again as {}", printable(&retried.id), printable(&retried.retried_as)))
+}
+
+async fn discard(ui: &mut Ui, helper: &Helper, args: &MendArgs) -> Result<(), CommandError> {
+    let params = MendParams { id: args.id.clone(), reason: args.reason.clone() };
+    let answer = helper.call_json::<CommandDiscard>(ui, &params).await?;
+    if args.json {
+        return ui.json(&answer);
+    }
+    let discarded = Helper::understand::<CommandDiscard>(&answer)?;
+    let told = if discarded.already_discarded { "was discarded before" } else { "is discarded" };
+    ui.line(&format!("{} {told}", printable(&discarded.id)))
+}
+
+async fn list(ui: &mut Ui, helper: &Helper, args: &CommandsArgs) -> Result<(), CommandError> {
     let params = ListParams {
         task: args.task.clone(),
         state: args.state,
@@ -50,6 +128,8 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &CommandsArgs) -> Re
         worker: args.worker.clone(),
         manager: args.manager.clone(),
         attempts: args.attempts,
+        since: given(args.since.as_deref()),
+        before: given(args.before.as_deref()),
         limit: args.limit,
     };
     if args.json {
@@ -74,8 +154,13 @@ fn line(command: &CommandRow) -> String {
         let last = history.last().map_or("-", |attempt| &attempt.state);
         line.push_str(&format!("\tattempt_history={}\tlast_attempt={}", history.len(), printable(last)));
     }
-    if let Some(delivery @ ("held" | "uncertain" | "failed")) = command.delivery.as_deref() {
+    if let Some(delivery @ ("held" | "uncertain" | "failed" | "retried" | "discarded")) =
+        command.delivery.as_deref()
+    {
         line.push_str(&format!("\tdelivery={delivery}"));
+    }
+    if let Some(again) = &command.retried_as {
+        line.push_str(&format!("\tretried_as={}", printable(again)));
     }
     line
 }

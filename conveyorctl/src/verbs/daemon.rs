@@ -116,7 +116,13 @@ struct NotRunning<'a> {
 
 async fn status(ui: &mut Ui, helper: &Helper) -> Result<(), CommandError> {
     if let Some(status) = helper.call_running::<registry::DaemonStatus>(ui, &Empty {}).await? {
-        return ui.json(&status);
+        ui.json(&status)?;
+        for state in ["held", "uncertain", "failed"] {
+            if status["deliveries"][state].as_u64().is_some_and(|count| count > 0) {
+                ui.hint(&format!("`{} commands --state {state}` shows the {state} deliveries", ui.program()));
+            }
+        }
+        return Ok(());
     }
     let files = helper.files();
     ui.json(&NotRunning {

@@ -15,11 +15,6 @@ use conveyor_proto::types::inbox::{AcknowledgeParams, TakeParams};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// How long a wait outlives a daemon that was stopped, in case it is a restart.
-const RESTART_GRACE: Duration = Duration::from_secs(5);
-/// How often it is looked whether the new one answers.
-const RESTART_LOOK: Duration = Duration::from_millis(50);
-
 /// List, take or wait for what is in a session's inbox
 #[derive(Debug, Args)]
 pub(crate) struct SessionInboxArgs {
@@ -129,25 +124,13 @@ async fn take(ui: &mut Ui, helper: &Helper, mut params: TakeParams) -> Result<Va
         let left = (whole - started.elapsed().as_secs_f64()).max(0.0);
         let crashed = matches!(&answer, Err(error) if error.kind.word() == Some("connection_lost"));
         let drained = matches!(&answer, Ok(answer) if answer["wait"]["draining"] == true);
-        let again = params.wait && left > 0.0 && (crashed || drained && daemon_returns(helper).await?);
+        let again = params.wait && left > 0.0 && (crashed || drained && helper.daemon_returns().await?);
         if !again {
             return answer.map(|answer| in_all(answer, whole, started.elapsed()));
         }
         helper.disconnect();
         params.timeout = left;
     }
-}
-
-/// Whether another daemon answers soon after one has ended in good order, as in a restart.
-async fn daemon_returns(helper: &Helper) -> Result<bool, CommandError> {
-    let deadline = Instant::now() + RESTART_GRACE;
-    while Instant::now() < deadline {
-        helper.interruptible(tokio::time::sleep(RESTART_LOOK)).await?;
-        if helper.answers().await {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// The answer to the last of several calls, as one to the whole wait.

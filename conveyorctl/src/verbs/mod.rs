@@ -37,6 +37,8 @@ mod stop_task;
 mod tail;
 mod tasks;
 mod unbind;
+mod wait;
+mod watch;
 
 use crate::error::CommandError;
 use crate::helper::Helper;
@@ -68,6 +70,8 @@ pub(crate) enum Verb {
     EnqueueNotifyManager(enqueue::EnqueueNotifyManagerArgs),
     EnqueueNudgeWorker(enqueue::EnqueueNudgeWorkerArgs),
     Commands(commands::CommandsArgs),
+    Wait(wait::WaitArgs),
+    Watch(watch::WatchArgs),
     SessionInbox(inbox::SessionInboxArgs),
     ManagerInbox(inbox::ManagerInboxArgs),
     WorkerInbox(inbox::WorkerInboxArgs),
@@ -93,7 +97,8 @@ impl Verb {
             Self::Dispatch(args) => args.json,
             Self::EnqueueNotifyManager(args) => args.message.json,
             Self::EnqueueNudgeWorker(args) => args.message.json,
-            Self::Commands(args) => args.json,
+            Self::Commands(args) => args.prints_json(),
+            Self::Watch(args) => args.json,
             Self::SessionInbox(args) => args.taking.json,
             Self::ManagerInbox(args) => args.taking.json,
             Self::WorkerInbox(args) => args.taking.json,
@@ -141,6 +146,8 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, verb: &Verb) -> Result<(),
             enqueue::run::<registry::CommandEnqueueNudgeWorker>(ui, helper, &args.message).await
         }
         Verb::Commands(args) => commands::run(ui, helper, args).await,
+        Verb::Wait(args) => wait::run(ui, helper, args).await,
+        Verb::Watch(args) => watch::run(ui, helper, args).await,
         Verb::SessionInbox(args) => {
             inbox::run(ui, helper, inbox::Owner::Session(&args.session), &args.taking).await
         }

@@ -38,17 +38,20 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &SessionNudgeArgs) -
     let answer = helper.call_json::<SessionNudge>(ui, &params).await?;
     ui.json(&answer)?;
     let sent = Helper::understand::<SessionNudge>(&answer)?;
-    let why = sent.note.as_deref().unwrap_or_default();
     match sent.outcome {
         Some(DeliveryOutcome::Held) => {
             let by = sent.blocked_by.as_deref().unwrap_or("the pane");
-            ui.hint(&format!("held back by {by}, and sent when that is over. {why}"));
+            ui.hint(
+                sent.note.as_deref().unwrap_or(&format!("held back by {by}, and sent when that is over")),
+            );
             Ok(())
         }
         Some(DeliveryOutcome::Uncertain) => {
+            let program = ui.program();
+            ui.hint(sent.note.as_deref().unwrap_or("sent, but no receipt was seen in time"));
             ui.hint(&format!(
-                "sent, but no receipt was seen in time: look with `{} cycle`. {why}",
-                ui.program()
+                "`{program} commands --state uncertain` shows it until its receipt comes; `{program} commands discard \
+                 ID --reason TEXT` closes it"
             ));
             Ok(())
         }

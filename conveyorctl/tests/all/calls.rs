@@ -149,8 +149,30 @@ fn dispatch_and_its_queue() {
         &["commands", "--json", "--attempts", "--type", "any", "--limit", "5"],
         "command.list",
         json!({ "task": null, "state": null, "type": "any", "worker": null, "manager": null, "attempts": true,
-                "limit": 5 }),
+                "since": null, "before": null, "limit": 5 }),
     );
+    check(
+        &[
+            "commands",
+            "--json",
+            "--state",
+            "uncertain",
+            "--since",
+            "2026-05-01T10:00:00Z",
+            "--before",
+            "delivery-3",
+        ],
+        "command.list",
+        json!({ "task": null, "state": "uncertain", "type": null, "worker": null, "manager": null,
+                "attempts": false, "since": "2026-05-01T10:00:00Z", "before": "delivery-3", "limit": null }),
+    );
+    for verb in ["retry", "discard"] {
+        check(
+            &["commands", verb, "command-1", "--reason", "it is not there", "--json"],
+            &format!("command.{verb}"),
+            json!({ "id": "command-1", "reason": "it is not there" }),
+        );
+    }
     check(
         &["manager-inbox", "t", "--json", "--timeout", "-1", "--interval", "0"],
         "inbox.take",

@@ -1,7 +1,7 @@
 //! Exit codes, and what is said when something does not succeed.
 
 use crate::support::{Answer, Daemon, Outcome, Root, Run, USUAL, hello, refusal};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Runs a line against a daemon that answers everything by `answer`.
 fn against(args: &[&str], answer: Answer) -> Outcome {
@@ -77,11 +77,12 @@ fn check_nudge(outcome: &str, code: u8, stderr: &str) {
 #[test]
 fn a_nudge_that_is_kept_or_unsure_is_no_failure() {
     check_nudge("delivered", 0, "");
-    check_nudge("held", 0, "hint: held back by approval menu, and sent when that is over. So it is.\n");
+    check_nudge("held", 0, "hint: So it is.\n");
     check_nudge(
         "uncertain",
         0,
-        "hint: sent, but no receipt was seen in time: look with `conveyorctl cycle`. So it is.\n",
+        "hint: So it is.\nhint: `conveyorctl commands --state uncertain` shows it until its receipt comes; \
+         `conveyorctl commands discard ID --reason TEXT` closes it\n",
     );
     check_nudge("failed", 1, "");
 }
@@ -183,4 +184,34 @@ fn a_database_names_its_daemon() {
     let database = root.0.join("my.db");
     assert_eq!(Run::new(&["tasks", "--no-start", "--path", database.as_str()]).outcome().code, 0);
     assert_eq!(daemon.calls().len(), 1);
+}
+
+/// How a wait ends against a daemon whose first look finds nothing and whose second answer is `outcome`; the calls
+/// that it made.
+fn wait(outcome: &'static str) -> (u8, Vec<(String, Value)>) {
+    let root = Root::new();
+    let daemon = Daemon::listen(&root.socket(), move |method, params| match method {
+        "rpc.hello" => USUAL,
+        _ => {
+            let first = params["timeout"] == 0.0;
+            let outcome = if first { "timed_out" } else { outcome };
+            Ok(json!({ "outcome": outcome, "pin": { "row": 7, "next": first }, "timeout_seconds": 0.0 }))
+        }
+    });
+    let args = ["wait", "w", "--until", "done", "--after", "turn-1", "--timeout", "600"];
+    let outcome = Run::in_root(&root, &args).outcome();
+    let printed: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!((&printed["timeout_seconds"], outcome.stderr.as_str()), (&json!(600.0), ""));
+    (outcome.code, daemon.calls())
+}
+
+#[test]
+fn a_wait_has_a_code_for_each_end_and_waits_for_the_turn_of_its_first_look() {
+    for (outcome, code) in [("reached", 0), ("unreachable", 1), ("timed_out", 124)] {
+        let (ended, calls) = wait(outcome);
+        assert_eq!((ended, calls.len()), (code, 2), "{outcome}");
+        let (first, second) = (&calls[0].1, &calls[1].1);
+        assert_eq!((&first["after"], &first["pin"]), (&json!("turn-1"), &json!(null)));
+        assert_eq!((&second["after"], &second["pin"]), (&json!(null), &json!({ "row": 7, "next": true })));
+    }
 }

@@ -53,7 +53,9 @@ impl Route {
     }
 
     fn mode(&self) -> DeliveryMode {
-        let push = self.manager.has_tmux() && !self.awaited;
+        // One that is gone may come back, and has an inbox meanwhile.
+        let reachable = self.manager.state == SessionState::Active && self.manager.has_tmux();
+        let push = reachable && !self.awaited;
         if push { DeliveryMode::Push } else { DeliveryMode::PullRequired }
     }
 }
@@ -80,7 +82,7 @@ fn load(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Route> {
         "time_to_first_token_ms": field("time_to_first_token_ms"), "turn_id": field("turn_id"),
         "outcome": turn.outcome,
     });
-    let open = matches!(binding.state.as_str(), "active" | "ending") && manager.state == SessionState::Active;
+    let open = matches!(binding.state.as_str(), "active" | "ending");
     Ok(Route { turn, task, worker, manager, event_at, receipt, open, awaited: false })
 }
 
@@ -139,9 +141,7 @@ pub(super) fn planned(
     for turn in turns::unrouted(connection, limit)? {
         let Some(route) = loaded(connection, turn)? else { continue };
         let (would_state, would_reason) = match (route.open, route.mode()) {
-            (false, _) => {
-                (ProcessedState::Suppressed, Some("the binding ended or the manager is gone".to_owned()))
-            }
+            (false, _) => (ProcessedState::Suppressed, Some("the binding ended".to_owned())),
             (true, DeliveryMode::Push) => (ProcessedState::Delivered, None),
             (true, DeliveryMode::PullRequired) => (ProcessedState::PullRequired, None),
         };
@@ -307,7 +307,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
     )?;
     let ids = with_notification(ids, id);
     if !route.open {
-        notifications::suppress(tx, id, "the binding ended or the manager is gone")?;
+        notifications::suppress(tx, id, "the binding ended")?;
         note(
             tx,
             "dispatch_signal_suppressed",

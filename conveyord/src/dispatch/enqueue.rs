@@ -3,9 +3,11 @@
 use crate::{
     error::{Error, Result},
     store::{
-        Durability, Store, bindings,
+        Durability, Store,
+        bindings::{self, Binding},
         commands::{self, NewCommand},
-        sessions, tasks,
+        sessions::{self, Session},
+        tasks,
     },
     supervision::permissions,
 };
@@ -15,8 +17,10 @@ use conveyor_proto::{
         command::{EnqueueParams, EnqueueResult},
         dispatch::SignalType,
         session::SessionState,
+        task::TaskRow,
     },
 };
+use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
 /// Queues a message. The pair is resolved when the command is executed; the one that is bound now is
@@ -97,19 +101,7 @@ fn insert(
     }
     let binding = bindings::open_of_task(tx, &task.id)?;
     if !params.force {
-        if task.state.is_over() {
-            let message = format!("task {} is {}", task.name, task.state.as_str());
-            return Err(Error::conflict("task_over", message).hint("--force queues it all the same"));
-        }
-        let target = binding.as_ref().map(|binding| match kind {
-            SignalType::NotifyManager => &binding.manager,
-            _ => &binding.worker,
-        });
-        let target = target.map(|id| sessions::get(tx, id.as_str())).transpose()?.flatten();
-        if let Some(gone) = target.filter(|session| session.state == SessionState::Gone) {
-            let message = format!("session {} is gone", gone.name);
-            return Err(Error::conflict("session_gone", message).hint("register it again, or use --force"));
-        }
+        check_ends(tx, kind.as_str(), &task, binding.as_ref())?;
     }
     let id = commands::insert(
         tx,
@@ -132,4 +124,34 @@ fn insert(
         task: params.task.clone(),
         deduplicated: false,
     })
+}
+
+/// Refuses a task that is over, and a target that is gone.
+///
+/// # Errors
+/// `task_over`, `session_gone`, and those of the database.
+pub(super) fn check_ends(
+    connection: &Connection,
+    kind: &str,
+    task: &TaskRow,
+    binding: Option<&Binding>,
+) -> Result<()> {
+    if task.state.is_over() {
+        let message = format!("task {} is {}", task.name, task.state.as_str());
+        return Err(Error::conflict("task_over", message).hint("--force queues it all the same"));
+    }
+    let to_manager = kind == SignalType::NotifyManager.as_str();
+    let target = binding.map(|binding| if to_manager { &binding.manager } else { &binding.worker });
+    let target = target.map(|id| sessions::get(connection, id.as_str())).transpose()?.flatten();
+    match target.filter(|session| session.state == SessionState::Gone) {
+        Some(session) => Err(gone(&session)),
+        None => Ok(()),
+    }
+}
+
+/// Says that a target is gone, and how.
+pub(super) fn gone(session: &Session) -> Error {
+    let why = if session.has_exited() { ": its process has ended" } else { "" };
+    Error::conflict("session_gone", format!("session {} is gone{why}", session.name))
+        .hint("register it again; enqueue-* --force queues it all the same")
 }

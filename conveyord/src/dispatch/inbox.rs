@@ -7,6 +7,7 @@ use crate::{
     changes::ChangeKind,
     clock,
     error::{Error, Result},
+    observe::wait::check_timeout,
     store::{
         Durability, Store, Tx, bindings,
         log::{self, Actor, Run, Severity, Telemetry},
@@ -16,7 +17,7 @@ use crate::{
     },
 };
 use conveyor_proto::{
-    limits::{INBOX_LEASE_SECONDS, MAX_WAIT_SECONDS},
+    limits::INBOX_LEASE_SECONDS,
     types::{
         common::Role,
         inbox::{AcknowledgeResult, InboxSession, InboxTask, Notification, TakeParams, TakeResult, WaitInfo},
@@ -53,11 +54,7 @@ fn resolve(connection: &rusqlite::Connection, params: &TakeParams) -> Result<Add
 }
 
 fn validate(params: &TakeParams) -> Result<()> {
-    // Written so that a value that is not a number fails too.
-    if !(params.timeout >= 0.0 && params.timeout <= MAX_WAIT_SECONDS) {
-        let message = format!("--timeout must be between 0 and {MAX_WAIT_SECONDS} seconds");
-        return Err(Error::invalid("invalid_timeout", message));
-    }
+    check_timeout(params.timeout)?;
     if !(params.interval > 0.0 && params.interval.is_finite()) {
         return Err(Error::invalid("invalid_interval", "--interval must be greater than 0"));
     }

@@ -1,19 +1,24 @@
 //! Listing durable commands.
 
+use crate::{clock, dispatch::mend::Reference};
 use crate::{
     error::{Error, Result},
     store::{
         Store,
-        commands::{self, Filter},
-        tasks,
+        commands::{
+            self,
+            listing::{self, Filter},
+        },
+        deliveries, notifications, tasks,
     },
 };
 use conveyor_proto::types::command::{CommandRow, ListParams};
+use rusqlite::Connection;
 
 /// Lists commands of all types; an unknown task has none.
 ///
 /// # Errors
-/// Those of the database.
+/// `invalid_time`, `unknown_delivery`, and those of the database.
 pub async fn commands(store: &Store, params: ListParams) -> Result<Vec<CommandRow>> {
     store
         .read(move |connection| {
@@ -31,11 +36,13 @@ pub async fn commands(store: &Store, params: ListParams) -> Result<Vec<CommandRo
                 kind: params.kind,
                 worker: params.worker,
                 manager: params.manager,
+                since: params.since.as_deref().map(since).transpose()?,
+                before: params.before.as_deref().map(|id| place(connection, id)).transpose()?,
                 limit: params.limit,
             };
-            let mut rows = commands::list(connection, &filter)?;
+            let mut rows = listing::list(connection, &filter)?;
             if params.attempts {
-                let mut attempts = commands::attempts(connection, &rows)?;
+                let mut attempts = listing::attempts(connection, &rows)?;
                 for row in &mut rows {
                     row.attempt_history = Some(attempts.remove(row.id.as_str()).unwrap_or_default());
                 }
@@ -43,4 +50,23 @@ pub async fn commands(store: &Store, params: ListParams) -> Result<Vec<CommandRo
             Ok(rows)
         })
         .await
+}
+
+/// A time as rows have it.
+fn since(text: &str) -> Result<String> {
+    let at = clock::parse(text).ok_or_else(|| {
+        Error::invalid("invalid_time", format!("\"{}\" is no time", tasks::shown(text)))
+            .hint("RFC 3339, for example 2026-05-01T10:00:00Z; a time without zone is UTC")
+    })?;
+    Ok(clock::text(at))
+}
+
+/// Where something stands in a listing: its creation and its id.
+fn place(connection: &Connection, id: &str) -> Result<(String, String)> {
+    let made_at = match Reference::parse(id)? {
+        Reference::Command(id) => commands::get(connection, &id)?.map(|row| row.created_at),
+        Reference::Notification(id) => notifications::get(connection, id)?.map(|item| item.created_at),
+        Reference::Delivery(id) => deliveries::get(connection, id)?.map(|typed| typed.sent_at),
+    };
+    made_at.map(|made_at| (made_at, id.to_owned())).ok_or_else(|| Reference::unknown(id))
 }

@@ -127,6 +127,8 @@ pub async fn run(store: Store, sender: PaneSender, dispatcher: String, cancel: C
 fn gives_work(change: &Change) -> bool {
     match change.kind {
         ChangeKind::CommandQueued | ChangeKind::TurnEnded | ChangeKind::Binding | ChangeKind::Lagged => true,
+        // To be sent again.
+        ChangeKind::Notification => change.state.as_deref() == Some("pending"),
         // Put back, or ended, which frees its lane.
         ChangeKind::Command => change.state.as_deref() != Some("attempted"),
         _ => false,

@@ -76,8 +76,8 @@ fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str) -> Result<Route
     };
     let binding = bindings::get(tx, &pending.binding)?;
     let open = binding.is_some_and(|binding| matches!(binding.state.as_str(), "active" | "ending"));
-    if !open || manager.state == SessionState::Gone {
-        notifications::suppress(tx, pending.id, "the binding ended or the manager is gone")?;
+    if !open {
+        notifications::suppress(tx, pending.id, "the binding ended")?;
         let summary = "A completion was dropped: its pair is not bound any more.".to_owned();
         let attributes = json!({ "recovered": true, "target_session": manager.name });
         let task_id = Some(task.id.as_str());
@@ -85,7 +85,8 @@ fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str) -> Result<Route
         item.state = ProcessedState::Suppressed;
         return Ok(Routed::Done(item));
     }
-    if !manager.has_tmux() {
+    // One that is gone may come back, and has an inbox meanwhile.
+    if !manager.has_tmux() || manager.state == SessionState::Gone {
         let mode = DeliveryMode::PullRequired;
         let attributes = json!({ "delivery_mode": mode, "recovered": true, "target_session": manager.name });
         deliver(tx, pending.id, &task, &ids, &attributes)?;

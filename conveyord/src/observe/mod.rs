@@ -3,8 +3,10 @@
 pub mod classifier;
 pub mod classify;
 pub mod cycle;
+pub mod exits;
 pub mod pane_look;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod properties;
 pub mod state;
 pub mod target;
+pub mod wait;

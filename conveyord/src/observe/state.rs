@@ -10,7 +10,10 @@ use crate::{
     },
     store::{rollouts, sessions::Session, turns, turns::ThreadRef},
 };
-use conveyor_proto::types::cycle::{CoarseState, StateSource, Turn, WorkerState, WorkerStateView};
+use conveyor_proto::types::{
+    cycle::{CoarseState, StateSource, Turn, WorkerState, WorkerStateView},
+    session::SessionState,
+};
 use rusqlite::Connection;
 
 /// What the database knows of a session's thread.
@@ -80,9 +83,13 @@ pub fn detail(session: &Session, stored: &Stored, look: Option<(&PaneLook, &str)
         worker_state_since,
     };
     let busy = stored.machine.turn.is_some();
-    if session.pid.is_some() && !is_owner_alive(session) {
+    if session.state == SessionState::Gone && !session.has_exited() {
+        return view(WorkerState::Gone, StateSource::Registration, session.last_heartbeat_at.clone());
+    }
+    if session.has_exited() || session.pid.is_some() && !is_owner_alive(session) {
         let state = if busy { WorkerState::Broken } else { WorkerState::Gone };
-        return view(state, StateSource::Process, busy.then_some(since).flatten());
+        let gone_since = session.last_heartbeat_at.clone().filter(|_| session.has_exited());
+        return view(state, StateSource::Process, if busy { since } else { gone_since });
     }
     if let Some((look, shown_since)) = look {
         let shown_since = Some(shown_since.to_owned());

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use nix::unistd::{SysconfVar, Uid, sysconf};
+use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::{OpenFile, Pid, Process, ProcessStart};
 
@@ -28,6 +30,12 @@ pub(super) fn wall_clock(start: ProcessStart) -> Option<Timestamp> {
     let started = f64::from(u32::try_from(start.0).ok()?) / f64::from(ticks_per_second);
     let ago = SignedDuration::try_from_secs_f64(up - started).ok()?;
     Timestamp::now().checked_sub(ago).ok()
+}
+
+/// A descriptor that is readable once the process has ended.
+pub(super) fn exit_event(pid: Pid) -> io::Result<OwnedFd> {
+    let pid = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
 pub(super) fn pids() -> io::Result<Vec<Pid>> {

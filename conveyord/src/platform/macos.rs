@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use libproc::bsd_info::BSDInfo;
 use libproc::file_info::{ListFDs, PIDFDInfo, PIDFDInfoFlavor, ProcFDType, pidfdinfo};
 use libproc::proc_pid::{listpidinfo, pidinfo};
 use libproc::processes::{ProcFilter, pids_by_type};
+use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
 use nix::unistd::Uid;
 
 use super::{OpenFile, Pid, Process, ProcessStart};
@@ -60,6 +62,17 @@ pub(super) fn process(pid: Pid) -> io::Result<Process> {
 /// Starts are microseconds of the wall clock.
 pub(super) fn wall_clock(start: ProcessStart) -> Option<Timestamp> {
     Timestamp::from_microsecond(i64::try_from(start.0).ok()?).ok()
+}
+
+/// A descriptor that is readable once the process has ended: a queue whose only event that is.
+pub(super) fn exit_event(pid: Pid) -> io::Result<OwnedFd> {
+    let ident = usize::try_from(pid.as_raw()).map_err(io::Error::other)?;
+    let (filter, flags) = (EventFilter::EVFILT_PROC, EvFlags::EV_ADD);
+    let exit = KEvent::new(ident, filter, flags, FilterFlag::NOTE_EXIT, 0, 0);
+    let queue = Kqueue::new()?;
+    // Without room for events it only registers, and does not wait.
+    queue.kevent(&[exit], &mut [], None)?;
+    Ok(queue.into())
 }
 
 pub(super) fn pids() -> io::Result<Vec<Pid>> {

@@ -120,3 +120,28 @@ fn open_files_have_their_paths() {
     assert!(!is_listed());
     drop(file);
 }
+
+/// Whether the end of a process is told within a time that is far too short for nothing and far too long for it.
+async fn is_told(pid: Pid, start: Option<ProcessStart>, patience: Duration) -> bool {
+    tokio::time::timeout(patience, ended(pid, start)).await.is_ok()
+}
+
+#[tokio::test]
+async fn the_end_of_a_process_is_told_when_it_comes() {
+    let mut sleeper = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+    let (pid, start) = (pid(sleeper.id()), process_start_time(pid(sleeper.id())));
+    assert!(!is_told(pid, start, Duration::from_millis(50)).await);
+    let telling = tokio::spawn(is_told(pid, start, Duration::from_secs(30)));
+    tokio::task::yield_now().await;
+    sleeper.kill().unwrap();
+    // Told although nobody has waited for the process yet.
+    assert!(telling.await.unwrap());
+    sleeper.wait().unwrap();
+    assert!(is_told(pid, start, Duration::from_secs(30)).await, "of one that is long gone too");
+}
+
+#[tokio::test]
+async fn a_number_that_another_process_has_is_the_end() {
+    let start = process_start_time(own()).unwrap();
+    assert!(is_told(own(), Some(ProcessStart(start.0 + 1)), Duration::from_secs(30)).await);
+}

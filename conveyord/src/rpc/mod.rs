@@ -19,6 +19,7 @@ mod reconcile;
 mod rollout;
 mod run;
 mod session;
+mod state;
 mod task;
 
 use crate::{app::App, error::Result};
@@ -48,6 +49,7 @@ pub fn module(app: Arc<App>) -> std::result::Result<RpcModule<Arc<App>>, Registe
     dispatch::register(&mut methods)?;
     command::register(&mut methods)?;
     inbox::register(&mut methods)?;
+    state::register(&mut methods)?;
     events::register(&mut methods.module)?;
     Ok(methods.module)
 }

@@ -1,6 +1,7 @@
 //! Texts that were typed into panes, and what proves that they arrived.
 
 use super::{StoreError, Tx};
+use crate::clock;
 use conveyor_proto::{
     ids::SessionId,
     types::{daemon::DeliveryCounts, pane::DeliveryProof},
@@ -171,32 +172,141 @@ pub fn any_held(connection: &Connection) -> Result<bool, StoreError> {
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 
+/// Proves what an inbox item carried: whoever consumed it has read it, whatever became of the pane.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn prove_by_consumption(tx: &Tx<'_>, notification: i64, command: Option<&str>) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update deliveries set outcome = 'delivered', proof_kind = 'consumption', proof_at = ?3, note = null
+         where (notification_id = ?1 or command_id = ?2) and outcome = 'uncertain'",
+    )?
+    .execute(params![notification, command, tx.now()])?;
+    if let Some(command) = command {
+        tx.prepare_cached(
+            "update commands set delivery = 'delivered' where id = ?1 and delivery in ('uncertain', 'queued')",
+        )?
+        .execute([command])?;
+    }
+    Ok(())
+}
+
+/// Closes what may not have arrived of a command or a notification: a person has decided about it, and a receipt
+/// that comes now belongs to something else.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn discard_of(
+    tx: &Tx<'_>,
+    notification: Option<i64>,
+    command: Option<&str>,
+    note: &str,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update deliveries set outcome = 'discarded', note = ?3
+         where (notification_id = ?1 or command_id = ?2) and outcome = 'uncertain'",
+    )?
+    .execute(params![notification, command, note])?;
+    Ok(())
+}
+
+/// A text that was typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Typed {
+    /// Row.
+    pub id: i64,
+    /// Name of the session.
+    pub session: Option<String>,
+    /// Command that asked for it.
+    pub command_id: Option<String>,
+    /// Notification that it carried.
+    pub notification_id: Option<i64>,
+    /// `sending`, `delivered`, `uncertain`, `failed` or `discarded`.
+    pub outcome: String,
+    /// When.
+    pub sent_at: String,
+}
+
+/// A text that was typed, by its row.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn get(connection: &Connection, id: i64) -> Result<Option<Typed>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select d.id, s.name, d.command_id, d.notification_id, d.outcome, d.sent_at
+         from deliveries d left join sessions s on s.id = d.session_id where d.id = ?1",
+    )?;
+    let typed = statement.query_row([id], |row| {
+        Ok(Typed {
+            id: row.get(0)?,
+            session: row.get(1)?,
+            command_id: row.get(2)?,
+            notification_id: row.get(3)?,
+            outcome: row.get(4)?,
+            sent_at: row.get(5)?,
+        })
+    });
+    Ok(typed.optional()?)
+}
+
+/// Closes one text that may not have arrived. False when it does not stand so (any more).
+///
+/// # Errors
+/// Those of SQLite.
+pub fn discard(tx: &Tx<'_>, id: i64, note: &str) -> Result<bool, StoreError> {
+    let closed = tx
+        .prepare_cached(
+            "update deliveries set outcome = 'discarded', note = ?2 where id = ?1 and outcome in ('uncertain', 'failed')",
+        )?
+        .execute(params![id, note])?;
+    Ok(closed > 0)
+}
+
 /// Deliveries that need somebody's eye.
 ///
 /// # Errors
 /// Those of SQLite.
 pub fn counts(connection: &Connection) -> Result<DeliveryCounts, StoreError> {
+    let pending_commands = connection
+        .prepare_cached("select count(*) from commands where state = 'pending'")?
+        .query_row([], |row| row.get(0))?;
     // `commands_needs_eye` is used only where its own condition is repeated.
-    let mut statement = connection.prepare_cached(
-        "select (select count(*) from commands where state = 'pending'),
-                (select count(*) from commands
-                 where delivery in ('held', 'uncertain', 'failed') and delivery = 'held')
-                  + (select count(*) from routed_notifications where state = 'pending' and held_by is not null),
-                (select count(*) from commands
-                 where delivery in ('held', 'uncertain', 'failed') and delivery = 'uncertain')
-                  + (select count(*) from deliveries
-                     where outcome in ('sending', 'uncertain') and outcome = 'uncertain' and command_id is null),
-                (select count(*) from commands
-                 where delivery in ('held', 'uncertain', 'failed') and delivery = 'failed')
-                  + (select count(*) from routed_notifications where state = 'failed' and command_id is null)",
+    let both = |word: &str, others: &str| {
+        let sql = format!(
+            "select sum(n), min(since) from (
+                 select count(*) n, min(updated_at) since from commands
+                 where delivery in ('held', 'uncertain', 'failed') and delivery = '{word}'
+                 union all {others})"
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        statement.query_row([], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, Option<String>>(1)?)))
+    };
+    let (held, held_since) = both(
+        "held",
+        "select count(*), min(created_at) from routed_notifications
+         where state = 'pending' and held_by is not null and command_id is null",
     )?;
-    let counts = statement.query_row([], |row| {
-        Ok(DeliveryCounts {
-            pending_commands: row.get(0)?,
-            held: row.get(1)?,
-            uncertain: row.get(2)?,
-            failed: row.get(3)?,
-        })
-    });
-    Ok(counts?)
+    let (uncertain, uncertain_since) = both(
+        "uncertain",
+        "select count(*), min(sent_at) from deliveries
+         where outcome in ('sending', 'uncertain') and outcome = 'uncertain' and command_id is null",
+    )?;
+    let (failed, failed_since) = both(
+        "failed",
+        "select count(*), min(created_at) from routed_notifications where state = 'failed' and command_id is null",
+    )?;
+    Ok(DeliveryCounts {
+        pending_commands,
+        held,
+        uncertain,
+        failed,
+        oldest_held_seconds: age(held_since),
+        oldest_uncertain_seconds: age(uncertain_since),
+        oldest_failed_seconds: age(failed_since),
+    })
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "an age in seconds is far below 2^53")]
+fn age(since: Option<String>) -> Option<i64> {
+    clock::seconds_since(&since?).map(|seconds| seconds as i64)
 }

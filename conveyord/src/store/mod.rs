@@ -169,12 +169,12 @@ impl Store {
             .map_err(StoreError::from)?;
         let tx = Tx { transaction, now: clock::now(), changes: RefCell::default() };
         let value = work(&tx)?;
-        let Tx { transaction, changes, .. } = tx;
+        let Tx { transaction, changes, now } = tx;
         transaction.commit().map_err(StoreError::from)?;
         self.committed.notify_one();
         // Published under the lock, so that listeners see changes in the order of the commits.
         for change in changes.into_inner() {
-            self.changes.publish(change);
+            self.changes.publish(Change { at: Some(now.clone()), ..change });
         }
         Ok(value)
     }

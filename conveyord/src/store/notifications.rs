@@ -1,6 +1,8 @@
 //! Routed notifications: what Dispatch sends, and the inboxes of the sessions.
 
-use super::{StoreError, Tx, json, json_text};
+pub mod mending;
+
+use super::{StoreError, Tx, deliveries, json, json_text};
 use crate::{changes, clock};
 use conveyor_proto::{
     ids::{BindingId, SessionId, TaskId},
@@ -466,10 +468,17 @@ pub fn take(
     if lease.is_none()
         && let Some(item) = &taken
     {
-        let kind = changes::ChangeKind::NotificationConsumed;
-        publish(tx, kind, id, &item.task_id, &item.target_session_id, "consumed");
+        consumed(tx, item)?;
     }
     Ok(taken)
+}
+
+/// Consumption is the receipt: it proves the delivery, and is told.
+fn consumed(tx: &Tx<'_>, item: &Notification) -> Result<(), StoreError> {
+    deliveries::prove_by_consumption(tx, item.id, item.command_id.as_deref())?;
+    let kind = changes::ChangeKind::NotificationConsumed;
+    publish(tx, kind, item.id, &item.task_id, &item.target_session_id, "consumed");
+    Ok(())
 }
 
 /// Consumes a leased item. Returns the item, and whether it was consumed now; `None` when the lease is
@@ -492,8 +501,7 @@ pub fn acknowledge(tx: &Tx<'_>, token: &str) -> Result<Option<(Notification, boo
     }
     let Some(item) = get(tx, id)? else { return Ok(None) };
     if open {
-        let kind = changes::ChangeKind::NotificationConsumed;
-        publish(tx, kind, id, &item.task_id, &item.target_session_id, "consumed");
+        consumed(tx, &item)?;
     }
     Ok(Some((item, open)))
 }
@@ -527,9 +535,9 @@ pub fn consume_for_cycle(
         .collect::<Result<_, _>>()?;
     let mut items = Vec::with_capacity(ids.len());
     for id in ids {
-        let kind = changes::ChangeKind::NotificationConsumed;
-        publish(tx, kind, id, task.as_str(), manager.as_str(), "consumed");
-        items.extend(get(tx, id)?);
+        let Some(item) = get(tx, id)? else { continue };
+        consumed(tx, &item)?;
+        items.push(item);
     }
     items.sort_by_key(|item| item.id);
     Ok(items)

@@ -8,7 +8,7 @@ use crate::{
     config::{Config, Flags},
     dispatch,
     history::divergences,
-    registration,
+    observe, registration,
     rollout::{receipt::receipt_key, view, watcher::Watcher},
     store::{
         Durability,
@@ -199,10 +199,47 @@ async fn work(app: &App, worker: &Utf8Path) {
         store.read(move |connection| divergences::list(connection, &asked)).await.unwrap();
         dispatch::pass::run(store, &app.sender, &serde_json::from_value(json!({})).unwrap()).await.unwrap();
     }
+    look_around(app).await;
     cancel.cancel();
     for task in tasks {
         task.await.unwrap();
     }
+}
+
+/// What waits and people ask for: waits of each kind, pages of commands, what is undelivered.
+async fn look_around(app: &App) {
+    let store = &app.store;
+    for until in ["idle", "busy", "done", "blocked", "message", "gone"] {
+        for turn in [json!(null), json!("last")] {
+            let params = json!({ "name": "task", "until": until, "timeout": 0.0, "turn": turn });
+            let params = serde_json::from_value(params).unwrap();
+            observe::wait::wait(&app.observer(), params, &app.shutdown).await.unwrap();
+        }
+    }
+    let enqueue = json!({ "task": "task", "message": "go on" });
+    let queued = dispatch::enqueue::enqueue(
+        store,
+        conveyor_proto::types::dispatch::SignalType::NudgeWorker,
+        serde_json::from_value(enqueue).unwrap(),
+    );
+    let id = queued.await.unwrap().command_id.to_string();
+    for filter in [
+        json!({ "task": "task", "limit": 5 }),
+        json!({ "state": "failed", "limit": 5 }),
+        json!({ "state": "uncertain" }),
+        json!({ "state": "held", "task": "task" }),
+        json!({ "since": "2026-01-01T00:00:00Z" }),
+        json!({ "before": id, "limit": 5 }),
+    ] {
+        dispatch::listing::commands(store, serde_json::from_value(filter).unwrap()).await.unwrap();
+    }
+    for id in ["delivery-1", "1", &id] {
+        let params = || serde_json::from_value(json!({ "id": id, "reason": "seen" })).unwrap();
+        // Whatever comes of it: what is asked for it is what counts here.
+        let _ = dispatch::mend::retry(store, params()).await;
+        let _ = dispatch::mend::discard(store, params()).await;
+    }
+    app.status().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,13 +58,24 @@ pub struct Session {
     pub skipped_lines: i64,
     /// The thread that is in the session now.
     pub current_thread_id: Option<String>,
+    /// Why it is gone.
+    pub gone_reason: Option<String>,
 }
+
+/// Why a session is gone whose process has ended.
+pub const PROCESS_EXITED: &str = "process_exited";
 
 impl Session {
     /// Whether the session is bound to a tmux session.
     #[must_use]
     pub const fn has_tmux(&self) -> bool {
         self.tmux_session.is_some()
+    }
+
+    /// Whether it is gone because its process has ended, and not because somebody ended it.
+    #[must_use]
+    pub fn has_exited(&self) -> bool {
+        self.state == SessionState::Gone && self.gone_reason.as_deref() == Some(PROCESS_EXITED)
     }
 
     /// Whether a rollout is still awaited.
@@ -77,7 +88,7 @@ impl Session {
 const COLUMNS: &str =
     "id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_pane_pid, tmux_socket,
     codex_session_path, codex_session_id, codex_home, pid, pid_start, cwd, registered_at, last_heartbeat_at,
-    state, last_ingest_offset, reported_event_id, reported_skipped, skipped_lines, current_thread_id";
+    state, last_ingest_offset, reported_event_id, reported_skipped, skipped_lines, current_thread_id, gone_reason";
 
 fn row(row: &Row<'_>) -> rusqlite::Result<Session> {
     let role = if row.get_ref(2)?.as_str()? == "manager" { Role::Manager } else { Role::Worker };
@@ -106,6 +117,7 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Session> {
         reported_skipped: row.get(19)?,
         skipped_lines: row.get(20)?,
         current_thread_id: row.get(21)?,
+        gone_reason: row.get(22)?,
     })
 }
 

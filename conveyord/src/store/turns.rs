@@ -358,3 +358,64 @@ pub fn completed_after(
         statement.query_row(params![session.as_str(), watermark], |row| row.get(0)).optional()?;
     Ok(completed.flatten().unwrap_or(false))
 }
+
+/// A turn with its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Row; rows are in the order in which the turns were first told of.
+    pub row: i64,
+    /// The turn.
+    pub turn: Turn,
+}
+
+fn placed(
+    connection: &Connection,
+    condition: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<Option<Placed>, StoreError> {
+    let mut statement = connection
+        .prepare_cached(&format!("select {VIEW}, id from turns where session_id = ?1 {condition} limit 1"))?;
+    let found = statement.query_row(parameters, |row| Ok(Placed { row: row.get(7)?, turn: view(row)? }));
+    Ok(found.optional()?)
+}
+
+/// The newest turn of a session, whichever its thread.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn newest_of(connection: &Connection, session: &SessionId) -> Result<Option<Placed>, StoreError> {
+    placed(connection, "order by id desc", [session.as_str()])
+}
+
+/// The turn of a session that Codex calls so.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn by_id(
+    connection: &Connection,
+    session: &SessionId,
+    turn_id: &str,
+) -> Result<Option<Placed>, StoreError> {
+    placed(connection, "and turn_id = ?2 order by id desc", params![session.as_str(), turn_id])
+}
+
+/// The turn of a session in a row.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn at_row(connection: &Connection, session: &SessionId, row: i64) -> Result<Option<Placed>, StoreError> {
+    placed(connection, "and id = ?2", params![session.as_str(), row])
+}
+
+/// The first turn of a session after a row; turns that were copied from another thread are none of it.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn first_after(
+    connection: &Connection,
+    session: &SessionId,
+    row: i64,
+) -> Result<Option<Placed>, StoreError> {
+    let condition = "and id > ?2 and routing_reason is not 'copied' order by id";
+    placed(connection, condition, params![session.as_str(), row])
+}

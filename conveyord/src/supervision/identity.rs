@@ -93,7 +93,8 @@ pub async fn look(session: &Session, command_timeout: Duration) -> Result<Sighti
         state: session.state.as_str().to_owned(),
         mismatches: Vec::new(),
     };
-    if session.state != SessionState::Active {
+    // One whose process ended by itself is still who it was.
+    if session.state != SessionState::Active && !session.has_exited() {
         identity.mismatches.push(format!("session_state_{}", session.state.as_str()));
     }
     let Some(tmux_session) = &session.tmux_session else {

@@ -35,6 +35,41 @@ impl CommandState {
     }
 }
 
+/// Which commands a listing shows: those of a state, or those whose delivery stands so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ListState {
+    /// Waits.
+    Pending,
+    /// Is being executed.
+    Attempted,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly.
+    Failed,
+    /// Refused by policy.
+    Blocked,
+    /// Not sent, because the pane shows a menu or holds a draft; completions too.
+    Held,
+    /// May have arrived; completions and texts that are no commands too.
+    Uncertain,
+}
+
+impl ListState {
+    /// The state of the command that is meant; none where its delivery is.
+    #[must_use]
+    pub const fn command_state(self) -> Option<CommandState> {
+        match self {
+            Self::Pending => Some(CommandState::Pending),
+            Self::Attempted => Some(CommandState::Attempted),
+            Self::Succeeded => Some(CommandState::Succeeded),
+            Self::Failed => Some(CommandState::Failed),
+            Self::Blocked => Some(CommandState::Blocked),
+            Self::Held | Self::Uncertain => None,
+        }
+    }
+}
+
 /// Parameters of `command.enqueue_notify_manager` and `command.enqueue_nudge_worker`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -83,8 +118,8 @@ pub struct EnqueueResult {
 pub struct ListParams {
     /// Only this task, by id or name.
     pub task: Option<String>,
-    /// Only this state.
-    pub state: Option<CommandState>,
+    /// Only those that stand so.
+    pub state: Option<ListState>,
     /// Only this type.
     #[serde(rename = "type")]
     pub kind: Option<String>,
@@ -94,6 +129,10 @@ pub struct ListParams {
     pub manager: Option<String>,
     /// Add the history of attempts.
     pub attempts: bool,
+    /// Only those that were made at this time or later, RFC 3339.
+    pub since: Option<String>,
+    /// Only those before this one, by its id: the next page of a listing with `limit`.
+    pub before: Option<String>,
     /// At most this many, the newest.
     pub limit: Option<u64>,
 }
@@ -117,7 +156,7 @@ pub struct CommandRow {
     pub created_at: String,
     /// Error.
     pub error: Option<String>,
-    /// Id.
+    /// Id. What is no command and yet `held` or `uncertain` has the id `notification-N` or `delivery-N`.
     pub id: CommandId,
     /// Legacy manager id.
     pub manager_id: Option<String>,
@@ -142,11 +181,17 @@ pub struct CommandRow {
     pub updated_at: String,
     /// Legacy worker id.
     pub worker_id: Option<String>,
-    /// `delivered`, `queued`, `held`, `uncertain` or `failed`; null for commands that deliver nothing and
-    /// for those that were not tried yet.
+    /// `delivered`, `queued`, `held`, `uncertain`, `failed`, `retried` or `discarded`; null for commands that
+    /// deliver nothing and for those that were not tried yet.
     pub delivery: Option<String>,
     /// What holds it back.
     pub held_by: Option<String>,
+    /// The command that this one sends again; absent for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<String>,
+    /// The command that sends this one again; absent for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retried_as: Option<String>,
     /// History, only when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt_history: Option<Vec<AttemptRow>>,
@@ -175,4 +220,46 @@ pub struct AttemptRow {
     pub started_at: String,
     /// `running`, `succeeded`, `failed`, `abandoned` or `blocked`.
     pub state: String,
+}
+
+/// Parameters of `command.retry` and `command.discard`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MendParams {
+    /// What it is about: `command-...`; `notification-N`, or `N` as an inbox shows it; `delivery-N`.
+    pub id: String,
+    /// Why; kept in the audit trail.
+    pub reason: String,
+}
+
+/// Result of `command.retry`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RetryResult {
+    /// What was retried: the id of the command, or `notification-N`.
+    pub id: String,
+    /// What is sent now: the id of the new command; a notification keeps its own.
+    pub retried_as: String,
+    /// Type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Name of the task.
+    pub task: Option<String>,
+    /// How the delivery stood.
+    pub delivery_before: Option<String>,
+}
+
+/// Result of `command.discard`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DiscardResult {
+    /// What was discarded: the id of the command, `notification-N` or `delivery-N`.
+    pub id: String,
+    /// Type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Name of the task.
+    pub task: Option<String>,
+    /// How the delivery stood.
+    pub delivery_before: Option<String>,
+    /// True when it had been discarded before, and nothing was done.
+    pub already_discarded: bool,
 }

@@ -77,6 +77,8 @@ pub enum StateSource {
     Process,
     /// Codex's app-server.
     AppServer,
+    /// The session's registration: somebody ended it.
+    Registration,
 }
 
 /// What was read from the rollout.

@@ -53,6 +53,12 @@ pub struct DeliveryCounts {
     pub uncertain: u64,
     /// Deliveries that failed.
     pub failed: u64,
+    /// Age of the oldest held one, in whole seconds.
+    pub oldest_held_seconds: Option<i64>,
+    /// Age of the oldest uncertain one, in whole seconds.
+    pub oldest_uncertain_seconds: Option<i64>,
+    /// Age of the oldest failed one, in whole seconds.
+    pub oldest_failed_seconds: Option<i64>,
 }
 
 /// How the daemon fares.

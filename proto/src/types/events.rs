@@ -27,9 +27,11 @@ pub enum ChangeKind {
     NotificationDelivered,
     /// A notification was consumed.
     NotificationConsumed,
+    /// A notification is to be sent again, or was discarded.
+    Notification,
     /// A cycle ended.
     Cycle,
-    /// The subscriber was too slow and missed `missed` items.
+    /// The subscriber was too slow and missed `count` items.
     Lagged,
 }
 
@@ -37,7 +39,7 @@ pub enum ChangeKind {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SubscribeParams {
-    /// Only this task, by id or name.
+    /// Only this task, by id or name: its own changes, and those of the sessions that are bound to it.
     pub task: Option<String>,
     /// Only this session, by name.
     pub session: Option<String>,
@@ -50,12 +52,21 @@ pub struct SubscribeParams {
 pub struct Change {
     /// What changed.
     pub kind: ChangeKind,
-    /// Task.
+    /// When it was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// Task; of a session's change, the one that it is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
+    /// Name of the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
     /// Session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
+    /// Name of the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     /// The row: command, notification, cycle, turn or binding id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,

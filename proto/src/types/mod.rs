@@ -21,3 +21,4 @@ pub mod run;
 pub mod session;
 pub mod supervision;
 pub mod task;
+pub mod wait;

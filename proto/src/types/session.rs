@@ -211,6 +211,9 @@ pub struct SessionRow {
     pub codex_session_id: Option<String>,
     /// Last ingest or registration.
     pub last_heartbeat_at: Option<String>,
+    /// Why it is gone: `process_exited`, `deregistered`, `replaced` and others; absent for active ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_reason: Option<String>,
     /// Whether the rollout is known.
     pub rollout_state: RolloutState,
     /// How to talk to the session.

@@ -4,6 +4,7 @@ mod commands;
 mod completions;
 mod inboxes;
 mod interleavings;
+mod mending;
 mod panes;
 
 use super::{

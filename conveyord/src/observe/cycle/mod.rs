@@ -42,7 +42,7 @@ use std::time::Duration;
 /// Rows of scrollback that a cycle captures, as the contract has it.
 const HISTORY_LINES: u32 = 200;
 
-/// What a cycle needs.
+/// What a cycle or a wait needs.
 #[derive(Clone)]
 pub struct Observer {
     /// Database.
@@ -139,8 +139,11 @@ impl Observer {
         let pane = self.pane(&pair.worker).await;
         let worker = self.follow(pair, &pane).await?;
         let ingested = match self.ingest.run(&worker.id, Shrunk::Refuse).await {
-            // A rollout that does not exist yet is no fault of the observation.
-            Err(Error::Ingest(refusal)) if refusal.kind == "rollout_pending" => None,
+            // A rollout that does not exist yet is no fault of the observation; of a session that is gone
+            // everything was read when its process ended.
+            Err(Error::Ingest(refusal)) if ["rollout_pending", "session_gone"].contains(&refusal.kind) => {
+                None
+            }
             other => Some(other?),
         };
         let counts = self.report_ingest(pair, &worker, ingested).await?;

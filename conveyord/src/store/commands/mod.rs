@@ -1,8 +1,11 @@
 //! Durable commands: queueing, listing, and the ends of those that their own verbs execute.
 //!
-//! What Dispatch executes is claimed and settled in [`claims`], and taken back in [`recovery`].
+//! What Dispatch executes is claimed and settled in [`claims`], taken back in [`recovery`], and sent again or
+//! closed by a person in [`mending`]. What a person lists is read in [`listing`].
 
 pub mod claims;
+pub mod listing;
+pub mod mending;
 pub mod recovery;
 
 use super::{
@@ -12,12 +15,11 @@ use super::{
 };
 use crate::{changes, clock};
 use conveyor_proto::{
-    ids::CommandId,
-    types::command::{AttemptRow, CommandRow, CommandState},
+    ids::{BindingId, CommandId},
+    types::command::{CommandRow, CommandState},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
-use std::collections::HashMap;
 
 /// A command to be stored.
 #[derive(Debug)]
@@ -116,9 +118,20 @@ pub fn get(connection: &Connection, id: &str) -> Result<Option<CommandRow>, Stor
     one(connection, "c.id = ?1", params![id])
 }
 
+/// The binding that a command was queued for.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn binding_of(connection: &Connection, id: &CommandId) -> Result<Option<BindingId>, StoreError> {
+    let mut statement = connection.prepare_cached("select binding_id from commands where id = ?1")?;
+    let binding: Option<Option<String>> = statement.query_row([id.as_str()], |row| row.get(0)).optional()?;
+    Ok(binding.flatten().map(BindingId))
+}
+
 const COLUMNS: &str = "c.attempts, c.available_at, c.claim_expires_at, c.claimed_at, c.claimed_by, c.correlation_id,
     c.created_at, c.error, c.id, c.manager_id, c.max_attempts, c.payload_json, c.required_permission, c.result_json,
-    c.state, c.task_id, t.name, c.type, c.updated_at, c.worker_id, c.delivery, c.held_by";
+    c.state, c.task_id, t.name, c.type, c.updated_at, c.worker_id, c.delivery, c.held_by, c.retry_of,
+    (select id from commands again where again.retry_of = c.id)";
 
 fn row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
     Ok(CommandRow {
@@ -144,6 +157,8 @@ fn row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
         worker_id: row.get(19)?,
         delivery: row.get(20)?,
         held_by: row.get(21)?,
+        retry_of: row.get(22)?,
+        retried_as: row.get(23)?,
         attempt_history: None,
     })
 }
@@ -168,77 +183,6 @@ fn one(
         "select {COLUMNS} from commands c left join tasks t on t.id = c.task_id where {filter}"
     ))?;
     Ok(statement.query_row(parameters, row).optional()?)
-}
-
-/// Which commands a listing shows.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Only this task.
-    pub task_id: Option<String>,
-    /// Only this state.
-    pub state: Option<CommandState>,
-    /// Only this type.
-    pub kind: Option<String>,
-    /// Only this legacy worker.
-    pub worker: Option<String>,
-    /// Only this legacy manager.
-    pub manager: Option<String>,
-    /// Only the newest so many.
-    pub limit: Option<u64>,
-}
-
-/// Lists commands in the order of their creation.
-///
-/// # Errors
-/// Those of SQLite.
-pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>, StoreError> {
-    let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from commands c left join tasks t on t.id = c.task_id
-         where (?1 is null or c.task_id = ?1) and (?2 is null or c.state = ?2) and (?3 is null or c.type = ?3)
-           and (?4 is null or c.worker_id = ?4) and (?5 is null or c.manager_id = ?5)
-         order by c.created_at desc, c.id desc limit ?6"
-    ))?;
-    let state = filter.state.map(CommandState::as_str);
-    let rows = statement
-        .query_map(params![filter.task_id, state, filter.kind, filter.worker, filter.manager, limit], row)?;
-    let mut commands: Vec<CommandRow> = rows.collect::<Result<_, _>>()?;
-    commands.reverse();
-    Ok(commands)
-}
-
-/// The executions of the listed commands, by command.
-///
-/// # Errors
-/// Those of SQLite.
-pub fn attempts(
-    connection: &Connection,
-    commands: &[CommandRow],
-) -> Result<HashMap<String, Vec<AttemptRow>>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select correlation_id, dispatcher_id, error, finished_at, id, result_json, side_effect_completed,
-             side_effect_started, started_at, state
-         from command_attempts where command_id = ?1 order by id",
-    )?;
-    let mut all = HashMap::new();
-    for command in commands {
-        let rows = statement.query_map([command.id.as_str()], |row| {
-            Ok(AttemptRow {
-                correlation_id: row.get(0)?,
-                dispatcher_id: row.get(1)?,
-                error: row.get(2)?,
-                finished_at: row.get(3)?,
-                id: row.get(4)?,
-                result: optional_json(row.get(5)?),
-                side_effect_completed: row.get(6)?,
-                side_effect_started: row.get(7)?,
-                started_at: row.get(8)?,
-                state: row.get(9)?,
-            })
-        })?;
-        all.insert(command.id.to_string(), rows.collect::<Result<_, _>>()?);
-    }
-    Ok(all)
 }
 
 /// Marks a command that its own verb executes as attempted, with telemetry.

@@ -259,8 +259,10 @@ create table commands (
     recoveries integer not null default 0 check (recoveries >= 0),
     next_try_at text,
     tries integer not null default 0 check (tries >= 0),
-    delivery text check (delivery is null or delivery in ('delivered', 'queued', 'held', 'uncertain', 'failed')),
+    delivery text check (delivery is null or delivery in
+        ('delivered', 'queued', 'held', 'uncertain', 'failed', 'retried', 'discarded')),
     held_by text,
+    retry_of text references commands(id),
     check (state != 'succeeded' or result_json is not null)
 );
 
@@ -602,6 +604,7 @@ create table deliveries (
 );
 create index deliveries_open on deliveries (session_id, id) where outcome in ('sending', 'uncertain');
 create index deliveries_command on deliveries (command_id);
+create index deliveries_notification on deliveries (notification_id) where notification_id is not null;
 
 -- The newest sign of life of each dispatcher.
 create table dispatchers (
@@ -638,7 +641,11 @@ create unique index commands_idempotency on commands (coalesce(task_id, ''), ide
 create index commands_pending on commands (id) where state = 'pending';
 create index commands_attempted on commands (claim_expires_at) where state = 'attempted';
 create index commands_correlation on commands (correlation_id);
-create index commands_needs_eye on commands (delivery) where delivery in ('held', 'uncertain', 'failed');
+create index commands_needs_eye on commands (delivery, updated_at) where delivery in ('held', 'uncertain', 'failed');
+create index commands_created on commands (created_at, id);
+create index commands_task_created on commands (task_id, created_at, id);
+create index commands_state_created on commands (state, created_at, id);
+create unique index commands_retry_of on commands (retry_of) where retry_of is not null;
 create index command_attempts_running on command_attempts (command_id) where state = 'running';
 create index events_correlation on events (correlation_id) where correlation_id is not null;
 create index events_command on events (command_id) where command_id is not null;

@@ -32,6 +32,7 @@ fn session(home: &Utf8Path, thread: &str) -> Session {
         reported_skipped: 0,
         skipped_lines: 0,
         current_thread_id: None,
+        gone_reason: None,
     }
 }
 

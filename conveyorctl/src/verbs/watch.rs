@@ -1,0 +1,189 @@
+//! `watch`: follow committed changes as they happen.
+
+use crate::error::CommandError;
+use crate::helper::Helper;
+use crate::text::printable;
+use crate::ui::Ui;
+use crate::values::word;
+use clap::Args;
+use conveyor_proto::Method as _;
+use conveyor_proto::client::{ClientError, Subscription};
+use conveyor_proto::registry::EventsSubscribe;
+use conveyor_proto::types::events::{Change, ChangeKind, SubscribeParams};
+use serde::Deserialize as _;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+
+/// The kinds of changes, as they cross the socket.
+const KINDS: [&str; 12] = [
+    "session",
+    "task",
+    "binding",
+    "ingested",
+    "turn_started",
+    "turn_ended",
+    "command_queued",
+    "command",
+    "notification_delivered",
+    "notification_consumed",
+    "notification",
+    "cycle",
+];
+
+/// Follow changes as they happen, a line each
+///
+/// Each line has the time, the kind, the task, the session and what changed, separated by tabs. Of a task also the
+/// changes of its two sessions are shown. Ends with Ctrl-C. Goes on when the daemon was restarted; what happened in
+/// between is not shown.
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Only this task, by name or id
+    #[arg(value_name = "TASK")]
+    task: Option<String>,
+    /// Only this session
+    #[arg(long, value_name = "NAME")]
+    session: Option<String>,
+    /// Only these kinds, separated by commas
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = word::<ChangeKind>(&KINDS))]
+    kinds: Vec<ChangeKind>,
+    /// Print a JSON object per line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+type Changes = Subscription<Box<RawValue>>;
+
+pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &WatchArgs) -> Result<(), CommandError> {
+    let params =
+        SubscribeParams { task: args.task.clone(), session: args.session.clone(), kinds: args.kinds.clone() };
+    let mut changes = subscribe(ui, helper, &params).await?;
+    loop {
+        follow(ui, helper, args, &mut changes).await?;
+        ui.note("conveyord has ended; the watch goes on when it is back");
+        changes = helper.interruptible(resume(ui, helper, &params)).await??;
+        ui.note("conveyord is back; what happened in between is not shown");
+    }
+}
+
+async fn subscribe(ui: &mut Ui, helper: &Helper, params: &SubscribeParams) -> Result<Changes, CommandError> {
+    let client = helper.connection(ui).await?;
+    let params = to_raw_value(params).map_err(|error| {
+        CommandError::failed("protocol", format!("failed to encode the parameters: {error}"))
+    })?;
+    Ok(client.subscribe_raw(EventsSubscribe::NAME, Some(params)).await?)
+}
+
+/// Shows changes until the daemon ends.
+async fn follow(
+    ui: &mut Ui,
+    helper: &Helper,
+    args: &WatchArgs,
+    changes: &mut Changes,
+) -> Result<(), CommandError> {
+    loop {
+        let change = match helper.interruptible(changes.next()).await? {
+            None | Some(Err(ClientError::Closed)) => return Ok(()),
+            Some(change) => change?,
+        };
+        let change: Value = serde_json::from_str(change.get()).map_err(|error| not_understood(&error))?;
+        if args.json {
+            ui.json_line(&change)?;
+        } else {
+            ui.line(&line(&change)?)?;
+        }
+    }
+}
+
+/// Subscribes again when a daemon answers; one that was stopped is not started by somebody who only looks.
+async fn resume(ui: &mut Ui, helper: &Helper, params: &SubscribeParams) -> Result<Changes, CommandError> {
+    loop {
+        helper.disconnect();
+        while !helper.daemon_returns().await? {}
+        match subscribe(ui, helper, params).await {
+            Err(error)
+                if ["connection_lost", "no_daemon"].contains(&error.kind.word().unwrap_or_default()) => {}
+            other => return other,
+        }
+    }
+}
+
+fn not_understood(error: &serde_json::Error) -> CommandError {
+    CommandError::failed("protocol", format!("failed to understand a change: {error}"))
+}
+
+/// A change of a kind that this program does not know yet is shown by its words.
+fn line(change: &Value) -> Result<String, CommandError> {
+    let field = |key: &str| printable(change[key].as_str().unwrap_or("-")).into_owned();
+    let words = match Change::deserialize(change) {
+        Ok(change) => words(&change),
+        Err(_) => format!("{} {}", field("id"), field("state")),
+    };
+    let (task, session) = (named(change, "task"), named(change, "session"));
+    Ok(format!("{}\t{}\t{task}\t{session}\t{words}", field("at"), field("kind")))
+}
+
+/// The name, or the id of what has none.
+fn named(change: &Value, key: &str) -> String {
+    let name = change[key].as_str().or_else(|| change[format!("{key}_id")].as_str());
+    printable(name.unwrap_or("-")).into_owned()
+}
+
+/// What changed, in plain words.
+fn words(change: &Change) -> String {
+    let id = printable(change.id.as_deref().unwrap_or("")).into_owned();
+    let state = printable(change.state.as_deref().unwrap_or("")).into_owned();
+    let count = change.count.unwrap_or_default();
+    match change.kind {
+        ChangeKind::Session => format!("the session is {state}"),
+        ChangeKind::Task => format!("the task is {state}"),
+        ChangeKind::Binding => format!("the binding is {state}: {id}"),
+        ChangeKind::Ingested => format!("{count} new records"),
+        ChangeKind::TurnStarted => format!("a turn began: {id}"),
+        ChangeKind::TurnEnded => format!("the turn ended, {state}: {id}"),
+        ChangeKind::CommandQueued => format!("queued: {id}"),
+        ChangeKind::Command => format!("the command is {state}: {id}"),
+        ChangeKind::NotificationDelivered => format!("an item is in the inbox ({state}): #{id}"),
+        ChangeKind::NotificationConsumed => format!("the item was taken: #{id}"),
+        ChangeKind::Notification => format!("the item is {state}: #{id}"),
+        ChangeKind::Cycle => format!("cycle {id} has ended: {state}"),
+        ChangeKind::Lagged => format!("too slow: {count} changes were missed; look at the rows"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[track_caller]
+    fn check(change: Value, expect: &str) {
+        assert_eq!(line(&change).unwrap(), expect);
+    }
+
+    #[test]
+    fn a_change_is_one_line_in_plain_words() {
+        check(
+            json!({ "kind": "turn_ended", "at": "T", "task": "t", "session": "w", "id": "01", "state": "done" }),
+            "T\tturn_ended\tt\tw\tthe turn ended, done: 01",
+        );
+        check(
+            json!({ "kind": "ingested", "session_id": "session-1", "count": 3 }),
+            "-\tingested\t-\tsession-1\t3 new records",
+        );
+        check(
+            json!({ "kind": "lagged", "count": 7 }),
+            "-\tlagged\t-\t-\ttoo slow: 7 changes were missed; look at the rows",
+        );
+        check(
+            json!({ "kind": "from_the_future", "task": "a\tb\u{1b}", "state": "new" }),
+            "-\tfrom_the_future\ta\\tb\\u{1b}\t-\t- new",
+        );
+    }
+
+    #[test]
+    fn every_kind_but_lagged_can_be_chosen() {
+        for kind in KINDS {
+            assert!(ChangeKind::deserialize(&json!(kind)).is_ok(), "{kind}");
+        }
+    }
+}

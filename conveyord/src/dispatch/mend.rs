@@ -1,0 +1,468 @@
+//! Sending again, or closing, what failed or may not have arrived, on a person's word.
+//!
+//! A command is sent again by another that is linked to it, a completion by its own notification; a text that was
+//! typed directly is not stored and can only be closed. Each is one transaction with its reason in the audit trail,
+//! and holds only while the item stands as it was judged, so that of two callers one wins.
+
+use super::{COMMAND_TYPES, enqueue};
+use crate::{
+    error::{Error, Result},
+    store::{
+        Durability, Store, Tx, bindings,
+        commands::{
+            self, NewCommand,
+            mending::{self, Closing},
+        },
+        deliveries::{self, Typed},
+        log::{self, Actor, Event, Run, Severity, Telemetry},
+        notifications::{
+            self,
+            mending::{self as items, DISCARDED},
+        },
+        sessions,
+        tasks::{self, shown},
+    },
+    supervision::permissions,
+};
+use conveyor_proto::{
+    ids::{BindingId, CommandId},
+    types::{
+        command::{CommandRow, CommandState, DiscardResult, MendParams, RetryResult},
+        dispatch::SignalType,
+        inbox::Notification,
+        session::SessionState,
+    },
+};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+/// What an id is about, in any form in which one is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// `command-...`.
+    Command(String),
+    /// `notification-N`, `N`, `#N`.
+    Notification(i64),
+    /// `delivery-N`.
+    Delivery(i64),
+}
+
+impl Reference {
+    /// Reads an id.
+    ///
+    /// # Errors
+    /// `unknown_delivery`.
+    pub fn parse(id: &str) -> Result<Self> {
+        let number = |text: &str| text.parse::<i64>().map_err(|_| Self::unknown(id));
+        if id.starts_with(CommandId::PREFIX) {
+            Ok(Self::Command(id.to_owned()))
+        } else if let Some(text) = id.strip_prefix("delivery-") {
+            number(text).map(Self::Delivery)
+        } else {
+            let text = id.strip_prefix("notification-").or_else(|| id.strip_prefix('#')).unwrap_or(id);
+            number(text).map(Self::Notification)
+        }
+    }
+
+    /// Says that nothing has the id.
+    #[must_use]
+    pub fn unknown(id: &str) -> Error {
+        Error::not_found("unknown_delivery", format!("no command or delivery has the id \"{}\"", shown(id)))
+            .hint("`commands --state uncertain` and `commands --state failed` show the ids")
+    }
+}
+
+/// What is to be mended.
+enum Item {
+    Command(Box<CommandRow>),
+    Completion(Box<Notification>),
+    Typed(Typed),
+}
+
+fn find(connection: &Connection, id: &str) -> Result<Item> {
+    let unknown = || Reference::unknown(id);
+    let command = |id: &str| {
+        Ok::<_, Error>(Item::Command(Box::new(commands::get(connection, id)?.ok_or_else(unknown)?)))
+    };
+    let notification = |number: i64| {
+        let item = notifications::get(connection, number)?.ok_or_else(unknown)?;
+        match &item.command_id {
+            Some(id) => command(id),
+            None => Ok(Item::Completion(Box::new(item))),
+        }
+    };
+    match Reference::parse(id)? {
+        Reference::Command(id) => command(&id),
+        Reference::Notification(number) => notification(number),
+        Reference::Delivery(number) => {
+            let typed = deliveries::get(connection, number)?.ok_or_else(unknown)?;
+            match (&typed.command_id, typed.notification_id) {
+                (Some(id), _) => command(id),
+                (None, Some(number)) => notification(number),
+                (None, None) => Ok(Item::Typed(typed)),
+            }
+        }
+    }
+}
+
+/// Sends again what failed, was blocked, or may not have arrived.
+///
+/// # Errors
+/// `blank_reason`, `unknown_delivery`, `not_mendable`, `already_retried`, `already_discarded`, `not_retryable`,
+/// `item_lent`, `binding_changed`, `task_over`, `session_gone`, and those of the database.
+pub async fn retry(store: &Store, params: MendParams) -> Result<RetryResult> {
+    check_reason(&params.reason)?;
+    store
+        .write(Durability::Full, move |tx| match find(tx, &params.id)? {
+            Item::Command(row) => retry_command(tx, &row, &params.reason),
+            Item::Completion(item) => retry_completion(tx, &item, &params.reason),
+            Item::Typed(typed) => Err(Error::refused(
+                "not_retryable",
+                format!("the text of delivery-{} is not stored, only its hash", typed.id),
+            )
+            .hint("send it again with session-nudge, and discard this one")),
+        })
+        .await
+}
+
+/// Closes what failed, was blocked, or may not have arrived: it is kept, and counted no more.
+///
+/// # Errors
+/// `blank_reason`, `unknown_delivery`, `not_mendable`, `already_retried`, `item_lent`, and those of the database.
+pub async fn discard(store: &Store, params: MendParams) -> Result<DiscardResult> {
+    check_reason(&params.reason)?;
+    store
+        .write(Durability::Full, move |tx| match find(tx, &params.id)? {
+            Item::Command(row) => discard_command(tx, &row, &params.reason),
+            Item::Completion(item) => discard_completion(tx, &item, &params.reason),
+            Item::Typed(typed) => discard_typed(tx, &typed, &params.reason),
+        })
+        .await
+}
+
+fn check_reason(reason: &str) -> Result<()> {
+    if reason.trim().is_empty() {
+        return Err(
+            Error::invalid("blank_reason", "the reason is blank").hint("it is kept in the audit trail")
+        );
+    }
+    enqueue::check_message(reason)
+}
+
+fn retry_command(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<RetryResult> {
+    if row.delivery.as_deref() == Some(Closing::Discarded.as_str()) {
+        let message = format!("{} was discarded", row.id);
+        return Err(Error::conflict("already_discarded", message).hint("queue the message again"));
+    }
+    judge_command(row)?;
+    let binding = may_be_queued(tx, row)?;
+    let notification = withdraw_of(tx, row, "sent again")?;
+    if !mending::close(tx, &row.id, Closing::Retried)? {
+        return Err(changed(row.id.as_str()));
+    }
+    let again = commands::insert(
+        tx,
+        &NewCommand {
+            kind: &row.kind,
+            task_id: row.task_id.as_deref(),
+            binding_id: binding.as_ref().map(BindingId::as_str),
+            correlation_id: row.correlation_id.as_deref(),
+            idempotency_key: None,
+            required_permission: row.required_permission.as_deref(),
+            payload: row.payload.clone(),
+        },
+    )?;
+    mending::link_retry(tx, &again, &row.id)?;
+    deliveries::discard_of(tx, notification, Some(row.id.as_str()), &format!("sent again as {again}"))?;
+    let record = Record::of_command(row, notification);
+    record.write(tx, "delivery_retried", reason, Some(again.as_str()))?;
+    Ok(RetryResult {
+        id: row.id.to_string(),
+        retried_as: again.to_string(),
+        kind: row.kind.clone(),
+        task: row.task_name.clone(),
+        delivery_before: row.delivery.clone(),
+    })
+}
+
+fn discard_command(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<DiscardResult> {
+    let already_discarded = row.delivery.as_deref() == Some(Closing::Discarded.as_str());
+    if !already_discarded {
+        judge_command(row)?;
+        let notification = withdraw_of(tx, row, DISCARDED)?;
+        if !mending::close(tx, &row.id, Closing::Discarded)? {
+            return Err(changed(row.id.as_str()));
+        }
+        deliveries::discard_of(tx, notification, Some(row.id.as_str()), reason)?;
+        Record::of_command(row, notification).write(tx, "delivery_discarded", reason, None)?;
+    }
+    Ok(DiscardResult {
+        id: row.id.to_string(),
+        kind: row.kind.clone(),
+        task: row.task_name.clone(),
+        delivery_before: row.delivery.clone(),
+        already_discarded,
+    })
+}
+
+/// Refuses a command that is not to be mended.
+fn judge_command(row: &CommandRow) -> Result<()> {
+    let id = &row.id;
+    if !COMMAND_TYPES.iter().any(|kind| kind.as_str() == row.kind) {
+        let message = format!("{id} is a {}, which delivers nothing", row.kind);
+        return Err(Error::conflict("not_mendable", message).hint("call its verb again"));
+    }
+    let standing = match (row.state, row.delivery.as_deref()) {
+        (_, Some("retried")) => {
+            let again = row.retried_as.as_deref().unwrap_or("another command");
+            let message = format!("{id} was sent again as {again}");
+            let refusal = Error::conflict("already_retried", message).data(json!({ "retried_as": again }));
+            return Err(refusal.hint(format!("retry or discard {again}, if that did not arrive either")));
+        }
+        (_, Some("delivered")) => "has arrived",
+        (CommandState::Failed | CommandState::Blocked, _) | (_, Some("uncertain")) => return Ok(()),
+        (CommandState::Pending, Some("held")) => {
+            "is held back by what the pane shows, and sent when that is over"
+        }
+        (CommandState::Pending, _) => "is still queued",
+        (CommandState::Attempted, _) => "is being sent",
+        (CommandState::Succeeded, _) => "waits in the inbox of its target",
+    };
+    Err(not_mendable(id.as_str(), standing))
+}
+
+fn not_mendable(id: &str, standing: &str) -> Error {
+    Error::conflict("not_mendable", format!("{id} {standing}"))
+        .hint("only what failed, was blocked or is uncertain can be retried or discarded")
+}
+
+fn changed(id: &str) -> Error {
+    not_mendable(id, "has changed meanwhile")
+}
+
+/// The checks of queueing, for the pair that is bound now: the binding that the command is to be queued for.
+fn may_be_queued(tx: &Tx<'_>, row: &CommandRow) -> Result<Option<BindingId>> {
+    if let Some(permission) = &row.required_permission {
+        permissions::normalise(permission)?;
+    }
+    let forced = row.payload.get("force").and_then(Value::as_bool).unwrap_or(false);
+    if row.kind == SignalType::SessionNudge.as_str() {
+        let name = row.payload.get("session").and_then(Value::as_str).unwrap_or_default();
+        let session = sessions::resolve(tx, name)?;
+        return if session.state == SessionState::Gone { Err(enqueue::gone(&session)) } else { Ok(None) };
+    }
+    let Some(task_id) = row.task_id.as_deref() else { return Ok(None) };
+    let task = tasks::resolve(tx, task_id)?;
+    let binding = bindings::open_of_task(tx, &task.id)?;
+    let queued_for = commands::binding_of(tx, &row.id)?;
+    if queued_for.is_some() && queued_for != binding.as_ref().map(|binding| binding.id.clone()) {
+        let message =
+            format!("{} was queued for another pair of task {} than the one bound now", row.id, task.name);
+        return Err(Error::conflict("binding_changed", message).hint("queue the message again"));
+    }
+    if !forced {
+        enqueue::check_ends(tx, &row.kind, &task, binding.as_ref())?;
+    }
+    Ok(binding.map(|binding| binding.id))
+}
+
+/// Takes the message of an uncertain command out of the inbox again, and returns its notification.
+fn withdraw_of(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<Option<i64>> {
+    let Some(item) = items::of_command(tx, row.id.as_str())? else { return Ok(None) };
+    // A failed one is in no inbox, and stays what it is.
+    if item.state == "delivered" {
+        withdraw(tx, &item, reason)?;
+    }
+    Ok(Some(item.id))
+}
+
+fn withdraw(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<()> {
+    refuse_lent(tx, item)?;
+    if items::withdraw(tx, item.id, reason)? { Ok(()) } else { Err(changed(&name(item))) }
+}
+
+fn refuse_lent(tx: &Tx<'_>, item: &Notification) -> Result<()> {
+    if items::is_lent(tx, item.id, tx.now())? {
+        let message = format!("{} is just being taken from the inbox", name(item));
+        return Err(Error::conflict("item_lent", message).hint("look again: once taken, it has arrived"));
+    }
+    Ok(())
+}
+
+fn name(item: &Notification) -> String {
+    format!("notification-{}", item.id)
+}
+
+fn retry_completion(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<RetryResult> {
+    let id = name(item);
+    if is_discarded(item) {
+        return Err(Error::conflict("already_discarded", format!("{id} was discarded"))
+            .hint("`cycle` shows what the worker did"));
+    }
+    judge_completion(item)?;
+    let binding = bindings::get(tx, &BindingId(item.binding_id.clone()))?;
+    if !binding.is_some_and(|binding| matches!(binding.state.as_str(), "active" | "ending")) {
+        let message = format!("the pair of {id} is not bound any more");
+        return Err(Error::conflict("binding_changed", message).hint("discard it"));
+    }
+    refuse_lent(tx, item)?;
+    if !items::requeue(tx, item.id)? {
+        return Err(changed(&id));
+    }
+    deliveries::discard_of(tx, Some(item.id), None, "sent again")?;
+    Record::of_completion(item).write(tx, "delivery_retried", reason, Some(&id))?;
+    Ok(RetryResult {
+        retried_as: id.clone(),
+        id,
+        kind: item.signal_type.clone(),
+        task: item.task_name.clone(),
+        delivery_before: Some(before(item).to_owned()),
+    })
+}
+
+fn discard_completion(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<DiscardResult> {
+    let already_discarded = is_discarded(item);
+    if !already_discarded {
+        judge_completion(item)?;
+        withdraw(tx, item, DISCARDED)?;
+        deliveries::discard_of(tx, Some(item.id), None, reason)?;
+        Record::of_completion(item).write(tx, "delivery_discarded", reason, None)?;
+    }
+    Ok(DiscardResult {
+        id: name(item),
+        kind: item.signal_type.clone(),
+        task: item.task_name.clone(),
+        delivery_before: Some(before(item).to_owned()),
+        already_discarded,
+    })
+}
+
+fn is_discarded(item: &Notification) -> bool {
+    item.state == "suppressed" && item.error.as_deref() == Some(DISCARDED)
+}
+
+fn before(item: &Notification) -> &'static str {
+    match item.state.as_str() {
+        "failed" => "failed",
+        "suppressed" => "discarded",
+        _ => "uncertain",
+    }
+}
+
+/// Refuses a completion that is not to be mended.
+fn judge_completion(item: &Notification) -> Result<()> {
+    let standing = match item.state.as_str() {
+        "failed" => return Ok(()),
+        "delivered" if item.consumed_at.is_some() => "has been taken from the inbox",
+        "delivered" if item.delivery_uncertain => return Ok(()),
+        "delivered" => "has arrived, or waits in the inbox",
+        "suppressed" => "was dropped: its pair ended, or another turn followed at once",
+        _ => "is still to be sent",
+    };
+    Err(not_mendable(&name(item), standing))
+}
+
+fn discard_typed(tx: &Tx<'_>, typed: &Typed, reason: &str) -> Result<DiscardResult> {
+    let id = format!("delivery-{}", typed.id);
+    let already_discarded = typed.outcome == Closing::Discarded.as_str();
+    if !already_discarded {
+        if !deliveries::discard(tx, typed.id, reason)? {
+            let standing = if typed.outcome == "delivered" { "has arrived" } else { "is being sent" };
+            return Err(not_mendable(&id, standing));
+        }
+        Record::of_typed(typed).write(tx, "delivery_discarded", reason, None)?;
+    }
+    Ok(DiscardResult {
+        id,
+        kind: SignalType::SessionNudge.as_str().to_owned(),
+        task: None,
+        delivery_before: Some(typed.outcome.clone()),
+        already_discarded,
+    })
+}
+
+/// What is recorded of a decision.
+struct Record<'a> {
+    task_id: Option<&'a str>,
+    command_id: Option<&'a str>,
+    correlation_id: Option<&'a str>,
+    notification_id: Option<i64>,
+    delivery_id: Option<i64>,
+    kind: &'a str,
+    before: Option<&'a str>,
+}
+
+impl<'a> Record<'a> {
+    fn of_command(row: &'a CommandRow, notification_id: Option<i64>) -> Self {
+        Self {
+            task_id: row.task_id.as_deref(),
+            command_id: Some(row.id.as_str()),
+            correlation_id: row.correlation_id.as_deref(),
+            notification_id,
+            delivery_id: None,
+            kind: &row.kind,
+            before: row.delivery.as_deref(),
+        }
+    }
+
+    fn of_completion(item: &'a Notification) -> Self {
+        Self {
+            task_id: Some(&item.task_id),
+            command_id: None,
+            correlation_id: Some(&item.correlation_id),
+            notification_id: Some(item.id),
+            delivery_id: None,
+            kind: &item.signal_type,
+            before: Some(before(item)),
+        }
+    }
+
+    fn of_typed(typed: &'a Typed) -> Self {
+        Self {
+            task_id: None,
+            command_id: None,
+            correlation_id: None,
+            notification_id: None,
+            delivery_id: Some(typed.id),
+            kind: SignalType::SessionNudge.as_str(),
+            before: Some(&typed.outcome),
+        }
+    }
+
+    fn write(&self, tx: &Tx<'_>, kind: &str, reason: &str, retried_as: Option<&str>) -> Result<()> {
+        let ids = json!({
+            "command_id": self.command_id, "correlation_id": self.correlation_id, "delivery_id": self.delivery_id,
+            "notification_id": self.notification_id, "signal_type": self.kind, "retried_as": retried_as,
+        });
+        let facts = json!({ "delivery_before": self.before, "reason": reason });
+        let mut payload = ids.clone();
+        if let (Value::Object(payload), Value::Object(facts)) = (&mut payload, &facts) {
+            payload.extend(facts.clone());
+        }
+        log::event(
+            tx,
+            &Event {
+                actor: Actor::Workerctl,
+                kind,
+                task_id: self.task_id,
+                command_id: self.command_id,
+                correlation_id: self.correlation_id,
+                payload,
+            },
+        )?;
+        log::telemetry(
+            tx,
+            &Telemetry {
+                actor: Actor::Workerctl,
+                kind,
+                severity: Severity::Info,
+                summary: format!("A {} was {}.", self.kind, kind.trim_start_matches("delivery_")),
+                task_id: self.task_id,
+                run: Run::Active,
+                correlation: ids,
+                attributes: facts,
+            },
+        )?;
+        Ok(())
+    }
+}

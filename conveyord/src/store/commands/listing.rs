@@ -1,0 +1,242 @@
+//! Listings of commands, and of what is held or uncertain without being one.
+
+use super::{COLUMNS, row};
+use crate::store::{StoreError, optional_json};
+use conveyor_proto::{
+    ids::CommandId,
+    types::{
+        command::{AttemptRow, CommandRow, CommandState, ListState},
+        dispatch::SignalType,
+    },
+};
+use rusqlite::{Connection, Row, ToSql, types::Value};
+use serde_json::json;
+use std::collections::HashMap;
+
+/// Which commands a listing shows.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only this task.
+    pub task_id: Option<String>,
+    /// Only those that stand so.
+    pub state: Option<ListState>,
+    /// Only this type.
+    pub kind: Option<String>,
+    /// Only this legacy worker.
+    pub worker: Option<String>,
+    /// Only this legacy manager.
+    pub manager: Option<String>,
+    /// Only those that were made at this time or later.
+    pub since: Option<String>,
+    /// Only those before this one: its creation and id.
+    pub before: Option<(String, String)>,
+    /// Only the newest so many.
+    pub limit: Option<u64>,
+}
+
+/// The condition of a filter, with its parameters: only what is asked for stands in it, so that an index can
+/// answer it.
+struct Condition {
+    sql: String,
+    parameters: Vec<Value>,
+}
+
+impl Condition {
+    fn new() -> Self {
+        Self { sql: "1".to_owned(), parameters: Vec::new() }
+    }
+
+    /// Adds `column OPERATOR value`.
+    fn and(&mut self, comparison: &str, value: Option<&String>) {
+        if let Some(value) = value {
+            self.parameters.push(Value::from(value.clone()));
+            self.sql.push_str(&format!(" and {comparison} ?{}", self.parameters.len()));
+        }
+    }
+
+    fn and_before(&mut self, columns: &str, before: Option<&(String, String)>) {
+        if let Some((created_at, id)) = before {
+            self.parameters.extend([Value::from(created_at.clone()), Value::from(id.clone())]);
+            let last = self.parameters.len();
+            self.sql.push_str(&format!(" and ({columns}) < (?{}, ?{last})", last - 1));
+        }
+    }
+
+    /// Adds the most rows that are wanted, and returns the name of that parameter.
+    fn limit(&mut self, filter: &Filter) -> String {
+        let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        self.parameters.push(Value::from(limit));
+        format!("?{}", self.parameters.len())
+    }
+
+    fn bind(&self) -> Vec<&dyn ToSql> {
+        self.parameters.iter().map(|value| value as &dyn ToSql).collect()
+    }
+}
+
+/// Lists commands in the order of their creation; of `held` and `uncertain` also what is no command.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>, StoreError> {
+    let mut rows = commands(connection, filter)?;
+    // What is no command has no legacy worker or manager.
+    if filter.worker.is_none() && filter.manager.is_none() {
+        match filter.state {
+            Some(ListState::Held) => rows.extend(held_completions(connection, filter)?),
+            Some(ListState::Uncertain) => rows.extend(uncertain_texts(connection, filter)?),
+            _ => {}
+        }
+    }
+    rows.sort_by(|a, b| (&a.created_at, a.id.as_str()).cmp(&(&b.created_at, b.id.as_str())));
+    if let Some(limit) = filter.limit.and_then(|limit| usize::try_from(limit).ok()) {
+        rows.drain(..rows.len().saturating_sub(limit));
+    }
+    Ok(rows)
+}
+
+fn commands(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>, StoreError> {
+    let mut condition = Condition::new();
+    match filter.state {
+        // The partial index is used only where its own condition is repeated.
+        Some(state @ (ListState::Held | ListState::Uncertain)) => {
+            let word = if state == ListState::Held { "held" } else { "uncertain" };
+            condition.sql =
+                format!("c.delivery in ('held', 'uncertain', 'failed') and c.delivery = '{word}'");
+        }
+        Some(state) => {
+            let word = state.command_state().map(|state| state.as_str().to_owned());
+            condition.and("c.state =", word.as_ref());
+        }
+        None => {}
+    }
+    condition.and("c.task_id =", filter.task_id.as_ref());
+    condition.and("c.type =", filter.kind.as_ref());
+    condition.and("c.worker_id =", filter.worker.as_ref());
+    condition.and("c.manager_id =", filter.manager.as_ref());
+    condition.and("c.created_at >=", filter.since.as_ref());
+    condition.and_before("c.created_at, c.id", filter.before.as_ref());
+    let limit = condition.limit(filter);
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from commands c left join tasks t on t.id = c.task_id where {}
+         order by c.created_at desc, c.id desc limit {limit}",
+        condition.sql,
+    ))?;
+    let rows = statement.query_map(&condition.bind()[..], row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Completions that are held back from a pane.
+fn held_completions(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>, StoreError> {
+    let mut condition = Condition::new();
+    // The plus keeps SQLite from the index by task, which holds all that the task ever had.
+    condition.and("+n.task_id =", filter.task_id.as_ref());
+    condition.and("n.signal_type =", filter.kind.as_ref());
+    condition.and("n.created_at >=", filter.since.as_ref());
+    condition.and_before("n.created_at, 'notification-' || n.id", filter.before.as_ref());
+    let limit = condition.limit(filter);
+    let mut statement = connection.prepare_cached(&format!(
+        "select 'notification-' || n.id, n.created_at, n.error, g.name, n.id, n.task_id, t.name, n.signal_type,
+             n.correlation_id, n.held_by, n.tries
+         from routed_notifications n left join sessions g on g.id = n.target_session_id
+             left join tasks t on t.id = n.task_id
+         where n.state = 'pending' and n.held_by is not null and n.command_id is null and {}
+         order by n.id desc limit {limit}",
+        condition.sql,
+    ))?;
+    let rows =
+        statement.query_map(&condition.bind()[..], |row| no_command(row, CommandState::Pending, "held"))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Texts that may have arrived and belong to no command: completions, and those of direct nudges.
+fn uncertain_texts(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>, StoreError> {
+    let nudge = SignalType::SessionNudge.as_str();
+    let id = "case when d.notification_id is null then 'delivery-' || d.id
+        else 'notification-' || d.notification_id end";
+    let mut condition = Condition::new();
+    condition.and("n.task_id =", filter.task_id.as_ref());
+    condition.and(&format!("coalesce(n.signal_type, '{nudge}') ="), filter.kind.as_ref());
+    condition.and("d.sent_at >=", filter.since.as_ref());
+    condition.and_before(&format!("d.sent_at, {id}"), filter.before.as_ref());
+    let limit = condition.limit(filter);
+    let mut statement = connection.prepare_cached(&format!(
+        "select {id}, d.sent_at, d.note, s.name, d.notification_id, n.task_id, t.name,
+             coalesce(n.signal_type, '{nudge}'), n.correlation_id, null, 1
+         from deliveries d left join sessions s on s.id = d.session_id
+             left join routed_notifications n on n.id = d.notification_id left join tasks t on t.id = n.task_id
+         where d.outcome in ('sending', 'uncertain') and d.outcome = 'uncertain' and d.command_id is null and {}
+         order by d.id desc limit {limit}",
+        condition.sql,
+    ))?;
+    let row = |row: &Row<'_>| no_command(row, CommandState::Succeeded, "uncertain");
+    let rows = statement.query_map(&condition.bind()[..], row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What is no command, in the form of one.
+fn no_command(row: &Row<'_>, state: CommandState, delivery: &str) -> rusqlite::Result<CommandRow> {
+    let created_at: String = row.get(1)?;
+    let (session, notification): (Option<String>, Option<i64>) = (row.get(3)?, row.get(4)?);
+    Ok(CommandRow {
+        attempts: row.get(10)?,
+        available_at: None,
+        claim_expires_at: None,
+        claimed_at: None,
+        claimed_by: None,
+        correlation_id: row.get(8)?,
+        updated_at: created_at.clone(),
+        created_at,
+        error: row.get(2)?,
+        id: CommandId(row.get(0)?),
+        manager_id: None,
+        max_attempts: 1,
+        payload: json!({ "session": session, "notification_id": notification }),
+        required_permission: None,
+        result: None,
+        state,
+        task_id: row.get(5)?,
+        task_name: row.get(6)?,
+        kind: row.get(7)?,
+        worker_id: None,
+        delivery: Some(delivery.to_owned()),
+        held_by: row.get(9)?,
+        retry_of: None,
+        retried_as: None,
+        attempt_history: None,
+    })
+}
+
+/// The executions of the listed commands, by command.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn attempts(
+    connection: &Connection,
+    commands: &[CommandRow],
+) -> Result<HashMap<String, Vec<AttemptRow>>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select correlation_id, dispatcher_id, error, finished_at, id, result_json, side_effect_completed,
+             side_effect_started, started_at, state
+         from command_attempts where command_id = ?1 order by id",
+    )?;
+    let mut all = HashMap::new();
+    for command in commands {
+        let rows = statement.query_map([command.id.as_str()], |row| {
+            Ok(AttemptRow {
+                correlation_id: row.get(0)?,
+                dispatcher_id: row.get(1)?,
+                error: row.get(2)?,
+                finished_at: row.get(3)?,
+                id: row.get(4)?,
+                result: optional_json(row.get(5)?),
+                side_effect_completed: row.get(6)?,
+                side_effect_started: row.get(7)?,
+                started_at: row.get(8)?,
+                state: row.get(9)?,
+            })
+        })?;
+        all.insert(command.id.to_string(), rows.collect::<Result<_, _>>()?);
+    }
+    Ok(all)
+}

@@ -1,0 +1,58 @@
+//! Commands that a person sends again or closes. Each write holds only while the command stands as it was judged.
+
+use super::{publish, state};
+use crate::{
+    changes,
+    store::{StoreError, Tx},
+};
+use conveyor_proto::ids::CommandId;
+use rusqlite::{OptionalExtension, params};
+
+/// How a person closes a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// Another command sends it again.
+    Retried,
+    /// It is not sent again.
+    Discarded,
+}
+
+impl Closing {
+    /// The word in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retried => "retried",
+            Self::Discarded => "discarded",
+        }
+    }
+}
+
+/// Closes a command that failed, was blocked, or may not have arrived. False when it does not stand so (any more).
+///
+/// # Errors
+/// Those of SQLite.
+pub fn close(tx: &Tx<'_>, id: &CommandId, closing: Closing) -> Result<bool, StoreError> {
+    let closed: Option<(Option<String>, String)> = tx
+        .prepare_cached(
+            "update commands set delivery = ?2, held_by = null, updated_at = ?3
+             where id = ?1 and (state in ('failed', 'blocked') or delivery = 'uncertain')
+               and coalesce(delivery, '') not in ('delivered', 'retried', 'discarded')
+             returning task_id, state",
+        )?
+        .query_row(params![id.as_str(), closing.as_str(), tx.now()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((task, word)) = closed else { return Ok(false) };
+    publish(tx, changes::ChangeKind::Command, id.as_str(), task.as_deref(), state(&word).as_str());
+    Ok(true)
+}
+
+/// Links a command to the one that it sends again; there can be only one such.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn link_retry(tx: &Tx<'_>, again: &CommandId, of: &CommandId) -> Result<(), StoreError> {
+    tx.prepare_cached("update commands set retry_of = ?2 where id = ?1")?
+        .execute(params![again.as_str(), of.as_str()])?;
+    Ok(())
+}

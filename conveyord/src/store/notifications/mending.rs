@@ -1,0 +1,84 @@
+//! Notifications that a person sends again or drops. Each write holds only while the notification stands as it was
+//! judged: nobody has it, and nobody is just taking it.
+
+use super::publish;
+use crate::{
+    changes,
+    store::{StoreError, Tx},
+};
+use conveyor_proto::types::inbox::Notification;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// What stands in `error` of a notification that a person dropped.
+pub const DISCARDED: &str = "discarded";
+
+/// Neither consumed nor lent to somebody.
+const FREE: &str = "consumed_at is null and (lease_token is null or lease_expires_at <= ?2)";
+
+/// The notification of a command, if it has one.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn of_command(connection: &Connection, command: &str) -> Result<Option<Notification>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("select id from routed_notifications where command_id = ?1 order by id desc")?;
+    let id = statement.query_row([command], |row| row.get(0)).optional()?;
+    Ok(id.map(|id| super::get(connection, id)).transpose()?.flatten())
+}
+
+/// Whether somebody is just taking an item: it is lent, and the lease has not run out.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn is_lent(connection: &Connection, id: i64, now: &str) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select exists (select 1 from routed_notifications where id = ?1 and consumed_at is null
+             and lease_token is not null and lease_expires_at > ?2)",
+    )?;
+    Ok(statement.query_row(params![id, now], |row| row.get(0))?)
+}
+
+/// Takes an item out of its inbox, or a failed one out of the counts. False when somebody has it.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn withdraw(tx: &Tx<'_>, id: i64, reason: &str) -> Result<bool, StoreError> {
+    let withdrawn = tx
+        .prepare_cached(&format!(
+            "update routed_notifications set state = 'suppressed', error = ?3, held_by = null
+             where id = ?1 and state in ('delivered', 'failed') and {FREE} returning task_id, target_session_id"
+        ))?
+        .query_row(params![id, tx.now(), reason], ends)
+        .optional()?;
+    Ok(tell(tx, id, withdrawn, "suppressed"))
+}
+
+/// Makes a completion that failed or may not have arrived wait to be sent again. False when somebody has it.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn requeue(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
+    let requeued = tx
+        .prepare_cached(&format!(
+            "update routed_notifications set state = 'pending', delivered_at = null, side_effect_started = 0,
+                 side_effect_completed = 0, delivery_uncertain = 0, claimed_by = null, claimed_at = null,
+                 claim_expires_at = null, error = null, held_by = null, next_try_at = null, tries = 0
+             where id = ?1 and (state = 'failed' or state = 'delivered' and delivery_uncertain = 1) and {FREE}
+             returning task_id, target_session_id"
+        ))?
+        .query_row(params![id, tx.now()], ends)
+        .optional()?;
+    Ok(tell(tx, id, requeued, "pending"))
+}
+
+/// Task and target.
+fn ends(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+fn tell(tx: &Tx<'_>, id: i64, changed: Option<(String, String)>, state: &str) -> bool {
+    if let Some((task, target)) = &changed {
+        publish(tx, changes::ChangeKind::Notification, id, task, target, state);
+    }
+    changed.is_some()
+}
