@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod dispatch;
 pub mod doctor;
 pub mod error;
+pub mod faults;
 pub mod history;
 pub mod lock;
 pub mod logs;

@@ -139,7 +139,8 @@ fn mixed_turn(rollout: &mut Rollout, text: &Text, number: usize) -> io::Result<(
         )?;
         tokens(rollout, &turn)?;
     }
-    let answer = text.of(number * 11, if number.is_multiple_of(HUGE_ANSWER_EACH) { HUGE_ANSWER } else { 1500 });
+    let answer =
+        text.of(number * 11, if number.is_multiple_of(HUGE_ANSWER_EACH) { HUGE_ANSWER } else { 1500 });
     rollout.agent_message(&turn, answer)?;
     rollout.task_complete(&turn, Some(answer), None)
 }
@@ -201,8 +202,22 @@ struct Text(String);
 
 impl Text {
     const WORDS: [&str; 16] = [
-        "compiling", "src/lib.rs", "warning:", "\"quoted\"", "fn main() {", "let value = 42;", "->", "ok", "0.03s",
-        "C:\\path", "\tindented", "passed", "größer", "✓", "https://example.org/a?b=c", "test result:",
+        "compiling",
+        "src/lib.rs",
+        "warning:",
+        "\"quoted\"",
+        "fn main() {",
+        "let value = 42;",
+        "->",
+        "ok",
+        "0.03s",
+        "C:\\path",
+        "\tindented",
+        "passed",
+        "größer",
+        "✓",
+        "https://example.org/a?b=c",
+        "test result:",
     ];
 
     fn new() -> Self {

@@ -29,7 +29,8 @@ fn processor() -> String {
     }
     let known = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = known.lines().find_map(|line| line.strip_prefix("model name"));
-    model.map_or_else(|| "unknown processor".to_owned(), |name| name.trim_matches([':', '\t', ' ']).to_owned())
+    model
+        .map_or_else(|| "unknown processor".to_owned(), |name| name.trim_matches([':', '\t', ' ']).to_owned())
 }
 
 fn output(program: &str, args: &[&str]) -> String {

@@ -14,7 +14,8 @@ use crate::report::{Reference, print};
 
 /// Where inputs, the reference itself and its figures are kept: beside what cargo builds.
 fn folder() -> Utf8PathBuf {
-    let bench = Utf8PathBuf::try_from(std::env::current_exe().expect("a program knows itself")).expect("UTF-8");
+    let bench =
+        Utf8PathBuf::try_from(std::env::current_exe().expect("a program knows itself")).expect("UTF-8");
     bench.ancestors().nth(3).expect("benches run from target/PROFILE/deps").join("bench-reference")
 }
 

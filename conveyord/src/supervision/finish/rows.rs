@@ -3,6 +3,7 @@
 use super::{
     gates::{self, Audits, Closed},
     sessions::Ended,
+    under_way::{Running, UnderWay},
 };
 use crate::{
     error::Error,
@@ -28,6 +29,7 @@ use conveyor_proto::{
     },
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The reason of a finish that names none.
 const DEFAULT_REASON: &str = "The task was finished without a reason being given.";
@@ -45,16 +47,28 @@ pub(super) struct Claim {
     reason: String,
     audits: Audits,
     decision: DecisionCheck,
+    /// When the first try began that failed, if this is another one.
+    pub(super) earlier: Option<String>,
+    /// Not before the claim is recorded.
+    running: Option<Arc<Running>>,
 }
 
 /// Passes the gates and claims the task, or refuses.
-pub(super) async fn claim(store: &Store, params: &FinishParams) -> Result<Claim, Error> {
-    let params = params.clone();
+pub(super) async fn claim(
+    store: &Store,
+    under_way: &UnderWay,
+    params: &FinishParams,
+) -> Result<Claim, Error> {
+    let (params, under_way) = (params.clone(), under_way.clone());
     // A closed gate is recorded, so its transaction succeeds.
-    store.write(Durability::Full, move |tx| gates_and_claim(tx, &params)).await?
+    store.write(Durability::Full, move |tx| gates_and_claim(tx, &under_way, &params)).await?
 }
 
-fn gates_and_claim(tx: &Tx<'_>, params: &FinishParams) -> Result<Result<Claim, Error>, Error> {
+fn gates_and_claim(
+    tx: &Tx<'_>,
+    under_way: &UnderWay,
+    params: &FinishParams,
+) -> Result<Result<Claim, Error>, Error> {
     let task = tasks::resolve(tx, &params.task)?;
     let follow_up = gates::is_follow_up(&task, params)?;
     let criteria = context::view(supervision::criteria(tx, &task.id)?);
@@ -76,6 +90,10 @@ fn gates_and_claim(tx: &Tx<'_>, params: &FinishParams) -> Result<Result<Claim, E
         decisions::require(finish::COMMAND, &decision)?;
     }
     if let Some(other) = finish::claimed_by(tx, &task.id)? {
+        if !under_way.contains(&other) {
+            finish::release(tx, &other, &task.id)?;
+            return gates_and_claim(tx, under_way, params);
+        }
         let message = format!("task {} is being finished by command {other}", task.name);
         return Err(
             Error::conflict("task_being_finished", message).hint("wait for it; `commands` shows its state")
@@ -93,6 +111,7 @@ fn gates_and_claim(tx: &Tx<'_>, params: &FinishParams) -> Result<Result<Claim, E
             refuse_bound_elsewhere(tx, &task, session)?;
         }
     }
+    let earlier = finish::failed_since(tx, &task.id)?;
     let mut claim = Claim {
         command_id: CommandId(String::new()),
         task,
@@ -102,8 +121,12 @@ fn gates_and_claim(tx: &Tx<'_>, params: &FinishParams) -> Result<Result<Claim, E
         reason,
         audits,
         decision,
+        earlier,
+        running: None,
     };
     claim.command_id = record_claim(tx, params, &claim, binding.as_ref())?;
+    // Dropped with the claim when this is not committed.
+    claim.running = Some(Arc::new(under_way.begin(claim.command_id.clone())));
     Ok(Ok(claim))
 }
 
