@@ -13,7 +13,7 @@ use crate::{
     observe::{cycle::Observer, state},
     rollout::ingest::Ingest,
     store::{SCHEMA_VERSION, Store, deliveries, sessions::Session},
-    supervision::finish::{FinishContext, MessageSender},
+    supervision::finish::{FinishContext, MessageSender, UnderWay},
 };
 use conveyor_proto::types::{cycle::CoarseState, daemon::DaemonStatus, pane::DeliveryOutcome};
 use std::{
@@ -49,6 +49,10 @@ pub struct App {
     pub shutdown: CancellationToken,
     /// Open connections.
     pub connections: TaskTracker,
+    /// Work that goes on when its caller leaves.
+    pub detached: TaskTracker,
+    /// The finishes that run.
+    finishing: UnderWay,
     /// Rollouts that are watched.
     pub watched: Arc<AtomicU64>,
     /// Calls that wait.
@@ -73,6 +77,8 @@ impl App {
             sender,
             shutdown,
             connections: TaskTracker::new(),
+            detached: TaskTracker::new(),
+            finishing: UnderWay::default(),
             watched: Arc::default(),
             waiting: Arc::default(),
             last_error: Mutex::new(None),
@@ -122,7 +128,19 @@ impl App {
                 sender: self.sender.clone(),
                 ingest: self.ingest.clone(),
             },
+            under_way: self.finishing.clone(),
         }
+    }
+
+    /// Runs work to its end though its caller may leave. The daemon's own end waits for it.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.detached.spawn(work).await?
     }
 
     /// Counts a call as waiting until the answer is dropped.
@@ -194,7 +212,12 @@ pub struct LastMessage {
 }
 
 impl MessageSender for LastMessage {
-    async fn send(&self, session: &Session, text: &str) -> Result<()> {
+    async fn send(&self, session: &Session, text: &str, unless_since: Option<&str>) -> Result<bool> {
+        if let Some(since) = unless_since
+            && self.sender.may_have_sent(session, text, since).await?
+        {
+            return Ok(false);
+        }
         let message =
             Message { text: text.to_owned(), command_id: None, notification_id: None, clear_draft: true };
         let sent = self.sender.send(session, message, Box::new(|_| Ok(true))).await?;
@@ -208,7 +231,7 @@ impl MessageSender for LastMessage {
         } else {
             tokio::time::sleep(UNPROVEN_MESSAGE_GRACE).await;
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     changes::Changes,
     config::{Config, Flags},
     dispatch,
+    faults::{self, CrashPoint},
     lock::Lock,
     logs::{self, LogFile},
     observe::exits::ExitWatch,
@@ -12,7 +13,7 @@ use crate::{
     rollout::watcher::Watcher,
     rpc,
     server::{self, Limits},
-    store::Store,
+    store::{Store, StoreError},
 };
 use anyhow::{Context, anyhow, bail};
 use camino::Utf8Path;
@@ -27,16 +28,22 @@ use std::{
         net::UnixStream,
     },
     process::ExitCode,
+    time::Duration,
 };
 use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
 /// Files that may be open at once: all connections, a rollout per session, watches, the database. macOS allows
 /// a program 256 by itself.
 const OPEN_FILES: u64 = 4096;
+
+/// How long the end waits for work whose callers have left, beside the calls that are drained: longer than a send
+/// with its receipt lasts.
+const LAST_WORK: Duration = Duration::from_secs(15);
 
 /// The binary: reads the flags, runs the daemon, says on standard error why it could not.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -53,6 +60,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Nobody is left to tell if even this fails.
             let _ = writeln!(io::stderr(), "conveyord: {error:#}");
+            let store = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
+            if let Some(hint) = store.and_then(StoreError::hint) {
+                let _ = writeln!(io::stderr(), "hint: {hint}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -91,7 +102,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let store = Store::open(&files.database, &files.backups(), Changes::default())?;
     let app = App::new(config, store, shutdown.clone());
     dispatch::task::settle_earlier_boot(&app.store, &app.sender, &app.config.dispatcher_id.value).await?;
+    faults::reach(CrashPoint::EarlierBootSettled);
     let listener = listen(&files.socket())?;
+    faults::reach(CrashPoint::SocketBound);
     tracing::info!(version = app.version, pid = std::process::id(), root = %files.root, "started");
     on_signals(&shutdown, log)?;
 
@@ -114,15 +127,21 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let report =
         server::serve(listener, module, Limits::default(), owner, app.connections.clone(), shutdown).await;
     tracing::info!(served = report.served, cut_off = report.cut_off, "drained");
+    app.detached.close();
+    if timeout(LAST_WORK, app.detached.wait()).await.is_err() {
+        tracing::warn!(left = app.detached.len(), "ending in the middle of work whose callers have left");
+    }
     background.cancel();
     for task in tasks {
         if let Err(error) = task.await {
             app.note_error("a background task ended early", &error);
         }
     }
+    faults::reach(CrashPoint::Drained);
     if let Err(error) = app.store.checkpoint() {
         app.note_error("the write-ahead log could not be moved into the database", &error);
     }
+    faults::reach(CrashPoint::Checkpointed);
     fs::remove_file(files.socket()).or_else(gone_is_fine).context("the socket could not be removed")?;
     tracing::info!("ended");
     Ok(())

@@ -3,6 +3,7 @@
 //! What belongs to the caller (its `PATH`, its folder) is looked at as the caller sees it, not as the daemon does.
 
 pub mod database;
+mod disk_space;
 mod panes;
 mod tools;
 mod watch_limit;
@@ -50,6 +51,7 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
     let required_ok = checks.values().all(|check| check.ok);
 
     checks.insert("state_root_exists".to_owned(), folder_check(&context.state_root));
+    checks.insert("disk_space".to_owned(), disk_space::check(context.store.path()));
     checks.insert("daemon".to_owned(), daemon_check());
     let (database, sessions, deliveries) = stored(context).await?;
     let database_ok = database.ok;

@@ -120,6 +120,16 @@ impl Error {
         self
     }
 
+    /// The way out, where one is known.
+    #[must_use]
+    pub fn way_out(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) | Self::Ingest(refusal) => refusal.hint.as_deref(),
+            Self::Store(error) => error.hint(),
+            Self::Tmux(_) | Self::Task(_) => None,
+        }
+    }
+
     /// The stable kind.
     #[must_use]
     pub fn kind(&self) -> &'static str {

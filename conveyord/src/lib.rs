@@ -13,6 +13,7 @@ pub mod dispatch;
 pub mod doctor;
 pub mod drift;
 pub mod error;
+pub mod faults;
 pub mod feed;
 pub mod history;
 pub mod lock;

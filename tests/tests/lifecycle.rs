@@ -9,7 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 
 use camino::Utf8Path;
-use conveyor_tests::harness::{Running, TestEnv, wait_until};
+use conveyor_tests::harness::{Running, TestEnv, standin, wait_until};
+use conveyor_tests::rollout::Format;
 use nix::sys::signal::{Signal, kill};
 use rusqlite::Connection;
 use serde_json::Value;
@@ -78,6 +79,37 @@ fn sigterm_ends_waits_and_then_the_daemon() {
     wait_until("the socket to be removed", || (!env.socket().exists()).then_some(()));
     // Held until now: an idle connection does not keep the daemon.
     drop(idle);
+}
+
+#[test]
+fn the_end_waits_for_a_pass_whose_caller_has_left() {
+    let mut env = TestEnv::new();
+    env.set("CONVEYOR_DISPATCH", "off");
+    let program = standin(Format::New);
+    let worker = env.start_codex(&program, "worker");
+    let manager = env.start_codex(&program, "manager");
+    for (role, pane) in [("worker", &worker), ("manager", &manager)] {
+        let (verb, pid) = (format!("register-{role}"), pane.pid.to_string());
+        let args = [verb.as_str(), "--name", role, "--pid", &pid, "--tmux-session", &pane.session];
+        let _ = env.conveyorctl(&args).success();
+    }
+    let _ = env.conveyorctl(&["tasks", "--create", "job", "--goal", "It is done"]).success();
+    let _ =
+        env.conveyorctl(&["bind", "--task", "job", "--worker", "worker", "--manager", "manager"]).success();
+    // While a turn runs, the receipt of what is sent lets itself be waited for.
+    env.tmux().send(&worker, "[[slow: 30]] take your time");
+    env.tmux().wait_for_text(&worker, "esc to interrupt");
+    let _ = env.conveyorctl(&["enqueue-nudge-worker", "job", "--message", "go on"]).success();
+    let pass = env.start_conveyorctl(&["dispatch", "--once"]);
+    let database = Connection::open(env.state_root().join("conveyor.db")).expect("it is a database");
+    let count = |query: &str| database.query_row(query, [], |row| row.get::<_, i64>(0)).expect("SQL");
+    wait_until("the text to be typed", || {
+        (count("select count(*) from deliveries where outcome = 'sending'") == 1).then_some(())
+    });
+    drop(pass);
+    let _ = env.conveyorctl(&["daemon", "stop"]).success();
+    assert_eq!(count("select count(*) from commands where state = 'succeeded'"), 1);
+    assert_eq!(count("select count(*) from command_attempts where state = 'running'"), 0);
 }
 
 /// What a person reads when no daemon comes up.

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     changes::ChangeKind,
     error::{Error, Result},
+    faults::{self, CrashPoint},
     observe::{pane_look::PaneShows, state, target},
     rollout::ingest::Shrunk,
     store::{
@@ -223,6 +224,7 @@ impl Actuator {
             };
             let running = self.running_turn(session).await?;
             tmux.press(found.pane.pane_id, &key).await?;
+            faults::reach(CrashPoint::KeyPressed);
             result.sent = true;
             if is_codex && running.is_some() {
                 let interrupted = self.await_interruption(session).await?;

@@ -1,9 +1,13 @@
 //! Routing completed turns of workers to the managers of their pairs, each once.
 
-use super::{HELD_BACK_OFF, back_off, commands::next_try, lease, pane::Message, pass::Pass, telemetry::note};
+use super::{
+    HELD_BACK_OFF, back_off, commands::next_try, lease, lost::LostClaim, pane::Message, pass::Pass,
+    telemetry::note,
+};
 use crate::{
     clock,
     error::{Error, Result},
+    faults::{self, CrashPoint},
     store::{
         Durability, StoreError, Tx, bindings, deliveries,
         log::{self, Actor, Event, Severity},
@@ -225,7 +229,10 @@ pub(super) async fn finish(
     match routed {
         Routed::Taken => Ok(None),
         Routed::Done(item) => Ok(Some(item)),
-        Routed::Push(target, item) => push(pass, *target, item, recovered).await,
+        Routed::Push(target, item) => {
+            let claim = LostClaim::Completion(target.id, target.token);
+            push(pass, *target, item, recovered).await.inspect_err(|_| pass.lost.add(claim))
+        }
     }
 }
 
@@ -277,6 +284,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
             payload: &payload,
         },
     )?;
+    faults::reach(CrashPoint::NotificationStored);
     turns::set_routing(tx, route.turn.id, "routed", None)?;
     let ids = json!({
         "binding_id": route.turn.binding, "correlation_id": correlation_id, "dispatcher_id": dispatcher,

@@ -11,6 +11,7 @@ mod held;
 pub mod inbox;
 mod lease;
 pub mod listing;
+mod lost;
 pub mod mend;
 pub mod outcome;
 pub mod pane;

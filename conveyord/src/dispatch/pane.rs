@@ -7,6 +7,7 @@ use crate::{
     changes::ChangeKind,
     clock,
     error::{Error, Result},
+    faults::{self, CrashPoint},
     observe::{
         pane_look::{Composer, PaneLook, PaneShows, look},
         target::{self, Target},
@@ -117,6 +118,7 @@ impl PaneSender {
         if let Some(held) = held_by(&target, &seen) {
             return Ok(Sent::held(held));
         }
+        faults::reach(CrashPoint::PaneSeen);
         let text = sanitize(&message.text);
         let stripped = text.stripped() as u64;
         let is_codex = seen.shows != PaneShows::Unknown;
@@ -160,7 +162,10 @@ impl PaneSender {
                 (true, "the pane does not show Codex, so no receipt can be expected".to_owned())
             }
             Ok(()) => match self.receipt(session, &Awaited { delivery, key, sent_at }).await {
-                Ok(Some(proof)) => return Ok(Sent::complete(delivery, Some(proof), stripped, None)),
+                Ok(Some(proof)) => {
+                    faults::reach(CrashPoint::ReceiptSeen);
+                    return Ok(Sent::complete(delivery, Some(proof), stripped, None));
+                }
                 Ok(None) => (true, no_receipt(seen.shows).to_owned()),
                 Err(error) => (true, format!("the receipt could not be looked for: {error}")),
             },
@@ -173,6 +178,27 @@ impl PaneSender {
         } else {
             Ok(Sent::interrupted(Some(delivery), stripped, note))
         }
+    }
+
+    /// Whether a text may have been sent to a session since a time.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn may_have_sent(&self, session: &Session, text: &str, since: &str) -> Result<bool> {
+        let (id, since) = (session.id.clone(), since.to_owned());
+        // As it looks to a Codex, and as it looks to anything else.
+        let text = sanitize(text);
+        let keys = [receipt_key(text.as_str()), receipt_key(text.guarded().as_str())];
+        self.store
+            .read(move |connection| {
+                for key in keys {
+                    if deliveries::may_have_been_sent(connection, &id, &key, &since)? {
+                        return Ok(true);
+                    }
+                }
+                Ok::<_, Error>(false)
+            })
+            .await
     }
 
     /// Waits in the queue of a session's pane.
@@ -302,11 +328,14 @@ async fn type_in(
         tmux.paste(pane, text).await.map_err(|error| {
             if error.may_have_acted() { Typed::Something(error) } else { Typed::Nothing(error) }
         })?;
+        faults::reach(CrashPoint::TextPasted);
     }
     let empty = text.as_str().is_empty();
     tmux.press(pane, &Key::enter()).await.map_err(|error| {
         if empty && !error.may_have_acted() { Typed::Nothing(error) } else { Typed::Something(error) }
-    })
+    })?;
+    faults::reach(CrashPoint::EnterPressed);
+    Ok(())
 }
 
 /// The time now, for results.

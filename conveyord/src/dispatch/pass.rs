@@ -1,6 +1,8 @@
 //! One pass of Dispatch, in the order that callers of the explicit verb rely on.
 
-use super::{COMMAND_TYPES, DEFAULT_DISPATCHER, commands, completions, pane::PaneSender, telemetry, unsent};
+use super::{
+    COMMAND_TYPES, DEFAULT_DISPATCHER, commands, completions, lost::Lost, pane::PaneSender, telemetry, unsent,
+};
 use crate::{
     changes::ChangeKind,
     clock,
@@ -38,6 +40,8 @@ pub struct Pass {
     pub lease_ms: i64,
     /// Take also what is backing off, as explicit passes do.
     pub ignore_back_off: bool,
+    /// Claims whose end could not be written.
+    pub lost: Lost,
 }
 
 /// Runs the pass that a caller asked for.
@@ -69,6 +73,7 @@ pub async fn run(store: &Store, sender: &PaneSender, params: &DispatchParams) ->
             dispatcher: dispatcher.clone(),
             lease_ms: lease_seconds * 1000,
             ignore_back_off: true,
+            lost: Lost::default(),
         };
         pass.once(params.only, limit).await?
     };

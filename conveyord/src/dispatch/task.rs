@@ -6,6 +6,7 @@
 
 use super::{
     commands, completions, held,
+    lost::{Lost, LostClaim},
     pane::PaneSender,
     pass::{Pass, command_types, heartbeat},
     unsent,
@@ -14,6 +15,7 @@ use crate::{
     changes::{Change, ChangeKind},
     clock,
     error::{Error, Result},
+    faults::{self, CrashPoint},
     store::{
         self, Durability, Store,
         commands::{claims, recovery::Expired},
@@ -45,7 +47,9 @@ const HELD_LOOK: Duration = Duration::from_millis(200);
 pub async fn settle_earlier_boot(store: &Store, sender: &PaneSender, dispatcher: &str) -> Result<()> {
     let pass = pass(store, sender, dispatcher);
     pass.recover_commands(&command_types(None), Expired::All, i64::MAX).await?;
+    faults::reach(CrashPoint::CommandsRecovered);
     pass.settle_interrupted(true).await?;
+    faults::reach(CrashPoint::CompletionsRecovered);
     store
         .write(Durability::Full, |tx| {
             notifications::release_claims(tx)?;
@@ -64,6 +68,7 @@ fn pass(store: &Store, sender: &PaneSender, dispatcher: &str) -> Pass {
         dispatcher: dispatcher.to_owned(),
         lease_ms: LEASE_MS,
         ignore_back_off: false,
+        lost: Lost::default(),
     }
 }
 
@@ -154,6 +159,7 @@ impl Task {
     /// Takes up all work there is.
     async fn work(&mut self) -> Result<()> {
         self.failed = false;
+        self.pass.lost.give_up(&self.pass.store).await?;
         // First, since a manager may wait for one.
         self.completions_again = !self.completions.is_empty();
         if self.completions.is_empty() {
@@ -166,7 +172,10 @@ impl Task {
         while self.serving.len() < MAX_LANES {
             let Some(claim) = self.pass.claim(&kinds, &[]).await? else { break };
             let pass = self.pass.clone();
-            self.serving.spawn(async move { Ok(commands::execute(&pass, claim).await?.is_some()) });
+            self.serving.spawn(async move {
+                let executed = commands::execute(&pass, claim.clone()).await;
+                Ok(executed.inspect_err(|_| pass.lost.add(LostClaim::Command(claim)))?.is_some())
+            });
         }
         Ok(())
     }
@@ -174,7 +183,7 @@ impl Task {
     fn served(&mut self, done: std::result::Result<Result<bool>, JoinError>) {
         match done.map_err(Error::from).flatten() {
             Ok(settled) => self.processed += u64::from(settled),
-            // The lease of what it held runs out, and recovery takes it up.
+            // Its claim is given up in the next round, and recovery takes it up.
             Err(error) => tracing::error!(%error, "a command could not be executed"),
         }
     }

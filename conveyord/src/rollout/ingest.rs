@@ -12,6 +12,7 @@ use super::{
 use crate::{
     changes::{self, Change, ChangeKind},
     error::{Error, Result},
+    faults::{self, CrashPoint},
     store::{
         Durability, Store, StoreError, Tx,
         log::{self, Actor, Run, Severity, Telemetry},
@@ -360,6 +361,7 @@ impl Batch<'_, '_> {
             },
         )?;
         self.new_events += 1;
+        faults::reach(CrashPoint::RecordStored);
         let stored = Stored { id, at, subtype: record.subtype.as_deref(), offset, line };
         thread.apply(self.tx, &record.signal(), stored, self.settle_ms)?;
         Ok(())

@@ -330,7 +330,11 @@ impl Watcher {
                 watched.busy = false;
                 // What could not be read now is tried again by the tail.
                 watched.seen = None;
-                tracing::debug!(%error, session = %id, "a rollout was not read");
+                if matches!(error, Error::Store(_)) {
+                    tracing::warn!(%error, session = %id, "what a rollout has could not be stored yet");
+                } else {
+                    tracing::debug!(%error, session = %id, "a rollout was not read");
+                }
             }
         }
         if std::mem::take(&mut watched.again) {

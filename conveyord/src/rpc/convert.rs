@@ -31,13 +31,13 @@ pub(super) fn error(method: &str, error: &Error) -> ErrorObjectOwned {
         tracing::error!(method, error = %chain(error), "a request failed inside the daemon");
     }
     let mut data = Map::from_iter([("kind".to_owned(), Value::from(error.kind()))]);
-    if let Error::Refused(refusal) | Error::Ingest(refusal) = error {
-        if let Some(hint) = &refusal.hint {
-            data.insert("hint".to_owned(), Value::from(hint.as_str()));
-        }
-        if let Some(Value::Object(facts)) = &refusal.data {
-            data.extend(facts.clone());
-        }
+    if let Some(hint) = error.way_out() {
+        data.insert("hint".to_owned(), Value::from(hint));
+    }
+    if let Error::Refused(refusal) | Error::Ingest(refusal) = error
+        && let Some(Value::Object(facts)) = &refusal.data
+    {
+        data.extend(facts.clone());
     }
     ErrorObjectOwned::owned(class.code(), chain(error), Some(Value::Object(data)))
 }

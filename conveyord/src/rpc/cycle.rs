@@ -9,7 +9,7 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     methods.add::<CycleRun, _, _>(|app, params| async move {
         let observer = app.observer();
         // A cycle that was begun is recorded to its end.
-        tokio::spawn(async move { observer.cycle(params).await }).await?
+        app.to_its_end(async move { observer.cycle(params).await }).await
     })?;
     methods.add::<CycleDivergences, _, _>(|app, params| async move {
         app.store.read(move |connection| divergences::list(connection, &params)).await

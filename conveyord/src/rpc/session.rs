@@ -21,10 +21,10 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     // Both run to their end though the caller may leave: half a paste would be worse than none.
     methods.add::<SessionNudge, _, _>(|app, params| async move {
         let actuator = app.actuator();
-        tokio::spawn(async move { actuator.nudge(params).await }).await?
+        app.to_its_end(async move { actuator.nudge(params).await }).await
     })?;
     methods.add::<SessionInterrupt, _, _>(|app, params| async move {
         let actuator = app.actuator();
-        tokio::spawn(async move { actuator.interrupt(params).await }).await?
+        app.to_its_end(async move { actuator.interrupt(params).await }).await
     })
 }

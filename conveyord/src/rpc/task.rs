@@ -18,9 +18,13 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     methods.add::<TaskList, _, _>(|app, params| async move {
         app.store.read(move |connection| Ok::<_, Error>(tasks::list(connection, params.active)?)).await
     })?;
-    methods
-        .add::<TaskFinish, _, _>(|app, params| async move { finish::finish(app.finish(), params).await })?;
-    methods.add::<TaskStop, _, _>(|app, params| async move { finish::stop(app.finish(), params).await })?;
+    // A manager may well end its own pane by this.
+    methods.add::<TaskFinish, _, _>(|app, params| async move {
+        app.to_its_end(finish::finish(app.finish(), params)).await
+    })?;
+    methods.add::<TaskStop, _, _>(|app, params| async move {
+        app.to_its_end(finish::stop(app.finish(), params)).await
+    })?;
     methods.add::<TaskAudit, _, _>(|app, params| async move {
         app.store.read(move |connection| audit::audit(connection, &params)).await
     })?;

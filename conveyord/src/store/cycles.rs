@@ -66,17 +66,18 @@ fn end(tx: &Tx<'_>, id: i64, state: &str, status: &Value, error: Option<&str>) -
 /// # Errors
 /// Those of SQLite.
 pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
-    let mut statement = tx.prepare_cached(
-        "update manager_cycles set state = 'failed', completed_at = ?1,
-             error = 'the daemon ended while this cycle ran; run the cycle again'
-         where state = 'started' returning id, task_id",
-    )?;
-    let closed: Vec<(i64, String)> =
-        statement.query_map([tx.now()], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-    for (id, task) in &closed {
-        publish(tx, *id, task, "failed");
+    let mut statement =
+        tx.prepare_cached("select id, task_id from manager_cycles where state = 'started'")?;
+    let open: Vec<(i64, String)> =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    for (id, task) in &open {
+        // Nobody knows how far it came.
+        let status = json!({
+            "kind": "session_cycle", "task": task, "error_type": "InternalError", "failure_phase": null,
+        });
+        fail(tx, *id, &status, "the daemon ended while this cycle ran; run the cycle again")?;
     }
-    Ok(closed.len())
+    Ok(open.len())
 }
 
 fn publish(tx: &Tx<'_>, id: i64, task: &str, state: &str) {

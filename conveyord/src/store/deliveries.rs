@@ -111,6 +111,23 @@ pub fn awaiting(
         .optional()?)
 }
 
+/// Whether a text may have been typed to a session since a time.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn may_have_been_sent(
+    connection: &Connection,
+    session: &SessionId,
+    text_sha256: &str,
+    since: &str,
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select exists (select 1 from deliveries where session_id = ?1 and text_sha256 = ?2 and sent_at >= ?3
+             and outcome in ('sending', 'uncertain', 'delivered'))",
+    )?;
+    Ok(statement.query_row(params![session.as_str(), text_sha256, since], |row| row.get(0))?)
+}
+
 /// Whether any delivery to a session waits for a receipt.
 ///
 /// # Errors

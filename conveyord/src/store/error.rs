@@ -48,16 +48,19 @@ pub enum StoreError {
         known: i64,
     },
     /// The disk is full.
-    #[error("the disk is full; free some space, nothing was written")]
-    Full(#[source] rusqlite::Error),
+    #[error("the disk is full; nothing was written")]
+    Full(rusqlite::Error),
     /// The file cannot be written.
-    #[error("the database is read-only; check the owner and mode of the file and of its folder")]
-    ReadOnly(#[source] rusqlite::Error),
+    #[error("the database is read-only")]
+    ReadOnly(rusqlite::Error),
     /// Another program holds the database.
     #[error("the database is locked by another program")]
-    Busy(#[source] rusqlite::Error),
+    Busy(rusqlite::Error),
+    /// The disk does not do what it is told.
+    #[error("the database could not be read or written ({0}); nothing was written")]
+    Io(rusqlite::Error),
     /// The file is damaged.
-    #[error("the database is damaged ({0}); a copy from before the last update may be in the backups folder")]
+    #[error("the database is damaged ({0})")]
     Damaged(rusqlite::Error),
     /// A migration failed; the file is as it was.
     #[error("the database could not be migrated; it is as it was, and a copy is in the backups folder")]
@@ -80,7 +83,23 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::ReadOnly) => Self::ReadOnly(error),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy(error),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error),
+            Some(ErrorCode::SystemIoFailure) => Self::Io(error),
             _ => Self::Sqlite(error),
+        }
+    }
+}
+
+impl From<rusqlite_migration::Error> for StoreError {
+    fn from(error: rusqlite_migration::Error) -> Self {
+        match error {
+            // What hinders every write is no fault of the migration.
+            rusqlite_migration::Error::RusqliteError { err, query } => match Self::from(err) {
+                Self::Sqlite(err) | Self::Damaged(err) => {
+                    Self::Migration(Box::new(rusqlite_migration::Error::RusqliteError { query, err }))
+                }
+                plain => plain,
+            },
+            other => Self::Migration(Box::new(other)),
         }
     }
 }
@@ -97,9 +116,27 @@ impl StoreError {
             Self::Full(_) => "disk_full",
             Self::ReadOnly(_) => "read_only_database",
             Self::Busy(_) | Self::Pool(_) => "database_busy",
+            Self::Io(_) => "database_io_failed",
             Self::Damaged(_) => "database_damaged",
             Self::Migration(_) => "migration_failed",
             Self::Json(_) | Self::Sqlite(_) => "database_error",
+        }
+    }
+
+    /// The way out, where there is one that the message does not name.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Full(_) => Some("free some space where the database is, and try again"),
+            Self::ReadOnly(_) => Some("check the owner and mode of the database file and of its folder"),
+            Self::Busy(_) | Self::Pool(_) => {
+                Some("try again; if it lasts, end the program that has the database open")
+            }
+            Self::Io(_) => Some("look at the disk and the system's log, then try again"),
+            Self::Damaged(_) => Some(
+                "`conveyorctl db-doctor` tells more; a copy from before the last update may be in the backups folder",
+            ),
+            _ => None,
         }
     }
 
@@ -107,9 +144,12 @@ impl StoreError {
     #[must_use]
     pub const fn class(&self) -> ErrorClass {
         match self {
-            Self::Full(_) | Self::ReadOnly(_) | Self::Busy(_) | Self::Pool(_) | Self::Open { .. } => {
-                ErrorClass::Unavailable
-            }
+            Self::Full(_)
+            | Self::ReadOnly(_)
+            | Self::Busy(_)
+            | Self::Io(_)
+            | Self::Pool(_)
+            | Self::Open { .. } => ErrorClass::Unavailable,
             Self::NotADatabase { .. } | Self::Foreign { .. } | Self::Newer { .. } => ErrorClass::Refused,
             Self::Damaged(_) | Self::Migration(_) | Self::Json(_) | Self::Sqlite(_) => ErrorClass::Internal,
         }

@@ -60,6 +60,23 @@ pub fn claimed_by(connection: &Connection, task: &TaskId) -> Result<Option<Comma
     Ok(statement.query_row([task.as_str()], |row| row.get(0)).optional()?.map(CommandId))
 }
 
+/// When the first of the tries to end a task in this way began that failed since the last that did not.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn failed_since(
+    connection: &Connection,
+    task: &TaskId,
+    ending: Ending,
+) -> Result<Option<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select min(created_at) from commands where task_id = ?1 and state = 'failed' and type = ?2
+             and id > coalesce((select max(id) from commands
+                 where task_id = ?1 and state = 'succeeded' and type = ?2), '')",
+    )?;
+    Ok(statement.query_row(params![task.as_str(), ending.command()], |row| row.get(0))?)
+}
+
 /// Marks the open binding of a task as ending.
 ///
 /// # Errors
@@ -105,9 +122,18 @@ pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     let claims: Vec<(String, String)> =
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
     for (command, task) in &claims {
-        let error = "the daemon ended while it ended the task; end it again, what was ended counts as done";
-        commands::fail(tx, &CommandId(command.clone()), None, error)?;
-        give_up_ending(tx, &TaskId(task.clone()))?;
+        release(tx, &CommandId(command.clone()), &TaskId(task.clone()))?;
     }
     Ok(claims.len())
+}
+
+/// Gives up the claim of a caller that is gone.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn release(tx: &Tx<'_>, command: &CommandId, task: &TaskId) -> Result<(), StoreError> {
+    let error = "the daemon ended, or could not write, while it ended the task; end it again, what was ended \
+                 counts as done";
+    commands::fail(tx, command, None, error)?;
+    give_up_ending(tx, task)
 }

@@ -29,6 +29,7 @@ pub mod turns;
 use crate::{
     changes::{Change, Changes},
     clock,
+    faults::{CrashPoint, Write},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use r2d2_sqlite::SqliteConnectionManager;
@@ -157,6 +158,8 @@ impl Store {
     {
         // A panic while the lock was held rolled its transaction back: the connection is sound.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let write = Write::of(&work, &writer.connection);
+        write.reach(CrashPoint::WriteBegins, &writer.connection).map_err(StoreError::from)?;
         if writer.durability != durability {
             let set = |name, value: &dyn rusqlite::ToSql| writer.connection.pragma_update(None, name, value);
             set("synchronous", &durability.synchronous()).map_err(StoreError::from)?;
@@ -169,13 +172,16 @@ impl Store {
             .map_err(StoreError::from)?;
         let tx = Tx { transaction, now: clock::now(), changes: RefCell::default() };
         let value = work(&tx)?;
-        let Tx { transaction, changes, now } = tx;
-        transaction.commit().map_err(StoreError::from)?;
+        write.reach(CrashPoint::WriteDone, &tx).map_err(StoreError::from)?;
+        let now = tx.now.clone();
+        let changes = tx.commit()?;
         self.committed.notify_one();
+        write.reach(CrashPoint::WriteCommitted, &writer.connection).map_err(StoreError::from)?;
         // Published under the lock, so that listeners see changes in the order of the commits.
-        for change in changes.into_inner() {
+        for change in changes {
             self.changes.publish(Change { at: Some(now.clone()), ..change });
         }
+        write.reach(CrashPoint::WritePublished, &writer.connection).map_err(StoreError::from)?;
         Ok(value)
     }
 
@@ -256,6 +262,12 @@ impl Tx<'_> {
     #[must_use]
     pub fn now(&self) -> &str {
         &self.now
+    }
+
+    /// Returns what is to be published now.
+    fn commit(self) -> Result<Vec<Change>, StoreError> {
+        self.transaction.commit()?;
+        Ok(self.changes.into_inner())
     }
 
     /// Publishes a change once the transaction has committed.

@@ -1,7 +1,10 @@
 //! Opening: file modes, pragmas, backup before migration, refusal of what is not ours.
 
 use super::StoreError;
-use crate::clock;
+use crate::{
+    clock,
+    faults::{self, CrashPoint},
+};
 use camino::Utf8Path;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags};
@@ -50,6 +53,7 @@ pub(super) fn writer(path: &Utf8Path, backups: &Utf8Path) -> Result<Connection, 
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )
     .map_err(|_| unusable(io::Error::other("SQLite could not open the file")))?;
+    faults::reach(CrashPoint::DatabaseCreated);
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let version = identify(&connection, path)?;
     if version == 0 {
@@ -66,8 +70,9 @@ pub(super) fn writer(path: &Utf8Path, backups: &Utf8Path) -> Result<Connection, 
         if version > 0 {
             back_up(&connection, path, backups, version)?;
         }
-        migrate(&mut connection, version)?;
+        migrate(&mut connection)?;
     }
+    leave_trail(&connection)?;
     Ok(connection)
 }
 
@@ -101,27 +106,31 @@ fn common_pragmas(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn migrate(connection: &mut Connection, from: i64) -> Result<(), StoreError> {
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    Migrations::from_slice(MIGRATIONS)
-        .to_latest(connection)
-        .map_err(|error| StoreError::Migration(Box::new(error)))?;
-    // The trail of what was applied; a crash before this is mended by the next start.
-    let transaction = connection.transaction()?;
-    for version in from + 1..=SCHEMA_VERSION {
-        transaction.execute(
-            "insert into schema_migrations (version, applied_at) values (?1, ?2) on conflict do nothing",
-            (version, clock::now()),
-        )?;
+    faults::reach(CrashPoint::DatabaseMarked);
+    Migrations::from_slice(MIGRATIONS).to_latest(connection)?;
+    faults::reach(CrashPoint::DatabaseMigrated);
+    Ok(())
+}
+
+/// The trail of what was applied; also of what a start applied that crashed before it left one.
+fn leave_trail(connection: &Connection) -> Result<(), StoreError> {
+    let missing = "select not exists (select 1 from schema_migrations where version = ?1)";
+    let mut missing = connection.prepare(missing)?;
+    for version in 1..=SCHEMA_VERSION {
+        if missing.query_row([version], |row| row.get(0))? {
+            let insert = "insert into schema_migrations (version, applied_at) values (?1, ?2)";
+            connection.execute(insert, (version, clock::now()))?;
+        }
     }
-    transaction.commit()?;
     Ok(())
 }
 
 /// An empty database of the newest schema, to hold others against.
 pub(super) fn in_memory() -> Result<Connection, StoreError> {
     let mut connection = Connection::open_in_memory()?;
-    migrate(&mut connection, 0)?;
+    migrate(&mut connection)?;
     Ok(connection)
 }
 
@@ -280,7 +289,7 @@ mod tests {
         connection.pragma_update(None, "page_size", 512).unwrap();
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").unwrap();
         common_pragmas(&connection).unwrap();
-        migrate(&mut connection, 0).unwrap();
+        migrate(&mut connection).unwrap();
         connection
             .execute_batch(
                 "insert into tasks values ('task-1', 'old', 'an old goal', null, 'managed', '2026-01-31', '2026-01-31');

@@ -8,6 +8,7 @@
 mod gates;
 mod rows;
 mod sessions;
+mod under_way;
 
 use crate::{error::Error, store::Store, store::sessions::Session};
 use conveyor_proto::types::finish::{CaptureMode, FinishParams, FinishResult, StopTaskParams, TaskEnd};
@@ -16,15 +17,22 @@ use std::{future::Future, time::Duration};
 
 pub use gates::check_message;
 pub use rows::close_interrupted;
+pub use under_way::UnderWay;
 
 /// Sends a text to a session's pane.
 pub trait MessageSender: Send + Sync + 'static {
     /// Sends the text and returns once the session has had time to act on it: it is idle again, or a grace time is
-    /// over. The pane may be ended right after.
+    /// over. The pane may be ended right after. One that may have been sent after `unless_since` already, by an
+    /// earlier try of the same finish, is not sent again: the answer is false then.
     ///
     /// # Errors
     /// When the text surely or possibly did not arrive.
-    fn send(&self, session: &Session, text: &str) -> impl Future<Output = Result<(), Error>> + Send;
+    fn send(
+        &self,
+        session: &Session,
+        text: &str,
+        unless_since: Option<&str>,
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
 /// What finishing a task works with.
@@ -36,9 +44,11 @@ pub struct FinishContext<S> {
     pub command_timeout: Duration,
     /// How a message reaches the worker.
     pub sender: S,
+    /// The finishes that run.
+    pub under_way: UnderWay,
 }
 
-/// Answers `task.finish`. A caller that leaves does not stop it: a manager may well end its own pane by this.
+/// Answers `task.finish`.
 ///
 /// # Errors
 /// The gates' refusals, `task_being_finished`, `identity_verification_failed`, `transcript_segment_missing`, and those
@@ -47,12 +57,9 @@ pub async fn finish<S: MessageSender>(
     context: FinishContext<S>,
     params: FinishParams,
 ) -> Result<FinishResult, Error> {
-    tokio::spawn(async move {
-        gates::validate(&params)?;
-        let (claim, audits) = rows::claim_finish(&context.store, &params).await?;
-        carry_out(&context, &params, claim, move |end| audits.result(end)).await
-    })
-    .await?
+    gates::validate(&params)?;
+    let (claim, audits) = rows::claim_finish(&context.store, &context.under_way, &params).await?;
+    carry_out(&context, &params, claim, move |end| audits.result(end)).await
 }
 
 /// Answers `task.stop`: as [`finish`], without gates, decision and stored panes, and always with the manager.
@@ -64,13 +71,10 @@ pub async fn stop<S: MessageSender>(
     context: FinishContext<S>,
     params: StopTaskParams,
 ) -> Result<TaskEnd, Error> {
-    tokio::spawn(async move {
-        let params = without_gates(params);
-        gates::validate(&params)?;
-        let claim = rows::claim_stop(&context.store, &params).await?;
-        carry_out(&context, &params, claim, |end| end).await
-    })
-    .await?
+    let params = without_gates(params);
+    gates::validate(&params)?;
+    let claim = rows::claim_stop(&context.store, &context.under_way, &params).await?;
+    carry_out(&context, &params, claim, |end| end).await
 }
 
 /// The parameters of a stop as those of a finish that asks for nothing.
@@ -111,7 +115,7 @@ async fn carry_out<S: MessageSender, R: Serialize + Send + 'static>(
     if let Err(error) = &outcome
         && let Err(also) = rows::give_up(&context.store, &claim, &ended, error).await
     {
-        // The caller is told of the first error; the claim is released by the next start.
+        // The caller is told of the first error; the claim is released by the next try to end the task.
         tracing::error!(command = %claim.command_id, error = %also, "failed to record that ending a task failed");
     }
     outcome

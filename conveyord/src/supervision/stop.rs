@@ -138,7 +138,7 @@ async fn end<S: MessageSender>(
             result.warnings.push("the message was not sent: the session's pane is gone".to_owned());
         }
         Some(message) => {
-            context.sender.send(session, message).await?;
+            context.sender.send(session, message, None).await?;
             let mut facts = facts(session, &result.target);
             facts["text_length"] = message.chars().count().into();
             record(&context.store, "session_stop_message", facts).await?;

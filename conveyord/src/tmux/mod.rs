@@ -28,7 +28,10 @@ pub use target::{InvalidPaneId, PaneId, TmuxServer};
 pub use text::{MAX_MESSAGE_BYTES, Sanitized, guard, sanitize};
 use uuid::Uuid;
 
-use crate::process::{self, Invocation, Output};
+use crate::{
+    faults::{self, CrashPoint},
+    process::{self, Invocation, Output},
+};
 
 /// A pane as tmux lists it. Prints without its title, which Codex makes from the user's words.
 #[derive(Clone, PartialEq, Eq)]
@@ -223,6 +226,7 @@ impl Tmux {
         let load = ["load-buffer", "-b", &buffer, "-"];
         let pasted = match self.call(Operation::LoadBuffer, &target, Some(text.as_str()), load).await {
             Ok(_) => {
+                faults::reach(CrashPoint::TextLoaded);
                 let paste = ["paste-buffer", "-d", "-p", "-r", "-b", &buffer, "-t", &target];
                 self.call(Operation::Paste, &target, None, paste).await
             }

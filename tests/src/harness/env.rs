@@ -179,6 +179,15 @@ impl TestEnv {
         Pid::from_raw(pid.expect("a status names the pid"))
     }
 
+    /// The process that holds the daemon's lock, whether it answers yet or not.
+    #[must_use]
+    pub fn daemon_in_lock(&self) -> Option<Pid> {
+        let holder = fs::read_to_string(self.state_root().join("conveyord.lock")).ok()?;
+        let holder: Value = serde_json::from_str(&holder).ok()?;
+        let pid = Pid::from_raw(holder["pid"].as_i64()?.try_into().ok()?);
+        (!has_ended(pid)).then_some(pid)
+    }
+
     /// Kills the daemon with SIGKILL and waits until nothing answers at its socket.
     ///
     /// # Panics

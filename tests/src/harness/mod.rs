@@ -6,7 +6,10 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a harness that panics is a failing test")]
 
 mod codex;
+mod crash_job;
 mod env;
+mod faults;
+mod invariants;
 mod job;
 mod process;
 mod rpc;
@@ -14,9 +17,12 @@ mod tmux;
 mod wait;
 
 pub use codex::{CODEX_VERSIONS, Program, codex_versions, standin, standin_replaying};
+pub use crash_job::{CrashJob, Manager, Survived};
 pub use env::{TestEnv, workspace_root};
+pub use faults::{Fault, crash_points};
+pub use invariants::Counts;
 pub use job::{MainJob, Outcome, Step};
 pub use process::{Output, Running, announce};
 pub use rpc::LineClient;
 pub use tmux::{Pane, Tmux};
-pub use wait::{PATIENCE, wait_until};
+pub use wait::{PATIENCE, pause, wait_until};

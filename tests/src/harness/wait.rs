@@ -24,3 +24,8 @@ pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
         thread::sleep(PAUSE);
     }
 }
+
+/// Lets a random while pass: for load, and for faults at random moments. Nothing is waited for by it.
+pub fn pause(time: Duration) {
+    thread::sleep(time);
+}

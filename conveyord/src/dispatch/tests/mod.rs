@@ -11,6 +11,7 @@ use super::{
     BACK_OFF, HELD_BACK_OFF, back_off,
     enqueue::enqueue,
     inbox,
+    lost::Lost,
     pane::PaneSender,
     pass::{self, Pass},
     task,
@@ -114,6 +115,7 @@ impl World {
 
     fn dispatcher(&self, id: &str) -> Pass {
         Pass {
+            lost: Lost::default(),
             store: self.store.clone(),
             sender: self.sender.clone(),
             dispatcher: id.to_owned(),

@@ -3,6 +3,7 @@
 use super::{
     gates::{self, Audits, Closed},
     sessions::Ended,
+    under_way::{Running, UnderWay},
 };
 use crate::{
     error::Error,
@@ -31,6 +32,7 @@ use conveyor_proto::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 pub use finish::close_interrupted;
 
@@ -45,17 +47,37 @@ pub(super) struct Claim {
     follow_up: bool,
     reason: String,
     decision: DecisionCheck,
+    /// When the first try began that failed, if this is another one.
+    pub(super) earlier: Option<String>,
+    /// Not before the claim is recorded.
+    running: Option<Arc<Running>>,
+}
+
+impl Claim {
+    /// Counts the end as under way, until the claim is dropped: also when it is not committed.
+    fn begun(mut self, under_way: &UnderWay) -> Self {
+        self.running = Some(Arc::new(under_way.begin(self.command_id.clone())));
+        self
+    }
 }
 
 /// Passes the gates and claims the task, or refuses.
-pub(super) async fn claim_finish(store: &Store, params: &FinishParams) -> Result<(Claim, Audits), Error> {
-    let params = params.clone();
+pub(super) async fn claim_finish(
+    store: &Store,
+    under_way: &UnderWay,
+    params: &FinishParams,
+) -> Result<(Claim, Audits), Error> {
+    let (params, under_way) = (params.clone(), under_way.clone());
     // A closed gate is recorded, so its transaction succeeds.
-    store.write(Durability::Full, move |tx| gates_and_claim(tx, &params)).await?
+    store.write(Durability::Full, move |tx| gates_and_claim(tx, &under_way, &params)).await?
 }
 
-fn gates_and_claim(tx: &Tx<'_>, params: &FinishParams) -> Result<Result<(Claim, Audits), Error>, Error> {
-    let task = tasks::resolve(tx, &params.task)?;
+fn gates_and_claim(
+    tx: &Tx<'_>,
+    under_way: &UnderWay,
+    params: &FinishParams,
+) -> Result<Result<(Claim, Audits), Error>, Error> {
+    let task = resolve(tx, under_way, params)?;
     let follow_up = gates::is_follow_up(&task, params)?;
     let criteria = context::view(supervision::criteria(tx, &task.id)?);
     if params.require_adversarial_proof {
@@ -69,21 +91,35 @@ fn gates_and_claim(tx: &Tx<'_>, params: &FinishParams) -> Result<Result<(Claim, 
     }
     // Only a follow-up looks at the sessions of a binding that has ended.
     let binding = binding.filter(|binding| follow_up || is_open(binding));
-    let claim = take(tx, Ending::Finish, params, task, binding.as_ref(), follow_up, Some(&audits))?;
+    let claim =
+        take(tx, Ending::Finish, params, task, binding.as_ref(), follow_up, Some(&audits))?.begun(under_way);
     Ok(Ok((claim, audits)))
 }
 
 /// Claims a task that is to be stopped, or refuses.
-pub(super) async fn claim_stop(store: &Store, params: &FinishParams) -> Result<Claim, Error> {
-    let params = params.clone();
+pub(super) async fn claim_stop(
+    store: &Store,
+    under_way: &UnderWay,
+    params: &FinishParams,
+) -> Result<Claim, Error> {
+    let (params, under_way) = (params.clone(), under_way.clone());
     store
         .write(Durability::Full, move |tx| {
-            let task = tasks::resolve(tx, &params.task)?;
+            let task = resolve(tx, &under_way, &params)?;
             gates::not_over(&task)?;
             let binding = binding(tx, &task)?.filter(is_open);
-            take(tx, Ending::Stop, &params, task, binding.as_ref(), false, None)
+            Ok(take(tx, Ending::Stop, &params, task, binding.as_ref(), false, None)?.begun(&under_way))
         })
         .await
+}
+
+/// The task, after a claim on it was given up whose caller is gone.
+fn resolve(tx: &Tx<'_>, under_way: &UnderWay, params: &FinishParams) -> Result<TaskRow, Error> {
+    let task = tasks::resolve(tx, &params.task)?;
+    if let Some(other) = finish::claimed_by(tx, &task.id)?.filter(|other| !under_way.contains(other)) {
+        finish::release(tx, &other, &task.id)?;
+    }
+    Ok(task)
 }
 
 /// The open binding of a task, else its newest.
@@ -132,6 +168,7 @@ fn take(
             refuse_bound_elsewhere(tx, &task, session)?;
         }
     }
+    let earlier = finish::failed_since(tx, &task.id, ending)?;
     let mut claim = Claim {
         command_id: CommandId(String::new()),
         ending,
@@ -141,6 +178,8 @@ fn take(
         follow_up,
         reason: reason(params, ending),
         decision,
+        earlier,
+        running: None,
     };
     claim.command_id = record_claim(tx, params, &claim, binding, audits)?;
     Ok(claim)

@@ -3,6 +3,7 @@
 use super::{FinishContext, MessageSender, rows::Claim, rows::event};
 use crate::{
     error::Error,
+    faults::{self, CrashPoint},
     history::transcript::{self, Capture},
     store::{Durability, StoreError, finish::Ending, sessions::Session},
     supervision::identity::{self, Sighting},
@@ -70,7 +71,13 @@ pub(super) async fn end<S: MessageSender>(
         if worker.sighting.is_gone() {
             ended.warnings.push("the message was not sent: the worker's pane is gone".to_owned());
         } else {
-            context.sender.send(worker.session, message).await?;
+            let earlier = claim.earlier.as_deref();
+            if !context.sender.send(worker.session, message, earlier).await? {
+                ended.warnings.push(
+                    "the message was not sent again: an earlier try of this finish has sent it".to_owned(),
+                );
+            }
+            faults::reach(CrashPoint::LastMessageSent);
         }
     }
     if captures {
@@ -86,12 +93,14 @@ pub(super) async fn end<S: MessageSender>(
     if let Some(worker) = worker {
         ended.killed_worker =
             identity::end_pane(worker.session, worker.sighting, context.command_timeout).await?;
+        faults::reach(CrashPoint::WorkerEnded);
         ended.worker_is_gone = true;
     }
     if let Some(manager) = manager {
         // One that shared the worker's tmux session has ended with it.
         ended.killed_manager = !(shared && worker_is_doomed)
             && identity::end_pane(manager.session, manager.sighting, context.command_timeout).await?;
+        faults::reach(CrashPoint::ManagerEnded);
         ended.manager_is_gone = true;
     }
     Ok(())

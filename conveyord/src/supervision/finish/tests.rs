@@ -20,9 +20,11 @@ use std::{
 struct Notes(Arc<Mutex<Vec<(String, String)>>>);
 
 impl MessageSender for Notes {
-    async fn send(&self, session: &Session, text: &str) -> Result<(), Error> {
-        self.0.lock().unwrap().push((session.name.clone(), text.to_owned()));
-        Ok(())
+    async fn send(&self, session: &Session, text: &str, unless: Option<&str>) -> Result<bool, Error> {
+        if unless.is_none() {
+            self.0.lock().unwrap().push((session.name.clone(), text.to_owned()));
+        }
+        Ok(unless.is_none())
     }
 }
 
@@ -48,6 +50,7 @@ impl Stage {
                 store,
                 command_timeout: Duration::from_secs(20),
                 sender: Notes::default(),
+                under_way: UnderWay::default(),
             },
         };
         for name in tmux_sessions {
@@ -291,7 +294,8 @@ async fn flags_without_effect_are_told() {
 #[tokio::test]
 async fn one_caller_at_a_time_and_a_dead_daemons_claim_is_given_up() {
     let stage = Stage::with(&["w", "m"]);
-    let (claim, _) = rows::claim_finish(&stage.context.store, &params()).await.unwrap();
+    let (claim, _) =
+        rows::claim_finish(&stage.context.store, &stage.context.under_way, &params()).await.unwrap();
     assert_eq!(stage.states()[1], "ending");
     assert_eq!(stage.finish(params()).await.unwrap_err().kind(), "task_being_finished");
     // The daemon dies here, and starts again.
@@ -305,6 +309,18 @@ async fn one_caller_at_a_time_and_a_dead_daemons_claim_is_given_up() {
     let open =
         stage.context.store.read_blocking(|connection| claimed_by(connection, &TaskId("t".into()))).unwrap();
     assert_eq!(open, None);
+}
+
+#[tokio::test]
+async fn a_claim_whose_end_could_not_be_written_is_released_by_the_next_finish() {
+    let stage = Stage::with(&["w", "m"]);
+    let (claim, _) =
+        rows::claim_finish(&stage.context.store, &stage.context.under_way, &params()).await.unwrap();
+    assert_eq!(stage.finish(params()).await.unwrap_err().kind(), "task_being_finished");
+    // Neither its success nor its failure reaches the disk.
+    drop(claim);
+    assert!(stage.finish(params()).await.is_ok());
+    assert_eq!(stage.states()[..2], ["done", "ended"]);
 }
 
 /// What a closed gate refuses and leaves: the stage of the failed command, or none.

@@ -1,6 +1,6 @@
 //! Stops of single sessions, on a real database and a private tmux server.
 
-use super::*;
+use super::{super::finish::UnderWay, *};
 use crate::store::testing::{rows, store};
 use std::{process::Command, time::Duration};
 
@@ -11,8 +11,8 @@ struct Sender {
 }
 
 impl MessageSender for Sender {
-    async fn send(&self, _: &Session, _: &str) -> Result<()> {
-        if self.takes { Ok(()) } else { Err(Error::conflict("held_by_pane", "a menu shows")) }
+    async fn send(&self, _: &Session, _: &str, _: Option<&str>) -> Result<bool> {
+        if self.takes { Ok(true) } else { Err(Error::conflict("held_by_pane", "a menu shows")) }
     }
 }
 
@@ -32,7 +32,8 @@ impl Stage {
     fn with(tmux_sessions: &[&str]) -> Self {
         let (dir, store) = store();
         let command_timeout = Duration::from_secs(20);
-        let context = FinishContext { store, command_timeout, sender: Sender { takes: true } };
+        let sender = Sender { takes: true };
+        let context = FinishContext { store, command_timeout, sender, under_way: UnderWay::default() };
         let stage = Self { dir, context };
         for name in tmux_sessions {
             assert!(stage.tmux(&["new-session", "-d", "-s", name, "/bin/sh", "-c", "exec sleep 600"]));

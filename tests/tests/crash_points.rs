@@ -1,0 +1,172 @@
+//! The daemon crashes at each of its crash points, and the job goes on: nothing is lost, nothing is done twice.
+//!
+//! `docs/crash-matrix.md` has a row per test.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use conveyor_tests::harness::{CrashJob, Fault, Manager, TestEnv, crash_points, workspace_root};
+
+const fn at(point: &'static str) -> Fault {
+    Fault::crash(point)
+}
+
+const fn within(point: &'static str, write: &'static str) -> Fault {
+    Fault::crash_in(point, write)
+}
+
+/// A crash that leaves a command of which nobody knows whether it was sent.
+const SENT: Fault = at("enter-pressed");
+
+#[track_caller]
+fn check(manager: Manager, faults: &[Fault]) {
+    let env = TestEnv::new();
+    let _ = CrashJob::new(&env, manager, faults).run();
+}
+
+/// A test per line: where the manager gets its messages, and the crashes, one per daemon.
+macro_rules! crashes {
+    ($($test:ident: $manager:ident, $($fault:expr),+;)*) => {
+        $(#[test]
+        fn $test() {
+            check(Manager::$manager, &[$($fault),+]);
+        })*
+    };
+}
+
+crashes! {
+    // The start.
+    the_database_is_empty: Inbox, at("database-created");
+    the_database_is_marked: Inbox, at("database-marked");
+    the_database_is_migrated: Inbox, at("database-migrated");
+    commands_are_not_recovered: Inbox, SENT, within("write-done", "Pass::recover_commands");
+    commands_are_recovered: Inbox, SENT, at("commands-recovered");
+    completions_are_not_recovered: Pane, SENT, within("write-done", "Pass::settle_interrupted");
+    completions_are_recovered: Pane, SENT, at("completions-recovered");
+    the_rest_is_half_recovered: Pane, SENT, within("write-done", "settle_earlier_boot");
+    all_is_recovered: Pane, SENT, at("earlier-boot-settled");
+    the_socket_is_bound: Inbox, at("socket-bound");
+    // The end.
+    calls_are_drained: Inbox, at("drained");
+    the_log_is_in_the_database: Inbox, at("checkpointed");
+    // Sessions, tasks and pairs.
+    a_registration_is_not_committed: Inbox, within("write-done", "registration::register");
+    a_registration_is_committed: Inbox, within("write-committed", "registration::register");
+    a_task_is_not_committed: Inbox, within("write-done", "bindings::create_task");
+    a_task_is_committed: Inbox, within("write-committed", "bindings::create_task");
+    a_binding_is_not_committed: Inbox, within("write-done", "bindings::bind");
+    a_binding_is_committed: Inbox, within("write-committed", "bindings::bind");
+    a_thread_is_not_adopted: Inbox, within("write-done", "follow::adopt");
+    a_thread_is_adopted: Inbox, within("write-committed", "follow::adopt");
+    // Ingest.
+    a_batch_has_not_begun: Inbox, within("write-begins", "Ingest::read_lines");
+    a_batch_is_half_stored: Inbox, at("record-stored");
+    a_batch_is_not_committed: Inbox, within("write-done", "Ingest::read_lines");
+    a_batch_is_committed: Inbox, within("write-committed", "Ingest::read_lines");
+    a_batch_is_published: Inbox, within("write-published", "Ingest::read_lines");
+    // Routing of completions.
+    routing_has_not_begun: Inbox, within("write-begins", "completions::route_some");
+    routing_is_half_done: Inbox, at("notification-stored");
+    routing_is_not_committed: Inbox, within("write-done", "completions::route_some");
+    routing_is_committed: Inbox, within("write-committed", "completions::route_some");
+    routing_is_published: Inbox, within("write-published", "completions::route_some");
+    a_push_is_routed: Pane, within("write-committed", "completions::route_some");
+    // Typing a completion into the manager's pane.
+    a_push_is_about_to_begin: Pane, at("pane-seen");
+    a_push_is_not_noted: Pane, within("write-done", "PaneSender::send_now");
+    a_push_is_noted: Pane, within("write-committed", "PaneSender::send_now");
+    a_push_is_loaded: Pane, at("text-loaded");
+    a_push_is_pasted: Pane, at("text-pasted");
+    a_push_is_entered: Pane, SENT;
+    a_push_is_received: Pane, at("receipt-seen");
+    a_push_is_not_settled: Pane, within("write-done", "completions::push");
+    a_push_is_settled: Pane, within("write-committed", "completions::push");
+    an_unsent_push_is_not_claimed: Pane, at("pane-seen"), within("write-done", "unsent::recover_next");
+    an_unsent_push_is_claimed: Pane, at("pane-seen"), within("write-committed", "unsent::recover_next");
+    // Queued messages.
+    a_command_is_not_queued: Inbox, within("write-done", "enqueue::enqueue");
+    a_command_is_queued: Inbox, within("write-committed", "enqueue::enqueue");
+    a_command_is_not_claimed: Inbox, within("write-done", "Pass::claim");
+    a_command_is_claimed: Inbox, within("write-committed", "Pass::claim");
+    a_message_is_about_to_be_typed: Inbox, at("pane-seen");
+    a_message_is_not_noted: Inbox, within("write-done", "PaneSender::send_now");
+    a_message_is_noted: Inbox, within("write-committed", "PaneSender::send_now");
+    a_message_is_loaded: Inbox, at("text-loaded");
+    a_message_is_pasted: Inbox, at("text-pasted");
+    a_message_is_entered: Inbox, SENT;
+    a_message_is_received: Inbox, at("receipt-seen");
+    a_command_is_not_settled: Inbox, within("write-done", "commands::end");
+    a_command_is_settled: Inbox, within("write-committed", "commands::end");
+    // A nudge and an interrupt by hand.
+    an_intent_is_not_committed: Inbox, within("write-done", "Actuator::intend");
+    an_intent_is_committed: Inbox, within("write-committed", "Actuator::intend");
+    a_nudge_is_entered: Inbox, Fault { skip: 1, ..SENT };
+    a_nudge_is_not_recorded: Inbox, within("write-done", "Actuator::succeeded");
+    a_nudge_is_recorded: Inbox, within("write-committed", "Actuator::succeeded");
+    a_key_is_pressed: Inbox, at("key-pressed");
+    // The inbox.
+    a_lease_is_not_committed: Inbox, within("write-done", "inbox::look");
+    a_lease_is_committed: Inbox, within("write-committed", "inbox::look");
+    an_acknowledgement_is_not_committed: Inbox, within("write-done", "inbox::acknowledge");
+    an_acknowledgement_is_committed: Inbox, within("write-committed", "inbox::acknowledge");
+    // The cycle.
+    a_cycle_has_begun: Pane, within("write-published", "Observer::start");
+    a_cycle_is_not_committed: Pane, within("write-done", "Observer::conclude");
+    a_cycle_is_committed: Pane, within("write-committed", "Observer::conclude");
+    // The end of a task.
+    a_finish_is_not_claimed: Pane, within("write-done", "finish::rows::claim");
+    a_finish_is_claimed: Pane, within("write-committed", "finish::rows::claim");
+    the_last_message_is_sent: Pane, at("last-message-sent");
+    the_panes_are_stored: Pane, within("write-committed", "finish::sessions::record_captures");
+    the_worker_is_ended: Pane, at("worker-ended");
+    the_manager_is_ended: Pane, at("manager-ended");
+    a_finish_is_not_committed: Pane, within("write-done", "finish::rows::complete");
+    a_finish_is_committed: Pane, within("write-committed", "finish::rows::complete");
+}
+
+/// The rows of a document's tables, each as its cells.
+fn rows_of(document: &str) -> Vec<Vec<String>> {
+    let rows = document.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let cells = |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+    rows.map(cells).collect()
+}
+
+/// What a cell has in backticks.
+fn quoted(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_crash_matrix_has_every_point_and_names_tests_that_are_there() {
+    let read = |path: &str| fs::read_to_string(workspace_root().join(path)).expect("it is there");
+    let matrix = read("docs/crash-matrix.md");
+    let here = read("tests/tests/crash_points.rs");
+    let line_of = |test: &str| here.lines().find(|line| line.starts_with(&format!("    {test}: ")));
+    let (mut points, mut tests) = (BTreeSet::new(), BTreeSet::new());
+    for row in rows_of(&matrix) {
+        let test = quoted(row.last().expect("a row has cells"))[0].to_owned();
+        if row.len() == 3 {
+            // Of another file: `file::test`, or a whole file.
+            let (file, test) = test.split_once("::").unwrap_or((test.as_str(), ""));
+            let text = read(&format!("tests/tests/{file}.rs"));
+            assert!(
+                test.is_empty() || text.contains(&format!("\nfn {test}()")),
+                "there is no {file}::{test}"
+            );
+            continue;
+        }
+        let place = quoted(&row[0]);
+        let line = line_of(&test).unwrap_or_else(|| panic!("there is no test {test}"));
+        let line = line.replace("SENT", "\"enter-pressed\"");
+        for words in &place {
+            assert!(line.contains(&format!("\"{words}\"")), "{test} is not about {words}: {line}");
+        }
+        points.insert(place[0].to_owned());
+        assert!(tests.insert(test.clone()), "{test} has two rows");
+    }
+    let declared = here.lines().filter(|line| line.contains(": Inbox, ") || line.contains(": Pane, "));
+    let declared: BTreeSet<String> =
+        declared.filter_map(|line| Some(line.trim().split_once(':')?.0.to_owned())).collect();
+    assert_eq!(tests, declared, "a row per test");
+    assert_eq!(points, crash_points().into_iter().collect(), "a row per crash point");
+}

@@ -1,0 +1,295 @@
+//! The daemon is killed at random moments under load: rollouts grow, messages are queued, items are taken, cycles
+//! run. Nothing may be lost and nothing done twice.
+//!
+//! `CONVEYOR_RANDOM_KILLS` says how often (25 times, if it does not), `CONVEYOR_RANDOM_SEED` repeats the choices of
+//! another run. The moments themselves are the machine's.
+
+#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use conveyor_tests::harness::{Pane, TestEnv, announce, pause, standin, wait_until};
+use conveyor_tests::rollout::{Format, Rollout, Thread};
+use fastrand::Rng;
+use nix::sys::signal::{Signal, kill};
+use serde_json::Value;
+
+/// Pairs whose rollouts are written here; each manager takes from its inbox.
+const PAIRS: u64 = 4;
+/// The task of the pair whose sessions are in panes.
+const PANES: &str = "panes";
+/// A turn that begins so soon after another was queued, and the end of the other wakes nobody.
+const FOLLOWED_AT_ONCE_MS: i64 = 250;
+
+struct Load<'env> {
+    env: &'env TestEnv,
+    seed: u64,
+    /// No new work any more.
+    stop: AtomicBool,
+    /// Everything is settled: whoever takes may stop too.
+    settled: AtomicBool,
+    /// Items that were printed to a taker, and how often.
+    taken: Mutex<BTreeMap<i64, usize>>,
+    /// Items that a cycle showed.
+    shown: Mutex<BTreeSet<i64>>,
+    /// Commands that were accepted.
+    queued: Mutex<BTreeSet<String>>,
+}
+
+impl Load<'_> {
+    fn rng(&self, of: u64) -> Rng {
+        Rng::with_seed(self.seed.wrapping_add(of))
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Calls once; none when the daemon died meanwhile or refused.
+    fn try_call(&self, args: &[&str]) -> Option<Value> {
+        let output = self.env.conveyorctl(args);
+        serde_json::from_str(&output.stdout).ok()
+    }
+
+    /// Calls until an answer comes.
+    fn call(&self, args: &[&str]) -> Value {
+        wait_until(&format!("an answer to {args:?}"), || self.try_call(args))
+    }
+
+    /// A worker's Codex: turns of random length, with random pauses between them.
+    fn grow(&self, number: u64, mut rollout: Rollout) {
+        let mut rng = self.rng(number);
+        while self.goes_on() {
+            let turn = rollout.task_started().expect("the file is ours");
+            for _ in 0..rng.u8(..12) {
+                rollout.agent_message(&turn, &"x".repeat(rng.usize(..2000))).expect("the file is ours");
+            }
+            rollout.task_complete(&turn, Some("done"), None).expect("the file is ours");
+            pause(Duration::from_millis(rng.u64(..700)));
+        }
+    }
+
+    /// A manager that takes what comes into its inbox.
+    fn take(&self, number: u64) {
+        let task = format!("job-{number}");
+        while !self.settled.load(Ordering::Relaxed) {
+            let take = ["manager-inbox", &task, "--consume-next", "--wait", "--timeout", "1", "--json"];
+            let Some(answer) = self.try_call(&take) else { continue };
+            if let Some(id) = answer["consumed"]["id"].as_i64() {
+                *self.taken.lock().expect("no taker panics").entry(id).or_default() += 1;
+            }
+        }
+    }
+
+    /// Messages by Dispatch: to the worker in the pane, and to managers' inboxes.
+    fn queue(&self) {
+        let mut rng = self.rng(100);
+        for number in 0.. {
+            if !self.goes_on() {
+                return;
+            }
+            let text = format!("message {number}.");
+            let (verb, task) = if rng.bool() {
+                ("enqueue-nudge-worker", PANES.to_owned())
+            } else {
+                ("enqueue-notify-manager", format!("job-{}", rng.u64(..PAIRS)))
+            };
+            let key = format!("key-{number}");
+            let queued = self.call(&[verb, &task, "--message", &text, "--idempotency-key", &key, "--json"]);
+            let id = queued["command_id"].as_str().expect("a command").to_owned();
+            self.queued.lock().expect("nobody panics").insert(id);
+            pause(Duration::from_millis(rng.u64(..400)));
+        }
+    }
+
+    /// A manager that looks, and takes what it is shown.
+    fn look(&self) {
+        let mut rng = self.rng(200);
+        while self.goes_on() {
+            let task = match rng.u64(..=PAIRS) {
+                PAIRS => PANES.to_owned(),
+                number => format!("job-{number}"),
+            };
+            if let Some(cycle) = self.try_call(&["cycle", &task]) {
+                self.note_shown(&cycle);
+            }
+            pause(Duration::from_millis(rng.u64(..900)));
+        }
+    }
+
+    fn note_shown(&self, cycle: &Value) {
+        let items = cycle["consumed_notifications"].as_array().into_iter().flatten();
+        self.shown.lock().expect("nobody panics").extend(items.filter_map(|item| item["id"].as_i64()));
+    }
+
+    /// The person at the panes: a draft that a killed daemon left holds back all that follows.
+    fn clear_drafts(&self, panes: [&Pane; 2]) {
+        while !self.settled.load(Ordering::Relaxed) {
+            let held = self.try_call(&["daemon", "status", "--json"]);
+            if held.is_some_and(|status| status["deliveries"]["held"].as_u64().is_some_and(|held| held > 0)) {
+                panes.iter().for_each(|pane| self.env.tmux().key(pane, "C-u"));
+            }
+            pause(Duration::from_millis(500));
+        }
+    }
+
+    /// Kills whoever serves, this many times.
+    fn kill(&self, kills: u64) {
+        let mut rng = self.rng(300);
+        let mut last = None;
+        for _ in 0..kills {
+            let pid =
+                wait_until("a daemon to kill", || self.env.daemon_in_lock().filter(|pid| Some(*pid) != last));
+            // Often while it starts, sometimes after some work.
+            let most = if rng.u8(..3) == 0 { 40 } else { 400 };
+            pause(Duration::from_millis(rng.u64(..most)));
+            kill(pid, Signal::SIGKILL).expect("the daemon is ours");
+            last = Some(pid);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_however_often_the_daemon_is_killed() {
+    let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let kills = number("CONVEYOR_RANDOM_KILLS").unwrap_or(25);
+    let seed = number("CONVEYOR_RANDOM_SEED").unwrap_or_else(|| fastrand::u64(..));
+    announce(&format!("{kills} random kills, CONVEYOR_RANDOM_SEED={seed}"));
+
+    let env = TestEnv::new();
+    let mut rollouts = Vec::new();
+    let mut files = Vec::new();
+    let call = |args: &[&str]| env.conveyorctl(args).success();
+    let file = |home: String| {
+        let home = env.root().join(home);
+        let thread = Thread::new(&home, &env.project(), Format::New).expect("the folder is ours");
+        thread.open_rollout().expect("the folder is ours")
+    };
+    for number in 0..PAIRS {
+        let (task, worker, manager) = (format!("job-{number}"), format!("w-{number}"), format!("m-{number}"));
+        let (worker_file, manager_file) = (file(worker.clone()), file(manager.clone()));
+        let _ = call(&["register-worker", "--name", &worker, "--codex-session", worker_file.path().as_str()]);
+        let _ =
+            call(&["register-manager", "--name", &manager, "--codex-session", manager_file.path().as_str()]);
+        let _ = call(&["tasks", "--create", &task, "--goal", "It is done"]);
+        let _ = call(&["bind", "--task", &task, "--worker", &worker, "--manager", &manager]);
+        rollouts.push(worker_file.path().to_owned());
+        files.push((worker_file, manager_file));
+    }
+    let (worker, manager) = panes(&env);
+
+    let load = Load {
+        env: &env,
+        seed,
+        stop: AtomicBool::new(false),
+        settled: AtomicBool::new(false),
+        taken: Mutex::default(),
+        shown: Mutex::default(),
+        queued: Mutex::default(),
+    };
+    std::thread::scope(|scope| {
+        let load = &load;
+        for (number, (worker_file, _manager_file)) in (0..).zip(files) {
+            scope.spawn(move || load.grow(number, worker_file));
+            scope.spawn(move || load.take(number));
+        }
+        scope.spawn(|| load.queue());
+        scope.spawn(|| load.look());
+        scope.spawn(|| load.clear_drafts([&worker, &manager]));
+        load.kill(kills);
+        load.stop.store(true, Ordering::Relaxed);
+        wait_until("everything to be settled", || {
+            let _ = load.try_call(&["daemon", "status", "--json"])?;
+            // What went to the pane is in the manager's inbox too, until a cycle shows it.
+            load.note_shown(&load.try_call(&["cycle", PANES])?);
+            (env.is_settled() && env.all_is_taken()).then_some(())
+        });
+        load.settled.store(true, Ordering::Relaxed);
+    });
+    let health = env.conveyorctl(&["db-doctor"]).success().json();
+    assert_eq!(health["ok"], true, "{health}");
+    let _ = env.conveyorctl(&["daemon", "stop"]).success();
+
+    let counts = env.check_invariants();
+    let taken = load.taken.into_inner().expect("nobody panicked");
+    let unseen: Vec<_> = counts.consumed_from_inboxes.iter().filter(|id| !taken.contains_key(id)).collect();
+    assert!(unseen.is_empty(), "consumed, and nobody was given them: {unseen:?}");
+    let turns: usize = rollouts.iter().map(|path| check_turns(&env, path.as_str())).sum();
+    let queued = load.queued.into_inner().expect("nobody panicked");
+    let typed = check_typed(&env);
+    announce(&format!(
+        "{kills} kills: {} records stored, {turns} turns to tell of and {} followed at once, {} notifications, {} \
+         consumed ({} from inboxes, {} of them shown again after a kill, {} by cycles), {} commands queued, {} \
+         succeeded, {} uncertain, {typed} texts typed; db-doctor ok, no invariant broken",
+        counts.records,
+        counts.followed,
+        counts.notifications,
+        counts.consumed,
+        counts.consumed_from_inboxes.len(),
+        taken.values().filter(|times| **times > 1).count(),
+        counts.consumed - counts.consumed_from_inboxes.len(),
+        queued.len(),
+        counts.succeeded,
+        counts.uncertain,
+    ));
+    assert_eq!(queued.len(), counts.succeeded + counts.failed, "a command that was accepted has an end");
+}
+
+/// A worker and a manager in panes, bound.
+fn panes(env: &TestEnv) -> (Pane, Pane) {
+    let program = standin(Format::New);
+    let (worker, manager) = (env.start_codex(&program, "worker"), env.start_codex(&program, "manager"));
+    for (role, pane) in [("worker", &worker), ("manager", &manager)] {
+        let (verb, pid) = (format!("register-{role}"), pane.pid.to_string());
+        let args = [verb.as_str(), "--name", role, "--pid", &pid, "--tmux-session", &pane.session];
+        let _ = env.conveyorctl(&args).success();
+    }
+    let _ = env.conveyorctl(&["tasks", "--create", PANES, "--goal", "It is done"]).success();
+    let bind = ["bind", "--task", PANES, "--worker", "worker", "--manager", "manager"];
+    let _ = env.conveyorctl(&bind).success();
+    (worker, manager)
+}
+
+/// Every turn that no other followed at once was told to the manager, once. Returns how many.
+fn check_turns(env: &TestEnv, path: &str) -> usize {
+    let mut ended: Option<(String, i64)> = None;
+    let mut due = Vec::new();
+    for record in env.records(path) {
+        let at: jiff::Timestamp = record["timestamp"].as_str().expect("a time").parse().expect("a time");
+        match record["payload"]["type"].as_str() {
+            Some("task_started") => {
+                let gap = |end: i64| at.as_millisecond() - end;
+                due.extend(ended.take().filter(|(_, end)| gap(*end) > FOLLOWED_AT_ONCE_MS));
+            }
+            Some("task_complete") => {
+                let turn = record["payload"]["turn_id"].as_str().expect("a turn").to_owned();
+                ended = Some((turn, at.as_millisecond()));
+            }
+            _ => {}
+        }
+    }
+    due.extend(ended);
+    let told = env.turns_told();
+    let lost: Vec<_> = due.iter().filter(|(turn, _)| told.get(turn) != Some(&1)).collect();
+    assert!(lost.is_empty(), "{path}: not told once: {lost:?}");
+    due.len()
+}
+
+/// No text was typed twice. Returns how many were.
+fn check_typed(env: &TestEnv) -> usize {
+    let mut typed = BTreeMap::<String, usize>::new();
+    for path in env.rollouts() {
+        for text in env.user_messages(&path) {
+            if text.starts_with("message ") {
+                *typed.entry(text).or_default() += 1;
+            }
+        }
+    }
+    let twice: Vec<_> = typed.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(twice.is_empty(), "typed more than once: {twice:?}");
+    typed.len()
+}
