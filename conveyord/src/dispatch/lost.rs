@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Clone)]
 pub(super) enum LostClaim {
     /// Of a command.
-    Command(Claim),
+    Command(Box<Claim>),
     /// Of a completion: notification and fencing token.
     Completion(i64, i64),
 }

@@ -174,7 +174,7 @@ impl Task {
             let pass = self.pass.clone();
             self.serving.spawn(async move {
                 let executed = commands::execute(&pass, claim.clone()).await;
-                Ok(executed.inspect_err(|_| pass.lost.add(LostClaim::Command(claim)))?.is_some())
+                Ok(executed.inspect_err(|_| pass.lost.add(LostClaim::Command(Box::new(claim))))?.is_some())
             });
         }
         Ok(())
