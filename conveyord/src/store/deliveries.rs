@@ -91,8 +91,8 @@ pub fn prove(tx: &Tx<'_>, id: i64, proof: &DeliveryProof) -> Result<(), StoreErr
     Ok(())
 }
 
-/// The oldest delivery to a session that waits for the receipt of this text and was sent before a time:
-/// what the user typed earlier proves nothing.
+/// The delivery to a session that waits for the receipt of this text and was sent before a time, since what the user
+/// typed earlier proves nothing: the one that is sent now, else the oldest that was given up.
 ///
 /// # Errors
 /// Those of SQLite.
@@ -104,7 +104,7 @@ pub fn awaiting(
 ) -> Result<Option<i64>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select id from deliveries where session_id = ?1 and outcome in ('sending', 'uncertain')
-             and text_sha256 = ?2 and sent_at <= ?3 order by id limit 1",
+             and text_sha256 = ?2 and sent_at <= ?3 order by outcome = 'uncertain', id limit 1",
     )?;
     Ok(statement
         .query_row(params![session.as_str(), text_sha256, sent_before], |row| row.get(0))
