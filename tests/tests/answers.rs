@@ -67,6 +67,17 @@ impl<'env> Checked<'env> {
         self.call("session.register", &session);
     }
 
+    /// Waits until so many commands of the third task have failed, and gives the id of the last.
+    #[track_caller]
+    fn wait_for_failures(&mut self, count: usize) -> Value {
+        wait_until("the command to fail", || {
+            let rows = self.call("command.list", &json!({ "task": "third", "state": "failed" }));
+            let ids: BTreeSet<_> = rows.as_array().unwrap().iter().map(|row| row["id"].to_string()).collect();
+            let last = ids.last().map(|id| serde_json::from_str(id).unwrap());
+            last.filter(|_| ids.len() == count)
+        })
+    }
+
     fn take(&mut self) -> Value {
         let inbox = json!({ "task": "greeting", "role": "manager", "consume_next": true, "lease": true,
             "wait": true, "timeout": 50 });
@@ -114,6 +125,7 @@ fn every_method_answers_what_the_document_says() {
     daemon.call("rollout.ingest", &json!({ "name": "worker" }));
     let tail = daemon.call("rollout.tail", &json!({ "name": "worker", "include_content": true }));
     assert!(!tail.as_array().unwrap().is_empty());
+    daemon.call("state.wait", &json!({ "task": "greeting", "until": "idle", "timeout": 0 }));
     daemon.call("cycle.run", &json!({ "task": "greeting" }));
     let message = json!({ "task": "greeting", "message": "once more" });
     // On a connection of its own: the change must be the next that comes on this one.
@@ -152,9 +164,17 @@ fn every_method_answers_what_the_document_says() {
     daemon.call("binding.end", &json!({ "task": "second" }));
     daemon.call("task.create", &json!({ "name": "third", "goal": "It is stopped" }));
     daemon.call("binding.create", &json!({ "task": "third", "worker": "worker", "manager": "manager" }));
+    // The worker is gone: what is sent there all the same fails, and fails again.
+    env.tmux().kill(&worker);
+    let message = json!({ "task": "third", "message": "anybody?", "force": true });
+    let lost = daemon.call("command.enqueue_nudge_worker", &message);
+    daemon.wait_for_failures(1);
+    daemon.call("command.retry", &json!({ "id": lost["command_id"], "reason": "shown" }));
+    let again = daemon.wait_for_failures(2);
+    daemon.call("command.discard", &json!({ "id": again, "reason": "shown" }));
     daemon.call("task.stop", &json!({ "task": "third", "reason": "shown" }));
-    daemon.call("session.stop", &json!({ "name": "worker" }));
-    daemon.call("session.deregister", &json!({ "name": "manager" }));
+    daemon.call("session.stop", &json!({ "name": "manager" }));
+    daemon.call("session.deregister", &json!({ "name": "worker" }));
     daemon.call("daemon.stop", &json!({}));
     let unseen: Vec<_> = daemon.results.keys().filter(|name| !daemon.answered.contains(*name)).collect();
     assert!(unseen.is_empty(), "call these here as well: {unseen:?}");
