@@ -44,6 +44,15 @@ impl Pair {
         let _ = self.env.conveyorctl(&args).success();
     }
 
+    /// Registers the worker by its rollout instead. By its process it would be known as gone as soon as that ends,
+    /// and tmux would not be asked.
+    fn register_file(&self) {
+        let rollout = self.env.wait_for_message("before the fault");
+        let args = ["register-worker", "--name", "worker", "--codex-session", rollout.as_str()];
+        let _ =
+            self.env.conveyorctl(&[&args[..], &["--tmux-session", &self.worker.session]].concat()).success();
+    }
+
     fn call(&self, method: &str, params: &Value) -> Result<Value, Value> {
         self.env.rpc().call(method, params)
     }
@@ -126,14 +135,15 @@ fn a_tmux_that_hangs_is_given_up_and_taken_up_again() {
 #[test]
 fn a_tmux_that_is_gone_is_told_and_another_one_is_not_taken_for_it() {
     let mut pair = Pair::new();
+    pair.register_file();
     let _ = pair.env.tmux().run(&["kill-server"]).success();
-    pair.check_unreachable("tmux_failed", "gone");
+    pair.check_unreachable("tmux_failed", "done");
     let id = pair.enqueue("kept from no tmux", true);
     assert_eq!(pair.delivery(&id), "queued");
     // A new server gives the same ids again, and here also the same name.
     let stranger = pair.env.start_codex(&standin(Format::New), "worker");
     assert_eq!((&stranger.id, &stranger.session), (&pair.worker.id, &pair.worker.session));
-    pair.check_unreachable("tmux_pane_mismatch", "gone");
+    pair.check_unreachable("tmux_pane_mismatch", "done");
     let id = pair.enqueue("kept from a stranger", true);
     assert_eq!(pair.delivery(&id), "queued");
     assert!(!pair.env.tmux().screen(&stranger).contains("kept"), "nothing was typed");
@@ -147,10 +157,14 @@ fn a_tmux_that_is_gone_is_told_and_another_one_is_not_taken_for_it() {
 #[test]
 fn a_dead_pane_is_told() {
     let mut pair = Pair::new();
+    pair.register_file();
     let _ = pair.env.tmux().run(&["set-option", "-g", "remain-on-exit", "on"]).success();
     kill(Pid::from_raw(pair.worker.pid.try_into().unwrap()), Signal::SIGKILL).unwrap();
-    pair.env.tmux().wait_for_text(&pair.worker, "Pane is dead");
-    pair.check_unreachable("codex_exited", "gone");
+    wait_until("tmux to see the pane's end", || {
+        let shown = pair.env.tmux().run(&["display-message", "-p", "-t", &pair.worker.id, "#{pane_dead}"]);
+        (shown.stdout.trim() == "1").then_some(())
+    });
+    pair.check_unreachable("codex_exited", "done");
     let id = pair.enqueue("kept from a dead pane", true);
     assert_eq!(pair.delivery(&id), "queued");
     let respawn = ["respawn-pane", "-t", &pair.worker.id, "codex-standin", "--format", "new"];
