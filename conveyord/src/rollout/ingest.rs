@@ -16,7 +16,7 @@ use crate::{
     store::{
         Durability, Store, StoreError, Tx,
         log::{self, Actor, Run, Severity, Telemetry},
-        rollouts::{self, NewEvent, Progress, Rollout},
+        rollouts::{self, EventWriter, NewEvent, Progress, Rollout},
         sessions::{self, Session},
     },
 };
@@ -260,7 +260,8 @@ impl Ingest {
                 break;
             }
             let batch = self.store.write_blocking(durability, |tx| {
-                Batch { tx, session, settle_ms: self.settle_ms, new_events: 0, skipped: 0 }
+                let events = EventWriter::new(tx)?;
+                Batch { tx, events, session, settle_ms: self.settle_ms, new_events: 0, skipped: 0 }
                     .run(reader, before)
             })?;
             total.new_events += batch.new_events;
@@ -275,6 +276,7 @@ impl Ingest {
 /// One transaction's worth of lines.
 struct Batch<'a, 'tx> {
     tx: &'a Tx<'tx>,
+    events: EventWriter<'a>,
     session: &'a Session,
     settle_ms: u64,
     new_events: u64,
@@ -347,19 +349,17 @@ impl Batch<'_, '_> {
         let valid = written.filter(|text| normalise_timestamp(text).is_some());
         let at = valid.unwrap_or_else(|| self.tx.now());
         let raw = if valid.is_some() { None } else { written.or(record.odd_timestamp) };
-        let id = rollouts::insert_event(
-            self.tx,
-            &NewEvent {
-                session: &self.session.id,
-                rollout_id,
-                timestamp: at,
-                raw_timestamp: raw,
-                kind: &record.kind,
-                subtype: record.subtype.as_deref(),
-                payload: record.payload,
-                byte_offset: offset,
-            },
-        )?;
+        let event = NewEvent {
+            session: &self.session.id,
+            rollout_id,
+            timestamp: at,
+            raw_timestamp: raw,
+            kind: &record.kind,
+            subtype: record.subtype.as_deref(),
+            payload: record.payload,
+            byte_offset: offset,
+        };
+        let id = self.events.insert(self.tx, &event)?;
         self.new_events += 1;
         faults::reach(CrashPoint::RecordStored);
         let stored = Stored { id, at, subtype: record.subtype.as_deref(), offset, line };

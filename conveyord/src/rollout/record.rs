@@ -94,7 +94,7 @@ impl fmt::Debug for Record<'_> {
 ///
 /// The reason why the line is no record.
 pub fn parse_line(line: &[u8]) -> Result<Record<'_>, SkipReason> {
-    let text = std::str::from_utf8(line).map_err(|_| SkipReason::NotUtf8)?.trim_matches(is_json_space);
+    let text = simdutf8::basic::from_utf8(line).map_err(|_| SkipReason::NotUtf8)?.trim_matches(is_json_space);
     if text.is_empty() {
         return Err(SkipReason::Blank);
     }
@@ -236,8 +236,7 @@ fn check_limits(json: &str) -> Result<(), SkipReason> {
             b'-' | b'0'..=b'9' => {
                 let rest = bytes.get(at..).unwrap_or_default();
                 let end = at + rest.iter().take_while(|byte| is_number_byte(**byte)).count();
-                let finite = json.get(at - 1..end).and_then(|number| number.parse::<f64>().ok());
-                if !finite.is_some_and(f64::is_finite) {
+                if json.get(at - 1..end).is_none_or(|number| !is_finite(number)) {
                     return Err(SkipReason::BadNumber);
                 }
                 at = end;
@@ -246,6 +245,12 @@ fn check_limits(json: &str) -> Result<(), SkipReason> {
         }
     }
     Ok(())
+}
+
+/// Whether a double holds a JSON number. Without an exponent only hundreds of digits are too many.
+fn is_finite(number: &str) -> bool {
+    let is_plain = number.len() < 300 && !number.contains(['e', 'E']);
+    is_plain || number.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 /// The index after the closing quote of the string whose content begins at `at`.

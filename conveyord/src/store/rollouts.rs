@@ -2,7 +2,7 @@
 
 use super::{StoreError, Tx};
 use conveyor_proto::ids::SessionId;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 /// Quarantined lines that are kept per rollout; the oldest go first.
 const KEPT_QUARANTINE: i64 = 1000;
@@ -214,28 +214,43 @@ pub struct NewEvent<'a> {
     pub byte_offset: u64,
 }
 
-/// Stores a record and returns its id.
-///
-/// # Errors
-/// Those of SQLite.
-pub fn insert_event(tx: &Tx<'_>, event: &NewEvent<'_>) -> Result<i64, StoreError> {
-    tx.prepare_cached(
-        "insert into codex_events (session_id, timestamp, type, subtype, payload_json, byte_offset, ingested_at,
-             rollout_id, raw_timestamp)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    )?
-    .execute(params![
-        event.session.as_str(),
-        event.timestamp,
-        event.kind,
-        event.subtype,
-        event.payload,
-        event.byte_offset.cast_signed(),
-        tx.now(),
-        event.rollout_id,
-        event.raw_timestamp,
-    ])?;
-    Ok(tx.last_insert_rowid())
+/// Stores records: one statement for all of a batch.
+pub struct EventWriter<'tx> {
+    statement: CachedStatement<'tx>,
+}
+
+impl<'tx> EventWriter<'tx> {
+    /// A writer for the records of one transaction.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn new(tx: &'tx Tx<'_>) -> Result<Self, StoreError> {
+        let statement = tx.prepare_cached(
+            "insert into codex_events (session_id, timestamp, type, subtype, payload_json, byte_offset,
+                 ingested_at, rollout_id, raw_timestamp)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?;
+        Ok(Self { statement })
+    }
+
+    /// Stores a record and returns its id.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn insert(&mut self, tx: &Tx<'_>, event: &NewEvent<'_>) -> Result<i64, StoreError> {
+        let id = self.statement.insert(params![
+            event.session.as_str(),
+            event.timestamp,
+            event.kind,
+            event.subtype,
+            event.payload,
+            event.byte_offset.cast_signed(),
+            tx.now(),
+            event.rollout_id,
+            event.raw_timestamp,
+        ])?;
+        Ok(id)
+    }
 }
 
 /// Remembers a line that could not become a record.
