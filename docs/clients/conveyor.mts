@@ -1,6 +1,6 @@
 // A client of conveyord in Node's standard library, and a tour of it.
 //
-//     node conveyor.mts SESSION        (Node 22.18 or later; for an older one compile it with tsc first)
+//     node conveyor.mts SESSION        (Node 22.18 or later; for an older one see README.md)
 //
 // The tour makes a task, is refused, follows a change, and then waits at the inbox of SESSION until Ctrl-C.
 
@@ -17,7 +17,10 @@ interface Methods {
   "task.list": { params: {}; result: { id: string; name: string; state: string }[] };
   "task.finish": { params: { task: string; reason: string }; result: { finish: boolean } };
   "cycle.run": { params: { task: string }; result: { state: string } };
-  "inbox.take": { params: { session: string; wait: boolean; timeout: number }; result: { items: unknown[] } };
+  "inbox.take": {
+    params: { session: string; wait: boolean; timeout: number };
+    result: { items: unknown[]; wait: { draining?: boolean } };
+  };
   "events.subscribe": { params: { kinds: string[] }; result: number | string };
 }
 
@@ -217,16 +220,22 @@ async function tour(session: string): Promise<void> {
 
   // A wait has a connection of its own: there is no other way to end it early than to close that.
   const waiting = await Client.connect(socketPath());
-  process.once("SIGINT", () => waiting.close());
+  let cancelled = false;
+  process.once("SIGINT", () => {
+    cancelled = true;
+    waiting.close();
+  });
   try {
     console.log("waiting");
-    const { items } = await waiting.call("inbox.take", { session, wait: true, timeout: 3600 });
+    const { items, wait } = await waiting.call("inbox.take", { session, wait: true, timeout: 3600 });
+    if (wait.draining) throw new Error("it ended before an item came");
     console.log("items", items.length);
   } catch (error) {
-    if (!(error instanceof ConnectionClosed)) throw error;
+    if (!cancelled) throw error;
     console.log("cancelled");
+  } finally {
+    waiting.close();
   }
-  waiting.close();
 }
 
 const [session] = process.argv.slice(2);
@@ -237,6 +246,7 @@ if (session === undefined) {
 try {
   await tour(session);
 } catch (error) {
-  console.error(`conveyord at ${socketPath()}: ${error}\nstart it with: conveyorctl daemon start`);
+  if (error instanceof RpcError) console.error(`${error.kind}: ${error.message}\nhint: ${error.hint}`);
+  else console.error(`conveyord at ${socketPath()}: ${error}\nstart it with: conveyorctl daemon start`);
   process.exit(1);
 }

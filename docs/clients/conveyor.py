@@ -82,14 +82,21 @@ class Client:
         # In bytes: a line ends at b"\n" and nowhere else.
         try:
             for line in self._socket.makefile("rb"):
-                self._dispatch(json.loads(line))
+                # A last line without its end was cut off with the connection.
+                if line.endswith(b"\n"):
+                    self._dispatch(json.loads(line))
         except OSError:
             pass  # Closed, by either side.
+        finally:
+            self._end()
+
+    def _end(self):
         with self._lock:
             self._closed = True
+            pending, self._pending = self._pending, {}
             for changes in self._changes.values():
                 changes.put(None)
-        for answer in self._pending.values():
+        for answer in pending.values():
             answer.set_exception(ConnectionError("the connection is closed"))
 
     def _dispatch(self, message):
@@ -151,6 +158,8 @@ def tour(session):
         with Client(socket_path()) as waiting:
             print("waiting", flush=True)
             inbox = waiting.call("inbox.take", session=session, wait=True, timeout=3600)
+            if inbox["wait"].get("draining"):
+                sys.exit("conveyord ended before an item came")
             print("items", len(inbox["items"]))
     except KeyboardInterrupt:
         print("cancelled")
@@ -161,5 +170,7 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     try:
         tour(sys.argv[1])
+    except RpcError as error:
+        sys.exit(f"{error.kind}: {error}\nhint: {error.hint}")
     except OSError as error:
         sys.exit(f"conveyord does not answer at {socket_path()}: {error}\nstart it with: conveyorctl daemon start")

@@ -32,7 +32,12 @@ call() {
     else .result end'
 }
 
-call rpc.hello '{"client_version": "tour", "protocol": 1}' | jq -r '"protocol \(.protocol.major)"'
+hello=$(call rpc.hello '{"client_version": "tour", "protocol": 1}') || exit 1
+[ "$hello" ] || {
+  echo "conveyord does not answer at $socket; start it with: conveyorctl daemon start" >&2
+  exit 1
+}
+echo "$hello" | jq -r '"protocol \(.protocol.major)"'
 
 # A subscription is a connection on which lines go on coming. HTTP has no way for that, and nc does: what it
 # reads on standard input is sent, what comes is printed. A client that ends its input has ended its
@@ -71,5 +76,13 @@ trap 'kill $!; cancelled=yes' INT
 echo waiting
 curl -sS --unix-socket "$socket" -H 'content-type: application/json' -d @"$folder/request" http://localhost/ \
   >"$folder/answer" &
-wait $! || true
-if [ "${cancelled:-}" ]; then echo cancelled; else jq -r '"items \(.result.items | length)"' "$folder/answer"; fi
+if wait $!; then
+  jq -r 'if .error then "\(.error.data.kind): \(.error.message)\n" | halt_error(1)
+    elif .result.wait.draining then "conveyord ended before an item came\n" | halt_error(1)
+    else "items \(.result.items | length)" end' "$folder/answer"
+elif [ "${cancelled:-}" ]; then
+  echo cancelled
+else
+  echo "the connection to conveyord was lost" >&2
+  exit 1
+fi

@@ -81,6 +81,13 @@ impl Policy {
         Err((request.id, error))
     }
 
+    /// Why there are no notifications, where there are none: jsonrpsee reads WebSockets itself, and takes a request
+    /// whose id it cannot represent for a notification. It must not be carried out while its client waits for ever.
+    fn refuses_notifications(&self) -> Option<ErrorObjectOwned> {
+        let why = "on a WebSocket each request needs an id: a string, null, or a whole number from 0 to 2^64-1";
+        (self.framing == Framing::WebSocket).then(|| fault::invalid_request(why))
+    }
+
     fn opens_subscription(&self, method: &str) -> bool {
         matches!(self.methods.method(method), Some(MethodCallback::Subscription(_)))
     }
@@ -156,17 +163,21 @@ impl<S: Invoke> RpcServiceT for Governed<S> {
                 Ok(running) => running,
                 Err(error) => return MethodResponse::error(Id::Null, error),
             };
-            let only_notifications = !batch.is_empty()
+            let only_notifications = this.policy.refuses_notifications().is_none()
+                && !batch.is_empty()
                 && batch.iter().all(|entry| matches!(entry, Ok(BatchEntry::Notification(_))));
             let mut answers = BatchResponseBuilder::new_with_limit(this.policy.response_bytes);
             for entry in batch {
                 // A method that waits for nothing would not let others have the thread until the batch is over.
                 tokio::task::yield_now().await;
                 let answer = match entry {
-                    Ok(BatchEntry::Notification(notification)) => {
-                        this.clone().notify(notification).await;
-                        continue;
-                    }
+                    Ok(BatchEntry::Notification(notification)) => match this.policy.refuses_notifications() {
+                        Some(error) => MethodResponse::error(Id::Null, error),
+                        None => {
+                            this.clone().notify(notification).await;
+                            continue;
+                        }
+                    },
                     // Its answer would go out by itself, before that of the batch.
                     Ok(BatchEntry::Call(request)) if this.policy.opens_subscription(&request.method) => {
                         let error =
@@ -175,8 +186,8 @@ impl<S: Invoke> RpcServiceT for Governed<S> {
                     }
                     Ok(BatchEntry::Call(request)) => this.clone().run(request).await,
                     Err(invalid) => {
-                        let (error, id) = invalid.into_parts();
-                        MethodResponse::error(id, error)
+                        let (_, id) = invalid.into_parts();
+                        MethodResponse::error(id, fault::invalid_request("an entry of the batch is no request"))
                     }
                 };
                 if let Err(too_large) = answers.append(answer) {
@@ -196,6 +207,9 @@ impl<S: Invoke> RpcServiceT for Governed<S> {
     ) -> impl Future<Output = MethodResponse> + Send + 'a {
         let this = self.clone();
         async move {
+            if let Some(error) = this.policy.refuses_notifications() {
+                return MethodResponse::error(Id::Null, error);
+            }
             let extensions: Extensions = notification.extensions.clone();
             if let Ok(_running) = this.policy.start() {
                 this.notify(notification).await;

@@ -198,6 +198,26 @@ async fn a_websocket_carries_calls_and_subscriptions() {
 }
 
 #[tokio::test]
+async fn a_websocket_carries_out_nothing_that_it_cannot_answer() {
+    let server = Running::start(Limits::default());
+    let mut socket = WebSocket::open(&server).await;
+    let not_valid = (-32600, "invalid_request", &Value::Null);
+    for id in [r#""id":-1,"#, r#""id":1.5,"#, r#""id":{},"#, r#""id":1,"id":2,"#, ""] {
+        let request = format!(r#"{{"jsonrpc":"2.0",{id}"method":"hold"}}"#);
+        socket.send(&request).await;
+        assert_eq!(fault(&socket.receive().await), not_valid, "{request}");
+        socket.send(&format!("[{request}]")).await;
+        assert_eq!(fault(&socket.receive().await[0]), not_valid, "[{request}]");
+    }
+    socket.send("[5]").await;
+    assert_eq!(fault(&socket.receive().await[0]), not_valid);
+    // None of them runs: this one is the first that begins.
+    socket.call(1, "hold", json!([])).await;
+    Probe::take(&server.probe.began, 1, "start of the call").await;
+    assert!(server.probe.began.try_acquire().is_err());
+}
+
+#[tokio::test]
 async fn a_websocket_message_over_the_limit_is_refused() {
     let server = Running::start(Limits { request_bytes: 1000, ..Limits::default() });
     let mut socket = WebSocket::open(&server).await;
