@@ -51,16 +51,18 @@ pub(crate) struct RunsArgs {
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &RunsArgs) -> Result<(), CommandError> {
     refuse_idle_options(args)?;
-    let task = args.task.clone().filter(|task| !task.is_empty());
-    let answer = if let Some(task) = &args.create {
+    let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+    let task = given(&args.task);
+    // An empty name counts as not given: then the runs are listed, as without an action.
+    let answer = if let Some(task) = given(&args.create) {
         let metadata = metadata(args.metadata_json.as_deref())?;
-        let (task, name, purpose) = (task.clone(), args.name.clone(), args.purpose.clone());
+        let (name, purpose) = (args.name.clone(), args.purpose.clone());
         helper.call_json::<RunCreate>(ui, &CreateParams { task, name, purpose, metadata }).await?
-    } else if let Some(run) = &args.show {
-        helper.call_json::<RunShow>(ui, &ShowParams { run: run.clone(), task }).await?
-    } else if let Some(run) = &args.finish {
+    } else if let Some(run) = given(&args.show) {
+        helper.call_json::<RunShow>(ui, &ShowParams { run, task }).await?
+    } else if let Some(run) = given(&args.finish) {
         let status = args.status.unwrap_or_default();
-        helper.call_json::<RunFinish>(ui, &FinishRunParams { run: run.clone(), task, status }).await?
+        helper.call_json::<RunFinish>(ui, &FinishRunParams { run, task, status }).await?
     } else {
         helper.call_json::<RunList>(ui, &ListParams { task, status: args.status }).await?
     };
@@ -87,7 +89,8 @@ fn refuse_idle_options(args: &RunsArgs) -> Result<(), CommandError> {
 
 fn metadata(text: Option<&str>) -> Result<Map<String, Value>, CommandError> {
     let refusal = |what: String| CommandError::failed("invalid_metadata", format!("--metadata-json {what}"));
-    match serde_json::from_str(text.unwrap_or("{}")) {
+    // An empty value counts as not given.
+    match serde_json::from_str(text.filter(|text| !text.is_empty()).unwrap_or("{}")) {
         Ok(Value::Object(metadata)) => Ok(metadata),
         Ok(_) => Err(refusal("is no JSON object".to_owned())),
         Err(error) => Err(refusal(format!("is not JSON: {error}"))),

@@ -32,9 +32,6 @@ const REASON: &str = "its process does not run";
 pub(super) async fn apply(store: &Store, survey: &Survey) -> Result<Applied> {
     let dead = survey.sessions.iter().filter(|sighted| findings::is_dead(sighted));
     let dead: Vec<Session> = dead.map(|Sighted { session, .. }| session.clone()).collect();
-    let orphaned = survey.undone.rows.iter().filter(|row| row.kind == DriftKind::OrphanedCommand);
-    let over: Vec<(BindingId, Option<String>)> =
-        orphaned.filter_map(|row| Some((BindingId(row.binding_id.clone()?), row.task_id.clone()))).collect();
     store
         .write(Durability::Full, move |tx| {
             let mut applied = Applied::default();
@@ -45,8 +42,9 @@ pub(super) async fn apply(store: &Store, survey: &Survey) -> Result<Applied> {
             for binding in store::drift::open_bindings(tx)? {
                 repair_binding(tx, &binding, &mut applied)?;
             }
-            for (binding, task) in &over {
-                cancel_orphans(tx, binding, task.as_deref(), &mut applied)?;
+            // All of them, not only those that are listed.
+            for (binding, task) in store::drift::orphaned(tx)? {
+                cancel_orphans(tx, &binding, &task, &mut applied)?;
             }
             Ok(applied)
         })
@@ -102,15 +100,14 @@ fn repair_binding(tx: &Tx<'_>, binding: &OpenBinding, applied: &mut Applied) -> 
     Ok(())
 }
 
-fn cancel_orphans(tx: &Tx<'_>, binding: &BindingId, task: Option<&str>, applied: &mut Applied) -> Result<()> {
+fn cancel_orphans(tx: &Tx<'_>, binding: &BindingId, task: &TaskId, applied: &mut Applied) -> Result<()> {
     let mut ended = Ended::default();
     ended.with(tx, binding)?;
     if ended.cancelled_commands.is_empty() {
         return Ok(());
     }
-    let task = task.map(|task| TaskId(task.to_owned()));
     let facts = json!({"binding_id": binding, "cancelled_commands": ended.cancelled_commands});
-    record(tx, "commands_cancelled_by_reconcile", task.as_ref(), facts)?;
+    record(tx, "commands_cancelled_by_reconcile", Some(task), facts)?;
     applied.cancelled_commands.extend(ended.cancelled_commands);
     applied.suppressed_notifications.extend(ended.suppressed_notifications);
     Ok(())

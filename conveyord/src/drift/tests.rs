@@ -314,6 +314,21 @@ async fn commands_of_ended_bindings_are_cancelled() {
 }
 
 #[tokio::test]
+async fn more_than_are_listed_are_repaired_at_once() {
+    let world = World::new();
+    world.sql(
+        "with recursive n (i) as (select 1 union all select i + 1 from n where i < 150)
+         insert into bindings (id, task_id, worker_session_id, manager_session_id, state, created_at, ended_at)
+           select 'b' || i, 't', 'w', 'm', 'ended', '1', '1' from n;
+         insert into commands (id, idempotency_key, created_at, updated_at, task_id, type, state, payload_json,
+             binding_id)
+           select id, id, '1', '1', 't', 'nudge_worker', 'pending', '{}', id from bindings where state = 'ended'",
+    );
+    assert_eq!(world.run(true).await.applied.unwrap().cancelled_commands.len(), 150);
+    assert_eq!(world.run(true).await.applied, Some(Default::default()));
+}
+
+#[tokio::test]
 async fn many_are_counted_and_the_newest_listed() {
     let world = World::new();
     let values: Vec<String> = (0..250)

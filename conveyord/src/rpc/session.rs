@@ -14,7 +14,9 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     methods.add::<SessionDeregister, _, _>(|app, params| async move {
         registration::deregister(&app.store, params.name).await
     })?;
-    methods.add::<SessionStop, _, _>(|app, params| async move { stop::stop(app.finish(), params).await })?;
+    methods.add::<SessionStop, _, _>(|app, params| async move {
+        app.to_its_end(stop::stop(app.finish(), params)).await
+    })?;
     methods.add::<SessionList, _, _>(
         |app, params| async move { registration::list(&app.store, params).await },
     )?;

@@ -84,7 +84,8 @@ impl Policy {
     /// Why there are no notifications, where there are none: jsonrpsee reads WebSockets itself, and takes a request
     /// whose id it cannot represent for a notification. It must not be carried out while its client waits for ever.
     fn refuses_notifications(&self) -> Option<ErrorObjectOwned> {
-        let why = "on a WebSocket each request needs an id: a string, null, or a whole number from 0 to 2^64-1";
+        let why =
+            "on a WebSocket each request needs an id: a string, null, or a whole number from 0 to 2^64-1";
         (self.framing == Framing::WebSocket).then(|| fault::invalid_request(why))
     }
 
@@ -187,7 +188,10 @@ impl<S: Invoke> RpcServiceT for Governed<S> {
                     Ok(BatchEntry::Call(request)) => this.clone().run(request).await,
                     Err(invalid) => {
                         let (_, id) = invalid.into_parts();
-                        MethodResponse::error(id, fault::invalid_request("an entry of the batch is no request"))
+                        MethodResponse::error(
+                            id,
+                            fault::invalid_request("an entry of the batch is no request"),
+                        )
                     }
                 };
                 if let Err(too_large) = answers.append(answer) {

@@ -98,6 +98,19 @@ pub fn mark_invalid(tx: &Tx<'_>, binding: &OpenBinding) -> Result<(), StoreError
     Ok(())
 }
 
+/// The bindings that are over and still have commands that wait, with their tasks.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn orphaned(connection: &Connection) -> Result<Vec<(BindingId, TaskId)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select distinct b.id, b.task_id from commands c join bindings b on b.id = c.binding_id
+         where c.state = 'pending' and b.state in ('ended', 'invalid') order by b.id",
+    )?;
+    let rows = statement.query_map([], |row| Ok((BindingId(row.get(0)?), TaskId(row.get(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// A row that was left undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undone {

@@ -20,27 +20,27 @@ use crate::{
 use conveyor_proto::types::session::{SessionState, StopParams, StopResult};
 use serde_json::{Value, json};
 
-/// Answers `session.stop`. A caller that leaves does not stop it: it may end its own pane by this.
+/// Answers `session.stop`. To be run to its end whatever becomes of the caller, which may end its own pane by this.
 ///
 /// # Errors
 /// `unknown_session`, `no_tmux_session`, `message_too_long`, `identity_verification_failed`, `session_bound`,
 /// `shared_tmux_session`, and those of tmux, of the sender and of SQLite.
 pub async fn stop<S: MessageSender>(context: FinishContext<S>, params: StopParams) -> Result<StopResult> {
-    tokio::spawn(async move { run(&context, &params).await }).await?
-}
-
-async fn run<S: MessageSender>(context: &FinishContext<S>, params: &StopParams) -> Result<StopResult> {
+    let (context, params) = (&context, &params);
     check_message(params.message.as_deref())?;
     let name = params.name.clone();
     let session = context.store.read(move |connection| sessions::resolve(connection, &name)).await?;
     let mut result = StopResult {
         name: session.name.clone(),
         state: SessionState::Gone,
-        target: target::shown(&session)?,
+        target: target::shown(&session).map_err(|error| {
+            error.hint("end its process yourself; `deregister` marks it as gone before that is noticed")
+        })?,
         killed_session: false,
         unbound_task: None,
         cancelled_commands: Vec::new(),
         suppressed_notifications: Vec::new(),
+        also_stopped: Vec::new(),
         warnings: Vec::new(),
     };
     let sighting = identity::look(&session, context.command_timeout).await?;
@@ -49,9 +49,14 @@ async fn run<S: MessageSender>(context: &FinishContext<S>, params: &StopParams) 
     }
     sighting.require_pane()?;
     let message = params.message.as_deref().filter(|message| !message.is_empty());
-    result.warnings = intend(&context.store, &session, &result.target, message, params.force).await?;
+    let others = intend(&context.store, &session, &result.target, message, params.force).await?;
+    for other in &others {
+        let text = format!("session {} was in the same tmux session and ended with it", other.name);
+        result.warnings.push(text);
+        result.also_stopped.push(other.name.clone());
+    }
     match end(context, &session, &sighting, message, &mut result).await {
-        Ok(()) => settle(&context.store, session, result).await,
+        Ok(()) => settle(&context.store, session, others, result).await,
         Err(error) => {
             let mut facts = facts(&session, &result.target);
             facts["error"] = error.to_string().into();
@@ -82,7 +87,7 @@ async fn intend(
     target: &str,
     message: Option<&str>,
     force: bool,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Session>> {
     let session = session.clone();
     let mut facts = facts(&session, target);
     facts["force"] = force.into();
@@ -101,21 +106,30 @@ async fn intend(
             }
             let others = sharing(tx, &session)?;
             if !others.is_empty() && !force {
-                let message =
-                    format!("session {} shares its tmux session with {}", session.name, others.join(", "));
-                return Err(
-                    Error::conflict("shared_tmux_session", message).hint("--force ends them together")
-                );
+                return Err(shared(tx, &session, &others)?);
             }
             event(tx, "session_stop_intent", facts)?;
-            let warn = |other| format!("session {other} was in the same tmux session and ended with it");
-            Ok(others.iter().map(warn).collect())
+            Ok(others)
         })
         .await
 }
 
-/// Names of other active sessions in the same tmux session.
-fn sharing(tx: &Tx<'_>, session: &Session) -> Result<Vec<String>> {
+/// The refusal to end others too, with what that would end.
+fn shared(tx: &Tx<'_>, session: &Session, others: &[Session]) -> Result<Error> {
+    let mut shown = Vec::new();
+    for other in others {
+        shown.push(match binding_rows::open_of_session(tx, &other.id)? {
+            Some(binding) => format!("{} (bound to task {})", other.name, binding.task_id),
+            None => other.name.clone(),
+        });
+    }
+    let message = format!("session {} shares its tmux session with {}", session.name, shown.join(", "));
+    Ok(Error::conflict("shared_tmux_session", message)
+        .hint("--force ends them together, with their bindings"))
+}
+
+/// Other active sessions in the same tmux session.
+fn sharing(tx: &Tx<'_>, session: &Session) -> std::result::Result<Vec<Session>, StoreError> {
     let server = identity::server_of(session);
     let mut others = sessions::active(tx)?;
     others.retain(|other| {
@@ -123,7 +137,7 @@ fn sharing(tx: &Tx<'_>, session: &Session) -> Result<Vec<String>> {
             && other.tmux_session == session.tmux_session
             && identity::server_of(other) == server
     });
-    Ok(others.into_iter().map(|other| other.name).collect())
+    Ok(others)
 }
 
 async fn end<S: MessageSender>(
@@ -149,19 +163,19 @@ async fn end<S: MessageSender>(
     Ok(())
 }
 
-/// Marks the session as gone, and ends the binding that cannot go on without it.
-async fn settle(store: &Store, session: Session, mut result: StopResult) -> Result<StopResult> {
+/// Marks the session and those that ended with it as gone, and ends the bindings that cannot go on without them.
+async fn settle(
+    store: &Store,
+    session: Session,
+    others: Vec<Session>,
+    mut result: StopResult,
+) -> Result<StopResult> {
     store
         .write(Durability::Full, move |tx| {
-            let binding = binding_rows::open_of_session(tx, &session.id)?;
-            sessions::set_gone(tx, &session.id, "stopped")?;
-            if let Some(binding) = binding
-                && let Some(task) = tasks::find(tx, binding.task_id.as_str())?
-                && let Some(ended) = bindings::end_open(tx, &task, &task.name)?
-            {
-                result.unbound_task = Some(task.name);
-                result.cancelled_commands = ended.cancelled_commands;
-                result.suppressed_notifications = ended.suppressed_notifications;
+            result.unbound_task = mark_gone(tx, &session, &mut result)?;
+            for other in &others {
+                mark_gone(tx, other, &mut result)?;
+                event(tx, "session_stopped", facts(other, &result.target))?;
             }
             let mut facts = facts(&session, &result.target);
             facts["killed_session"] = result.killed_session.into();
@@ -182,6 +196,19 @@ async fn settle(store: &Store, session: Session, mut result: StopResult) -> Resu
             Ok(result)
         })
         .await
+}
+
+/// Marks a session as gone and ends its binding. Returns the name of the task that it was bound to.
+fn mark_gone(tx: &Tx<'_>, session: &Session, result: &mut StopResult) -> Result<Option<String>> {
+    let binding = binding_rows::open_of_session(tx, &session.id)?;
+    sessions::set_gone(tx, &session.id, "stopped")?;
+    let Some(binding) = binding else { return Ok(None) };
+    let Some(task) = tasks::find(tx, binding.task_id.as_str())? else { return Ok(None) };
+    if let Some(ended) = bindings::end_open(tx, &task, &task.name)? {
+        result.cancelled_commands.extend(ended.cancelled_commands);
+        result.suppressed_notifications.extend(ended.suppressed_notifications);
+    }
+    Ok(Some(task.name))
 }
 
 #[cfg(test)]

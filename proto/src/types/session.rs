@@ -121,11 +121,13 @@ pub struct StopResult {
     pub killed_session: bool,
     /// The task whose binding was ended.
     pub unbound_task: Option<String>,
-    /// Commands that waited for that binding.
+    /// Commands that waited for the bindings that ended.
     pub cancelled_commands: Vec<String>,
-    /// Notifications that that binding had not delivered.
+    /// Notifications that those bindings had not delivered.
     pub suppressed_notifications: Vec<i64>,
-    /// What had no effect.
+    /// Other sessions that were in the same tmux session and ended with it, with their bindings.
+    pub also_stopped: Vec<String>,
+    /// What had no effect, or more than was asked for.
     pub warnings: Vec<String>,
 }
 

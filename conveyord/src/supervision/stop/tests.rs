@@ -144,6 +144,25 @@ async fn another_pane_or_a_shared_one_is_not_ended() {
 }
 
 #[tokio::test]
+async fn who_shares_the_tmux_session_is_gone_too_with_its_binding() {
+    let stage = Stage::with(&["w"]);
+    stage.bind();
+    stage.sql(
+        "insert into sessions (id, name, role, identity_token, tmux_session, tmux_socket, cwd, registered_at, state)
+           select 'o', 'other', 'worker', 'c', 'w', tmux_socket, '/', '1', 'active' from sessions where id = 'w'",
+    );
+    let error = stage.stop(json!({"name": "other"})).await.unwrap_err();
+    assert_eq!(error.kind(), "shared_tmux_session");
+    assert!(error.to_string().contains("worker (bound to task t)"), "{error}");
+    let result = stage.stop(json!({"name": "other", "force": true})).await.unwrap();
+    assert_eq!((result.unbound_task, result.also_stopped), (None, vec!["worker".to_owned()]));
+    assert_eq!(result.cancelled_commands, ["c"]);
+    let gone = rows(&stage.context.store, "sessions", "id", "state = 'gone'");
+    assert_eq!(gone, [["o"], ["w"]]);
+    assert_eq!(rows(&stage.context.store, "bindings", "state", "true"), [["ended"]]);
+}
+
+#[tokio::test]
 async fn a_message_that_is_not_taken_leaves_the_session_alone() {
     let mut stage = Stage::with(&["w"]);
     stage.context.sender.takes = false;
