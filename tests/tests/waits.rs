@@ -149,6 +149,43 @@ fn the_turn_before_is_not_taken_for_the_next() {
     );
 }
 
+/// Ends a turn that did nothing but compact the context.
+fn compact(rollout: &mut Rollout, turn: &str) {
+    let item = serde_json::json!({"type": "ContextCompaction", "id": "compaction"});
+    let completed = serde_json::json!({"type": "item_completed", "turn_id": turn, "item": item});
+    rollout.record("event_msg", completed).unwrap();
+    rollout.task_complete(turn, None, None).unwrap();
+}
+
+#[test]
+fn a_compaction_is_done_only_for_who_names_it() {
+    let mut job = Job::new();
+    let first = whole_turn(&mut job.worker);
+    job.until_read(&first, "idle");
+    let after = job.waiting(&["worker", "--until", "done", "--after", &first]);
+    let compaction = job.worker.task_started().unwrap();
+    let _ = reached(job.wait(&["worker", "--until", "busy", "--after", &first, "--timeout", "50"]));
+    let unnamed = job.waiting(&["worker", "--until", "done"]);
+    let last = job.waiting(&["worker", "--until", "done", "--turn", "last"]);
+    let named = job.waiting(&["worker", "--until", "done", "--turn", &compaction]);
+    compact(&mut job.worker, &compaction);
+    for waiting in [named, last] {
+        assert_eq!(reached(waiting.finish())["turn"]["turn_id"], *compaction, "one that holds");
+    }
+    let ended = ["worker", "--until", "done", "--timeout", "50", "--turn", &compaction];
+    assert_eq!(reached(job.wait(&ended))["turn"]["kind"], "compaction", "one that comes later");
+    let late =
+        job.wait(&["worker", "--until", "done", "--after", &first, "--timeout", "0"]).exits_with(TIMED_OUT);
+    assert!(late.json()["turn"].is_null(), "{}", late.stdout);
+
+    let second = whole_turn(&mut job.worker);
+    for waiting in [after, unnamed] {
+        assert_eq!(reached(waiting.finish())["turn"]["turn_id"], *second);
+    }
+    let later = ["worker", "--until", "done", "--after", &first, "--timeout", "50"];
+    assert_eq!(reached(job.wait(&later))["turn"]["turn_id"], *second);
+}
+
 #[test]
 fn what_cannot_come_any_more_is_not_waited_for() {
     let mut job = Job::new();

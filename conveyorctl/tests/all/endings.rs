@@ -195,7 +195,7 @@ fn wait(outcome: &'static str) -> (u8, Vec<(String, Value)>) {
         _ => {
             let first = params["timeout"] == 0.0;
             let outcome = if first { "timed_out" } else { outcome };
-            Ok(json!({ "outcome": outcome, "pin": { "row": 7, "next": first }, "timeout_seconds": 0.0 }))
+            Ok(json!({ "outcome": outcome, "pin": { "row": 7, "next": first, "named": true }, "timeout_seconds": 0.0 }))
         }
     });
     let args = ["wait", "w", "--until", "done", "--after", "turn-1", "--timeout", "600"];
@@ -212,6 +212,7 @@ fn a_wait_has_a_code_for_each_end_and_waits_for_the_turn_of_its_first_look() {
         assert_eq!((ended, calls.len()), (code, 2), "{outcome}");
         let (first, second) = (&calls[0].1, &calls[1].1);
         assert_eq!((&first["after"], &first["pin"]), (&json!("turn-1"), &json!(null)));
-        assert_eq!((&second["after"], &second["pin"]), (&json!(null), &json!({ "row": 7, "next": true })));
+        let pin = json!({ "row": 7, "next": true, "named": true });
+        assert_eq!((&second["after"], &second["pin"]), (&json!(null), &pin));
     }
 }

@@ -111,7 +111,6 @@ pub async fn wait(
         let (params, session) = (params.clone(), watched.session.clone());
         store.read(move |connection| pin(connection, &session, &params)).await?
     };
-    let fixed = params.turn.is_some() || params.after.is_some();
     let blocked = params.until == Until::Blocked;
     let process = process_of(&watched.session);
     let mut end = std::pin::pin!(async {
@@ -132,8 +131,8 @@ pub async fn wait(
             seen.pane = pane(observer, &seen.session).await?;
         }
         if let Some(pinned) = &seen.pinned {
-            pin = TurnPin { row: pinned.row, next: false };
-            if params.until == Until::Done && !fixed && is_no_work(pinned) {
+            pin = TurnPin { row: pinned.row, next: false, ..pin };
+            if params.until == Until::Done && !pin.named && is_no_work(pinned) {
                 // A compaction, or the user's own shell command: the work is still to come.
                 pin.next = true;
                 continue;
@@ -246,7 +245,7 @@ fn of_session(connection: &Connection, session: Session) -> Result<Watched> {
 
 /// Which turn the wait is for.
 fn pin(connection: &Connection, session: &Session, params: &WaitParams) -> Result<TurnPin> {
-    let named = |turn_id: &str| {
+    let row_of = |turn_id: &str| {
         turns::by_id(connection, &session.id, turn_id)?.map(|placed| placed.row).ok_or_else(|| {
             let message = format!("session {} has no turn \"{}\"", session.name, shown(turn_id));
             Error::not_found("unknown_turn", message)
@@ -257,13 +256,13 @@ fn pin(connection: &Connection, session: &Session, params: &WaitParams) -> Resul
     let row = newest.as_ref().map_or(0, |placed| placed.row);
     match (params.turn.as_deref(), params.after.as_deref(), params.pin) {
         (None, None, Some(pin)) => Ok(pin),
-        (None, Some(turn_id), None) => Ok(TurnPin { row: named(turn_id)?, next: true }),
-        (Some("last"), None, None) => Ok(TurnPin { row, next: newest.is_none() }),
-        (Some(turn_id), None, None) => Ok(TurnPin { row: named(turn_id)?, next: false }),
+        (None, Some(turn_id), None) => Ok(TurnPin { row: row_of(turn_id)?, next: true, named: false }),
+        (Some("last"), None, None) => Ok(TurnPin { row, next: newest.is_none(), named: newest.is_some() }),
+        (Some(turn_id), None, None) => Ok(TurnPin { row: row_of(turn_id)?, next: false, named: true }),
         (None, None, None) => {
             let busy = state::coarse(&state::stored(connection, session)?) == CoarseState::Busy;
             let runs = busy && newest.is_some_and(|placed| placed.turn.outcome.is_none());
-            Ok(TurnPin { row, next: !runs })
+            Ok(TurnPin { row, next: !runs, named: false })
         }
         _ => Err(Error::invalid("invalid_params", "turn, after and pin exclude each other")),
     }

@@ -27,7 +27,7 @@ pub enum Until {
     Gone,
 }
 
-/// Which turn a wait is for, as an earlier answer told it: for going on after a lost connection.
+/// Which turn a wait is for, as an earlier answer told it: for going on where that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TurnPin {
@@ -35,6 +35,9 @@ pub struct TurnPin {
     pub row: i64,
     /// The first turn after that row instead of the row's own.
     pub next: bool,
+    /// The caller named that very turn: then for `done` it counts even when it does no work (a compaction, or the
+    /// user's own shell command).
+    pub named: bool,
 }
 
 /// Parameters of `state.wait`. One of `name`, `task` and `session`; at most one of `turn`, `after` and `pin`.
@@ -55,8 +58,8 @@ pub struct WaitParams {
     /// Longest wait, in seconds; at least 0.
     #[serde(default = "longest")]
     pub timeout: f64,
-    /// For this turn: Codex's id, or `last` for the newest there is, ended or not. Without it, for the turn that
-    /// runs when the call begins, else for the next one.
+    /// For this turn, whatever it is: Codex's id, or `last` for the newest there is, ended or not. Without it, for
+    /// the turn that runs when the call begins, else for the next one; for `done` one that does work.
     #[serde(default)]
     pub turn: Option<String>,
     /// For the first turn after this one.
