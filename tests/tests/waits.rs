@@ -205,6 +205,8 @@ fn what_cannot_come_any_more_is_not_waited_for() {
     assert_eq!(waiting.finish().exits_with(1).json()["outcome"], "unreachable");
     let gone = reached(job.wait(&["worker", "--until", "gone"]));
     assert_eq!([&gone["source"], &gone["session"]["gone_reason"]], ["registration", "deregistered"]);
+    let last = ["worker", "--until", "busy", "--turn", "last", "--timeout", "50"];
+    assert_eq!(job.wait(&last).exits_with(1).json()["outcome"], "unreachable");
 }
 
 #[test]
@@ -257,6 +259,11 @@ fn a_session_whose_process_ends_is_gone() {
     assert_eq!([&gone["source"], &gone["worker_state"]], ["process", "broken"], "{gone}");
     let done = done.finish().exits_with(1).json();
     assert_eq!([&done["outcome"], &done["turn"]["turn_id"]], ["unreachable", &turn], "{done}");
+    for args in [&["--until", "busy"][..], &["--until", "busy", "--turn", "last"], &["--until", "done"]] {
+        let dead = job.wait(&[&["job", "--timeout", "50"], args].concat()).exits_with(1).json();
+        assert_eq!([&dead["outcome"], &dead["worker_state"]], ["unreachable", "broken"], "{args:?}: {dead}");
+        assert!(dead["reason"].as_str().unwrap().contains("its process ended"), "{dead}");
+    }
 
     let row = wait_until("the session to be marked", || {
         let rows = job.env.conveyorctl(&["sessions", "--state", "gone"]).success().json();

@@ -260,7 +260,10 @@ fn pin(connection: &Connection, session: &Session, params: &WaitParams) -> Resul
         (Some("last"), None, None) => Ok(TurnPin { row, next: newest.is_none(), named: newest.is_some() }),
         (Some(turn_id), None, None) => Ok(TurnPin { row: row_of(turn_id)?, next: false, named: true }),
         (None, None, None) => {
-            let busy = state::coarse(&state::stored(connection, session)?) == CoarseState::Busy;
+            let stored = state::stored(connection, session)?;
+            // The turn of a session that is gone runs no more, whatever its rollout ends in.
+            let busy = state::coarse(&stored) == CoarseState::Busy
+                && !is_gone(state::detail(session, &stored, None).worker_state);
             let runs = busy && newest.is_some_and(|placed| placed.turn.outcome.is_none());
             Ok(TurnPin { row, next: !runs, named: false })
         }
@@ -310,6 +313,10 @@ async fn pane(observer: &Observer, session: &Session) -> Result<Option<(PaneLook
     Ok(Some((seen, observer.store.write(Durability::Normal, note).await?)))
 }
 
+const fn is_gone(state: WorkerState) -> bool {
+    matches!(state, WorkerState::Gone | WorkerState::Broken)
+}
+
 fn is_no_work(placed: &Placed) -> bool {
     placed.turn.outcome.is_some() && matches!(placed.turn.kind.as_str(), "compaction" | "shell")
 }
@@ -317,7 +324,7 @@ fn is_no_work(placed: &Placed) -> bool {
 fn judge(until: Until, seen: &Seen, detail: &WorkerStateView) -> Option<Verdict> {
     let (state, since) = (detail.worker_state, || detail.worker_state_since.clone());
     let from = source(detail.worker_state_source);
-    let is_gone = matches!(state, WorkerState::Gone | WorkerState::Broken);
+    let is_gone = is_gone(state);
     let pinned = seen.pinned.as_ref().map(|placed| &placed.turn);
     let ended = pinned.and_then(|turn| Some((turn.outcome.as_deref()?, turn.ended_at.clone())));
     match until {
@@ -333,7 +340,9 @@ fn judge(until: Until, seen: &Seen, detail: &WorkerStateView) -> Option<Verdict>
             }
         }
         Until::Busy => {
-            if let Some(turn) = pinned {
+            if let Some(turn) = pinned
+                && !is_gone
+            {
                 return Verdict::reached(WaitSource::Rollout, turn.started_at.clone());
             }
         }

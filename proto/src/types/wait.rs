@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub enum Until {
     /// The turn has ended, however it did, and none runs.
     Idle,
-    /// The turn has begun.
+    /// The turn has begun, and the session is not gone.
     Busy,
     /// The turn has ended well.
     Done,
