@@ -251,12 +251,14 @@ fn a_session_whose_process_ends_is_gone() {
     let pid = codex.pid().to_string();
     let mut job = Job::start(env, &["--pid", &pid]);
     let turn = begin(&mut job.worker);
+    let begun = reached(job.wait(&["job", "--until", "busy"]))["since"].clone();
     let done = job.waiting(&["job", "--until", "done"]);
     let gone = job.waiting(&["job", "--until", "gone"]);
     kill(Pid::from_raw(codex.pid().cast_signed()), Signal::SIGKILL).unwrap();
     drop(codex);
     let gone = reached(gone.finish());
     assert_eq!([&gone["source"], &gone["worker_state"]], ["process", "broken"], "{gone}");
+    assert!(gone["since"].as_str() > begun.as_str(), "since the end of the process, not since {begun}: {gone}");
     let done = done.finish().exits_with(1).json();
     assert_eq!([&done["outcome"], &done["turn"]["turn_id"]], ["unreachable", &turn], "{done}");
     for args in [&["--until", "busy"][..], &["--until", "busy", "--turn", "last"], &["--until", "done"]] {
@@ -283,6 +285,9 @@ fn a_session_whose_process_ends_is_gone() {
     // A cycle still tells how it is.
     let cycle = job.env.conveyorctl(&["cycle", "job"]).success().json();
     assert!(cycle["worker_state"] == "broken" && cycle["worker_alive"] == false, "{cycle}");
+    let recorded = reached(job.wait(&["job", "--until", "gone"]));
+    assert_eq!(recorded["since"], cycle["worker_state_since"], "as the end was recorded");
+    assert!(recorded["since"].as_str() >= gone["since"].as_str(), "{recorded}");
 }
 
 #[test]

@@ -88,8 +88,9 @@ pub fn detail(session: &Session, stored: &Stored, look: Option<(&PaneLook, &str)
     }
     if session.has_exited() || session.pid.is_some() && !is_owner_alive(session) {
         let state = if busy { WorkerState::Broken } else { WorkerState::Gone };
+        // Since the end was noticed; not known before somebody has recorded that.
         let gone_since = session.last_heartbeat_at.clone().filter(|_| session.has_exited());
-        return view(state, StateSource::Process, if busy { since } else { gone_since });
+        return view(state, StateSource::Process, gone_since);
     }
     if let Some((look, shown_since)) = look {
         let shown_since = Some(shown_since.to_owned());

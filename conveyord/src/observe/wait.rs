@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     changes::{Change, ChangeKind},
+    clock,
     error::{Error, Result},
     platform::{self, Pid, ProcessStart},
     rollout::ingest::Shrunk,
@@ -138,11 +139,7 @@ pub async fn wait(
                 continue;
             }
         }
-        let detail = state::detail(
-            &seen.session,
-            &seen.stored,
-            seen.pane.as_ref().map(|(look, since)| (look, since.as_str())),
-        );
+        let detail = detail(&seen);
         let verdict = judge(params.until, &seen, &detail).or_else(|| {
             let early = if draining {
                 WaitOutcome::Draining
@@ -315,6 +312,16 @@ async fn pane(observer: &Observer, session: &Session) -> Result<Option<(PaneLook
 
 const fn is_gone(state: WorkerState) -> bool {
     matches!(state, WorkerState::Gone | WorkerState::Broken)
+}
+
+/// The state in detail. An end that is not recorded yet was noticed by this look.
+fn detail(seen: &Seen) -> WorkerStateView {
+    let pane = seen.pane.as_ref().map(|(look, since)| (look, since.as_str()));
+    let mut detail = state::detail(&seen.session, &seen.stored, pane);
+    if detail.worker_state_source == StateSource::Process {
+        detail.worker_state_since.get_or_insert_with(clock::now);
+    }
+    detail
 }
 
 fn is_no_work(placed: &Placed) -> bool {
