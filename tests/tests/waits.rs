@@ -374,6 +374,12 @@ fn a_question_on_the_screen_is_found() {
     assert_eq!([&blocked["worker_state"], &blocked["source"]], ["needs_approval", "pane"], "{blocked}");
     assert!(blocked["question"].as_str().unwrap().contains("run the following command"), "{blocked}");
     assert!(blocked["since"].is_string(), "{blocked}");
+    for until in ["done", "idle", "gone"] {
+        let late = env.conveyorctl(&["wait", "worker", "--until", until, "--timeout", "0.1"]);
+        let late = late.exits_with(TIMED_OUT).json();
+        assert_eq!([&late["worker_state"], &late["source"]], ["needs_approval", "pane"], "{until}: {late}");
+        assert_eq!([&late["question"], &late["since"]], [&blocked["question"], &blocked["since"]]);
+    }
 }
 
 #[test]

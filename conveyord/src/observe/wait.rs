@@ -1,7 +1,7 @@
 //! Waiting for what a session does or gets. Nothing polls: a wait is woken by commits and by the end of a process.
 //!
 //! What a pane shows wakes nobody, so it is looked at while somebody waits for `blocked`: after new records, and by
-//! the sweep that lies beneath all wakes. A wait holds no transaction, and its turn is pinned when it begins: the
+//! the sweep that lies beneath all wakes, and once before any wait answers that its time ran out. A wait holds no transaction, and its turn is pinned when it begins: the
 //! end of an earlier turn is never taken for that of the turn that a nudge has caused.
 
 use super::{
@@ -139,11 +139,19 @@ pub async fn wait(
                 continue;
             }
         }
-        let detail = detail(&seen);
-        let verdict = judge(params.until, &seen, &detail).or_else(|| {
+        let late = Instant::now() >= deadline;
+        let mut detail = detail_of(&seen);
+        let mut verdict = judge(params.until, &seen, &detail);
+        if verdict.is_none() && late && !blocked && !draining {
+            // The rollout does not tell of a question on the screen, and the answer is to tell how it is.
+            seen.pane = pane(observer, &seen.session).await?;
+            detail = detail_of(&seen);
+            verdict = judge(params.until, &seen, &detail);
+        }
+        let verdict = verdict.or_else(|| {
             let early = if draining {
                 WaitOutcome::Draining
-            } else if Instant::now() >= deadline {
+            } else if late {
                 WaitOutcome::TimedOut
             } else {
                 return None;
@@ -315,7 +323,7 @@ const fn is_gone(state: WorkerState) -> bool {
 }
 
 /// The state in detail. An end that is not recorded yet was noticed by this look.
-fn detail(seen: &Seen) -> WorkerStateView {
+fn detail_of(seen: &Seen) -> WorkerStateView {
     let pane = seen.pane.as_ref().map(|(look, since)| (look, since.as_str()));
     let mut detail = state::detail(&seen.session, &seen.stored, pane);
     if detail.worker_state_source == StateSource::Process {

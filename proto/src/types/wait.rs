@@ -165,7 +165,7 @@ pub struct WaitResult {
     /// State in detail.
     #[serde(flatten)]
     pub detail: WorkerStateView,
-    /// The question on screen, when the pane was looked at and shows one.
+    /// The question on screen, when the pane was looked at (for `blocked`, and before a time-out) and shows one.
     pub question: Option<String>,
     /// For `idle`, `busy` and `done` the turn that is waited for, null until it begins; else the newest turn.
     pub turn: Option<Turn>,
