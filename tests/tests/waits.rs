@@ -287,7 +287,6 @@ fn a_session_whose_process_ends_is_gone() {
     assert!(cycle["worker_state"] == "broken" && cycle["worker_alive"] == false, "{cycle}");
     let recorded = reached(job.wait(&["job", "--until", "gone"]));
     assert_eq!(recorded["since"], cycle["worker_state_since"], "as the end was recorded");
-    assert!(recorded["since"].as_str() >= gone["since"].as_str(), "{recorded}");
 }
 
 #[test]

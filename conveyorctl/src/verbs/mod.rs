@@ -98,6 +98,7 @@ impl Verb {
             Self::EnqueueNotifyManager(args) => args.message.json,
             Self::EnqueueNudgeWorker(args) => args.message.json,
             Self::Commands(args) => args.prints_json(),
+            Self::Wait(args) => args.json,
             Self::Watch(args) => args.json,
             Self::SessionInbox(args) => args.taking.json,
             Self::ManagerInbox(args) => args.taking.json,

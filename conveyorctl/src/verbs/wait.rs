@@ -45,9 +45,9 @@ pub(crate) struct WaitArgs {
     /// The first turn after this one
     #[arg(long, value_name = "TURN")]
     after: Option<String>,
-    /// Print JSON, which it always does
-    #[arg(long, hide = true)]
-    json: bool,
+    /// Print errors as JSON too; the answer always is
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &WaitArgs) -> Result<(), CommandError> {

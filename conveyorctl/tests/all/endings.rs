@@ -32,6 +32,16 @@ fn a_refusal_says_what_and_the_way_out() {
 }
 
 #[test]
+fn a_wait_refuses_in_json_when_asked() {
+    let args = ["wait", "t", "--until", "done", "--json"];
+    let refused = against(&args, Err(refusal("unknown_target", "there is no `t`", "look")));
+    let object = "{\"hints\":[\"look\"],\"kind\":\"unknown_target\",\"message\":\"there is no `t`\"}\n";
+    check(&refused, 1, "", object);
+    let plain = against(&args[..4], Err(refusal("unknown_target", "there is no `t`", "look")));
+    check(&plain, 1, "", "conveyorctl: there is no `t`\nhint: look\n");
+}
+
+#[test]
 fn a_daemon_that_is_older_is_told_of() {
     let answer = Err(json!({ "code": -32601, "message": "there is no method cycle.run" }));
     let text = "conveyorctl: there is no method cycle.run\nhint: `conveyorctl rpc methods` lists what this daemon knows; \
