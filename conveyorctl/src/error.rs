@@ -65,8 +65,8 @@ impl ErrorKind {
             Self::Failed(word) => Some(word),
             Self::Usage => Some("usage"),
             Self::NoDaemon => Some("no_daemon"),
-            Self::Interrupted => Some("interrupted"),
-            Self::Reported(_) | Self::OutputClosed => None,
+            // After Ctrl-C the terminal shows ^C; whoever pressed it knows.
+            Self::Interrupted | Self::Reported(_) | Self::OutputClosed => None,
         }
     }
 }
@@ -179,7 +179,7 @@ mod tests {
         check(CommandError::failed("not_bound", "x"), Some("not_bound"), 1, &[]);
         check(CommandError::usage("x"), Some("usage"), 2, &[]);
         check(CommandError::no_daemon("x").hint("start it"), Some("no_daemon"), 3, &["start it"]);
-        check(CommandError::interrupted(), Some("interrupted"), 130, &[]);
+        check(CommandError::interrupted(), None, 130, &[]);
         check(CommandError::reported(ExitStatus::Failed), None, 1, &[]);
         check(CommandError::output(&io::ErrorKind::BrokenPipe.into()), None, 0, &[]);
         check(CommandError::output(&io::ErrorKind::StorageFull.into()), Some("output"), 1, &[]);

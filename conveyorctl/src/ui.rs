@@ -1,7 +1,7 @@
 //! The only place that prints: results to standard output, everything else to standard error.
 
 use crate::cli;
-use crate::error::{CommandError, ErrorKind, ExitStatus};
+use crate::error::{CommandError, ExitStatus};
 use crate::json;
 use crate::program::Program;
 use crate::text::printable_lines;
@@ -124,11 +124,8 @@ impl Ui {
             }
             return;
         }
-        // After Ctrl-C the terminal shows ^C; a sentence would only stand beside it.
-        if error.kind != ErrorKind::Interrupted {
-            self.note(&error.message);
-            error.hints.iter().for_each(|hint| self.hint(hint));
-        }
+        self.note(&error.message);
+        error.hints.iter().for_each(|hint| self.hint(hint));
     }
 
     /// Wrong usage: how the verb is used, then what is wrong. `verb` is empty for faults of no verb.

@@ -35,18 +35,35 @@ fn interrupted(
     (daemon, program.wait_with_output().unwrap())
 }
 
-#[test]
-fn it_ends_a_wait_and_leaves_the_item() {
-    let args = ["worker-inbox", "t", "--consume-next", "--wait", "--timeout", "600"];
-    let (daemon, output) = interrupted(&args, |reached| {
+/// Ctrl-C while a daemon that has nothing to give holds the call: no word is said, in whatever form.
+#[track_caller]
+fn check_held(args: &[&str]) -> Daemon {
+    let (daemon, output) = interrupted(args, |reached| {
         reached.send(()).unwrap();
-        // The wait of a daemon that has nothing to give.
         loop {
             std::thread::park();
         }
     });
-    assert_eq!(output.status.code(), Some(130));
-    assert_eq!((output.stdout.len(), output.stderr.len()), (0, 0), "{output:?}");
+    assert_eq!(output.status.code(), Some(130), "{args:?}");
+    assert_eq!((output.stdout.len(), output.stderr.len()), (0, 0), "{args:?}: {output:?}");
+    daemon
+}
+
+#[test]
+fn it_says_nothing_in_json_either() {
+    for args in [
+        &["manager-inbox", "t", "--wait", "--json"][..],
+        &["wait", "t", "--until", "done", "--json"],
+        &["watch", "--json"],
+        &["watch"],
+    ] {
+        let _ = check_held(args);
+    }
+}
+
+#[test]
+fn it_ends_a_wait_and_leaves_the_item() {
+    let daemon = check_held(&["worker-inbox", "t", "--consume-next", "--wait", "--timeout", "600"]);
     let methods: Vec<String> = daemon.calls().into_iter().map(|(method, _)| method).collect();
     assert_eq!(methods, ["inbox.take"], "nothing is acknowledged");
 }
