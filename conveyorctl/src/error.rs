@@ -98,6 +98,12 @@ impl CommandError {
         Self::new(ErrorKind::NoDaemon, message)
     }
 
+    /// The daemon was ended during a wait, and no other has taken its place.
+    pub(crate) fn daemon_ended() -> Self {
+        Self::no_daemon("conveyord was ended before the wait was over, and no other has taken its place")
+            .hint("what was waited for may have come since: start it and wait again")
+    }
+
     pub(crate) fn interrupted() -> Self {
         Self::new(ErrorKind::Interrupted, "interrupted")
     }

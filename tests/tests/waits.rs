@@ -338,6 +338,22 @@ fn a_wait_survives_the_daemon_and_keeps_its_turn() {
 }
 
 #[test]
+fn a_wait_that_a_stop_of_the_daemon_ends_says_so() {
+    let job = Job::new();
+    let waiting = job.waiting(&["worker", "--until", "done", "--json"]);
+    let inbox = job.env.start_conveyorctl(&["worker-inbox", "job", "--consume-next", "--wait", "--json"]);
+    wait_until("the daemon to hold both", || (job.waiting_calls() == 2).then_some(()));
+    let _ = job.env.conveyorctl(&["daemon", "stop"]).success();
+    let (waiting, inbox) = (waiting.finish().exits_with(3), inbox.finish().exits_with(3));
+    assert_eq!(waiting.json()["outcome"], "draining");
+    assert_eq!([&inbox.json()["wait"]["draining"], &inbox.json()["consumed"]], [&true.into(), &Value::Null]);
+    for ended in [waiting, inbox] {
+        let told: Value = serde_json::from_str(&ended.stderr).expect("one JSON object");
+        assert_eq!(told["kind"], "no_daemon", "{told}");
+    }
+}
+
+#[test]
 fn a_wait_ends_with_its_client() {
     let job = Job::new();
     let waiting = job.waiting(&["worker", "--until", "done"]);

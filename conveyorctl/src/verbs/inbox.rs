@@ -51,7 +51,7 @@ pub(crate) struct TakingArgs {
     /// Take the oldest item out, then list the rest
     #[arg(long)]
     consume_next: bool,
-    /// Wait until there is an item
+    /// Wait until there is an item; exit code 3 when conveyord was ended meanwhile and not started again
     #[arg(long)]
     wait: bool,
     /// Longest wait
@@ -98,6 +98,7 @@ pub(crate) async fn run(
         limit: args.limit,
     };
     let mut answer = take(ui, helper, params).await?;
+    let has_ended = answer["wait"]["draining"] == true;
     // The token is this program's business, not its caller's.
     let lease = answer.as_object_mut().and_then(|answer| answer.remove("lease"));
     if args.json {
@@ -105,7 +106,9 @@ pub(crate) async fn run(
     } else {
         ui.text(&inbox_text::inbox(&Helper::understand::<InboxTake>(&answer)?))?;
     }
-    let Some(lease) = lease.as_ref().and_then(|lease| lease.as_str()) else { return Ok(()) };
+    let Some(lease) = lease.as_ref().and_then(|lease| lease.as_str()) else {
+        return if has_ended { Err(CommandError::daemon_ended()) } else { Ok(()) };
+    };
     let params = AcknowledgeParams { lease: lease.to_owned() };
     match helper.call_json::<InboxAcknowledge>(ui, &params).await {
         Ok(_) => Ok(()),
@@ -126,7 +129,10 @@ async fn take(ui: &mut Ui, helper: &Helper, mut params: TakeParams) -> Result<Va
         let drained = matches!(&answer, Ok(answer) if answer["wait"]["draining"] == true);
         let again = params.wait && left > 0.0 && (crashed || drained && helper.daemon_returns().await?);
         if !again {
-            return answer.map(|answer| in_all(answer, whole, started.elapsed()));
+            return match answer {
+                Ok(answer) if params.wait => Ok(in_all(answer, whole, started.elapsed())),
+                answer => answer,
+            };
         }
         helper.disconnect();
         params.timeout = left;
@@ -135,9 +141,7 @@ async fn take(ui: &mut Ui, helper: &Helper, mut params: TakeParams) -> Result<Va
 
 /// The answer to the last of several calls, as one to the whole wait.
 fn in_all(mut answer: Value, whole: f64, elapsed: Duration) -> Value {
-    if answer["wait"]["timeout_seconds"] != whole {
-        answer["wait"]["timeout_seconds"] = whole.into();
-        answer["wait"]["elapsed_seconds"] = elapsed.as_secs_f64().into();
-    }
+    answer["wait"]["timeout_seconds"] = whole.into();
+    answer["wait"]["elapsed_seconds"] = elapsed.as_secs_f64().into();
     answer
 }

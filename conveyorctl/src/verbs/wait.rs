@@ -16,7 +16,8 @@ use std::time::Instant;
 ///
 /// Of a task its worker is watched; for `message` the inbox of its manager. `idle`, `busy` and `done` are about one
 /// turn: the one that runs now, or else the next one. After a nudge name the turn: its end may have come already.
-/// Prints JSON. Exit code 124 when the time ran out, 1 when it cannot come to be any more.
+/// Prints JSON. Exit code 124 when the time ran out, 1 when it cannot come to be any more, 3 when conveyord was ended
+/// meanwhile and not started again.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("whom").required(true))]
 pub(crate) struct WaitArgs {
@@ -67,8 +68,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &WaitArgs) -> Result
         WaitOutcome::Reached => Ok(()),
         WaitOutcome::TimedOut => Err(CommandError::reported(ExitStatus::TimedOut)),
         WaitOutcome::Unreachable => Err(CommandError::reported(ExitStatus::Failed)),
-        // It ended and did not come back.
-        WaitOutcome::Draining => Err(CommandError::reported(ExitStatus::NoDaemon)),
+        WaitOutcome::Draining => Err(CommandError::daemon_ended()),
     }
 }
 

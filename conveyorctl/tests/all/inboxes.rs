@@ -45,6 +45,30 @@ fn it_is_leased_printed_and_then_acknowledged() {
 }
 
 #[test]
+fn a_wait_that_the_daemons_end_cut_short_is_no_success() {
+    let root = Root::new();
+    let _daemon = Daemon::listen(&root.socket(), |method, _| match method {
+        "rpc.hello" => USUAL,
+        _ => {
+            let mut nothing = taken(None);
+            nothing["wait"]["draining"] = json!(true);
+            nothing["wait"]["timeout_seconds"] = json!(0.0);
+            Ok(nothing)
+        }
+    });
+    let args = ["session-inbox", "w", "--consume-next", "--wait", "--timeout", "0"];
+    let plain = Run::in_root(&root, &args).outcome();
+    assert_eq!(plain.code, 3);
+    assert!(plain.stderr.starts_with("conveyorctl: conveyord was ended before"), "{}", plain.stderr);
+    let json = Run::in_root(&root, &[&args[..], &["--json"]].concat()).outcome();
+    let answer: Value = serde_json::from_str(&json.stdout).unwrap();
+    let error: Value = serde_json::from_str(&json.stderr).unwrap();
+    assert_eq!((json.code, &answer["wait"]["draining"], &error["kind"]), (3, &json!(true), &json!("no_daemon")));
+    // Not the daemon's word for its own share.
+    assert!(answer["wait"]["elapsed_seconds"].as_f64().unwrap() > 0.0, "{answer}");
+}
+
+#[test]
 fn nothing_taken_is_nothing_acknowledged() {
     let (calls, outcome) = run(None, true, false);
     assert_eq!((calls.len(), outcome.code), (1, 0));
