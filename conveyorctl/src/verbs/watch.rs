@@ -13,6 +13,12 @@ use conveyor_proto::types::events::{Change, ChangeKind, SubscribeParams};
 use serde::Deserialize as _;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
+use std::time::Duration;
+
+/// How soon it is looked whether a new daemon runs.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+/// The longest pause between two such looks, when none has come for long.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The kinds of changes, as they cross the socket.
 const KINDS: [&str; 12] = [
@@ -96,15 +102,24 @@ async fn follow(
 
 /// Subscribes again when a daemon answers; one that was stopped is not started by somebody who only looks.
 async fn resume(ui: &mut Ui, helper: &Helper, params: &SubscribeParams) -> Result<Changes, CommandError> {
+    let mut pause = FIRST_LOOK;
     loop {
         helper.disconnect();
-        while !helper.daemon_returns().await? {}
+        tokio::time::sleep(pause).await;
+        pause = longer(pause);
+        if !helper.answers().await {
+            continue;
+        }
         match subscribe(ui, helper, params).await {
             Err(error)
                 if ["connection_lost", "no_daemon"].contains(&error.kind.word().unwrap_or_default()) => {}
             other => return other,
         }
     }
+}
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(LONGEST_PAUSE)
 }
 
 fn not_understood(error: &serde_json::Error) -> CommandError {
@@ -178,6 +193,13 @@ mod tests {
             json!({ "kind": "from_the_future", "task": "a\tb\u{1b}", "state": "new" }),
             "-\tfrom_the_future\ta\\tb\\u{1b}\t-\t- new",
         );
+    }
+
+    #[test]
+    fn a_daemon_that_stays_away_is_looked_for_ever_less_often() {
+        let pauses = std::iter::successors(Some(FIRST_LOOK), |pause| Some(longer(*pause)));
+        let milliseconds: Vec<u128> = pauses.take(8).map(|pause| pause.as_millis()).collect();
+        assert_eq!(milliseconds, [50, 100, 200, 400, 800, 1600, 2000, 2000]);
     }
 
     #[test]
