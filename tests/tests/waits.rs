@@ -258,7 +258,10 @@ fn a_session_whose_process_ends_is_gone() {
     drop(codex);
     let gone = reached(gone.finish());
     assert_eq!([&gone["source"], &gone["worker_state"]], ["process", "broken"], "{gone}");
-    assert!(gone["since"].as_str() > begun.as_str(), "since the end of the process, not since {begun}: {gone}");
+    assert!(
+        gone["since"].as_str() > begun.as_str(),
+        "since the end of the process, not since {begun}: {gone}"
+    );
     let done = done.finish().exits_with(1).json();
     assert_eq!([&done["outcome"], &done["turn"]["turn_id"]], ["unreachable", &turn], "{done}");
     for args in [&["--until", "busy"][..], &["--until", "busy", "--turn", "last"], &["--until", "done"]] {

@@ -76,7 +76,7 @@ async fn subscribe(ui: &mut Ui, helper: &Helper, params: &SubscribeParams) -> Re
     let params = to_raw_value(params).map_err(|error| {
         CommandError::failed("protocol", format!("failed to encode the parameters: {error}"))
     })?;
-    Ok(client.subscribe_raw(EventsSubscribe::NAME, Some(params)).await?)
+    Ok(helper.interruptible(client.subscribe_raw(EventsSubscribe::NAME, Some(params))).await??)
 }
 
 /// Shows changes until the daemon ends.

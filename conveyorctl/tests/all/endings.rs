@@ -205,7 +205,9 @@ fn wait(outcome: &'static str) -> (u8, Vec<(String, Value)>) {
         _ => {
             let first = params["timeout"] == 0.0;
             let outcome = if first { "timed_out" } else { outcome };
-            Ok(json!({ "outcome": outcome, "pin": { "row": 7, "next": first, "named": true }, "timeout_seconds": 0.0 }))
+            Ok(
+                json!({ "outcome": outcome, "pin": { "row": 7, "next": first, "named": true }, "timeout_seconds": 0.0 }),
+            )
         }
     });
     let args = ["wait", "w", "--until", "done", "--after", "turn-1", "--timeout", "600"];

@@ -63,7 +63,10 @@ fn a_wait_that_the_daemons_end_cut_short_is_no_success() {
     let json = Run::in_root(&root, &[&args[..], &["--json"]].concat()).outcome();
     let answer: Value = serde_json::from_str(&json.stdout).unwrap();
     let error: Value = serde_json::from_str(&json.stderr).unwrap();
-    assert_eq!((json.code, &answer["wait"]["draining"], &error["kind"]), (3, &json!(true), &json!("no_daemon")));
+    assert_eq!(
+        (json.code, &answer["wait"]["draining"], &error["kind"]),
+        (3, &json!(true), &json!("no_daemon"))
+    );
     // Not the daemon's word for its own share.
     assert!(answer["wait"]["elapsed_seconds"].as_f64().unwrap() > 0.0, "{answer}");
 }
