@@ -435,8 +435,7 @@ async fn push(
             let next = clock::in_milliseconds(super::milliseconds(back_off(HELD_BACK_OFF, target.tries)));
             item.state = ProcessedState::Held;
             item.error = Some(format!("the pane shows {by}"));
-            put_back(pass, target, item, "dispatch_signal_held", &by, Some(by.clone()), next, attributes)
-                .await
+            put_back(pass, target, item, "dispatch_signal_held", &by, &by, next, attributes).await
         }
         Ok(sent) => {
             pass.store
@@ -471,7 +470,8 @@ async fn push(
             if let Value::Object(attributes) = &mut attributes {
                 attributes.insert("error_type".to_owned(), json!(kind));
             }
-            put_back(pass, target, item, "dispatch_signal_failed", &text, None, next, attributes).await
+            let by = notifications::UNREACHABLE;
+            put_back(pass, target, item, "dispatch_signal_failed", &text, by, next, attributes).await
         }
     }
 }
@@ -502,23 +502,22 @@ async fn put_back(
     item: ProcessedCompletion,
     kind: &'static str,
     error: &str,
-    held_by: Option<String>,
+    held_by: &str,
     next: String,
     mut attributes: Value,
 ) -> Result<Option<ProcessedCompletion>> {
-    let error = error.to_owned();
+    let (error, held_by) = (error.to_owned(), held_by.to_owned());
     pass.store
         .write(Durability::Full, move |tx| {
-            let put_back =
-                notifications::put_back(tx, target.id, target.token, &error, held_by.as_deref(), &next)?;
-            if !put_back {
+            if !notifications::put_back(tx, target.id, target.token, &error, &held_by, &next)? {
                 return Ok(None);
             }
             if target.last_error.as_deref() != Some(&error) {
                 if let Value::Object(attributes) = &mut attributes {
                     attributes.insert("error".to_owned(), json!(error));
                 }
-                let severity = if held_by.is_some() { Severity::Warning } else { Severity::Error };
+                let severity =
+                    if item.state == ProcessedState::Held { Severity::Warning } else { Severity::Error };
                 let summary = "A completion could not be typed into the manager's pane yet.".to_owned();
                 let task_id = Some(target.task.id.as_str());
                 note(tx, kind, severity, summary, task_id, target.ids.clone(), attributes)?;

@@ -7,6 +7,7 @@ use super::{
     telemetry::note,
 };
 use crate::{
+    changes::Changes,
     clock,
     error::{Error, Result},
     store::{
@@ -32,6 +33,7 @@ pub(super) async fn recover_next(
 ) -> Result<Option<i64>> {
     let (dispatcher, expires_at, ignore) =
         (pass.dispatcher.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
+    let changes = pass.store.changes().clone();
     let recovered = pass
         .store
         .write(Durability::Full, move |tx| {
@@ -40,7 +42,7 @@ pub(super) async fn recover_next(
                 return Ok(None);
             };
             let id = pending.id;
-            Ok::<_, Error>(Some((id, recovered_in(tx, pending, &dispatcher)?)))
+            Ok::<_, Error>(Some((id, recovered_in(tx, pending, &dispatcher, &changes)?)))
         })
         .await?;
     let Some((id, routed)) = recovered else { return Ok(None) };
@@ -50,7 +52,7 @@ pub(super) async fn recover_next(
     Ok(Some(id))
 }
 
-fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str) -> Result<Routed> {
+fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str, changes: &Changes) -> Result<Routed> {
     let Some(task) = tasks::find(tx, pending.task.as_str())? else { return Ok(Routed::Taken) };
     let Some(manager) = sessions::get(tx, pending.target.as_str())? else { return Ok(Routed::Taken) };
     let ids = json!({
@@ -85,8 +87,9 @@ fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str) -> Result<Route
         item.state = ProcessedState::Suppressed;
         return Ok(Routed::Done(item));
     }
-    // One that is gone may come back, and has an inbox meanwhile.
-    if !manager.has_tmux() || manager.state == SessionState::Gone {
+    // One that is gone may come back, and has an inbox meanwhile; whoever waits at it is told there, at once.
+    let awaited = changes.is_awaited(manager.id.as_str());
+    if awaited || !manager.has_tmux() || manager.state == SessionState::Gone {
         let mode = DeliveryMode::PullRequired;
         let attributes = json!({ "delivery_mode": mode, "recovered": true, "target_session": manager.name });
         deliver(tx, pending.id, &task, &ids, &attributes)?;

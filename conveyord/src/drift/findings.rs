@@ -4,7 +4,10 @@ use super::survey::{PaneStanding, RolloutStanding, Sighted, Survey};
 use crate::{
     clock,
     rollout::ingest::Standing,
-    store::drift::{OpenBinding, Undone},
+    store::{
+        drift::{OpenBinding, Undone},
+        notifications::UNREACHABLE,
+    },
 };
 use conveyor_proto::types::drift::{DanglingBinding, DeadSession, DriftKind, Finding, StuckTask};
 use std::collections::BTreeMap;
@@ -278,6 +281,10 @@ fn undone(row: &Undone) -> Finding {
         DriftKind::CycleUnfinished => (
             format!("cycle {id} began at {since} and has no end"),
             "run the cycle again; the next start of the daemon closes this one",
+        ),
+        DriftKind::DeliveryHeld if note.as_deref() == Some(UNREACHABLE) => (
+            format!("{what} {id} waits since {since} for its pane, which cannot be reached"),
+            "register the session again where it runs now; it is sent then, or can be taken from the inbox",
         ),
         DriftKind::DeliveryHeld => (
             format!("{what} {id} is held back by its pane{by} since {since}"),

@@ -1,6 +1,6 @@
 //! Texts that were typed into panes, and what proves that they arrived.
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, notifications::UNREACHABLE};
 use crate::clock;
 use conveyor_proto::{
     ids::SessionId,
@@ -176,7 +176,7 @@ pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     )?)
 }
 
-/// Whether a menu or draft holds anything back.
+/// Whether a menu or draft holds anything back. What waits for a pane that cannot be reached is not held by it.
 ///
 /// # Errors
 /// Those of SQLite.
@@ -184,9 +184,10 @@ pub fn any_held(connection: &Connection) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from commands
                         where delivery in ('held', 'uncertain', 'failed') and delivery = 'held')
-             or exists (select 1 from routed_notifications where state = 'pending' and held_by is not null)",
+             or exists (select 1 from routed_notifications
+                        where state = 'pending' and held_by is not null and held_by <> ?1)",
     )?;
-    Ok(statement.query_row([], |row| row.get(0))?)
+    Ok(statement.query_row([UNREACHABLE], |row| row.get(0))?)
 }
 
 /// Proves what an inbox item carried: whoever consumed it has read it, whatever became of the pane.

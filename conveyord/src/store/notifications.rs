@@ -11,6 +11,9 @@ use conveyor_proto::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
+/// What stands in `held_by` of a push that could not begin: its pane cannot be reached. `error` says why.
+pub const UNREACHABLE: &str = "unreachable";
+
 /// A notification to be stored.
 #[derive(Debug)]
 pub struct NewNotification<'a> {
@@ -179,7 +182,8 @@ pub fn renew(tx: &Tx<'_>, id: i64, token: i64, expires_at: &str) -> Result<(), S
     Ok(())
 }
 
-/// Puts a push off, if the claim is still owned: nothing reached the pane.
+/// Puts a push off, if the claim is still owned: nothing reached the pane. Until it is tried again it can be taken
+/// from the inbox.
 ///
 /// # Errors
 /// Those of SQLite.
@@ -188,7 +192,7 @@ pub fn put_back(
     id: i64,
     token: i64,
     error: &str,
-    held_by: Option<&str>,
+    held_by: &str,
     next_try_at: &str,
 ) -> Result<bool, StoreError> {
     let put_back: Option<(String, String)> = tx
@@ -199,23 +203,23 @@ pub fn put_back(
         )?
         .query_row(params![id, token, error, held_by, next_try_at], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if let (Some((task, target)), Some(_)) = (&put_back, held_by) {
-        // It can be taken from the inbox meanwhile.
+    if let Some((task, target)) = &put_back {
         publish(tx, changes::ChangeKind::NotificationDelivered, id, task, target, "held");
     }
     Ok(put_back.is_some())
 }
 
-/// Makes what a menu or draft holds back due at once: something has happened in a pane.
+/// Makes what a menu or draft holds back due at once: something has happened in a pane. A pane that cannot be
+/// reached keeps its back-off.
 ///
 /// # Errors
 /// Those of SQLite.
 pub fn hurry_held(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update routed_notifications set next_try_at = ?1
-         where state = 'pending' and held_by is not null and claimed_by is null",
+         where state = 'pending' and held_by is not null and held_by <> ?2 and claimed_by is null",
     )?
-    .execute([tx.now()])?;
+    .execute([tx.now(), UNREACHABLE])?;
     Ok(())
 }
 

@@ -184,7 +184,7 @@ pub struct CommandRow {
     /// `delivered`, `queued`, `held`, `uncertain`, `failed`, `retried` or `discarded`; null for commands that
     /// deliver nothing and for those that were not tried yet.
     pub delivery: Option<String>,
-    /// What holds it back.
+    /// What holds it back: what its pane shows, or `unreachable`.
     pub held_by: Option<String>,
     /// The command that this one sends again; absent for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -82,7 +82,7 @@ async fn a_lost_claim_disturbs_nobody() {
     world.sql(
         "update routed_notifications set claim_token = 2, side_effect_started = 1, claimed_by = 'other'",
     );
-    let put_back = |tx: &Tx<'_>| notifications::put_back(tx, 1, 1, "no pane", None, "2");
+    let put_back = |tx: &Tx<'_>| notifications::put_back(tx, 1, 1, "no pane", notifications::UNREACHABLE, "2");
     assert!(!world.store.write(Durability::Full, put_back).await.unwrap());
     let row = "select claimed_by || side_effect_started x from routed_notifications";
     assert_eq!(world.words(row), ["other1"], "the new holder is in the middle of its send");
@@ -98,6 +98,32 @@ async fn a_manager_that_waits_gets_the_completion_in_its_inbox_and_not_in_its_pa
     drop(waiting);
     world.complete_turn("next");
     assert_eq!(world.dispatch(json!({})).await[0]["state"], "failed", "its pane does not exist");
+}
+
+#[tokio::test]
+async fn a_manager_that_comes_to_wait_gets_what_its_pane_could_not_be_told() {
+    let world = World::new();
+    world.in_tmux("manager");
+    world.complete_turn("turn");
+    assert_eq!(world.dispatch(json!({})).await[0]["state"], "failed", "its pane does not exist");
+    let waited = json!({"session": "manager", "wait": true, "timeout": 60.0, "consume_next": true});
+    let waited = world.take(waited).await;
+    assert!(waited.consumed.is_some() && !waited.wait.timed_out);
+    // Neither is it typed when the pane is back.
+    let typed = world.start_pane("manager");
+    assert_eq!(world.dispatch(json!({})).await, Vec::<Value>::new());
+    assert_eq!(std::fs::read(typed).unwrap(), b"");
+}
+
+#[tokio::test]
+async fn a_manager_that_waits_gets_what_an_earlier_dispatcher_left() {
+    let world = World::new();
+    world.in_tmux("manager");
+    claimed_for_push(&world, false);
+    world.restart().await;
+    let _waiting = world.store.changes().awaiting("m");
+    let items = world.dispatch(json!({})).await;
+    assert_eq!([&items[0]["state"], &items[0]["recovered"]], [&json!("pull_required"), &json!(true)]);
 }
 
 #[tokio::test]

@@ -69,6 +69,8 @@ async fn a_completion_waits_for_its_pane_and_says_so_once() {
     assert_eq!([&second[0]["state"], &second[0]["recovered"]], [&json!("failed"), &json!(true)]);
     let told = "select count(*) x from telemetry_events where event_type = 'dispatch_signal_failed'";
     assert_eq!(world.words(told), ["1"], "one row per change of state");
+    let counts = crate::store::deliveries::counts;
+    assert_eq!(world.store.read(counts).await.unwrap().held, 1, "somebody can see that it waits");
 
     let file = world.start_pane("manager");
     let third = world.dispatch(json!({})).await;

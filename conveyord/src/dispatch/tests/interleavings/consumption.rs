@@ -187,7 +187,7 @@ impl Consumers {
                 self.typed.push(id);
                 true
             }
-            Step::Hold => notifications::put_back(tx, id, token, "held", Some("menu"), FUTURE).unwrap(),
+            Step::Hold => notifications::put_back(tx, id, token, "held", "menu", FUTURE).unwrap(),
             Step::Deliver => completions::pushed(tx, id, token, true, true).unwrap().is_some(),
             other => panic!("{other:?} sends nothing"),
         }
