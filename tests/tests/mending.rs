@@ -10,7 +10,7 @@ use serde_json::Value;
 struct Job {
     env: TestEnv,
     pane: Pane,
-    _rollouts: [Rollout; 2],
+    rollouts: [Rollout; 2],
 }
 
 impl Job {
@@ -30,7 +30,7 @@ impl Job {
         let _ = env.conveyorctl(&["tasks", "--create", "job", "--goal", "g"]).success();
         let bind = ["bind", "--task", "job", "--worker", "worker", "--manager", "manager"];
         let _ = env.conveyorctl(&bind).success();
-        Self { env, pane, _rollouts: rollouts }
+        Self { env, pane, rollouts }
     }
 
     #[track_caller]
@@ -132,7 +132,7 @@ fn what_failed_can_be_sent_again_once_its_cause_is_gone() {
     });
     assert_eq!(job.counts()["failed"], 1);
     let pane = job.env.tmux().start("plain", &["cat"]);
-    let worker = job._rollouts[0].path().as_str();
+    let worker = job.rollouts[0].path().as_str();
     let register =
         ["register-worker", "--name", "worker", "--codex-session", worker, "--tmux-session", "plain"];
     let _ = job.env.conveyorctl(&register).success();
@@ -140,6 +140,58 @@ fn what_failed_can_be_sent_again_once_its_cause_is_gone() {
     assert!(retried.stdout.starts_with(&format!("{id} is sent again as command-")), "{}", retried.stdout);
     job.env.tmux().wait_for_text(&pane, "hello");
     assert_eq!(job.counts()["failed"], 0);
+    let again = ["commands", "--json", "retry", &id, "--reason", "x"];
+    let refused = job.env.conveyorctl(&again).exits_with(1);
+    assert!(refused.stderr.contains("already_retried") || refused.stdout.contains("already_retried"));
+    let mixed = ["commands", "--state", "held", "retry", &id, "--reason", "x"];
+    let refused = job.env.conveyorctl(&mixed).exits_with(2);
+    assert!(refused.stderr.contains("the options of a listing"), "{}", refused.stderr);
     let _ = job.env.conveyorctl(&["commands", "retry", "command-none", "--reason", "x"]).exits_with(1);
     let _ = job.env.conveyorctl(&["commands", "retry", &id]).exits_with(2);
+}
+
+/// Moves the manager into the pane, ends that, and lets the worker complete a turn that cannot be told there.
+fn untold(job: &mut Job) {
+    let manager = job.rollouts[1].path().to_string();
+    let register =
+        ["register-manager", "--name", "manager", "--codex-session", &manager, "--tmux-session", "plain"];
+    let _ = job.env.conveyorctl(&register).success();
+    job.env.tmux().kill(&job.pane);
+    let turn = job.rollouts[0].task_started().unwrap();
+    job.rollouts[0].task_complete(&turn, Some("done"), None).unwrap();
+    wait_until("the completion to be held", || (job.counts()["held"] == 1).then_some(()));
+}
+
+#[test]
+fn what_a_dead_pane_was_not_told_is_shown_and_reaches_whoever_waits() {
+    let mut job = Job::new();
+    untold(&mut job);
+    let held = job.call(&["commands", "--state", "held", "--json"]);
+    assert_eq!([&held[0]["id"], &held[0]["held_by"]], ["notification-1", "unreachable"], "{held}");
+    let doctor = job.env.conveyorctl(&["doctor"]).json();
+    let told = doctor["checks"]["deliveries"]["message"].as_str().unwrap().to_owned();
+    assert!(told.contains("commands --state held"), "{told}");
+    let found = job.call(&["reconcile"]);
+    let findings = found["findings"].as_array().unwrap();
+    assert!(findings.iter().any(|finding| finding["kind"] == "delivery_held"), "{found}");
+    let wait = ["manager-inbox", "job", "--consume-next", "--wait", "--timeout", "50", "--json"];
+    let taken = job.call(&wait);
+    assert_eq!(
+        [&taken["consumed"]["id"], &taken["wait"]["timed_out"]],
+        [&1.into(), &false.into()],
+        "{taken}"
+    );
+    assert_eq!(job.counts()["held"], 0);
+    let audit = job.env.conveyorctl(&["audit", "job", "--json"]).success();
+    assert!(audit.stdout.contains("\"wait_enabled\": true"), "the receipt tells how it was awaited");
+}
+
+#[test]
+fn what_a_dead_pane_was_not_told_can_be_taken_back() {
+    let mut job = Job::new();
+    untold(&mut job);
+    let discarded =
+        job.env.conveyorctl(&["commands", "discard", "notification-1", "--reason", "I saw it"]).success();
+    assert_eq!(discarded.stdout, "notification-1 is discarded\n");
+    assert_eq!(job.counts()["held"], 0);
 }

@@ -8,10 +8,10 @@ use crate::values::{given, word};
 use clap::{Args, Subcommand};
 use conveyor_proto::registry::{CommandDiscard, CommandList, CommandRetry};
 use conveyor_proto::types::command::{CommandRow, ListParams, ListState, MendParams};
+use std::num::NonZeroU64;
 
 /// List durable commands, oldest first; send again or close what did not arrive
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
 pub(crate) struct CommandsArgs {
     #[command(subcommand)]
@@ -49,7 +49,7 @@ pub(crate) struct CommandsArgs {
     /// At most this many, the newest
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// Print JSON
+    /// Print JSON, also the verbs
     #[arg(long)]
     json: bool,
 }
@@ -61,9 +61,9 @@ enum CommandsVerb {
     /// A new command is queued that is linked to this one; a completion is sent again under its own id. What may
     /// have arrived is then there twice: look first.
     Retry(MendArgs),
-    /// Close what failed, was blocked, or may not have arrived
+    /// Close what failed, was blocked, may not have arrived, or is still to be sent
     ///
-    /// It is kept, is in no inbox any more, and is counted no more.
+    /// It is kept, is in no inbox any more, is not sent any more, and is counted no more.
     Discard(MendArgs),
 }
 
@@ -86,33 +86,49 @@ impl CommandsArgs {
     pub(crate) const fn prints_json(&self) -> bool {
         match &self.verb {
             None => self.json,
-            Some(CommandsVerb::Retry(args) | CommandsVerb::Discard(args)) => args.json,
+            Some(CommandsVerb::Retry(args) | CommandsVerb::Discard(args)) => self.json || args.json,
         }
+    }
+
+    /// Whether anything is asked for that only a listing has.
+    fn chooses(&self) -> bool {
+        let Self { verb: _, task, state, kind, worker, manager, attempts, since, before, limit, json: _ } =
+            self;
+        let texts = [task, kind, worker, manager, since, before];
+        texts.into_iter().any(Option::is_some) || state.is_some() || *attempts || limit.is_some()
     }
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &CommandsArgs) -> Result<(), CommandError> {
+    if args.verb.is_some() && args.chooses() {
+        return Err(CommandError::usage("the options of a listing do not go with a verb: it takes one ID"));
+    }
+    let json = args.prints_json();
     match &args.verb {
         None => list(ui, helper, args).await,
-        Some(CommandsVerb::Retry(args)) => retry(ui, helper, args).await,
-        Some(CommandsVerb::Discard(args)) => discard(ui, helper, args).await,
+        Some(CommandsVerb::Retry(args)) => retry(ui, helper, args, json).await,
+        Some(CommandsVerb::Discard(args)) => discard(ui, helper, args, json).await,
     }
 }
 
-async fn retry(ui: &mut Ui, helper: &Helper, args: &MendArgs) -> Result<(), CommandError> {
+async fn retry(ui: &mut Ui, helper: &Helper, args: &MendArgs, json: bool) -> Result<(), CommandError> {
     let params = MendParams { id: args.id.clone(), reason: args.reason.clone() };
     let answer = helper.call_json::<CommandRetry>(ui, &params).await?;
-    if args.json {
+    if json {
         return ui.json(&answer);
     }
     let retried = Helper::understand::<CommandRetry>(&answer)?;
+    // A completion keeps its number.
+    if retried.id == retried.retried_as {
+        return ui.line(&format!("{} is queued again", printable(&retried.id)));
+    }
     ui.line(&format!("{} is sent again as {}", printable(&retried.id), printable(&retried.retried_as)))
 }
 
-async fn discard(ui: &mut Ui, helper: &Helper, args: &MendArgs) -> Result<(), CommandError> {
+async fn discard(ui: &mut Ui, helper: &Helper, args: &MendArgs, json: bool) -> Result<(), CommandError> {
     let params = MendParams { id: args.id.clone(), reason: args.reason.clone() };
     let answer = helper.call_json::<CommandDiscard>(ui, &params).await?;
-    if args.json {
+    if json {
         return ui.json(&answer);
     }
     let discarded = Helper::understand::<CommandDiscard>(&answer)?;
@@ -130,7 +146,7 @@ async fn list(ui: &mut Ui, helper: &Helper, args: &CommandsArgs) -> Result<(), C
         attempts: args.attempts,
         since: given(args.since.as_deref()),
         before: given(args.before.as_deref()),
-        limit: args.limit,
+        limit: args.limit.and_then(NonZeroU64::new),
     };
     if args.json {
         let commands = helper.call_json::<CommandList>(ui, &params).await?;

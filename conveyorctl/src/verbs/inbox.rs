@@ -109,7 +109,11 @@ pub(crate) async fn run(
     let Some(lease) = lease.as_ref().and_then(|lease| lease.as_str()) else {
         return if has_ended { Err(CommandError::daemon_ended()) } else { Ok(()) };
     };
-    let params = AcknowledgeParams { lease: lease.to_owned() };
+    let params = AcknowledgeParams {
+        lease: lease.to_owned(),
+        poll_count: answer["wait"]["poll_count"].as_u64().unwrap_or(1),
+        waited: args.wait,
+    };
     match helper.call_json::<InboxAcknowledge>(ui, &params).await {
         Ok(_) => Ok(()),
         Err(error) => Err(error.hint("the item that was shown stays in the inbox, and will come again")),

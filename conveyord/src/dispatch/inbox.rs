@@ -20,7 +20,10 @@ use conveyor_proto::{
     limits::INBOX_LEASE_SECONDS,
     types::{
         common::Role,
-        inbox::{AcknowledgeResult, InboxSession, InboxTask, Notification, TakeParams, TakeResult, WaitInfo},
+        inbox::{
+            AcknowledgeParams, AcknowledgeResult, InboxSession, InboxTask, Notification, TakeParams,
+            TakeResult, WaitInfo,
+        },
     },
 };
 use serde_json::{Value, json};
@@ -215,10 +218,10 @@ fn mark_foreign(mut items: Vec<Notification>, task: Option<&str>) -> Vec<Notific
 ///
 /// # Errors
 /// `unknown_lease` when the lease ran out, and those of the database.
-pub async fn acknowledge(store: &Store, lease: String) -> Result<AcknowledgeResult> {
+pub async fn acknowledge(store: &Store, params: AcknowledgeParams) -> Result<AcknowledgeResult> {
     store
         .write(Durability::Full, move |tx| {
-            let Some((item, now)) = notifications::acknowledge(tx, &lease)? else {
+            let Some((item, now)) = notifications::acknowledge(tx, &params.lease)? else {
                 return Err(Error::conflict(
                     "unknown_lease",
                     "the lease of this item ran out; it is back in the inbox",
@@ -226,7 +229,7 @@ pub async fn acknowledge(store: &Store, lease: String) -> Result<AcknowledgeResu
                 .hint("take it again"));
             };
             if now {
-                consumed(tx, &item, 1, false)?;
+                consumed(tx, &item, params.poll_count, params.waited)?;
             }
             Ok(AcknowledgeResult { notification_id: item.id, consumed_now: now })
         })

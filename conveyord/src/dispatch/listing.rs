@@ -9,11 +9,13 @@ use crate::{
             self,
             listing::{self, Filter},
         },
-        deliveries, notifications, tasks,
+        deliveries::{self, Typed},
+        notifications, tasks,
     },
 };
 use conveyor_proto::types::command::{CommandRow, ListParams};
 use rusqlite::Connection;
+use std::num::NonZeroU64;
 
 /// Lists commands of all types; an unknown task has none.
 ///
@@ -38,7 +40,7 @@ pub async fn commands(store: &Store, params: ListParams) -> Result<Vec<CommandRo
                 manager: params.manager,
                 since: params.since.as_deref().map(since).transpose()?,
                 before: params.before.as_deref().map(|id| place(connection, id)).transpose()?,
-                limit: params.limit,
+                limit: params.limit.map(NonZeroU64::get),
             };
             let mut rows = listing::list(connection, &filter)?;
             if params.attempts {
@@ -61,12 +63,19 @@ fn since(text: &str) -> Result<String> {
     Ok(clock::text(at))
 }
 
-/// Where something stands in a listing: its creation and its id.
+/// Where something stands in a listing: its creation and its id, as the listing has them.
 fn place(connection: &Connection, id: &str) -> Result<(String, String)> {
-    let made_at = match Reference::parse(id)? {
-        Reference::Command(id) => commands::get(connection, &id)?.map(|row| row.created_at),
-        Reference::Notification(id) => notifications::get(connection, id)?.map(|item| item.created_at),
-        Reference::Delivery(id) => deliveries::get(connection, id)?.map(|typed| typed.sent_at),
+    let notification = |number: i64| {
+        let item = notifications::get(connection, number)?;
+        Ok::<_, Error>(item.map(|item| (item.created_at, format!("notification-{number}"))))
     };
-    made_at.map(|made_at| (made_at, id.to_owned())).ok_or_else(|| Reference::unknown(id))
+    let place = match Reference::parse(id)? {
+        Reference::Command(id) => commands::get(connection, &id)?.map(|row| (row.created_at, id)),
+        Reference::Notification(number) => notification(number)?,
+        Reference::Delivery(number) => match deliveries::get(connection, number)? {
+            Some(Typed { notification_id: Some(number), .. }) => notification(number)?,
+            typed => typed.map(|typed| (typed.sent_at, format!("delivery-{number}"))),
+        },
+    };
+    place.ok_or_else(|| Reference::unknown(id))
 }

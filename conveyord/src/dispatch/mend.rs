@@ -26,6 +26,7 @@ use crate::{
 };
 use conveyor_proto::{
     ids::{BindingId, CommandId},
+    limits::MAX_MESSAGE_BYTES,
     types::{
         command::{CommandRow, CommandState, DiscardResult, MendParams, RetryResult},
         dispatch::SignalType,
@@ -53,7 +54,11 @@ impl Reference {
     /// # Errors
     /// `unknown_delivery`.
     pub fn parse(id: &str) -> Result<Self> {
-        let number = |text: &str| text.parse::<i64>().map_err(|_| Self::unknown(id));
+        let number = |text: &str| match text.parse::<i64>() {
+            // As it is shown: without a sign.
+            Ok(number) if text.starts_with(|first: char| first.is_ascii_digit()) => Ok(number),
+            _ => Err(Self::unknown(id)),
+        };
         if id.starts_with(CommandId::PREFIX) {
             Ok(Self::Command(id.to_owned()))
         } else if let Some(text) = id.strip_prefix("delivery-") {
@@ -108,8 +113,8 @@ fn find(connection: &Connection, id: &str) -> Result<Item> {
 /// Sends again what failed, was blocked, or may not have arrived.
 ///
 /// # Errors
-/// `blank_reason`, `unknown_delivery`, `not_mendable`, `already_retried`, `already_discarded`, `not_retryable`,
-/// `item_lent`, `binding_changed`, `task_over`, `session_gone`, and those of the database.
+/// `blank_reason`, `reason_too_long`, `unknown_delivery`, `not_mendable`, `already_retried`, `already_discarded`,
+/// `not_retryable`, `item_lent`, `binding_changed`, `task_over`, `session_gone`, and those of the database.
 pub async fn retry(store: &Store, params: MendParams) -> Result<RetryResult> {
     check_reason(&params.reason)?;
     store
@@ -125,10 +130,10 @@ pub async fn retry(store: &Store, params: MendParams) -> Result<RetryResult> {
         .await
 }
 
-/// Closes what failed, was blocked, or may not have arrived: it is kept, and counted no more.
+/// Closes what failed, was blocked, may not have arrived, or is still to be sent: it is kept, and counted no more.
 ///
 /// # Errors
-/// `blank_reason`, `unknown_delivery`, `not_mendable`, `already_retried`, `item_lent`, and those of the database.
+/// `blank_reason`, `reason_too_long`, `unknown_delivery`, `not_mendable`, `already_retried`, `item_lent`, and those of the database.
 pub async fn discard(store: &Store, params: MendParams) -> Result<DiscardResult> {
     check_reason(&params.reason)?;
     store
@@ -146,7 +151,11 @@ fn check_reason(reason: &str) -> Result<()> {
             Error::invalid("blank_reason", "the reason is blank").hint("it is kept in the audit trail")
         );
     }
-    enqueue::check_message(reason)
+    if reason.len() > MAX_MESSAGE_BYTES {
+        let message = format!("the reason has {} bytes; at most {MAX_MESSAGE_BYTES} are kept", reason.len());
+        return Err(Error::invalid("reason_too_long", message).hint("say it shorter"));
+    }
+    Ok(())
 }
 
 fn retry_command(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<RetryResult> {
@@ -188,7 +197,10 @@ fn retry_command(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<RetryRes
 fn discard_command(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<DiscardResult> {
     let already_discarded = row.delivery.as_deref() == Some(Closing::Discarded.as_str());
     if !already_discarded {
-        judge_command(row)?;
+        // Nothing of one that is pending has been sent.
+        if row.state != CommandState::Pending || !delivers(row) {
+            judge_command(row)?;
+        }
         let notification = withdraw_of(tx, row, DISCARDED)?;
         if !mending::close(tx, &row.id, Closing::Discarded)? {
             return Err(changed(row.id.as_str()));
@@ -205,10 +217,14 @@ fn discard_command(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<Discar
     })
 }
 
+fn delivers(row: &CommandRow) -> bool {
+    COMMAND_TYPES.iter().any(|kind| kind.as_str() == row.kind)
+}
+
 /// Refuses a command that is not to be mended.
 fn judge_command(row: &CommandRow) -> Result<()> {
     let id = &row.id;
-    if !COMMAND_TYPES.iter().any(|kind| kind.as_str() == row.kind) {
+    if !delivers(row) {
         let message = format!("{id} is a {}, which delivers nothing", row.kind);
         return Err(Error::conflict("not_mendable", message).hint("call its verb again"));
     }
@@ -233,7 +249,7 @@ fn judge_command(row: &CommandRow) -> Result<()> {
 
 fn not_mendable(id: &str, standing: &str) -> Error {
     Error::conflict("not_mendable", format!("{id} {standing}"))
-        .hint("only what failed, was blocked or is uncertain can be retried or discarded")
+        .hint("what failed, was blocked or is uncertain can be retried or discarded; what is still to be sent, discarded")
 }
 
 fn changed(id: &str) -> Error {
@@ -256,9 +272,17 @@ fn may_be_queued(tx: &Tx<'_>, row: &CommandRow) -> Result<Option<BindingId>> {
     let binding = bindings::open_of_task(tx, &task.id)?;
     let queued_for = commands::binding_of(tx, &row.id)?;
     if queued_for.is_some() && queued_for != binding.as_ref().map(|binding| binding.id.clone()) {
-        let message =
-            format!("{} was queued for another pair of task {} than the one bound now", row.id, task.name);
-        return Err(Error::conflict("binding_changed", message).hint("queue the message again"));
+        let message = match &binding {
+            Some(_) => {
+                format!("{} was queued for another pair of task {} than the one bound now", row.id, task.name)
+            }
+            None => {
+                format!("{} was queued for a pair of task {} that is not bound any more", row.id, task.name)
+            }
+        };
+        let hint =
+            if binding.is_some() { "queue the message again" } else { "bind a pair, and queue it again" };
+        return Err(Error::conflict("binding_changed", message).hint(hint));
     }
     if !forced {
         enqueue::check_ends(tx, &row.kind, &task, binding.as_ref())?;
@@ -323,7 +347,10 @@ fn retry_completion(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<Re
 fn discard_completion(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<DiscardResult> {
     let already_discarded = is_discarded(item);
     if !already_discarded {
-        judge_completion(item)?;
+        // Nothing of one that is pending has been sent, unless it is being typed now.
+        if item.state != "pending" || item.side_effect_started {
+            judge_completion(item)?;
+        }
         withdraw(tx, item, DISCARDED)?;
         deliveries::discard_of(tx, Some(item.id), None, reason)?;
         Record::of_completion(item).write(tx, "delivery_discarded", reason, None)?;
@@ -345,6 +372,7 @@ fn before(item: &Notification) -> &'static str {
     match item.state.as_str() {
         "failed" => "failed",
         "suppressed" => "discarded",
+        "pending" => "held",
         _ => "uncertain",
     }
 }
@@ -357,6 +385,7 @@ fn judge_completion(item: &Notification) -> Result<()> {
         "delivered" if item.delivery_uncertain => return Ok(()),
         "delivered" => "has arrived, or waits in the inbox",
         "suppressed" => "was dropped: its pair ended, or another turn followed at once",
+        _ if item.side_effect_started => "is being sent",
         _ => "is still to be sent",
     };
     Err(not_mendable(&name(item), standing))

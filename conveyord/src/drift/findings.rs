@@ -288,7 +288,11 @@ fn undone(row: &Undone) -> Finding {
         ),
         DriftKind::DeliveryHeld => (
             format!("{what} {id} is held back by its pane{by} since {since}"),
-            "answer or clear what the pane shows; it is sent then, or can be taken from the inbox",
+            if *what == "command" {
+                "answer or clear what the pane shows; it is sent then, or `commands discard` takes it back"
+            } else {
+                "answer or clear what the pane shows; it is sent then, or can be taken from the inbox"
+            },
         ),
         DriftKind::DeliveryUncertain => {
             (format!("{what} {id} of {since} may or may not have arrived"), retry)

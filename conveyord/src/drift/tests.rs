@@ -258,6 +258,7 @@ async fn what_was_left_undone_is_named_with_the_way_out() {
            ('t', 'b', 'x', 'w', 'm', 's', '1', '{late}', null, 'pending', '{{}}', 'd', '{late}', null, null, null),
            ('t', 'b', 'x', 'w', 'm', 's', '2', '{late}', '{late}', 'delivered', '{{}}', null, null, 'l', '{late}', null),
            ('t', 'b', 'x', 'w', 'm', 's', '3', '{late}', null, 'pending', '{{}}', null, null, null, null, 'draft'),
+           ('t', 'b', 'x', 'w', 'm', 's', '5', '{late}', null, 'pending', '{{}}', null, null, null, null, 'unreachable'),
            ('t', 'b', 'x', 'w', 'm', 's', '4', '{late}', null, 'failed', '{{}}', null, null, null, null, null);
          insert into codex_events (session_id, timestamp, type, payload_json, byte_offset, ingested_at)
            values ('w', '{late}', 'event_msg', '{{}}', 0, '{late}');
@@ -277,6 +278,7 @@ async fn what_was_left_undone_is_named_with_the_way_out() {
             CompletionUnrouted,
             DeliveryHeld,
             DeliveryHeld,
+            DeliveryHeld,
             DeliveryUncertain,
             DeliveryUncertain,
             DeliveryFailed,
@@ -287,6 +289,7 @@ async fn what_was_left_undone_is_named_with_the_way_out() {
     assert_eq!((found[0].id.as_deref(), found[0].task_name.as_deref()), (Some("c1"), Some("demo")));
     assert_eq!(found[1].session.as_deref(), Some("manager"));
     assert!(found[4].message.contains("(menu)"), "{}", found[4].message);
+    assert!(found[5].message.contains("cannot be reached"), "{}", found[5].message);
     // What is settled in time is none: the same rows, and the hour is not over.
     world.sql(
         "update commands set claim_expires_at = '9999' where id = 'c1';
@@ -294,8 +297,15 @@ async fn what_was_left_undone_is_named_with_the_way_out() {
          update routed_notifications set lease_expires_at = '9999' where lease_token is not null;
          update turns set route_after = '9999'; update deliveries set sent_at = '9999' where outcome = 'sending'",
     );
-    let rest =
-        [DeliveryHeld, DeliveryHeld, DeliveryUncertain, DeliveryUncertain, DeliveryFailed, DeliveryFailed];
+    let rest = [
+        DeliveryHeld,
+        DeliveryHeld,
+        DeliveryHeld,
+        DeliveryUncertain,
+        DeliveryUncertain,
+        DeliveryFailed,
+        DeliveryFailed,
+    ];
     let _ = world.check(&rest).await;
 }
 

@@ -11,6 +11,6 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
         inbox::take(&app.store, params, &app.shutdown).await
     })?;
     methods.add::<InboxAcknowledge, _, _>(|app, params| async move {
-        inbox::acknowledge(&app.store, params.lease).await
+        inbox::acknowledge(&app.store, params).await
     })
 }

@@ -4,6 +4,7 @@ use super::common::Json;
 use crate::ids::CommandId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU64;
 
 /// Where a command stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -134,7 +135,7 @@ pub struct ListParams {
     /// Only those before this one, by its id: the next page of a listing with `limit`.
     pub before: Option<String>,
     /// At most this many, the newest.
-    pub limit: Option<u64>,
+    pub limit: Option<NonZeroU64>,
 }
 
 /// A row of `command.list`.

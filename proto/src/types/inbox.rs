@@ -184,6 +184,16 @@ pub struct TakeResult {
 pub struct AcknowledgeParams {
     /// Token of the lease.
     pub lease: String,
+    /// Looks that the taking call needed, for the audit trail: `wait.poll_count` of its answer.
+    #[serde(default = "one_look")]
+    pub poll_count: u64,
+    /// Whether the taking call waited, for the audit trail: `wait.enabled` of its answer.
+    #[serde(default)]
+    pub waited: bool,
+}
+
+const fn one_look() -> u64 {
+    1
 }
 
 /// Result of `inbox.acknowledge`.

@@ -82,7 +82,8 @@ async fn a_lost_claim_disturbs_nobody() {
     world.sql(
         "update routed_notifications set claim_token = 2, side_effect_started = 1, claimed_by = 'other'",
     );
-    let put_back = |tx: &Tx<'_>| notifications::put_back(tx, 1, 1, "no pane", notifications::UNREACHABLE, "2");
+    let put_back =
+        |tx: &Tx<'_>| notifications::put_back(tx, 1, 1, "no pane", notifications::UNREACHABLE, "2");
     assert!(!world.store.write(Durability::Full, put_back).await.unwrap());
     let row = "select claimed_by || side_effect_started x from routed_notifications";
     assert_eq!(world.words(row), ["other1"], "the new holder is in the middle of its send");

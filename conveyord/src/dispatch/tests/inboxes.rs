@@ -27,7 +27,7 @@ async fn concurrent_consumers_never_get_the_same_item() {
                 let taken = inbox::take(&store, params, &CancellationToken::new()).await.unwrap();
                 let Some(item) = taken.consumed else { return got };
                 if let Some(lease) = taken.lease {
-                    assert!(inbox::acknowledge(&store, lease).await.unwrap().consumed_now);
+                    assert!(inbox::acknowledge(&store, acknowledged(&lease)).await.unwrap().consumed_now);
                 }
                 got.push(item.id);
             }
@@ -55,10 +55,20 @@ async fn an_item_returns_when_its_taker_died() {
     world.sql("update routed_notifications set lease_expires_at = '2000-01-01T00:00:00.000Z' where id = 1");
     let again = world.take(take).await;
     assert_eq!(again.consumed.unwrap().id, item.id);
-    let late = inbox::acknowledge(&world.store, lease).await.unwrap_err();
+    let late = inbox::acknowledge(&world.store, acknowledged(&lease)).await.unwrap_err();
     assert_eq!(late.kind(), "unknown_lease");
-    assert!(inbox::acknowledge(&world.store, again.lease.clone().unwrap()).await.unwrap().consumed_now);
-    assert!(!inbox::acknowledge(&world.store, again.lease.unwrap()).await.unwrap().consumed_now);
+    assert!(
+        inbox::acknowledge(&world.store, acknowledged(again.lease.as_ref().unwrap()))
+            .await
+            .unwrap()
+            .consumed_now
+    );
+    assert!(
+        !inbox::acknowledge(&world.store, acknowledged(again.lease.as_ref().unwrap()))
+            .await
+            .unwrap()
+            .consumed_now
+    );
 }
 
 #[tokio::test]
@@ -90,6 +100,19 @@ async fn a_waiting_call_is_woken_by_a_delivery() {
     let (found, ()) = tokio::join!(biased; waiting, deliver);
     assert_eq!(found.items.len(), 1);
     assert_eq!((found.wait.timed_out, found.items[0].foreign_task), (false, Some(false)));
+}
+
+#[tokio::test]
+async fn the_receipt_of_a_leased_item_tells_how_it_was_awaited() {
+    let world = World::new();
+    fill(&world, 1).await;
+    let taken = world.take(json!({"session": "manager", "consume_next": true, "lease": true})).await;
+    let params = json!({"lease": taken.lease, "poll_count": 3, "waited": true});
+    inbox::acknowledge(&world.store, serde_json::from_value(params).unwrap()).await.unwrap();
+    let told = "select json_extract(attributes_json, '$.poll_count') || ' '
+                    || json_extract(attributes_json, '$.wait_enabled') x
+                from telemetry_events where event_type = 'dispatch_inbox_consumed'";
+    assert_eq!(world.words(told), ["3 1"]);
 }
 
 #[tokio::test]

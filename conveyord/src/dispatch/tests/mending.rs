@@ -4,7 +4,7 @@ use super::*;
 use crate::dispatch::{listing, mend, pass::command_types};
 use crate::error::{Error, Result};
 use crate::store::commands::claims;
-use conveyor_proto::types::command::{DiscardResult, RetryResult};
+use conveyor_proto::types::command::{DiscardResult, ListParams, RetryResult};
 
 fn params(id: &str) -> conveyor_proto::types::command::MendParams {
     serde_json::from_value(json!({"id": id, "reason": "looked at the pane"})).unwrap()
@@ -158,13 +158,18 @@ async fn what_is_under_way_or_has_arrived_is_refused() {
     refused(retry(&world, &id).await, "not_mendable");
     let claim = world.dispatcher("one").claim(&command_types(None), &[]).await.unwrap().unwrap();
     refused(discard(&world, &id).await, "not_mendable");
+    assert_eq!(world.words("select state x from commands"), ["attempted"], "a refusal changes nothing");
     crate::dispatch::commands::execute(&world.dispatcher("one"), claim).await.unwrap();
     refused(retry(&world, &id).await, "not_mendable");
-    for id in ["command-none", "delivery-9", "notification-9", "9", "what"] {
+    for id in
+        ["command-none", "delivery-9", "notification-9", "9", "what", "+1", "delivery-+1", "notification--1"]
+    {
         refused(retry(&world, id).await, "unknown_delivery");
     }
     let blank = serde_json::from_value(json!({"id": id, "reason": " "})).unwrap();
     refused(mend::retry(&world.store, blank).await, "blank_reason");
+    let long = serde_json::from_value(json!({"id": id, "reason": "x".repeat(70_000)})).unwrap();
+    refused(mend::retry(&world.store, long).await, "reason_too_long");
     world.sql(
         "insert into commands (id, idempotency_key, created_at, updated_at, type, state, payload_json)
          values ('command-finish', 'f', '1', '1', 'finish_task', 'failed', '{}')",
@@ -180,9 +185,12 @@ async fn a_retry_is_checked_as_queueing_is() {
     refused(retry(&world, &id).await, "session_gone");
     world.sql("update sessions set state = 'active'; update tasks set state = 'done'");
     refused(retry(&world, &id).await, "task_over");
+    world.sql("update tasks set state = 'managed'; update bindings set state = 'ended'");
+    let unbound = retry(&world, &id).await.unwrap_err();
+    assert!(unbound.to_string().contains("not bound any more"), "{unbound}");
+    refused(Err::<(), _>(unbound), "binding_changed");
     world.sql(
-        "update tasks set state = 'managed'; update bindings set state = 'ended';
-         insert into bindings (id, task_id, worker_session_id, manager_session_id, state, created_at)
+        "insert into bindings (id, task_id, worker_session_id, manager_session_id, state, created_at)
            values ('b2', 't', 'w', 'm', 'active', '2');",
     );
     refused(retry(&world, &id).await, "binding_changed");
@@ -197,7 +205,7 @@ async fn an_item_that_somebody_takes_is_left_to_them() {
     let taken = world.take(json!({"session": "worker", "consume_next": true, "lease": true})).await;
     refused(retry(&world, &id).await, "item_lent");
     refused(discard(&world, &id).await, "item_lent");
-    inbox::acknowledge(&world.store, taken.lease.unwrap()).await.unwrap();
+    inbox::acknowledge(&world.store, acknowledged(taken.lease.as_ref().unwrap())).await.unwrap();
     // Consumption proves the delivery.
     assert_eq!(world.words("select delivery x from commands"), ["delivered"]);
     assert_eq!(
@@ -237,6 +245,40 @@ async fn a_completion_can_be_discarded() {
 }
 
 #[tokio::test]
+async fn what_is_still_to_be_sent_can_be_taken_back() {
+    let world = World::new();
+    let id = world.queue(SignalType::NudgeWorker, json!({})).await;
+    world.sql("update commands set delivery = 'held', held_by = 'menu'");
+    assert_eq!(discard(&world, &id).await.unwrap().delivery_before.as_deref(), Some("held"));
+    assert!(discard(&world, &id).await.unwrap().already_discarded);
+    let row = "select state || ' ' || delivery || ' ' || error x from commands";
+    assert_eq!(world.words(row), ["failed discarded discarded"]);
+
+    world.in_tmux("manager");
+    world.complete_turn("turn");
+    assert_eq!(world.dispatch(json!({})).await[0]["state"], "failed", "its pane does not exist");
+    discard(&world, "notification-1").await.unwrap();
+    assert_eq!(world.counts().await.held, 0);
+    assert_eq!(world.take(json!({"session": "manager"})).await.items, []);
+
+    let (worker, manager) = (world.start_pane("worker"), world.start_pane("manager"));
+    assert_eq!(world.dispatch(json!({})).await, Vec::<Value>::new());
+    assert_eq!([std::fs::read(worker).unwrap(), std::fs::read(manager).unwrap()], [b"", b""]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_discard_and_a_dispatcher_that_race_one_wins() {
+    for _ in 0..10 {
+        let world = World::new();
+        let id = world.queue(SignalType::NudgeWorker, json!({})).await;
+        let (closed, sent) = tokio::join!(discard(&world, &id), world.dispatch(json!({})));
+        assert!(closed.is_ok() == sent.is_empty(), "{closed:?} {sent:?}");
+        let items = world.take(json!({"session": "worker"})).await.items;
+        assert_eq!(items.is_empty(), closed.is_ok());
+    }
+}
+
+#[tokio::test]
 async fn a_text_that_is_not_stored_can_only_be_closed() {
     let world = World::new();
     world.sql(
@@ -265,6 +307,47 @@ async fn a_listing_has_pages() {
     assert_eq!(world.listed(json!({"limit": 2, "before": queued[1], "state": "pending"})).await, queued[..1]);
     world.sql("update commands set created_at = '2026-05-01T10:00:00.000Z' where rowid <= 2");
     assert_eq!(world.listed(json!({"since": "2026-05-01T12:00:01+02:00"})).await, queued[2..]);
+    assert!(serde_json::from_value::<ListParams>(json!({"limit": 0})).is_err(), "as the command line says");
     let odd = serde_json::from_value(json!({"since": "yesterday"})).unwrap();
     refused(listing::commands(&world.store, odd).await, "invalid_time");
+}
+
+#[tokio::test]
+async fn pages_of_what_is_no_command_leave_nothing_out() {
+    let world = World::new();
+    // Of the same time, and typed in another order than they were made.
+    world.sql(
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 12)
+         insert into routed_notifications (task_id, binding_id, correlation_id, source_session_id, target_session_id,
+             signal_type, dedupe_key, created_at, delivered_at, state, delivery_uncertain, payload_json)
+         select 't', 'b', 'x', 'w', 'm', 'worker_task_complete', i, '2026-01-01T00:00:00.000Z', '2', 'delivered', 1, '{}'
+         from n;
+         insert into deliveries (session_id, notification_id, text_sha256, sent_at, outcome)
+         select 'm', id, 'hash', format('2026-02-%02dT00:00:00.000Z', 20 - id), 'uncertain'
+         from routed_notifications;
+         insert into deliveries (session_id, text_sha256, sent_at, outcome)
+         values ('w', 'hash', '2026-01-15T00:00:00.000Z', 'uncertain');",
+    );
+    let paged = async |state: &str| {
+        let mut pages: Vec<String> = Vec::new();
+        loop {
+            let page = world.listed(json!({"state": state, "limit": 5, "before": pages.first()})).await;
+            if page.is_empty() {
+                return pages;
+            }
+            pages.splice(0..0, page);
+        }
+    };
+    let all = world.listed(json!({"state": "uncertain"})).await;
+    assert_eq!((all.len(), all.last().map(String::as_str)), (13, Some("delivery-13")));
+    assert_eq!(paged("uncertain").await, all);
+    // By the row of what was typed it is the same place.
+    let before = async |id: &str| world.listed(json!({"state": "uncertain", "before": id})).await;
+    assert_eq!(before("delivery-7").await, before("notification-7").await);
+    world.sql(
+        "update deliveries set outcome = 'discarded';
+         update routed_notifications set state = 'pending', held_by = 'menu', delivered_at = null",
+    );
+    let held = world.listed(json!({"state": "held"})).await;
+    assert_eq!((held.len(), paged("held").await), (12, held));
 }

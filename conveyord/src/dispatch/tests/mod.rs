@@ -23,7 +23,7 @@ use crate::{
 use conveyor_proto::types::{
     command::EnqueueParams,
     dispatch::{DispatchParams, SignalType},
-    inbox::{TakeParams, TakeResult},
+    inbox::{AcknowledgeParams, TakeParams, TakeResult},
 };
 use serde_json::{Value, json};
 use std::{process::Command, time::Duration};
@@ -174,6 +174,11 @@ impl World {
             "update sessions set tmux_session = '{session}', tmux_socket = '{socket}' where name = '{session}'"
         ));
     }
+}
+
+/// What a client says that has taken an item by this lease.
+fn acknowledged(lease: &str) -> AcknowledgeParams {
+    AcknowledgeParams { lease: lease.to_owned(), poll_count: 1, waited: false }
 }
 
 /// Names of the keys of an object, sorted.

@@ -141,7 +141,7 @@ fn held_completions(connection: &Connection, filter: &Filter) -> Result<Vec<Comm
          from routed_notifications n left join sessions g on g.id = n.target_session_id
              left join tasks t on t.id = n.task_id
          where n.state = 'pending' and n.held_by is not null and n.command_id is null and {}
-         order by n.id desc limit {limit}",
+         order by n.created_at desc, 'notification-' || n.id desc limit {limit}",
         condition.sql,
     ))?;
     let rows =
@@ -154,19 +154,21 @@ fn uncertain_texts(connection: &Connection, filter: &Filter) -> Result<Vec<Comma
     let nudge = SignalType::SessionNudge.as_str();
     let id = "case when d.notification_id is null then 'delivery-' || d.id
         else 'notification-' || d.notification_id end";
+    // That of what was to be told, however often it was typed: a page begins where `place` finds it.
+    let made_at = "coalesce(n.created_at, d.sent_at)";
     let mut condition = Condition::new();
     condition.and("n.task_id =", filter.task_id.as_ref());
     condition.and(&format!("coalesce(n.signal_type, '{nudge}') ="), filter.kind.as_ref());
-    condition.and("d.sent_at >=", filter.since.as_ref());
-    condition.and_before(&format!("d.sent_at, {id}"), filter.before.as_ref());
+    condition.and(&format!("{made_at} >="), filter.since.as_ref());
+    condition.and_before(&format!("{made_at}, {id}"), filter.before.as_ref());
     let limit = condition.limit(filter);
     let mut statement = connection.prepare_cached(&format!(
-        "select {id}, d.sent_at, d.note, s.name, d.notification_id, n.task_id, t.name,
+        "select {id}, {made_at}, d.note, s.name, d.notification_id, n.task_id, t.name,
              coalesce(n.signal_type, '{nudge}'), n.correlation_id, null, 1
          from deliveries d left join sessions s on s.id = d.session_id
              left join routed_notifications n on n.id = d.notification_id left join tasks t on t.id = n.task_id
          where d.outcome in ('sending', 'uncertain') and d.outcome = 'uncertain' and d.command_id is null and {}
-         order by d.id desc limit {limit}",
+         order by {made_at} desc, {id} desc limit {limit}",
         condition.sql,
     ))?;
     let row = |row: &Row<'_>| no_command(row, CommandState::Succeeded, "uncertain");

@@ -28,15 +28,19 @@ impl Closing {
     }
 }
 
-/// Closes a command that failed, was blocked, or may not have arrived. False when it does not stand so (any more).
+/// Closes a command that failed, was blocked, or may not have arrived; one that is pending is discarded only, and has
+/// failed then. False when it does not stand so (any more): a dispatcher may just have claimed it.
 ///
 /// # Errors
 /// Those of SQLite.
 pub fn close(tx: &Tx<'_>, id: &CommandId, closing: Closing) -> Result<bool, StoreError> {
     let closed: Option<(Option<String>, String)> = tx
         .prepare_cached(
-            "update commands set delivery = ?2, held_by = null, updated_at = ?3
-             where id = ?1 and (state in ('failed', 'blocked') or delivery = 'uncertain')
+            "update commands set delivery = ?2, held_by = null, updated_at = ?3,
+                 state = case state when 'pending' then 'failed' else state end,
+                 error = case state when 'pending' then ?2 else error end, next_try_at = null
+             where id = ?1 and (state in ('failed', 'blocked') or delivery = 'uncertain'
+                 or state = 'pending' and ?2 = 'discarded')
                and coalesce(delivery, '') not in ('delivered', 'retried', 'discarded')
              returning task_id, state",
         )?

@@ -38,7 +38,8 @@ pub fn is_lent(connection: &Connection, id: i64, now: &str) -> Result<bool, Stor
     Ok(statement.query_row(params![id, now], |row| row.get(0))?)
 }
 
-/// Takes an item out of its inbox, or a failed one out of the counts. False when somebody has it.
+/// Takes an item out of its inbox, or a failed one out of the counts; one that is not being typed yet never will be.
+/// False when somebody has it.
 ///
 /// # Errors
 /// Those of SQLite.
@@ -46,7 +47,8 @@ pub fn withdraw(tx: &Tx<'_>, id: i64, reason: &str) -> Result<bool, StoreError> 
     let withdrawn = tx
         .prepare_cached(&format!(
             "update routed_notifications set state = 'suppressed', error = ?3, held_by = null
-             where id = ?1 and state in ('delivered', 'failed') and {FREE} returning task_id, target_session_id"
+             where id = ?1 and (state in ('delivered', 'failed') or state = 'pending' and side_effect_started = 0)
+               and {FREE} returning task_id, target_session_id"
         ))?
         .query_row(params![id, tx.now(), reason], ends)
         .optional()?;
