@@ -176,14 +176,8 @@ fn what_a_dead_pane_was_not_told_is_shown_and_reaches_whoever_waits() {
     assert!(findings.iter().any(|finding| finding["kind"] == "delivery_held"), "{found}");
     let wait = ["manager-inbox", "job", "--consume-next", "--wait", "--timeout", "50", "--json"];
     let taken = job.call(&wait);
-    assert_eq!(
-        [&taken["consumed"]["id"], &taken["wait"]["timed_out"]],
-        [&1.into(), &false.into()],
-        "{taken}"
-    );
+    assert!(taken["consumed"]["id"] == 1 && taken["wait"]["timed_out"] == false, "{taken}");
     assert_eq!(job.counts()["held"], 0);
-    let audit = job.env.conveyorctl(&["audit", "job", "--json"]).success();
-    assert!(audit.stdout.contains("\"wait_enabled\": true"), "the receipt tells how it was awaited");
 }
 
 #[test]

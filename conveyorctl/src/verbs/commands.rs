@@ -49,7 +49,7 @@ pub(crate) struct CommandsArgs {
     /// At most this many, the newest
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// Print JSON, also the verbs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -39,7 +39,7 @@ fn it_is_leased_printed_and_then_acknowledged() {
     let methods: Vec<&str> = calls.iter().map(|(method, _)| method.as_str()).collect();
     assert_eq!(methods, ["inbox.take", "inbox.acknowledge"]);
     assert_eq!((&calls[0].1["consume_next"], &calls[0].1["lease"]), (&json!(true), &json!(true)));
-    assert_eq!(calls[1].1, json!({ "lease": "lease-1" }));
+    assert_eq!(calls[1].1, json!({ "lease": "lease-1", "poll_count": 1, "waited": false }));
     let printed: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!((outcome.code, printed), (0, taken(None)));
 }

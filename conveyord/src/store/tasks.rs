@@ -87,7 +87,7 @@ pub fn resolve(connection: &Connection, reference: &str) -> Result<TaskRow, Erro
     // One that is not over comes before one that is, whatever their ages.
     let chosen = open.first().copied().or_else(|| named.first()).cloned();
     chosen.ok_or_else(|| {
-        Error::not_found("unknown_task", format!("unknown task: {}", shown(reference)))
+        Error::not_found("unknown_task", format!("unknown task: \"{}\"", shown(reference)))
             .hint("`tasks` lists the tasks; `tasks --create NAME --goal GOAL` makes one")
     })
 }
