@@ -34,6 +34,16 @@ impl Job {
         job
     }
 
+    /// A job whose worker is bound and known by its rollout, in which nothing has happened yet.
+    #[track_caller]
+    fn bound() -> (Self, Rollout) {
+        let job = Self::new();
+        let rollout = thread(&job.env, Format::New).open_rollout().unwrap();
+        job.register_file(&rollout);
+        job.bind();
+        (job, rollout)
+    }
+
     #[track_caller]
     fn call(&self, args: &[&str]) -> Value {
         self.env.conveyorctl(args).success().json()
@@ -127,10 +137,7 @@ fn what_is_written_to_an_open_file_wakes_the_waiting_manager() {
 
 #[test]
 fn half_a_line_wakes_nobody_until_its_end_comes() {
-    let job = Job::new();
-    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
-    job.register_file(&rollout);
-    job.bind();
+    let (job, mut rollout) = Job::bound();
     let turn = rollout.task_started().unwrap();
     let waiting = job.waiting_manager();
     let end = format!(
@@ -220,10 +227,7 @@ fn a_second_file_in_a_folder_that_appears_later_is_followed() {
 
 #[test]
 fn an_archived_file_is_read_on_where_it_is_now() {
-    let job = Job::new();
-    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
-    job.register_file(&rollout);
-    job.bind();
+    let (job, mut rollout) = Job::bound();
     let turn = rollout.task_started().unwrap();
     let waiting = job.waiting_manager();
     let folder = job.env.codex_home().join("archived_sessions");
@@ -237,10 +241,7 @@ fn an_archived_file_is_read_on_where_it_is_now() {
 
 #[test]
 fn a_file_that_was_replaced_wakes_for_what_is_new_in_it_only() {
-    let job = Job::new();
-    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
-    job.register_file(&rollout);
-    job.bind();
+    let (job, mut rollout) = Job::bound();
     let waiting = job.waiting_manager();
     whole_turn(&mut rollout);
     woken(waiting);
@@ -265,10 +266,7 @@ fn append(path: &Utf8Path, bytes: &[u8]) {
 
 #[test]
 fn what_is_broken_in_a_file_is_passed_over() {
-    let job = Job::new();
-    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
-    job.register_file(&rollout);
-    job.bind();
+    let (job, mut rollout) = Job::bound();
     let deep = format!("{{\"type\":\"t\",\"payload\":{}{}}}\n", "[".repeat(100_000), "]".repeat(100_000));
     let broken: [&[u8]; 10] = [
         b"{\"type\":\"t\",\"payload\":{\"n\":NaN}}\n",
@@ -296,10 +294,7 @@ fn what_is_broken_in_a_file_is_passed_over() {
 
 #[test]
 fn lines_that_end_as_on_windows_are_read() {
-    let job = Job::new();
-    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
-    job.register_file(&rollout);
-    job.bind();
+    let (job, mut rollout) = Job::bound();
     let before = fs::read(rollout.path()).unwrap().len();
     let waiting = job.waiting_manager();
     whole_turn(&mut rollout);
@@ -322,10 +317,7 @@ fn peak_memory(env: &TestEnv) -> Option<u64> {
 
 #[test]
 fn a_line_of_100_mb_is_passed_over_and_not_held() {
-    let job = Job::new();
-    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
-    job.register_file(&rollout);
-    job.bind();
+    let (job, mut rollout) = Job::bound();
     let waiting = job.waiting_manager();
     whole_turn(&mut rollout);
     woken(waiting);
@@ -358,10 +350,7 @@ fn check_fault(
     expect_kind: Option<&str>,
     mend: impl FnOnce(&Utf8Path, &str) -> Rollout,
 ) {
-    let job = Job::new();
-    let mut rollout = thread(&job.env, Format::New).open_rollout().unwrap();
-    job.register_file(&rollout);
-    job.bind();
+    let (job, mut rollout) = Job::bound();
     let waiting = job.waiting_manager();
     whole_turn(&mut rollout);
     woken(waiting);

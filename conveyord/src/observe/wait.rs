@@ -1,8 +1,9 @@
 //! Waiting for what a session does or gets. Nothing polls: a wait is woken by commits and by the end of a process.
 //!
 //! What a pane shows wakes nobody, so it is looked at while somebody waits for `blocked`: after new records, and by
-//! the sweep that lies beneath all wakes, and once before any wait answers that its time ran out. A wait holds no transaction, and its turn is pinned when it begins: the
-//! end of an earlier turn is never taken for that of the turn that a nudge has caused.
+//! the sweep that lies beneath all wakes; and once before any wait answers that its time ran out. A wait holds no
+//! transaction, and its turn is pinned when it begins: the end of an earlier turn is never taken for that of the turn
+//! that a nudge has caused.
 
 use super::{
     cycle::Observer,
