@@ -15,6 +15,7 @@ mod interrupt;
 mod json;
 mod program;
 mod reference;
+mod skills;
 mod start;
 mod text;
 mod ui;

@@ -55,6 +55,11 @@ impl Ui {
         self.program
     }
 
+    /// The environment variables of the caller.
+    pub(crate) fn environment(&self) -> &dyn Environment {
+        &*self.io.environment
+    }
+
     /// Errors become one JSON object each, for callers that asked for JSON.
     pub(crate) const fn set_errors_as_json(&mut self, json: bool) {
         self.errors_as_json = json;

@@ -22,6 +22,7 @@ mod finish_task;
 mod inbox;
 mod inbox_text;
 mod ingest;
+mod install_skills;
 mod man;
 mod reconcile;
 mod register;
@@ -85,6 +86,7 @@ pub(crate) enum Verb {
     Daemon(daemon::DaemonArgs),
     Config(config::ConfigArgs),
     Rpc(rpc::RpcArgs),
+    InstallSkills(install_skills::InstallSkillsArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -106,6 +108,7 @@ impl Verb {
             Self::Audit(args) => args.json,
             Self::Replay(args) => args.json,
             Self::Config(args) => args.json,
+            Self::InstallSkills(args) => args.json,
             _ => false,
         }
     }
@@ -114,6 +117,7 @@ impl Verb {
 /// Runs a verb that is about the program alone: it needs neither a daemon nor a state root. None for all others.
 pub(crate) fn run_alone(ui: &mut Ui, verb: &Verb) -> Option<Result<(), CommandError>> {
     match verb {
+        Verb::InstallSkills(args) => Some(install_skills::run(ui, args)),
         Verb::Completions(args) => Some(completions::run(ui, args)),
         Verb::Man(args) => Some(man::run(ui, args)),
         _ => None,
@@ -168,6 +172,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, verb: &Verb) -> Result<(),
         Verb::Daemon(args) => daemon::run(ui, helper, args).await,
         Verb::Config(args) => config::run(ui, helper, args).await,
         Verb::Rpc(args) => rpc::run(ui, helper, args).await,
+        Verb::InstallSkills(args) => install_skills::run(ui, args),
         Verb::Completions(args) => completions::run(ui, args),
         Verb::Man(args) => man::run(ui, args),
     }
