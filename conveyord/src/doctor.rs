@@ -5,7 +5,7 @@
 pub mod database;
 mod disk_space;
 mod panes;
-mod tools;
+pub(crate) mod tools;
 mod watch_limit;
 mod workers;
 

@@ -7,6 +7,7 @@ pub mod app;
 pub mod bindings;
 pub mod changes;
 pub mod clock;
+pub mod codex;
 pub mod config;
 pub mod daemon;
 pub mod dispatch;

@@ -1,7 +1,7 @@
 //! Running other programs: the one place where the daemon starts a child process.
 //!
 //! Programs are run by argument vector, never through a shell, with a time limit, a cap on what is kept of their
-//! output, and the `C` locale, so that their messages can be told apart. What a program's output means is its
+//! output, and (but for one that hands it on) the `C` locale, so that their messages can be told apart. What a program's output means is its
 //! caller's business and does not belong here; neither do programs that outlive a call.
 
 use std::ffi::{OsStr, OsString};
@@ -22,6 +22,15 @@ pub const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(5);
 /// Most bytes accepted on each of standard output and standard error.
 pub const OUTPUT_LIMIT: usize = 16 * 1024 * 1024;
 
+/// Which locale a program runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locale {
+    /// `C`, so that its messages can be told apart.
+    Fixed,
+    /// That of the daemon: for a program that hands its environment on to what it starts.
+    Inherited,
+}
+
 /// One run of a program.
 ///
 /// Prints without its arguments and input: both may hold text of users.
@@ -32,8 +41,10 @@ pub struct Invocation<'a> {
     pub args: Vec<OsString>,
     /// Bytes for its standard input; without them it reads an empty one.
     pub stdin: Option<&'a [u8]>,
-    /// Variables to set (`Some`) or to remove (`None`) in the inherited environment. `LC_ALL` is always `C`.
+    /// Variables to set (`Some`) or to remove (`None`) in the inherited environment.
     pub env: Vec<(&'a str, Option<&'a OsStr>)>,
+    /// Its language and character set.
+    pub locale: Locale,
     /// How long it may run, from the start to the end of its output.
     pub time_limit: Duration,
 }
@@ -46,6 +57,7 @@ impl<'a> Invocation<'a> {
             args: args.into_iter().map(Into::into).collect(),
             stdin: None,
             env: Vec::new(),
+            locale: Locale::Fixed,
             time_limit: DEFAULT_TIME_LIMIT,
         }
     }
@@ -153,7 +165,9 @@ pub async fn run(invocation: Invocation<'_>) -> Result<Output, ProcessError> {
             None => command.env_remove(name),
         };
     }
-    command.env("LC_ALL", "C");
+    if invocation.locale == Locale::Fixed {
+        command.env("LC_ALL", "C");
+    }
 
     let child = command.spawn().map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => ProcessError::NotFound { program: program() },

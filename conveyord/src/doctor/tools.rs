@@ -6,7 +6,7 @@ use conveyor_proto::types::{common::Caller, doctor::DoctorCheck};
 use std::{ffi::OsStr, os::unix::fs::PermissionsExt, time::Duration};
 
 /// The first executable file of this name on the caller's `PATH`.
-pub(super) fn find(name: &str, caller: &Caller) -> Option<Utf8PathBuf> {
+pub(crate) fn find(name: &str, caller: &Caller) -> Option<Utf8PathBuf> {
     let cwd = Utf8Path::new(caller.cwd.as_deref().unwrap_or("/"));
     // An empty entry means the current folder, as in a shell.
     let folders = caller.path.as_deref()?.split(':').map(|entry| cwd.join(entry));

@@ -3,6 +3,7 @@
 //! Invariants: a rollout is only ever read; its bytes become rows in the transaction that also stores how
 //! far it was read. Nothing here knows of managers or panes, but for the pane title that names a thread.
 
+pub mod appearances;
 pub mod apply;
 pub mod by_start;
 pub mod by_text;

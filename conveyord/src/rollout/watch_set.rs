@@ -101,7 +101,7 @@ fn wanted(sessions: &[&Session]) -> BTreeSet<Utf8PathBuf> {
 
 /// `sessions` below a Codex home and the newest folder of each level below it; the home itself while it has no
 /// `sessions`.
-fn newest_folders(home: &Utf8Path) -> Vec<Utf8PathBuf> {
+pub(super) fn newest_folders(home: &Utf8Path) -> Vec<Utf8PathBuf> {
     let sessions = home.join("sessions");
     if !sessions.is_dir() {
         return vec![home.to_owned()];

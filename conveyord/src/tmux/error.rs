@@ -23,8 +23,14 @@ pub enum Operation {
     Paste,
     /// Press a key in a pane.
     Press,
+    /// Start a session.
+    NewSession,
     /// End a session.
     KillSession,
+    /// Read the variables that a session or the server gives to its programs.
+    ShowEnvironment,
+    /// Set an option of a window.
+    SetOption,
     /// Say its version.
     Version,
 }
@@ -32,7 +38,7 @@ pub enum Operation {
 impl Operation {
     /// Whether a pane or session may be changed by it.
     fn acts(self) -> bool {
-        matches!(self, Self::Paste | Self::Press | Self::KillSession)
+        matches!(self, Self::Paste | Self::Press | Self::NewSession | Self::KillSession)
     }
 }
 
@@ -44,7 +50,10 @@ impl fmt::Display for Operation {
             Self::LoadBuffer => "load a text for",
             Self::Paste => "paste into",
             Self::Press => "press a key in",
+            Self::NewSession => "start session",
             Self::KillSession => "end session",
+            Self::ShowEnvironment => "show the environment of",
+            Self::SetOption => "set an option of",
             Self::Version => "tell the version of",
         })
     }
@@ -73,6 +82,12 @@ pub enum TmuxError {
     /// The server has no session of exactly this name.
     #[error("tmux has no session named {name:?}")]
     SessionMissing {
+        /// The name as it was asked for.
+        name: String,
+    },
+    /// The server has a session of this name already.
+    #[error("tmux has a session named {name:?} already")]
+    SessionExists {
         /// The name as it was asked for.
         name: String,
     },
@@ -164,7 +179,9 @@ impl TmuxError {
             Self::Unanswered { operation, target: target.to_owned(), message }
         } else if message.starts_with("can't find pane") {
             Self::PaneMissing { pane: target.to_owned() }
-        } else if message.starts_with("can't find session") {
+        } else if message.starts_with("duplicate session") {
+            Self::SessionExists { name: target.to_owned() }
+        } else if message.starts_with("can't find session") || message.starts_with("no such session") {
             Self::SessionMissing { name: target.to_owned() }
         } else {
             Self::Failed { operation, target: target.to_owned(), message }
@@ -240,6 +257,8 @@ mod tests {
         check("access not allowed\n", "PermissionDenied");
         check("can't find pane: %7\n", "PaneMissing");
         check("can't find session: permission denied\n", "SessionMissing");
+        check("duplicate session: %7\n", "SessionExists");
+        check("no such session: $7\n", "SessionMissing");
         check("unknown option permission denied\n", "Failed");
         check("", "Failed");
     }

@@ -6,11 +6,12 @@
 //!
 //! Sessions and panes are found by listing all of them and comparing here: tmux's own targets match by prefix, by
 //! id and by client name. Commands address a pane or session by its id alone, which tmux never gives twice.
-//! None of the commands used here starts a server.
+//! Only [`Tmux::new_session`] starts a server.
 
 mod error;
 mod key;
 mod queue;
+mod start;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -24,13 +25,14 @@ use std::time::Duration;
 pub use error::{Operation, TmuxError};
 pub use key::{Key, UnknownKey};
 pub use queue::{PaneQueues, PaneTurn};
+pub use start::{NewSession, StartedSession};
 pub use target::{InvalidPaneId, PaneId, TmuxServer};
 pub use text::{MAX_MESSAGE_BYTES, Sanitized, guard, sanitize};
 use uuid::Uuid;
 
 use crate::{
     faults::{self, CrashPoint},
-    process::{self, Invocation, Output},
+    process::{self, Invocation, Locale, Output},
 };
 
 /// A pane as tmux lists it. Prints without its title, which Codex makes from the user's words.
@@ -260,8 +262,15 @@ impl Tmux {
             .iter()
             .find(|pane| pane.session_name == stored)
             .ok_or_else(|| TmuxError::SessionMissing { name: name.to_owned() })?;
-        let args = ["kill-session", "-t", &session.session_id];
-        self.call(Operation::KillSession, name, None, args).await.map(drop)
+        self.kill_session_by_id(&session.session_id).await
+    }
+
+    /// Ends the session of this id, `$N`, and everything that runs in it.
+    ///
+    /// # Errors
+    /// [`TmuxError::SessionMissing`], or when tmux cannot be asked.
+    pub async fn kill_session_by_id(&self, id: &str) -> Result<(), TmuxError> {
+        self.call(Operation::KillSession, id, None, ["kill-session", "-t", id]).await.map(drop)
     }
 
     /// What `tmux -V` prints, for example `tmux 3.3a`. Needs no server.
@@ -280,10 +289,14 @@ impl Tmux {
         input: Option<&str>,
         command: impl IntoIterator<Item = &'a str>,
     ) -> Result<Output, TmuxError> {
+        self.run(operation, target, input, self.arguments(command)).await
+    }
+
+    fn arguments<'a>(&self, command: impl IntoIterator<Item = &'a str>) -> Vec<OsString> {
         // The C locale would make tmux replace all but ASCII in titles; `-u` says that we read UTF-8.
         let mut args: Vec<OsString> = vec!["-u".into(), "-S".into(), self.server.as_std_path().into()];
         args.extend(command.into_iter().map(OsString::from));
-        self.run(operation, target, input, args).await
+        args
     }
 
     async fn run(
@@ -297,6 +310,8 @@ impl Tmux {
             stdin: input.map(str::as_bytes),
             // The daemon may itself have been started inside a pane; that must not colour what tmux does here.
             env: vec![("TMUX", None), ("TMUX_PANE", None)],
+            // A server that is started hands its environment on to all that runs in it.
+            locale: if operation == Operation::NewSession { Locale::Inherited } else { Locale::Fixed },
             time_limit: self.time_limit,
             ..Invocation::new(Path::new(&self.program), args)
         };

@@ -316,3 +316,61 @@ async fn a_missing_or_unusable_tmux_is_told() {
     assert!(matches!(error, TmuxError::PermissionDenied { .. }), "{error}");
     assert!(server.client().version().await.unwrap().starts_with("tmux "));
 }
+
+/// What runs in a session that is started here: it tells what it was given, and stays.
+fn teller(words: &[&str]) -> Vec<String> {
+    let script = r#"printf '%s\n' "$@" "$PWD" "$GIVEN"; exec sleep 600"#;
+    let argv = ["/bin/sh", "-c", script, "sh"].into_iter().chain(words.iter().copied());
+    argv.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_session_starts_with_its_arguments_folder_and_variables_where_no_server_runs() {
+    let server = PrivateServer::new();
+    let tmux = server.client();
+    let folder = server.folder.path().canonicalize().unwrap().join("a #{pane_id};");
+    fs::create_dir(&folder).unwrap();
+    let cwd = Utf8Path::from_path(&folder).unwrap();
+    let argv = teller(&["it's $HOME `id`", "ends in;", "and in \\;", "-x"]);
+    let env = [("GIVEN".to_owned(), "a value;".to_owned())];
+    let new = NewSession { name: "one", cwd, argv: &argv, env: &env };
+    let started = tmux.new_session(&new).await.unwrap();
+    let pane = tmux.pane(started.pane_id).await.unwrap().unwrap();
+    assert_eq!((pane.pane_pid, pane.session_id.as_str()), (started.pane_pid, started.session_id.as_str()));
+    assert_eq!((pane.width, pane.height), (120, 40));
+    let text = async || tmux.capture(started.pane_id, 0, CaptureStyle::Plain).await.unwrap();
+    until(async || text().await.contains("a value;")).await;
+    assert!(text().await.starts_with("it's $HOME `id`\nends in;\nand in \\;\n-x\n"), "{}", text().await);
+    assert!(text().await.contains(cwd.as_str()), "{}", text().await);
+
+    let given = tmux.session_variable(&started.session_id, "GIVEN").await.unwrap();
+    assert_eq!(given.as_deref(), Some("a value;"));
+    assert_eq!(tmux.session_variable(&started.session_id, "NONE").await.unwrap(), None);
+    assert!(tmux.global_variables().await.unwrap().contains(&"PATH".to_owned()));
+
+    let error = tmux.new_session(&new).await.unwrap_err();
+    assert!(matches!(error, TmuxError::SessionExists { .. }), "{error}");
+    tmux.kill_session_by_id(&started.session_id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_program_that_ends_at_once_leaves_its_words_until_the_pane_is_let_go() {
+    let server = PrivateServer::new();
+    server.start("other", "exec sleep 600");
+    let tmux = server.client();
+    let argv: Vec<String> =
+        ["/bin/sh", "-c", "echo last words"].iter().map(|&word| word.to_owned()).collect();
+    let new = NewSession { name: "short", cwd: Utf8Path::new("/"), argv: &argv, env: &[] };
+    let started = tmux.new_session(&new).await.unwrap();
+    until(async || tmux.pane(started.pane_id).await.unwrap().is_some_and(|pane| pane.dead)).await;
+    // tmux moves them up to say that the pane is dead.
+    let text = tmux.capture(started.pane_id, 10, CaptureStyle::Plain).await.unwrap();
+    assert!(text.contains("last words"), "{text}");
+
+    let argv: Vec<String> = ["/bin/sh", "-c", "read line"].iter().map(|&word| word.to_owned()).collect();
+    let new = NewSession { name: "long", argv: &argv, ..new };
+    let started = tmux.new_session(&new).await.unwrap();
+    tmux.close_with_program(started.pane_id).await.unwrap();
+    tmux.press(started.pane_id, &Key::enter()).await.unwrap();
+    until(async || tmux.session("long").await.unwrap().is_none()).await;
+}

@@ -1,0 +1,358 @@
+//! What a Codex is started with: arguments, environment, first prompt.
+//!
+//! The user's configuration is never edited: what we want of Codex we ask for by options of this one start, and
+//! only by such that leave it the process model that the user has.
+
+use super::program::{CodexProgram, ProcessModel, Version};
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::types::common::Caller;
+use std::{
+    fmt, fs,
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+};
+
+/// The variable by which a pane is known as ours: the id of its start.
+pub const START_VARIABLE: &str = "CONVEYOR_SESSION_START";
+
+/// A prompt longer than this stands in a file: an argument is seen by all users of the machine, and tmux takes
+/// commands of 16 KB at most.
+const MAX_PROMPT_ARGUMENT: usize = 8 * 1024;
+
+/// Sets and removes variables, then becomes the program: no shell of the user's is involved.
+const ENV: &str = "/usr/bin/env";
+
+/// The first version whose terminal title can name the thread.
+const TITLES_NAME_THREADS: Version = Version(0, 169, 0);
+/// Puts the thread's id into the terminal title.
+const TITLE: &str = r#"tui.terminal_title=["activity","run-state","thread-id"]"#;
+
+/// How Codex is asked to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `--sandbox`; without one Codex's own default holds.
+    pub sandbox: Option<String>,
+    /// `--ask-for-approval`, likewise.
+    pub approval: Option<String>,
+    /// `--model`, likewise.
+    pub model: Option<String>,
+    /// Without Codex's shared daemon, though the user has it.
+    pub no_daemon: bool,
+    /// Further arguments, as the user gave them.
+    pub extra: Vec<String>,
+}
+
+impl Options {
+    /// The arguments of a session that is registered by the one who starts it.
+    #[must_use]
+    pub fn arguments(&self, title: Title, prompt: Option<&str>) -> Vec<String> {
+        let mut arguments = Vec::new();
+        let mut option = |name: &str, value: &Option<String>| {
+            if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
+                arguments.extend([name.to_owned(), value.to_owned()]);
+            }
+        };
+        option("--sandbox", &self.sandbox);
+        option("--ask-for-approval", &self.approval);
+        option("--model", &self.model);
+        if self.no_daemon {
+            arguments.push("--no-daemon".to_owned());
+        }
+        arguments.extend(title.arguments());
+        arguments.extend(self.extra.iter().cloned());
+        push_prompt(&mut arguments, prompt);
+        arguments
+    }
+
+    /// The arguments of `create`, `start` and `start-test`: the folder by option, and a screen with scrollback.
+    #[must_use]
+    pub fn legacy_arguments(&self, cwd: &Utf8Path, prompt: Option<&str>) -> Vec<String> {
+        let mut arguments = vec!["--cd".to_owned(), cwd.to_string(), "--no-alt-screen".to_owned()];
+        arguments.extend(self.extra.iter().cloned());
+        push_prompt(&mut arguments, prompt);
+        arguments
+    }
+
+    /// How the terminal title is made to name the thread, so that pane and thread are matched.
+    pub async fn title(&self, program: &CodexProgram) -> Title {
+        let names_threads = program.version.is_some_and(|version| version >= TITLES_NAME_THREADS);
+        // The user's own choice stands.
+        if !names_threads || self.extra.iter().any(|argument| argument.contains("terminal_title")) {
+            return Title::Unset;
+        }
+        if self.no_daemon || self.extra.iter().any(|argument| ends_daemon(argument)) {
+            return Title::Set;
+        }
+        match program.process_model().await {
+            ProcessModel::InProcess => Title::Set,
+            ProcessModel::SharedDaemon => Title::SetBesideDaemon,
+            ProcessModel::DaemonToStart => Title::Unset,
+        }
+    }
+}
+
+/// A prompt that begins like an option is not one.
+fn push_prompt(arguments: &mut Vec<String>, prompt: Option<&str>) {
+    if let Some(prompt) = prompt.filter(|prompt| !prompt.is_empty()) {
+        if prompt.starts_with('-') {
+            arguments.push("--".to_owned());
+        }
+        arguments.push(prompt.to_owned());
+    }
+}
+
+/// Whether an argument makes the TUI run in a process of its own, or names the server that it runs on: either
+/// way another option changes nothing about that.
+fn ends_daemon(argument: &str) -> bool {
+    let long = ["--config", "--profile", "--enable", "--disable", "--remote"];
+    let whole = ["--no-daemon", "--dangerously-bypass-hook-trust", "-c", "-p"];
+    let name = argument.split('=').next().unwrap_or(argument);
+    whole.contains(&argument) || long.contains(&name)
+}
+
+/// How the terminal title is set for one start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Title {
+    /// Not at all: this Codex cannot, or would run otherwise than the user has it.
+    Unset,
+    /// By an option of configuration, which a TUI in a process of its own takes.
+    Set,
+    /// The same, with the shared daemon named: an option of configuration alone would switch it off.
+    SetBesideDaemon,
+}
+
+impl Title {
+    fn arguments(self) -> Vec<String> {
+        let arguments: &[&str] = match self {
+            Self::Unset => &[],
+            Self::Set => &["-c", TITLE],
+            Self::SetBesideDaemon => &["--remote", "unix://", "-c", TITLE],
+        };
+        arguments.iter().map(|&argument| argument.to_owned()).collect()
+    }
+}
+
+/// The environment of a Codex that is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// Variables of the tmux session.
+    pub set: Vec<(String, String)>,
+    /// Variables that the program does not get, though tmux or the daemon has them.
+    pub unset: Vec<String>,
+}
+
+impl Environment {
+    /// That of a caller: its `PATH` with the folder of our own programs in front, its Codex home, this daemon's
+    /// state root, and the id of the start where there is one. `inherited` are the names of the variables that the
+    /// pane would get by itself; those that a package manager sets for its scripts are taken away.
+    #[must_use]
+    pub fn of(
+        caller: &Caller,
+        state_root: &Utf8Path,
+        start: Option<&str>,
+        inherited: impl IntoIterator<Item = String>,
+    ) -> Self {
+        let mut set = vec![("CONVEYOR_STATE_ROOT".to_owned(), state_root.to_string())];
+        let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        let folders = own_folder().map(String::from).into_iter().chain(given(&caller.path));
+        set.push(("PATH".to_owned(), folders.collect::<Vec<_>>().join(":")));
+        for (name, value) in [("HOME", &caller.home), ("CODEX_HOME", &caller.codex_home)] {
+            set.extend(given(value).map(|value| (name.to_owned(), value)));
+        }
+        set.extend(start.map(|id| (START_VARIABLE.to_owned(), id.to_owned())));
+        let has_home = given(&caller.codex_home).is_some();
+        let unwanted = |name: &String| is_of_package_manager(name) || (name == "CODEX_HOME" && !has_home);
+        let mut unset: Vec<String> = inherited.into_iter().filter(unwanted).collect();
+        unset.sort_unstable();
+        unset.dedup();
+        Self { set, unset }
+    }
+
+    /// What tmux is to run: the program with its arguments, without the variables that it does not get.
+    #[must_use]
+    pub fn command(&self, program: &Utf8Path, arguments: Vec<String>) -> Vec<String> {
+        let mut argv = vec![ENV.to_owned()];
+        for name in &self.unset {
+            argv.extend(["-u".to_owned(), name.clone()]);
+        }
+        argv.push(program.to_string());
+        argv.extend(arguments);
+        argv
+    }
+}
+
+/// Names that npm and pnpm give to what runs below them.
+fn is_of_package_manager(name: &str) -> bool {
+    name.starts_with("npm_") || name.starts_with("NPM_") || name == "PNPM_SCRIPT_SRC_DIR"
+}
+
+/// The folder of this program, in which `conveyorctl` stands too.
+fn own_folder() -> Option<Utf8PathBuf> {
+    let program = Utf8PathBuf::from_path_buf(std::env::current_exe().ok()?).ok()?;
+    program.parent().map(Utf8Path::to_owned)
+}
+
+/// A first prompt as Codex is given it. Prints its length only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PromptArgument {
+    /// The argument.
+    pub text: String,
+    /// The file that it names, for a prompt that is too long for an argument.
+    pub file: Option<Utf8PathBuf>,
+}
+
+impl fmt::Debug for PromptArgument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PromptArgument").field("bytes", &self.text.len()).field("file", &self.file).finish()
+    }
+}
+
+impl PromptArgument {
+    /// The prompt itself, or, when it is long, a short one that names a file of ours with it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn of(prompt: &str, state_root: &Utf8Path, start: &str) -> io::Result<Self> {
+        if prompt.len() <= MAX_PROMPT_ARGUMENT {
+            return Ok(Self { text: prompt.to_owned(), file: None });
+        }
+        let file = write_prompt(prompt, state_root, start)?;
+        let text =
+            format!("Read the file {file} to its end, then do what it says: it is your first message.");
+        Ok(Self { text, file: Some(file) })
+    }
+}
+
+/// Writes a prompt where only this user reads it.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_prompt(prompt: &str, state_root: &Utf8Path, name: &str) -> io::Result<Utf8PathBuf> {
+    let folder = state_root.join("artifacts/start-prompts");
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+    let (file, new) = (folder.join(format!("{name}.md")), folder.join(format!(".{name}.md.new")));
+    let mut out = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    out.write_all(prompt.as_bytes())?;
+    fs::rename(&new, &file)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn strings(words: &[&str]) -> Vec<String> {
+        words.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    #[track_caller]
+    fn check(options: Options, title: Title, prompt: Option<&str>, expect: &[&str]) {
+        assert_eq!(options.arguments(title, prompt), expect, "{options:?}");
+    }
+
+    #[test]
+    fn arguments_are_those_of_the_contract_in_its_order() {
+        let full = Options {
+            sandbox: Some("read-only".into()),
+            approval: Some("on-request".into()),
+            ..Options::default()
+        };
+        check(
+            full.clone(),
+            Title::Unset,
+            Some("go"),
+            &["--sandbox", "read-only", "--ask-for-approval", "on-request", "go"],
+        );
+        let empty = Options { sandbox: Some(String::new()), ..full.clone() };
+        check(empty, Title::Unset, Some(""), &["--ask-for-approval", "on-request"]);
+        let more =
+            Options { model: Some("m".into()), no_daemon: true, extra: strings(&["--search"]), ..full };
+        check(
+            more,
+            Title::Set,
+            Some("-x"),
+            &[
+                "--sandbox",
+                "read-only",
+                "--ask-for-approval",
+                "on-request",
+                "--model",
+                "m",
+                "--no-daemon",
+                "-c",
+                TITLE,
+                "--search",
+                "--",
+                "-x",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_older_verbs_name_the_folder_by_option() {
+        let options = Options { extra: strings(&["--search"]), ..Options::default() };
+        let arguments = options.legacy_arguments(Utf8Path::new("/a b"), Some("go"));
+        assert_eq!(arguments, ["--cd", "/a b", "--no-alt-screen", "--search", "go"]);
+    }
+
+    #[track_caller]
+    fn check_title(version: Option<Version>, extra: &[&str], no_daemon: bool, expect: Title) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let options = Options { extra: strings(extra), no_daemon, ..Options::default() };
+        // A program that cannot be asked has no daemon.
+        let program = CodexProgram::known("/nonexistent/codex", version);
+        assert_eq!(runtime.block_on(options.title(&program)), expect, "{extra:?}");
+    }
+
+    #[test]
+    fn the_title_is_set_where_that_changes_nothing_else() {
+        let new = Some(Version(0, 169, 0));
+        check_title(Some(Version(0, 130, 0)), &[], true, Title::Unset);
+        check_title(None, &[], true, Title::Unset);
+        check_title(new, &[], true, Title::Set);
+        check_title(new, &["-c", "model=\"x\""], false, Title::Set);
+        check_title(new, &["-c", "tui.terminal_title=[]"], false, Title::Unset);
+        check_title(new, &["--profile=mine"], false, Title::Set);
+    }
+
+    #[test]
+    fn the_environment_is_the_callers_without_what_npm_sets() {
+        let caller = Caller {
+            path: Some("/usr/bin".into()),
+            codex_home: Some("/h/.codex".into()),
+            ..Caller::default()
+        };
+        let names =
+            strings(&["npm_x", "NPM_TOKEN", "PNPM_SCRIPT_SRC_DIR", "HOME", "CODEX_HOME", "npm_x", "npmx"]);
+        let environment = Environment::of(&caller, Utf8Path::new("/root"), Some("start-1"), names.clone());
+        assert_eq!(environment.unset, ["NPM_TOKEN", "PNPM_SCRIPT_SRC_DIR", "npm_x"]);
+        let has = |name: &str, value: &str| environment.set.contains(&(name.to_owned(), value.to_owned()));
+        assert!(has("CONVEYOR_STATE_ROOT", "/root") && has("CODEX_HOME", "/h/.codex"), "{environment:?}");
+        assert!(has(START_VARIABLE, "start-1"), "{environment:?}");
+        let path = environment.set.iter().find(|(name, _)| name == "PATH").unwrap();
+        assert!(path.1.ends_with(":/usr/bin"), "{path:?}");
+        let command = environment.command(Utf8Path::new("/bin/codex"), strings(&["go"]));
+        assert_eq!(
+            command.join(" "),
+            "/usr/bin/env -u NPM_TOKEN -u PNPM_SCRIPT_SRC_DIR -u npm_x /bin/codex go"
+        );
+        let homeless = Environment::of(&Caller::default(), Utf8Path::new("/root"), None, names);
+        assert!(homeless.unset.contains(&"CODEX_HOME".to_owned()));
+    }
+
+    #[test]
+    fn a_long_prompt_stands_in_a_private_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let short = PromptArgument::of("short", root, "start-1").unwrap();
+        assert_eq!((short.text.as_str(), &short.file), ("short", &None));
+        let long = "x".repeat(MAX_PROMPT_ARGUMENT + 1);
+        let argument = PromptArgument::of(&long, root, "start-1").unwrap();
+        let file = argument.file.as_ref().unwrap();
+        assert!(argument.text.len() < 1000 && argument.text.contains(file.as_str()));
+        assert_eq!(fs::read_to_string(file).unwrap(), long);
+        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!format!("{argument:?}").contains("first message"));
+    }
+}

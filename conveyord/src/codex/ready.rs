@@ -1,0 +1,432 @@
+//! What a Codex that was just started shows, until it takes input, asks something, or ends.
+//!
+//! Ends and rollouts are told by events. What a pane shows has no event, so it is looked at: often at first, then
+//! four times a second, and never beyond a deadline. Nothing is answered but the question whether the folder is
+//! trusted, and that only where the caller said so.
+
+use crate::{
+    error::{Error, Result},
+    observe::{
+        classifier::{self, StartupState},
+        pane_look::{self, PaneShows},
+    },
+    platform::{self, Pid, ProcessStart},
+    rollout::appearances::Appearances,
+    tmux::{CaptureStyle, Key, PaneId, Tmux, TmuxError},
+};
+use std::{fmt, time::Duration};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// The pace of the first looks.
+const FIRST_PACE: Duration = Duration::from_millis(50);
+/// The pace of later ones.
+const LAST_PACE: Duration = Duration::from_millis(250);
+/// How many of the last lines of a Codex that ended are told.
+const LAST_LINES: usize = 8;
+/// How many rows above the screen of a Codex that ended are read: tmux moves its last lines up.
+const ROWS_ABOVE: u32 = 40;
+/// Longest line that is told, in characters.
+const LINE_CHARS: usize = 300;
+
+/// What a starting Codex shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing yet by which it is known.
+    Starting,
+    /// The composer; no turn runs.
+    Ready,
+    /// A turn runs.
+    Working,
+    /// The question whether the folder is trusted.
+    Trust,
+    /// The offer of an update.
+    Update,
+    /// The question about new hooks.
+    Hooks,
+    /// The choice of a way to log in.
+    Login,
+    /// The question whether a plan is to be implemented.
+    Plan,
+    /// The question whether to switch the model near a rate limit.
+    RateLimit,
+    /// A question for approval.
+    Approval,
+    /// A question of the model, or another menu.
+    Menu,
+    /// Its program has ended.
+    Exited,
+}
+
+impl Start {
+    /// Whether only a person can say how it goes on.
+    #[must_use]
+    pub const fn asks(self) -> bool {
+        !matches!(self, Self::Starting | Self::Ready | Self::Working | Self::Exited)
+    }
+}
+
+/// What a pane showed at one look. Prints without its texts.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// What it showed.
+    pub start: Start,
+    /// The pane's title, which may name the thread.
+    pub title: String,
+    /// The question of a menu, in one line.
+    pub question: Option<String>,
+    /// The last lines of a Codex that ended, without control characters.
+    pub last_lines: Vec<String>,
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown")
+            .field("start", &self.start)
+            .field("title_bytes", &self.title.len())
+            .field("question_bytes", &self.question.as_ref().map(String::len))
+            .field("last_lines", &self.last_lines.len())
+            .finish()
+    }
+}
+
+/// What a screen shows, by the pane's title and the text of its rows. `dead` says that its program has ended.
+#[must_use]
+pub fn judge(title: &str, text: &str, dead: bool) -> Shown {
+    let look = pane_look::look(title, text, None);
+    let start = match look.shows {
+        _ if dead => Start::Exited,
+        _ if asks_for_login(text) => Start::Login,
+        PaneShows::Ready => Start::Ready,
+        PaneShows::Busy => Start::Working,
+        PaneShows::Trust => Start::Trust,
+        PaneShows::Update => Start::Update,
+        PaneShows::Hooks => Start::Hooks,
+        PaneShows::Plan => Start::Plan,
+        PaneShows::RateLimit => Start::RateLimit,
+        PaneShows::Approval => Start::Approval,
+        PaneShows::Question | PaneShows::Menu | PaneShows::Browse => Start::Menu,
+        PaneShows::Exited => Start::Exited,
+        PaneShows::Unknown => by_phrases(text),
+    };
+    let last_lines = if start == Start::Exited { last_lines(text) } else { Vec::new() };
+    Shown { start, title: title.to_owned(), question: look.question, last_lines }
+}
+
+/// The rows that are not blank, trimmed and in lower case.
+fn lower_rows(text: &str) -> Vec<String> {
+    text.lines().map(|row| row.trim().to_lowercase()).filter(|row| !row.is_empty()).collect()
+}
+
+/// Whether the screen ends in the choice of a way to log in, which is drawn otherwise than menus are.
+fn asks_for_login(text: &str) -> bool {
+    let rows = lower_rows(text);
+    let entry = |row: &String| ["> ", "› "].iter().any(|sign| row.starts_with(&format!("{sign}1. sign in")));
+    rows.last().is_some_and(|row| row.starts_with("press enter to ")) && rows.iter().any(entry)
+}
+
+/// What a screen shows whose layout is none of today's.
+fn by_phrases(text: &str) -> Start {
+    let rows = lower_rows(text);
+    let last = &rows[rows.len().saturating_sub(24)..];
+    // Only while nothing of Codex's own stands below the question: an answered one stays on the screen.
+    let asked = last.iter().rposition(|row| {
+        row.contains("do you trust the contents of this directory") || row.contains("trust this folder?")
+    });
+    match (asked, classifier::startup(text).0) {
+        (Some(at), _) if !last[at + 1..].iter().any(|row| row.contains("openai codex")) => Start::Trust,
+        (_, StartupState::Ready) => Start::Ready,
+        (Some(_), _) if text.to_lowercase().contains("openai codex") && text.contains('›') => Start::Ready,
+        (_, StartupState::Working) => Start::Working,
+        _ => Start::Starting,
+    }
+}
+
+fn last_lines(text: &str) -> Vec<String> {
+    let clean = |row: &str| -> String { row.chars().filter(|c| !c.is_control()).take(LINE_CHARS).collect() };
+    let rows = text.lines().map(str::trim).filter(|row| !row.is_empty() && !row.starts_with("Pane is dead"));
+    let rows: Vec<String> = rows.map(clean).collect();
+    rows[rows.len().saturating_sub(LAST_LINES)..].to_vec()
+}
+
+/// How a wait ended.
+#[derive(Debug)]
+pub enum Ended<T> {
+    /// What was looked for is there.
+    Found(T),
+    /// It cannot come any more: Codex asks something, or has ended.
+    Stopped(Shown),
+    /// The deadline passed.
+    TimedOut(Shown),
+}
+
+/// The watch over a pane in which Codex was started.
+#[derive(Debug)]
+pub struct Watch {
+    tmux: Tmux,
+    pane: PaneId,
+    process: Option<(Pid, Option<ProcessStart>)>,
+    accept_trust: bool,
+    deadline: Instant,
+    /// The last look, which a question must outlast to count: a screen may be caught half drawn.
+    last: Start,
+    /// The question that shows was answered.
+    answered: bool,
+    trust_accepted: bool,
+}
+
+impl Watch {
+    /// A watch over the pane whose process is `pane_pid`.
+    #[must_use]
+    pub fn new(tmux: Tmux, pane: PaneId, pane_pid: i32, accept_trust: bool, deadline: Instant) -> Self {
+        let process = Pid::try_from(i64::from(pane_pid)).ok();
+        let process = process.map(|pid| (pid, platform::process_start_time(pid)));
+        let last = Start::Starting;
+        Self { tmux, pane, process, accept_trust, deadline, last, answered: false, trust_accepted: false }
+    }
+
+    /// Whether the question of trust was answered by this watch.
+    #[must_use]
+    pub const fn trust_accepted(&self) -> bool {
+        self.trust_accepted
+    }
+
+    /// Looks once. A question counts when it shows for the second time.
+    ///
+    /// # Errors
+    /// When tmux cannot be asked.
+    pub async fn look(&mut self) -> Result<Shown> {
+        let mut shown = match self.tmux.pane_and_text(self.pane, 0, CaptureStyle::Plain).await {
+            Ok((pane, _)) if pane.dead => {
+                let text = self.tmux.capture(self.pane, ROWS_ABOVE, CaptureStyle::Plain).await;
+                judge(&pane.title, &text.unwrap_or_default(), true)
+            }
+            Ok((pane, text)) => judge(&pane.title, &text, false),
+            Err(TmuxError::PaneMissing { .. } | TmuxError::ServerGone { .. }) => judge("", "", true),
+            Err(error) => return Err(error.into()),
+        };
+        if shown.start != Start::Trust {
+            self.answered = false;
+        }
+        let again = std::mem::replace(&mut self.last, shown.start) == shown.start;
+        if shown.start == Start::Trust && self.accept_trust && again && !self.answered {
+            self.tmux.press(self.pane, &Key::enter()).await?;
+            self.answered = true;
+            self.trust_accepted = true;
+        }
+        if shown.start.asks() && (!again || self.answered) {
+            shown.start = Start::Starting;
+        }
+        Ok(shown)
+    }
+
+    /// Waits until Codex takes input or works on its first prompt.
+    ///
+    /// # Errors
+    /// As [`Watch::look`].
+    pub async fn ready(&mut self) -> Result<Ended<Shown>> {
+        self.found(None, async |shown: &Shown| {
+            matches!(shown.start, Start::Ready | Start::Working).then(|| shown.clone())
+        })
+        .await
+    }
+
+    /// Waits until `find` finds something: it is asked after each look, and again when something happened below
+    /// the Codex home.
+    ///
+    /// # Errors
+    /// As [`Watch::look`].
+    pub async fn found<T>(
+        &mut self,
+        mut appearances: Option<&mut Appearances>,
+        mut find: impl AsyncFnMut(&Shown) -> Option<T>,
+    ) -> Result<Ended<T>> {
+        let mut pace = FIRST_PACE;
+        loop {
+            let shown = self.look().await?;
+            if let Some(found) = find(&shown).await {
+                return Ok(Ended::Found(found));
+            }
+            if shown.start.asks() || shown.start == Start::Exited {
+                return Ok(Ended::Stopped(shown));
+            }
+            let now = Instant::now();
+            if now >= self.deadline {
+                return Ok(Ended::TimedOut(shown));
+            }
+            let woken = async {
+                match appearances.as_deref_mut() {
+                    Some(appearances) => appearances.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let ended = async {
+                match self.process {
+                    // One that is known to have ended is seen by the next look.
+                    Some((pid, start)) if platform::is_alive(pid, start) => platform::ended(pid, start).await,
+                    _ => std::future::pending().await,
+                }
+            };
+            let event = async {
+                tokio::select! {
+                    () = woken => {}
+                    () = ended => {}
+                }
+            };
+            if timeout_at(self.deadline.min(now + pace), event).await.is_ok() {
+                // Codex appends to its rollout as fast as it works: no look more often than the first ones.
+                sleep_until(self.deadline.min(now + FIRST_PACE)).await;
+            }
+            pace = (pace * 2).min(LAST_PACE);
+        }
+    }
+}
+
+/// The refusal of a start that came to nothing: what Codex shows, and the way out.
+#[must_use]
+pub fn refusal(name: &str, shown: &Shown, seconds: Option<u64>) -> Error {
+    let asks = |kind, what: &str, way_out: &str| {
+        Error::conflict(kind, format!("Codex of {name} {what}")).hint(way_out.to_owned())
+    };
+    match shown.start {
+        Start::Trust => asks(
+            "needs_trust",
+            "asks whether this folder is trusted, and nothing was answered",
+            "--accept-trust trusts the folder, which Codex remembers; or start codex there once yourself",
+        ),
+        Start::Update => asks(
+            "update_offered",
+            "offers an update, and nothing was answered",
+            "update Codex, or skip that version in a codex of your own; \
+             check_for_update_on_startup = false in Codex's config.toml ends the question",
+        ),
+        Start::Hooks => asks(
+            "hooks_review",
+            "asks to review new hooks, and nothing was answered",
+            "start codex yourself, and review them there",
+        ),
+        Start::Login => asks("login_needed", "has no login", "`codex login`, then try again"),
+        Start::Plan => asks(
+            "plan_menu",
+            "asks whether to implement a plan, and nothing was answered",
+            "answer it in the pane, with --keep on the next try",
+        ),
+        Start::RateLimit => asks(
+            "rate_limit_menu",
+            "asks whether to switch the model near its rate limit, and nothing was answered",
+            "--model names the one to use; or answer it once in a codex of your own",
+        ),
+        Start::Approval => asks(
+            "approval_menu",
+            "asks for an approval, and nothing was answered",
+            "answer it in the pane, with --keep on the next try",
+        ),
+        Start::Menu => asks(
+            "menu_open",
+            "shows a menu, and nothing was answered",
+            "answer it in the pane, with --keep on the next try",
+        ),
+        Start::Exited => {
+            let said = match shown.last_lines.as_slice() {
+                [] => "it left nothing on its screen".to_owned(),
+                lines => format!("its last lines: {}", lines.join(" | ")),
+            };
+            Error::unavailable("codex_exited", format!("Codex of {name} ended as it started; {said}"))
+                .hint("run codex with the same options in that folder yourself")
+        }
+        Start::Starting | Start::Ready | Start::Working => {
+            let state = match shown.start {
+                Start::Starting => "has shown nothing that is known",
+                Start::Ready => "takes input, and has begun no session",
+                _ => "works, and has written no rollout",
+            };
+            let within = seconds.map(|seconds| format!(" within {seconds} s")).unwrap_or_default();
+            Error::unavailable("start_timed_out", format!("Codex of {name} {state}{within}"))
+                .hint("try again with a longer --timeout-seconds, or with --keep and look at the pane")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expect: Start) {
+        assert_eq!(judge("", text, false).start, expect, "{text}");
+    }
+
+    #[test]
+    fn todays_screens_are_told_apart() {
+        check("", Start::Starting);
+        check("  some shell output", Start::Starting);
+        check(">_ OpenAI Codex (v1)\n\n› Ask Codex to do anything\n\n  m default · /p\n", Start::Ready);
+        check(
+            "• Working (3s • esc to interrupt)\n\n› Ask Codex to do anything\n\n  m · /p\n",
+            Start::Working,
+        );
+        check(
+            "  /p\n\n  Trust this folder? It can.\n\n› 1. Trust and continue\n  2. Back\n\n  enter continue · esc back\n",
+            Start::Trust,
+        );
+        check(
+            "  Update available · 1 → 2\n\n› 1. Update now (runs x)\n  2. Skip\n\n  enter continue · esc skip\n",
+            Start::Update,
+        );
+        check(
+            "  Hooks need review\n\n› 1. Review hooks\n  2. Trust all\n\n  enter confirm · esc skip\n",
+            Start::Hooks,
+        );
+        check(
+            "  Implement this plan?\n\n› 1. Yes, implement this plan\n  2. No\n\n  enter select · esc back\n",
+            Start::Plan,
+        );
+        check(
+            "  Approaching rate limits\n\n› 1. Switch to m\n  2. Keep\n\n  Press enter to confirm or esc to go back\n",
+            Start::RateLimit,
+        );
+        check(
+            "  Would you like to run the following command?\n\n  $ x\n\n› 1. Yes, proceed (y)\n  2. No\n\n  Press enter to confirm or esc to cancel\n",
+            Start::Approval,
+        );
+    }
+
+    #[test]
+    fn a_missing_login_is_seen_in_both_generations() {
+        let tail = "> 1. Sign in with ChatGPT\n     Usage included\n  2. Sign in with Device Code\n  3. Other\n\n  Press enter to continue\n";
+        check(&format!("  Welcome to Codex, OpenAI's agent\n  Choose how:\n\n{tail}"), Start::Login);
+        check(&format!("  Sign in with ChatGPT to use Codex\n\n{tail}"), Start::Login);
+        check("  We spoke of: > 1. Sign in with ChatGPT\n\n› \n\n  m · /p\n", Start::Ready);
+    }
+
+    #[test]
+    fn an_answered_question_of_trust_is_none() {
+        let question = "Do you trust the contents of this directory?\n";
+        check(question, Start::Trust);
+        check(&format!("{question}OpenAI Codex\n› \n"), Start::Ready);
+    }
+
+    #[test]
+    fn the_last_lines_of_an_exit_are_kept_without_control_characters() {
+        let shown = judge("", "error: no\u{7} such option\n\nPane is dead (status 2)\n", true);
+        assert_eq!(shown.start, Start::Exited);
+        assert_eq!(shown.last_lines, ["error: no such option"]);
+        let error = refusal("w", &shown, None);
+        assert_eq!(error.kind(), "codex_exited");
+        assert!(error.to_string().contains("no such option"), "{error}");
+        assert!(!format!("{shown:?}").contains("option"), "{shown:?}");
+    }
+
+    #[test]
+    fn each_question_has_a_kind_of_its_own() {
+        use Start::*;
+        let all = [Starting, Trust, Update, Hooks, Login, Plan, RateLimit, Approval, Menu, Exited];
+        let kind = |start| {
+            let shown = Shown { start, title: String::new(), question: None, last_lines: Vec::new() };
+            let error = refusal("w", &shown, Some(1));
+            assert!(error.way_out().is_some(), "{error}");
+            error.kind()
+        };
+        let kinds: std::collections::BTreeSet<&str> = all.into_iter().map(kind).collect();
+        assert_eq!(kinds.len(), all.len());
+    }
+}

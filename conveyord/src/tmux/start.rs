@@ -1,0 +1,142 @@
+//! Starting sessions: the one command that may start a server.
+
+use std::fmt;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+
+use camino::Utf8Path;
+
+use super::{Operation, PaneId, Tmux, TmuxError};
+
+/// A session that is to be started. Prints the number of its arguments only: they hold prompts.
+#[derive(Clone)]
+pub struct NewSession<'a> {
+    /// Its name; no other session of the server may have it.
+    pub name: &'a str,
+    /// The folder that its program starts in.
+    pub cwd: &'a Utf8Path,
+    /// The program and its arguments, which no shell reads. Never the program alone: tmux gives a single word
+    /// to the user's shell.
+    pub argv: &'a [String],
+    /// Variables for all programs of the session, beside those of the server.
+    pub env: &'a [(String, String)],
+}
+
+impl fmt::Debug for NewSession<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSession")
+            .field("name", &self.name)
+            .field("cwd", &self.cwd)
+            .field("arguments", &self.argv.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A session that was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartedSession {
+    /// tmux's id of the session, `$N`.
+    pub session_id: String,
+    /// Its only pane.
+    pub pane_id: PaneId,
+    /// The process that runs in it.
+    pub pane_pid: i32,
+}
+
+/// Size of a session that nobody has attached to yet: wide and high enough for Codex's menus to show whole.
+const SIZE: [&str; 4] = ["-x", "120", "-y", "40"];
+
+const STARTED_FORMAT: &str = "#{session_id}\t#{pane_id}\t#{pane_pid}";
+
+impl Tmux {
+    /// Starts a session, and a server where none runs. Its pane stays when its program ends, until
+    /// [`Tmux::close_with_program`]: what the program said last can be read.
+    ///
+    /// # Errors
+    /// [`TmuxError::SessionExists`], or when tmux cannot be asked. [`TmuxError::may_have_acted`] tells whether the
+    /// session may run all the same.
+    pub async fn new_session(&self, new: &NewSession<'_>) -> Result<StartedSession, TmuxError> {
+        self.make_socket_folder();
+        let cwd = new.cwd.as_str().replace('#', "##");
+        let variables: Vec<String> = new.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let exactly = format!("={}:", new.name);
+        let mut args = vec!["new-session", "-d", "-P", "-F", STARTED_FORMAT, "-s", new.name, "-c", &cwd];
+        args.extend(SIZE);
+        for variable in &variables {
+            args.extend(["-e", variable]);
+        }
+        args.push("--");
+        args.extend(new.argv.iter().map(String::as_str));
+        let escaped: Vec<String> = args.into_iter().map(escape_separator).collect();
+        // In one call, so that no program ends between the two.
+        let keep = [";", "set-option", "-w", "-t", &exactly, "remain-on-exit", "on"];
+        let command = escaped.iter().map(String::as_str).chain(keep);
+        let output = self.run(Operation::NewSession, new.name, None, self.arguments(command)).await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        parse_started(&text).ok_or_else(|| TmuxError::Unanswered {
+            operation: Operation::NewSession,
+            target: new.name.to_owned(),
+            message: format!("an answer of {} characters names no pane", text.chars().count()),
+        })
+    }
+
+    /// Lets a pane that [`Tmux::new_session`] made close when its program ends, as panes do unless the user's
+    /// settings say otherwise.
+    ///
+    /// # Errors
+    /// [`TmuxError::PaneMissing`], or when tmux cannot be asked.
+    pub async fn close_with_program(&self, pane: PaneId) -> Result<(), TmuxError> {
+        let target = pane.to_string();
+        let args = ["set-option", "-w", "-u", "-t", &target, "remain-on-exit"];
+        self.call(Operation::SetOption, &target, None, args).await.map(drop)
+    }
+
+    /// A variable that the session of this id, `$N`, was started with.
+    ///
+    /// # Errors
+    /// [`TmuxError::SessionMissing`], or when tmux cannot be asked.
+    pub async fn session_variable(&self, id: &str, name: &str) -> Result<Option<String>, TmuxError> {
+        // All of them: tmux calls it an error when one is not set.
+        let output = self.call(Operation::ShowEnvironment, id, None, ["show-environment", "-t", id]).await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut lines = text.lines().filter_map(|line| line.split_once('='));
+        Ok(lines.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned()))
+    }
+
+    /// The names of the variables that the server gives to all programs.
+    ///
+    /// # Errors
+    /// As [`Tmux::panes`].
+    pub async fn global_variables(&self) -> Result<Vec<String>, TmuxError> {
+        let target = self.server.to_string();
+        let args = ["show-environment", "-g"];
+        let output = self.call(Operation::ShowEnvironment, &target, None, args).await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(text.lines().filter_map(|line| Some(line.split_once('=')?.0.to_owned())).collect())
+    }
+
+    /// tmux makes the folder of its default socket itself, but not that of one which is named, as we do. What
+    /// goes wrong here tmux will tell.
+    fn make_socket_folder(&self) {
+        if let Some(folder) = self.server.socket().parent() {
+            let _ = DirBuilder::new().mode(0o700).create(folder);
+        }
+    }
+}
+
+/// tmux takes a semicolon at an argument's end for the end of the command.
+fn escape_separator(argument: &str) -> String {
+    match argument.strip_suffix(';') {
+        Some(rest) => format!("{rest}\\;"),
+        None => argument.to_owned(),
+    }
+}
+
+fn parse_started(text: &str) -> Option<StartedSession> {
+    let mut fields = text.lines().next()?.split('\t');
+    Some(StartedSession {
+        session_id: fields.next()?.to_owned(),
+        pane_id: fields.next()?.parse().ok()?,
+        pane_pid: fields.next()?.parse().ok()?,
+    })
+}
