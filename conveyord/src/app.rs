@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     observe::{cycle::Observer, state},
     rollout::ingest::Ingest,
+    spawn::{self, Spawner},
     store::{SCHEMA_VERSION, Store, deliveries, sessions::Session},
     supervision::finish::{FinishContext, MessageSender, UnderWay},
 };
@@ -53,6 +54,8 @@ pub struct App {
     pub detached: TaskTracker,
     /// The finishes that run.
     finishing: UnderWay,
+    /// The starts of sessions that run.
+    starting: spawn::UnderWay,
     /// Rollouts that are watched.
     pub watched: Arc<AtomicU64>,
     /// Calls that wait.
@@ -79,6 +82,7 @@ impl App {
             connections: TaskTracker::new(),
             detached: TaskTracker::new(),
             finishing: UnderWay::default(),
+            starting: spawn::UnderWay::default(),
             watched: Arc::default(),
             waiting: Arc::default(),
             last_error: Mutex::new(None),
@@ -99,6 +103,17 @@ impl App {
     #[must_use]
     pub fn drift(&self) -> DriftContext {
         DriftContext { store: self.store.clone(), command_timeout: self.config.command_timeout() }
+    }
+
+    /// What sessions are started with.
+    #[must_use]
+    pub fn spawner(&self) -> Spawner {
+        Spawner {
+            store: self.store.clone(),
+            config: self.config.clone(),
+            under_way: self.starting.clone(),
+            ending: self.shutdown.clone(),
+        }
     }
 
     /// What nudges and interrupts work with.

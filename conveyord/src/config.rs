@@ -1,6 +1,6 @@
 //! The daemon's settings: flag, then environment, then `config.toml`, then default.
 
-use crate::dispatch::DEFAULT_DISPATCHER;
+use crate::{codex::launch, dispatch::DEFAULT_DISPATCHER};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 use conveyor_proto::{
@@ -47,6 +47,8 @@ struct File {
     receipt_timeout_ms: Option<u64>,
     completion_settle_ms: Option<u64>,
     command_timeout_ms: Option<u64>,
+    codex_sandbox: Option<String>,
+    codex_approval: Option<String>,
 }
 
 /// Why the settings could not be determined.
@@ -105,6 +107,10 @@ pub struct Config {
     pub completion_settle_ms: Sourced<u64>,
     /// Time limit of each call of tmux and other programs, in milliseconds.
     pub command_timeout_ms: Sourced<u64>,
+    /// `--sandbox` of a Codex that is started without one.
+    pub codex_sandbox: Sourced<String>,
+    /// `--ask-for-approval` of a Codex that is started without one.
+    pub codex_approval: Sourced<String>,
 }
 
 impl Config {
@@ -150,6 +156,8 @@ impl Config {
             receipt_timeout_ms: number("CONVEYOR_RECEIPT_TIMEOUT_MS", file.receipt_timeout_ms, 5000)?,
             completion_settle_ms: number("CONVEYOR_COMPLETION_SETTLE_MS", file.completion_settle_ms, 50)?,
             command_timeout_ms: number("CONVEYOR_COMMAND_TIMEOUT_MS", file.command_timeout_ms, 5000)?,
+            codex_sandbox: text(&None, "CONVEYOR_CODEX_SANDBOX", file.codex_sandbox, launch::FULL_ACCESS),
+            codex_approval: text(&None, "CONVEYOR_CODEX_APPROVAL", file.codex_approval, launch::NO_APPROVAL),
             files,
         })
     }
@@ -179,6 +187,8 @@ impl Config {
             receipt_timeout_ms: self.receipt_timeout_ms.clone(),
             completion_settle_ms: self.completion_settle_ms.clone(),
             command_timeout_ms: self.command_timeout_ms.clone(),
+            codex_sandbox: self.codex_sandbox.clone(),
+            codex_approval: self.codex_approval.clone(),
         }
     }
 }

@@ -102,6 +102,15 @@ impl Error {
         }
     }
 
+    /// Adds to the sentence of a refusal.
+    #[must_use]
+    pub fn and(mut self, more: &str) -> Self {
+        if let Self::Refused(refusal) | Self::Ingest(refusal) = &mut self {
+            refusal.message.push_str(more);
+        }
+        self
+    }
+
     /// Adds the way out.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

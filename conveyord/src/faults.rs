@@ -58,6 +58,12 @@ pub enum CrashPoint {
     ReceiptSeen,
     /// The key of an interrupt was pressed.
     KeyPressed,
+    /// The start of a session is written down, and nothing is started.
+    StartWritten,
+    /// Codex was started in a pane, and the pane is not written down.
+    PaneStarted,
+    /// The rollout of a Codex that was started is found; its session is not registered.
+    RolloutFound,
     /// A task is being finished: its worker has the last message.
     LastMessageSent,
     /// The same: the worker's pane is ended, the manager's is not.

@@ -29,6 +29,7 @@ pub mod rollout;
 pub mod rpc;
 pub mod runs;
 pub mod server;
+pub mod spawn;
 pub mod store;
 pub mod supervision;
 pub mod tmux;

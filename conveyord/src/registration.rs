@@ -69,12 +69,12 @@ pub async fn register(store: &Store, params: RegisterParams, time_limit: Duratio
     check_name(&params.name)?;
     let found = find(&params, time_limit).await?;
     let program = params.caller.program.clone();
-    let (role, replace) = (params.role, params.replace);
+    let replace = params.replace;
     let Found { registration, pane, rollout_len, warnings } = found;
     let new = registration.clone();
     let (session, task) = store
         .write(Durability::Full, move |tx| {
-            let session = store_registration(tx, &new, role, replace, rollout_len)?;
+            let session = store_registration(tx, &new, replace, rollout_len, None)?;
             let binding = bindings::open_of_session(tx, &session.id)?;
             Ok::<_, Error>((session, binding.map(|binding| binding.task_id)))
         })
@@ -142,10 +142,7 @@ async fn find(params: &RegisterParams, time_limit: Duration) -> Result<Found> {
         .and_then(locate::codex_home_of)
         .map(|home| home.to_string())
         .or_else(|| codex_home(&params.caller));
-    let rollout_len = path.as_ref().and_then(|path| {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.len(), (metadata.dev(), metadata.ino())))
-    });
+    let rollout_len = path.as_deref().and_then(file_state);
     let registration = Registration {
         name: params.name.clone(),
         role: params.role,
@@ -163,7 +160,16 @@ async fn find(params: &RegisterParams, time_limit: Duration) -> Result<Found> {
     Ok(Found { registration, pane, rollout_len, warnings })
 }
 
-fn codex_home(caller: &Caller) -> Option<String> {
+/// A file's length, and its device and inode.
+#[must_use]
+pub fn file_state(path: &Utf8Path) -> Option<(u64, (u64, u64))> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.len(), (metadata.dev(), metadata.ino())))
+}
+
+/// The Codex home of a caller: the one that it names, else the one below its home.
+#[must_use]
+pub fn codex_home(caller: &Caller) -> Option<String> {
     caller
         .codex_home
         .clone()
@@ -228,7 +234,7 @@ async fn of_process(
 /// In shared-daemon mode the pane's processes hold nothing; its title may name the thread.
 fn by_title(params: &RegisterParams, pane: &Pane) -> Option<Rollout> {
     let home = codex_home(&params.caller)?;
-    let session = pending_session(params, &home);
+    let session = pending_session(&params.name, params.role, &home);
     let located = locate::locate(&session, Some(&pane.title))?;
     let path = located.path?;
     let meta = read_session_meta(&path).ok()?;
@@ -236,11 +242,12 @@ fn by_title(params: &RegisterParams, pane: &Pane) -> Option<Rollout> {
 }
 
 /// A stand-in for a session that is not stored yet, to look its thread up with.
-fn pending_session(params: &RegisterParams, home: &str) -> Session {
+#[must_use]
+pub fn pending_session(name: &str, role: Role, home: &str) -> Session {
     Session {
         id: conveyor_proto::ids::SessionId(String::new()),
-        name: params.name.clone(),
-        role: params.role,
+        name: name.to_owned(),
+        role,
         identity_token: String::new(),
         tmux_session: None,
         tmux_pane_id: None,
@@ -279,13 +286,19 @@ fn looks_like_codex(pid: Pid, home: Option<&str>) -> bool {
             .any(|name| name.starts_with("codex"))
 }
 
-fn store_registration(
+/// Stores a registration. `rollout` is the length of its file and the file's device and inode; `via` names the verb
+/// that started the session, where one did.
+///
+/// # Errors
+/// `role_differs`, `thread_taken`, `session_bound`, and those of the database.
+pub fn store_registration(
     tx: &Tx<'_>,
     new: &Registration,
-    role: Role,
     replace: bool,
     rollout: Option<(u64, (u64, u64))>,
+    via: Option<&str>,
 ) -> Result<Session> {
+    let role = new.role;
     if let Some(existing) = sessions::find(tx, &new.name)?
         && existing.role != role
     {
@@ -322,20 +335,15 @@ fn store_registration(
         }
         sessions::take_offset_of(tx, &id, path)?;
     }
-    log::event(
-        tx,
-        &Event {
-            actor: Actor::Workerctl,
-            kind: "session_registered",
-            task_id: None,
-            command_id: None,
-            correlation_id: None,
-            payload: json!({
-                "name": new.name, "role": role, "session_id": id, "pid": new.pid,
-                "codex_session_id": new.codex_session_id,
-            }),
-        },
-    )?;
+    let mut payload = json!({
+        "name": new.name, "role": role, "session_id": id, "pid": new.pid,
+        "codex_session_id": new.codex_session_id,
+    });
+    if let Some(via) = via {
+        payload["via"] = via.into();
+    }
+    let (actor, kind) = (Actor::Workerctl, "session_registered");
+    log::event(tx, &Event { actor, kind, task_id: None, command_id: None, correlation_id: None, payload })?;
     sessions::get(tx, id.as_str())?
         .ok_or_else(|| Error::not_found("unknown_session", "the session was not stored"))
 }

@@ -5,7 +5,7 @@ use crate::types::{
     binding, command,
     common::{Empty, Json},
     cycle, daemon, dispatch, doctor, drift, events, finish, history, inbox, pane, rollout, run, session,
-    task, wait,
+    start, task, wait,
 };
 
 methods! {
@@ -31,6 +31,8 @@ methods! {
     "session.deregister" => SessionDeregister(session::DeregisterParams) -> session::DeregisterResult;
     /// End a session's tmux session and mark the session as gone.
     "session.stop" => SessionStop(session::StopParams) -> session::StopResult;
+    /// Start Codex in a tmux session of its own and register it.
+    "session.start" => SessionStart(start::StartParams) -> start::StartResult;
     /// List registered sessions.
     "session.list" => SessionList(session::ListParams) -> Vec<session::SessionRow>;
     /// Send a text to a session's pane and wait for its receipt.

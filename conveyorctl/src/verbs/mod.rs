@@ -33,6 +33,7 @@ mod runs;
 mod session_interrupt;
 mod session_nudge;
 mod sessions;
+mod start_session;
 mod stop;
 mod stop_task;
 mod tail;
@@ -53,6 +54,8 @@ use conveyor_proto::types::common::Role;
 pub(crate) enum Verb {
     RegisterWorker(register::RegisterWorkerArgs),
     RegisterManager(register::RegisterManagerArgs),
+    StartWorker(start_session::StartWorkerArgs),
+    StartManager(start_session::StartManagerArgs),
     Deregister(deregister::DeregisterArgs),
     Stop(stop::StopArgs),
     Sessions(sessions::SessionsArgs),
@@ -129,6 +132,8 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, verb: &Verb) -> Result<(),
     match verb {
         Verb::RegisterWorker(args) => register::run(ui, helper, Role::Worker, &args.session).await,
         Verb::RegisterManager(args) => register::run(ui, helper, Role::Manager, &args.session).await,
+        Verb::StartWorker(args) => start_session::start_worker(ui, helper, args).await,
+        Verb::StartManager(args) => start_session::start_manager(ui, helper, args).await,
         Verb::Deregister(args) => deregister::run(ui, helper, args).await,
         Verb::Stop(args) => stop::run(ui, helper, args).await,
         Verb::Sessions(args) => sessions::run(ui, helper, args).await,

@@ -4,8 +4,12 @@
 //! only by such that leave it the process model that the user has.
 
 use super::program::{CodexProgram, ProcessModel, Version};
+use crate::config::Config;
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_proto::types::common::Caller;
+use conveyor_proto::types::{
+    common::Caller,
+    start::{CodexOptions, CodexProfile},
+};
 use std::{
     fmt, fs,
     io::{self, Write},
@@ -27,6 +31,11 @@ const TITLES_NAME_THREADS: Version = Version(0, 169, 0);
 /// Puts the thread's id into the terminal title.
 const TITLE: &str = r#"tui.terminal_title=["activity","run-state","thread-id"]"#;
 
+/// The sandbox of a start that names none, unless the daemon's settings do.
+pub const FULL_ACCESS: &str = "danger-full-access";
+/// The policy of approvals of such a start.
+pub const NO_APPROVAL: &str = "never";
+
 /// How Codex is asked to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
@@ -43,6 +52,28 @@ pub struct Options {
 }
 
 impl Options {
+    /// What a caller asked for; where it asked for nothing the profile holds, else the daemon's settings.
+    #[must_use]
+    pub fn of(asked: &CodexOptions, settings: &Config) -> Self {
+        let fixed = asked.codex_profile == Some(CodexProfile::Yolo);
+        let choose = |asked: &Option<String>, profile: &str, setting: &str| {
+            asked.clone().or_else(|| Some(if fixed { profile } else { setting }.to_owned()))
+        };
+        Self {
+            sandbox: choose(&asked.sandbox, FULL_ACCESS, &settings.codex_sandbox.value),
+            approval: choose(&asked.ask_for_approval, NO_APPROVAL, &settings.codex_approval.value),
+            model: asked.model.clone(),
+            no_daemon: asked.no_daemon,
+            extra: asked.args.clone(),
+        }
+    }
+
+    /// Whether this Codex does whatever it likes, without asking.
+    #[must_use]
+    pub fn is_unrestrained(&self) -> bool {
+        self.sandbox.as_deref() == Some(FULL_ACCESS) && self.approval.as_deref() == Some(NO_APPROVAL)
+    }
+
     /// The arguments of a session that is registered by the one who starts it.
     #[must_use]
     pub fn arguments(&self, title: Title, prompt: Option<&str>) -> Vec<String> {

@@ -6,4 +6,5 @@
 
 pub mod launch;
 pub mod program;
+pub mod prompts;
 pub mod ready;

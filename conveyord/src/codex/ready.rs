@@ -224,8 +224,9 @@ impl Watch {
     /// # Errors
     /// As [`Watch::look`].
     pub async fn ready(&mut self) -> Result<Ended<Shown>> {
-        self.found(None, async |shown: &Shown| {
-            matches!(shown.start, Start::Ready | Start::Working).then(|| shown.clone())
+        self.found(None, |shown| {
+            let ready = matches!(shown.start, Start::Ready | Start::Working);
+            std::future::ready(ready.then_some(shown))
         })
         .await
     }
@@ -235,15 +236,15 @@ impl Watch {
     ///
     /// # Errors
     /// As [`Watch::look`].
-    pub async fn found<T>(
+    pub async fn found<T, F: Future<Output = Option<T>>>(
         &mut self,
         mut appearances: Option<&mut Appearances>,
-        mut find: impl AsyncFnMut(&Shown) -> Option<T>,
+        mut find: impl FnMut(Shown) -> F,
     ) -> Result<Ended<T>> {
         let mut pace = FIRST_PACE;
         loop {
             let shown = self.look().await?;
-            if let Some(found) = find(&shown).await {
+            if let Some(found) = find(shown.clone()).await {
                 return Ok(Ended::Found(found));
             }
             if shown.start.asks() || shown.start == Start::Exited {

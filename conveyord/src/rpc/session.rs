@@ -3,7 +3,8 @@
 use super::Methods;
 use crate::{registration, supervision::stop};
 use conveyor_proto::registry::{
-    SessionDeregister, SessionInterrupt, SessionList, SessionNudge, SessionRegister, SessionStop,
+    SessionDeregister, SessionInterrupt, SessionList, SessionNudge, SessionRegister, SessionStart,
+    SessionStop,
 };
 use jsonrpsee::core::RegisterMethodError;
 
@@ -16,6 +17,11 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     })?;
     methods.add::<SessionStop, _, _>(|app, params| async move {
         app.to_its_end(stop::stop(app.finish(), params)).await
+    })?;
+    // To its end though the caller may leave: half a start would be a Codex that nobody knows.
+    methods.add::<SessionStart, _, _>(|app, params| async move {
+        let spawner = app.spawner();
+        app.to_its_end(async move { spawner.start(params).await }).await
     })?;
     methods.add::<SessionList, _, _>(
         |app, params| async move { registration::list(&app.store, params).await },

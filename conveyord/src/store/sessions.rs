@@ -293,6 +293,24 @@ pub fn upsert(tx: &Tx<'_>, new: &Registration) -> Result<SessionId, StoreError> 
     Ok(SessionId(id))
 }
 
+/// Records how the Codex of a session was asked to run.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn set_launch(
+    tx: &Tx<'_>,
+    id: &SessionId,
+    sandbox: Option<&str>,
+    approval: Option<&str>,
+) -> Result<(), StoreError> {
+    tx.prepare_cached("update sessions set sandbox = ?2, approval = ?3 where id = ?1")?.execute(params![
+        id.as_str(),
+        sandbox,
+        approval
+    ])?;
+    Ok(())
+}
+
 /// Marks a session as gone.
 ///
 /// # Errors

@@ -62,6 +62,13 @@ impl std::fmt::Display for Permission {
     }
 }
 
+/// All permissions, in the order of their categories.
+pub fn all() -> impl Iterator<Item = Permission> {
+    TAXONOMY
+        .iter()
+        .flat_map(|(category, actions)| actions.iter().map(|action| Permission { category, action }))
+}
+
 /// The permissions that a name stands for: one, or two for some aliases. Names are exact.
 ///
 /// # Errors

@@ -134,4 +134,8 @@ pub struct ConfigResult {
     pub completion_settle_ms: Sourced<u64>,
     /// Time limit of each call of tmux and other programs, in milliseconds.
     pub command_timeout_ms: Sourced<u64>,
+    /// `--sandbox` of a Codex that is started without one.
+    pub codex_sandbox: Sourced<String>,
+    /// `--ask-for-approval` of a Codex that is started without one.
+    pub codex_approval: Sourced<String>,
 }

@@ -19,6 +19,7 @@ pub mod pane;
 pub mod rollout;
 pub mod run;
 pub mod session;
+pub mod start;
 pub mod supervision;
 pub mod task;
 pub mod wait;

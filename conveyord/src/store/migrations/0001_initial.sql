@@ -38,7 +38,9 @@ create table sessions (
     current_thread_id text,
     gone_reason text,
     pane_shows text,
-    pane_shows_since text
+    pane_shows_since text,
+    sandbox text,
+    approval text
 );
 
 create table codex_events (
@@ -142,7 +144,9 @@ create table prompts (
     source_snapshot_json text not null check (json_valid(source_snapshot_json)),
     policy_json text not null check (json_valid(policy_json)),
     artifact_path text,
-    created_at text not null
+    created_at text not null,
+    -- ours, beyond the contract
+    session_name text
 );
 
 create table runs (
@@ -671,3 +675,24 @@ create index telemetry_events_nudges on telemetry_events (task_id, timestamp, id
     where event_type in ('session_nudge_succeeded', 'session_nudge_failed');
 create index telemetry_events_interrupts on telemetry_events (task_id, timestamp, id)
     where event_type in ('session_interrupt_succeeded', 'session_interrupt_failed');
+
+-- A Codex that was started, written before it is: after a crash it tells whose pane that is.
+create table session_starts (
+    id text primary key not null,
+    name text not null,
+    role text not null check (role in ('worker', 'manager')),
+    via text not null,
+    state text not null check (state in ('starting', 'kept', 'registered', 'failed', 'abandoned')),
+    task_id text references tasks(id),
+    cwd text not null,
+    tmux_socket text not null,
+    tmux_session text not null,
+    tmux_pane_id text,
+    tmux_pane_pid integer,
+    session_id text references sessions(id),
+    error text,
+    created_at text not null,
+    updated_at text not null,
+    check ((state = 'registered') = (session_id is not null))
+);
+create unique index session_starts_open on session_starts(name) where state in ('starting', 'kept');

@@ -1,0 +1,96 @@
+//! The texts that sessions are given first, and filling them in.
+//!
+//! Every command line in them stands on an indented line of its own and is one that our command line takes; a test
+//! of the whole program runs them all.
+
+use conveyor_proto::types::supervision::ManagerConfig;
+
+const MANAGER: &str = include_str!("manager.md");
+const SETUP_QUESTIONS: &str = include_str!("setup_questions.md");
+const SETUP_RECORDED: &str = include_str!("setup_recorded.md");
+const PAIR_WORKER: &str = include_str!("pair_worker.md");
+
+/// What a manager's prompt tells.
+#[derive(Debug, Clone, Copy)]
+pub struct ManagerFacts<'a> {
+    /// Our command line as the caller calls it.
+    pub program: &'a str,
+    /// Name of the manager's session.
+    pub manager: &'a str,
+    /// Working directory.
+    pub cwd: &'a str,
+    /// Task, by name or id.
+    pub task: Option<&'a str>,
+    /// Goal.
+    pub goal: Option<&'a str>,
+    /// Name of the worker's session.
+    pub worker: Option<&'a str>,
+    /// Configuration, where one is recorded.
+    pub config: Option<&'a ManagerConfig>,
+}
+
+/// A manager's first prompt. `granted` and `refused` are the permissions of the configuration, as
+/// `category.action`.
+#[must_use]
+pub fn manager(facts: &ManagerFacts<'_>, granted: &[String], refused: &[String]) -> String {
+    let task_ref = facts.task.map_or_else(|| "<task>".to_owned(), word);
+    let common = [("program", facts.program), ("ref", task_ref.as_str())];
+    let setup = match facts.config {
+        None => fill(SETUP_QUESTIONS, &common),
+        Some(config) => {
+            let (may, may_not, tools) = (listed(granted), listed(refused), listed(&config.tools));
+            let own = [("may", may.as_str()), ("may_not", may_not.as_str()), ("tools", tools.as_str())];
+            fill(SETUP_RECORDED, &[&common[..], &own].concat())
+        }
+    };
+    let worker_ref = facts.worker.map_or_else(|| "<worker>".to_owned(), word);
+    let own = [
+        ("manager", facts.manager),
+        ("cwd", facts.cwd),
+        ("task", facts.task.unwrap_or("<unbound-task>")),
+        ("goal", facts.goal.unwrap_or("none yet")),
+        ("worker", facts.worker.unwrap_or("none yet")),
+        ("worker_ref", worker_ref.as_str()),
+        ("setup", setup.trim_end()),
+    ];
+    fill(MANAGER, &[&common[..], &own].concat())
+}
+
+/// The first prompt of a pair's worker: what it was given, and how it acknowledges.
+#[must_use]
+pub fn pair_worker(program: &str, task: &str, prompt: &str) -> String {
+    fill(PAIR_WORKER, &[("program", program), ("ref", &word(task)), ("prompt", prompt)])
+}
+
+/// A word of a command line, quoted where a shell would read it otherwise.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
+    if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+fn listed(words: &[String]) -> String {
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+}
+
+/// A template with its places filled in, in one pass: what is filled in is not looked at again.
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut filled = String::with_capacity(template.len() * 2);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        filled.push_str(before);
+        let (name, after) = after.split_once("}}").unwrap_or((after, ""));
+        let value = values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        debug_assert!(value.is_some(), "no value for {name}");
+        filled.push_str(value.unwrap_or_default());
+        rest = after;
+    }
+    filled.push_str(rest);
+    filled
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! The first prompts that sessions were given.
+
+use super::{StoreError, Tx, json_text};
+use conveyor_proto::ids::TaskId;
+use rusqlite::params;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+
+/// What a prompt is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromptKind {
+    /// A manager's first one.
+    Manager,
+    /// A worker's first one.
+    WorkerContract,
+}
+
+impl PromptKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Manager => "manager",
+            Self::WorkerContract => "worker_contract",
+        }
+    }
+}
+
+/// A prompt that is to be stored. Prints its length only.
+pub struct NewPrompt<'a> {
+    /// What it is for.
+    pub kind: PromptKind,
+    /// Its text.
+    pub content: &'a str,
+    /// Task.
+    pub task_id: Option<&'a TaskId>,
+    /// The session that is given it.
+    pub session_name: &'a str,
+    /// What it was made of.
+    pub snapshot: &'a Value,
+    /// The permissions that it tells of.
+    pub policy: &'a Value,
+    /// The file in which it stands, where it was too long for an argument.
+    pub file: Option<&'a str>,
+}
+
+impl fmt::Debug for NewPrompt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewPrompt")
+            .field("kind", &self.kind)
+            .field("session_name", &self.session_name)
+            .field("bytes", &self.content.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Stores a prompt with its hash and the version of the program that made it.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn insert(tx: &Tx<'_>, new: &NewPrompt<'_>) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "insert into prompts (task_id, kind, content, content_sha256, generator_version, source_snapshot_json,
+             policy_json, artifact_path, created_at, session_name)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?
+    .execute(params![
+        new.task_id.map(TaskId::as_str),
+        new.kind.as_str(),
+        new.content,
+        format!("{:x}", Sha256::digest(new.content)),
+        env!("CARGO_PKG_VERSION"),
+        json_text(new.snapshot)?,
+        json_text(new.policy)?,
+        new.file,
+        tx.now(),
+        new.session_name,
+    ])?;
+    Ok(())
+}

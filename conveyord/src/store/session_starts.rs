@@ -1,0 +1,192 @@
+//! The journal of Codex sessions that were started: written before each start, settled after it.
+
+use super::{StoreError, Tx};
+use crate::clock;
+use conveyor_proto::{
+    ids::{SessionId, TaskId},
+    types::common::Role,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// What is known of a start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionStart {
+    /// Id; the pane was given it as a variable.
+    pub id: String,
+    /// Name of the session.
+    pub name: String,
+    /// Its role.
+    pub role: Role,
+    /// The verb.
+    pub via: String,
+    /// Working directory.
+    pub cwd: String,
+    /// Socket of the tmux server.
+    pub tmux_socket: String,
+    /// tmux session.
+    pub tmux_session: String,
+    /// tmux pane, once it is known.
+    pub tmux_pane_id: Option<String>,
+    /// The pane's process.
+    pub tmux_pane_pid: Option<i32>,
+    /// When it began.
+    pub created_at: String,
+}
+
+/// How a start ended that led to no session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// What was started was ended.
+    Failed,
+    /// It was left running, as asked.
+    Kept,
+    /// Nothing of it was there any more.
+    Abandoned,
+}
+
+impl End {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Kept => "kept",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+const COLUMNS: &str =
+    "id, name, role, via, cwd, tmux_socket, tmux_session, tmux_pane_id, tmux_pane_pid, created_at";
+
+fn row(row: &Row<'_>) -> rusqlite::Result<SessionStart> {
+    let role = if row.get_ref(2)?.as_str()? == "manager" { Role::Manager } else { Role::Worker };
+    Ok(SessionStart {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        role,
+        via: row.get(3)?,
+        cwd: row.get(4)?,
+        tmux_socket: row.get(5)?,
+        tmux_session: row.get(6)?,
+        tmux_pane_id: row.get(7)?,
+        tmux_pane_pid: row.get(8)?,
+        created_at: row.get(9)?,
+    })
+}
+
+/// A start that is about to be made.
+#[derive(Debug)]
+pub struct NewStart<'a> {
+    /// Name of the session.
+    pub name: &'a str,
+    /// Its role.
+    pub role: Role,
+    /// The verb.
+    pub via: &'a str,
+    /// Task.
+    pub task_id: Option<&'a TaskId>,
+    /// Working directory.
+    pub cwd: &'a str,
+    /// Socket of the tmux server.
+    pub tmux_socket: &'a str,
+    /// tmux session.
+    pub tmux_session: &'a str,
+}
+
+/// Writes down that a start is about to be made, under this id.
+///
+/// # Errors
+/// Those of SQLite; a unique index refuses a second open start of a name.
+pub fn begin(tx: &Tx<'_>, id: &str, new: &NewStart<'_>) -> Result<SessionStart, StoreError> {
+    let mut statement = tx.prepare_cached(&format!(
+        "insert into session_starts (id, name, role, via, state, task_id, cwd, tmux_socket, tmux_session,
+             created_at, updated_at)
+         values (?1, ?2, ?3, ?4, 'starting', ?5, ?6, ?7, ?8, ?9, ?9) returning {COLUMNS}"
+    ))?;
+    let values = params![
+        id,
+        new.name,
+        new.role.as_str(),
+        new.via,
+        new.task_id.map(TaskId::as_str),
+        new.cwd,
+        new.tmux_socket,
+        new.tmux_session,
+        tx.now(),
+    ];
+    Ok(statement.query_row(values, row)?)
+}
+
+/// An id for a start.
+#[must_use]
+pub fn new_id() -> String {
+    clock::new_id("start")
+}
+
+/// Writes down the pane of a start, which is under way (again).
+///
+/// # Errors
+/// Those of SQLite.
+pub fn set_pane(tx: &Tx<'_>, id: &str, pane: &str, pid: i32) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update session_starts set state = 'starting', error = null, tmux_pane_id = ?2, tmux_pane_pid = ?3,
+             updated_at = ?4 where id = ?1",
+    )?
+    .execute(params![id, pane, pid, tx.now()])?;
+    Ok(())
+}
+
+/// Writes down that a start led to a session.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn registered(tx: &Tx<'_>, id: &str, session: &SessionId) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update session_starts set state = 'registered', session_id = ?2, updated_at = ?3 where id = ?1",
+    )?
+    .execute(params![id, session.as_str(), tx.now()])?;
+    Ok(())
+}
+
+/// Writes down that a start led to none. `error` is the kind of what went wrong.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn ended(tx: &Tx<'_>, id: &str, end: End, error: &str) -> Result<(), StoreError> {
+    tx.prepare_cached("update session_starts set state = ?2, error = ?3, updated_at = ?4 where id = ?1")?
+        .execute(params![id, end.as_str(), error, tx.now()])?;
+    Ok(())
+}
+
+/// The start of a name that is under way, was cut off, or was kept.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn open_of(connection: &Connection, name: &str) -> Result<Option<SessionStart>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from session_starts where name = ?1 and state in ('starting', 'kept')"
+    ))?;
+    Ok(statement.query_row([name], row).optional()?)
+}
+
+/// All such starts, oldest first.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn open(connection: &Connection) -> Result<Vec<SessionStart>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from session_starts indexed by session_starts_open
+         where state in ('starting', 'kept') order by id"
+    ))?;
+    Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
+}
+
+/// Whether a session was started for a task.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn was_for(connection: &Connection, session: &SessionId, task: &TaskId) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select exists (select 1 from session_starts where session_id = ?1 and task_id = ?2)",
+    )?;
+    Ok(statement.query_row([session.as_str(), task.as_str()], |row| row.get(0))?)
+}
