@@ -28,6 +28,8 @@ const ENV: &str = "/usr/bin/env";
 
 /// The first version whose terminal title can name the thread.
 const TITLES_NAME_THREADS: Version = Version(0, 169, 0);
+/// The first version that may have a shared daemon.
+const SHARED_DAEMON: Version = TITLES_NAME_THREADS;
 /// Puts the thread's id into the terminal title.
 const TITLE: &str = r#"tui.terminal_title=["activity","run-state","thread-id"]"#;
 
@@ -102,6 +104,13 @@ impl Options {
         arguments.extend(self.extra.iter().cloned());
         push_prompt(&mut arguments, prompt);
         arguments
+    }
+
+    /// The same without what a version does not know: one without a shared daemon needs no word about it.
+    #[must_use]
+    pub fn for_version(mut self, version: Option<Version>) -> Self {
+        self.no_daemon &= version.is_none_or(|version| version >= SHARED_DAEMON);
+        self
     }
 
     /// How the terminal title is made to name the thread, so that pane and thread are matched.
@@ -318,6 +327,14 @@ mod tests {
                 "-x",
             ],
         );
+    }
+
+    #[test]
+    fn an_older_codex_is_not_told_of_a_daemon_that_it_does_not_know() {
+        let alone = Options { no_daemon: true, ..Options::default() };
+        assert!(!alone.clone().for_version(Some(Version(0, 130, 0))).no_daemon);
+        assert!(alone.clone().for_version(Some(Version(0, 169, 0))).no_daemon);
+        assert!(alone.for_version(None).no_daemon);
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Spawner {
     /// `codex_exited`, `start_timed_out`, `daemon_ending`, those of a registration, of tmux and of the database.
     /// What was started is ended then, unless it is to be kept or the daemon ends.
     pub async fn begin(&self, request: Request, prepared: Prepared) -> Result<Started> {
-        let options = request.options(&self.config);
+        let options = request.options(&self.config).for_version(prepared.program.version);
         let argument_id = match &prepared.earlier {
             Earlier::Pane(start, _) => start.id.clone(),
             Earlier::None | Earlier::Stale(_) => session_starts::new_id(),
