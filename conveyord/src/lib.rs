@@ -33,5 +33,6 @@ pub mod spawn;
 pub mod store;
 pub mod supervision;
 pub mod tmux;
+pub mod words;
 
 pub use daemon::{main, run};

@@ -3,6 +3,12 @@
 /// Largest message that may be queued or sent to a pane, in bytes of UTF-8.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
+/// Largest text that the supervision contract stores, such as a criterion or a summary, in bytes of UTF-8.
+pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+
+/// Largest JSON value that the supervision contract stores, such as an acknowledgement, in bytes of compact JSON.
+pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
+
 /// Largest request, in bytes.
 pub const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 

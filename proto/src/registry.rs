@@ -2,10 +2,10 @@
 
 use crate::method::methods;
 use crate::types::{
-    binding, command,
+    ack, binding, command,
     common::{Empty, Json},
-    cycle, daemon, dispatch, doctor, drift, events, finish, history, inbox, pane, rollout, run, session,
-    start, task, wait,
+    criteria, cycle, daemon, dispatch, doctor, drift, events, finish, handoff, history, inbox,
+    manager_config, pane, rollout, run, session, start, supervision, task, wait,
 };
 
 methods! {
@@ -55,6 +55,34 @@ methods! {
     "binding.create" => BindingCreate(binding::BindParams) -> binding::BindResult;
     /// End a task's binding.
     "binding.end" => BindingEnd(binding::UnbindParams) -> binding::UnbindResult;
+    /// Create or change the manager's configuration of a task.
+    "manager_config.set" => ManagerConfigSet(manager_config::SetManagerConfigParams) -> manager_config::SetManagerConfigResult;
+    /// Show the questions that lead to a configuration, with the present answers.
+    "manager_config.questions" => ManagerConfigQuestions(manager_config::QuestionsParams) -> manager_config::QuestionsResult;
+    /// Tell whether the configuration of a task grants a permission, and record that it was asked.
+    "manager_config.check_permission" => ManagerConfigCheckPermission(manager_config::CheckPermissionParams) -> manager_config::PermissionResult;
+    /// List what the configuration of a task grants in a category, and record that it was asked.
+    "manager_config.list_permissions" => ManagerConfigListPermissions(manager_config::ListPermissionsParams) -> manager_config::PermissionResult;
+    /// List the criteria of a task.
+    "criteria.list" => CriteriaList(criteria::ListCriteriaParams) -> criteria::ListCriteriaResult;
+    /// Add a criterion.
+    "criteria.add" => CriteriaAdd(criteria::AddCriterionParams) -> criteria::CriterionResult;
+    /// Accept a criterion: the task must satisfy it.
+    "criteria.accept" => CriteriaAccept(criteria::SettleCriterionParams) -> criteria::CriterionResult;
+    /// Mark a criterion as satisfied.
+    "criteria.satisfy" => CriteriaSatisfy(criteria::SettleCriterionParams) -> criteria::CriterionResult;
+    /// Put a criterion off to later work.
+    "criteria.defer" => CriteriaDefer(criteria::SettleCriterionParams) -> criteria::CriterionResult;
+    /// Reject a criterion.
+    "criteria.reject" => CriteriaReject(criteria::SettleCriterionParams) -> criteria::CriterionResult;
+    /// Read proposals for criteria out of a worker's text; nothing is written.
+    "criteria.plan" => CriteriaPlan(criteria::PlanCriteriaParams) -> criteria::PlanCriteriaResult;
+    /// Record how far a worker has come.
+    "handoff.record" => HandoffRecord(handoff::RecordHandoffParams) -> supervision::Handoff;
+    /// Record that a worker or manager acknowledges the contract of its task.
+    "ack.record" => AckRecord(ack::RecordAckParams) -> supervision::Acknowledgement;
+    /// Show the newest acknowledgement of a worker or manager.
+    "ack.show" => AckShow(ack::ShowAckParams) -> Option<supervision::Acknowledgement>;
     /// Read new records of a session's rollout.
     "rollout.ingest" => RolloutIngest(rollout::IngestParams) -> rollout::IngestResult;
     /// Show the newest stored records of a session.

@@ -78,6 +78,33 @@ impl<'env> Checked<'env> {
         })
     }
 
+    /// Configuration, criteria, handoff and acknowledgements of the first task.
+    fn agree_on_the_contract(&mut self) {
+        let task = |mut params: Value| {
+            params["task"] = "greeting".into();
+            params
+        };
+        let change = json!({ "acceptance_criteria": ["It is polite"], "permissions": { "bogus": true } });
+        let config = self.call("manager_config.set", &task(json!({ "change": change, "if_revision": 0 })));
+        assert_eq!((&config["revision"], config["warnings"].as_array().unwrap().len()), (&json!(1), 1));
+        self.call("manager_config.questions", &task(json!({})));
+        let asked = json!({ "action": "repo.open_pr", "require_handoff": true });
+        self.call("manager_config.check_permission", &task(asked));
+        self.call("manager_config.list_permissions", &task(json!({ "category": "repo" })));
+        let criterion = json!({ "criterion": "It is short", "source": "user_requested" });
+        let added = self.call("criteria.add", &task(criterion));
+        let id = &added["affected_criterion"]["id"];
+        for method in ["criteria.accept", "criteria.defer", "criteria.reject", "criteria.satisfy"] {
+            self.call(method, &task(json!({ "id": id, "evidence": { "lines": 1 }, "brief": true })));
+        }
+        self.call("criteria.list", &task(json!({ "statuses": ["satisfied"] })));
+        self.call("criteria.plan", &task(json!({ "text": "Must have:\n- It is kind" })));
+        self.call("handoff.record", &task(json!({ "summary": "half of it", "next_steps": ["the rest"] })));
+        self.call("ack.show", &task(json!({ "role": "worker" })));
+        self.call("ack.record", &task(json!({ "role": "worker", "payload": { "ready_to_start": true } })));
+        self.call("ack.show", &task(json!({ "role": "worker" })));
+    }
+
     fn take(&mut self) -> Value {
         let inbox = json!({ "task": "greeting", "role": "manager", "consume_next": true, "lease": true,
             "wait": true, "timeout": 50 });
@@ -116,6 +143,7 @@ fn every_method_answers_what_the_document_says() {
     daemon.call("task.create", &json!({ "name": "greeting", "goal": "A greeting is written" }));
     let pair = json!({ "task": "greeting", "worker": "worker", "manager": "manager" });
     daemon.call("binding.create", &pair);
+    daemon.agree_on_the_contract();
 
     let subscription = daemon.client.call("events.subscribe", &json!({ "kinds": ["command_queued"] }));
     daemon.call("session.nudge", &json!({ "name": "worker", "text": "write a greeting" }));

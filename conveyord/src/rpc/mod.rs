@@ -2,17 +2,21 @@
 //!
 //! Invariants: no SQL here, no decision here. Only this folder makes JSON-RPC errors out of the domain's.
 
+mod ack;
 mod binding;
 mod command;
 mod config;
 mod convert;
+mod criteria;
 mod cycle;
 mod daemon;
 mod db;
 mod dispatch;
 mod doctor;
 mod events;
+mod handoff;
 mod inbox;
+mod manager_config;
 mod meta;
 mod pane;
 mod reconcile;
@@ -42,6 +46,10 @@ pub fn module(app: Arc<App>) -> std::result::Result<RpcModule<Arc<App>>, Registe
     session::register(&mut methods)?;
     task::register(&mut methods)?;
     binding::register(&mut methods)?;
+    manager_config::register(&mut methods)?;
+    criteria::register(&mut methods)?;
+    handoff::register(&mut methods)?;
+    ack::register(&mut methods)?;
     rollout::register(&mut methods)?;
     pane::register(&mut methods)?;
     cycle::register(&mut methods)?;

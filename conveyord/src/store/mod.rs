@@ -10,6 +10,7 @@ mod open;
 
 pub mod bindings;
 pub mod commands;
+pub mod criteria;
 pub mod cycles;
 pub mod deliveries;
 pub mod drift;
@@ -17,6 +18,7 @@ pub mod finish;
 pub mod health;
 pub mod history;
 pub mod log;
+pub mod manager_configs;
 pub mod notifications;
 pub mod prompts;
 pub mod rollouts;
@@ -295,6 +297,16 @@ fn json(text: String) -> serde_json::Value {
 /// Reads a nullable JSON column.
 fn optional_json(text: Option<String>) -> Option<serde_json::Value> {
     text.map(json)
+}
+
+/// A column that holds a JSON list of texts; what else may be in it is left out.
+fn texts(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Vec<String>> {
+    Ok(match json(row.get(column)?) {
+        serde_json::Value::Array(items) => {
+            items.iter().filter_map(serde_json::Value::as_str).map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    })
 }
 
 /// Writes a value as a JSON column, keys sorted.

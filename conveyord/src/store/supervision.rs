@@ -1,63 +1,37 @@
-//! The supervision contract's tables: configuration, acknowledgements, handoffs, criteria, epilogue runs, decisions,
-//! and the worker's newest receipt. Rows in, rows out; which of them suffice is `supervision`'s business.
+//! Further tables of the supervision contract: acknowledgements, handoffs, epilogue runs, decisions, and the worker's
+//! newest receipt. Rows in, rows out; which of them suffice is `supervision`'s business. Configurations and criteria
+//! have files of their own.
 
 use super::{
     StoreError, Tx, json, json_text,
     log::{self, Actor, Run, Severity, Telemetry},
-    optional_json,
+    optional_json, texts,
 };
 use conveyor_proto::{
-    ids::TaskId,
+    ids::{BindingId, SessionId, TaskId},
     types::{
         common::Role,
-        supervision::{Acknowledgement, Criterion, Handoff, ManagerConfig, WorkerReceipt},
+        supervision::{Acknowledgement, Handoff, WorkerReceipt},
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
 
-/// The manager configuration of a task. `permissions` reads the stored column, whose older rows have other shapes.
-///
-/// # Errors
-/// Those of SQLite.
-pub fn manager_config(
-    connection: &Connection,
-    task: &TaskId,
-    permissions: impl FnOnce(&Value) -> BTreeMap<String, Vec<String>>,
-) -> Result<Option<ManagerConfig>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select acceptance_criteria_json, created_at, epilogues_json, guidelines_json, nudge_on_completion,
-             objective, permissions_json, reference_paths_json, require_acks, revision, supervision_mode, task_id,
-             tools_json, updated_at
-         from manager_configs where task_id = ?1",
-    )?;
-    let config = statement.query_row([task.as_str()], |row| {
-        Ok(ManagerConfig {
-            acceptance_criteria: texts(row, 0)?,
-            created_at: row.get(1)?,
-            epilogues: texts(row, 2)?,
-            guidelines: texts(row, 3)?,
-            nudge_on_completion: row.get(4)?,
-            objective: row.get(5)?,
-            permissions: permissions(&json(row.get(6)?)),
-            reference_paths: texts(row, 7)?,
-            require_acks: row.get(8)?,
-            revision: row.get(9)?,
-            supervision_mode: row.get(10)?,
-            task_id: row.get(11)?,
-            tools: texts(row, 12)?,
-            updated_at: row.get(13)?,
-        })
-    });
-    Ok(config.optional()?)
-}
+const ACK_COLUMNS: &str =
+    "binding_id, correlation_id, created_at, id, manager_config_revision, payload_json, revision,
+    role, task_id";
 
-/// A column that holds a JSON list of texts; what else may be in it is left out.
-fn texts(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<String>> {
-    Ok(match json(row.get(column)?) {
-        Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        _ => Vec::new(),
+fn ack(row: &Row<'_>) -> rusqlite::Result<Acknowledgement> {
+    Ok(Acknowledgement {
+        binding_id: row.get(0)?,
+        correlation_id: row.get(1)?,
+        created_at: row.get(2)?,
+        id: row.get(3)?,
+        manager_config_revision: row.get(4)?,
+        payload: json(row.get(5)?),
+        revision: row.get(6)?,
+        role: row.get(7)?,
+        task_id: row.get(8)?,
     })
 }
 
@@ -70,25 +44,61 @@ pub fn latest_ack(
     task: &TaskId,
     role: Role,
 ) -> Result<Option<Acknowledgement>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select binding_id, correlation_id, created_at, id, manager_config_revision, payload_json, revision, role,
-             task_id
-         from task_acknowledgements where task_id = ?1 and role = ?2 order by revision desc, id desc limit 1",
+    let mut statement = connection.prepare_cached(&format!(
+        "select {ACK_COLUMNS} from task_acknowledgements
+         where task_id = ?1 and role = ?2 order by revision desc, id desc limit 1"
+    ))?;
+    Ok(statement.query_row(params![task.as_str(), role.as_str()], ack).optional()?)
+}
+
+/// Stores an acknowledgement. Its revision is the next of its task and role: there is one writer, so no two are alike.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn insert_ack(
+    tx: &Tx<'_>,
+    task: &TaskId,
+    role: Role,
+    binding: Option<&BindingId>,
+    config_revision: Option<i64>,
+    payload: &Map<String, Value>,
+    correlation_id: Option<&str>,
+) -> Result<Acknowledgement, StoreError> {
+    let mut statement = tx.prepare_cached(&format!(
+        "insert into task_acknowledgements
+             (task_id, role, binding_id, manager_config_revision, payload_json, correlation_id, created_at, revision)
+         select ?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(max(revision), 0) + 1
+         from task_acknowledgements where task_id = ?1 and role = ?2
+         returning {ACK_COLUMNS}"
+    ))?;
+    let stored = statement.query_row(
+        params![
+            task.as_str(),
+            role.as_str(),
+            binding.map(BindingId::as_str),
+            config_revision,
+            json_text(payload)?,
+            correlation_id,
+            tx.now(),
+        ],
+        ack,
     )?;
-    let ack = statement.query_row(params![task.as_str(), role.as_str()], |row| {
-        Ok(Acknowledgement {
-            binding_id: row.get(0)?,
-            correlation_id: row.get(1)?,
-            created_at: row.get(2)?,
-            id: row.get(3)?,
-            manager_config_revision: row.get(4)?,
-            payload: json(row.get(5)?),
-            revision: row.get(6)?,
-            role: row.get(7)?,
-            task_id: row.get(8)?,
-        })
-    });
-    Ok(ack.optional()?)
+    Ok(stored)
+}
+
+const HANDOFF_COLUMNS: &str =
+    "created_at, id, next_steps_json, payload_json, summary, task_id, worker_session_id";
+
+fn handoff(row: &Row<'_>) -> rusqlite::Result<Handoff> {
+    Ok(Handoff {
+        created_at: row.get(0)?,
+        id: row.get(1)?,
+        next_steps: texts(row, 2)?,
+        payload: json(row.get(3)?),
+        summary: row.get(4)?,
+        task_id: row.get(5)?,
+        worker_session_id: row.get(6)?,
+    })
 }
 
 /// The newest handoff of a task.
@@ -96,48 +106,41 @@ pub fn latest_ack(
 /// # Errors
 /// Those of SQLite.
 pub fn latest_handoff(connection: &Connection, task: &TaskId) -> Result<Option<Handoff>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select created_at, id, next_steps_json, payload_json, summary, task_id, worker_session_id
-         from worker_handoffs where task_id = ?1 order by id desc limit 1",
-    )?;
-    let handoff = statement.query_row([task.as_str()], |row| {
-        Ok(Handoff {
-            created_at: row.get(0)?,
-            id: row.get(1)?,
-            next_steps: texts(row, 2)?,
-            payload: json(row.get(3)?),
-            summary: row.get(4)?,
-            task_id: row.get(5)?,
-            worker_session_id: row.get(6)?,
-        })
-    });
-    Ok(handoff.optional()?)
+    let mut statement = connection.prepare_cached(&format!(
+        "select {HANDOFF_COLUMNS} from worker_handoffs where task_id = ?1 order by id desc limit 1"
+    ))?;
+    Ok(statement.query_row([task.as_str()], handoff).optional()?)
 }
 
-/// All criteria of a task, in the order of their ids.
+/// Stores a handoff.
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn criteria(connection: &Connection, task: &TaskId) -> Result<Vec<Criterion>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select created_at, criterion, evidence_json, id, proof, rationale, source, status, task_id, updated_at
-         from acceptance_criteria where task_id = ?1 order by id",
+pub fn insert_handoff(
+    tx: &Tx<'_>,
+    task: &TaskId,
+    worker: Option<&SessionId>,
+    summary: &str,
+    next_steps: &[String],
+    payload: &Map<String, Value>,
+) -> Result<Handoff, StoreError> {
+    let mut statement = tx.prepare_cached(&format!(
+        "insert into worker_handoffs
+             (task_id, worker_session_id, summary, next_steps_json, payload_json, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6) returning {HANDOFF_COLUMNS}"
+    ))?;
+    let stored = statement.query_row(
+        params![
+            task.as_str(),
+            worker.map(SessionId::as_str),
+            summary,
+            json_text(&next_steps)?,
+            json_text(payload)?,
+            tx.now(),
+        ],
+        handoff,
     )?;
-    let rows = statement.query_map([task.as_str()], |row| {
-        Ok(Criterion {
-            created_at: row.get(0)?,
-            criterion: row.get(1)?,
-            evidence: json(row.get(2)?),
-            id: row.get(3)?,
-            proof: row.get(4)?,
-            rationale: row.get(5)?,
-            source: row.get(6)?,
-            status: row.get(7)?,
-            task_id: row.get(8)?,
-            updated_at: row.get(9)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    Ok(stored)
 }
 
 /// A run of an epilogue step.

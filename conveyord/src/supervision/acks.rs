@@ -1,14 +1,99 @@
-//! Acknowledgements: which roles have one that still holds.
+//! Acknowledgements: how they are recorded, and which roles have one that still holds.
 
-use crate::error::Error;
+use super::{context, limits};
+use crate::{
+    error::{Error, Result},
+    store::{
+        Durability, Store, bindings,
+        log::{self, Actor, Event, Run, Severity, Telemetry},
+        supervision as store, tasks,
+    },
+};
 use conveyor_proto::{
     ids::BindingId,
     types::{
+        ack::{RecordAckParams, ShowAckParams},
         common::Role,
         supervision::{Acknowledgement, ManagerConfig},
     },
 };
+use rusqlite::Connection;
 use serde_json::{Value, json};
+
+/// Records an acknowledgement of a role, for the task's present binding and the present revision of its
+/// configuration.
+///
+/// # Errors
+/// `payload_too_large`, `text_too_long`, `unknown_task`, `ambiguous_task`, and those of the database.
+pub async fn record(database: &Store, params: RecordAckParams) -> Result<Acknowledgement> {
+    limits::payload("the acknowledgement", &params.payload)?;
+    limits::text("the correlation id", params.correlation_id.as_deref().unwrap_or_default())?;
+    let (actor, kind) = match params.role {
+        Role::Worker => (Actor::Worker, "worker_ack_recorded"),
+        Role::Manager => (Actor::Manager, "manager_ack_recorded"),
+    };
+    database
+        .write(Durability::Full, move |tx| {
+            let task = tasks::resolve(tx, &params.task)?;
+            let binding = bindings::open_of_task(tx, &task.id)?.map(|binding| binding.id);
+            let config_revision = context::config(tx, &task)?.map(|config| config.revision);
+            let correlation_id = params.correlation_id.as_deref();
+            let ack = store::insert_ack(
+                tx,
+                &task.id,
+                params.role,
+                binding.as_ref(),
+                config_revision,
+                &params.payload,
+                correlation_id,
+            )?;
+            let mut keys: Vec<&String> = params.payload.keys().collect();
+            keys.sort();
+            log::event(
+                tx,
+                &Event {
+                    actor,
+                    kind,
+                    task_id: Some(task.id.as_str()),
+                    command_id: None,
+                    correlation_id,
+                    payload: json!({
+                        "ack_id": ack.id, "binding_id": binding, "payload_keys": keys, "role": params.role,
+                    }),
+                },
+            )?;
+            log::telemetry(
+                tx,
+                &Telemetry {
+                    actor,
+                    kind,
+                    severity: Severity::Info,
+                    summary: "The contract was acknowledged.".to_owned(),
+                    task_id: Some(task.id.as_str()),
+                    run: Run::Active,
+                    correlation: json!({
+                        "ack_id": ack.id, "binding_id": binding, "correlation_id": correlation_id,
+                    }),
+                    attributes: json!({
+                        "manager_config_revision": config_revision,
+                        "payload_key_count": keys.len(),
+                        "revision": ack.revision,
+                    }),
+                },
+            )?;
+            Ok(ack)
+        })
+        .await
+}
+
+/// The newest acknowledgement of a role.
+///
+/// # Errors
+/// `unknown_task`, `ambiguous_task`, and those of SQLite.
+pub fn show(connection: &Connection, params: &ShowAckParams) -> Result<Option<Acknowledgement>> {
+    let task = tasks::resolve(connection, &params.task)?;
+    Ok(store::latest_ack(connection, &task.id, params.role)?)
+}
 
 /// Why a role's acknowledgement does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +153,7 @@ pub fn missing(
 ///
 /// # Errors
 /// `acknowledgements_required`, with the reason per role in its data.
-pub fn require(what: &str, missing: &[(Role, Lack)]) -> Result<(), Error> {
+pub fn require(what: &str, missing: &[(Role, Lack)]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use super::{acks, negotiation, permissions};
 use crate::{
     error::Error,
-    store::{StoreError, bindings::Binding, supervision as store},
+    store::{StoreError, bindings::Binding, criteria, manager_configs, supervision as store},
 };
 use conveyor_proto::types::{
     common::Role,
@@ -21,7 +21,7 @@ pub fn manager_context(
     task: &TaskRow,
     binding: &Binding,
 ) -> Result<ManagerContext, StoreError> {
-    let acceptance_criteria = view(store::criteria(connection, &task.id)?);
+    let acceptance_criteria = view(criteria::list(connection, &task.id)?);
     Ok(ManagerContext {
         manager_config: config(connection, task)?,
         worker_ack: store::latest_ack(connection, &task.id, Role::Worker)?,
@@ -38,7 +38,7 @@ pub fn manager_context(
 /// # Errors
 /// Those of SQLite.
 pub fn config(connection: &Connection, task: &TaskRow) -> Result<Option<ManagerConfig>, StoreError> {
-    store::manager_config(connection, &task.id, permissions::granted)
+    manager_configs::get(connection, &task.id, permissions::granted)
 }
 
 /// Refuses a cycle whose configuration asks for acknowledgements that do not hold. Looks at nothing else, so that it

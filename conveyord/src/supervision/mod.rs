@@ -5,9 +5,13 @@
 
 pub mod acks;
 pub mod context;
+pub mod criteria;
 pub mod decisions;
 pub mod finish;
+pub mod handoffs;
 pub mod identity;
+mod limits;
+pub mod manager_config;
 pub mod negotiation;
 pub mod permissions;
 pub mod stop;

@@ -1,5 +1,6 @@
 //! Advice to settle acceptance criteria. It is only said, never written.
 
+use crate::words::shell_word;
 use conveyor_proto::types::supervision::{CriteriaNegotiation, CriteriaSummary};
 
 /// What a worker is asked when no criteria are settled.
@@ -41,15 +42,6 @@ pub fn advise(task_name: &str, summary: CriteriaSummary) -> CriteriaNegotiation 
     }
 }
 
-/// A text as one word of a POSIX shell.
-fn shell_word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,13 +68,5 @@ mod tests {
         check(CriteriaSummary { proposed: 1, ..none }, false, "active_criteria_present");
         check(CriteriaSummary { accepted: 1, rejected: 1, ..none }, false, "active_criteria_present");
         check(CriteriaSummary { satisfied: 1, ..none }, false, "active_criteria_present");
-    }
-
-    #[test]
-    fn plain_words_need_no_quotes() {
-        assert_eq!(shell_word("task-1.b"), "task-1.b");
-        assert_eq!(shell_word("two words"), "'two words'");
-        assert_eq!(shell_word("$(x)"), "'$(x)'");
-        assert_eq!(shell_word(""), "''");
     }
 }

@@ -3,7 +3,7 @@
 use crate::{error::Error, store::tasks::shown};
 use conveyor_proto::types::{dispatch::PermissionCheck, supervision::ManagerConfig};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every category with its actions.
 const TAXONOMY: [(&str, &[&str]); 5] = [
@@ -11,7 +11,8 @@ const TAXONOMY: [(&str, &[&str]); 5] = [
     ("context", &["fetch_issues", "fetch_prs", "spawn_reviewer"]),
     ("repo", &["merge_green_pr", "open_pr", "push_branch"]),
     ("verification", &["run_cargo", "run_playwright", "run_pytest", "run_xcodebuild"]),
-    ("worker_session", &["clear", "compact", "interrupt", "stop"]),
+    // `approve`: a pending approval of the worker may be answered. The reference has no such permission.
+    ("worker_session", &["approve", "clear", "compact", "interrupt", "stop"]),
 ];
 
 /// Other names, each with what it stands for.
@@ -49,7 +50,7 @@ impl Permission {
         Self::of(category, action)
     }
 
-    fn of(category: &str, action: &str) -> Option<Self> {
+    pub(super) fn of(category: &str, action: &str) -> Option<Self> {
         let (category, actions) = TAXONOMY.iter().find(|(known, _)| *known == category)?;
         let action = actions.iter().find(|known| **known == action)?;
         Some(Self { category, action })
@@ -74,15 +75,27 @@ pub fn all() -> impl Iterator<Item = Permission> {
 /// # Errors
 /// `unknown_permission`.
 pub fn normalise(name: &str) -> Result<Vec<Permission>, Error> {
-    lookup(name).ok_or_else(|| {
-        let message = format!("\"{}\" is no permission", shown(name));
-        let known =
-            TAXONOMY.map(|(category, actions)| format!("{category}.({})", actions.join("|"))).join(", ");
-        Error::invalid("unknown_permission", message).hint(format!("name one as category.action: {known}"))
-    })
+    lookup(name).ok_or_else(|| unknown(format!("\"{}\" is no permission", shown(name))))
 }
 
-fn lookup(name: &str) -> Option<Vec<Permission>> {
+/// A refusal of a word that is no permission, with those that are.
+pub(super) fn unknown(message: String) -> Error {
+    let known = TAXONOMY.map(|(category, actions)| format!("{category}.({})", actions.join("|"))).join(", ");
+    Error::invalid("unknown_permission", message).hint(format!("name one as category.action: {known}"))
+}
+
+/// The category of this name.
+pub(super) fn category(name: &str) -> Option<&'static str> {
+    TAXONOMY.iter().map(|(category, _)| *category).find(|category| *category == name)
+}
+
+/// Every category with its actions, both sorted.
+pub(super) fn taxonomy() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    TAXONOMY.into_iter()
+}
+
+/// What a name stands for, if it is one.
+pub(super) fn lookup(name: &str) -> Option<Vec<Permission>> {
     if let Some(permission) = Permission::named(name) {
         return Some(vec![permission]);
     }
@@ -94,27 +107,30 @@ fn lookup(name: &str) -> Option<Vec<Permission>> {
 /// among them; what is unknown grants nothing.
 #[must_use]
 pub fn granted(stored: &Value) -> BTreeMap<String, Vec<String>> {
-    let mut granted = Vec::new();
+    let mut granted = BTreeSet::new();
     for (key, value) in stored.as_object().into_iter().flatten() {
         match value {
-            Value::Array(actions) if TAXONOMY.iter().any(|(category, _)| category == key) => {
+            Value::Array(actions) if category(key).is_some() => {
                 granted.extend(actions.iter().filter_map(|action| Permission::of(key, action.as_str()?)));
             }
             value if is_truthy(value) => granted.extend(lookup(key).into_iter().flatten()),
             _ => {}
         }
     }
-    granted.sort();
-    granted.dedup();
+    by_category(&granted)
+}
+
+/// All categories, each with its granted actions, sorted: the form that is stored and shown.
+pub(super) fn by_category(granted: &BTreeSet<Permission>) -> BTreeMap<String, Vec<String>> {
     let actions = |category: &str| {
         let of_category = granted.iter().filter(|permission| permission.category == category);
         of_category.map(|permission| permission.action.to_owned()).collect()
     };
-    TAXONOMY.iter().map(|(category, _)| ((*category).to_owned(), actions(category))).collect()
+    taxonomy().map(|(category, _)| (category.to_owned(), actions(category))).collect()
 }
 
 /// What counted as a grant in rows of old: anything but null, false, zero and the empty.
-fn is_truthy(value: &Value) -> bool {
+pub(super) fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(value) => *value,
@@ -211,13 +227,13 @@ mod tests {
             created_at: String::new(),
             epilogues: vec![],
             guidelines: vec![],
-            nudge_on_completion: "off".into(),
+            nudge_on_completion: conveyor_proto::types::supervision::NudgeOnCompletion::Off,
             objective: None,
             permissions: granted(&permissions),
             reference_paths: vec![],
             require_acks: false,
             revision: 1,
-            supervision_mode: "guided".into(),
+            supervision_mode: conveyor_proto::types::supervision::SupervisionMode::Guided,
             task_id: "task-1".into(),
             tools: vec![],
             updated_at: String::new(),

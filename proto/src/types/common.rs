@@ -1,5 +1,6 @@
 //! What several namespaces share.
 
+use crate::ids::TaskId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,15 @@ impl Role {
             Self::Manager => "manager",
         }
     }
+}
+
+/// The task that an answer is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TaskRef {
+    /// Id.
+    pub id: TaskId,
+    /// Name.
+    pub name: String,
 }
 
 /// How a message reaches a session.

@@ -3,9 +3,11 @@
 //! Results are the JSON objects of the command line: every key is always present, `null` where there is
 //! nothing to say, unless a field's documentation says otherwise.
 
+pub mod ack;
 pub mod binding;
 pub mod command;
 pub mod common;
+pub mod criteria;
 pub mod cycle;
 pub mod daemon;
 pub mod dispatch;
@@ -13,8 +15,10 @@ pub mod doctor;
 pub mod drift;
 pub mod events;
 pub mod finish;
+pub mod handoff;
 pub mod history;
 pub mod inbox;
+pub mod manager_config;
 pub mod pane;
 pub mod rollout;
 pub mod run;

@@ -1,9 +1,89 @@
-//! The supervision contract as a cycle shows it.
+//! The supervision contract: what is recorded of it, as a cycle shows it.
 
 use super::common::Json;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// How closely a manager supervises.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SupervisionMode {
+    /// Loose looks at progress.
+    Light,
+    /// The usual nudges.
+    #[default]
+    Guided,
+    /// The criteria are checked again and again.
+    Strict,
+}
+
+impl SupervisionMode {
+    /// The word in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Guided => "guided",
+            Self::Strict => "strict",
+        }
+    }
+}
+
+/// What happens when a worker has completed a turn and both sides have proposed how to go on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NudgeOnCompletion {
+    /// Nothing.
+    Off,
+    /// A person decides.
+    #[default]
+    AskOperator,
+    /// A reviewer looks at the proposals.
+    AutoReview,
+    /// As `auto-review`; what the reviewer agrees to is done.
+    AutoProceed,
+}
+
+impl NudgeOnCompletion {
+    /// The word in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::AskOperator => "ask-operator",
+            Self::AutoReview => "auto-review",
+            Self::AutoProceed => "auto-proceed",
+        }
+    }
+}
+
+/// A step before the end of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Epilogue {
+    /// The expected tools are there.
+    RunTools,
+    /// The facts for a pull request are gathered.
+    DraftPr,
+    /// A reviewer has looked.
+    SubagentReview,
+    /// A handoff is recorded.
+    RecordHandoff,
+}
+
+impl Epilogue {
+    /// The word in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RunTools => "run-tools",
+            Self::DraftPr => "draft-pr",
+            Self::SubagentReview => "subagent-review",
+            Self::RecordHandoff => "record-handoff",
+        }
+    }
+}
 
 /// A task's manager configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -17,7 +97,7 @@ pub struct ManagerConfig {
     /// Rules of conduct.
     pub guidelines: Vec<String>,
     /// What happens when the worker completes.
-    pub nudge_on_completion: String,
+    pub nudge_on_completion: NudgeOnCompletion,
     /// What is to be reached.
     pub objective: Option<String>,
     /// Granted actions per category.
@@ -28,8 +108,8 @@ pub struct ManagerConfig {
     pub require_acks: bool,
     /// Grows when a stored field changes.
     pub revision: i64,
-    /// `light`, `guided` or `strict`.
-    pub supervision_mode: String,
+    /// How closely the manager supervises.
+    pub supervision_mode: SupervisionMode,
     /// Task.
     pub task_id: String,
     /// Expected tools.

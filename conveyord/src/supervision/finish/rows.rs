@@ -11,7 +11,7 @@ use crate::{
         Durability, Store, StoreError, Tx, bindings,
         bindings::Binding,
         commands::{self, NewCommand, claims},
-        cycles,
+        criteria, cycles,
         finish::{self, Ending},
         log,
         log::{Actor, Event, Run, Severity, Telemetry},
@@ -79,7 +79,7 @@ fn gates_and_claim(
 ) -> Result<Result<(Claim, Audits), Error>, Error> {
     let task = resolve(tx, under_way, params)?;
     let follow_up = gates::is_follow_up(&task, params)?;
-    let criteria = context::view(supervision::criteria(tx, &task.id)?);
+    let criteria = context::view(criteria::list(tx, &task.id)?);
     if params.require_adversarial_proof {
         gates::adversarial_proof(&criteria)?;
     }

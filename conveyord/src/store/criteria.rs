@@ -1,0 +1,153 @@
+//! The acceptance criteria of tasks.
+
+use super::{
+    StoreError, Tx, json, json_text,
+    log::{self, Actor, Run, Severity, Telemetry},
+};
+use conveyor_proto::{
+    ids::TaskId,
+    types::{
+        criteria::{CriterionSource, CriterionStatus},
+        supervision::Criterion,
+    },
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::{Map, Value, json as object};
+
+const COLUMNS: &str =
+    "created_at, criterion, evidence_json, id, proof, rationale, source, status, task_id, updated_at";
+
+fn row(row: &Row<'_>) -> rusqlite::Result<Criterion> {
+    Ok(Criterion {
+        created_at: row.get(0)?,
+        criterion: row.get(1)?,
+        evidence: json(row.get(2)?),
+        id: row.get(3)?,
+        proof: row.get(4)?,
+        rationale: row.get(5)?,
+        source: row.get(6)?,
+        status: row.get(7)?,
+        task_id: row.get(8)?,
+        updated_at: row.get(9)?,
+    })
+}
+
+/// All criteria of a task, in the order of their ids.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn list(connection: &Connection, task: &TaskId) -> Result<Vec<Criterion>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from acceptance_criteria where task_id = ?1 order by id"
+    ))?;
+    let rows = statement.query_map([task.as_str()], row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A criterion of a task, by id.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn find(connection: &Connection, task: &TaskId, id: i64) -> Result<Option<Criterion>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} from acceptance_criteria where id = ?1 and task_id = ?2"
+    ))?;
+    Ok(statement.query_row(params![id, task.as_str()], row).optional()?)
+}
+
+/// A criterion to be stored.
+#[derive(Debug)]
+pub struct NewCriterion<'a> {
+    /// Task.
+    pub task: &'a TaskId,
+    /// Text.
+    pub criterion: &'a str,
+    /// Who came up with it.
+    pub source: CriterionSource,
+    /// Where it stands.
+    pub status: CriterionStatus,
+    /// Proof.
+    pub proof: Option<&'a str>,
+    /// Rationale.
+    pub rationale: Option<&'a str>,
+    /// Evidence.
+    pub evidence: &'a Map<String, Value>,
+}
+
+/// Stores a criterion, with its telemetry.
+///
+/// # Errors
+/// Those of SQLite; a unique index refuses the same text of the same source.
+pub fn insert(tx: &Tx<'_>, new: &NewCriterion<'_>) -> Result<Criterion, StoreError> {
+    let mut statement = tx.prepare_cached(&format!(
+        "insert into acceptance_criteria
+             (task_id, criterion, status, source, proof, rationale, evidence_json, created_at, updated_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8) returning {COLUMNS}"
+    ))?;
+    let stored = statement.query_row(
+        params![
+            new.task.as_str(),
+            new.criterion,
+            new.status.as_str(),
+            new.source.as_str(),
+            new.proof,
+            new.rationale,
+            json_text(new.evidence)?,
+            tx.now(),
+        ],
+        row,
+    )?;
+    telemetry(tx, "acceptance_criterion_added", "A criterion was added.", &stored, None)?;
+    Ok(stored)
+}
+
+/// Stores what may change of a criterion, with its telemetry, and returns the row.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn update(tx: &Tx<'_>, new: &Criterion, previous_status: &str) -> Result<Criterion, StoreError> {
+    let mut statement = tx.prepare_cached(&format!(
+        "update acceptance_criteria
+         set status = ?2, proof = ?3, rationale = ?4, evidence_json = ?5, updated_at = ?6
+         where id = ?1 returning {COLUMNS}"
+    ))?;
+    let stored = statement.query_row(
+        params![new.id, new.status, new.proof, new.rationale, json_text(&new.evidence)?, tx.now()],
+        row,
+    )?;
+    let summary = "A criterion was changed.";
+    telemetry(tx, "acceptance_criterion_updated", summary, &stored, Some(previous_status))?;
+    Ok(stored)
+}
+
+/// Texts stay in their own table: telemetry has their lengths.
+fn telemetry(
+    tx: &Tx<'_>,
+    kind: &str,
+    summary: &str,
+    stored: &Criterion,
+    previous_status: Option<&str>,
+) -> Result<(), StoreError> {
+    let mut attributes = object!({
+        "criterion_length": stored.criterion.chars().count(),
+        "has_evidence": stored.evidence.as_object().is_some_and(|evidence| !evidence.is_empty()),
+        "has_proof": stored.proof.as_deref().is_some_and(|proof| !proof.is_empty()),
+        "status": stored.status,
+    });
+    if let Some(previous) = previous_status {
+        attributes["previous_status"] = previous.into();
+    }
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor: Actor::Workerctl,
+            kind,
+            severity: Severity::Info,
+            summary: summary.to_owned(),
+            task_id: Some(&stored.task_id),
+            run: Run::Active,
+            correlation: object!({"criterion_id": stored.id, "source": stored.source}),
+            attributes,
+        },
+    )
+}

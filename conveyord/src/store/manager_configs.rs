@@ -1,0 +1,95 @@
+//! The manager configurations of tasks: at most one each.
+
+use super::{StoreError, Tx, json, json_text, texts};
+use conveyor_proto::{
+    ids::TaskId,
+    types::supervision::{ManagerConfig, NudgeOnCompletion, SupervisionMode},
+};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The manager configuration of a task. `permissions` reads the stored column, whose older rows have other shapes.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn get(
+    connection: &Connection,
+    task: &TaskId,
+    permissions: impl FnOnce(&Value) -> BTreeMap<String, Vec<String>>,
+) -> Result<Option<ManagerConfig>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select acceptance_criteria_json, created_at, epilogues_json, guidelines_json, nudge_on_completion,
+             objective, permissions_json, reference_paths_json, require_acks, revision, supervision_mode, task_id,
+             tools_json, updated_at
+         from manager_configs where task_id = ?1",
+    )?;
+    let config = statement.query_row([task.as_str()], |row| {
+        Ok(ManagerConfig {
+            acceptance_criteria: texts(row, 0)?,
+            created_at: row.get(1)?,
+            epilogues: texts(row, 2)?,
+            guidelines: texts(row, 3)?,
+            nudge_on_completion: nudge_on_completion(row.get_ref(4)?.as_str()?),
+            objective: row.get(5)?,
+            permissions: permissions(&json(row.get(6)?)),
+            reference_paths: texts(row, 7)?,
+            require_acks: row.get(8)?,
+            revision: row.get(9)?,
+            supervision_mode: supervision_mode(row.get_ref(10)?.as_str()?),
+            task_id: row.get(11)?,
+            tools: texts(row, 12)?,
+            updated_at: row.get(13)?,
+        })
+    });
+    Ok(config.optional()?)
+}
+
+/// Stores the configuration of a task, in the place of the one before.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn put(tx: &Tx<'_>, config: &ManagerConfig) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "insert or replace into manager_configs (task_id, supervision_mode, objective, guidelines_json,
+             acceptance_criteria_json, reference_paths_json, permissions_json, tools_json, epilogues_json,
+             nudge_on_completion, require_acks, revision, created_at, updated_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    )?
+    .execute(params![
+        config.task_id,
+        config.supervision_mode.as_str(),
+        config.objective,
+        json_text(&config.guidelines)?,
+        json_text(&config.acceptance_criteria)?,
+        json_text(&config.reference_paths)?,
+        json_text(&config.permissions)?,
+        json_text(&config.tools)?,
+        json_text(&config.epilogues)?,
+        config.nudge_on_completion.as_str(),
+        config.require_acks,
+        config.revision,
+        config.created_at,
+        config.updated_at,
+    ])?;
+    Ok(())
+}
+
+/// The table's check admits only these words.
+fn supervision_mode(word: &str) -> SupervisionMode {
+    match word {
+        "light" => SupervisionMode::Light,
+        "strict" => SupervisionMode::Strict,
+        _ => SupervisionMode::Guided,
+    }
+}
+
+/// The table's check admits only these words.
+fn nudge_on_completion(word: &str) -> NudgeOnCompletion {
+    match word {
+        "off" => NudgeOnCompletion::Off,
+        "auto-review" => NudgeOnCompletion::AutoReview,
+        "auto-proceed" => NudgeOnCompletion::AutoProceed,
+        _ => NudgeOnCompletion::AskOperator,
+    }
+}

@@ -1,0 +1,241 @@
+//! The criteria of a task: what is listed, added, settled, and taken over from a configuration.
+//!
+//! Any status may follow any other; what looks odd is said in warnings and done. Which of them a task needs to end is
+//! for `finish` to say.
+
+pub mod plan;
+
+use super::{context, limits};
+use crate::{
+    error::{Error, Result},
+    store::{
+        Durability, Store, Tx,
+        criteria::{self as rows, NewCriterion},
+        log::{self, Actor, Event},
+        tasks,
+    },
+};
+use conveyor_proto::types::{
+    common::TaskRef,
+    criteria::{
+        AddCriterionParams, CriterionResult, CriterionSource, CriterionStatus, CriterionWarning,
+        ListCriteriaParams, ListCriteriaResult, SettleCriterionParams,
+    },
+    supervision::{CriteriaSummary, Criterion, ManagerConfig},
+    task::TaskRow,
+};
+use rusqlite::Connection;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// Lists the criteria of a task.
+///
+/// # Errors
+/// `unknown_task`, `ambiguous_task`, and those of SQLite.
+pub fn list(connection: &Connection, params: &ListCriteriaParams) -> Result<ListCriteriaResult> {
+    let task = tasks::resolve(connection, &params.task)?;
+    let mut criteria = rows::list(connection, &task.id)?;
+    let summary = summary(&criteria);
+    let is_asked = |criterion: &Criterion| {
+        params.statuses.is_empty() || params.statuses.iter().any(|status| status.as_str() == criterion.status)
+    };
+    criteria.retain(is_asked);
+    Ok(ListCriteriaResult { task: TaskRef { id: task.id, name: task.name }, summary, criteria })
+}
+
+fn summary(criteria: &[Criterion]) -> CriteriaSummary {
+    context::view(criteria.to_vec()).summary
+}
+
+/// Adds a criterion. One that the task has from the same source already stays as it is.
+///
+/// # Errors
+/// `blank_criterion`, `text_too_long`, `payload_too_large`, `unknown_task`, `ambiguous_task`, and those of the
+/// database.
+pub async fn add(store: &Store, params: AddCriterionParams) -> Result<CriterionResult> {
+    if params.criterion.trim().is_empty() {
+        return Err(Error::invalid("blank_criterion", "a criterion needs a text")
+            .hint("say in one sentence what must hold"));
+    }
+    limits::text("the criterion", &params.criterion)?;
+    check_facts(params.proof.as_deref(), params.rationale.as_deref(), params.evidence.as_ref())?;
+    store
+        .write(Durability::Full, move |tx| {
+            let task = tasks::resolve(tx, &params.task)?;
+            let text = comparable(&params.criterion);
+            let is_same = |known: &Criterion| {
+                known.source == params.source.as_str() && comparable(&known.criterion) == text
+            };
+            if let Some(known) = rows::list(tx, &task.id)?.into_iter().find(is_same) {
+                return result(tx, task, known, false, vec![CriterionWarning::Unchanged], params.brief);
+            }
+            let new = NewCriterion {
+                task: &task.id,
+                criterion: &params.criterion,
+                source: params.source,
+                status: params.status,
+                proof: params.proof.as_deref(),
+                rationale: params.rationale.as_deref(),
+                evidence: &params.evidence.unwrap_or_default(),
+            };
+            let added = rows::insert(tx, &new)?;
+            let mut payload = facts(&added);
+            payload["created"] = true.into();
+            event(tx, &task, "acceptance_criterion_added", payload)?;
+            let warnings = lacks_evidence(&added).into_iter().collect();
+            result(tx, task, added, true, warnings, params.brief)
+        })
+        .await
+}
+
+/// Gives a criterion a status.
+///
+/// # Errors
+/// `unknown_criterion`, `text_too_long`, `payload_too_large`, `unknown_task`, `ambiguous_task`, and those of the
+/// database.
+pub async fn settle(
+    store: &Store,
+    status: CriterionStatus,
+    params: SettleCriterionParams,
+) -> Result<CriterionResult> {
+    check_facts(params.proof.as_deref(), params.rationale.as_deref(), params.evidence.as_ref())?;
+    store
+        .write(Durability::Full, move |tx| {
+            let task = tasks::resolve(tx, &params.task)?;
+            let before = rows::find(tx, &task.id, params.id)?.ok_or_else(|| {
+                let message = format!("task {} has no criterion {}", task.name, params.id);
+                Error::not_found("unknown_criterion", message)
+                    .hint(format!("criteria {} --list shows those it has", task.id))
+            })?;
+            let changed = Criterion {
+                status: status.as_str().to_owned(),
+                proof: params.proof.or_else(|| before.proof.clone()),
+                rationale: params.rationale.or_else(|| before.rationale.clone()),
+                evidence: params.evidence.map_or_else(|| before.evidence.clone(), Value::Object),
+                ..before.clone()
+            };
+            let mut warnings: Vec<_> = lacks_evidence(&changed).into_iter().collect();
+            if before.status == CriterionStatus::Satisfied.as_str() && status != CriterionStatus::Satisfied {
+                warnings.push(CriterionWarning::ReopenedSatisfied);
+            }
+            if changed == before {
+                warnings.push(CriterionWarning::Unchanged);
+            }
+            let after = rows::update(tx, &changed, &before.status)?;
+            let mut payload = facts(&after);
+            payload["previous_evidence"] = before.evidence;
+            payload["previous_proof"] = before.proof.into();
+            payload["previous_rationale"] = before.rationale.into();
+            payload["previous_status"] = before.status.into();
+            event(tx, &task, "acceptance_criterion_updated", payload)?;
+            result(tx, task, after, false, warnings, params.brief)
+        })
+        .await
+}
+
+/// Takes the criteria of a configuration over into the ledger, accepted. A text that the task has already, from any
+/// source and in any status, is left out. Returns the ids of what was added.
+///
+/// # Errors
+/// Those of the database.
+pub fn seed_in(tx: &Tx<'_>, task: &TaskRow, config: &ManagerConfig) -> Result<Vec<i64>> {
+    const SOURCE: &str = "manager_config";
+    let mut known: BTreeSet<String> =
+        rows::list(tx, &task.id)?.iter().map(|criterion| comparable(&criterion.criterion)).collect();
+    let evidence = Map::from_iter([("source".to_owned(), SOURCE.into())]);
+    let mut ids = Vec::new();
+    for text in &config.acceptance_criteria {
+        let text = text.trim();
+        if text.is_empty() || !known.insert(comparable(text)) {
+            continue;
+        }
+        let new = NewCriterion {
+            task: &task.id,
+            criterion: text,
+            source: CriterionSource::ManagerInferred,
+            status: CriterionStatus::Accepted,
+            proof: None,
+            rationale: Some("seeded from config"),
+            evidence: &evidence,
+        };
+        ids.push(rows::insert(tx, &new)?.id);
+    }
+    if !ids.is_empty() {
+        let payload = json!({ "criterion_ids": ids, "source": SOURCE });
+        event(tx, task, "manager_acceptance_criteria_seeded", payload)?;
+    }
+    Ok(ids)
+}
+
+/// Two texts that differ in their blanks only are the same criterion.
+fn comparable(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn check_facts(
+    proof: Option<&str>,
+    rationale: Option<&str>,
+    evidence: Option<&Map<String, Value>>,
+) -> Result<()> {
+    limits::text("the proof", proof.unwrap_or_default())?;
+    limits::text("the rationale", rationale.unwrap_or_default())?;
+    evidence.map_or(Ok(()), |evidence| limits::payload("the evidence", evidence))
+}
+
+fn lacks_evidence(criterion: &Criterion) -> Option<CriterionWarning> {
+    let has_evidence = criterion.evidence.as_object().is_some_and(|evidence| !evidence.is_empty());
+    let has_proof = criterion.proof.as_deref().is_some_and(|proof| !proof.trim().is_empty());
+    let is_satisfied = criterion.status == CriterionStatus::Satisfied.as_str();
+    (is_satisfied && !has_evidence && !has_proof).then_some(CriterionWarning::SatisfiedWithoutEvidence)
+}
+
+/// What the audit keeps of a criterion.
+fn facts(criterion: &Criterion) -> Value {
+    json!({
+        "criterion": criterion.criterion,
+        "criterion_id": criterion.id,
+        "evidence": criterion.evidence,
+        "proof": criterion.proof,
+        "rationale": criterion.rationale,
+        "source": criterion.source,
+        "status": criterion.status,
+        "task_id": criterion.task_id,
+    })
+}
+
+fn event(tx: &Tx<'_>, task: &TaskRow, kind: &str, payload: Value) -> Result<()> {
+    log::event(
+        tx,
+        &Event {
+            actor: Actor::Workerctl,
+            kind,
+            task_id: Some(task.id.as_str()),
+            command_id: None,
+            correlation_id: None,
+            payload,
+        },
+    )?;
+    Ok(())
+}
+
+fn result(
+    tx: &Tx<'_>,
+    task: TaskRow,
+    affected_criterion: Criterion,
+    created: bool,
+    warnings: Vec<CriterionWarning>,
+    brief: bool,
+) -> Result<CriterionResult> {
+    let criteria = rows::list(tx, &task.id)?;
+    Ok(CriterionResult {
+        task: TaskRef { id: task.id, name: task.name },
+        summary: summary(&criteria),
+        criteria: (!brief).then_some(criteria),
+        affected_criterion,
+        created,
+        warnings,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,282 @@
+//! Proposals for criteria out of what a worker wrote: headings that say "must have" or "follow-up", list items below
+//! them. Nothing is written; each proposal comes with the command line that would add it.
+
+use super::comparable;
+use crate::{error::Result, store::tasks, words::program};
+use conveyor_proto::types::{
+    criteria::{
+        CriterionSource, CriterionStatus, CriterionSuggestion, PlanCriteriaParams, PlanCriteriaResult,
+    },
+    task::TaskRow,
+};
+use rusqlite::Connection;
+
+/// Why a deferred criterion is so.
+const FOLLOW_UP: &str = "the worker names it as a follow-up";
+
+/// A line of more words is no heading, unless it is marked as one.
+const HEADING_WORDS: usize = 6;
+
+/// What ends a line in any text.
+const LINE_ENDS: [char; 10] =
+    ['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
+
+/// Reads the proposals out of a text.
+///
+/// # Errors
+/// `unknown_task`, `ambiguous_task`, and those of SQLite.
+pub fn plan(connection: &Connection, params: &PlanCriteriaParams) -> Result<PlanCriteriaResult> {
+    let task = tasks::resolve(connection, &params.task)?;
+    let name = calling_name(connection, &task);
+    let (items, has_heading) = read(&params.text);
+    let suggestions: Vec<_> =
+        items.into_iter().map(|item| suggestion(item, program(&params.caller), name)).collect();
+    let warning = if !has_heading {
+        Some("no heading says which criteria are must-haves and which are follow-ups")
+    } else if suggestions.is_empty() {
+        Some("no list item stands below the headings")
+    } else {
+        None
+    };
+    let warnings = warning.map(str::to_owned).into_iter().collect();
+    Ok(PlanCriteriaResult { suggestions, warnings, task: task.name })
+}
+
+/// The task's name, where it means this task and cannot be taken for an option; else its id.
+fn calling_name<'a>(connection: &Connection, task: &'a TaskRow) -> &'a str {
+    let means_it = tasks::resolve(connection, &task.name).is_ok_and(|named| named.id == task.id);
+    if means_it && !task.name.starts_with('-') { &task.name } else { task.id.as_str() }
+}
+
+fn suggestion(item: Item, program: &str, task: &str) -> CriterionSuggestion {
+    let source = CriterionSource::WorkerProposed;
+    let rationale = (item.status == CriterionStatus::Deferred).then_some(FOLLOW_UP);
+    let mut command: Vec<String> =
+        [program, "criteria", task, "--add"].iter().map(|&word| word.to_owned()).collect();
+    // A value that begins with a dash would be taken for an option.
+    if item.text.starts_with('-') {
+        command.push(format!("--criterion={}", item.text));
+    } else {
+        command.extend(["--criterion".to_owned(), item.text.clone()]);
+    }
+    let mut options = vec!["--source", source.as_str(), "--status", item.status.as_str()];
+    options.extend(rationale.into_iter().flat_map(|rationale| ["--rationale", rationale]));
+    command.extend(options.into_iter().map(str::to_owned));
+    CriterionSuggestion {
+        criterion: item.text,
+        source,
+        status: item.status,
+        rationale: rationale.map(str::to_owned),
+        command,
+        line: item.line,
+    }
+}
+
+/// A list item, its text in one line.
+#[derive(Debug, PartialEq, Eq)]
+struct Item {
+    status: CriterionStatus,
+    text: String,
+    /// From 1.
+    line: usize,
+}
+
+/// The items below headings, and whether there was a heading.
+fn read(text: &str) -> (Vec<Item>, bool) {
+    let mut items: Vec<Item> = Vec::new();
+    let mut status = None;
+    let mut open = None;
+    let text = text.replace("\r\n", "\n");
+    for (at, line) in text.split(LINE_ENDS).enumerate() {
+        let begin = |status, text: &str| Item { status, text: text.to_owned(), line: at + 1 };
+        if line.trim().is_empty() {
+            close(&mut items, open.take());
+        } else if let (Some(status), Some(text)) = (status, list_item(line)) {
+            close(&mut items, open.replace(begin(status, text)));
+        } else if let Some(item) = open.as_mut().filter(|_| line.starts_with(char::is_whitespace)) {
+            let item: &mut Item = item;
+            item.text.push(' ');
+            item.text.push_str(line);
+        } else {
+            close(&mut items, open.take());
+            if let Some((of_heading, rest)) = heading(line) {
+                status = Some(of_heading);
+                open = (!rest.is_empty()).then(|| begin(of_heading, rest));
+            }
+        }
+    }
+    close(&mut items, open);
+    (items, status.is_some())
+}
+
+/// Keeps an item, if it says something that no earlier one says.
+fn close(items: &mut Vec<Item>, item: Option<Item>) {
+    let Some(item) = item else { return };
+    let text = comparable(without_backticks(item.text.trim()));
+    if !says_nothing(&text) && items.iter().all(|known| known.text != text) {
+        items.push(Item { text, ..item });
+    }
+}
+
+/// Backticks around all of a text; those around a part of it stay.
+fn without_backticks(text: &str) -> &str {
+    let inside = text.strip_prefix('`').and_then(|text| text.strip_suffix('`'));
+    inside.filter(|inside| !inside.contains('`')).map_or(text, str::trim)
+}
+
+fn says_nothing(text: &str) -> bool {
+    const NOTHING: [&str; 14] = [
+        "",
+        "n/a",
+        "na",
+        "none",
+        "nothing",
+        "no deferred",
+        "no deferred criteria",
+        "no follow-up",
+        "no follow up",
+        "no followup",
+        "no follow-ups",
+        "no follow ups",
+        "no followups",
+        "``",
+    ];
+    NOTHING.contains(&text.trim_end_matches('.').to_lowercase().as_str())
+}
+
+/// The text of a list item: a bullet or a number, a box to tick, or both; a blank; the text.
+fn list_item(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let bulleted = line.strip_prefix(['-', '*', '+', '•', '–']).or_else(|| {
+        let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        rest.strip_prefix(['.', ')']).filter(|_| !line.starts_with(['.', ')']))
+    });
+    let bulleted = bulleted.and_then(after_blank);
+    let ticked = ["[ ]", "[x]", "[X]"].iter().find_map(|tick| bulleted.unwrap_or(line).strip_prefix(tick));
+    ticked.and_then(after_blank).or(bulleted)
+}
+
+/// The text after at least one blank.
+fn after_blank(text: &str) -> Option<&str> {
+    let rest = text.trim_start();
+    (rest.len() < text.len() && !rest.is_empty()).then_some(rest)
+}
+
+/// What a heading announces, and the text after its colon.
+fn heading(line: &str) -> Option<(CriterionStatus, &str)> {
+    let is_mark = |c: char| c.is_whitespace() || "#*_".contains(c);
+    let line = list_item(line).unwrap_or(line).trim();
+    let is_bold =
+        line.starts_with("**") && line.ends_with("**") || line.starts_with("__") && line.ends_with("__");
+    let is_marked = line.starts_with('#') || is_bold;
+    let (title, rest) = line.split_once(':').unwrap_or((line, ""));
+    let rest = rest.trim_matches(is_mark);
+    let words = words(title);
+    let has_colon = title.len() < line.len();
+    let is_heading = is_marked || (has_colon && rest.is_empty()) || words.len() <= HEADING_WORDS;
+    let status = announced(&words).filter(|_| is_heading)?;
+    Some((status, list_item(rest).unwrap_or(rest)))
+}
+
+fn words(text: &str) -> Vec<String> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let words = text.split(|c| !is_part(c)).map(|word| word.trim_matches('_').to_lowercase());
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+/// What the words of a heading announce, in the singular or plural, in one word or two.
+fn announced(words: &[String]) -> Option<CriterionStatus> {
+    let says = |first: &str, second: &str| {
+        let is = |word: &str, expect: &str| word == expect || word.strip_suffix('s') == Some(expect);
+        let joined = format!("{first}{second}");
+        words.iter().any(|word| is(word, &joined))
+            || words.windows(2).any(|pair| pair[0] == first && !second.is_empty() && is(&pair[1], second))
+    };
+    if says("deferred", "") || says("follow", "up") {
+        Some(CriterionStatus::Deferred)
+    } else if says("accepted", "") || says("must", "have") || says("current", "task") {
+        Some(CriterionStatus::Accepted)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use CriterionStatus::{Accepted, Deferred};
+
+    #[track_caller]
+    fn check(text: &str, expect: &[(CriterionStatus, &str, usize)]) {
+        let (items, _) = read(text);
+        let items: Vec<_> = items.iter().map(|item| (item.status, item.text.as_str(), item.line)).collect();
+        assert_eq!(items, expect, "{text:?}");
+    }
+
+    #[test]
+    fn items_stand_below_headings() {
+        check(
+            "- early\nMust have:\n- a\n* b\n+ c\n• d\n– e\n1. f\n2) g\n[ ] h\n[X] i\n- [x] j\n",
+            &[
+                (Accepted, "a", 3),
+                (Accepted, "b", 4),
+                (Accepted, "c", 5),
+                (Accepted, "d", 6),
+                (Accepted, "e", 7),
+                (Accepted, "f", 8),
+                (Accepted, "g", 9),
+                (Accepted, "h", 10),
+                (Accepted, "i", 11),
+                (Accepted, "j", 12),
+            ],
+        );
+        check(
+            "## Accepted\n- a\n## Follow-ups\n- b\n**Current task**\n- c\n",
+            &[(Accepted, "a", 2), (Deferred, "b", 4), (Accepted, "c", 6)],
+        );
+        check("- must have:\n- a\r\n\r\nDeferred\r\n- b", &[(Accepted, "a", 2), (Deferred, "b", 5)]);
+        check("nothing here\n- a\n", &[]);
+    }
+
+    #[test]
+    fn an_item_goes_on_in_indented_lines_and_ends_at_a_blank_or_plain_one() {
+        check(
+            "Accepted:\n- a  b\n  deferred words\tand more\n\n  not any more\n- c\nplain\n  nor here\n",
+            &[(Accepted, "a b deferred words and more", 2), (Accepted, "c", 6)],
+        );
+    }
+
+    #[test]
+    fn a_heading_may_have_its_item_beside_it() {
+        check("must have: - a\n- b\n", &[(Accepted, "a", 1), (Accepted, "b", 2)]);
+        check("**Follow-up:** c\n", &[(Deferred, "c", 1)]);
+    }
+
+    #[test]
+    fn a_sentence_is_no_heading() {
+        let text = "Must have:\n- a\nI think that all of the others can be deferred for now\n- b\n";
+        check(text, &[(Accepted, "a", 2), (Accepted, "b", 4)]);
+        check("# This long heading of a list names what we have deferred\n- a\n", &[(Deferred, "a", 2)]);
+        check("must-haves of the slice that we are on right now:\n- a\n", &[(Accepted, "a", 2)]);
+        check("unaccepted\n- a\n", &[]);
+    }
+
+    #[test]
+    fn what_says_nothing_or_the_same_is_left_out() {
+        check(
+            "Accepted\n- `a`\n- a\n- `b` and `c`\n- N/A.\n- none\nDeferred\n- No follow-ups...\n- a\n- ``\n",
+            &[(Accepted, "a", 2), (Accepted, "`b` and `c`", 4)],
+        );
+    }
+
+    #[test]
+    fn the_command_line_survives_its_reader() {
+        let item = |text: &str| Item { status: Deferred, text: text.to_owned(), line: 1 };
+        let command = suggestion(item("--fast works"), "workerctl", "t").command;
+        assert_eq!(command[..5], ["workerctl", "criteria", "t", "--add", "--criterion=--fast works"]);
+        assert_eq!(
+            command[5..],
+            ["--source", "worker_proposed", "--status", "deferred", "--rationale", FOLLOW_UP]
+        );
+    }
+}

@@ -1,0 +1,126 @@
+//! What a configuration grants, for a manager that asks. The question is recorded, whatever the answer.
+
+use crate::{
+    error::{Error, Result},
+    store::{
+        Durability, Store, StoreError, Tx,
+        log::{self, Actor, Event, Run, Severity, Telemetry},
+        supervision as store,
+        tasks::{self, shown},
+    },
+    supervision::{context, permissions},
+};
+use conveyor_proto::types::{
+    common::TaskRef,
+    manager_config::{CheckPermissionParams, ListPermissionsParams, PermissionResult},
+};
+use serde_json::json;
+
+/// Tells whether a permission is granted.
+///
+/// # Errors
+/// `unknown_permission`, `unknown_task`, `ambiguous_task`, and those of the database.
+pub async fn check(database: &Store, params: CheckPermissionParams) -> Result<PermissionResult> {
+    // Refused with and without a configuration: a typo would else be a permission that is never granted.
+    permissions::normalise(&params.action)?;
+    database
+        .write(Durability::Full, move |tx| {
+            let task = tasks::resolve(tx, &params.task)?;
+            let config = context::config(tx, &task)?;
+            let handoff_id = store::latest_handoff(tx, &task.id)?.map(|handoff| handoff.id);
+            let is_granted = permissions::check(config.as_ref(), &params.action)?.allowed;
+            let reasons = [
+                (config.is_none(), "missing_manager_config"),
+                (config.is_some() && !is_granted, "permission_not_enabled"),
+                (params.require_handoff && handoff_id.is_none(), "missing_worker_handoff"),
+            ];
+            let reasons: Vec<String> =
+                reasons.iter().filter(|(is_so, _)| *is_so).map(|(_, word)| (*word).to_owned()).collect();
+            let answer = PermissionResult {
+                action: params.action,
+                allowed: reasons.is_empty(),
+                config,
+                handoff_id,
+                listed_permissions: None,
+                reasons,
+                require_handoff: params.require_handoff,
+                task: TaskRef { id: task.id, name: task.name },
+            };
+            record(tx, &answer)?;
+            Ok(answer)
+        })
+        .await
+}
+
+/// Lists what is granted in a category.
+///
+/// # Errors
+/// `unknown_permission`, `unknown_task`, `ambiguous_task`, and those of the database.
+pub async fn list(database: &Store, params: ListPermissionsParams) -> Result<PermissionResult> {
+    let Some(category) = permissions::category(&params.category) else {
+        let message = format!("\"{}\" is no category of permissions", shown(&params.category));
+        return Err(permissions::unknown(message));
+    };
+    database
+        .write(Durability::Full, move |tx| {
+            let task = tasks::resolve(tx, &params.task)?;
+            let config = context::config(tx, &task)?;
+            let listed = config.as_ref().map(|config| config.permissions.get(category).cloned());
+            let answer = PermissionResult {
+                action: params.category,
+                allowed: config.is_some(),
+                handoff_id: store::latest_handoff(tx, &task.id)?.map(|handoff| handoff.id),
+                listed_permissions: listed.map(Option::unwrap_or_default),
+                reasons: config.is_none().then(|| "missing_manager_config".to_owned()).into_iter().collect(),
+                config,
+                require_handoff: params.require_handoff,
+                task: TaskRef { id: task.id, name: task.name },
+            };
+            record(tx, &answer)?;
+            Ok::<_, Error>(answer)
+        })
+        .await
+}
+
+/// The audit keeps the revision of the configuration, not all of it with each question.
+fn record(tx: &Tx<'_>, answer: &PermissionResult) -> std::result::Result<(), StoreError> {
+    const KIND: &str = "manager_permission_checked";
+    let PermissionResult { action, allowed, config, handoff_id, reasons, require_handoff, .. } = answer;
+    let task_id = Some(answer.task.id.as_str());
+    log::event(
+        tx,
+        &Event {
+            actor: Actor::Workerctl,
+            kind: KIND,
+            task_id,
+            command_id: None,
+            correlation_id: None,
+            payload: json!({
+                "action": action,
+                "allowed": allowed,
+                "handoff_id": handoff_id,
+                "listed_permissions": answer.listed_permissions,
+                "manager_config_revision": config.as_ref().map(|config| config.revision),
+                "reasons": reasons,
+                "require_handoff": require_handoff,
+                "task": answer.task,
+            }),
+        },
+    )?;
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor: Actor::Manager,
+            kind: KIND,
+            severity: if *allowed { Severity::Info } else { Severity::Warning },
+            summary: format!(
+                "A permission was asked for: {}.",
+                if *allowed { "granted" } else { "not granted" }
+            ),
+            task_id,
+            run: Run::Active,
+            correlation: json!({ "action": action, "handoff_id": handoff_id }),
+            attributes: json!({ "allowed": allowed, "reasons": reasons, "require_handoff": require_handoff }),
+        },
+    )
+}

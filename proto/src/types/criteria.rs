@@ -1,0 +1,207 @@
+//! `criteria.*`: the criteria of a task, and proposals for them out of a worker's text.
+
+use super::common::{Caller, Json, TaskRef};
+use super::supervision::{CriteriaSummary, Criterion};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+
+/// Where a criterion stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CriterionStatus {
+    /// Named, not yet settled.
+    #[default]
+    Proposed,
+    /// Must be satisfied.
+    Accepted,
+    /// Reached.
+    Satisfied,
+    /// Put off to later work.
+    Deferred,
+    /// Refused.
+    Rejected,
+}
+
+impl CriterionStatus {
+    /// The word in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::Accepted => "accepted",
+            Self::Satisfied => "satisfied",
+            Self::Deferred => "deferred",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// Who came up with a criterion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CriterionSource {
+    /// The user.
+    UserRequested,
+    /// The manager.
+    ManagerInferred,
+    /// The worker.
+    WorkerProposed,
+    /// The audit before the end.
+    FinalAudit,
+}
+
+impl CriterionSource {
+    /// The word in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UserRequested => "user_requested",
+            Self::ManagerInferred => "manager_inferred",
+            Self::WorkerProposed => "worker_proposed",
+            Self::FinalAudit => "final_audit",
+        }
+    }
+}
+
+/// Parameters of `criteria.list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListCriteriaParams {
+    /// Task, by name or id.
+    pub task: String,
+    /// Only these; empty for all.
+    #[serde(default)]
+    pub statuses: Vec<CriterionStatus>,
+}
+
+/// Parameters of `criteria.add`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddCriterionParams {
+    /// Task, by name or id.
+    pub task: String,
+    /// The text. One that the task has from the same source already is not added again.
+    pub criterion: String,
+    /// Who came up with it.
+    pub source: CriterionSource,
+    /// Where it stands.
+    #[serde(default)]
+    pub status: CriterionStatus,
+    /// What proves it.
+    #[serde(default)]
+    pub proof: Option<String>,
+    /// Why it stands where it stands.
+    #[serde(default)]
+    pub rationale: Option<String>,
+    /// What proves it, for programs.
+    #[serde(default)]
+    pub evidence: Option<Map<String, Json>>,
+    /// Leave the list of all criteria out of the answer.
+    #[serde(default)]
+    pub brief: bool,
+}
+
+/// Parameters of `criteria.accept`, `criteria.satisfy`, `criteria.defer` and `criteria.reject`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SettleCriterionParams {
+    /// Task, by name or id.
+    pub task: String,
+    /// The criterion.
+    pub id: i64,
+    /// What proves it; this, rationale and evidence stay as they are where they are not given.
+    #[serde(default)]
+    pub proof: Option<String>,
+    /// Why it stands where it stands.
+    #[serde(default)]
+    pub rationale: Option<String>,
+    /// What proves it, for programs; replaced as a whole.
+    #[serde(default)]
+    pub evidence: Option<Map<String, Json>>,
+    /// Leave the list of all criteria out of the answer.
+    #[serde(default)]
+    pub brief: bool,
+}
+
+/// Result of `criteria.list`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ListCriteriaResult {
+    /// The task.
+    pub task: TaskRef,
+    /// Number of all criteria of the task per status.
+    pub summary: CriteriaSummary,
+    /// Those of the asked statuses, in the order of their ids.
+    pub criteria: Vec<Criterion>,
+}
+
+/// Result of a method that writes a criterion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CriterionResult {
+    /// The task.
+    pub task: TaskRef,
+    /// Number of criteria per status, after the change.
+    pub summary: CriteriaSummary,
+    /// All criteria, in the order of their ids. The key is absent from a brief answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub criteria: Option<Vec<Criterion>>,
+    /// The criterion that the call was about.
+    pub affected_criterion: Criterion,
+    /// Whether it was added; false for one that was there before, and for a change.
+    pub created: bool,
+    /// What a careful caller looks at.
+    pub warnings: Vec<CriterionWarning>,
+}
+
+/// What may be wrong with a change that was made all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CriterionWarning {
+    /// It is satisfied and has neither evidence nor proof.
+    SatisfiedWithoutEvidence,
+    /// It was satisfied and is so no longer.
+    ReopenedSatisfied,
+    /// It stood so before; of an added one: it was there before and is as it was.
+    Unchanged,
+}
+
+/// Parameters of `criteria.plan`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanCriteriaParams {
+    /// Task, by name or id.
+    pub task: String,
+    /// What the worker wrote.
+    pub text: String,
+    /// The caller, for the command lines in the answer.
+    #[serde(default)]
+    pub caller: Caller,
+}
+
+/// Result of `criteria.plan`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanCriteriaResult {
+    /// Name of the task.
+    pub task: String,
+    /// The proposals, in the order of the text.
+    pub suggestions: Vec<CriterionSuggestion>,
+    /// What was missing in the text.
+    pub warnings: Vec<String>,
+}
+
+/// A criterion that a worker's text proposes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CriterionSuggestion {
+    /// The text.
+    pub criterion: String,
+    /// Always `worker_proposed`.
+    pub source: CriterionSource,
+    /// `accepted` or `deferred`.
+    pub status: CriterionStatus,
+    /// Why it is deferred.
+    pub rationale: Option<String>,
+    /// The command line that adds it, as a list of arguments.
+    pub command: Vec<String>,
+    /// The line of the text that it begins on, from 1.
+    pub line: usize,
+}
