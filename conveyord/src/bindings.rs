@@ -25,6 +25,7 @@ use conveyor_proto::{
         task::{CreateParams, CreateResult, TaskRow},
     },
 };
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 /// Creates a task.
@@ -32,30 +33,47 @@ use serde_json::{Value, json};
 /// # Errors
 /// `invalid_name`, `goal_needed`, and those of the database.
 pub async fn create_task(store: &Store, params: CreateParams) -> Result<CreateResult> {
-    let bad = params.name.trim().is_empty()
-        || params.name.chars().count() > MAX_TASK_NAME
-        || params.name.chars().any(char::is_control);
+    check_task(&params.name, &params.goal)?;
+    store
+        .write(Durability::Full, move |tx| {
+            let id = create_task_in(tx, &params.name, &params.goal, params.summary.as_deref())?;
+            Ok(CreateResult { created: true, id, name: params.name })
+        })
+        .await
+}
+
+/// Checks name and goal of a task that is to be made.
+///
+/// # Errors
+/// `invalid_name`, `goal_needed`.
+pub fn check_task(name: &str, goal: &str) -> Result<()> {
+    let bad =
+        name.trim().is_empty() || name.chars().count() > MAX_TASK_NAME || name.chars().any(char::is_control);
     if bad {
         return Err(Error::invalid(
             "invalid_name",
             format!(
                 "\"{}\" is no task name: use 1 to {MAX_TASK_NAME} characters, no control characters",
-                shown(&params.name)
+                shown(name)
             ),
         ));
     }
-    if params.goal.is_empty() {
+    if goal.is_empty() {
         return Err(Error::invalid("goal_needed", "a task needs a goal").hint("--goal TEXT"));
     }
-    store
-        .write(Durability::Full, move |tx| {
-            let summary = params.summary.as_deref().filter(|summary| !summary.is_empty());
-            let id = tasks::insert(tx, &params.name, &params.goal, summary)?;
-            let payload = json!({ "goal": params.goal, "name": params.name, "summary": summary });
-            event(tx, "task_created", Some(&id), payload)?;
-            Ok(CreateResult { created: true, id, name: params.name })
-        })
-        .await
+    Ok(())
+}
+
+/// Makes a task of checked name and goal, in a transaction of the caller's.
+///
+/// # Errors
+/// Those of the database.
+pub fn create_task_in(tx: &Tx<'_>, name: &str, goal: &str, summary: Option<&str>) -> Result<TaskId> {
+    let summary = summary.filter(|summary| !summary.is_empty());
+    let id = tasks::insert(tx, name, goal, summary)?;
+    let payload = json!({ "goal": goal, "name": name, "summary": summary });
+    event(tx, "task_created", Some(&id), payload)?;
+    Ok(id)
 }
 
 fn event(tx: &Tx<'_>, kind: &str, task: Option<&TaskId>, payload: Value) -> Result<()> {
@@ -73,7 +91,11 @@ pub async fn bind(store: &Store, params: BindParams) -> Result<BindResult> {
     store.write(Durability::Full, move |tx| bind_in(tx, &params)).await
 }
 
-fn bind_in(tx: &Tx<'_>, params: &BindParams) -> Result<BindResult> {
+/// Binds, in a transaction of the caller's.
+///
+/// # Errors
+/// As [`bind`].
+pub fn bind_in(tx: &Tx<'_>, params: &BindParams) -> Result<BindResult> {
     let task = tasks::resolve(tx, &params.task)?;
     if task.state.is_over() && !params.force {
         let message = format!("task {} is {}", task.name, task.state.as_str());
@@ -129,8 +151,12 @@ fn telemetry(tx: &Tx<'_>, kind: &str, task: &TaskRow, correlation: Value) -> Res
     Ok(())
 }
 
-fn of_role(tx: &Tx<'_>, name: &str, role: Role) -> Result<Session> {
-    let session = sessions::resolve(tx, name)?;
+/// A session that can be bound in this role.
+///
+/// # Errors
+/// `unknown_session`, `wrong_role`, `session_gone`, `pid_dead`, and those of SQLite.
+pub fn of_role(connection: &Connection, name: &str, role: Role) -> Result<Session> {
+    let session = sessions::resolve(connection, name)?;
     if session.role != role {
         let message =
             format!("session {} is a {}, not a {}", session.name, session.role.as_str(), role.as_str());

@@ -20,6 +20,7 @@ pub mod history;
 pub mod lock;
 pub mod logs;
 pub mod observe;
+pub mod pairing;
 pub mod platform;
 pub mod process;
 #[cfg(any(test, feature = "fuzzing"))]

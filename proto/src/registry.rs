@@ -5,7 +5,7 @@ use crate::types::{
     ack, binding, command,
     common::{Empty, Json},
     criteria, cycle, daemon, dispatch, doctor, drift, events, finish, handoff, history, inbox,
-    manager_config, pane, rollout, run, session, start, supervision, task, wait,
+    manager_config, pair, pane, rollout, run, session, start, supervision, task, wait,
 };
 
 methods! {
@@ -53,6 +53,10 @@ methods! {
     "task.replay" => TaskReplay(history::ReplayParams) -> history::ReplayResult;
     /// Tie a worker and a manager to a task.
     "binding.create" => BindingCreate(binding::BindParams) -> binding::BindResult;
+    /// Start a worker and a manager for a task, bind them and see that messages are delivered between them.
+    "pair.create" => PairCreate(pair::PairParams) -> pair::PairResult;
+    /// Tell what a pair would be, checking nothing.
+    "pair.plan" => PairPlanned(pair::PairParams) -> pair::PairPlan;
     /// End a task's binding.
     "binding.end" => BindingEnd(binding::UnbindParams) -> binding::UnbindResult;
     /// Create or change the manager's configuration of a task.

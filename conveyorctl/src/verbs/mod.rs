@@ -24,6 +24,7 @@ mod inbox_text;
 mod ingest;
 mod install_skills;
 mod man;
+mod pair;
 mod reconcile;
 mod register;
 mod replay;
@@ -56,6 +57,7 @@ pub(crate) enum Verb {
     RegisterManager(register::RegisterManagerArgs),
     StartWorker(start_session::StartWorkerArgs),
     StartManager(start_session::StartManagerArgs),
+    Pair(pair::PairArgs),
     Deregister(deregister::DeregisterArgs),
     Stop(stop::StopArgs),
     Sessions(sessions::SessionsArgs),
@@ -98,6 +100,7 @@ impl Verb {
     /// Whether the caller asked for JSON instead of text; then errors are JSON too.
     pub(crate) const fn prints_json(&self) -> bool {
         match self {
+            Self::Pair(args) => args.json,
             Self::Tasks(args) => args.json,
             Self::Dispatch(args) => args.json,
             Self::EnqueueNotifyManager(args) => args.message.json,
@@ -134,6 +137,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, verb: &Verb) -> Result<(),
         Verb::RegisterManager(args) => register::run(ui, helper, Role::Manager, &args.session).await,
         Verb::StartWorker(args) => start_session::start_worker(ui, helper, args).await,
         Verb::StartManager(args) => start_session::start_manager(ui, helper, args).await,
+        Verb::Pair(args) => pair::run(ui, helper, args).await,
         Verb::Deregister(args) => deregister::run(ui, helper, args).await,
         Verb::Stop(args) => stop::run(ui, helper, args).await,
         Verb::Sessions(args) => sessions::run(ui, helper, args).await,

@@ -331,8 +331,9 @@ pub fn refusal(name: &str, shown: &Shown, seconds: Option<u64>) -> Error {
                 [] => "it left nothing on its screen".to_owned(),
                 lines => format!("its last lines: {}", lines.join(" | ")),
             };
-            Error::unavailable("codex_exited", format!("Codex of {name} ended as it started; {said}"))
-                .hint("run codex with the same options in that folder yourself")
+            // Not in the message, which is kept in telemetry: what stands in a pane may be anything.
+            Error::unavailable("codex_exited", format!("Codex of {name} ended as it started"))
+                .hint(format!("run codex with the same options in that folder yourself; {said}"))
         }
         Start::Starting | Start::Ready | Start::Working => {
             let state = match shown.start {
@@ -413,7 +414,7 @@ mod tests {
         assert_eq!(shown.last_lines, ["error: no such option"]);
         let error = refusal("w", &shown, None);
         assert_eq!(error.kind(), "codex_exited");
-        assert!(error.to_string().contains("no such option"), "{error}");
+        assert!(error.way_out().unwrap().contains("no such option") && !error.to_string().contains("option"));
         assert!(!format!("{shown:?}").contains("option"), "{shown:?}");
     }
 

@@ -18,6 +18,7 @@ mod handoff;
 mod inbox;
 mod manager_config;
 mod meta;
+mod pair;
 mod pane;
 mod reconcile;
 mod rollout;
@@ -46,6 +47,7 @@ pub fn module(app: Arc<App>) -> std::result::Result<RpcModule<Arc<App>>, Registe
     session::register(&mut methods)?;
     task::register(&mut methods)?;
     binding::register(&mut methods)?;
+    pair::register(&mut methods)?;
     manager_config::register(&mut methods)?;
     criteria::register(&mut methods)?;
     handoff::register(&mut methods)?;

@@ -573,3 +573,17 @@ pub fn heartbeat(tx: &Tx<'_>, dispatcher: &str, iteration: u64, processed: u64) 
     .execute(params![dispatcher, tx.now(), iteration, processed])?;
     Ok(())
 }
+
+/// Makes the row of a dispatcher; returns whether there was none.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn enable_dispatcher(tx: &Tx<'_>, dispatcher: &str) -> Result<bool, StoreError> {
+    let made = tx
+        .prepare_cached(
+            "insert into dispatchers (dispatcher_id, heartbeat_at, iteration, processed_total) values (?1, ?2, 0, 0)
+             on conflict (dispatcher_id) do nothing",
+        )?
+        .execute(params![dispatcher, tx.now()])?;
+    Ok(made == 1)
+}

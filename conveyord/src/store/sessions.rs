@@ -311,6 +311,18 @@ pub fn set_launch(
     Ok(())
 }
 
+/// How the Codex of a session was asked to run: its sandbox and its policy of approvals, where known.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn launch(
+    connection: &Connection,
+    id: &SessionId,
+) -> Result<(Option<String>, Option<String>), StoreError> {
+    let mut statement = connection.prepare_cached("select sandbox, approval from sessions where id = ?1")?;
+    Ok(statement.query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
 /// Marks a session as gone.
 ///
 /// # Errors

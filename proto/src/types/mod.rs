@@ -19,6 +19,7 @@ pub mod handoff;
 pub mod history;
 pub mod inbox;
 pub mod manager_config;
+pub mod pair;
 pub mod pane;
 pub mod rollout;
 pub mod run;

@@ -1,0 +1,15 @@
+//! `pair.*`: a task with a worker and a manager that are started for it.
+
+use super::Methods;
+use crate::pairing;
+use conveyor_proto::registry::{PairCreate, PairPlanned};
+use jsonrpsee::core::RegisterMethodError;
+
+pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
+    // To its end though the caller may leave: half a pair would be a Codex that nobody supervises.
+    methods.add::<PairCreate, _, _>(|app, params| async move {
+        let spawner = app.spawner();
+        app.to_its_end(async move { pairing::create(&spawner, params).await }).await
+    })?;
+    methods.add::<PairPlanned, _, _>(|app, params| async move { Ok(pairing::plan(&app.spawner(), &params)) })
+}
