@@ -47,6 +47,8 @@ pub(crate) struct Helper {
     program: Program,
     files: StateFiles,
     database_named: bool,
+    /// The options that named the daemon, with absolute paths.
+    daemon_options: Vec<String>,
     may_start: bool,
     environment: Rc<dyn Environment>,
     connection: RefCell<Option<Client>>,
@@ -62,6 +64,12 @@ impl Helper {
         let unknown = |error: settings::StateRootError| CommandError::failed("state_root", error.to_string());
         let state_root = global.state_root.as_deref().filter(|path| !path.is_empty()).map(Utf8Path::new);
         let database = global.path.as_deref().filter(|path| !path.is_empty()).map(Utf8Path::new);
+        let mut daemon_options = Vec::new();
+        for (option, path) in [("--state-root", state_root), ("--path", database)] {
+            let Some(path) = path else { continue };
+            let path = settings::absolute(path).map_err(unknown)?;
+            daemon_options.extend([option.to_owned(), path.into_string()]);
+        }
         let files = match (state_root, database) {
             (Some(_), Some(_)) => {
                 return Err(CommandError::usage(
@@ -77,6 +85,7 @@ impl Helper {
             program,
             files,
             database_named: database.is_some(),
+            daemon_options,
             may_start: !global.no_start,
             environment,
             connection: RefCell::new(None),
@@ -105,6 +114,11 @@ impl Helper {
     /// Whether the database was named, so that the daemon is started on it.
     pub(crate) const fn database_named(&self) -> bool {
         self.database_named
+    }
+
+    /// The options that a command line needs to reach the daemon of this one.
+    pub(crate) fn daemon_options(&self) -> &[String] {
+        &self.daemon_options
     }
 
     pub(crate) fn environment(&self) -> &dyn Environment {

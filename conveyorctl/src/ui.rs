@@ -74,6 +74,36 @@ impl Ui {
         Ok(bytes)
     }
 
+    /// All of standard input, as text.
+    pub(crate) fn read_text(&mut self) -> Result<String, CommandError> {
+        String::from_utf8(self.read_input()?)
+            .map_err(|_| CommandError::failed("input", "standard input is not UTF-8 text"))
+    }
+
+    /// Asks on standard error, where no result is. The line that is answered; none when standard input is at its end.
+    pub(crate) fn ask(&mut self, question: &str) -> Result<Option<String>, CommandError> {
+        self.diagnose(&printable_lines(question));
+        let mut line = Vec::new();
+        let mut is_at_end = true;
+        // Byte by byte: what follows the line end is for the next question. Standard input has a buffer of its own.
+        for byte in (&mut self.io.stdin).bytes() {
+            let byte = byte.map_err(|error| {
+                CommandError::failed("input", format!("failed to read standard input: {error}"))
+            })?;
+            is_at_end = false;
+            if byte == b'\n' {
+                break;
+            }
+            line.push(byte);
+        }
+        if is_at_end {
+            return Ok(None);
+        }
+        let line = String::from_utf8(line)
+            .map_err(|_| CommandError::failed("input", "standard input is not UTF-8 text"))?;
+        Ok(Some(line))
+    }
+
     /// A result as JSON over several lines.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), CommandError> {
         let bytes = json::pretty(value).map_err(not_json)?;

@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use conveyor_proto::settings;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// One of the words of a type that crosses the socket, so that no second enum has to name them.
 pub(crate) fn word<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
@@ -21,6 +21,24 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
         Ok(number) if number.is_finite() => Ok(number),
         _ => Err("it is not a finite number".to_owned()),
     }
+}
+
+/// The JSON object that an option gives; `option` names it.
+pub(crate) fn json_object(option: &str, text: &str) -> Result<Map<String, Value>, CommandError> {
+    let refusal = |what: String| CommandError::failed("invalid_json", format!("{option} {what}"));
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(refusal("is no JSON object".to_owned())),
+        Err(error) => Err(refusal(format!("is not JSON: {error}"))),
+    }
+}
+
+/// As [`json_object`]; an empty value counts as not given.
+pub(crate) fn json_object_if_given(
+    option: &str,
+    text: Option<&str>,
+) -> Result<Option<Map<String, Value>>, CommandError> {
+    given(text).map(|text| json_object(option, &text)).transpose()
 }
 
 /// An empty value counts as not given where there is something to fall back to.
@@ -51,6 +69,15 @@ mod tests {
         }
         for text in ["inf", "NaN", "soon", ""] {
             assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_object_is_json_and_no_other_value() {
+        assert_eq!(json_object("--x", r#"{"a": 1}"#).unwrap()["a"], 1);
+        for text in ["[1]", "{", "", r#"{"a": NaN}"#, r#"{"a": Infinity}"#] {
+            let message = json_object("--x", text).unwrap_err().message;
+            assert!(message.starts_with("--x is no"), "{message}");
         }
     }
 

@@ -3,12 +3,15 @@
 //! A verb calls the daemon through [`Helper`] and prints through [`Ui`]; it decides nothing that the daemon
 //! could decide.
 
+mod ack;
 mod audit;
 mod bind;
 mod classify;
 mod commands;
 mod completions;
 mod config;
+mod criteria;
+mod criteria_plan;
 mod cycle;
 mod daemon;
 mod daemon_logs;
@@ -19,12 +22,16 @@ mod divergences;
 mod doctor;
 mod enqueue;
 mod finish_task;
+mod handoff;
 mod inbox;
 mod inbox_text;
 mod ingest;
 mod install_skills;
 mod man;
 mod pair;
+mod manager_config;
+mod manager_config_interactive;
+mod manager_permission;
 mod reconcile;
 mod register;
 mod replay;
@@ -64,6 +71,13 @@ pub(crate) enum Verb {
     Tasks(tasks::TasksArgs),
     Bind(bind::BindArgs),
     Unbind(unbind::UnbindArgs),
+    ManagerConfig(manager_config::ManagerConfigArgs),
+    ManagerPermission(manager_permission::ManagerPermissionArgs),
+    Criteria(criteria::CriteriaArgs),
+    CriteriaPlan(criteria_plan::CriteriaPlanArgs),
+    Handoff(handoff::HandoffArgs),
+    WorkerAck(ack::WorkerAckArgs),
+    ManagerAck(ack::ManagerAckArgs),
     Runs(runs::RunsArgs),
     Cycle(cycle::CycleArgs),
     Divergences(divergences::DivergencesArgs),
@@ -102,6 +116,9 @@ impl Verb {
         match self {
             Self::Pair(args) => args.json,
             Self::Tasks(args) => args.json,
+            Self::CriteriaPlan(args) => args.json,
+            Self::WorkerAck(args) => args.ack.json,
+            Self::ManagerAck(args) => args.ack.json,
             Self::Dispatch(args) => args.json,
             Self::EnqueueNotifyManager(args) => args.message.json,
             Self::EnqueueNudgeWorker(args) => args.message.json,
@@ -144,6 +161,13 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, verb: &Verb) -> Result<(),
         Verb::Tasks(args) => tasks::run(ui, helper, args).await,
         Verb::Bind(args) => bind::run(ui, helper, args).await,
         Verb::Unbind(args) => unbind::run(ui, helper, args).await,
+        Verb::ManagerConfig(args) => manager_config::run(ui, helper, args).await,
+        Verb::ManagerPermission(args) => manager_permission::run(ui, helper, args).await,
+        Verb::Criteria(args) => criteria::run(ui, helper, args).await,
+        Verb::CriteriaPlan(args) => criteria_plan::run(ui, helper, args).await,
+        Verb::Handoff(args) => handoff::run(ui, helper, args).await,
+        Verb::WorkerAck(args) => ack::run(ui, helper, Role::Worker, &args.ack).await,
+        Verb::ManagerAck(args) => ack::run(ui, helper, Role::Manager, &args.ack).await,
         Verb::Runs(args) => runs::run(ui, helper, args).await,
         Verb::Cycle(args) => cycle::run(ui, helper, args).await,
         Verb::Divergences(args) => divergences::run(ui, helper, args).await,

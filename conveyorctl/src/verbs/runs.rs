@@ -3,11 +3,10 @@
 use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::ui::Ui;
-use crate::values::word;
+use crate::values::{json_object_if_given, word};
 use clap::{ArgGroup, Args};
 use conveyor_proto::registry::{RunCreate, RunFinish, RunList, RunShow};
 use conveyor_proto::types::run::{CreateParams, FinishRunParams, ListParams, RunStatus, ShowParams};
-use serde_json::{Map, Value};
 
 /// Create, list, show or end runs
 ///
@@ -55,7 +54,8 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &RunsArgs) -> Result
     let task = given(&args.task);
     // An empty name counts as not given: then the runs are listed, as without an action.
     let answer = if let Some(task) = given(&args.create) {
-        let metadata = metadata(args.metadata_json.as_deref())?;
+        let metadata =
+            json_object_if_given("--metadata-json", args.metadata_json.as_deref())?.unwrap_or_default();
         let (name, purpose) = (args.name.clone(), args.purpose.clone());
         helper.call_json::<RunCreate>(ui, &CreateParams { task, name, purpose, metadata }).await?
     } else if let Some(run) = given(&args.show) {
@@ -84,15 +84,5 @@ fn refuse_idle_options(args: &RunsArgs) -> Result<(), CommandError> {
             Err(CommandError::failed("option_without_effect", format!("{option} is only for {with}")))
         }
         None => Ok(()),
-    }
-}
-
-fn metadata(text: Option<&str>) -> Result<Map<String, Value>, CommandError> {
-    let refusal = |what: String| CommandError::failed("invalid_metadata", format!("--metadata-json {what}"));
-    // An empty value counts as not given.
-    match serde_json::from_str(text.filter(|text| !text.is_empty()).unwrap_or("{}")) {
-        Ok(Value::Object(metadata)) => Ok(metadata),
-        Ok(_) => Err(refusal("is no JSON object".to_owned())),
-        Err(error) => Err(refusal(format!("is not JSON: {error}"))),
     }
 }

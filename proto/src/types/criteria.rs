@@ -176,6 +176,9 @@ pub struct PlanCriteriaParams {
     /// The caller, for the command lines in the answer.
     #[serde(default)]
     pub caller: Caller,
+    /// What each of the command lines ends in: the options that name the daemon.
+    #[serde(default)]
+    pub options: Vec<String>,
 }
 
 /// Result of `criteria.plan`.
@@ -202,6 +205,8 @@ pub struct CriterionSuggestion {
     pub rationale: Option<String>,
     /// The command line that adds it, as a list of arguments.
     pub command: Vec<String>,
+    /// The same for a POSIX shell.
+    pub command_line: String,
     /// The line of the text that it begins on, from 1.
     pub line: usize,
 }

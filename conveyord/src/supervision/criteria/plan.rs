@@ -2,7 +2,11 @@
 //! them. Nothing is written; each proposal comes with the command line that would add it.
 
 use super::comparable;
-use crate::{error::Result, store::tasks, words::program};
+use crate::{
+    error::Result,
+    store::tasks,
+    words::{program, shell_line},
+};
 use conveyor_proto::types::{
     criteria::{
         CriterionSource, CriterionStatus, CriterionSuggestion, PlanCriteriaParams, PlanCriteriaResult,
@@ -29,8 +33,9 @@ pub fn plan(connection: &Connection, params: &PlanCriteriaParams) -> Result<Plan
     let task = tasks::resolve(connection, &params.task)?;
     let name = calling_name(connection, &task);
     let (items, has_heading) = read(&params.text);
+    let called = program(&params.caller);
     let suggestions: Vec<_> =
-        items.into_iter().map(|item| suggestion(item, program(&params.caller), name)).collect();
+        items.into_iter().map(|item| suggestion(item, called, name, &params.options)).collect();
     let warning = if !has_heading {
         Some("no heading says which criteria are must-haves and which are follow-ups")
     } else if suggestions.is_empty() {
@@ -48,7 +53,7 @@ fn calling_name<'a>(connection: &Connection, task: &'a TaskRow) -> &'a str {
     if means_it && !task.name.starts_with('-') { &task.name } else { task.id.as_str() }
 }
 
-fn suggestion(item: Item, program: &str, task: &str) -> CriterionSuggestion {
+fn suggestion(item: Item, program: &str, task: &str, last: &[String]) -> CriterionSuggestion {
     let source = CriterionSource::WorkerProposed;
     let rationale = (item.status == CriterionStatus::Deferred).then_some(FOLLOW_UP);
     let mut command: Vec<String> =
@@ -62,11 +67,13 @@ fn suggestion(item: Item, program: &str, task: &str) -> CriterionSuggestion {
     let mut options = vec!["--source", source.as_str(), "--status", item.status.as_str()];
     options.extend(rationale.into_iter().flat_map(|rationale| ["--rationale", rationale]));
     command.extend(options.into_iter().map(str::to_owned));
+    command.extend_from_slice(last);
     CriterionSuggestion {
         criterion: item.text,
         source,
         status: item.status,
         rationale: rationale.map(str::to_owned),
+        command_line: shell_line(&command),
         command,
         line: item.line,
     }
@@ -272,11 +279,27 @@ mod tests {
     #[test]
     fn the_command_line_survives_its_reader() {
         let item = |text: &str| Item { status: Deferred, text: text.to_owned(), line: 1 };
-        let command = suggestion(item("--fast works"), "workerctl", "t").command;
-        assert_eq!(command[..5], ["workerctl", "criteria", "t", "--add", "--criterion=--fast works"]);
+        let last = ["--path".to_owned(), "/a b".to_owned()];
+        let proposed = suggestion(item("--fast works"), "workerctl", "t", &last);
         assert_eq!(
-            command[5..],
-            ["--source", "worker_proposed", "--status", "deferred", "--rationale", FOLLOW_UP]
+            proposed.command[..5],
+            ["workerctl", "criteria", "t", "--add", "--criterion=--fast works"]
         );
+        assert_eq!(
+            proposed.command[5..],
+            [
+                "--source",
+                "worker_proposed",
+                "--status",
+                "deferred",
+                "--rationale",
+                FOLLOW_UP,
+                "--path",
+                "/a b"
+            ]
+        );
+        let line = "workerctl criteria t --add '--criterion=--fast works' --source";
+        assert!(proposed.command_line.starts_with(line), "{}", proposed.command_line);
+        assert!(proposed.command_line.ends_with("--path '/a b'"), "{}", proposed.command_line);
     }
 }

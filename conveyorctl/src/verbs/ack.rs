@@ -1,0 +1,61 @@
+//! `worker-ack`, `manager-ack`: record or show an acknowledgement of a task's contract.
+
+use crate::error::CommandError;
+use crate::helper::Helper;
+use crate::ui::Ui;
+use crate::values::{given, json_object};
+use clap::Args;
+use conveyor_proto::registry::{AckRecord, AckShow};
+use conveyor_proto::types::ack::{RecordAckParams, ShowAckParams};
+use conveyor_proto::types::common::Role;
+
+/// Record that the worker acknowledges the contract of its task, or show the newest such record
+#[derive(Debug, Args)]
+pub(crate) struct WorkerAckArgs {
+    #[command(flatten)]
+    pub(crate) ack: AckArgs,
+}
+
+/// Record that the manager acknowledges the contract of its task, or show the newest such record
+#[derive(Debug, Args)]
+pub(crate) struct ManagerAckArgs {
+    #[command(flatten)]
+    pub(crate) ack: AckArgs,
+}
+
+/// What both take.
+#[derive(Debug, Args)]
+pub(crate) struct AckArgs {
+    /// Task, by name or id
+    #[arg(value_name = "TASK")]
+    task: String,
+    /// Record the JSON object on standard input
+    #[arg(long)]
+    from_stdin: bool,
+    /// Show the newest record; `null` when there is none
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Id under which what belongs together is found again
+    #[arg(long, value_name = "ID")]
+    correlation_id: Option<String>,
+}
+
+pub(crate) async fn run(
+    ui: &mut Ui,
+    helper: &Helper,
+    role: Role,
+    args: &AckArgs,
+) -> Result<(), CommandError> {
+    let task = args.task.clone();
+    let ack = if args.from_stdin {
+        let payload = json_object("standard input", &ui.read_text()?)?;
+        let correlation_id = given(args.correlation_id.as_deref());
+        helper.call_json::<AckRecord>(ui, &RecordAckParams { task, role, payload, correlation_id }).await?
+    } else if args.json {
+        helper.call_json::<AckShow>(ui, &ShowAckParams { task, role }).await?
+    } else {
+        return Err(CommandError::failed("option_missing", "nothing is asked for")
+            .hint("--from-stdin records the JSON object on standard input, --json shows the newest record"));
+    };
+    ui.json(&ack)
+}

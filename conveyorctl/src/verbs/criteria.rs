@@ -1,0 +1,171 @@
+//! `criteria`: list, add and settle the criteria of a task.
+
+use crate::error::CommandError;
+use crate::helper::Helper;
+use crate::ui::Ui;
+use crate::values::json_object;
+use clap::{ArgGroup, Args};
+use conveyor_proto::method::Method;
+use conveyor_proto::registry::{
+    CriteriaAccept, CriteriaAdd, CriteriaDefer, CriteriaList, CriteriaReject, CriteriaSatisfy,
+};
+use conveyor_proto::types::criteria::{
+    AddCriterionParams, CriterionSource, CriterionStatus, ListCriteriaParams, SettleCriterionParams,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// List, add or settle the criteria of a task
+#[derive(Debug, Args)]
+#[command(group(
+    ArgGroup::new("action").required(true).args(["list", "add", "accept", "satisfy", "defer", "reject"])
+))]
+pub(crate) struct CriteriaArgs {
+    /// Task, by name or id
+    #[arg(value_name = "TASK")]
+    task: String,
+    /// List the criteria
+    #[arg(long)]
+    list: bool,
+    /// Add a criterion; needs --criterion and --source
+    #[arg(long)]
+    add: bool,
+    /// Accept a criterion: it must be satisfied before the end
+    #[arg(long, value_name = "ID")]
+    accept: Option<i64>,
+    /// Mark a criterion as satisfied
+    #[arg(long, value_name = "ID")]
+    satisfy: Option<i64>,
+    /// Put a criterion off to later work
+    #[arg(long, value_name = "ID")]
+    defer: Option<i64>,
+    /// Reject a criterion
+    #[arg(long, value_name = "ID")]
+    reject: Option<i64>,
+    /// With --list, only this status, may be repeated; with --add, the first status: proposed (the default), accepted,
+    /// satisfied, deferred or rejected
+    #[arg(long, value_name = "STATUS")]
+    status: Vec<String>,
+    /// Text of the new criterion
+    #[arg(long, value_name = "TEXT")]
+    criterion: Option<String>,
+    /// Who came up with the new criterion: user_requested, manager_inferred, worker_proposed or final_audit
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<String>,
+    /// What proves it
+    #[arg(long, value_name = "TEXT")]
+    proof: Option<String>,
+    /// Why it stands where it stands
+    #[arg(long, value_name = "TEXT")]
+    rationale: Option<String>,
+    /// What proves it, for programs; replaces what was there
+    #[arg(long, value_name = "JSON")]
+    evidence_json: Option<String>,
+    /// Leave the list of all criteria out of the answer to a change
+    #[arg(long, conflicts_with = "list")]
+    brief: bool,
+}
+
+pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &CriteriaArgs) -> Result<(), CommandError> {
+    let evidence = evidence(args)?;
+    let statuses = statuses(args)?;
+    let settle = |id| settle_params(args, id, evidence.clone());
+    let answer = if args.add {
+        let params = add_params(args, &statuses, evidence)?;
+        helper.call_json::<CriteriaAdd>(ui, &params).await?
+    } else if let Some(id) = args.accept {
+        settled::<CriteriaAccept>(ui, helper, settle(id)?).await?
+    } else if let Some(id) = args.satisfy {
+        settled::<CriteriaSatisfy>(ui, helper, settle(id)?).await?
+    } else if let Some(id) = args.defer {
+        settled::<CriteriaDefer>(ui, helper, settle(id)?).await?
+    } else if let Some(id) = args.reject {
+        settled::<CriteriaReject>(ui, helper, settle(id)?).await?
+    } else {
+        let params = ListCriteriaParams { task: args.task.clone(), statuses };
+        helper.call_json::<CriteriaList>(ui, &params).await?
+    };
+    ui.json(&answer)
+}
+
+async fn settled<M>(
+    ui: &mut Ui,
+    helper: &Helper,
+    params: SettleCriterionParams,
+) -> Result<Value, CommandError>
+where
+    M: Method<Params = SettleCriterionParams>,
+{
+    helper.call_json::<M>(ui, &params).await
+}
+
+fn add_params(
+    args: &CriteriaArgs,
+    statuses: &[CriterionStatus],
+    evidence: Option<Map<String, Value>>,
+) -> Result<AddCriterionParams, CommandError> {
+    let needed = |value: &Option<String>, option: &str| {
+        value.clone().ok_or_else(|| {
+            CommandError::failed("option_missing", format!("a new criterion needs {option}"))
+                .hint("criteria TASK --add --criterion TEXT --source SOURCE")
+        })
+    };
+    let criterion = needed(&args.criterion, "--criterion")?;
+    let source: CriterionSource = known("--source", &needed(&args.source, "--source")?, &SOURCES)?;
+    let status = match statuses {
+        [] => CriterionStatus::default(),
+        [status] => *status,
+        _ => return Err(CommandError::failed("invalid_status", "a new criterion has one --status")),
+    };
+    Ok(AddCriterionParams {
+        task: args.task.clone(),
+        criterion,
+        source,
+        status,
+        proof: args.proof.clone(),
+        rationale: args.rationale.clone(),
+        evidence,
+        brief: args.brief,
+    })
+}
+
+fn settle_params(
+    args: &CriteriaArgs,
+    id: i64,
+    evidence: Option<Map<String, Value>>,
+) -> Result<SettleCriterionParams, CommandError> {
+    if !args.status.is_empty() {
+        return Err(CommandError::failed("option_without_effect", "--status is only for --list or --add"));
+    }
+    Ok(SettleCriterionParams {
+        task: args.task.clone(),
+        id,
+        proof: args.proof.clone(),
+        rationale: args.rationale.clone(),
+        evidence,
+        brief: args.brief,
+    })
+}
+
+/// An empty value stands for no evidence.
+fn evidence(args: &CriteriaArgs) -> Result<Option<Map<String, Value>>, CommandError> {
+    match args.evidence_json.as_deref() {
+        None => Ok(None),
+        Some("") => Ok(Some(Map::new())),
+        Some(text) => json_object("--evidence-json", text).map(Some),
+    }
+}
+
+const SOURCES: [&str; 4] = ["user_requested", "manager_inferred", "worker_proposed", "final_audit"];
+const STATUSES: [&str; 5] = ["proposed", "accepted", "satisfied", "deferred", "rejected"];
+
+fn statuses(args: &CriteriaArgs) -> Result<Vec<CriterionStatus>, CommandError> {
+    args.status.iter().map(|status| known("--status", status, &STATUSES)).collect()
+}
+
+/// A word of a closed set. Another is refused with exit code 1, as scripts know it of this verb.
+fn known<T: DeserializeOwned>(option: &str, word: &str, words: &[&str]) -> Result<T, CommandError> {
+    serde_json::from_value(word.into()).map_err(|_| {
+        CommandError::failed("invalid_value", format!("{option}: `{word}` is none of {}", words.join(", ")))
+    })
+}
