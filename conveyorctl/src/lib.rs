@@ -17,6 +17,7 @@ mod program;
 mod reference;
 mod skills;
 mod start;
+mod terminal;
 mod text;
 mod ui;
 mod usage;

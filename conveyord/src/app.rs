@@ -15,6 +15,7 @@ use crate::{
     spawn::{self, Spawner},
     store::{SCHEMA_VERSION, Store, deliveries, sessions::Session},
     supervision::finish::{FinishContext, MessageSender, UnderWay},
+    workers::Workers,
 };
 use conveyor_proto::types::{cycle::CoarseState, daemon::DaemonStatus, pane::DeliveryOutcome};
 use std::{
@@ -46,6 +47,8 @@ pub struct App {
     pub ingest: Ingest,
     /// Sender into panes.
     pub sender: PaneSender,
+    /// Workers by name.
+    pub workers: Workers,
     /// Cancelled when the daemon is to end.
     pub shutdown: CancellationToken,
     /// Open connections.
@@ -71,6 +74,7 @@ impl App {
         let ingest = Ingest::new(store.clone(), config.completion_settle_ms.value);
         let (command, receipt) = (config.command_timeout(), config.receipt_timeout());
         let sender = PaneSender::new(store.clone(), ingest.clone(), command, receipt);
+        let workers = Workers::new(store.clone(), config.files.root.clone(), command);
         Arc::new(Self {
             version: env!("CARGO_PKG_VERSION"),
             started_at: clock::now(),
@@ -78,6 +82,7 @@ impl App {
             store,
             ingest,
             sender,
+            workers,
             shutdown,
             connections: TaskTracker::new(),
             detached: TaskTracker::new(),

@@ -14,6 +14,7 @@ use crate::{
     rpc,
     server::{self, Limits},
     store::{Store, StoreError},
+    workers,
 };
 use anyhow::{Context, anyhow, bail};
 use camino::Utf8Path;
@@ -116,6 +117,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         tasks.push(tokio::spawn(watcher.run(background.clone())));
         let exits = ExitWatch::new(app.store.clone(), app.ingest.clone());
         tasks.push(tokio::spawn(exits.run(background.clone())));
+        tasks.push(tokio::spawn(workers::watch::run(app.workers.clone(), background.clone())));
     }
     if app.config.dispatch.value {
         let (store, sender) = (app.store.clone(), app.sender.clone());

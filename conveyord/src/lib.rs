@@ -35,5 +35,6 @@ pub mod store;
 pub mod supervision;
 pub mod tmux;
 pub mod words;
+pub mod workers;
 
 pub use daemon::{main, run};

@@ -244,31 +244,7 @@ fn by_title(params: &RegisterParams, pane: &Pane) -> Option<Rollout> {
 /// A stand-in for a session that is not stored yet, to look its thread up with.
 #[must_use]
 pub fn pending_session(name: &str, role: Role, home: &str) -> Session {
-    Session {
-        id: conveyor_proto::ids::SessionId(String::new()),
-        name: name.to_owned(),
-        role,
-        identity_token: String::new(),
-        tmux_session: None,
-        tmux_pane_id: None,
-        tmux_pane_pid: None,
-        tmux_socket: None,
-        codex_session_path: None,
-        codex_session_id: None,
-        codex_home: Some(home.to_owned()),
-        pid: None,
-        pid_start: None,
-        cwd: String::new(),
-        registered_at: String::new(),
-        last_heartbeat_at: None,
-        state: SessionState::Active,
-        last_ingest_offset: None,
-        reported_event_id: 0,
-        reported_skipped: 0,
-        skipped_lines: 0,
-        current_thread_id: None,
-        gone_reason: None,
-    }
+    Session { codex_home: Some(home.to_owned()), ..Session::unregistered(name, role) }
 }
 
 /// Whether a process tree is a Codex that has not had its first input: it holds the lock of a thread, or a

@@ -6,6 +6,8 @@ use crate::types::{
     common::{Empty, Json},
     criteria, cycle, daemon, dispatch, doctor, drift, events, finish, handoff, history, inbox,
     manager_config, pair, pane, rollout, run, session, start, supervision, task, wait,
+    cycle, daemon, dispatch, doctor, drift, events, finish, history, inbox, pane, rollout, run, session,
+    task, wait, worker,
 };
 
 methods! {
@@ -39,6 +41,28 @@ methods! {
     "session.nudge" => SessionNudge(pane::NudgeParams) -> pane::NudgeResult;
     /// Interrupt what runs in a session's pane.
     "session.interrupt" => SessionInterrupt(pane::InterruptParams) -> pane::InterruptResult;
+    /// List the workers: folders of the state root, and registered sessions.
+    "worker.list" => WorkerList(worker::ListParams) -> Vec<worker::WorkerRow>;
+    /// Tell what a worker said last and whether it runs.
+    "worker.status" => WorkerStatus(worker::StatusParams) -> worker::WorkerStatus;
+    /// Report what a worker is at.
+    "worker.update_status" => WorkerUpdateStatus(worker::UpdateStatusParams) -> worker::UpdatedStatus;
+    /// Judge how a worker fares by its status and its pane.
+    "worker.idle_check" => WorkerIdleCheck(worker::IdleCheckParams) -> worker::IdleCheck;
+    /// Show the events of a worker's file.
+    "worker.events" => WorkerEvents(worker::EventsParams) -> worker::EventsResult;
+    /// Capture the pane of a worker.
+    "worker.capture" => WorkerCapture(worker::CaptureParams) -> worker::CaptureResult;
+    /// Send a text to a worker's pane and wait for its receipt.
+    "worker.nudge" => WorkerNudge(worker::NudgeWorkerParams) -> worker::NudgeWorkerResult;
+    /// Interrupt what runs in a worker's pane, and ask it for its status.
+    "worker.interrupt" => WorkerInterrupt(worker::InterruptWorkerParams) -> worker::InterruptWorkerResult;
+    /// End a worker's or session's tmux session.
+    "worker.stop" => WorkerStop(session::StopParams) -> session::StopResult;
+    /// Tell how a terminal is attached to a worker, a session, or one side of a task.
+    "worker.attach" => WorkerAttach(worker::AttachParams) -> worker::AttachResult;
+    /// Remember that a terminal was opened for a worker.
+    "worker.opened" => WorkerOpened(worker::OpenedParams) -> Empty;
     /// Create a task.
     "task.create" => TaskCreate(task::CreateParams) -> task::CreateResult;
     /// List tasks.

@@ -6,6 +6,7 @@
 mod ack;
 mod audit;
 mod bind;
+mod capture;
 mod classify;
 mod commands;
 mod completions;
@@ -21,17 +22,23 @@ mod dispatch;
 mod divergences;
 mod doctor;
 mod enqueue;
+mod events;
 mod finish_task;
 mod handoff;
+mod idle_check;
 mod inbox;
 mod inbox_text;
 mod ingest;
 mod install_skills;
+mod interrupt;
+mod list;
 mod man;
 mod pair;
 mod manager_config;
 mod manager_config_interactive;
 mod manager_permission;
+mod nudge;
+mod open;
 mod reconcile;
 mod register;
 mod replay;
@@ -42,11 +49,13 @@ mod session_interrupt;
 mod session_nudge;
 mod sessions;
 mod start_session;
+mod status;
 mod stop;
 mod stop_task;
 mod tail;
 mod tasks;
 mod unbind;
+mod update_status;
 mod wait;
 mod watch;
 
@@ -68,6 +77,17 @@ pub(crate) enum Verb {
     Deregister(deregister::DeregisterArgs),
     Stop(stop::StopArgs),
     Sessions(sessions::SessionsArgs),
+    List(list::ListArgs),
+    Status(status::StatusArgs),
+    UpdateStatus(update_status::UpdateStatusArgs),
+    IdleCheck(idle_check::IdleCheckArgs),
+    Events(events::EventsArgs),
+    Capture(capture::CaptureArgs),
+    Nudge(nudge::NudgeArgs),
+    Interrupt(interrupt::InterruptArgs),
+    Open(open::OpenArgs),
+    OpenWorker(open::OpenWorkerArgs),
+    OpenManager(open::OpenManagerArgs),
     Tasks(tasks::TasksArgs),
     Bind(bind::BindArgs),
     Unbind(unbind::UnbindArgs),
@@ -115,6 +135,7 @@ impl Verb {
     pub(crate) const fn prints_json(&self) -> bool {
         match self {
             Self::Pair(args) => args.json,
+            Self::List(args) => args.json,
             Self::Tasks(args) => args.json,
             Self::CriteriaPlan(args) => args.json,
             Self::WorkerAck(args) => args.ack.json,
@@ -158,6 +179,17 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, verb: &Verb) -> Result<(),
         Verb::Deregister(args) => deregister::run(ui, helper, args).await,
         Verb::Stop(args) => stop::run(ui, helper, args).await,
         Verb::Sessions(args) => sessions::run(ui, helper, args).await,
+        Verb::List(args) => list::run(ui, helper, args).await,
+        Verb::Status(args) => status::run(ui, helper, args).await,
+        Verb::UpdateStatus(args) => update_status::run(ui, helper, args).await,
+        Verb::IdleCheck(args) => idle_check::run(ui, helper, args).await,
+        Verb::Events(args) => events::run(ui, helper, args).await,
+        Verb::Capture(args) => capture::run(ui, helper, args).await,
+        Verb::Nudge(args) => nudge::run(ui, helper, args).await,
+        Verb::Interrupt(args) => interrupt::run(ui, helper, args).await,
+        Verb::Open(args) => open::run(ui, helper, args).await,
+        Verb::OpenWorker(args) => open::run_for_task(ui, helper, Role::Worker, &args.side).await,
+        Verb::OpenManager(args) => open::run_for_task(ui, helper, Role::Manager, &args.side).await,
         Verb::Tasks(args) => tasks::run(ui, helper, args).await,
         Verb::Bind(args) => bind::run(ui, helper, args).await,
         Verb::Unbind(args) => unbind::run(ui, helper, args).await,

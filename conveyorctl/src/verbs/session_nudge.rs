@@ -5,7 +5,7 @@ use crate::helper::Helper;
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::SessionNudge;
-use conveyor_proto::types::pane::{DeliveryOutcome, NudgeParams};
+use conveyor_proto::types::pane::{DeliveryOutcome, NudgeParams, NudgeResult};
 
 /// Send a text to a session's pane and wait for its receipt
 ///
@@ -37,7 +37,11 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &SessionNudgeArgs) -
     };
     let answer = helper.call_json::<SessionNudge>(ui, &params).await?;
     ui.json(&answer)?;
-    let sent = Helper::understand::<SessionNudge>(&answer)?;
+    tell_outcome(ui, &Helper::understand::<SessionNudge>(&answer)?)
+}
+
+/// Says what remains open, and fails where nothing was sent.
+pub(crate) fn tell_outcome(ui: &mut Ui, sent: &NudgeResult) -> Result<(), CommandError> {
     match sent.outcome {
         Some(DeliveryOutcome::Held) => {
             let by = sent.blocked_by.as_deref().unwrap_or("the pane");

@@ -1,4 +1,4 @@
-//! `stop`: end a session's tmux session.
+//! `stop`: end a worker's or session's tmux session.
 
 use crate::error::CommandError;
 use crate::helper::Helper;
@@ -6,16 +6,16 @@ use crate::text::printable;
 use crate::ui::Ui;
 use crate::values::given;
 use clap::Args;
-use conveyor_proto::registry::SessionStop;
+use conveyor_proto::registry::WorkerStop;
 use conveyor_proto::types::session::StopParams;
 
-/// End a session's tmux session, and mark the session as gone
+/// End a worker's or session's tmux session, and mark it as stopped
 #[derive(Debug, Args)]
 pub(crate) struct StopArgs {
-    /// Name of the session
+    /// Name of the worker or session
     #[arg(value_name = "NAME")]
     name: String,
-    /// Text to the session before it is ended
+    /// Text to it before it is ended
     #[arg(long, value_name = "TEXT")]
     message: Option<String>,
     /// Also when it is bound, which ends the binding, or shares its tmux session with another
@@ -30,7 +30,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &StopArgs) -> Result
         force: args.force,
         caller: helper.caller(),
     };
-    let stopped = helper.call::<SessionStop>(ui, &params).await?;
+    let stopped = helper.call::<WorkerStop>(ui, &params).await?;
     let name = printable(&stopped.name);
     ui.line(&if stopped.killed_session {
         format!("stopped {name}")

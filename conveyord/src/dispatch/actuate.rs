@@ -67,7 +67,19 @@ impl Actuator {
     /// `unknown_session`, `session_gone`, `no_tmux_session`, `tmux_session_missing`, `message_too_long`,
     /// `codex_exited`, and those of tmux; each is recorded.
     pub async fn nudge(&self, params: NudgeParams) -> Result<NudgeResult> {
-        let record = self.record("nudge", &params.name).await?.with(json!({
+        self.nudge_with(params, json!({})).await
+    }
+
+    /// The same for the verb that is older than sessions; its records say so.
+    ///
+    /// # Errors
+    /// As [`Actuator::nudge`].
+    pub async fn nudge_by_name(&self, params: NudgeParams) -> Result<NudgeResult> {
+        self.nudge_with(params, json!({ "legacy_command": "nudge" })).await
+    }
+
+    async fn nudge_with(&self, params: NudgeParams, facts: Value) -> Result<NudgeResult> {
+        let record = self.record("nudge", &params.name).await?.with(facts).with(json!({
             "dry_run": params.dry_run, "text_length": params.text.chars().count(),
         }));
         match self.nudge_session(&params, &record).await {

@@ -295,7 +295,9 @@ fn classify(content: &str) -> Value {
     })
 }
 
-fn sha256(content: &str) -> String {
+/// The hash by which the text of a pane is known: lower-case hexadecimal SHA-256.
+#[must_use]
+pub fn sha256(content: &str) -> String {
     Sha256::digest(content).iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex

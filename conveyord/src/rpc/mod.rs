@@ -26,6 +26,7 @@ mod run;
 mod session;
 mod state;
 mod task;
+mod worker;
 
 use crate::{app::App, error::Result};
 use conveyor_proto::Method;
@@ -45,6 +46,7 @@ pub fn module(app: Arc<App>) -> std::result::Result<RpcModule<Arc<App>>, Registe
     db::register(&mut methods)?;
     reconcile::register(&mut methods)?;
     session::register(&mut methods)?;
+    worker::register(&mut methods)?;
     task::register(&mut methods)?;
     binding::register(&mut methods)?;
     pair::register(&mut methods)?;

@@ -23,7 +23,8 @@ pub enum Actor {
 }
 
 impl Actor {
-    const fn as_str(self) -> &'static str {
+    /// The word in the tables.
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Dispatch => "dispatch",
             Self::Manager => "manager",

@@ -29,6 +29,7 @@ pub mod supervision;
 pub mod tasks;
 pub mod transcripts;
 pub mod turns;
+pub mod workers;
 
 use crate::{
     changes::{Change, Changes},

@@ -66,6 +66,36 @@ pub struct Session {
 pub const PROCESS_EXITED: &str = "process_exited";
 
 impl Session {
+    /// What a session is before anything is known of it but its name and role: a stand-in for one that has no row.
+    #[must_use]
+    pub fn unregistered(name: &str, role: Role) -> Self {
+        Self {
+            id: SessionId(String::new()),
+            name: name.to_owned(),
+            role,
+            identity_token: String::new(),
+            tmux_session: None,
+            tmux_pane_id: None,
+            tmux_pane_pid: None,
+            tmux_socket: None,
+            codex_session_path: None,
+            codex_session_id: None,
+            codex_home: None,
+            pid: None,
+            pid_start: None,
+            cwd: String::new(),
+            registered_at: String::new(),
+            last_heartbeat_at: None,
+            state: SessionState::Active,
+            last_ingest_offset: None,
+            reported_event_id: 0,
+            reported_skipped: 0,
+            skipped_lines: 0,
+            current_thread_id: None,
+            gone_reason: None,
+        }
+    }
+
     /// Whether the session is bound to a tmux session.
     #[must_use]
     pub const fn has_tmux(&self) -> bool {
@@ -419,6 +449,11 @@ pub fn report_ingest(tx: &Tx<'_>, id: &SessionId) -> Result<(u64, u64), StoreErr
         .execute(params![id.as_str(), newest])?;
     }
     Ok((count, u64::try_from(skipped).unwrap_or(0)))
+}
+
+/// Publishes that a session is there, or that its row was changed.
+pub(super) fn publish_active(tx: &Tx<'_>, id: &SessionId) {
+    publish(tx, id.as_str(), SessionState::Active);
 }
 
 fn publish(tx: &Tx<'_>, id: &str, state: SessionState) {

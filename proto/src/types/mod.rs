@@ -28,3 +28,4 @@ pub mod start;
 pub mod supervision;
 pub mod task;
 pub mod wait;
+pub mod worker;

@@ -1,0 +1,38 @@
+//! `capture`: the pane of a worker.
+
+use crate::error::CommandError;
+use crate::helper::Helper;
+use crate::text::printable_lines;
+use crate::ui::Ui;
+use clap::Args;
+use conveyor_proto::registry::WorkerCapture;
+use conveyor_proto::types::worker::CaptureParams;
+
+/// Capture the pane of a worker
+#[derive(Debug, Args)]
+pub(crate) struct CaptureArgs {
+    /// Name of the worker
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Rows of scrollback to capture
+    #[arg(long, value_name = "ROWS", default_value_t = 200)]
+    lines: u32,
+    /// Print the text instead of facts about it
+    #[arg(long)]
+    include_content: bool,
+}
+
+pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &CaptureArgs) -> Result<(), CommandError> {
+    let params = CaptureParams {
+        name: args.name.clone(),
+        lines: args.lines,
+        include_content: args.include_content,
+        caller: helper.caller(),
+    };
+    if !args.include_content {
+        let captured = helper.call_json::<WorkerCapture>(ui, &params).await?;
+        return ui.json(&captured);
+    }
+    let captured = helper.call::<WorkerCapture>(ui, &params).await?;
+    ui.line(&printable_lines(&captured.content.unwrap_or_default()))
+}

@@ -1,0 +1,362 @@
+//! Workers of old: the rows beside their folders (`workers`), what they said (`statuses`) and what their panes showed
+//! (`transcript_captures`).
+//!
+//! Each has a row of the same id in `sessions` as well, where its name is free, so that text reaches it like any
+//! session.
+
+use super::{StoreError, Tx, json_text, sessions};
+use crate::clock;
+use conveyor_proto::{
+    ids::SessionId,
+    types::{common::Role, worker::WorkState},
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
+
+/// How far a worker's life is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerState {
+    /// Its place is reserved; Codex is not started yet.
+    Candidate,
+    /// It was started, or has reported.
+    Active,
+    /// It was stopped.
+    Stopped,
+    /// It could not be started.
+    Failed,
+}
+
+impl WorkerState {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Candidate => "candidate",
+            Self::Active => "active",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A row of `workers`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worker {
+    /// Id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// tmux session.
+    pub tmux_session: String,
+    /// tmux pane, `%N`.
+    pub tmux_pane_id: Option<String>,
+    /// Working directory.
+    pub cwd: String,
+    /// State; a word of the table.
+    pub state: String,
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<Worker> {
+    Ok(Worker {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        tmux_session: row.get(2)?,
+        tmux_pane_id: row.get(3)?,
+        cwd: row.get(4)?,
+        state: row.get(5)?,
+    })
+}
+
+const COLUMNS: &str = "id, name, tmux_session, tmux_pane_id, cwd, state";
+
+/// Finds a worker by name.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn find(connection: &Connection, name: &str) -> Result<Option<Worker>, StoreError> {
+    let mut statement =
+        connection.prepare_cached(&format!("select {COLUMNS} from workers where name = ?1"))?;
+    Ok(statement.query_row([name], row).optional()?)
+}
+
+/// Finds the worker of a tmux session.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn of_tmux_session(connection: &Connection, tmux_session: &str) -> Result<Option<Worker>, StoreError> {
+    let mut statement =
+        connection.prepare_cached(&format!("select {COLUMNS} from workers where tmux_session = ?1"))?;
+    Ok(statement.query_row([tmux_session], row).optional()?)
+}
+
+/// A worker to be stored. Prints without its token.
+#[derive(Clone)]
+pub struct NewWorker {
+    /// Name.
+    pub name: String,
+    /// tmux session.
+    pub tmux_session: String,
+    /// tmux pane, where one is known.
+    pub tmux_pane_id: Option<String>,
+    /// Token; of a known worker it is replaced by this one.
+    pub identity_token: String,
+    /// Working directory.
+    pub cwd: String,
+    /// State; without one a known worker keeps its own, and another is active.
+    pub state: Option<WorkerState>,
+}
+
+impl std::fmt::Debug for NewWorker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewWorker")
+            .field("name", &self.name)
+            .field("tmux_session", &self.tmux_session)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Stores a worker, or renews it by its name, and returns its id, which stays.
+///
+/// # Errors
+/// Those of SQLite, also when another worker has its tmux session.
+pub fn upsert(tx: &Tx<'_>, new: &NewWorker) -> Result<String, StoreError> {
+    tx.prepare_cached(
+        "insert into workers (id, name, tmux_session, tmux_pane_id, identity_token, cwd, state, created_at, updated_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, coalesce(?7, 'active'), ?8, ?8)
+         on conflict (name) do update set
+             tmux_session = excluded.tmux_session,
+             tmux_pane_id = coalesce(excluded.tmux_pane_id, tmux_pane_id),
+             identity_token = excluded.identity_token,
+             cwd = excluded.cwd,
+             state = coalesce(?7, state),
+             updated_at = excluded.updated_at",
+    )?
+    .execute(params![
+        clock::new_id("worker"),
+        new.name,
+        new.tmux_session,
+        new.tmux_pane_id,
+        new.identity_token,
+        new.cwd,
+        new.state.map(WorkerState::as_str),
+        tx.now(),
+    ])?;
+    Ok(tx.query_row("select id from workers where name = ?1", [&new.name], |row| row.get(0))?)
+}
+
+/// Gives a worker another state.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn set_state(tx: &Tx<'_>, id: &str, state: WorkerState) -> Result<(), StoreError> {
+    tx.prepare_cached("update workers set state = ?2, updated_at = ?3 where id = ?1")?.execute(params![
+        id,
+        state.as_str(),
+        tx.now()
+    ])?;
+    Ok(())
+}
+
+/// Where a worker's pane is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Socket of the tmux server.
+    pub tmux_socket: String,
+    /// Process of the pane when it was started, where known.
+    pub tmux_pane_pid: Option<i32>,
+    /// Codex's home folder.
+    pub codex_home: Option<String>,
+}
+
+/// Gives a worker its row in `sessions`, under its own id, unless another session has the name; one that it has
+/// already is brought in step and is active again.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn mirror(tx: &Tx<'_>, id: &str, new: &NewWorker, place: &Place) -> Result<(), StoreError> {
+    let changed = tx
+        .prepare_cached(
+            "insert into sessions (id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_pane_pid,
+                 tmux_socket, codex_home, cwd, registered_at, state)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'active')
+             on conflict (name) do update set
+                 identity_token = excluded.identity_token,
+                 tmux_session = excluded.tmux_session,
+                 tmux_pane_id = excluded.tmux_pane_id,
+                 tmux_pane_pid = excluded.tmux_pane_pid,
+                 tmux_socket = excluded.tmux_socket,
+                 cwd = excluded.cwd,
+                 state = 'active',
+                 gone_reason = null
+             where sessions.id = excluded.id and (sessions.state = 'gone' or sessions.pid is null)
+                 and (sessions.tmux_session is not excluded.tmux_session
+                     or sessions.tmux_pane_id is not excluded.tmux_pane_id
+                     or sessions.tmux_pane_pid is not excluded.tmux_pane_pid
+                     or sessions.tmux_socket is not excluded.tmux_socket
+                     or sessions.identity_token is not excluded.identity_token
+                     or sessions.cwd is not excluded.cwd)",
+        )?
+        .execute(params![
+            id,
+            new.name,
+            Role::Worker.as_str(),
+            new.identity_token,
+            new.tmux_session,
+            new.tmux_pane_id,
+            place.tmux_pane_pid,
+            place.tmux_socket,
+            place.codex_home,
+            new.cwd,
+            tx.now(),
+        ])?;
+    if changed > 0 {
+        sessions::publish_active(tx, &SessionId(id.to_owned()));
+    }
+    Ok(())
+}
+
+/// Makes the session of a worker that was started anew one without a thread: its Codex is another one now.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn forget_thread(tx: &Tx<'_>, id: &str, codex_home: Option<&str>) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update sessions set codex_session_path = null, codex_session_id = null, current_thread_id = null,
+             pid = null, pid_start = null, last_ingest_offset = null, codex_home = ?2, state = 'active',
+             gone_reason = null
+         where id = ?1",
+    )?
+    .execute(params![id, codex_home])?;
+    sessions::publish_active(tx, &SessionId(id.to_owned()));
+    Ok(())
+}
+
+/// What a worker said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// What it is at.
+    pub state: WorkState,
+    /// What it works on.
+    pub current_task: Option<String>,
+    /// What it does next.
+    pub next_action: Option<String>,
+    /// What blocks it.
+    pub blocker: Option<String>,
+}
+
+/// The newest status of the worker with this name, and its time.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn newest_status(connection: &Connection, name: &str) -> Result<Option<(Status, String)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select s.state, s.current_task, s.next_action, s.blocker, s.created_at
+         from workers w join statuses s on s.worker_id = w.id where w.name = ?1 order by s.id desc limit 1",
+    )?;
+    let found = statement.query_row([name], |row| {
+        let status = Status {
+            state: WorkState::of_word(row.get_ref(0)?.as_str()?),
+            current_task: row.get(1)?,
+            next_action: row.get(2)?,
+            blocker: row.get(3)?,
+        };
+        Ok((status, row.get(4)?))
+    });
+    Ok(found.optional()?)
+}
+
+/// Stores what a worker said.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn insert_status(tx: &Tx<'_>, worker_id: &str, status: &Status) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "insert into statuses (worker_id, state, current_task, next_action, blocker, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        worker_id,
+        status.state.as_str(),
+        status.current_task,
+        status.next_action,
+        status.blocker,
+        tx.now(),
+    ])?;
+    Ok(())
+}
+
+/// A worker's pane to be stored. Prints the length of its text, not the text.
+pub struct NewCapture<'a> {
+    /// Worker.
+    pub worker_id: &'a str,
+    /// Lower-case hexadecimal SHA-256 of the text.
+    pub sha256: &'a str,
+    /// The text.
+    pub content: &'a str,
+    /// Lines of the text.
+    pub line_count: usize,
+    /// Rows of scrollback that were asked for.
+    pub history_lines: u32,
+}
+
+impl std::fmt::Debug for NewCapture<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewCapture")
+            .field("worker_id", &self.worker_id)
+            .field("content_bytes", &self.content.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long a new capture's text is kept, as the table names it.
+pub const RETENTION: &str = "hot";
+
+/// The hash of the newest capture of a worker whose text is still there.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn newest_capture(connection: &Connection, worker_id: &str) -> Result<Option<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select sha256 from transcript_captures where worker_id = ?1 and content is not null order by id desc limit 1",
+    )?;
+    Ok(statement.query_row([worker_id], |row| row.get(0)).optional()?)
+}
+
+/// Stores a pane that has changed, and returns the row's id.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn insert_capture(tx: &Tx<'_>, new: &NewCapture<'_>) -> Result<i64, StoreError> {
+    tx.prepare_cached(
+        "insert into transcript_captures (worker_id, sha256, content, captured_at, changed_at, history_lines,
+             byte_count, line_count, capture_kind, retention_class)
+         values (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, 'changed', ?8)",
+    )?
+    .execute(params![
+        new.worker_id,
+        new.sha256,
+        new.content,
+        tx.now(),
+        new.history_lines,
+        i64::try_from(new.content.len()).unwrap_or(i64::MAX),
+        i64::try_from(new.line_count).unwrap_or(i64::MAX),
+        RETENTION,
+    ])?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Writes an entry of the audit trail about a worker.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn event(
+    tx: &Tx<'_>,
+    actor: super::log::Actor,
+    kind: &str,
+    worker_id: &str,
+    payload: &Value,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "insert into events (created_at, actor, worker_id, type, payload_json) values (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![tx.now(), actor.as_str(), worker_id, kind, json_text(payload)?])?;
+    Ok(())
+}

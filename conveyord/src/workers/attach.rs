@@ -1,0 +1,134 @@
+//! How a terminal is attached to a worker. Windows are opened by the caller, who knows the desktop.
+
+use super::{Running, Subject, Workers, blocking, broken, is_default_server, not_running};
+use crate::{
+    error::{Error, Result},
+    observe::target,
+    registration::check_name,
+    store::{bindings, sessions, tasks},
+};
+use conveyor_proto::types::{
+    common::{Caller, Empty, Role},
+    worker::{AttachParams, AttachResult, OpenedParams, WorkerKind},
+};
+use serde_json::json;
+
+impl Workers {
+    /// Answers `worker.attach`.
+    ///
+    /// # Errors
+    /// `name_or_task_needed`, `unknown_worker`, `unknown_task`, `task_ambiguous`, `not_bound`, `no_tmux_session`,
+    /// `tmux_session_missing`, `already_opened`, and those of tmux and of the database.
+    pub async fn attach(&self, params: AttachParams) -> Result<AttachResult> {
+        let AttachParams { name, task, role, force, caller } = params;
+        let (name, task) = match (name, task) {
+            (Some(name), None) => (name, None),
+            (None, Some(task)) => {
+                let (name, task) = self.session_of(task, role.unwrap_or(Role::Worker)).await?;
+                (name, Some(task))
+            }
+            _ => return Err(Error::invalid("name_or_task_needed", "either a name or a task is needed")),
+        };
+        let subject = self.find(&name, &caller).await?;
+        let tmux_session = target::shown(&subject.session)?;
+        let attach_words = attach_words(&subject, &tmux_session, &caller);
+        let attach_command = for_a_shell(&attach_words);
+        match self.running(&subject.session).await {
+            Running::Yes => {}
+            Running::No => return Err(not_running(&name, &tmux_session)),
+            Running::Unknown(error) => return Err(error.into()),
+        }
+        if task.is_none() && !force && subject.kind() == WorkerKind::File && self.was_opened(&subject).await?
+        {
+            let message = format!("a terminal was opened for {name} before");
+            return Err(Error::conflict("already_opened", message)
+                .hint(format!("open another with --force, or attach by hand: {attach_command}")));
+        }
+        Ok(AttachResult { name, task, tmux_session, attach_command, attach_words })
+    }
+
+    /// The session on one side of a task, and the task's name.
+    async fn session_of(&self, task: String, role: Role) -> Result<(String, String)> {
+        self.store
+            .read(move |connection| {
+                let task = tasks::resolve(connection, &task)?;
+                let binding = bindings::open_of_task(connection, &task.id)?;
+                let id = binding.map(|binding| match role {
+                    Role::Worker => binding.worker,
+                    Role::Manager => binding.manager,
+                });
+                let session = match id {
+                    Some(id) => sessions::get(connection, id.as_str())?,
+                    None => None,
+                };
+                let session = session.ok_or_else(|| {
+                    let message = format!("task {} has no {} now", tasks::shown(&task.name), role.as_str());
+                    Error::conflict("not_bound", message).hint("`bind` gives it one")
+                })?;
+                Ok((session.name, task.name))
+            })
+            .await
+    }
+
+    async fn was_opened(&self, subject: &Subject) -> Result<bool> {
+        let folder = subject.folder.clone();
+        let opened = blocking(move || folder.events(Some("open"), Some(1))).await?;
+        Ok(!opened.map_err(|error| broken(&subject.name, &error))?.events.is_empty())
+    }
+
+    /// Answers `worker.opened`: a window that could not be opened does not count as one.
+    ///
+    /// # Errors
+    /// `unknown_worker`, `invalid_name`, and those of the database.
+    pub async fn opened(&self, params: OpenedParams) -> Result<Empty> {
+        check_name(&params.name)?;
+        let subject = self.find(&params.name, &Caller::default()).await?;
+        let terminal = json!({ "terminal": params.terminal, "launched": params.launched });
+        self.note(&subject, "open_attempt", terminal).await;
+        if params.launched {
+            let facts = json!({ "forced": params.forced, "terminal": params.terminal });
+            self.note(&subject, "open", facts).await;
+        }
+        Ok(Empty {})
+    }
+}
+
+/// The words of the command that attaches a terminal to exactly this tmux session.
+fn attach_words(subject: &Subject, tmux_session: &str, caller: &Caller) -> Vec<String> {
+    let mut words = vec!["tmux".to_owned()];
+    if let Some(socket) =
+        subject.session.tmux_socket.as_deref().filter(|socket| !is_default_server(socket, caller))
+    {
+        words.extend(["-S".to_owned(), socket.to_owned()]);
+    }
+    words.extend([
+        "attach".to_owned(),
+        "-t".to_owned(),
+        format!("={}", crate::tmux::stored_name(tmux_session)),
+    ]);
+    words
+}
+
+/// Words as one line for a shell: each in single quotes unless it is plain.
+pub(super) fn for_a_shell(words: &[String]) -> String {
+    let quoted = words.iter().map(|word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        let words = ["tmux", "-t", "=codex-w", "it's", "", "$x"].map(str::to_owned);
+        assert_eq!(for_a_shell(&words), r"tmux -t '=codex-w' 'it'\''s' '' '$x'");
+    }
+}

@@ -1,0 +1,412 @@
+//! The folder of a worker in the state root: what lies in it, read leniently, since workers and older programs write
+//! there too, and written so that nobody sees half a file.
+//!
+//! Blocking. The rows are what survives a power cut; of the files only the last moment may be lost, never a part.
+
+use crate::clock;
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::types::worker::WorkState;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::{
+    collections::VecDeque,
+    fs::{self, OpenOptions},
+    io::{self, BufRead, BufReader, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+};
+use uuid::Uuid;
+
+const CONFIG: &str = "config.json";
+/// The name of the file in which a worker may report.
+pub const STATUS: &str = "status.json";
+const CAPTURE_META: &str = "capture-meta.json";
+const TRANSCRIPT: &str = "transcript.txt";
+const CONTRACT: &str = "contract.txt";
+const EVENTS: &str = "events.jsonl";
+/// The events before those, from the last time that the file was full.
+const OLDER_EVENTS: &str = "events.jsonl.1";
+
+/// Size in bytes at which the file of events is put aside. Two such files are kept.
+const EVENTS_LIMIT: u64 = 1024 * 1024;
+/// Largest file that is read, in bytes: what is larger was not written by a worker.
+const FILE_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// `config.json`. Keys of other programs are kept.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// Name; that of the folder where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Id of the row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_id: Option<String>,
+    /// Token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_token: Option<String>,
+    /// Working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// tmux session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tmux_session: Option<String>,
+    /// tmux pane, `%N`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tmux_pane_id: Option<String>,
+    /// Process of the pane when it was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tmux_pane_pid: Option<i32>,
+    /// Socket of the tmux server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tmux_socket: Option<String>,
+    /// How far Codex had come when it was last looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup: Option<String>,
+    /// Why it seemed so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup_reason: Option<String>,
+    /// What was to be done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup_recommended_action: Option<String>,
+    /// All else.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("name", &self.name)
+            .field("tmux_session", &self.tmux_session)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What `status.json` says. Prints without the worker's words.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FileStatus {
+    /// What the worker is at; unknown for any other word.
+    pub state: WorkState,
+    /// What it works on.
+    pub current_task: Option<String>,
+    /// What it does next.
+    pub next_action: Option<String>,
+    /// What blocks it.
+    pub blocker: Option<String>,
+    /// When it says that it wrote so.
+    pub last_update: Option<String>,
+    /// When the file was written.
+    pub modified: Timestamp,
+}
+
+impl std::fmt::Debug for FileStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileStatus")
+            .field("state", &self.state)
+            .field("modified", &self.modified)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `capture-meta.json`: the last capture of the pane.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CaptureMeta {
+    /// When.
+    pub captured_at: Option<String>,
+    /// Since when the text has been what it is.
+    pub changed_at: Option<String>,
+    /// Hash of the text.
+    pub sha256: Option<String>,
+    /// Rows of scrollback that were asked for.
+    pub history_lines: u32,
+    /// Captures so far: those that found nothing new leave no row.
+    pub captures: u64,
+}
+
+/// Why a file cannot be used. Says nothing of what is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The system.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// It is not what it should be.
+    #[error("{path} is not valid JSON of its kind (line {line}, column {column})")]
+    Invalid {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Where.
+        line: usize,
+        /// Where.
+        column: usize,
+    },
+}
+
+/// Events of a file.
+#[derive(Debug, Default)]
+pub struct Events {
+    /// Oldest first.
+    pub events: VecDeque<Value>,
+    /// Lines that are no event.
+    pub skipped: u64,
+}
+
+/// The folder of one worker. It need not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder(Utf8PathBuf);
+
+impl Folder {
+    /// The folder of a worker whose name was checked.
+    #[must_use]
+    pub fn of(root: &Utf8Path, name: &str) -> Self {
+        Self(root.join(name))
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Utf8Path {
+        &self.0
+    }
+
+    /// Where the last captured text stands.
+    #[must_use]
+    pub fn transcript(&self) -> Utf8PathBuf {
+        self.0.join(TRANSCRIPT)
+    }
+
+    /// Where the worker's first prompt stands.
+    #[must_use]
+    pub fn contract(&self) -> Utf8PathBuf {
+        self.0.join(CONTRACT)
+    }
+
+    /// Where the worker may report.
+    #[must_use]
+    pub fn status_file(&self) -> Utf8PathBuf {
+        self.0.join(STATUS)
+    }
+
+    /// `config.json`, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn config(&self) -> Result<Option<Config>, FolderError> {
+        let path = self.0.join(CONFIG);
+        let Some(text) = read(&path)? else { return Ok(None) };
+        serde_json::from_slice(&text).map(Some).map_err(|error| FolderError::Invalid {
+            path,
+            line: error.line(),
+            column: error.column(),
+        })
+    }
+
+    /// Writes `config.json`.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn write_config(&self, config: &Config) -> Result<(), FolderError> {
+        self.write_json(CONFIG, config)
+    }
+
+    /// `status.json`; none where it is not there or is no status, which the next write of the worker mends.
+    #[must_use]
+    pub fn status(&self) -> Option<FileStatus> {
+        let path = self.status_file();
+        let modified = fs::metadata(&path).ok()?.modified().ok()?;
+        let value: Value = serde_json::from_slice(&read(&path).ok()??).ok()?;
+        let object = value.as_object()?;
+        let text = |key: &str| object.get(key).and_then(Value::as_str).map(str::to_owned);
+        Some(FileStatus {
+            state: WorkState::of_word(object.get("state").and_then(Value::as_str).unwrap_or_default()),
+            current_task: text("current_task"),
+            next_action: text("next_action"),
+            blocker: text("blocker"),
+            last_update: text("last_update").filter(|time| clock::parse(time).is_some()),
+            modified: Timestamp::try_from(modified).ok()?,
+        })
+    }
+
+    /// Writes `status.json`.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn write_status(&self, status: &Value) -> Result<(), FolderError> {
+        self.write_json(STATUS, status)
+    }
+
+    /// What is known of the last capture.
+    #[must_use]
+    pub fn capture_meta(&self) -> CaptureMeta {
+        let text = read(&self.0.join(CAPTURE_META)).ok().flatten().unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Writes what is known of the last capture.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn write_capture_meta(&self, meta: &CaptureMeta) -> Result<(), FolderError> {
+        self.write_json(CAPTURE_META, meta)
+    }
+
+    /// The last captured text.
+    #[must_use]
+    pub fn last_text(&self) -> Option<String> {
+        Some(String::from_utf8_lossy(&read(&self.transcript()).ok()??).into_owned())
+    }
+
+    /// Writes the last captured text.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn write_text(&self, text: &str) -> Result<(), FolderError> {
+        self.replace(TRANSCRIPT, text.as_bytes())
+    }
+
+    /// Writes the worker's first prompt.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn write_contract(&self, prompt: &str) -> Result<(), FolderError> {
+        self.replace(CONTRACT, prompt.as_bytes())
+    }
+
+    /// Removes what makes the folder a worker's, and the folder when nothing else is in it.
+    pub fn clear(&self) {
+        for name in [CONFIG, STATUS, TRANSCRIPT, CONTRACT] {
+            let _ = fs::remove_file(self.0.join(name));
+        }
+        // Fails where something else is in it, which then stays.
+        let _ = fs::remove_dir(&self.0);
+    }
+
+    /// Adds an event. The caller holds the worker's lock.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn append_event(&self, kind: &str, payload: Value) -> Result<(), FolderError> {
+        let Value::Object(mut event) = payload else { return Ok(()) };
+        event.insert("time".to_owned(), clock::now().into());
+        event.insert("type".to_owned(), kind.into());
+        event.sort_keys();
+        let mut line = Value::Object(event).to_string();
+        line.push('\n');
+        let path = self.0.join(EVENTS);
+        let failed = |source| FolderError::Io { path: path.clone(), source };
+        self.make()?;
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() >= EVENTS_LIMIT) {
+            fs::rename(&path, self.0.join(OLDER_EVENTS)).map_err(failed)?;
+        }
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(failed)
+    }
+
+    /// The events, the last `limit` of those of a type, where these are given.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn events(&self, kind: Option<&str>, limit: Option<usize>) -> Result<Events, FolderError> {
+        let mut found = Events::default();
+        for name in [OLDER_EVENTS, EVENTS] {
+            let path = self.0.join(name);
+            let file = match fs::File::open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(source) => return Err(FolderError::Io { path, source }),
+            };
+            for line in BufReader::new(file).split(b'\n') {
+                let line = line.map_err(|source| FolderError::Io { path: path.clone(), source })?;
+                if line.trim_ascii().is_empty() {
+                    continue;
+                }
+                match serde_json::from_slice::<Value>(&line) {
+                    Ok(event) if event.is_object() => {
+                        if kind.is_none_or(|kind| event["type"] == kind) {
+                            found.events.push_back(event);
+                        }
+                    }
+                    _ => found.skipped += 1,
+                }
+                if limit.is_some_and(|limit| found.events.len() > limit) {
+                    found.events.pop_front();
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), FolderError> {
+        let encode = || {
+            let mut value = serde_json::to_value(value)?;
+            value.sort_all_objects();
+            let mut text = serde_json::to_vec_pretty(&value)?;
+            text.push(b'\n');
+            Ok(text)
+        };
+        let text = encode().map_err(|error: serde_json::Error| FolderError::Io {
+            path: self.0.join(name),
+            source: error.into(),
+        })?;
+        self.replace(name, &text)
+    }
+
+    /// Replaces a file as a whole: who reads it sees the old one or the new one.
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
+        self.make()?;
+        let (path, new) = (self.0.join(name), self.0.join(format!(".{name}.{}", Uuid::now_v7())));
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let written = options
+            .open(&new)
+            .and_then(|mut file| file.write_all(bytes))
+            .and_then(|()| fs::rename(&new, &path));
+        written.map_err(|source| {
+            let _ = fs::remove_file(&new);
+            FolderError::Io { path, source }
+        })
+    }
+
+    fn make(&self) -> Result<(), FolderError> {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        made.map_err(|source| FolderError::Io { path: self.0.clone(), source })
+    }
+}
+
+/// A file; none when it is not there.
+fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, FolderError> {
+    let failed = |source| FolderError::Io { path: path.to_owned(), source };
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.len() > FILE_LIMIT => Err(failed(io::ErrorKind::FileTooLarge.into())),
+        Ok(_) => fs::read(path).map(Some).map_err(failed),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(source) => Err(failed(source)),
+    }
+}
+
+/// The names of the folders of a state root that may be workers', sorted.
+///
+/// # Errors
+/// When the state root is there and cannot be read.
+pub fn names(root: &Utf8Path) -> Result<Vec<String>, FolderError> {
+    let failed = |source| FolderError::Io { path: root.to_owned(), source };
+    let entries = match root.read_dir_utf8() {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(failed(source)),
+    };
+    let folders = entries.filter_map(Result::ok).filter(|entry| entry.path().is_dir());
+    let mut names: Vec<String> = folders
+        .map(|entry| entry.file_name().to_owned())
+        .filter(|name| crate::registration::check_name(name).is_ok())
+        .collect();
+    names.sort();
+    Ok(names)
+}

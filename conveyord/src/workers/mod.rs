@@ -1,0 +1,311 @@
+//! Workers by name: those of old, with a folder each in the state root, and registered sessions.
+//!
+//! A name is looked for among the folders first, then among the sessions. The folder is for people and older programs;
+//! what it says is brought into rows (`workers`, `statuses`, `transcript_captures`), and each such worker has a row in
+//! `sessions`, by which text and keys reach it like any session, through `dispatch`.
+//!
+//! What must not live here: SQL, and keys typed past `dispatch`.
+
+mod attach;
+mod capture;
+pub mod folder;
+mod health;
+mod listing;
+mod send;
+mod status;
+pub mod watch;
+
+use crate::{
+    clock,
+    error::{Error, Result},
+    observe::target,
+    registration::{self, check_name},
+    store::{
+        Durability, Store, Tx,
+        sessions::{self, Session},
+        tasks::shown,
+        workers::{self as rows, NewWorker, Place},
+    },
+    supervision::identity,
+    tmux::{Pane, Tmux, TmuxError, TmuxServer},
+};
+use camino::Utf8PathBuf;
+use conveyor_proto::types::{
+    common::{Caller, Role},
+    worker::WorkerKind,
+};
+use folder::{Config, Folder, FolderError};
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+/// What the verbs about workers work with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Workers {
+    store: Store,
+    root: Utf8PathBuf,
+    command_timeout: Duration,
+    locks: Locks,
+}
+
+/// One writer at a time for each worker's folder and rows. Clones share them.
+#[derive(Debug, Clone, Default)]
+struct Locks(Arc<Mutex<HashMap<String, Weak<AsyncMutex<()>>>>>);
+
+impl Locks {
+    async fn of(&self, name: &str) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those that nobody holds leave with the next caller.
+            locks.retain(|_, lock| lock.strong_count() > 0);
+            let entry = locks.entry(name.to_owned()).or_default();
+            entry.upgrade().unwrap_or_else(|| {
+                let lock = Arc::new(AsyncMutex::new(()));
+                *entry = Arc::downgrade(&lock);
+                lock
+            })
+        };
+        lock.lock_owned().await
+    }
+}
+
+/// A worker or session that was found by its name.
+#[derive(Debug, Clone)]
+struct Subject {
+    name: String,
+    folder: Folder,
+    /// `config.json`; a registered session has none.
+    config: Option<Config>,
+    /// The session; of a worker that has no row yet, what its row would say.
+    session: Session,
+}
+
+impl Subject {
+    fn kind(&self) -> WorkerKind {
+        if self.config.is_some() { WorkerKind::File } else { WorkerKind::Session }
+    }
+}
+
+/// Whether a tmux session runs.
+enum Running {
+    Yes,
+    No,
+    /// tmux could not be asked.
+    Unknown(TmuxError),
+}
+
+impl Workers {
+    /// The workers of a state root.
+    #[must_use]
+    pub fn new(store: Store, root: Utf8PathBuf, command_timeout: Duration) -> Self {
+        Self { store, root, command_timeout, locks: Locks::default() }
+    }
+
+    /// Finds a worker or session by its name.
+    async fn find(&self, name: &str, caller: &Caller) -> Result<Subject> {
+        let (root, owned) = (self.root.clone(), name.to_owned());
+        let valid = check_name(name);
+        let session =
+            self.store.read(move |connection| Ok::<_, Error>(sessions::find(connection, &owned)?)).await?;
+        if valid.is_err() && session.is_none() {
+            valid?;
+        }
+        let folder = Folder::of(&root, name);
+        let config = match check_name(name) {
+            Ok(()) => blocking({
+                let folder = folder.clone();
+                move || folder.config()
+            })
+            .await?
+            .map_err(|error| broken(name, &error))?,
+            // An old row; no folder can have that name.
+            Err(_) => None,
+        };
+        let session = match (&config, session) {
+            (Some(config), None) => unregistered(name, config, caller),
+            (Some(config), Some(session)) if session.tmux_socket.is_none() => {
+                Session { tmux_socket: Some(place(config, caller).tmux_socket), ..session }
+            }
+            (_, Some(session)) => session,
+            (None, None) => return Err(unknown(name)),
+        };
+        Ok(Subject { name: name.to_owned(), folder, config, session })
+    }
+
+    /// Gives a worker of a folder its rows, and returns it with the session that it then has. A registered session
+    /// stays as it is.
+    async fn with_rows(&self, subject: Subject, caller: &Caller) -> Result<Subject> {
+        let Some(config) = subject.config.clone() else { return Ok(subject) };
+        let (new, place) = (new_worker(&subject.name, &config), place(&config, caller));
+        let name = subject.name.clone();
+        let (id, session) = self
+            .store
+            .write(Durability::Full, move |tx| {
+                let id = store_worker(tx, &new, &place)?;
+                Ok::<_, Error>((id, sessions::resolve(tx, &name)?))
+            })
+            .await?;
+        if session.role == Role::Manager {
+            let message =
+                format!("{} is a worker's folder, and the session of that name a manager", session.name);
+            return Err(Error::conflict("role_differs", message).hint("use the verbs for sessions"));
+        }
+        let mut config = config;
+        if config.worker_id.as_ref() != Some(&id) {
+            config.worker_id = Some(id);
+            let (folder, written) = (subject.folder.clone(), config.clone());
+            blocking(move || folder.write_config(&written))
+                .await?
+                .map_err(|error| broken(&subject.name, &error))?;
+        }
+        Ok(Subject { config: Some(config), session, ..subject })
+    }
+
+    /// Whether the tmux session of a worker runs.
+    async fn running(&self, session: &Session) -> Running {
+        if session.tmux_session.is_none() {
+            return Running::No;
+        }
+        match target::tmux(session, self.command_timeout).panes().await {
+            Ok(panes) if runs_among(&panes, session) => Running::Yes,
+            Ok(_) | Err(TmuxError::ServerGone { .. }) => Running::No,
+            Err(error) => Running::Unknown(error),
+        }
+    }
+
+    /// Refuses a worker whose tmux session does not run.
+    async fn require_running(&self, subject: &Subject) -> Result<String> {
+        let tmux_session = target::shown(&subject.session)?;
+        match self.running(&subject.session).await {
+            Running::Yes => Ok(tmux_session),
+            Running::No => Err(not_running(&subject.name, &tmux_session)),
+            Running::Unknown(error) => Err(error.into()),
+        }
+    }
+
+    /// Adds an event to the file of a worker. A folder that cannot be written to is no reason to fail what was done.
+    async fn note(&self, subject: &Subject, kind: &'static str, payload: Value) {
+        if check_name(&subject.name).is_err() {
+            return;
+        }
+        let _lock = self.locks.of(&subject.name).await;
+        let folder = subject.folder.clone();
+        let written = blocking(move || folder.append_event(kind, payload)).await;
+        if let Err(error) = written.and_then(|written| written.map_err(|error| broken(&subject.name, &error)))
+        {
+            tracing::warn!(%error, worker = subject.name, "an event could not be added to a worker's file");
+        }
+    }
+}
+
+/// Runs what blocks.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    Ok(tokio::task::spawn_blocking(work).await?)
+}
+
+fn runs_among(panes: &[Pane], session: &Session) -> bool {
+    let pane = session.tmux_session.as_deref().and_then(|name| identity::pane_among(panes, name, session));
+    pane.is_some_and(|pane| !pane.dead)
+}
+
+fn unknown(name: &str) -> Error {
+    let message = format!("no worker and no session has the name \"{}\"", shown(name));
+    Error::not_found("unknown_worker", message).hint("`list` and `sessions --state all` list them")
+}
+
+fn not_running(name: &str, tmux_session: &str) -> Error {
+    let message = format!("tmux session {tmux_session} of {} is not running", shown(name));
+    Error::conflict("tmux_session_missing", message)
+}
+
+fn broken(name: &str, error: &FolderError) -> Error {
+    let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+    let mut message = format!("the folder of worker {} cannot be used: {error}", shown(name));
+    if !message.ends_with(&source) {
+        message.push_str(&source);
+    }
+    Error::invalid("worker_folder_invalid", message).hint("mend or remove the file")
+}
+
+/// The tmux session of a worker.
+fn tmux_session(name: &str, config: &Config) -> String {
+    config.tmux_session.clone().unwrap_or_else(|| format!("codex-{name}"))
+}
+
+fn new_worker(name: &str, config: &Config) -> NewWorker {
+    NewWorker {
+        name: name.to_owned(),
+        tmux_session: tmux_session(name, config),
+        tmux_pane_id: config.tmux_pane_id.clone(),
+        identity_token: config.identity_token.clone().unwrap_or_else(|| clock::new_id("workerctl")),
+        cwd: config.cwd.clone().unwrap_or_default(),
+        state: None,
+    }
+}
+
+fn place(config: &Config, caller: &Caller) -> Place {
+    let socket = || target::server_of(caller).socket().to_string();
+    Place {
+        tmux_socket: config.tmux_socket.clone().unwrap_or_else(socket),
+        tmux_pane_pid: config.tmux_pane_pid,
+        codex_home: registration::codex_home(caller),
+    }
+}
+
+/// Stores a worker of a folder and its session.
+fn store_worker(tx: &Tx<'_>, new: &NewWorker, place: &Place) -> Result<String> {
+    if let Some(other) = rows::of_tmux_session(tx, &new.tmux_session)?
+        && other.name != new.name
+    {
+        let message = format!("tmux session {} belongs to worker {}", new.tmux_session, shown(&other.name));
+        return Err(
+            Error::conflict("tmux_session_taken", message).hint("give one of them another tmux session")
+        );
+    }
+    let id = rows::upsert(tx, new)?;
+    rows::mirror(tx, &id, new, place)?;
+    Ok(id)
+}
+
+/// A worker that has no row yet, as its session would be.
+fn unregistered(name: &str, config: &Config, caller: &Caller) -> Session {
+    let place = place(config, caller);
+    Session {
+        tmux_session: Some(tmux_session(name, config)),
+        tmux_pane_id: config.tmux_pane_id.clone(),
+        tmux_pane_pid: place.tmux_pane_pid,
+        tmux_socket: Some(place.tmux_socket),
+        codex_home: place.codex_home,
+        cwd: config.cwd.clone().unwrap_or_default(),
+        ..Session::unregistered(name, Role::Worker)
+    }
+}
+
+/// All panes of the tmux servers of these sessions: one call for each server.
+async fn panes_of(
+    sessions: &[Session],
+    time_limit: Duration,
+) -> HashMap<TmuxServer, std::result::Result<Vec<Pane>, TmuxError>> {
+    let mut found = HashMap::new();
+    for session in sessions.iter().filter(|session| session.tmux_session.is_some()) {
+        let server = identity::server_of(session);
+        if !found.contains_key(&server) {
+            let panes = match Tmux::new(server.clone(), time_limit).panes().await {
+                Err(TmuxError::ServerGone { .. }) => Ok(Vec::new()),
+                panes => panes,
+            };
+            found.insert(server, panes);
+        }
+    }
+    found
+}
+
+/// Whether a tmux socket is the one that a plain `tmux` of the caller talks to outside of any pane.
+fn is_default_server(socket: &str, caller: &Caller) -> bool {
+    let outside = Caller { tmux: None, ..caller.clone() };
+    target::server_of(&outside) == TmuxServer::at(socket)
+}

@@ -1,0 +1,157 @@
+//! Watching: what a worker writes into its `status.json` becomes a row.
+//!
+//! Wakes come from the system's file events, one for each worker. Beneath them lies a slow sweep, since events are
+//! lost on some file systems.
+
+use super::{
+    Workers, blocking,
+    folder::{self, STATUS},
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How often all folders are looked at.
+const SWEEP_TICK: Duration = Duration::from_secs(10);
+
+/// The paths that the system says have changed, bounded by the files there are.
+#[derive(Default)]
+struct Wakes {
+    paths: Mutex<BTreeSet<Utf8PathBuf>>,
+    notify: Notify,
+}
+
+/// A set of watched folders and what happened in them. Where the system tells nothing, only time wakes.
+pub(super) struct FileEvents {
+    events: Option<RecommendedWatcher>,
+    wakes: Arc<Wakes>,
+    watched: BTreeSet<Utf8PathBuf>,
+}
+
+impl FileEvents {
+    pub(super) fn new() -> Self {
+        let wakes = Arc::new(Wakes::default());
+        let sink = Arc::clone(&wakes);
+        let events = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let Ok(event) = event else { return };
+            if matches!(event.kind, notify::EventKind::Access(_)) {
+                return;
+            }
+            let paths = event.paths.into_iter().filter_map(|path| Utf8PathBuf::from_path_buf(path).ok());
+            sink.paths.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
+            sink.notify.notify_one();
+        });
+        let events = events.inspect_err(|error| tracing::warn!(%error, "no file events for workers")).ok();
+        Self { events, wakes, watched: BTreeSet::new() }
+    }
+
+    /// Watches these paths and no others; what is not there is left out.
+    pub(super) fn set(&mut self, wanted: BTreeSet<Utf8PathBuf>) {
+        let Some(events) = &mut self.events else { return };
+        for path in self.watched.extract_if(.., |path| !wanted.contains(path)) {
+            // Fails when it is gone, and its watch with it.
+            let _ = events.unwatch(path.as_std_path());
+        }
+        for path in wanted {
+            if !self.watched.contains(&path)
+                && events.watch(path.as_std_path(), RecursiveMode::NonRecursive).is_ok()
+            {
+                self.watched.insert(path);
+            }
+        }
+    }
+
+    /// Waits until something happened, and returns where.
+    pub(super) async fn next(&self) -> BTreeSet<Utf8PathBuf> {
+        self.wakes.notify.notified().await;
+        std::mem::take(&mut *self.wakes.paths.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The paths to watch for what a worker reports. kqueue tells only of what is watched itself, and a file that is
+/// replaced is another one.
+pub(super) fn paths_of(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let mut paths = vec![folder.to_owned()];
+    if cfg!(target_os = "macos") {
+        paths.push(folder.join(STATUS));
+    }
+    paths
+}
+
+/// Brings reports by file into the rows until cancelled.
+pub async fn run(workers: Workers, cancel: CancellationToken) {
+    let mut events = FileEvents::new();
+    // As the system will name them.
+    let root = workers.root.canonicalize_utf8().unwrap_or_else(|_| workers.root.clone());
+    let mut seen: BTreeMap<String, SystemTime> = BTreeMap::new();
+    let mut sweep = tokio::time::interval_at(Instant::now(), SWEEP_TICK);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let everything = tokio::select! {
+            () = cancel.cancelled() => break,
+            _ = sweep.tick() => true,
+            paths = events.next() => {
+                if !paths.iter().any(|path| concerns_workers(&root, path)) {
+                    continue;
+                }
+                false
+            }
+        };
+        let looked = look(root.clone()).await;
+        let mut wanted = BTreeSet::from([root.clone()]);
+        for (folder, _, _) in &looked {
+            wanted.extend(paths_of(folder));
+        }
+        events.set(wanted);
+        seen.retain(|name, _| looked.iter().any(|(_, known, _)| known == name));
+        for (_, name, modified) in looked {
+            if seen.get(&name) == Some(&modified) {
+                continue;
+            }
+            match workers.import_status(&name).await {
+                Ok(_) => {
+                    seen.insert(name, modified);
+                }
+                // Tried again by the next sweep.
+                Err(error) if everything => {
+                    tracing::warn!(%error, worker = name, "a report could not be stored")
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Whether something happened to a report, or to the folders themselves.
+fn concerns_workers(root: &Utf8Path, path: &Utf8Path) -> bool {
+    path == root || path.parent() == Some(root) && !is_ours(path) || path.file_name() == Some(STATUS)
+}
+
+/// The daemon's own files in the state root, which change all the time.
+fn is_ours(path: &Utf8Path) -> bool {
+    path.file_name().is_some_and(|name| name.starts_with("conveyor"))
+}
+
+/// The folders of workers that have a report, with the time of its last change.
+async fn look(root: Utf8PathBuf) -> Vec<(Utf8PathBuf, String, SystemTime)> {
+    let look = move || {
+        let names = folder::names(&root).unwrap_or_default();
+        let of_name = |name: String| {
+            let path = root.join(&name);
+            let modified =
+                std::fs::metadata(path.join(STATUS)).and_then(|metadata| metadata.modified()).ok()?;
+            Some((path, name, modified))
+        };
+        names.into_iter().filter_map(of_name).collect()
+    };
+    blocking(look).await.unwrap_or_default()
+}
