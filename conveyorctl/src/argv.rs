@@ -32,13 +32,17 @@ pub(crate) fn arrange(root: &Command, args: impl IntoIterator<Item = String>) ->
     let mut tokens = Vec::new();
     let mut verb: Vec<String> = Vec::new();
     let mut positionals = Vec::new();
+    // Of a verb that hands on what it does not know: its own positional comes first, wherever it stands.
+    let mut handed_on = Vec::new();
     let mut options_ended = false;
     let mut args = args.into_iter().peekable();
     while let Some(token) = args.next() {
         if !options_ended && token == "--" {
             options_ended = true;
         } else if options_ended || is_positional(command, &token) {
-            if !positionals.is_empty() || !command.has_subcommands() {
+            if hands_on(command) && !positionals.is_empty() {
+                handed_on.push(token);
+            } else if !positionals.is_empty() || !command.has_subcommands() {
                 positionals.push(token);
             } else if let Some(below) = command.find_subcommand(&token) {
                 verb.push(token.clone());
@@ -50,6 +54,7 @@ pub(crate) fn arrange(root: &Command, args: impl IntoIterator<Item = String>) ->
         } else {
             let (name, joined) = split(&token);
             match matching(command, name)[..] {
+                [] if hands_on(command) && token != "-h" => handed_on.push(token),
                 [] => tokens.push(token),
                 [option] => {
                     let name = format!("--{}", option.get_long().unwrap_or_default());
@@ -78,6 +83,7 @@ pub(crate) fn arrange(root: &Command, args: impl IntoIterator<Item = String>) ->
     if !positionals.is_empty() {
         tokens.push("--".to_owned());
         tokens.append(&mut positionals);
+        tokens.append(&mut handed_on);
     }
     Ok(Arguments { tokens, verb })
 }
@@ -89,6 +95,11 @@ fn without_value(option: &str, next: Option<&String>) -> String {
         }
         None => format!("{option}: the value is missing"),
     }
+}
+
+/// Whether a verb takes what is no option of its own as arguments for another program.
+fn hands_on(command: &Command) -> bool {
+    command.get_positionals().any(Arg::is_trailing_var_arg_set)
 }
 
 /// Whether a separate token can be the value of an option.
@@ -195,6 +206,21 @@ mod tests {
         let ambiguous = arranged(&["sessions", "--r", "worker"]).unwrap_err();
         assert_eq!(ambiguous.verb, ["sessions"]);
         assert_eq!(ambiguous.message, "--r could be --role or --redact-identity-token");
+    }
+
+    #[test]
+    fn what_start_does_not_know_is_for_codex() {
+        check(
+            &["start", "s", "--model", "m", "-c", "a=b", "extra", "--cwd", "/d"],
+            &["start", "--cwd=/d", "--", "s", "--model", "m", "-c", "a=b", "extra"],
+        );
+        check(&["start", "--search", "s"], &["start", "--", "s", "--search"]);
+        check(&["start", "s", "--", "--foo", "--", "x"], &["start", "--", "s", "--foo", "--", "x"]);
+        check(
+            &["start", "s", "--no-start-prompt", "--path", "/db"],
+            &["start", "--no-start-prompt", "--path=/db", "--", "s"],
+        );
+        check(&["start", "-h"], &["start", "-h"]);
     }
 
     #[test]

@@ -8,6 +8,8 @@ use crate::types::{
     manager_config, pair, pane, rollout, run, session, start, supervision, task, wait,
     cycle, daemon, dispatch, doctor, drift, events, finish, history, inbox, pane, rollout, run, session,
     task, wait, worker,
+    create, cycle, daemon, dispatch, doctor, drift, events, finish, history, inbox, pane, rollout, run,
+    session, task, wait, worker,
 };
 
 methods! {
@@ -43,6 +45,10 @@ methods! {
     "session.interrupt" => SessionInterrupt(pane::InterruptParams) -> pane::InterruptResult;
     /// List the workers: folders of the state root, and registered sessions.
     "worker.list" => WorkerList(worker::ListParams) -> Vec<worker::WorkerRow>;
+    /// Start a Codex as a worker with a folder of its own.
+    "worker.create" => WorkerCreate(create::CreateWorkerParams) -> create::CreateWorkerResult;
+    /// Start a plain Codex in tmux, for later registration.
+    "worker.start" => WorkerStart(create::StartParams) -> create::StartResult;
     /// Tell what a worker said last and whether it runs.
     "worker.status" => WorkerStatus(worker::StatusParams) -> worker::WorkerStatus;
     /// Report what a worker is at.

@@ -13,6 +13,7 @@ mod completions;
 mod config;
 mod criteria;
 mod criteria_plan;
+mod create;
 mod cycle;
 mod daemon;
 mod daemon_logs;
@@ -49,6 +50,7 @@ mod session_interrupt;
 mod session_nudge;
 mod sessions;
 mod start_session;
+mod start;
 mod status;
 mod stop;
 mod stop_task;
@@ -77,6 +79,9 @@ pub(crate) enum Verb {
     Deregister(deregister::DeregisterArgs),
     Stop(stop::StopArgs),
     Sessions(sessions::SessionsArgs),
+    Create(create::CreateArgs),
+    StartTest(create::StartTestArgs),
+    Start(start::StartArgs),
     List(list::ListArgs),
     Status(status::StatusArgs),
     UpdateStatus(update_status::UpdateStatusArgs),
@@ -179,6 +184,9 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, verb: &Verb) -> Result<(),
         Verb::Deregister(args) => deregister::run(ui, helper, args).await,
         Verb::Stop(args) => stop::run(ui, helper, args).await,
         Verb::Sessions(args) => sessions::run(ui, helper, args).await,
+        Verb::Create(args) => create::run(ui, helper, args).await,
+        Verb::StartTest(args) => create::run_test(ui, helper, args).await,
+        Verb::Start(args) => start::run(ui, helper, args).await,
         Verb::List(args) => list::run(ui, helper, args).await,
         Verb::Status(args) => status::run(ui, helper, args).await,
         Verb::UpdateStatus(args) => update_status::run(ui, helper, args).await,

@@ -5,6 +5,7 @@
 use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::terminal::{self, Choice};
+use crate::text::printable;
 use crate::ui::Ui;
 use crate::values::word;
 use clap::Args;
@@ -101,22 +102,49 @@ impl<'a> Opened<'a> {
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &OpenArgs) -> Result<(), CommandError> {
-    let params = AttachParams {
-        name: Some(args.name.clone()),
-        task: None,
-        role: None,
-        force: args.force || args.window.dry_run,
-        caller: helper.caller(),
-    };
-    let attach = helper.call::<WorkerAttach>(ui, &params).await?;
-    let launch = terminal::plan(args.window.terminal, helper.environment(), &attach.attach_words);
-    if !args.window.dry_run {
-        launch_and_note(ui, helper, &attach, &launch, args.force).await?;
-    }
+    let (attach, launch) = open(ui, helper, &args.name, &args.window, args.force).await?;
     let opened = Opened::new(&attach, &launch, args.window.dry_run);
     ui.json(&Opened { force: Some(args.force), name: Some(&attach.name), ..opened })?;
     tell_by_hand(ui, &attach, &launch);
     Ok(())
+}
+
+/// Opens a window for a worker that was just made, and says so.
+pub(crate) async fn open_for(
+    ui: &mut Ui,
+    helper: &Helper,
+    name: &str,
+    window: &WindowArgs,
+    force: bool,
+) -> Result<(), CommandError> {
+    let (attach, launch) = open(ui, helper, name, window, force).await?;
+    if !launch.command().is_empty() {
+        ui.line(&format!("\nopened {} in {}", printable(name), launch.terminal()))?;
+    }
+    tell_by_hand(ui, &attach, &launch);
+    Ok(())
+}
+
+async fn open(
+    ui: &mut Ui,
+    helper: &Helper,
+    name: &str,
+    window: &WindowArgs,
+    force: bool,
+) -> Result<(AttachResult, terminal::Launch), CommandError> {
+    let params = AttachParams {
+        name: Some(name.to_owned()),
+        task: None,
+        role: None,
+        force: force || window.dry_run,
+        caller: helper.caller(),
+    };
+    let attach = helper.call::<WorkerAttach>(ui, &params).await?;
+    let launch = terminal::plan(window.terminal, helper.environment(), &attach.attach_words);
+    if !window.dry_run {
+        launch_and_note(ui, helper, &attach, &launch, force).await?;
+    }
+    Ok((attach, launch))
 }
 
 pub(crate) async fn run_for_task(

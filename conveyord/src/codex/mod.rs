@@ -8,3 +8,4 @@ pub mod launch;
 pub mod program;
 pub mod prompts;
 pub mod ready;
+pub mod worker_prompts;

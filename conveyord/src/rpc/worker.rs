@@ -2,8 +2,8 @@
 
 use super::Methods;
 use conveyor_proto::registry::{
-    WorkerAttach, WorkerCapture, WorkerEvents, WorkerIdleCheck, WorkerInterrupt, WorkerList, WorkerNudge,
-    WorkerOpened, WorkerStatus, WorkerStop, WorkerUpdateStatus,
+    WorkerAttach, WorkerCapture, WorkerCreate, WorkerEvents, WorkerIdleCheck, WorkerInterrupt, WorkerList,
+    WorkerNudge, WorkerOpened, WorkerStart, WorkerStatus, WorkerStop, WorkerUpdateStatus,
 };
 use jsonrpsee::core::RegisterMethodError;
 
@@ -19,6 +19,14 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     methods.add::<WorkerCapture, _, _>(|app, params| async move { app.workers.capture(params).await })?;
     methods.add::<WorkerAttach, _, _>(|app, params| async move { app.workers.attach(params).await })?;
     methods.add::<WorkerOpened, _, _>(|app, params| async move { app.workers.opened(params).await })?;
+    methods.add::<WorkerStart, _, _>(|app, params| async move {
+        let workers = app.workers.clone();
+        app.to_its_end(async move { workers.start(params).await }).await
+    })?;
+    methods.add::<WorkerCreate, _, _>(|app, params| async move {
+        let (workers, context) = (app.workers.clone(), app.finish());
+        app.to_its_end(async move { workers.create(context, params).await }).await
+    })?;
     // These run to their end though the caller may leave: half a paste would be worse than none.
     methods.add::<WorkerNudge, _, _>(|app, params| async move {
         let (workers, actuator) = (app.workers.clone(), app.actuator());

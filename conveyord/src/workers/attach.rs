@@ -6,6 +6,7 @@ use crate::{
     observe::target,
     registration::check_name,
     store::{bindings, sessions, tasks},
+    tmux::stored_name,
 };
 use conveyor_proto::types::{
     common::{Caller, Empty, Role},
@@ -31,7 +32,7 @@ impl Workers {
         };
         let subject = self.find(&name, &caller).await?;
         let tmux_session = target::shown(&subject.session)?;
-        let attach_words = attach_words(&subject, &tmux_session, &caller);
+        let attach_words = words(subject.session.tmux_socket.as_deref(), &tmux_session, &caller);
         let attach_command = for_a_shell(&attach_words);
         match self.running(&subject.session).await {
             Running::Yes => {}
@@ -93,24 +94,23 @@ impl Workers {
     }
 }
 
-/// The words of the command that attaches a terminal to exactly this tmux session.
-fn attach_words(subject: &Subject, tmux_session: &str, caller: &Caller) -> Vec<String> {
+/// The command that attaches a terminal to exactly this tmux session, for a person.
+pub(super) fn by_hand(socket: &str, tmux_session: &str, caller: &Caller) -> String {
+    for_a_shell(&words(Some(socket), tmux_session, caller))
+}
+
+/// The words of that command.
+fn words(socket: Option<&str>, tmux_session: &str, caller: &Caller) -> Vec<String> {
     let mut words = vec!["tmux".to_owned()];
-    if let Some(socket) =
-        subject.session.tmux_socket.as_deref().filter(|socket| !is_default_server(socket, caller))
-    {
+    if let Some(socket) = socket.filter(|socket| !is_default_server(socket, caller)) {
         words.extend(["-S".to_owned(), socket.to_owned()]);
     }
-    words.extend([
-        "attach".to_owned(),
-        "-t".to_owned(),
-        format!("={}", crate::tmux::stored_name(tmux_session)),
-    ]);
+    words.extend(["attach".to_owned(), "-t".to_owned(), format!("={}", stored_name(tmux_session))]);
     words
 }
 
 /// Words as one line for a shell: each in single quotes unless it is plain.
-pub(super) fn for_a_shell(words: &[String]) -> String {
+fn for_a_shell(words: &[String]) -> String {
     let quoted = words.iter().map(|word| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
         if !word.is_empty() && word.chars().all(plain) {

@@ -277,8 +277,16 @@ impl Folder {
         self.replace(CONTRACT, prompt.as_bytes())
     }
 
-    /// Removes what makes the folder a worker's, and the folder when nothing else is in it.
-    pub fn clear(&self) {
+    /// Forgets the last capture: the pane is another one now.
+    pub fn forget_capture(&self) {
+        let _ = fs::remove_file(self.0.join(CAPTURE_META));
+    }
+
+    /// Takes a worker's files away, and the folder when nothing else is in it; one with a history stays.
+    pub fn clear_if_new(&self) {
+        if self.0.join(EVENTS).exists() {
+            return;
+        }
         for name in [CONFIG, STATUS, TRANSCRIPT, CONTRACT] {
             let _ = fs::remove_file(self.0.join(name));
         }

@@ -8,11 +8,15 @@
 
 mod attach;
 mod capture;
+mod create;
 pub mod folder;
 mod health;
+mod launch;
 mod listing;
+mod plain;
 mod send;
 mod status;
+mod verify;
 pub mod watch;
 
 use crate::{

@@ -86,6 +86,16 @@ impl Workers {
         context: FinishContext<S>,
         params: StopParams,
     ) -> Result<StopResult> {
+        self.stop_because(context, params, None).await
+    }
+
+    /// The same, with the reason that the worker's file is told.
+    pub(super) async fn stop_because<S: MessageSender>(
+        &self,
+        context: FinishContext<S>,
+        params: StopParams,
+        reason: Option<&str>,
+    ) -> Result<StopResult> {
         let found = self.find(&params.name, &params.caller).await?;
         let subject = self.with_rows(found, &params.caller).await?;
         let sends = params.message.as_deref().filter(|message| !message.is_empty()).map(str::to_owned);
@@ -94,6 +104,9 @@ impl Workers {
             self.note(&subject, "stop_message", json!({ "message": message })).await;
         }
         let mut facts = json!({ "killed_session": stopped.killed_session });
+        if let Some(reason) = reason {
+            facts["reason"] = reason.into();
+        }
         match &subject.config {
             Some(_) => self.stopped(&subject).await?,
             None => {

@@ -8,6 +8,7 @@ pub mod binding;
 pub mod command;
 pub mod common;
 pub mod criteria;
+pub mod create;
 pub mod cycle;
 pub mod daemon;
 pub mod dispatch;

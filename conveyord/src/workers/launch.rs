@@ -1,0 +1,103 @@
+//! A Codex in a tmux session of its own: what is checked first, and the start.
+
+use super::Workers;
+use crate::{
+    codex::{
+        launch::{Environment, Options, START_VARIABLE},
+        program::CodexProgram,
+    },
+    error::{Error, Result},
+    observe::target,
+    registration::check_name,
+    store::tasks::shown,
+    tmux::{NewSession, StartedSession, Tmux, TmuxError, active_pane},
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::types::common::Caller;
+
+/// Folders of the state root that are the daemon's own.
+const OWN_FOLDERS: [&str; 4] = ["artifacts", "backups", "exports", "logs"];
+
+/// A start that is known to be possible.
+pub(super) struct Prepared {
+    pub(super) tmux: Tmux,
+    pub(super) program: CodexProgram,
+    pub(super) cwd: Utf8PathBuf,
+    /// The pane that has the tmux session's name already: its session's id.
+    pub(super) taken: Option<String>,
+}
+
+impl Workers {
+    /// Checks programs, name and folder, and changes nothing.
+    ///
+    /// # Errors
+    /// `tmux_failed`, `codex_missing`, `invalid_name`, `cwd_missing`.
+    pub(super) async fn prepare(
+        &self,
+        name: &str,
+        tmux_session: &str,
+        cwd: Option<&str>,
+        caller: &Caller,
+    ) -> Result<Prepared> {
+        let tmux = Tmux::new(target::server_of(caller), self.command_timeout);
+        let panes = match tmux.panes().await {
+            Err(TmuxError::ServerGone { .. }) => Vec::new(),
+            panes => panes?,
+        };
+        let program = CodexProgram::find(caller, self.command_timeout).await?;
+        check_name(name)?;
+        if OWN_FOLDERS.contains(&name) {
+            let message = format!("{name} is the name of a folder of the daemon");
+            return Err(Error::invalid("invalid_name", message).hint("use another name"));
+        }
+        let cwd = cwd.filter(|cwd| !cwd.is_empty()).or(caller.cwd.as_deref()).unwrap_or_default();
+        let is_dir = Utf8Path::new(cwd).is_absolute() && Utf8Path::new(cwd).is_dir();
+        let cwd = Utf8Path::new(cwd).canonicalize_utf8().ok().filter(|_| is_dir).ok_or_else(|| {
+            Error::invalid("cwd_missing", format!("{} is no folder", shown(cwd))).hint("--cwd names one")
+        })?;
+        let taken = active_pane(&panes, tmux_session).map(|pane| pane.session_id.clone());
+        Ok(Prepared { tmux, program, cwd, taken })
+    }
+
+    /// Starts a prepared Codex. `mark` tells later whose start it was.
+    pub(super) async fn launch(
+        &self,
+        prepared: &Prepared,
+        tmux_session: &str,
+        mark: &str,
+        arguments: Launch<'_>,
+        caller: &Caller,
+    ) -> Result<StartedSession> {
+        // A server that does not run yet will have ours.
+        let mut inherited = prepared.tmux.global_variables().await.unwrap_or_default();
+        inherited.extend(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
+        let environment = Environment::of(caller, &self.root, Some(mark), inherited);
+        let options = Options { extra: arguments.extra.to_vec(), ..Options::default() };
+        let arguments = options.legacy_arguments(&prepared.cwd, arguments.prompt);
+        let argv = environment.command(&prepared.program.path, arguments);
+        let new = NewSession { name: tmux_session, cwd: &prepared.cwd, argv: &argv, env: &environment.set };
+        Ok(prepared.tmux.new_session(&new).await?)
+    }
+}
+
+/// What Codex is given.
+pub(super) struct Launch<'a> {
+    pub(super) extra: &'a [String],
+    pub(super) prompt: Option<&'a str>,
+}
+
+/// Ends a tmux session that an earlier start with this mark left behind. True when it was one.
+pub(super) async fn end_leftover(prepared: &Prepared, tmux_session: &str, mark: &str) -> Result<bool> {
+    let Some(id) = &prepared.taken else { return Ok(true) };
+    if prepared.tmux.session_variable(id, START_VARIABLE).await?.as_deref() != Some(mark) {
+        return Ok(false);
+    }
+    prepared.tmux.kill_session(tmux_session).await?;
+    Ok(true)
+}
+
+/// The refusal of a tmux session that is there already.
+pub(super) fn taken(tmux_session: &str) -> Error {
+    Error::conflict("tmux_session_exists", format!("there is a tmux session {tmux_session} already"))
+        .hint("end it, or use another name")
+}
