@@ -7,7 +7,7 @@ use crate::interrupt::Interrupt;
 use crate::program::Program;
 use crate::start;
 use crate::ui::Ui;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::client::{Client, ClientError};
 use conveyor_proto::method::Method;
 use conveyor_proto::openrpc::PROTOCOL_MAJOR;
@@ -100,6 +100,16 @@ impl Helper {
     /// The files of the daemon that is meant.
     pub(crate) const fn files(&self) -> &StateFiles {
         &self.files
+    }
+
+    /// The state root of the caller. A daemon of a database that was named has one of its own beside that.
+    pub(crate) fn caller_root(&self) -> Result<Utf8PathBuf, CommandError> {
+        if !self.database_named {
+            return Ok(self.files.root.clone());
+        }
+        let root = settings::state_root(None, &*self.environment);
+        let root = root.map_err(|error| CommandError::failed("state_root", error.to_string()))?;
+        Ok(root.value)
     }
 
     pub(crate) const fn may_start(&self) -> bool {

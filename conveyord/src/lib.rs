@@ -8,6 +8,7 @@ pub mod bindings;
 pub mod changes;
 pub mod clock;
 pub mod codex;
+pub mod compat;
 pub mod config;
 pub mod daemon;
 pub mod dispatch;

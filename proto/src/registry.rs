@@ -10,6 +10,8 @@ use crate::types::{
     task, wait, worker,
     create, cycle, daemon, dispatch, doctor, drift, events, finish, history, inbox, pane, rollout, run,
     session, task, wait, worker,
+    compat, cycle, daemon, dispatch, doctor, drift, events, finish, history, inbox, pane, rollout, run,
+    session, task, wait,
 };
 
 methods! {
@@ -29,6 +31,8 @@ methods! {
     "db.doctor" => DbDoctor(doctor::DbDoctorParams) -> doctor::DbDoctorResult;
     /// Tell where the database and what runs no longer agree, and repair it where that is safe.
     "reconcile.run" => ReconcileRun(drift::ReconcileParams) -> drift::ReconcileResult;
+    /// Bring over worker folders and a database of agent-conveyor 0.1.0.
+    "compat.import" => CompatImport(compat::ImportParams) -> compat::ImportResult;
     /// Register a Codex session as worker or manager.
     "session.register" => SessionRegister(session::RegisterParams) -> session::RegisterResult;
     /// Mark a session as gone; no process is ended.

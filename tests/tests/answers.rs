@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
-use conveyor_tests::harness::{LineClient, Pane, TestEnv, standin, wait_until};
+use conveyor_tests::harness::{LineClient, Pane, TestEnv, standin, wait_until, workspace_root};
 use conveyor_tests::rollout::Format;
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -124,6 +125,19 @@ fn close(schema: &mut Value) {
     }
 }
 
+/// Imports a worker folder and a database.
+fn call_import(env: &TestEnv, daemon: &mut Checked<'_>) {
+    let root = env.project().join("left");
+    fs::create_dir_all(root.join("w")).unwrap();
+    fs::write(root.join("w/config.json"), "{}").unwrap();
+    fs::write(root.join("w/events.jsonl"), "no json\n").unwrap();
+    let sql = fs::read_to_string(workspace_root().join("tests/fixtures/reference/v22.sql")).unwrap();
+    rusqlite::Connection::open(root.join("workerctl.db")).unwrap().execute_batch(&sql).unwrap();
+    daemon.call("compat.import", &json!({ "root": root }));
+    let result = daemon.call("compat.import", &json!({ "root": root, "apply": true }));
+    assert_eq!((&result["worker_count"], &result["database"]["verified"]), (&json!(1), &json!(true)));
+}
+
 #[test]
 fn every_method_answers_what_the_document_says() {
     let env = TestEnv::new();
@@ -180,6 +194,7 @@ fn every_method_answers_what_the_document_says() {
     daemon.call("run.list", &json!({ "task": "greeting" }));
     daemon.call("cycle.divergences", &json!({ "task": "greeting" }));
     daemon.call("reconcile.run", &json!({ "apply": true }));
+    call_import(&env, &mut daemon);
     daemon.call("session.interrupt", &json!({ "name": "worker" }));
     daemon.call("session.list", &json!({ "state": "all" }));
     daemon.call("task.list", &json!({}));

@@ -27,6 +27,7 @@ mod events;
 mod finish_task;
 mod handoff;
 mod idle_check;
+mod import_compat;
 mod inbox;
 mod inbox_text;
 mod ingest;
@@ -127,6 +128,7 @@ pub(crate) enum Verb {
     Doctor(doctor::DoctorArgs),
     DbDoctor(db_doctor::DbDoctorArgs),
     Reconcile(reconcile::ReconcileArgs),
+    ImportCompat(import_compat::ImportCompatArgs),
     Daemon(daemon::DaemonArgs),
     Config(config::ConfigArgs),
     Rpc(rpc::RpcArgs),
@@ -242,6 +244,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, verb: &Verb) -> Result<(),
         Verb::Doctor(args) => doctor::run(ui, helper, args).await,
         Verb::DbDoctor(args) => db_doctor::run(ui, helper, args).await,
         Verb::Reconcile(args) => reconcile::run(ui, helper, args).await,
+        Verb::ImportCompat(args) => import_compat::run(ui, helper, args).await,
         Verb::Daemon(args) => daemon::run(ui, helper, args).await,
         Verb::Config(args) => config::run(ui, helper, args).await,
         Verb::Rpc(args) => rpc::run(ui, helper, args).await,

@@ -34,6 +34,8 @@ pub struct Thread {
     pub machine: ThreadState,
     /// Whether the session has a pane, from which a queued follow-up may come.
     pub has_pane: bool,
+    /// Whether it is told anew, by records that were imported: then nobody is to be woken.
+    imported: bool,
     /// The newest state-bearing record that is not stored with the thread yet.
     newest: Option<StateEvent>,
 }
@@ -70,7 +72,14 @@ impl Thread {
             None => ThreadState::default(),
         };
         let thread_id = thread_id.to_owned();
-        Ok(Self { session: session.clone(), thread_id, machine, has_pane, newest: None })
+        Ok(Self { session: session.clone(), thread_id, machine, has_pane, imported: false, newest: None })
+    }
+
+    /// A thread whose records were imported. None of its turns is routed.
+    #[must_use]
+    pub fn imported(session: SessionId, thread_id: String) -> Self {
+        let machine = ThreadState::default();
+        Self { session, thread_id, machine, has_pane: false, imported: true, newest: None }
     }
 
     /// Stores the state with its batch.
@@ -192,6 +201,9 @@ impl Thread {
                 || turns::ended_elsewhere(tx, self.reference(), turn_id)?)
         {
             return Ok(Routing::Skipped("copied"));
+        }
+        if self.imported {
+            return Ok(Routing::Skipped("imported"));
         }
         let Some(binding) = bindings::open_of_worker(tx, &self.session)? else {
             return Ok(Routing::Skipped("not_bound"));

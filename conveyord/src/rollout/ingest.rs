@@ -415,6 +415,54 @@ pub(super) fn compare(rollout: &Rollout, file: &File, len: u64, identity: (u64, 
     }
 }
 
+/// A file as it is known by after it was read up to an offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Device and inode.
+    pub identity: (u64, u64),
+    /// Bytes that were read.
+    pub offset: u64,
+    /// How many bytes before the offset were hashed.
+    pub check_bytes: u64,
+    /// Their hash.
+    pub check_sha256: String,
+}
+
+/// Marks a file that somebody else has read up to an offset, or up to its last complete line; `None` when it is
+/// shorter.
+///
+/// # Errors
+/// Those of reading it.
+pub fn mark(path: &str, offset: Option<u64>) -> io::Result<Option<Mark>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Ok(None);
+    }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let offset = match offset {
+        Some(offset) if offset > metadata.len() => return Ok(None),
+        Some(offset) => offset,
+        None => end_of_lines(&file, metadata.len())?,
+    };
+    let (check_bytes, check_sha256) = check(&file, offset)?;
+    Ok(Some(Mark { identity: (metadata.dev(), metadata.ino()), offset, check_bytes, check_sha256 }))
+}
+
+/// Where the last complete line of a file ends.
+fn end_of_lines(file: &File, len: u64) -> io::Result<u64> {
+    let (mut end, mut buffer) = (len, vec![0; 64 * 1024]);
+    while end > 0 {
+        let start = end.saturating_sub(buffer.len() as u64);
+        let part = buffer.get_mut(..usize::try_from(end - start).unwrap_or_default()).unwrap_or_default();
+        std::os::unix::fs::FileExt::read_exact_at(file, part, start)?;
+        if let Some(at) = memchr::memrchr(b'\n', part) {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
 /// The hash of the bytes before an offset, and how many they are.
 fn check(file: &(impl ReadAt + ?Sized), offset: u64) -> io::Result<(u64, String)> {
     let count = offset.min(CHECK_BYTES);

@@ -5,6 +5,7 @@
 mod ack;
 mod binding;
 mod command;
+mod compat;
 mod config;
 mod convert;
 mod criteria;
@@ -45,6 +46,7 @@ pub fn module(app: Arc<App>) -> std::result::Result<RpcModule<Arc<App>>, Registe
     doctor::register(&mut methods)?;
     db::register(&mut methods)?;
     reconcile::register(&mut methods)?;
+    compat::register(&mut methods)?;
     session::register(&mut methods)?;
     worker::register(&mut methods)?;
     task::register(&mut methods)?;

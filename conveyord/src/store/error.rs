@@ -27,7 +27,7 @@ pub enum StoreError {
     /// The file belongs to another program.
     #[error(
         "{path} is a database of another program (application id {found}); Conveyor does not write to it. \
-         A database of the reference is brought over by import-compat"
+         A database of agent-conveyor is brought over by `import-compat --database FILE`"
     )]
     Foreign {
         /// Database file.

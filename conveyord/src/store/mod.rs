@@ -17,6 +17,7 @@ pub mod drift;
 pub mod finish;
 pub mod health;
 pub mod history;
+pub mod import;
 pub mod log;
 pub mod manager_configs;
 pub mod notifications;
@@ -60,12 +61,14 @@ pub enum Durability {
     /// The same, for megabytes in one transaction: they find room in the page cache, so that no page is written
     /// twice.
     Bulk,
+    /// Megabytes that a person decided on.
+    FullBulk,
 }
 
 impl Durability {
     const fn synchronous(self) -> &'static str {
         match self {
-            Self::Full => "FULL",
+            Self::Full | Self::FullBulk => "FULL",
             Self::Normal | Self::Bulk => "NORMAL",
         }
     }
@@ -75,7 +78,7 @@ impl Durability {
         match self {
             // SQLite's default, so that an idle daemon is small.
             Self::Full | Self::Normal => -2 * 1024,
-            Self::Bulk => -16 * 1024,
+            Self::Bulk | Self::FullBulk => -16 * 1024,
         }
     }
 }
@@ -273,6 +276,11 @@ impl Tx<'_> {
     fn commit(self) -> Result<Vec<Change>, StoreError> {
         self.transaction.commit()?;
         Ok(self.changes.into_inner())
+    }
+
+    /// Drops the changes so far: rows that tell of the past wake nobody.
+    pub fn publish_nothing(&self) {
+        self.changes.borrow_mut().clear();
     }
 
     /// Publishes a change once the transaction has committed.

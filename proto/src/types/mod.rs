@@ -9,6 +9,7 @@ pub mod command;
 pub mod common;
 pub mod criteria;
 pub mod create;
+pub mod compat;
 pub mod cycle;
 pub mod daemon;
 pub mod dispatch;

@@ -1,0 +1,259 @@
+//! The folder that the first versions of the reference kept for each worker: `config.json`, `status.json`,
+//! `transcript.txt` with `capture-meta.json`, and `events.jsonl`. Each file, and each line of events, is imported once.
+
+use crate::{
+    error::{Error, Result},
+    rollout::receipt::hex,
+    store::{
+        Tx,
+        import::folders::{self as rows, Capture, Status, Worker},
+    },
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::types::compat::{FolderAction, FolderActionKind as Kind, WorkerImport};
+use rusqlite::Connection;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::{fs, io};
+
+/// What a status may say; anything else is `unknown`.
+const STATES: [&str; 7] = ["planning", "editing", "running_tests", "blocked", "waiting", "done", "unknown"];
+
+/// A worker folder, read and understood before anything is written.
+pub(super) struct Folder {
+    name: String,
+    steps: Vec<Step>,
+}
+
+/// One row, or one line that becomes none.
+struct Step {
+    /// Under which it is remembered.
+    artifact: String,
+    hash: String,
+    source: Utf8PathBuf,
+    line: Option<u64>,
+    /// None where the line is no event.
+    content: Option<Content>,
+}
+
+enum Content {
+    Worker(Map<String, Value>),
+    Status(Map<String, Value>),
+    Capture { text: String, meta: Map<String, Value> },
+    Event(Map<String, Value>),
+}
+
+/// Reads the worker folders of a state root, in the order of their names, or one of them.
+///
+/// # Errors
+/// `invalid_worker_folder`.
+pub(super) fn read(root: &Utf8Path, worker: Option<&str>) -> Result<Vec<Folder>> {
+    let mut folders = match worker {
+        Some(worker) => vec![root.join(worker)],
+        None => {
+            let entries = match root.read_dir_utf8() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                entries => entries.map_err(|error| unreadable(root, &error))?,
+            };
+            let paths = entries.map(|entry| Ok(entry?.into_path()));
+            paths.collect::<io::Result<_>>().map_err(|error| unreadable(root, &error))?
+        }
+    };
+    folders.retain(|folder: &Utf8PathBuf| folder.join("config.json").exists());
+    folders.sort();
+    folders.iter().map(|folder| Folder::read(root, folder)).collect()
+}
+
+impl Folder {
+    fn read(root: &Utf8Path, folder: &Utf8Path) -> Result<Self> {
+        let mut steps = Vec::new();
+        let mut step = |path: &Utf8Path, line: Option<u64>, hashed: &str, content| {
+            let (hash, relative) = (sha256(hashed), path.strip_prefix(root).unwrap_or(path));
+            let line_part = line.map(|line| format!(":{line}")).unwrap_or_default();
+            let artifact = format!("compat:{relative}{line_part}:{hash}");
+            steps.push(Step { artifact, hash, source: path.to_owned(), line, content });
+        };
+        let config_file = folder.join("config.json");
+        let text = text_of(&config_file)?.unwrap_or_default();
+        let config = object_of(&config_file, &text)?;
+        let name = word(&config, "name").or(folder.file_name()).unwrap_or_default().to_owned();
+        step(&config_file, None, &text, Some(Content::Worker(config)));
+        let status_file = folder.join("status.json");
+        if let Some(text) = text_of(&status_file)? {
+            step(&status_file, None, &text, Some(Content::Status(object_of(&status_file, &text)?)));
+        }
+        let (transcript, meta_file) = (folder.join("transcript.txt"), folder.join("capture-meta.json"));
+        if let Some(text) = text_of(&transcript)?.map(plain_lines).filter(|text| !text.is_empty()) {
+            let meta = text_of(&meta_file)?.map(|text| object_of(&meta_file, &text)).transpose()?;
+            let meta = meta.unwrap_or_default();
+            step(&transcript, None, &text.clone(), Some(Content::Capture { text, meta }));
+        }
+        let events = folder.join("events.jsonl");
+        for (index, line) in text_of(&events)?.map(plain_lines).unwrap_or_default().lines().enumerate() {
+            if !line.trim().is_empty() {
+                let event = serde_json::from_str(line).ok().map(Content::Event);
+                step(&events, Some(index as u64 + 1), line, event);
+            }
+        }
+        Ok(Self { name, steps })
+    }
+
+    /// What would be written.
+    pub(super) fn look(&self, connection: &Connection) -> Result<WorkerImport> {
+        let mut actions = Vec::new();
+        for step in &self.steps {
+            if !rows::is_imported(connection, &step.artifact)? {
+                actions.push(self.action(step));
+            }
+        }
+        Ok(self.report(actions))
+    }
+
+    /// Writes what was not imported before.
+    pub(super) fn write(&self, tx: &Tx<'_>) -> Result<WorkerImport> {
+        let mut actions = Vec::new();
+        let mut worker_id = rows::worker_id(tx, &self.name)?;
+        for step in &self.steps {
+            if rows::is_imported(tx, &step.artifact)? {
+                continue;
+            }
+            actions.push(self.action(step));
+            let Some(content) = &step.content else { continue };
+            match (content, &worker_id) {
+                (Content::Worker(config), _) => worker_id = Some(self.write_worker(tx, step, config)?),
+                (content, Some(id)) => write_content(tx, step, content, id)?,
+                (_, None) => {
+                    let message =
+                        format!("{} is imported, but its worker {} is not here", step.source, self.name);
+                    return Err(Error::conflict("invalid_worker_folder", message)
+                        .hint("a changed config.json is imported again: save it anew"));
+                }
+            }
+            rows::remember(tx, &step.artifact, step.source.as_str(), &step.hash)?;
+        }
+        Ok(self.report(actions))
+    }
+
+    fn write_worker(&self, tx: &Tx<'_>, step: &Step, config: &Map<String, Value>) -> Result<String> {
+        let default_session = format!("codex-{}", self.name);
+        let worker = Worker {
+            name: &self.name,
+            tmux_session: word(config, "tmux_session").unwrap_or(&default_session),
+            tmux_pane_id: word(config, "tmux_pane_id"),
+            identity_token: word(config, "identity_token"),
+            cwd: word(config, "cwd").unwrap_or_default(),
+            created_at: word(config, "created_at"),
+        };
+        rows::upsert_worker(tx, &worker).map_err(|error| {
+            if !error.is_unique_violation() {
+                return error.into();
+            }
+            let message = format!(
+                "{}: another worker has the tmux session or the identity token of {}",
+                step.source, self.name
+            );
+            Error::conflict("import_conflict", message)
+                .hint("nothing was imported; import the other folders one by one with --worker NAME")
+        })
+    }
+
+    fn action(&self, step: &Step) -> FolderAction {
+        let action = match &step.content {
+            Some(Content::Worker(_)) => Kind::UpsertWorker,
+            Some(Content::Status(_)) => Kind::InsertStatus,
+            Some(Content::Capture { .. }) => Kind::InsertTranscriptCapture,
+            Some(Content::Event(_)) => Kind::InsertEvent,
+            None => Kind::SkipInvalidEvent,
+        };
+        FolderAction {
+            action,
+            source: step.source.to_string(),
+            worker: step.content.as_ref().map(|_| self.name.clone()),
+            line: step.line,
+        }
+    }
+
+    fn report(&self, actions: Vec<FolderAction>) -> WorkerImport {
+        WorkerImport { worker: self.name.clone(), action_count: actions.len() as u64, actions }
+    }
+}
+
+fn write_content(tx: &Tx<'_>, step: &Step, content: &Content, worker_id: &str) -> Result<()> {
+    match content {
+        Content::Worker(_) => {}
+        Content::Status(status) => {
+            let state = word(status, "state").filter(|state| STATES.contains(state)).unwrap_or("unknown");
+            let status = Status {
+                state,
+                current_task: word(status, "current_task"),
+                next_action: word(status, "next_action"),
+                blocker: word(status, "blocker"),
+                at: word(status, "last_update").unwrap_or(tx.now()),
+            };
+            rows::insert_status(tx, worker_id, &status)?;
+        }
+        Content::Capture { text, meta } => {
+            let changed_at = word(meta, "changed_at");
+            let captured_at = word(meta, "captured_at").or(changed_at).unwrap_or(tx.now());
+            let lines = i64::try_from(text.lines().count().max(1)).unwrap_or(i64::MAX);
+            let history_lines = meta.get("history_lines").and_then(Value::as_i64).filter(|lines| *lines != 0);
+            let capture = Capture {
+                sha256: &step.hash,
+                content: text,
+                captured_at,
+                changed_at: changed_at.unwrap_or(captured_at),
+                history_lines: history_lines.unwrap_or(lines),
+            };
+            rows::insert_capture(tx, worker_id, &capture)?;
+        }
+        Content::Event(event) => {
+            let at = word(event, "time").or(word(event, "created_at"));
+            let mut payload = event.clone();
+            payload.remove("time");
+            payload.remove("type");
+            payload.insert("source_path".to_owned(), Value::from(step.source.as_str()));
+            let kind = word(event, "type").unwrap_or("event");
+            rows::insert_event(tx, worker_id, kind, at, &Value::Object(payload))?;
+        }
+    }
+    Ok(())
+}
+
+/// A text of a file's object; empty counts as none.
+fn word<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// The text of a file, if there is one.
+fn text_of(path: &Utf8Path) -> Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+fn object_of(path: &Utf8Path, text: &str) -> Result<Map<String, Value>> {
+    serde_json::from_str(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        invalid(path, &format!("is no JSON object (line {line}, column {column})"))
+    })
+}
+
+fn unreadable(path: &Utf8Path, error: &io::Error) -> Error {
+    invalid(path, &format!("cannot be read: {error}"))
+}
+
+fn invalid(path: &Utf8Path, what: &str) -> Error {
+    Error::invalid("invalid_worker_folder", format!("{path} {what}; nothing was imported"))
+        .hint("mend or move the file, or import the other folders one by one with --worker NAME")
+}
+
+/// Lines as the reference reads them: each ends in a line feed, whatever the file has.
+fn plain_lines(text: String) -> String {
+    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
+}
+
+fn sha256(text: &str) -> String {
+    hex(&Sha256::digest(text))
+}

@@ -1,0 +1,158 @@
+//! What agent-conveyor 0.1.0 left, brought over: worker folders and a whole database, in one transaction.
+//!
+//! Nothing here writes to what is read. No SQL: rows are the matter of `store::import`.
+
+mod folders;
+mod follow;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    error::{Error, Result},
+    store::{
+        Durability, Store, Tx,
+        import::{self, Imported, Source},
+        log::{self, Actor, Event, Run, Severity, Telemetry},
+    },
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::types::compat::{
+    ConvertedRows, DatabaseImport, ImportParams, ImportResult, WorkerImport,
+};
+use folders::Folder;
+use rusqlite::Connection;
+use serde_json::json;
+
+/// The reference's database in a state root.
+const DATABASE: &str = "workerctl.db";
+
+/// Tells what would be imported, or imports it.
+///
+/// # Errors
+/// `nothing_to_import`, `invalid_worker_folder`, the refusals of the database that is read, `import_conflict`,
+/// `import_not_verified`, and those of the own database. Nothing is written then.
+pub async fn import(store: &Store, params: ImportParams) -> Result<ImportResult> {
+    let Some(ours) = store.path().parent().map(|_| store.path().to_owned()) else {
+        return Err(Error::invalid("nothing_to_import", "the daemon has no database file"));
+    };
+    if params.root.is_none() && params.database.is_none() {
+        return Err(Error::invalid("nothing_to_import", "neither a state root nor a database is named"));
+    }
+    let apply = params.apply;
+    let sources = tokio::task::spawn_blocking(move || Sources::open(&params, &ours)).await??;
+    if apply {
+        return store.write(Durability::FullBulk, move |tx| sources.write(tx)).await;
+    }
+    store.read(move |connection| sources.look(connection)).await
+}
+
+/// What is read.
+struct Sources {
+    root: Option<Utf8PathBuf>,
+    folders: Vec<Folder>,
+    database: Option<Source>,
+}
+
+impl Sources {
+    fn open(params: &ImportParams, ours: &Utf8Path) -> Result<Self> {
+        // As it is shown: without links.
+        let root = params.root.as_deref().map(Utf8Path::new);
+        let root = root.map(|root| root.canonicalize_utf8().unwrap_or_else(|_| root.to_owned()));
+        let worker = params.worker.as_deref();
+        let folders = root.as_deref().map_or_else(|| Ok(Vec::new()), |root| folders::read(root, worker))?;
+        let database = match (&params.database, &root) {
+            (Some(named), _) => Some(Source::open(Utf8Path::new(named))?),
+            (None, Some(root)) if worker.is_none() => of_root(root, ours)?,
+            _ => None,
+        };
+        Ok(Self { root, folders, database })
+    }
+
+    fn look(self, connection: &Connection) -> Result<ImportResult> {
+        let database = match &self.database {
+            Some(source) => Some(import::look(connection, source)?.report),
+            None => None,
+        };
+        let workers = self.folders.iter().map(|folder| folder.look(connection)).collect::<Result<_>>()?;
+        Ok(self.result(false, database, workers))
+    }
+
+    /// The database first: a folder of one of its workers then tells of that worker.
+    fn write(self, tx: &Tx<'_>) -> Result<ImportResult> {
+        let database = match &self.database {
+            Some(source) => Some(write_database(tx, source)?),
+            None => None,
+        };
+        let workers: Vec<_> = self.folders.iter().map(|folder| folder.write(tx)).collect::<Result<_>>()?;
+        if workers.iter().any(|worker| worker.action_count > 0) {
+            import::settle::mirror_legacy_rows(tx)?;
+        }
+        Ok(self.result(true, database, workers))
+    }
+
+    fn result(
+        self,
+        apply: bool,
+        database: Option<DatabaseImport>,
+        workers: Vec<WorkerImport>,
+    ) -> ImportResult {
+        let root = self.root.map(Utf8PathBuf::into_string);
+        ImportResult { apply, root, worker_count: workers.len() as u64, workers, database }
+    }
+}
+
+/// The database that lies in a state root, unless it is our own.
+fn of_root(root: &Utf8Path, ours: &Utf8Path) -> Result<Option<Source>> {
+    let path = root.join(DATABASE);
+    let same = |a: &Utf8Path, b: &Utf8Path| a.canonicalize_utf8().ok() == b.canonicalize_utf8().ok();
+    if !path.exists() || same(&path, ours) {
+        return Ok(None);
+    }
+    Source::open(&path).map(Some)
+}
+
+fn write_database(tx: &Tx<'_>, source: &Source) -> Result<DatabaseImport> {
+    let Imported { mut report, sessions } = import::import(tx, source)?;
+    if report.already_imported {
+        return Ok(report);
+    }
+    let mirrored = import::settle::mirror_legacy_rows(tx)?;
+    let given_up = follow::settle(tx, &sessions)?;
+    for (what, rows) in [
+        ("sessions made of legacy workers and managers", mirrored),
+        ("active sessions now gone, since another has their thread", given_up),
+    ] {
+        if rows > 0 {
+            let converted = ConvertedRows { table: "sessions".to_owned(), what: what.to_owned(), rows };
+            report.converted.push(converted);
+        }
+    }
+    record(tx, &report)?;
+    Ok(report)
+}
+
+/// Records the import itself.
+fn record(tx: &Tx<'_>, report: &DatabaseImport) -> Result<()> {
+    let kind = "database_imported";
+    let rows: u64 = report.tables.iter().map(|table| table.new).sum();
+    let facts = json!({
+        "path": report.path, "renamed": report.renamed, "renumbered": report.renumbered, "rows": rows,
+        "schema_version": report.schema_version,
+    });
+    let (actor, task_id, command_id, correlation_id) = (Actor::Workerctl, None, None, None);
+    log::event(tx, &Event { actor, kind, task_id, command_id, correlation_id, payload: facts.clone() })?;
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor,
+            kind,
+            severity: Severity::Info,
+            summary: format!("A database of agent-conveyor was imported: {rows} rows."),
+            task_id,
+            run: Run::Active,
+            correlation: json!({}),
+            attributes: facts,
+        },
+    )?;
+    Ok(())
+}

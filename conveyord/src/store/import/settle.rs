@@ -1,0 +1,155 @@
+//! What the daemon needs beside imported rows: sessions of legacy records, and where the reading of rollouts goes on.
+
+use super::super::{StoreError, Tx};
+use crate::{changes, rollout::ingest::Mark};
+use conveyor_proto::ids::SessionId;
+use rusqlite::params;
+
+/// Makes sessions of legacy workers and managers that have none, as the reference does at each start; where the name
+/// or the token is taken, none. Returns how many were made.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn mirror_legacy_rows(tx: &Tx<'_>) -> Result<u64, StoreError> {
+    let workers = tx.execute(
+        "insert or ignore into sessions
+             (id, name, role, identity_token, tmux_session, tmux_pane_id, cwd, registered_at, state)
+         select id, name, 'worker', identity_token, tmux_session, tmux_pane_id, cwd, created_at, 'active'
+         from workers where true order by rowid",
+        [],
+    )?;
+    let managers = tx.execute(
+        "insert or ignore into sessions
+             (id, name, role, identity_token, tmux_session, tmux_pane_id, cwd, registered_at, state)
+         select id, name, 'manager', 'legacy-manager-token-' || lower(hex(randomblob(16))), tmux_session,
+             tmux_pane_id, '', started_at, 'active'
+         from managers where true order by rowid",
+        [],
+    )?;
+    Ok((workers + managers) as u64)
+}
+
+/// An imported record.
+#[derive(Debug)]
+pub struct Record {
+    /// Id.
+    pub id: i64,
+    /// Time of the record.
+    pub timestamp: String,
+    /// Time of its storing.
+    pub ingested_at: String,
+    /// Type.
+    pub kind: String,
+    /// Subtype.
+    pub subtype: Option<String>,
+    /// Payload.
+    pub payload: String,
+    /// Where its line begins.
+    pub byte_offset: u64,
+}
+
+/// Hands out the records of a session, oldest first, one at a time.
+///
+/// # Errors
+/// Those of the taker and of SQLite.
+pub fn each_record<E: From<StoreError>>(
+    tx: &Tx<'_>,
+    session: &SessionId,
+    mut take: impl FnMut(&Record) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut statement = tx
+        .prepare_cached(
+            "select id, timestamp, ingested_at, type, subtype, payload_json, byte_offset from codex_events
+             where session_id = ?1 order by id",
+        )
+        .map_err(StoreError::from)?;
+    let mut rows = statement.query([session.as_str()]).map_err(StoreError::from)?;
+    while let Some(row) = rows.next().map_err(StoreError::from)? {
+        let record = || {
+            Ok::<_, rusqlite::Error>(Record {
+                id: row.get(0)?,
+                timestamp: row.get(1)?,
+                ingested_at: row.get(2)?,
+                kind: row.get(3)?,
+                subtype: row.get(4)?,
+                payload: row.get(5)?,
+                byte_offset: row.get::<_, i64>(6)?.cast_unsigned(),
+            })
+        };
+        take(&record().map_err(StoreError::from)?)?;
+    }
+    Ok(())
+}
+
+/// Stores from where a session's file is read on.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn read_on(
+    tx: &Tx<'_>,
+    session: &SessionId,
+    thread_id: &str,
+    path: &str,
+    mark: &Mark,
+) -> Result<(), StoreError> {
+    let (device, inode) = mark.identity;
+    tx.execute(
+        "insert into rollouts (session_id, thread_id, path, device, inode, read_offset, check_bytes, check_sha256,
+             state, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'active', ?9)",
+        params![
+            session.as_str(),
+            thread_id,
+            path,
+            device.cast_signed(),
+            inode.cast_signed(),
+            mark.offset.cast_signed(),
+            mark.check_bytes.cast_signed(),
+            mark.check_sha256,
+            tx.now()
+        ],
+    )?;
+    Ok(())
+}
+
+/// What is known of an imported session beside its row.
+#[derive(Debug)]
+pub struct Beside<'a> {
+    /// Home of Codex.
+    pub codex_home: Option<&'a str>,
+    /// Start of its process; one that no process has, when the process has ended.
+    pub pid_start: Option<u64>,
+}
+
+/// Stores what is known of an imported session, and tells that it is there. Its records so far count as reported.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn complete(tx: &Tx<'_>, session: &SessionId, beside: &Beside<'_>) -> Result<(), StoreError> {
+    tx.execute(
+        "update sessions set codex_home = ?2, pid_start = ?3, current_thread_id = codex_session_id,
+             reported_event_id = coalesce((select max(id) from codex_events where session_id = ?1), 0)
+         where id = ?1",
+        params![session.as_str(), beside.codex_home, beside.pid_start.map(u64::cast_signed)],
+    )?;
+    tx.publish(changes::Change {
+        session_id: Some(session.to_string()),
+        ..changes::change(changes::ChangeKind::Session)
+    });
+    Ok(())
+}
+
+/// Marks an active session as gone whose thread another active session of ours has: a thread is followed once.
+/// Returns whether that was so.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn give_up_taken_thread(tx: &Tx<'_>, session: &SessionId) -> Result<bool, StoreError> {
+    let given_up = tx.execute(
+        "update sessions set state = 'gone', gone_reason = 'replaced' where id = ?1 and state = 'active'
+             and exists (select 1 from sessions o where o.codex_session_id = sessions.codex_session_id
+                 and o.state = 'active' and o.id <> ?1)",
+        [session.as_str()],
+    )?;
+    Ok(given_up > 0)
+}

@@ -1,0 +1,85 @@
+//! The shape of a table: the columns that both sides have, its key, and what its columns refer to.
+
+use super::super::StoreError;
+use rusqlite::Connection;
+
+/// One column that both sides have.
+#[derive(Debug, Clone)]
+pub(super) struct Column {
+    /// Name, the same on both sides.
+    pub name: String,
+    /// The table whose key it holds.
+    pub parent: Option<String>,
+    /// Whether it may be null.
+    pub nullable: bool,
+}
+
+impl Column {
+    /// Whether it holds JSON.
+    pub(super) fn is_json(&self) -> bool {
+        self.name.ends_with("_json")
+    }
+}
+
+/// A table as both sides have it. A column that only ours has keeps its default.
+#[derive(Debug, Clone)]
+pub(super) struct Shape {
+    /// Table.
+    pub table: &'static str,
+    /// Columns, in our order.
+    pub columns: Vec<Column>,
+    /// Which of them is the key.
+    pub key: usize,
+    /// Whether the key is a number, which may have to be another one here.
+    pub numbered: bool,
+}
+
+impl Shape {
+    /// The names of the columns, for a statement.
+    pub(super) fn names(&self) -> String {
+        self.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Name of the key's column.
+    pub(super) fn key_name(&self) -> &str {
+        self.columns.get(self.key).map_or("id", |column| &column.name)
+    }
+
+    /// Where a column stands.
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+}
+
+/// The shape of a table; `None` when the source has no such table yet.
+pub(super) fn shape(
+    ours: &Connection,
+    source: &Connection,
+    table: &'static str,
+) -> Result<Option<Shape>, StoreError> {
+    let theirs: Vec<String> = source
+        .prepare("select name from pragma_table_info(?1)")?
+        .query_map([table], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let parents: Vec<(String, String)> = ours
+        .prepare("select \"from\", \"table\" from pragma_foreign_key_list(?1)")?
+        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut statement = ours.prepare("select name, type, pk, \"notnull\" from pragma_table_info(?1)")?;
+    let mut rows = statement.query([table])?;
+    let (mut columns, mut key, mut numbered) = (Vec::new(), None, false);
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        if !theirs.contains(&name) {
+            continue;
+        }
+        if row.get::<_, i64>(2)? == 1 {
+            key = Some(columns.len());
+            numbered = row.get::<_, String>(1)?.eq_ignore_ascii_case("integer");
+        }
+        let parent = parents.iter().find(|(from, _)| *from == name).map(|(_, table)| table.clone());
+        columns.push(Column { name, parent, nullable: !row.get::<_, bool>(3)? });
+    }
+    // A table without its key is none of the reference's; `Source::open` has refused such a file.
+    Ok(key.map(|key| Shape { table, columns, key, numbered }))
+}
