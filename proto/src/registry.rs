@@ -4,14 +4,8 @@ use crate::method::methods;
 use crate::types::{
     ack, binding, command,
     common::{Empty, Json},
-    criteria, cycle, daemon, dispatch, doctor, drift, events, finish, handoff, history, inbox,
-    manager_config, pair, pane, rollout, run, session, start, supervision, task, wait,
-    cycle, daemon, dispatch, doctor, drift, events, finish, history, inbox, pane, rollout, run, session,
-    task, wait, worker,
-    create, cycle, daemon, dispatch, doctor, drift, events, finish, history, inbox, pane, rollout, run,
-    session, task, wait, worker,
-    compat, cycle, daemon, dispatch, doctor, drift, events, finish, history, inbox, pane, rollout, run,
-    session, task, wait,
+    compat, create, criteria, cycle, daemon, dispatch, doctor, drift, events, finish, handoff, history,
+    inbox, manager_config, pair, pane, rollout, run, session, start, supervision, task, wait, worker,
 };
 
 methods! {
