@@ -152,6 +152,7 @@ fn every_table_is_imported_or_is_our_own() {
         "turns",
         "ingest_quarantine",
         "deliveries",
+        "session_starts",
         "dispatchers",
     ];
     let tables: Vec<String> = store
