@@ -123,19 +123,12 @@ fn registering_a_bound_session_again_names_the_inbox_of_its_task() {
 fn polling_without_acknowledgements_leaves_one_failed_cycle() {
     let env = TestEnv::new();
     manager(&env);
-    let task = task(&env);
+    task(&env);
     let path = rollout(&env, "th-w");
     let _ = worker(&env, &["--codex-session", &path]).success();
     let _ = bind(&env).success();
+    let _ = env.conveyorctl(&["manager-config", "t", "--require-acks"]).success();
     let database = database(&env);
-    database
-        .execute(
-            "insert into manager_configs (task_id, supervision_mode, guidelines_json, acceptance_criteria_json,
-                 reference_paths_json, permissions_json, require_acks, created_at, updated_at)
-             values (?1, 'guided', '[]', '[]', '[]', '{}', 1, 'now', 'now')",
-            [&task],
-        )
-        .expect("SQL");
     for _ in 0..3 {
         let refused = env.conveyorctl(&["cycle", "t"]).exits_with(1);
         assert!(refused.stderr.contains("acknowledgement(s): worker, manager"), "{}", refused.stderr);
@@ -148,9 +141,9 @@ fn polling_without_acknowledgements_leaves_one_failed_cycle() {
         phases.collect::<Result<Vec<_>, _>>().expect("SQL")
     };
     assert_eq!(failures(), ["load_manager_context"]);
-    database.execute("update manager_configs set require_acks = 0", []).expect("SQL");
+    let _ = env.conveyorctl(&["manager-config", "t", "--no-require-acks"]).success();
     let _ = env.conveyorctl(&["cycle", "t"]).success();
-    database.execute("update manager_configs set require_acks = 1", []).expect("SQL");
+    let _ = env.conveyorctl(&["manager-config", "t", "--require-acks"]).success();
     let _ = env.conveyorctl(&["cycle", "t"]).exits_with(1);
     assert_eq!(failures().len(), 2, "a refusal after a good cycle is news");
 }

@@ -29,7 +29,7 @@ pub(crate) struct ManagerConfigArgs {
     /// Print the questions that lead to a configuration, and change nothing
     #[arg(long)]
     questions: bool,
-    /// Ask the questions here
+    /// Ask the questions here; what other options say is the answer to an empty line
     #[arg(long)]
     interactive: bool,
     /// What is to be reached
@@ -121,10 +121,11 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &ManagerConfigArgs) 
 }
 
 fn change(args: &ManagerConfigArgs) -> Result<ConfigChange, CommandError> {
+    // The names under which --interactive asks for them.
     let allowed = [
-        (args.allow_pr, "allow_pr"),
-        (args.allow_merge_green, "allow_merge_green"),
-        (args.allow_worker_compact_clear, "allow_worker_compact_clear"),
+        (args.allow_pr, "create_pr"),
+        (args.allow_merge_green, "merge_green_pr"),
+        (args.allow_worker_compact_clear, "worker_compact_clear"),
     ];
     let allowed = allowed.into_iter().filter(|(is_given, _)| *is_given).map(|(_, alias)| alias.to_owned());
     let permissions = json_object_if_given("--permissions-json", args.permissions_json.as_deref())?;

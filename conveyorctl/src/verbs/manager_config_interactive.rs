@@ -3,49 +3,49 @@
 use crate::error::CommandError;
 use crate::ui::Ui;
 use conveyor_proto::types::manager_config::{ConfigChange, Question, QuestionKind};
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-/// Asks every question. An empty answer keeps what there is. The answers come over what the options said.
+/// Asks every question. An empty answer keeps what is shown: what the options said, else what there is.
 pub(super) fn ask(
     ui: &mut Ui,
     questions: &[Question],
     change: &mut ConfigChange,
 ) -> Result<(), CommandError> {
     ui.hint("an empty answer keeps what stands in brackets");
-    let mut answers = Map::new();
+    let mut all = serde_json::to_value(&*change).map_err(not_understood)?;
     for question in questions {
         if question.kind == QuestionKind::CategorizedPermissions {
             for one in &question.yes_or_no {
-                let answer = yes_or_no(ui, &one.question, one.default)?;
+                let default = one.default || change.permit.contains(&one.permission);
+                let answer = yes_or_no(ui, &one.question, default)?;
                 // The key may stand in --permissions-json too; what is asked last counts.
                 change.permissions.shift_remove(&one.permission);
                 change.permissions.insert(one.permission.clone(), answer.into());
             }
-        } else if let Some(answer) = answer(ui, question)? {
-            answers.insert(question.id.clone(), answer);
+            all["permissions"] = Value::Object(change.permissions.clone());
+            continue;
+        }
+        let given = &all[&question.id];
+        let default = if given.is_null() { &question.default } else { given };
+        if let Some(answer) = answer(ui, question, default)? {
+            all[&question.id] = answer;
         }
     }
-    let mut all = serde_json::to_value(&*change).map_err(not_understood)?;
-    if let Value::Object(members) = &mut all {
-        members.extend(answers);
-    }
-    *change = from(all)?;
+    *change = serde_json::from_value(all).map_err(not_understood)?;
     Ok(())
 }
 
 /// The answer to one question, checked against its choices; none when it was empty.
-fn answer(ui: &mut Ui, question: &Question) -> Result<Option<Value>, CommandError> {
-    let default = shown(&question.default);
+fn answer(ui: &mut Ui, question: &Question, default: &Value) -> Result<Option<Value>, CommandError> {
     let more = match question.kind {
         QuestionKind::List | QuestionKind::ChoiceList => " (separated by commas)",
         _ => "",
     };
     if question.kind == QuestionKind::Boolean {
-        let default = question.default.as_bool().unwrap_or_default();
+        let default = default.as_bool().unwrap_or_default();
         return Ok(Some(yes_or_no(ui, &question.question, default)?.into()));
     }
-    let line = line(ui, &format!("{}{more} [{default}]: ", question.question))?;
+    let line = line(ui, &format!("{}{more} [{}]: ", question.question, shown(default)))?;
     let line = line.trim();
     if line.is_empty() {
         return Ok(None);
@@ -96,10 +96,6 @@ fn shown(default: &Value) -> String {
         Value::Null => String::new(),
         other => other.to_string(),
     }
-}
-
-fn from<T: DeserializeOwned>(value: Value) -> Result<T, CommandError> {
-    serde_json::from_value(value).map_err(not_understood)
 }
 
 fn not_understood(error: serde_json::Error) -> CommandError {

@@ -128,6 +128,17 @@ impl TestEnv {
         self.start_conveyorctl(args).finish()
     }
 
+    /// Runs `conveyorctl` to its end, with these bytes on its standard input.
+    ///
+    /// # Panics
+    /// When the binaries have not been built.
+    #[track_caller]
+    #[must_use]
+    pub fn conveyorctl_reading(&self, input: impl AsRef<[u8]>, args: &[&str]) -> Output {
+        expect_binaries();
+        Running::start_with_input(self.command("conveyorctl").args(args), input.as_ref()).finish()
+    }
+
     /// Starts `conveyorctl`, for calls that wait.
     ///
     /// # Panics
@@ -135,13 +146,7 @@ impl TestEnv {
     #[track_caller]
     #[must_use]
     pub fn start_conveyorctl(&self, args: &[&str]) -> Running {
-        for program in ["conveyord", "conveyorctl"] {
-            let path = binary(program);
-            assert!(
-                path.is_file(),
-                "{path} is missing: `cargo build --workspace` first, as `make test` does"
-            );
-        }
+        expect_binaries();
         Running::start(self.command("conveyorctl").args(args))
     }
 
@@ -254,4 +259,12 @@ impl Drop for TestEnv {
 fn binary(name: &str) -> Utf8PathBuf {
     let test = Utf8PathBuf::try_from(env::current_exe().expect("a program knows itself")).expect("UTF-8");
     test.ancestors().nth(2).expect("tests run from target/PROFILE/deps").join(name)
+}
+
+#[track_caller]
+fn expect_binaries() {
+    for program in ["conveyord", "conveyorctl"] {
+        let path = binary(program);
+        assert!(path.is_file(), "{path} is missing: `cargo build --workspace` first, as `make test` does");
+    }
 }

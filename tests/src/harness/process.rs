@@ -90,9 +90,28 @@ impl Running {
     #[track_caller]
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
+        Self::start_on(command, Stdio::null())
+    }
+
+    /// Starts a program with these bytes on its standard input.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[track_caller]
+    #[must_use]
+    pub fn start_with_input(command: &mut Command, input: &[u8]) -> Self {
+        let mut running = Self::start_on(command, Stdio::piped());
+        let mut stdin = running.child.stdin.take().expect("a pipe");
+        // A program that ends without reading all of it closes the pipe.
+        let _ = stdin.write_all(input);
+        running
+    }
+
+    #[track_caller]
+    fn start_on(command: &mut Command, input: Stdio) -> Self {
         let name = format!("{command:?}");
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
