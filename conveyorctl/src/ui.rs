@@ -7,13 +7,13 @@ use crate::program::Program;
 use crate::text::printable_lines;
 use conveyor_proto::settings::{Environment, ProcessEnvironment};
 use serde::Serialize;
-use std::io::{IsTerminal as _, Read, Write};
+use std::io::{BufRead, IsTerminal as _, Write};
 use std::rc::Rc;
 
 /// What a run of the program reads and writes, so that tests can hold it.
 pub struct Io {
     /// Standard input.
-    pub stdin: Box<dyn Read>,
+    pub stdin: Box<dyn BufRead>,
     /// Standard output.
     pub stdout: Box<dyn Write>,
     /// Standard error.
@@ -29,7 +29,7 @@ impl Io {
     #[must_use]
     pub fn of_process() -> Self {
         Self {
-            stdin: Box::new(std::io::stdin()),
+            stdin: Box::new(std::io::stdin().lock()),
             stdout: Box::new(std::io::stdout()),
             stderr: Box::new(std::io::stderr()),
             interactive: std::io::stderr().is_terminal(),
@@ -84,19 +84,10 @@ impl Ui {
     pub(crate) fn ask(&mut self, question: &str) -> Result<Option<String>, CommandError> {
         self.diagnose(&printable_lines(question));
         let mut line = Vec::new();
-        let mut is_at_end = true;
-        // Byte by byte: what follows the line end is for the next question. Standard input has a buffer of its own.
-        for byte in (&mut self.io.stdin).bytes() {
-            let byte = byte.map_err(|error| {
-                CommandError::failed("input", format!("failed to read standard input: {error}"))
-            })?;
-            is_at_end = false;
-            if byte == b'\n' {
-                break;
-            }
-            line.push(byte);
-        }
-        if is_at_end {
+        let read = self.io.stdin.read_until(b'\n', &mut line).map_err(|error| {
+            CommandError::failed("input", format!("failed to read standard input: {error}"))
+        })?;
+        if read == 0 {
             return Ok(None);
         }
         let line = String::from_utf8(line)

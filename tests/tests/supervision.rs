@@ -1,6 +1,8 @@
 //! The supervision contract from end to end: configuration, permissions, criteria, handoffs and acknowledgements are
 //! written by their verbs, and cycle, finish, audit and replay go by them.
 
+#![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
+
 use std::thread;
 
 use conveyor_tests::harness::{Output, TestEnv};
@@ -268,19 +270,23 @@ fn a_configuration_is_asked_for_on_standard_error() {
         (&json!([]), &json!([]))
     );
     assert_eq!((&again["require_acks"], &again["revision"]), (&json!(false), &json!(2)));
+    let given = [&ask[..], &["--mode", "light", "--guideline", "c", "--allow-pr"]].concat();
+    let given = job.env.conveyorctl_reading("\n".repeat(12), &given).success().json();
+    assert_eq!((&given["supervision_mode"], &given["guidelines"]), (&json!("light"), &json!(["c"])));
+    assert_eq!(given["permissions"]["repo"], json!(["open_pr"]));
     for (answers, said) in
         [("strict\n", "ended before the last question"), ("odd\n", "one of guided, light, strict")]
     {
         job.refused_reading(answers, &ask, said);
     }
-    assert_eq!(job.call(&["manager-config", "t"]), again);
+    assert_eq!(job.call(&["manager-config", "t"]), given);
 
-    let questions = job.call(&["manager-config", "t", "--questions", "--mode", "light"]);
+    let questions = job.call(&["manager-config", "t", "--questions", "--mode", "strict"]);
     assert_eq!(
         (list(&questions["questions"]).len(), &questions["questions"][0]["default"]),
-        (10, &json!("strict"))
+        (10, &json!("light"))
     );
-    assert_eq!(job.call(&["manager-config", "t"]), again, "questions change nothing");
+    assert_eq!(job.call(&["manager-config", "t"]), given, "questions change nothing");
     let id = questions["task"]["id"].as_str().expect("an id");
     assert_eq!(questions["fallback_collection"], format!("conveyorctl manager-config {id} --interactive"));
 }
