@@ -176,13 +176,21 @@ fn heading(line: &str) -> Option<(CriterionStatus, &str)> {
     let is_bold =
         line.starts_with("**") && line.ends_with("**") || line.starts_with("__") && line.ends_with("__");
     let is_marked = line.starts_with('#') || is_bold;
-    let (title, rest) = line.split_once(':').unwrap_or((line, ""));
+    let (title, rest) = at_its_colon(line);
     let rest = rest.trim_matches(is_mark);
     let words = words(title);
     let has_colon = title.len() < line.len();
     let is_heading = is_marked || (has_colon && rest.is_empty()) || words.len() <= HEADING_WORDS;
     let status = announced(&words).filter(|_| is_heading)?;
     Some((status, list_item(rest).unwrap_or(rest)))
+}
+
+/// A line before and after the colon that ends its title: one that is followed by a blank, a mark or nothing.
+fn at_its_colon(line: &str) -> (&str, &str) {
+    let ends_title =
+        |rest: &str| rest.chars().next().is_none_or(|next| next.is_whitespace() || "*_".contains(next));
+    let mut colons = line.match_indices(':').map(|(at, _)| (&line[..at], &line[at + 1..]));
+    colons.find(|(_, rest)| ends_title(rest)).unwrap_or((line, ""))
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -257,6 +265,7 @@ mod tests {
     fn a_heading_may_have_its_item_beside_it() {
         check("must have: - a\n- b\n", &[(Accepted, "a", 1), (Accepted, "b", 2)]);
         check("**Follow-up:** c\n", &[(Deferred, "c", 1)]);
+        check("deferred http://x\n- a\n", &[(Deferred, "a", 2)]);
     }
 
     #[test]
