@@ -5,6 +5,9 @@ use conveyor_proto::client::ClientError;
 use std::error::Error as _;
 use std::io;
 
+/// The word for a request that the daemon cannot have received, since it was just ending.
+pub(crate) const NOT_SENT: &str = "not_sent";
+
 /// The exit codes of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExitStatus {
@@ -149,6 +152,8 @@ impl From<ClientError> for CommandError {
             ),
             ClientError::PathTooLong { .. } => Self::failed("path_too_long", with_sources(&error)),
             ClientError::RequestTooLarge { .. } => Self::failed("request_too_large", with_sources(&error)),
+            ClientError::NotSent => Self::failed(NOT_SENT, with_sources(&error))
+                .hint("the request was not carried out: repeat it"),
             ClientError::Closed => Self::failed("connection_lost", with_sources(&error))
                 .hint("whether the request was carried out is not known: look before you repeat it"),
             _ => Self::failed("protocol", with_sources(&error)),

@@ -2,7 +2,7 @@
 //! circumstances that travel with a call.
 
 use crate::cli::GlobalArgs;
-use crate::error::CommandError;
+use crate::error::{CommandError, NOT_SENT};
 use crate::interrupt::Interrupt;
 use crate::program::Program;
 use crate::start;
@@ -150,14 +150,21 @@ impl Helper {
         }
     }
 
-    /// Calls a method. Ctrl-C ends the waiting.
+    /// Calls a method. Ctrl-C ends the waiting. What a daemon that was just ending cannot have received is sent to the
+    /// next one.
     pub(crate) async fn call<M: Method>(
         &self,
         ui: &mut Ui,
         params: &M::Params,
     ) -> Result<M::Result, CommandError> {
-        let client = self.connection(ui).await?;
-        self.answer(ui, M::NAME, client.call::<M>(params)).await
+        let patience = Instant::now() + DYING_DAEMON;
+        loop {
+            let client = self.connection(ui).await?;
+            match self.answer(ui, M::NAME, client.call::<M>(params)).await {
+                Err(error) if error.kind.word() == Some(NOT_SENT) && Instant::now() < patience => {}
+                answer => return answer,
+            }
+        }
     }
 
     /// Calls a method whose answer is printed as it came: a newer daemon's new keys are kept.
@@ -184,9 +191,18 @@ impl Helper {
         method: &str,
         params: Option<Box<RawValue>>,
     ) -> Result<Value, CommandError> {
-        let client = self.connection(ui).await?;
-        let result = self.answer(ui, method, client.call_raw(method, params)).await?;
-        serde_json::from_str(result.get()).map_err(|error| not_understood(method, &error))
+        let patience = Instant::now() + DYING_DAEMON;
+        loop {
+            let client = self.connection(ui).await?;
+            match self.answer(ui, method, client.call_raw(method, params.clone())).await {
+                Err(error) if error.kind.word() == Some(NOT_SENT) && Instant::now() < patience => {}
+                Err(error) => return Err(error),
+                Ok(result) => {
+                    return serde_json::from_str(result.get())
+                        .map_err(|error| not_understood(method, &error));
+                }
+            }
+        }
     }
 
     /// Calls a method on a daemon that runs, whatever its version; none is started.
@@ -198,6 +214,9 @@ impl Helper {
         ui: &mut Ui,
         params: &M::Params,
     ) -> Result<Option<Value>, CommandError> {
+        if !start::is_running(&self.files) {
+            return Ok(None);
+        }
         match Client::connect(self.files.socket().as_std_path()).await {
             Ok(client) => {
                 *self.connection.borrow_mut() = Some(client);
@@ -242,7 +261,10 @@ impl Helper {
                     return Ok(client);
                 }
                 // It took the connection and died. A greeting has no effect, so another daemon may have it.
-                Err(error) if error.kind.word() == Some("connection_lost") && Instant::now() < patience => {
+                Err(error)
+                    if [Some("connection_lost"), Some(NOT_SENT)].contains(&error.kind.word())
+                        && Instant::now() < patience =>
+                {
                     self.interruptible(tokio::time::sleep(DYING_DAEMON_LOOK)).await?;
                 }
                 Err(error) => return Err(error),
@@ -251,7 +273,12 @@ impl Helper {
     }
 
     async fn connect(&self, ui: &mut Ui) -> Result<Client, CommandError> {
-        match Client::connect(self.files.socket().as_std_path()).await {
+        let socket = self.files.socket();
+        if !self.may_start && socket.exists() && !start::is_running(&self.files) {
+            return Err(CommandError::no_daemon(format!("no daemon runs that serves {socket}"))
+                .hint(format!("start it with `{} daemon start`", self.program)));
+        }
+        match Client::connect(socket.as_std_path()).await {
             Err(ClientError::NoDaemon { .. }) if self.may_start => {
                 self.interruptible(start::start(self, ui)).await?
             }
@@ -325,7 +352,7 @@ impl Helper {
             }
         };
         match answer {
-            Err(error @ ClientError::Closed) => {
+            Err(error @ (ClientError::Closed | ClientError::NotSent)) => {
                 self.disconnect();
                 Err(error.into())
             }

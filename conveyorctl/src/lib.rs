@@ -15,6 +15,7 @@ mod interrupt;
 mod json;
 mod program;
 mod reference;
+mod service;
 mod skills;
 mod start;
 mod terminal;

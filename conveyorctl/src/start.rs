@@ -10,7 +10,8 @@ use crate::ui::Ui;
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::client::{Client, ClientError};
 use conveyor_proto::settings::{Environment, StateFiles};
-use std::fs::{DirBuilder, File, OpenOptions};
+use conveyor_proto::types::daemon::StartedBy;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -61,10 +62,15 @@ pub(crate) async fn start_locked(helper: &Helper, ui: &mut Ui) -> Result<Client,
     }
 }
 
-/// Waits until the daemon that was asked to stop is gone.
-pub(crate) async fn wait_until_gone(files: &StateFiles) -> Result<(), CommandError> {
+/// Waits until the daemon that was asked to stop is gone. A service manager may have started the next one by then, which
+/// says so in the lock.
+pub(crate) async fn wait_until_gone(files: &StateFiles, pid: Option<u32>) -> Result<(), CommandError> {
     let deadline = Instant::now() + STOP_LIMIT;
-    match hold(files.lock(), deadline).await {
+    let released = tokio::select! {
+        released = hold(files.lock(), deadline) => released,
+        () = another_holds(files, pid) => return Ok(()),
+    };
+    match released {
         Ok(Some(_)) => Ok(()),
         Ok(None) => Err(CommandError::failed(
             "still_stopping",
@@ -74,6 +80,28 @@ pub(crate) async fn wait_until_gone(files: &StateFiles) -> Result<(), CommandErr
         // Its state root was removed meanwhile: nothing is left to wait for.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(unusable(files, &error)),
+    }
+}
+
+/// Whether a daemon runs, told by its lock: the socket of a service manager can be connected to without one, and would
+/// start it.
+pub(crate) fn is_running(files: &StateFiles) -> bool {
+    File::open(files.lock()).is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Resolves when another daemon than `pid` holds the lock; never when it is not known which one did.
+async fn another_holds(files: &StateFiles, pid: Option<u32>) {
+    let Some(pid) = pid else { return std::future::pending().await };
+    loop {
+        sleep(LONGEST_PAUSE).await;
+        let holder = std::fs::read_to_string(files.lock()).ok();
+        let holder = holder.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+        if holder
+            .and_then(|holder| holder.get("pid")?.as_u64())
+            .is_some_and(|holder| holder != u64::from(pid))
+        {
+            return;
+        }
     }
 }
 
@@ -154,13 +182,14 @@ fn spawn(program: &Path, helper: &Helper) -> Result<Child, CommandError> {
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(said_at_start(files))
+        .open(files.last_words())
         .map_err(|error| unusable(files, &error))?;
     let mut command = Command::new(program);
     command.arg("--state-root").arg(&files.root);
     if helper.database_named() {
         command.arg("--database").arg(&files.database);
     }
+    command.args(["--started-by", StartedBy::Cli.as_str()]);
     command
         // Its own folder, so that it keeps no other file system busy; a process group of its own, so that
         // Ctrl-C at this terminal is not for it.
@@ -173,13 +202,8 @@ fn spawn(program: &Path, helper: &Helper) -> Result<Child, CommandError> {
         .map_err(|error| CommandError::no_daemon(format!("failed to start {}: {error}", program.display())))
 }
 
-/// Where a daemon's standard error goes: what it says before its log is open, and its last words.
-fn said_at_start(files: &StateFiles) -> Utf8PathBuf {
-    files.logs().join("conveyord.stderr")
-}
-
 /// `conveyord` beside this program, then on PATH.
-fn find_daemon(environment: &dyn Environment) -> Result<PathBuf, CommandError> {
+pub(crate) fn find_daemon(environment: &dyn Environment) -> Result<PathBuf, CommandError> {
     let own = std::env::current_exe().ok();
     let resolved = own.as_deref().and_then(|path| path.canonicalize().ok());
     let beside = [own, resolved].into_iter().flatten().filter_map(|path| path.parent().map(Path::to_owned));
@@ -224,7 +248,7 @@ fn unusable(files: &StateFiles, error: &io::Error) -> CommandError {
 }
 
 fn ended(status: ExitStatus, files: &StateFiles) -> CommandError {
-    let last_words = match last_lines(&said_at_start(files)) {
+    let last_words = match last_lines(&files.last_words()) {
         words if words.is_empty() => last_lines(&files.log()),
         words => words,
     };

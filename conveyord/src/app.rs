@@ -193,6 +193,7 @@ impl App {
             pid: std::process::id(),
             started_at: self.started_at.clone(),
             uptime_seconds,
+            origin: self.config.origin.clone(),
             state_root: files.root.to_string(),
             socket: files.socket().to_string(),
             database: files.database.to_string(),

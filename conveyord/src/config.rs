@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 use conveyor_proto::{
     settings::{self, Environment, Source, Sourced, StateFiles, StateRootError},
-    types::daemon::ConfigResult,
+    types::daemon::{ConfigResult, Origin, StartedBy},
 };
 use serde::Deserialize;
 use std::{io, time::Duration};
@@ -34,6 +34,19 @@ pub struct Flags {
     /// Filter of the log, for example info or conveyord=debug
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
+    /// Who starts the daemon: foreground, cli, systemd or launchd
+    #[arg(long, value_name = "WHO", default_value = "foreground", hide_default_value = true, value_parser = started_by)]
+    pub started_by: StartedBy,
+    /// Name of the systemd unit or launchd agent that starts the daemon
+    #[arg(long, value_name = "NAME")]
+    pub unit: Option<String>,
+}
+
+fn started_by(word: &str) -> Result<StartedBy, String> {
+    [StartedBy::Foreground, StartedBy::Cli, StartedBy::Systemd, StartedBy::Launchd]
+        .into_iter()
+        .find(|who| who.as_str() == word)
+        .ok_or_else(|| "it must be foreground, cli, systemd or launchd".to_owned())
 }
 
 /// `config.toml`.
@@ -91,6 +104,8 @@ pub enum ConfigError {
 pub struct Config {
     /// Files of this daemon.
     pub files: StateFiles,
+    /// How the daemon came to run. Whether its socket was handed over is known only once it was asked for.
+    pub origin: Origin,
     /// Where the state root came from.
     pub state_root_source: Source,
     /// Whether Dispatch runs by itself.
@@ -143,6 +158,11 @@ impl Config {
             )
         };
         Ok(Self {
+            origin: Origin {
+                started_by: flags.started_by,
+                unit: flags.unit.clone().filter(|unit| !unit.is_empty()),
+                socket_activated: false,
+            },
             state_root_source: root.source,
             dispatch: switch(flags.no_dispatch, "CONVEYOR_DISPATCH", file.dispatch)?,
             watch: switch(flags.no_watch, "CONVEYOR_WATCH", file.watch)?,

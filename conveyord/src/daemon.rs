@@ -6,26 +6,28 @@ use crate::{
     config::{Config, Flags},
     dispatch,
     faults::{self, CrashPoint},
-    lock::Lock,
+    lock::{Lock, LockError},
     logs::{self, LogFile},
     observe::exits::ExitWatch,
-    platform,
+    platform::{self, Pid},
     rollout::watcher::Watcher,
     rpc,
     server::{self, Limits},
+    service::{self, State},
     store::{Store, StoreError},
     workers,
 };
 use anyhow::{Context, anyhow, bail};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
-use conveyor_proto::{limits::MAX_SOCKET_PATH, settings::ProcessEnvironment};
+use conveyor_proto::{limits::MAX_SOCKET_PATH, settings::ProcessEnvironment, types::daemon::StartedBy};
+use nix::sys::signal::{Signal, kill};
 use std::{
     ffi::OsString,
     fs,
     io::{self, Write},
     os::unix::{
-        fs::{DirBuilderExt, PermissionsExt},
+        fs::{DirBuilderExt, MetadataExt, PermissionsExt},
         net::UnixStream,
     },
     process::ExitCode,
@@ -34,7 +36,7 @@ use std::{
 use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +47,15 @@ const OPEN_FILES: u64 = 4096;
 /// How long the end waits for work whose callers have left, beside the calls that are drained: longer than a send
 /// with its receipt lasts.
 const LAST_WORK: Duration = Duration::from_secs(15);
+
+/// How long the lock may be held by somebody who is no daemon.
+const MOMENTARY_LOCK: Duration = Duration::from_secs(1);
+/// How long a daemon that was told to end may take: it drains, and ends its last work.
+const TAKE_OVER: Duration = Duration::from_secs(40);
+const LOCK_LOOK: Duration = Duration::from_millis(20);
+
+/// What this program is called, and so any other daemon.
+const PROGRAM: &str = "conveyord";
 
 /// The binary: reads the flags, runs the daemon, says on standard error why it could not.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -81,11 +92,13 @@ fn start(flags: &Flags) -> anyhow::Result<()> {
 /// # Errors
 /// When it cannot start: another daemon has the state root, the database cannot be used, the socket cannot
 /// be bound.
-pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let files = config.files.clone();
     check_length(&files.socket())?;
     let filter = logs::filter(&config.log.value)
         .map_err(|error| anyhow!("the log filter \"{}\" is not valid: {error}", config.log.value))?;
+    let activated = service::activated_socket(config.origin.started_by, &files.socket())?;
+    config.origin.socket_activated = activated.is_some();
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -93,18 +106,26 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         .with_context(|| format!("the state root {} could not be created", files.root))?;
     check_private(&files.root)?;
     // Held until the very end: whoever gets it next finds no socket and a settled database.
-    let _lock = Lock::take(&files.lock())?;
+    let _lock = take_lock(&files.lock(), config.origin.started_by).await?;
     let log = LogFile::open(&files.log())
         .with_context(|| format!("the log {} could not be opened", files.log()))?;
     logs::install(&log, filter);
     if let Err(error) = platform::allow_open_files(OPEN_FILES) {
         tracing::warn!(%error, "the limit of open files could not be raised");
     }
+    service::tell(State::Starting("opening the database"));
+    let started = CancellationToken::new();
+    tokio::spawn(service::ask_for_time(started.clone()));
+    let starting = started.drop_guard();
     let store = Store::open(&files.database, &files.backups(), Changes::default())?;
     let app = App::new(config, store, shutdown.clone());
+    service::tell(State::Starting("settling what was under way"));
     dispatch::task::settle_earlier_boot(&app.store, &app.sender, &app.config.dispatcher_id.value).await?;
     faults::reach(CrashPoint::EarlierBootSettled);
-    let listener = listen(&files.socket())?;
+    let (listener, own_socket) = match activated {
+        Some(listener) => (UnixListener::from_std(listener)?, None),
+        None => listen(&files.socket()).map(|(listener, own)| (listener, Some(own)))?,
+    };
     faults::reach(CrashPoint::SocketBound);
     tracing::info!(version = app.version, pid = std::process::id(), root = %files.root, "started");
     on_signals(&shutdown, log)?;
@@ -124,7 +145,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         let id = app.config.dispatcher_id.value.clone();
         tasks.push(tokio::spawn(dispatch::task::run(store, sender, id, background.clone())));
     }
+    tasks.push(tokio::spawn(service::prove_life(files.socket(), shutdown.clone())));
     let module = rpc::module(app.clone())?;
+    drop(starting);
+    service::tell(State::Ready);
     let owner = nix::unistd::Uid::effective().as_raw();
     let report =
         server::serve(listener, module, Limits::default(), owner, app.connections.clone(), shutdown).await;
@@ -144,7 +168,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         app.note_error("the write-ahead log could not be moved into the database", &error);
     }
     faults::reach(CrashPoint::Checkpointed);
-    fs::remove_file(files.socket()).or_else(gone_is_fine).context("the socket could not be removed")?;
+    if let Some(own) = own_socket {
+        own.remove().context("the socket could not be removed")?;
+    }
     tracing::info!("ended");
     Ok(())
 }
@@ -178,10 +204,77 @@ fn check_length(socket: &Utf8Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Takes the lock. A client that looks whether a daemon runs holds it for a moment, and so does a daemon that has
+/// ended but is not gone yet: neither is another daemon.
+///
+/// One that a service manager starts takes the place of one that the command line started, whose socket its own may have
+/// replaced; clients wait in its socket's queue meanwhile.
+async fn take_lock(path: &Utf8Path, started_by: StartedBy) -> Result<Lock, LockError> {
+    let mut deadline = Instant::now() + MOMENTARY_LOCK;
+    let mut told = None;
+    loop {
+        let held = match Lock::take(path, started_by) {
+            Err(LockError::Held { holder }) => holder,
+            result => return result,
+        };
+        let living = held.as_ref().and_then(|holder| {
+            let pid = Pid::try_from(i64::from(holder.pid)).ok()?;
+            platform::is_alive(pid, None).then_some((pid, holder.started_by))
+        });
+        match living {
+            Some((pid, StartedBy::Cli)) if started_by.is_service() => {
+                if told != Some(pid) && platform::program_name(pid).as_deref() == Some(PROGRAM) {
+                    service::tell(State::Starting("taking over from a daemon that a client started"));
+                    // Gone meanwhile is as good as ended.
+                    let _ = kill(nix::unistd::Pid::from_raw(pid.as_raw()), Signal::SIGTERM);
+                    told = Some(pid);
+                    deadline = Instant::now() + TAKE_OVER;
+                }
+            }
+            Some(_) => return Err(LockError::Held { holder: held }),
+            None => {}
+        }
+        if Instant::now() >= deadline {
+            return Err(LockError::Held { holder: held });
+        }
+        sleep(LOCK_LOOK).await;
+    }
+}
+
+/// A socket that this daemon has bound, as opposed to one that a service manager holds.
+#[derive(Debug)]
+struct OwnSocket {
+    path: Utf8PathBuf,
+    /// Device and inode.
+    identity: (u64, u64),
+}
+
+impl OwnSocket {
+    fn of(path: &Utf8Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), identity: identity(path)? })
+    }
+
+    /// Removes it, unless another one has taken its place.
+    fn remove(&self) -> io::Result<()> {
+        match identity(&self.path) {
+            Ok(found) if found != self.identity => Ok(()),
+            Ok(_) => fs::remove_file(&self.path).or_else(gone_is_fine),
+            Err(error) => gone_is_fine(error),
+        }
+    }
+}
+
+fn identity(path: &Utf8Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
 /// Binds the socket. One that is left of a daemon that died is removed: the lock says that nobody has it.
-fn listen(socket: &Utf8Path) -> anyhow::Result<UnixListener> {
+fn listen(socket: &Utf8Path) -> anyhow::Result<(UnixListener, OwnSocket)> {
     match UnixStream::connect(socket) {
-        Ok(_) => bail!("{socket} is served by a process that does not hold the lock; end it first"),
+        Ok(_) => bail!(
+            "{socket} is served by a process that does not hold the lock: a service manager, which starts the daemon \
+             when it is called, or a process to end first"
+        ),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(_) => fs::remove_file(socket)
             .or_else(gone_is_fine)
@@ -190,7 +283,7 @@ fn listen(socket: &Utf8Path) -> anyhow::Result<UnixListener> {
     let listener = UnixListener::bind(socket).with_context(|| format!("{socket} could not be bound"))?;
     // Who connected before this is still checked for being the owner.
     fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
+    Ok((listener, OwnSocket::of(socket)?))
 }
 
 fn on_signals(shutdown: &CancellationToken, log: LogFile) -> io::Result<()> {
@@ -212,6 +305,7 @@ fn on_signals(shutdown: &CancellationToken, log: LogFile) -> io::Result<()> {
             }
         }
         shutdown.cancel();
+        service::tell(State::Stopping);
     });
     Ok(())
 }

@@ -31,6 +31,7 @@ pub mod rollout;
 pub mod rpc;
 pub mod runs;
 pub mod server;
+pub mod service;
 pub mod spawn;
 pub mod store;
 pub mod supervision;

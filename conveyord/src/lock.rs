@@ -5,6 +5,7 @@
 
 use crate::clock;
 use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::types::daemon::StartedBy;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -21,6 +22,9 @@ pub struct Holder {
     pub started_at: String,
     /// Its version.
     pub version: String,
+    /// Who started it.
+    #[serde(default)]
+    pub started_by: StartedBy,
 }
 
 /// Why the lock was not taken.
@@ -64,7 +68,7 @@ impl Lock {
     ///
     /// # Errors
     /// `Held` when another process has it.
-    pub fn take(path: &Utf8Path) -> Result<Self, LockError> {
+    pub fn take(path: &Utf8Path, started_by: StartedBy) -> Result<Self, LockError> {
         let unusable = |source| LockError::Unusable { path: path.to_owned(), source };
         let mut file = OpenOptions::new()
             .read(true)
@@ -83,6 +87,7 @@ impl Lock {
             pid: std::process::id(),
             started_at: clock::now(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_by,
         };
         write(&mut file, &holder).map_err(unusable)?;
         Ok(Self { _file: file })
@@ -111,10 +116,10 @@ mod tests {
     fn a_second_taker_is_told_who_has_it_and_a_release_frees_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(dir.path().join("lock")).unwrap();
-        let first = Lock::take(&path).unwrap();
-        let error = Lock::take(&path).unwrap_err().to_string();
+        let first = Lock::take(&path, StartedBy::Foreground).unwrap();
+        let error = Lock::take(&path, StartedBy::Foreground).unwrap_err().to_string();
         assert!(error.contains(&std::process::id().to_string()), "{error}");
         drop(first);
-        Lock::take(&path).unwrap();
+        Lock::take(&path, StartedBy::Foreground).unwrap();
     }
 }

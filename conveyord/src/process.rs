@@ -31,6 +31,11 @@ pub enum Locale {
     Inherited,
 }
 
+/// What a service manager tells this process alone: a tmux server that is started here outlives the daemon, and must
+/// not take the daemon's readiness or socket for its own.
+const SERVICE_VARIABLES: [&str; 6] =
+    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+
 /// One run of a program.
 ///
 /// Prints without its arguments and input: both may hold text of users.
@@ -41,7 +46,8 @@ pub struct Invocation<'a> {
     pub args: Vec<OsString>,
     /// Bytes for its standard input; without them it reads an empty one.
     pub stdin: Option<&'a [u8]>,
-    /// Variables to set (`Some`) or to remove (`None`) in the inherited environment.
+    /// Variables to set (`Some`) or to remove (`None`) in the inherited environment. What
+    /// a service manager told the daemon is always removed.
     pub env: Vec<(&'a str, Option<&'a OsStr>)>,
     /// Its language and character set.
     pub locale: Locale,
@@ -159,6 +165,9 @@ pub async fn run(invocation: Invocation<'_>) -> Result<Output, ProcessError> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
+    SERVICE_VARIABLES.iter().for_each(|name| {
+        command.env_remove(name);
+    });
     for (name, value) in &invocation.env {
         match value {
             Some(value) => command.env(name, value),

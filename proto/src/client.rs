@@ -78,6 +78,9 @@ pub enum ClientError {
         /// Largest request in bytes.
         limit: usize,
     },
+    /// The connection had ended before the request was sent. It was not carried out, and may be sent again.
+    #[error("the daemon closed the connection before the request was sent")]
+    NotSent,
     /// The connection ended before the answer. Whether the request was carried out is not known.
     #[error("the daemon closed the connection before it answered")]
     Closed,
@@ -116,7 +119,7 @@ pub struct Client {
 
 struct Shared {
     path: PathBuf,
-    requests: mpsc::Sender<Vec<u8>>,
+    requests: mpsc::Sender<(u64, Vec<u8>)>,
     calls: Arc<Mutex<Calls>>,
     carrying: AbortHandle,
 }
@@ -169,8 +172,8 @@ impl Client {
         let (answer, answered) = oneshot::channel();
         let call = Registered { id: lock(&self.shared.calls).register(answer)?, calls: &self.shared.calls };
         let request = request(call.id, method, params.as_deref())?;
-        // When it cannot be sent the connection is at its end, and the reading side says how it ended.
-        let _ = self.shared.requests.send(request).await;
+        // When it cannot be queued the connection is at its end, and the reading side says how it ended.
+        let _ = self.shared.requests.send((call.id, request)).await;
         answered.await.unwrap_or(Err(ClientError::Closed))
     }
 
@@ -280,8 +283,15 @@ fn subscription_error(error: &RawValue) -> RpcError {
 #[derive(Default)]
 struct Calls {
     next_id: u64,
-    waiting: HashMap<u64, oneshot::Sender<Result<Box<RawValue>, ClientError>>>,
+    waiting: HashMap<u64, Waiting>,
     end: Option<End>,
+}
+
+/// A call that waits for its answer.
+struct Waiting {
+    answer: oneshot::Sender<Result<Box<RawValue>, ClientError>>,
+    /// Whether the daemon may have received the request whole.
+    sent: bool,
 }
 
 /// How a connection ended.
@@ -292,12 +302,14 @@ enum End {
     Refused(RpcError),
 }
 
-impl From<&End> for ClientError {
-    fn from(end: &End) -> Self {
-        match end {
-            End::Closed => Self::Closed,
-            End::Protocol(why) => Self::Protocol(why.clone()),
-            End::Refused(error) => Self::Rpc(error.clone()),
+impl End {
+    /// What the end means for a request that the daemon may have received, or cannot.
+    fn error(&self, sent: bool) -> ClientError {
+        match self {
+            Self::Closed if sent => ClientError::Closed,
+            Self::Closed => ClientError::NotSent,
+            Self::Protocol(why) => ClientError::Protocol(why.clone()),
+            Self::Refused(error) => ClientError::Rpc(error.clone()),
         }
     }
 }
@@ -308,18 +320,24 @@ impl Calls {
         answer: oneshot::Sender<Result<Box<RawValue>, ClientError>>,
     ) -> Result<u64, ClientError> {
         if let Some(end) = &self.end {
-            return Err(end.into());
+            return Err(end.error(false));
         }
         let id = self.next_id;
         self.next_id += 1;
-        self.waiting.insert(id, answer);
+        self.waiting.insert(id, Waiting { answer, sent: false });
         Ok(id)
     }
 
+    fn sent(&mut self, id: u64) {
+        if let Some(call) = self.waiting.get_mut(&id) {
+            call.sent = true;
+        }
+    }
+
     fn end(&mut self, end: End) {
-        for (_, answer) in self.waiting.drain() {
+        for (_, call) in self.waiting.drain() {
             // Whoever gave up waiting does not hear it.
-            let _ = answer.send(Err((&end).into()));
+            let _ = call.answer.send(Err(end.error(call.sent)));
         }
         self.end = Some(end);
     }
@@ -346,22 +364,28 @@ impl Drop for Registered<'_> {
 async fn carry(
     reader: OwnedReadHalf,
     writer: OwnedWriteHalf,
-    queued: mpsc::Receiver<Vec<u8>>,
+    queued: mpsc::Receiver<(u64, Vec<u8>)>,
     calls: Arc<Mutex<Calls>>,
 ) {
     let end = tokio::select! {
         end = read_answers(Lines::new(reader), &calls) => end,
         // What cannot be written any more does not end the reading: the daemon may have said why.
-        () = async { write_requests(writer, queued).await; pending().await } => End::Closed,
+        () = async { write_requests(writer, queued, &calls).await; pending().await } => End::Closed,
     };
     lock(&calls).end(end);
 }
 
-async fn write_requests(mut socket: OwnedWriteHalf, mut queued: mpsc::Receiver<Vec<u8>>) {
-    while let Some(request) = queued.recv().await {
+/// Ends with the first request that cannot be written. Without its newline the daemon does not take it for one.
+async fn write_requests(
+    mut socket: OwnedWriteHalf,
+    mut queued: mpsc::Receiver<(u64, Vec<u8>)>,
+    calls: &Mutex<Calls>,
+) {
+    while let Some((id, request)) = queued.recv().await {
         if socket.write_all(&request).await.is_err() {
             return;
         }
+        lock(calls).sent(id);
     }
 }
 
@@ -383,10 +407,10 @@ async fn read_answers(mut lines: Lines, calls: &Mutex<Calls>) -> End {
                 None => End::Protocol("an answer without id".into()),
             };
         };
-        let answer = lock(calls).waiting.remove(&id);
-        if let Some(answer) = answer {
+        let call = lock(calls).waiting.remove(&id);
+        if let Some(call) = call {
             // Whoever gave up waiting does not hear it.
-            let _ = answer.send(message.into_result());
+            let _ = call.answer.send(message.into_result());
         }
     }
 }

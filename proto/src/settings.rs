@@ -141,6 +141,13 @@ impl StateFiles {
         self.logs().join("conveyord.log")
     }
 
+    /// Where the daemon's standard error goes when nobody looks at it: what it says before its log is open, and its
+    /// last words.
+    #[must_use]
+    pub fn last_words(&self) -> Utf8PathBuf {
+        self.logs().join("conveyord.stderr")
+    }
+
     /// The folder of database backups.
     #[must_use]
     pub fn backups(&self) -> Utf8PathBuf {

@@ -1,14 +1,17 @@
 //! `daemon`: start, stop and look at the daemon itself.
 
 use super::daemon_logs::{self, LogsArgs};
+use super::daemon_service::{self, InstallArgs, UninstallArgs};
 use crate::error::{CommandError, ExitStatus};
 use crate::helper::Helper;
+use crate::service::Manager;
 use crate::start;
 use crate::text::printable;
 use crate::ui::Ui;
 use clap::{Args, Subcommand};
 use conveyor_proto::registry::{self, DaemonStop};
 use conveyor_proto::types::common::Empty;
+use conveyor_proto::types::daemon::{Origin, StopResult};
 use serde::Serialize;
 
 /// Start, stop and look at the daemon
@@ -34,18 +37,26 @@ enum DaemonVerb {
         json: bool,
     },
     Logs(LogsArgs),
+    Install(InstallArgs),
+    Uninstall(UninstallArgs),
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &DaemonArgs) -> Result<(), CommandError> {
     match &args.verb {
         DaemonVerb::Start => start(ui, helper).await,
         DaemonVerb::Stop => match helper.interruptible(stop(ui, helper)).await?? {
-            Some(pid) => ui.line(&format!("conveyord (pid {pid}) is gone")),
+            Some(stopped) => {
+                ui.line(&format!("conveyord (pid {}) is gone", stopped.pid))?;
+                tell_of_service(ui, &stopped.origin);
+                Ok(())
+            }
             None => Ok(()),
         },
         DaemonVerb::Restart => restart(ui, helper).await,
         DaemonVerb::Status { .. } => status(ui, helper).await,
         DaemonVerb::Logs(args) => daemon_logs::run(ui, helper, args).await,
+        DaemonVerb::Install(args) => daemon_service::install(ui, helper, args).await,
+        DaemonVerb::Uninstall(args) => daemon_service::uninstall(ui, helper, args).await,
     }
 }
 
@@ -55,7 +66,7 @@ async fn start(ui: &mut Ui, helper: &Helper) -> Result<(), CommandError> {
     running(ui, helper).await
 }
 
-fn must_be_allowed(helper: &Helper) -> Result<(), CommandError> {
+pub(super) fn must_be_allowed(helper: &Helper) -> Result<(), CommandError> {
     match helper.may_start() {
         true => Ok(()),
         false => Err(CommandError::usage("--no-start forbids what this is to do")),
@@ -75,8 +86,23 @@ async fn restart(ui: &mut Ui, helper: &Helper) -> Result<(), CommandError> {
     running(ui, helper).await
 }
 
-/// The process id of the daemon that was stopped; none when none ran.
-async fn stop(ui: &mut Ui, helper: &Helper) -> Result<Option<u64>, CommandError> {
+/// Says who starts a daemon again that has just been stopped.
+fn tell_of_service(ui: &mut Ui, origin: &Origin) {
+    if !origin.socket_activated {
+        return;
+    }
+    ui.note("the next call starts it again: a service manager holds its socket");
+    if origin.started_by.is_service() {
+        let stop = Manager::of_this_system().stop_hint();
+        ui.hint(&format!(
+            "`{stop}` ends it until the next login, `{} daemon uninstall` for good",
+            ui.program()
+        ));
+    }
+}
+
+/// The daemon that was stopped; none when none ran.
+async fn stop(ui: &mut Ui, helper: &Helper) -> Result<Option<StopResult>, CommandError> {
     // Where no daemon has ever run, nothing is to be created either.
     if !helper.files().lock().exists() {
         return Ok(None);
@@ -85,19 +111,25 @@ async fn stop(ui: &mut Ui, helper: &Helper) -> Result<Option<u64>, CommandError>
     stop_locked(ui, helper).await
 }
 
-async fn stop_locked(ui: &mut Ui, helper: &Helper) -> Result<Option<u64>, CommandError> {
+/// The same for a caller who holds the start lock.
+pub(super) async fn stop_locked(ui: &mut Ui, helper: &Helper) -> Result<Option<StopResult>, CommandError> {
     let stopping = helper.call_running::<DaemonStop>(ui, &Empty {}).await?;
+    let stopping = stopping.map(|stopping| Helper::understand::<DaemonStop>(&stopping)).transpose()?;
     helper.disconnect();
     // Also when nobody answers: a daemon that is just ending has closed its socket before.
-    start::wait_until_gone(helper.files()).await?;
-    Ok(stopping.and_then(|stopping| stopping.get("pid")?.as_u64()))
+    start::wait_until_gone(helper.files(), stopping.as_ref().map(|stopping| stopping.pid)).await?;
+    Ok(stopping)
 }
 
 /// Says who runs, in one line.
-async fn running(ui: &mut Ui, helper: &Helper) -> Result<(), CommandError> {
+pub(super) async fn running(ui: &mut Ui, helper: &Helper) -> Result<(), CommandError> {
     let status = helper.call::<registry::DaemonStatus>(ui, &Empty {}).await?;
+    let by = match (status.origin.started_by.is_service(), &status.origin.unit) {
+        (true, Some(unit)) => format!(", started by {}", printable(unit)),
+        _ => String::new(),
+    };
     ui.line(&format!(
-        "conveyord {} runs (pid {}, state root {})",
+        "conveyord {} runs (pid {}, state root {}{by})",
         printable(&status.version),
         status.pid,
         printable(&status.state_root)

@@ -17,6 +17,7 @@ mod criteria_plan;
 mod cycle;
 mod daemon;
 mod daemon_logs;
+mod daemon_service;
 mod db_doctor;
 mod deregister;
 mod dispatch;

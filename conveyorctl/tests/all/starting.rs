@@ -52,7 +52,7 @@ fn the_database_that_was_named_is_handed_on() {
     let path = script(&root, "echo \"$@\" >&2; exit 1");
     let database = root.0.join("my.db");
     let outcome = Run::new(&["tasks", "--path", database.as_str()]).variable("PATH", path).outcome();
-    let arguments = format!("--state-root {database}.d --database {database}\n");
+    let arguments = format!("--state-root {database}.d --database {database} --started-by cli\n");
     assert!(outcome.stderr.contains(&arguments), "{}", outcome.stderr);
 }
 

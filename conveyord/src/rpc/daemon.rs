@@ -12,6 +12,6 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     methods.add::<DaemonStop, _, _>(|app, _| async move {
         // The answer is written while what is in flight is drained.
         app.shutdown.cancel();
-        Ok(StopResult { stopping: true, pid: std::process::id() })
+        Ok(StopResult { stopping: true, pid: std::process::id(), origin: app.config.origin.clone() })
     })
 }

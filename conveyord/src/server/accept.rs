@@ -21,6 +21,8 @@ const REFUSALS: usize = 32;
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pause after the system refused to accept, for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long requests that have arrived before shutdown may take to be read.
+pub(super) const LAST_REQUESTS: Duration = Duration::from_millis(200);
 /// How long connections that were cut off may take to be gone.
 const CUT_OFF: Duration = Duration::from_secs(1);
 
@@ -40,8 +42,8 @@ pub struct ServeReport {
 /// Serves `methods` on `listener` to processes of the user `owner_uid`, until `shutdown` is cancelled.
 ///
 /// Every open connection is a task of `open`, so that others can count them. After `shutdown`
-/// nothing more is accepted or begun; the calls in flight have [`Limits::drain`] to end, and with them
-/// their connections. Whatever waits for something that may not come, such as an inbox, must be ended by its
+/// nothing more is accepted, and connections take nothing more: what had arrived is still carried out, what had not
+/// cannot be sent. The calls in flight have [`Limits::drain`] to end, and with them their connections. Whatever waits for something that may not come, such as an inbox, must be ended by its
 /// own domain within that time.
 pub async fn serve(
     listener: UnixListener,
@@ -116,7 +118,10 @@ impl Server {
         let limits = &self.http.limits;
         let first = tokio::select! {
             first = timeout(limits.first_byte_timeout, peer::first_byte(&stream)) => first,
-            () = self.shutdown.cancelled() => return,
+            () = self.shutdown.cancelled() => {
+                peer::take_no_more(&stream);
+                timeout(LAST_REQUESTS, peer::first_byte(&stream)).await
+            }
         };
         let Ok(Ok(Some(first))) = first else {
             tracing::debug!(connection = id, "a client connected and sent nothing");

@@ -56,6 +56,8 @@ pub(super) async fn serve<S: Send + Unpin + 'static>(
             .with_upgrades()
     );
     tokio::select! {
+        // A request that has arrived is read before the shutdown is seen: it is answered, too.
+        biased;
         served = serving.as_mut() => served,
         () = shutdown.cancelled() => {
             serving.as_mut().graceful_shutdown();

@@ -8,6 +8,7 @@
 //! The callbacks are called here and not by `Methods::raw_json_request`, which gives every connection the
 //! same id, so that one could end another's subscriptions, and which writes requests to the log.
 
+use super::accept::LAST_REQUESTS;
 use super::line_buffer::{Line, LineBuffer};
 use super::message::{self, Incoming, Message};
 use super::policy::{Governed, Invoke, Policy};
@@ -32,7 +33,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tower::Layer;
 
-/// Serves one connection until the client leaves, or until `shutdown` and the end of the calls in flight.
+/// Serves one connection until the client leaves, or until `shutdown` and the end of the calls that had arrived by then.
 /// Dropping the future ends the calls at once.
 ///
 /// # Errors
@@ -54,6 +55,7 @@ pub(super) async fn serve(
     let mut calls = Calls::new(connection, methods, limits, outgoing, is_stalled);
     let mut buffer = LineBuffer::new(limits.request_bytes);
     let mut open = true;
+    let mut last_requests = None;
     let mut deadline = None;
     while open || !calls.running.is_empty() {
         while open && calls.have_room() {
@@ -63,6 +65,7 @@ pub(super) async fn serve(
         }
         let reading = open && calls.have_room();
         deadline = match deadline {
+            _ if last_requests.is_some() => last_requests,
             _ if !reading || !buffer.is_within_line() => None,
             None => Some(Instant::now() + limits.request_timeout),
             running => running,
@@ -71,10 +74,14 @@ pub(super) async fn serve(
             received = before(deadline, buffer.fill(&socket)), if reading => match received {
                 Some(Ok(0)) => {
                     open = false;
-                    buffer.take_rest().into_iter().for_each(|line| calls.start(line));
+                    // After shutdown the rest of a line cannot come any more.
+                    if last_requests.is_none() {
+                        buffer.take_rest().into_iter().for_each(|line| calls.start(line));
+                    }
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error),
+                None if last_requests.is_some() => open = false,
                 None => {
                     open = false;
                     calls.refuse(fault::request_timed_out(limits.request_timeout));
@@ -82,7 +89,10 @@ pub(super) async fn serve(
             },
             Some(finished) = calls.running.join_next() => calls.bytes -= finished?,
             () = peer::hung_up(&socket), if !reading => return Ok(()),
-            () = shutdown.cancelled(), if open => open = false,
+            () = shutdown.cancelled(), if open && last_requests.is_none() => {
+                peer::take_no_more(socket.as_ref());
+                last_requests = Some(Instant::now() + LAST_REQUESTS);
+            }
             written = &mut writing => return written,
         }
     }

@@ -1,7 +1,7 @@
 //! What is asked of a connection's socket before and beside its bytes: who is there, how do they begin,
 //! are they still there.
 
-use nix::sys::socket::{MsgFlags, recv};
+use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
@@ -42,6 +42,17 @@ pub(super) async fn first_byte(stream: &UnixStream) -> io::Result<Option<u8>> {
 /// Receives into `into` with `flags`, which tokio's own reads cannot take.
 async fn receive(stream: &UnixStream, into: &mut [u8], flags: MsgFlags) -> io::Result<usize> {
     stream.async_io(Interest::READABLE, || recv(stream.as_raw_fd(), into, flags).map_err(Into::into)).await
+}
+
+/// Tells the system that nothing more is taken: what a client sends from now on fails, so that it knows that it was not
+/// received. What has arrived can still be read, and the end after it.
+///
+/// macOS would throw away what has arrived; there the end is not told, and whoever reads must give up by time.
+pub(super) fn take_no_more(socket: &impl AsRawFd) {
+    if cfg!(not(target_os = "macos")) {
+        // A client that has left is as good.
+        let _ = shutdown(socket.as_raw_fd(), Shutdown::Read);
+    }
 }
 
 /// Resolves when the client has closed the connection altogether.

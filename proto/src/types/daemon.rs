@@ -42,6 +42,53 @@ pub struct Protocol {
     pub minor: u32,
 }
 
+/// Who started a daemon, and so who starts it again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StartedBy {
+    /// Somebody ran `conveyord`, or a service manager that did not say so.
+    #[default]
+    Foreground,
+    /// The command line, because nobody answered.
+    Cli,
+    /// A systemd user unit.
+    Systemd,
+    /// A launchd agent.
+    Launchd,
+}
+
+impl StartedBy {
+    /// The word in JSON and on the daemon's command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Foreground => "foreground",
+            Self::Cli => "cli",
+            Self::Systemd => "systemd",
+            Self::Launchd => "launchd",
+        }
+    }
+
+    /// Whether a service manager starts the daemon again.
+    #[must_use]
+    pub const fn is_service(self) -> bool {
+        matches!(self, Self::Systemd | Self::Launchd)
+    }
+}
+
+/// How a daemon came to run. One of an earlier version does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Origin {
+    /// Who started it.
+    pub started_by: StartedBy,
+    /// Whether a service manager holds the listening socket: then it outlives the daemon, and the next call starts
+    /// the daemon again.
+    pub socket_activated: bool,
+    /// The systemd unit or the label of the launchd agent.
+    pub unit: Option<String>,
+}
+
 /// Deliveries that need somebody's eye.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeliveryCounts {
@@ -74,6 +121,9 @@ pub struct DaemonStatus {
     pub started_at: String,
     /// Whole seconds since then.
     pub uptime_seconds: i64,
+    /// How it came to run.
+    #[serde(flatten)]
+    pub origin: Origin,
     /// State root.
     pub state_root: String,
     /// Socket.
@@ -111,6 +161,9 @@ pub struct StopResult {
     pub stopping: bool,
     /// Its process id, so that the caller can wait for its end.
     pub pid: u32,
+    /// How it came to run, which tells whether it will be started again.
+    #[serde(flatten)]
+    pub origin: Origin,
 }
 
 /// The settings in force and where each came from.

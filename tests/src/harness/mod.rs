@@ -5,6 +5,7 @@
 //! was expected and what was seen. Nothing in here sleeps but [`wait_until`].
 #![expect(clippy::expect_used, clippy::panic, reason = "a harness that panics is a failing test")]
 
+mod activation;
 mod codex;
 mod crash_job;
 mod env;
@@ -16,6 +17,7 @@ mod rpc;
 mod tmux;
 mod wait;
 
+pub use activation::{Activation, SteadyClient, TOOL};
 pub use codex::{CODEX_VERSIONS, Program, codex_versions, standin, standin_replaying};
 pub use crash_job::{CrashJob, Manager, Survived};
 pub use env::{TestEnv, workspace_root};

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
@@ -53,10 +54,14 @@ impl Daemon {
         socket: &Utf8Path,
         answer: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static,
     ) -> Self {
+        // By its lock a client knows that a daemon runs.
+        let lock = File::create(socket.with_extension("lock")).unwrap();
+        lock.lock().unwrap();
         let listener = UnixListener::bind(socket).unwrap();
         let calls = Arc::new(Mutex::new(Vec::new()));
         let (seen, answer): (_, Arc<Answering>) = (Arc::clone(&calls), Arc::new(answer));
         std::thread::spawn(move || {
+            let _lock = lock;
             for stream in listener.incoming() {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 std::thread::spawn(move || serve(stream.unwrap(), &seen, &*answer));

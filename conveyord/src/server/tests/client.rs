@@ -4,6 +4,7 @@ use super::*;
 use conveyor_proto::client::{Client, ClientError};
 use conveyor_proto::method::Method;
 use std::collections::BTreeMap;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
 struct Echo;
 
@@ -101,7 +102,7 @@ async fn the_daemons_end_ends_the_calls() {
     server.stop().await;
     assert!(matches!(within("end of the call", call).await.unwrap(), Err(ClientError::Closed)));
     within("end of the connection", client.closed()).await;
-    assert!(matches!(client.call_raw("echo", None).await, Err(ClientError::Closed)));
+    assert!(matches!(client.call_raw("echo", None).await, Err(ClientError::NotSent)));
 }
 
 #[tokio::test]
@@ -164,4 +165,24 @@ async fn what_is_not_the_protocol_is_told() {
         let error = within("end of the call", client.call_raw("echo", None)).await.unwrap_err();
         assert!(matches!(error, ClientError::Protocol(_)), "{answer:?}: {error}");
     }
+}
+
+#[tokio::test]
+async fn what_has_arrived_before_the_end_is_answered() {
+    let server = Running::start(Limits::default());
+    let mut stream = tokio::net::UnixStream::connect(&server.path).await.unwrap();
+    // One is begun, so that the connection is there; the others have arrived when the end comes.
+    stream.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"echo\",\"params\":[0]}\n").await.unwrap();
+    let mut lines = BufReader::new(&mut stream).lines();
+    assert!(within("answer", lines.next_line()).await.unwrap().is_some());
+    let unread = (1..=200)
+        .map(|id| format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"echo\",\"params\":[{id}]}}\n"))
+        .collect::<String>();
+    stream.write_all(unread.as_bytes()).await.unwrap();
+    server.stop().await;
+    let mut answers = String::new();
+    within("end", stream.read_to_string(&mut answers)).await.unwrap();
+    assert_eq!(answers.lines().count(), 200, "{answers}");
+    let late = stream.write_all(unread.as_bytes()).await.unwrap_err();
+    assert_eq!(late.kind(), std::io::ErrorKind::BrokenPipe);
 }

@@ -1,0 +1,220 @@
+//! The daemon as a service of the user's own service manager: which files that takes, and which commands load and unload
+//! them.
+//!
+//! Both managers are written for both systems, so that both are tested everywhere; only [`Manager::of_this_system`]
+//! chooses. What must not live here: doing any of it, which is the verb's.
+
+mod launchd;
+mod systemd;
+
+use camino::Utf8PathBuf;
+use conveyor_proto::settings::StateFiles;
+
+/// Stands near the top of each file that `daemon install` writes; without it a file is somebody else's.
+const MARK: &str = "Written by `conveyorctl daemon install`";
+
+/// Variables of the installing shell that the daemon needs and a service manager does not have: where tmux and codex
+/// are, which tmux server, which Codex home, and that the terminal is UTF-8.
+const VARIABLES: [&str; 6] = ["PATH", "CODEX_HOME", "TMUX_TMPDIR", "LANG", "LC_ALL", "LC_CTYPE"];
+
+/// A service manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manager {
+    /// systemd's user manager.
+    Systemd,
+    /// launchd, in the login session of the user.
+    Launchd {
+        /// The user's id, which names the session.
+        uid: u32,
+    },
+}
+
+impl Manager {
+    /// That of the system that this program runs on.
+    pub(crate) fn of_this_system() -> Self {
+        if cfg!(target_os = "macos") {
+            Self::Launchd { uid: rustix::process::getuid().as_raw() }
+        } else {
+            Self::Systemd
+        }
+    }
+}
+
+/// What a service is made of.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// The daemon's program.
+    pub(crate) program: Utf8PathBuf,
+    /// Its state root and database.
+    pub(crate) files: StateFiles,
+    /// Whether the database was named.
+    pub(crate) database_named: bool,
+    /// Environment variables.
+    pub(crate) variables: Vec<(&'static str, String)>,
+}
+
+/// The variables that a service gets, of those that are set.
+pub(crate) fn variables(get: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
+    VARIABLES.into_iter().filter_map(|name| Some((name, get(name)?))).collect()
+}
+
+/// Where a service's files lie.
+#[derive(Debug)]
+pub(crate) struct Folders {
+    /// `HOME`.
+    pub(crate) home: Utf8PathBuf,
+    /// `XDG_CONFIG_HOME`, else its default.
+    pub(crate) config: Utf8PathBuf,
+}
+
+/// A file of the service.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct UnitFile {
+    pub(crate) path: Utf8PathBuf,
+    pub(crate) text: String,
+}
+
+/// A program with its arguments.
+pub(crate) type CommandLine = Vec<String>;
+
+/// Why no service can be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ControlCharacter {
+    pub(crate) name: &'static str,
+}
+
+impl Manager {
+    /// The word for it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Systemd => "systemd",
+            Self::Launchd { .. } => "launchd",
+        }
+    }
+
+    /// Where its files lie.
+    pub(crate) fn paths(self, folders: &Folders) -> Vec<Utf8PathBuf> {
+        match self {
+            Self::Systemd => systemd::paths(folders),
+            Self::Launchd { .. } => vec![launchd::path(folders)],
+        }
+    }
+
+    /// Its files, in the order of [`Manager::paths`].
+    ///
+    /// # Errors
+    /// When a value has a control character, for which its files have no form that all versions read alike.
+    pub(crate) fn files(
+        self,
+        settings: &Settings,
+        folders: &Folders,
+    ) -> Result<Vec<UnitFile>, ControlCharacter> {
+        let values = [
+            ("the program", &settings.program),
+            ("the state root", &settings.files.root),
+            ("the database", &settings.files.database),
+        ]
+        .map(|(name, path)| (name, path.as_str()));
+        let variables = settings.variables.iter().map(|(name, value)| (*name, value.as_str()));
+        if let Some((name, _)) =
+            values.into_iter().chain(variables).find(|(_, value)| value.contains(char::is_control))
+        {
+            return Err(ControlCharacter { name });
+        }
+        let texts = match self {
+            Self::Systemd => systemd::texts(settings),
+            Self::Launchd { .. } => vec![launchd::text(settings)],
+        };
+        let paths = self.paths(folders).into_iter();
+        Ok(paths.zip(texts).map(|(path, text)| UnitFile { path, text }).collect())
+    }
+
+    /// Succeeds when the manager can be reached.
+    pub(crate) fn probe(self) -> CommandLine {
+        match self {
+            Self::Systemd => systemd::command(&["show", "--property=Version"]),
+            Self::Launchd { uid } => launchd::command(&["print", &launchd::session(uid)]),
+        }
+    }
+
+    /// What a person can do when it cannot be reached.
+    pub(crate) const fn unreachable_hint(self) -> &'static str {
+        match self {
+            Self::Systemd => {
+                "log in as this user, or let its services run without a login: `loginctl enable-linger`"
+            }
+            Self::Launchd { .. } => "log in at the Mac's own screen: agents belong to that session",
+        }
+    }
+
+    /// Succeeds when the service is loaded.
+    pub(crate) fn is_loaded(self) -> CommandLine {
+        match self {
+            Self::Systemd => systemd::command(&["--quiet", "is-active", systemd::SOCKET]),
+            Self::Launchd { uid } => launchd::command(&["print", &launchd::service(uid)]),
+        }
+    }
+
+    /// Makes the manager forget the files as they were, and ends the service. Run when the service is loaded.
+    pub(crate) fn unload(self) -> Vec<CommandLine> {
+        match self {
+            Self::Systemd => vec![systemd::command(&["stop", systemd::SOCKET, systemd::SERVICE])],
+            Self::Launchd { uid } => vec![launchd::command(&["bootout", &launchd::service(uid)])],
+        }
+    }
+
+    /// Loads the files as they are now and starts the service, now and at each login.
+    pub(crate) fn load(self, folders: &Folders) -> Vec<CommandLine> {
+        match self {
+            Self::Systemd => vec![
+                systemd::command(&["daemon-reload"]),
+                systemd::command(&["enable", "--now", systemd::SOCKET, systemd::SERVICE]),
+            ],
+            Self::Launchd { uid } => vec![
+                launchd::command(&["enable", &launchd::service(uid)]),
+                launchd::command(&["bootstrap", &launchd::session(uid), launchd::path(folders).as_str()]),
+            ],
+        }
+    }
+
+    /// Before the files are removed: no more starts at login.
+    pub(crate) fn disable(self) -> Vec<CommandLine> {
+        match self {
+            Self::Systemd => vec![systemd::command(&["disable", systemd::SOCKET, systemd::SERVICE])],
+            // What is gone from its folder is not loaded.
+            Self::Launchd { .. } => Vec::new(),
+        }
+    }
+
+    /// After the files were removed.
+    pub(crate) fn forget(self) -> Vec<CommandLine> {
+        match self {
+            Self::Systemd => vec![systemd::command(&["daemon-reload"])],
+            Self::Launchd { .. } => Vec::new(),
+        }
+    }
+
+    /// How a person ends the service until the next login.
+    pub(crate) fn stop_hint(self) -> String {
+        self.unload().into_iter().map(|command| command.join(" ")).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// Whether `daemon install` wrote this text.
+pub(crate) fn is_ours(text: &str) -> bool {
+    text.lines().take(5).any(|line| line.contains(MARK))
+}
+
+/// The arguments that every manager gives the daemon.
+fn arguments(settings: &Settings, manager: &str, unit: &str) -> Vec<String> {
+    let mut arguments = vec![settings.program.to_string(), "--state-root".to_owned()];
+    arguments.push(settings.files.root.to_string());
+    if settings.database_named {
+        arguments.extend(["--database".to_owned(), settings.files.database.to_string()]);
+    }
+    arguments.extend(["--started-by", manager, "--unit", unit].map(str::to_owned));
+    arguments
+}
+
+#[cfg(test)]
+mod tests;
