@@ -13,7 +13,7 @@ fn settings(root: &str) -> Settings {
 }
 
 fn folders() -> Folders {
-    Folders { home: "/home/ann".into(), config: "/home/ann/.config".into() }
+    Folders { home: "/h".into(), config: "/h/.config".into() }
 }
 
 #[track_caller]
@@ -77,7 +77,7 @@ fn control_characters_are_refused() {
 /// What launchd.plist(5) documents of the keys that are used: their types and units.
 #[test]
 fn the_agent_has_only_documented_keys_of_their_types() {
-    let text = texts(UID, &settings("/Users/ann/R&D <x>")).remove(0);
+    let text = texts(UID, &settings("/r/R&D <x>")).remove(0);
     assert!(is_ours(&text) && !text.contains('@'), "{text}");
     let agent = Value::from_reader_xml(text.as_bytes()).unwrap().into_dictionary().unwrap();
     let string = |value: &Value| value.as_string().is_some();
@@ -102,7 +102,7 @@ fn the_agent_has_only_documented_keys_of_their_types() {
     };
     assert_eq!(text_of(&agent, "Label"), "io.github.agent-conveyor.conveyord");
     assert_eq!(text_of(&agent, "ProcessType"), "Background");
-    assert_eq!(text_of(&agent, "StandardErrorPath"), "/Users/ann/R&D <x>/logs/conveyord.stderr");
+    assert_eq!(text_of(&agent, "StandardErrorPath"), "/r/R&D <x>/logs/conveyord.stderr");
     assert_eq!(agent["RunAtLoad"].as_boolean(), Some(true));
     assert_eq!(agent["KeepAlive"].as_dictionary().unwrap()["SuccessfulExit"].as_boolean(), Some(false));
     let words: Vec<&str> =
@@ -112,7 +112,7 @@ fn the_agent_has_only_documented_keys_of_their_types() {
         [
             "/opt/my programs/conveyord",
             "--state-root",
-            "/Users/ann/R&D <x>",
+            "/r/R&D <x>",
             "--started-by",
             "launchd",
             "--unit",
@@ -123,7 +123,7 @@ fn the_agent_has_only_documented_keys_of_their_types() {
     assert_eq!(text_of(variables, "PATH"), "/opt/homebrew/bin:/usr/bin");
     // The name is the one by which the daemon asks for it.
     let socket = agent["Sockets"].as_dictionary().unwrap()["conveyord"].as_dictionary().unwrap();
-    assert_eq!(text_of(socket, "SockPathName"), "/Users/ann/R&D <x>/conveyord.sock");
+    assert_eq!(text_of(socket, "SockPathName"), "/r/R&D <x>/conveyord.sock");
     assert_eq!(socket["SockPathMode"].as_signed_integer(), Some(0o600));
     assert_eq!(socket.len(), 2);
 }
@@ -138,7 +138,7 @@ fn each_manager_is_told_by_its_own_commands() {
         [
             "launchctl enable gui/501/io.github.agent-conveyor.conveyord",
             "launchctl bootstrap gui/501 \
-             /home/ann/Library/LaunchAgents/io.github.agent-conveyor.conveyord.plist"
+             /h/Library/LaunchAgents/io.github.agent-conveyor.conveyord.plist"
         ]
     );
     assert_eq!(lines(UID.unload()), ["launchctl bootout gui/501/io.github.agent-conveyor.conveyord"]);
