@@ -215,6 +215,10 @@ impl Environment {
         for name in &self.unset {
             argv.extend(["-u".to_owned(), name.clone()]);
         }
+        // tmux gives a pane the PATH of the client that made it, whatever the session's says.
+        argv.extend(
+            self.set.iter().filter(|(name, _)| name == "PATH").map(|(name, value)| format!("{name}={value}")),
+        );
         argv.push(program.to_string());
         argv.extend(arguments);
         argv
@@ -381,9 +385,10 @@ mod tests {
         let path = environment.set.iter().find(|(name, _)| name == "PATH").unwrap();
         assert!(path.1.ends_with(":/usr/bin"), "{path:?}");
         let command = environment.command(Utf8Path::new("/bin/codex"), strings(&["go"]));
+        let path = format!("PATH={}", path.1);
         assert_eq!(
             command.join(" "),
-            "/usr/bin/env -u NPM_TOKEN -u PNPM_SCRIPT_SRC_DIR -u npm_x /bin/codex go"
+            format!("/usr/bin/env -u NPM_TOKEN -u PNPM_SCRIPT_SRC_DIR -u npm_x {path} /bin/codex go")
         );
         let homeless = Environment::of(&Caller::default(), Utf8Path::new("/root"), None, names);
         assert!(homeless.unset.contains(&"CODEX_HOME".to_owned()));

@@ -52,6 +52,8 @@ struct Created {
     subject: Subject,
     worker_id: String,
     started: StartedSession,
+    /// Whether the folder was made for it.
+    is_new: bool,
 }
 
 impl Workers {
@@ -137,6 +139,7 @@ impl Workers {
         if !mine {
             return Err(launch::taken(tmux_session));
         }
+        let is_new = before.is_leftover() || !before.has_config;
         let token = clock::new_id("workerctl");
         let worker_id = self.reserve(prepared, tmux_session, &token, params).await?;
         let begun = async {
@@ -157,7 +160,7 @@ impl Workers {
         let (config, started) = match begun.await {
             Ok(begun) => begun,
             Err(error) => {
-                self.give_up(&worker_id, &folder, &error).await;
+                self.give_up(&worker_id, is_new.then_some(&folder), &error).await;
                 return Err(error);
             }
         };
@@ -167,7 +170,7 @@ impl Workers {
             config: Some(config),
             session: sessions::Session::unregistered(name, conveyor_proto::types::common::Role::Worker),
         };
-        let created = Created { subject, worker_id, started };
+        let created = Created { subject, worker_id, started, is_new };
         match self.commit(prepared, tmux_session, &token, created, &params.caller).await {
             Ok(created) => {
                 let facts = json!({
@@ -407,14 +410,15 @@ impl Workers {
             // One that has ended by itself is gone; any other is found by its mark at the next try.
             tracing::debug!(error = %failure, "a worker that did not come up was not ended");
         }
-        self.give_up(&created.worker_id, &created.subject.folder, &error).await;
+        let folder = created.is_new.then_some(&created.subject.folder);
+        self.give_up(&created.worker_id, folder, &error).await;
         error
     }
 
-    /// Gives a reserved name free. A folder with a history stays.
-    async fn give_up(&self, worker_id: &str, folder: &Folder, error: &Error) {
-        let folder = folder.clone();
-        let cleared = blocking(move || folder.clear_if_new()).await;
+    /// Gives a reserved name free, and takes away the folder that was made for it.
+    async fn give_up(&self, worker_id: &str, folder: Option<&Folder>, error: &Error) {
+        let folder = folder.cloned();
+        let cleared = blocking(move || folder.iter().for_each(Folder::clear)).await;
         let facts = json!({ "error": error.to_string(), "error_type": error.type_name() });
         let id = worker_id.to_owned();
         let written = self.store.write(Durability::Full, move |tx| {

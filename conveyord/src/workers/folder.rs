@@ -282,12 +282,9 @@ impl Folder {
         let _ = fs::remove_file(self.0.join(CAPTURE_META));
     }
 
-    /// Takes a worker's files away, and the folder when nothing else is in it; one with a history stays.
-    pub fn clear_if_new(&self) {
-        if self.0.join(EVENTS).exists() {
-            return;
-        }
-        for name in [CONFIG, STATUS, TRANSCRIPT, CONTRACT] {
+    /// Takes a worker's files away, and the folder when nothing else is in it.
+    pub fn clear(&self) {
+        for name in [CONFIG, STATUS, CAPTURE_META, TRANSCRIPT, CONTRACT, EVENTS, OLDER_EVENTS] {
             let _ = fs::remove_file(self.0.join(name));
         }
         // Fails where something else is in it, which then stays.
@@ -417,4 +414,77 @@ pub fn names(root: &Utf8Path) -> Result<Vec<String>, FolderError> {
         .collect();
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn folder() -> (tempfile::TempDir, Folder) {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::of(Utf8Path::from_path(dir.path()).unwrap(), "w");
+        (dir, folder)
+    }
+
+    #[test]
+    fn files_are_replaced_whole_and_leave_nothing_beside_them() {
+        let (_dir, folder) = folder();
+        folder.write_status(&json!({ "state": "done", "b": 1, "a": 2 })).unwrap();
+        folder.write_status(&json!({ "state": "editing", "b": 1, "a": 2 })).unwrap();
+        let text = fs::read_to_string(folder.status_file()).unwrap();
+        assert_eq!(text, "{\n  \"a\": 2,\n  \"b\": 1,\n  \"state\": \"editing\"\n}\n");
+        assert_eq!(folder.path().read_dir_utf8().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_configuration_keeps_what_other_programs_put_there() {
+        let (_dir, folder) = folder();
+        assert_eq!(folder.config().unwrap(), None);
+        fs::create_dir(folder.path()).unwrap();
+        fs::write(folder.path().join(CONFIG), r#"{"name": "w", "theirs": [1]}"#).unwrap();
+        let config = folder.config().unwrap().unwrap();
+        folder.write_config(&config).unwrap();
+        assert_eq!(folder.config().unwrap().unwrap().other["theirs"], json!([1]));
+        fs::write(folder.path().join(CONFIG), "{\n  \"secret\": tr").unwrap();
+        let error = folder.config().unwrap_err().to_string();
+        assert!(error.contains("line 2") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn half_a_report_is_none() {
+        let (_dir, folder) = folder();
+        folder
+            .write_status(&json!({ "state": "sleeping", "current_task": 5, "last_update": "soon" }))
+            .unwrap();
+        let status = folder.status().unwrap();
+        assert_eq!((status.state, status.current_task, status.last_update), (WorkState::Unknown, None, None));
+        for text in ["", "{\"state\": \"do", "[]"] {
+            fs::write(folder.status_file(), text).unwrap();
+            assert_eq!(folder.status(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn events_are_bounded_and_found_by_type() {
+        let (_dir, folder) = folder();
+        let text = "x".repeat(300_000);
+        for number in 0..12 {
+            let kind = if number % 2 == 0 { "even" } else { "odd" };
+            folder.append_event(kind, json!({ "number": number, "text": text })).unwrap();
+        }
+        let size: u64 = folder
+            .path()
+            .read_dir_utf8()
+            .unwrap()
+            .map(|entry| entry.unwrap().metadata().unwrap().len())
+            .sum();
+        assert!(size < 3 * EVENTS_LIMIT, "{size} bytes");
+        let file = folder.path().join(EVENTS);
+        let mut out = OpenOptions::new().append(true).open(file).unwrap();
+        out.write_all(b"garbage\n\n[1]\n").unwrap();
+        let found = folder.events(Some("odd"), Some(2)).unwrap();
+        let numbers: Vec<&Value> = found.events.iter().map(|event| &event["number"]).collect();
+        assert_eq!((numbers, found.skipped), (vec![&json!(9), &json!(11)], 2));
+    }
 }

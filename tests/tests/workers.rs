@@ -1,0 +1,425 @@
+//! Workers by name, from the outside: made, told, watched, opened and stopped, with the stand-in for Codex in a real
+//! tmux, and with folders that others wrote.
+
+#![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use camino::Utf8PathBuf;
+use conveyor_tests::harness::{TestEnv, wait_until};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+/// A world whose `codex` is a shell script that notes its arguments and then does this.
+fn world(then: &str) -> TestEnv {
+    let mut env = TestEnv::new();
+    let folder = env.root().join("bin");
+    fs::create_dir(&folder).expect("the world is ours");
+    let path = env.command("sh");
+    let path = path.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, value)| value);
+    let path = format!("{folder}:{}", path.and_then(|path| path.to_str()).expect("a path"));
+    env.set("PATH", &path);
+    write_codex(&env, then);
+    env
+}
+
+/// One in which `codex` is the stand-in.
+fn standin_world() -> TestEnv {
+    let env = world("");
+    write_codex(&env, &standin(&env));
+    env
+}
+
+fn standin(env: &TestEnv) -> String {
+    let standin = env.command("codex-standin");
+    format!("exec {} --format new", standin.get_program().to_str().expect("UTF-8"))
+}
+
+fn write_codex(env: &TestEnv, then: &str) {
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo codex-cli 0.130.0; exit; }}\n\
+         printf '%s\\n' \"$@\" > \"$CODEX_HOME/arguments\"\ncommand -v conveyorctl > \"$CODEX_HOME/found\"\n{then}\n"
+    );
+    write_program(env, "codex", &script);
+}
+
+fn write_program(env: &TestEnv, name: &str, script: &str) {
+    let path = env.root().join("bin").join(name);
+    fs::write(&path, script).expect("the world is ours");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+}
+
+fn folder(env: &TestEnv, name: &str) -> Utf8PathBuf {
+    env.state_root().join(name)
+}
+
+fn runs(env: &TestEnv, tmux_session: &str) -> bool {
+    env.tmux().run(&["has-session", "-t", &format!("={tmux_session}")]).code == Some(0)
+}
+
+fn listed(env: &TestEnv) -> Vec<Value> {
+    let listed = env.conveyorctl(&["list", "--json"]).success().json();
+    listed.as_array().expect("a list").clone()
+}
+
+/// The events of a worker's file, by their types.
+fn events(env: &TestEnv, name: &str) -> Vec<String> {
+    let printed = env.conveyorctl(&["events", name]).success().stdout;
+    let kind = |line: &str| -> Option<String> {
+        let event: Value = serde_json::from_str(line).ok()?;
+        Some(event["type"].as_str()?.to_owned())
+    };
+    printed.lines().map(|line| kind(line).expect("an event")).collect()
+}
+
+/// Counts rows of the daemon's database.
+fn count(env: &TestEnv, table: &str) -> i64 {
+    let connection = Connection::open(env.state_root().join("conveyor.db")).expect("there is a database");
+    let sql = format!("select count(*) from {table}");
+    connection.query_row(&sql, [], |row| row.get(0)).expect("there is such a table")
+}
+
+#[test]
+fn a_worker_is_made_told_interrupted_and_stopped() {
+    let env = standin_world();
+    let created = env.conveyorctl(&["create", "w", "--task", "say 'it'; $HOME", "--wait-ready"]).success();
+    assert!(created.stdout.contains("startup: ready"), "{}", created.stdout);
+    let given = fs::read_to_string(env.codex_home().join("arguments")).expect("codex was started");
+    let contract = fs::read_to_string(folder(&env, "w").join("contract.txt")).expect("it has a contract");
+    assert_eq!(given, format!("--cd\n{}\n--no-alt-screen\n{contract}\n", env.project()));
+    assert!(contract.contains("say 'it'; $HOME") && contract.contains("conveyorctl update-status w "));
+    let found = fs::read_to_string(env.codex_home().join("found")).expect("codex was started");
+    assert!(found.trim().ends_with("conveyorctl"), "a worker finds the command that it is to run");
+
+    let config: Value = serde_json::from_str(
+        &fs::read_to_string(folder(&env, "w").join("config.json")).expect("it has a configuration"),
+    )
+    .expect("JSON");
+    assert_eq!((&config["startup"], &config["tmux_session"]), (&json!("ready"), &json!("codex-w")));
+    let mode =
+        |name: &str| fs::metadata(folder(&env, name)).expect("it is there").permissions().mode() & 0o777;
+    let modes = ["w", "w/config.json", "w/status.json", "w/contract.txt", "w/events.jsonl"].map(mode);
+    assert_eq!(modes, [0o700, 0o600, 0o600, 0o600, 0o600]);
+
+    assert_eq!(env.conveyorctl(&["nudge", "w", "write a greeting"]).success().stdout, "sent nudge to w\n");
+    let nudged = env.conveyorctl(&["events", "w", "--type", "nudge"]).success().json();
+    assert_eq!((&nudged["message"], &nudged["outcome"]), (&json!("write a greeting"), &json!("delivered")));
+    let idle = env.conveyorctl(&["interrupt", "w", "--no-followup"]).success().json();
+    assert_eq!(
+        (&idle["sent"], &idle["key"]),
+        (&json!(false), &json!("Escape")),
+        "an idle Codex gets no Escape"
+    );
+
+    let report =
+        ["update-status", "w", "--state", "done", "--current-task", "greeted", "--next-action", "none"];
+    assert_eq!(env.conveyorctl(&report).success().json()["blocker"], Value::Null);
+    assert_eq!(env.conveyorctl(&["list"]).success().stdout, "w\trunning\tdone\tgreeted\n");
+    assert_eq!(env.conveyorctl(&["idle-check", "w"]).success().json()["health"], "done");
+
+    // Another worker whose tmux session begins with the same name.
+    let _ = env.tmux().start("codex-w2", &["sleep", "600"]);
+    assert_eq!(env.conveyorctl(&["stop", "w", "--message", "bye"]).success().stdout, "stopped w\n");
+    assert_eq!(env.conveyorctl(&["stop", "w"]).success().stdout, "w was not running\n");
+    assert!(!runs(&env, "codex-w") && runs(&env, "codex-w2"));
+    assert_eq!(env.conveyorctl(&["list"]).success().stdout, "w\tstopped\tdone\tgreeted\n");
+    for refused in [&["nudge", "w", "x"][..], &["interrupt", "w"], &["capture", "w"], &["open", "w"]] {
+        let refused = env.conveyorctl(refused).exits_with(1);
+        assert!(refused.stderr.contains("is not running"), "{}", refused.stderr);
+    }
+    let kinds =
+        ["create", "wait_ready", "nudge", "interrupt", "status_updated", "stop_message", "stop", "stop"];
+    assert_eq!(events(&env, "w"), kinds);
+}
+
+#[test]
+fn a_worker_is_started_again_with_a_new_token_in_folder_and_rows() {
+    let env = standin_world();
+    let _ = env.conveyorctl(&["create", "w"]).success();
+    let token = |env: &TestEnv| {
+        let connection = Connection::open(env.state_root().join("conveyor.db")).expect("a database");
+        let of = |table: &str| -> String {
+            let sql = format!("select identity_token from {table} where name = 'w'");
+            connection.query_row(&sql, [], |row| row.get(0)).expect("a row")
+        };
+        let config = fs::read_to_string(folder(env, "w").join("config.json")).expect("a configuration");
+        let config: Value = serde_json::from_str(&config).expect("JSON");
+        assert_eq!(config["identity_token"], of("workers"));
+        assert_eq!(of("sessions"), of("workers"));
+        of("workers")
+    };
+    let first = token(&env);
+    assert!(env.conveyorctl(&["create", "w"]).exits_with(1).stderr.contains("--reuse"));
+    assert!(env.conveyorctl(&["create", "w", "--reuse"]).exits_with(1).stderr.contains("codex-w"));
+    let _ = env.conveyorctl(&["stop", "w"]).success();
+    let _ = env.conveyorctl(&["create", "w", "--reuse"]).success();
+    assert_ne!(token(&env), first);
+    assert_eq!(env.conveyorctl(&["status", "w"]).success().json()["running"], json!(true));
+    let _ = env.conveyorctl(&["nudge", "w", "hello"]).success();
+}
+
+#[test]
+fn a_create_that_fails_leaves_nothing_in_the_way() {
+    let env = world("echo no licence; exit 3");
+    let failed = env.conveyorctl(&["create", "w", "--wait-ready"]).exits_with(1);
+    assert!(failed.stderr.contains("no licence"), "{}", failed.stderr);
+    assert!(!folder(&env, "w").exists() && !runs(&env, "codex-w"));
+    assert!(listed(&env).is_empty());
+    for (args, said) in [
+        (&["create", "a b"][..], "a b"),
+        (&["create", "logs"], "folder of the daemon"),
+        (&["create", "w", "--cwd", "/no/such/folder"], "/no/such/folder"),
+        (&["create", "w", "--open", "--stop-after"], "--stop-after"),
+    ] {
+        let refused = env.conveyorctl(args).exits_with(1);
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+    write_codex(&env, &standin(&env));
+    let _ = env.conveyorctl(&["create", "w", "--wait-ready"]).success();
+    assert_eq!(listed(&env).len(), 1);
+}
+
+#[test]
+fn what_a_daemon_left_that_was_killed_in_a_create_is_taken_over() {
+    let env = standin_world();
+    let _ = env.conveyorctl(&["create", "w"]).success();
+    env.kill_daemon();
+    // As if it had died between the start of Codex and the commit.
+    let connection = Connection::open(env.state_root().join("conveyor.db")).expect("a database");
+    connection.execute("update workers set state = 'candidate'", []).expect("a row");
+    connection.execute("delete from sessions", []).expect("a row");
+    drop(connection);
+    fs::remove_file(folder(&env, "w").join("events.jsonl")).expect("it has events");
+    let before = env.tmux().pane("codex-w");
+    let _ = env.conveyorctl(&["create", "w", "--wait-ready"]).success();
+    assert_ne!(env.tmux().pane("codex-w").pid, before.pid);
+}
+
+#[test]
+fn the_question_of_trust_is_answered_only_where_that_was_asked_for() {
+    let trust = "echo 'Do you trust the contents of this directory?'; echo '› 1. Yes, continue'\n\
+        echo '  2. No, quit'; echo; echo '  Press enter to continue'\n\
+        read -r _; echo trusted >> \"$CODEX_HOME/answers\"; clear\n";
+    let env = world("");
+    write_codex(&env, &format!("{trust}{}", standin(&env)));
+    let asks = env.conveyorctl(&["create", "w", "--wait-ready"]).success();
+    assert!(asks.stdout.contains("startup: needs_trust"), "{}", asks.stdout);
+    let answers = env.codex_home().join("answers");
+    assert!(!answers.exists(), "nothing was answered");
+    let _ = env.conveyorctl(&["stop", "w"]).success();
+    let trusted = env.conveyorctl(&["create", "w", "--reuse", "--wait-ready", "--accept-trust"]).success();
+    assert!(trusted.stdout.contains("startup: ready"), "{}", trusted.stdout);
+    assert_eq!(fs::read_to_string(answers).expect("it was answered"), "trusted\n");
+}
+
+#[test]
+fn a_worker_that_reports_by_file_is_verified_seen_and_stored() {
+    let report =
+        r#"{"state": "done", "current_task": "by file", "next_action": "x", "last_update": "yesterday"}"#;
+    let mut env = world("");
+    env.set("CONVEYOR_WATCH", "off");
+    let file = folder(&env, "w").join("status.json");
+    write_codex(&env, &format!("echo '{report}' > {file}; exec sleep 600"));
+    let created = env.conveyorctl(&["create", "w", "--verify"]).success();
+    assert!(created.stdout.contains("verification: ok"), "{}", created.stdout);
+    let seen = env.conveyorctl(&["status", "w"]).success().json();
+    assert_eq!((&seen["state"], &seen["current_task"]), (&json!("done"), &json!("by file")));
+    assert_eq!(count(&env, "statuses"), 1, "that of the create");
+
+    let _ = env.conveyorctl(&["daemon", "stop"]).success();
+    env.set("CONVEYOR_WATCH", "on");
+    let _ = env.conveyorctl(&["daemon", "start"]).success();
+    wait_until("the report to be a row", || (count(&env, "statuses") == 2).then_some(()));
+    fs::write(&file, report.replace("by file", "once more")).expect("the folder is ours");
+    wait_until("the next report to be a row", || (count(&env, "statuses") == 3).then_some(()));
+    fs::remove_file(&file).expect("the folder is ours");
+    let seen = env.conveyorctl(&["status", "w"]).success().json();
+    assert_eq!(seen["current_task"], "once more");
+}
+
+#[test]
+fn looking_leaves_rows_only_where_something_changed() {
+    let env = world("echo one; read -r _; echo two; exec sleep 600");
+    let _ = env.conveyorctl(&["create", "w"]).success();
+    let pane = env.tmux().pane("codex-w");
+    env.tmux().wait_for_text(&pane, "one");
+    for verb in ["capture", "status", "idle-check", "capture"] {
+        let _ = env.conveyorctl(&[verb, "w"]).success();
+    }
+    assert_eq!(count(&env, "transcript_captures"), 1);
+    let first = env.conveyorctl(&["status", "w"]).success().json();
+    env.tmux().key(&pane, "Enter");
+    env.tmux().wait_for_text(&pane, "two");
+    assert_eq!(env.conveyorctl(&["capture", "w", "--include-content"]).success().stdout, "one\n\ntwo\n");
+    assert_eq!(count(&env, "transcript_captures"), 2);
+    let second = env.conveyorctl(&["status", "w", "--no-refresh"]).success().json();
+    assert_ne!(first["terminal_changed_at"], second["terminal_changed_at"]);
+}
+
+#[test]
+fn a_menu_holds_the_text_of_a_nudge() {
+    let env = standin_world();
+    let _ = env.conveyorctl(&["create", "w", "--wait-ready"]).success();
+    let _ = env.conveyorctl(&["nudge", "w", "[[ask: rm -rf x]]"]).success();
+    let pane = env.tmux().pane("codex-w");
+    env.tmux().wait_for_text(&pane, "Would you like to run");
+    let held = env.conveyorctl(&["nudge", "w", "and then?"]).success();
+    assert_eq!(held.stdout, "nudge to w is held back\n");
+    env.tmux().key(&pane, "Escape");
+    wait_until("the text to be sent", || {
+        let waiting = env.conveyorctl(&["commands", "--state", "held", "--json"]).success().json();
+        waiting.as_array().is_some_and(Vec::is_empty).then_some(())
+    });
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_hides_no_other() {
+    let env = world("exec sleep 600");
+    let _ = env.conveyorctl(&["create", "good"]).success();
+    for (name, config) in
+        [("broken", "{"), ("old", r#"{"tmux_session": "codex-old", "startup": "launched"}"#)]
+    {
+        fs::create_dir(folder(&env, name)).expect("the state root is ours");
+        fs::write(folder(&env, name).join("config.json"), config).expect("the folder is ours");
+    }
+    fs::create_dir(folder(&env, "nobody")).expect("the state root is ours");
+    let rows = listed(&env);
+    let shown: Vec<(&str, bool, bool)> = rows
+        .iter()
+        .map(|row| {
+            (row["name"].as_str().unwrap_or_default(), row["running"] == true, row["error"].is_string())
+        })
+        .collect();
+    assert_eq!(shown, [("broken", false, true), ("good", true, false), ("old", false, false)]);
+    assert!(env.conveyorctl(&["status", "broken"]).exits_with(1).stderr.contains("config.json"));
+    // One that an older program made is taken as it is.
+    let old = env.conveyorctl(&["status", "old"]).success().json();
+    assert_eq!((&old["startup"], &old["running"]), (&json!("launched"), &json!(false)));
+    let report = ["update-status", "old", "--state", "waiting", "--current-task", "t", "--next-action", "n"];
+    let _ = env.conveyorctl(&report).success();
+    let doctor = env.conveyorctl(&["doctor"]).json();
+    assert_eq!(doctor["workers"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn registered_sessions_answer_to_the_same_verbs() {
+    let env = world("");
+    let pane = env.tmux().start("s", &["sh", "-c", "echo hello; exec sleep 600"]);
+    let rollout = env.project().join("s.jsonl");
+    let meta = json!({"timestamp": "2026-05-01T10:00:00Z", "type": "session_meta", "payload": {"id": "th-s", "cwd": "/"}});
+    fs::write(&rollout, format!("{meta}\n")).expect("the project is ours");
+    let pid = pane.pid.to_string();
+    let register = [
+        "register-worker",
+        "--name",
+        "s",
+        "--pid",
+        &pid,
+        "--codex-session",
+        rollout.as_str(),
+        "--tmux-session",
+        "s",
+    ];
+    let _ = env.conveyorctl(&register).success();
+    let report = [
+        "update-status",
+        "s",
+        "--state",
+        "blocked",
+        "--current-task",
+        "t",
+        "--next-action",
+        "n",
+        "--blocker",
+        "b",
+    ];
+    let _ = env.conveyorctl(&report).success();
+    assert_eq!(env.conveyorctl(&["list"]).success().stdout, "s\trunning\tblocked\tt\n");
+    assert_eq!(env.conveyorctl(&["capture", "s", "--include-content"]).success().stdout, "hello\n");
+    let health = env.conveyorctl(&["idle-check", "s"]).success().json();
+    assert_eq!((&health["health"], &health["blocker"]), (&json!("blocked"), &json!("b")));
+    let sent = env.conveyorctl(&["nudge", "s", "hi"]).success();
+    assert_eq!(sent.stdout, "sent nudge to session s at s\n");
+    let key = env.conveyorctl(&["interrupt", "s", "--no-followup", "--dry-run"]).success().json();
+    assert_eq!((&key["kind"], &key["key"]), (&json!("session"), &json!("C-c")));
+    assert_eq!(env.conveyorctl(&["stop", "s"]).success().stdout, "stopped s\n");
+    assert_eq!(events(&env, "s"), ["status_updated", "stop"]);
+    for verb in ["status", "capture", "events", "interrupt", "open", "stop"] {
+        let refused = env.conveyorctl(&[verb, "nobody"]).exits_with(1);
+        assert!(refused.stderr.contains("\"nobody\""), "{}", refused.stderr);
+        assert!(env.conveyorctl(&[verb, "../x"]).exits_with(1).stderr.contains("../x"));
+    }
+}
+
+#[test]
+fn a_window_is_opened_once_and_one_that_failed_does_not_count() {
+    let mut env = world("exec sleep 600");
+    env.set("DISPLAY", ":none");
+    env.set("TERMINAL", "window");
+    write_program(&env, "window", "#!/bin/sh\nexit 1\n");
+    let _ = env.conveyorctl(&["create", "w"]).success();
+    let dry = env.conveyorctl(&["open", "w", "--dry-run"]).success().json();
+    assert_eq!(dry["command"], json!(["window", "-e", "tmux", "attach", "-t", "=codex-w"]));
+    assert_eq!(
+        (&dry["terminal"], &dry["attach_command"]),
+        (&json!("window"), &json!("tmux attach -t '=codex-w'"))
+    );
+    assert!(env.conveyorctl(&["open", "w"]).exits_with(1).stderr.contains("window"));
+    write_program(&env, "window", "#!/bin/sh\nprintf '%s ' \"$@\" >> \"$CODEX_HOME/windows\"\n");
+    assert_eq!(env.conveyorctl(&["open", "w"]).success().json()["force"], json!(false));
+    assert!(env.conveyorctl(&["open", "w"]).exits_with(1).stderr.contains("--force"));
+    let _ = env.conveyorctl(&["open", "w", "--force"]).success();
+    let windows = fs::read_to_string(env.codex_home().join("windows")).expect("a window was opened");
+    assert_eq!(windows, "-e tmux attach -t =codex-w ".repeat(2));
+    assert_eq!(events(&env, "w")[1..], ["open_attempt", "open_attempt", "open", "open_attempt", "open"]);
+
+    // The sides of a task, by their sessions.
+    let pane = env.tmux().start("m", &["sleep", "600"]);
+    let rollout = env.project().join("m.jsonl");
+    let meta = json!({"timestamp": "2026-05-01T10:00:00Z", "type": "session_meta", "payload": {"id": "th-m", "cwd": "/"}});
+    fs::write(&rollout, format!("{meta}\n")).expect("the project is ours");
+    let pid = pane.pid.to_string();
+    let register = [
+        "register-manager",
+        "--name",
+        "m",
+        "--pid",
+        &pid,
+        "--codex-session",
+        rollout.as_str(),
+        "--tmux-session",
+        "m",
+    ];
+    let _ = env.conveyorctl(&register).success();
+    let _ = env.conveyorctl(&["tasks", "--create", "t", "--goal", "g"]).success();
+    assert!(env.conveyorctl(&["open-worker", "t"]).exits_with(1).stderr.contains("has no worker"));
+    let _ = env.conveyorctl(&["bind", "--task", "t", "--worker", "w", "--manager", "m"]).success();
+    let worker = env.conveyorctl(&["open-worker", "t", "--dry-run"]).success().json();
+    assert_eq!((&worker["task"], &worker["worker"]), (&json!("t"), &json!("w")));
+    let manager = env.conveyorctl(&["open-manager", "t"]).success().json();
+    assert_eq!((&manager["manager"], &manager["tmux_session"]), (&json!("m"), &json!("m")));
+}
+
+#[test]
+fn a_plain_codex_gets_what_start_does_not_know() {
+    let env = world("exec sleep 600");
+    let line = ["start", "s", "--model", "m x", "-c", "a=b", "--", "--last"];
+    let started = env.conveyorctl(&line).success().json();
+    let prompt = started["start_prompt_path"].as_str().expect("a prompt");
+    let prompt = fs::read_to_string(prompt).expect("it is there");
+    for key in ["register_worker_command_template", "bind_command_template", "start_manager_command_template"]
+    {
+        assert!(prompt.contains(started[key].as_str().expect("a command")), "{key} is told");
+    }
+    let template = started["start_manager_command_template"].as_str().expect("a command");
+    assert!(template.ends_with(" -- '--model' 'm x' '-c' 'a=b' '--last'"), "{template}");
+    let given =
+        wait_until("codex to be started", || fs::read_to_string(env.codex_home().join("arguments")).ok());
+    let fixed = format!("--cd\n{}\n--no-alt-screen\n", env.project());
+    assert_eq!(given, format!("{fixed}--model\nm x\n-c\na=b\n--last\n{prompt}\n"));
+    assert!(env.conveyorctl(&["start", "s"]).exits_with(1).stderr.contains("tmux session s"));
+    let quiet = env.conveyorctl(&["start", "q", "--no-start-prompt"]).success().json();
+    assert_eq!((&quiet["start_prompt_path"], &quiet["start_prompt_sent"]), (&Value::Null, &json!(false)));
+    assert_eq!(count(&env, "sessions"), 0, "nobody is registered yet");
+}
