@@ -139,7 +139,7 @@ impl Workers {
         if !mine {
             return Err(launch::taken(tmux_session));
         }
-        let is_new = before.is_leftover() || !before.has_config;
+        let is_new = before.is_leftover() || !before.has_config && !before.has_history;
         let token = clock::new_id("workerctl");
         let worker_id = self.reserve(prepared, tmux_session, &token, params).await?;
         let begun = async {
