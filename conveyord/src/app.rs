@@ -101,13 +101,18 @@ impl App {
             store: self.store.clone(),
             state_root: self.config.files.root.clone(),
             command_timeout: self.config.command_timeout(),
+            starting: self.starting.clone(),
         }
     }
 
     /// What drift is looked for with.
     #[must_use]
     pub fn drift(&self) -> DriftContext {
-        DriftContext { store: self.store.clone(), command_timeout: self.config.command_timeout() }
+        DriftContext {
+            store: self.store.clone(),
+            command_timeout: self.config.command_timeout(),
+            starting: self.starting.clone(),
+        }
     }
 
     /// What sessions are started with.

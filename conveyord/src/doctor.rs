@@ -11,6 +11,7 @@ mod workers;
 
 use crate::{
     error::Error,
+    spawn::UnderWay,
     store::{self, Store, health::Health, sessions::Session},
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -29,6 +30,8 @@ pub struct DoctorContext {
     pub state_root: Utf8PathBuf,
     /// Time limit of each program that is run.
     pub command_timeout: Duration,
+    /// The starts of sessions that run.
+    pub starting: UnderWay,
 }
 
 /// Answers `doctor.run`.

@@ -62,8 +62,8 @@ fn wal_bytes(context: &DoctorContext) -> u64 {
 }
 
 async fn survey(context: &DoctorContext) -> Result<Survey, Error> {
-    let DoctorContext { store, command_timeout, .. } = context.clone();
-    drift::survey(&DriftContext { store, command_timeout }).await
+    let DoctorContext { store, command_timeout, starting, .. } = context.clone();
+    drift::survey(&DriftContext { store, command_timeout, starting }).await
 }
 
 async fn reconcile(

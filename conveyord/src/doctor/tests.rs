@@ -29,7 +29,11 @@ fn machine(tools: &[(&str, &str)]) -> Machine {
         ..Caller::default()
     };
     let command_timeout = Duration::from_secs(5);
-    Machine { dir, context: DoctorContext { store, state_root: root, command_timeout }, caller }
+    Machine {
+        dir,
+        context: DoctorContext { store, state_root: root, command_timeout, starting: UnderWay::default() },
+        caller,
+    }
 }
 
 async fn doctor(machine: &Machine) -> DoctorResult {

@@ -4,9 +4,11 @@ use super::survey::{PaneStanding, RolloutStanding, Sighted, Survey};
 use crate::{
     clock,
     rollout::ingest::Standing,
+    spawn::kill_command,
     store::{
         drift::{OpenBinding, Undone},
         notifications::UNREACHABLE,
+        session_starts::SessionStart,
     },
 };
 use conveyor_proto::types::drift::{DanglingBinding, DeadSession, DriftKind, Finding, StuckTask};
@@ -21,6 +23,7 @@ pub fn of(survey: &Survey, stale_seconds: f64) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         survey.sessions.iter().flat_map(|sighted| session(survey, sighted)).collect();
     findings.extend(survey.bindings.iter().flat_map(|bound| binding(bound, stale_seconds)));
+    findings.extend(survey.unregistered.iter().map(unregistered));
     findings.extend(survey.undone.rows.iter().map(undone));
     findings
 }
@@ -108,6 +111,17 @@ fn finding(kind: DriftKind, message: String, action: impl Into<String>) -> Findi
         binding_id: None,
         id: None,
     }
+}
+
+fn unregistered(start: &SessionStart) -> Finding {
+    let (name, via) = (&start.name, &start.via);
+    let message = format!(
+        "Codex runs in tmux session {}, started by {via} as {name} and not registered",
+        start.tmux_session
+    );
+    let end_it = kill_command(&start.tmux_socket, &start.tmux_session);
+    let action = format!("the same {via} again goes on with it; to end it: {end_it}");
+    Finding { session: Some(name.clone()), ..finding(DriftKind::StartUnregistered, message, action) }
 }
 
 /// What of a session does not agree, with the task that it is bound to.

@@ -11,6 +11,7 @@ mod survey;
 
 use crate::{
     error::Result,
+    spawn::UnderWay,
     store::{Store, health::Health},
 };
 use conveyor_proto::types::drift::{ReconcileParams, ReconcileResult, SchemaHealth};
@@ -25,6 +26,8 @@ pub struct DriftContext {
     pub store: Store,
     /// Time limit of each call of tmux.
     pub command_timeout: Duration,
+    /// The starts of sessions that run.
+    pub starting: UnderWay,
 }
 
 /// Answers `reconcile.run`.

@@ -9,11 +9,13 @@ use crate::{
         ingest::Standing,
         standing::{self, Seen},
     },
+    spawn,
     store::{
         self, StoreError,
         drift::{AllUndone, OpenBinding},
         health::Health,
         rollouts::{self, Rollout},
+        session_starts::{self, SessionStart},
         sessions::{self, Session},
     },
     supervision::identity,
@@ -37,6 +39,8 @@ pub struct Survey {
     pub sessions: Vec<Sighted>,
     /// Open bindings, oldest first.
     pub bindings: Vec<OpenBinding>,
+    /// Codex sessions that were started and not registered, and whose panes are there.
+    pub unregistered: Vec<SessionStart>,
     /// What was left undone.
     pub undone: AllUndone,
 }
@@ -147,8 +151,9 @@ impl RolloutStanding {
 /// # Errors
 /// Those of SQLite.
 pub async fn survey(context: &DriftContext) -> Result<Survey> {
-    let Snapshot { health, sessions, bindings, undone } = context.store.read_anew(snapshot).await?;
+    let Snapshot { health, sessions, bindings, starts, undone } = context.store.read_anew(snapshot).await?;
     let panes = panes(context, &sessions).await;
+    let unregistered = unregistered(context, starts).await;
     let sessions = tokio::task::spawn_blocking(move || {
         let sight = |(session, stored): (Session, Option<Rollout>)| Sighted {
             alive: session.pid.map(|_| state::is_owner_alive(&session)),
@@ -162,7 +167,7 @@ pub async fn survey(context: &DriftContext) -> Result<Survey> {
         sessions.into_iter().map(sight).collect()
     })
     .await?;
-    Ok(Survey { health, sessions, bindings, undone })
+    Ok(Survey { health, sessions, bindings, unregistered, undone })
 }
 
 /// All rows of a survey.
@@ -170,6 +175,7 @@ struct Snapshot {
     health: Health,
     sessions: Vec<(Session, Option<Rollout>)>,
     bindings: Vec<OpenBinding>,
+    starts: Vec<SessionStart>,
     undone: AllUndone,
 }
 
@@ -189,8 +195,23 @@ fn snapshot(connection: &Connection) -> std::result::Result<Snapshot, StoreError
             .map(with_rollout)
             .collect::<std::result::Result<_, StoreError>>()?,
         bindings: store::drift::open_bindings(connection)?,
+        starts: session_starts::open(connection)?,
         undone: store::drift::undone(connection, &left, &long)?,
     })
+}
+
+/// The starts that nobody goes on with and whose panes are there. A server that cannot be asked is told of by the
+/// sessions that name it.
+async fn unregistered(context: &DriftContext, starts: Vec<SessionStart>) -> Vec<SessionStart> {
+    let mut found = Vec::new();
+    for start in starts.into_iter().filter(|start| !context.starting.contains(&start.name)) {
+        let tmux = Tmux::new(TmuxServer::at(&start.tmux_socket), context.command_timeout);
+        let Ok(Some(pane)) = tmux.session(&start.tmux_session).await else { continue };
+        if spawn::is_of(&tmux, &pane, &start).await.unwrap_or(false) {
+            found.push(start);
+        }
+    }
+    found
 }
 
 type Panes = HashMap<TmuxServer, std::result::Result<Vec<Pane>, TmuxError>>;

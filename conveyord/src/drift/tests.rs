@@ -27,7 +27,14 @@ impl World {
     /// A worker `w` and a manager `m`, alive and without rollouts, bound to a task.
     fn new() -> Self {
         let (dir, store) = store();
-        let world = Self { dir, context: DriftContext { store, command_timeout: Duration::from_secs(20) } };
+        let world = Self {
+            dir,
+            context: DriftContext {
+                store,
+                command_timeout: Duration::from_secs(20),
+                starting: UnderWay::default(),
+            },
+        };
         let pid = std::process::id();
         let now = crate::clock::now();
         world.sql(&format!(

@@ -115,6 +115,8 @@ pub enum DriftKind {
     PaneMismatch,
     /// The tmux server of a session could not be asked.
     TmuxUnreachable,
+    /// A Codex that was started is in a pane, and no session was registered for it.
+    StartUnregistered,
     /// A dispatcher's claim ran out and was not taken back.
     ClaimExpired,
     /// A reader took an inbox item and did not acknowledge it in time.
@@ -150,6 +152,7 @@ impl DriftKind {
             Self::PaneGone => "pane_gone",
             Self::PaneMismatch => "pane_mismatch",
             Self::TmuxUnreachable => "tmux_unreachable",
+            Self::StartUnregistered => "start_unregistered",
             Self::ClaimExpired => "claim_expired",
             Self::LeaseExpired => "lease_expired",
             Self::CompletionUnrouted => "completion_unrouted",

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
@@ -82,6 +83,33 @@ pub fn standin_replaying(recording: &Utf8Path) -> Program {
 }
 
 impl TestEnv {
+    /// Puts a program in the place of `codex` on the `PATH` of all programs that are started from now on.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn install_codex(&mut self, program: &Program) {
+        let line = match program {
+            Program::Codex { binary, shared_daemon, .. } => {
+                let up: &[&str] = if *shared_daemon { &["up", "--daemon"] } else { &["up"] };
+                let _ = self.lab(binary, up).success();
+                format!("exec '{binary}' \"$@\"")
+            }
+            Program::StandIn(arguments) => {
+                let format = arguments.get(1).map_or("new", String::as_str);
+                format!("exec codex-standin --as-codex {format} \"$@\"")
+            }
+        };
+        let folder = self.root().join("bin");
+        fs::create_dir_all(&folder).expect("the folder is writable");
+        let codex = folder.join("codex");
+        fs::write(&codex, format!("#!/bin/sh\n{line}\n")).expect("the folder is writable");
+        fs::set_permissions(&codex, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        let path = self.path_variable();
+        self.set("PATH", &format!("{folder}:{path}"));
+        // What the lab's configuration of the model names.
+        self.set("FAKE_MODEL_KEY", "dummy");
+    }
+
     /// Starts Codex in a tmux session named `codex-NAME` and waits until it takes input.
     ///
     /// # Panics

@@ -64,6 +64,12 @@ impl TestEnv {
         self.extra.push((name.to_owned(), value.to_owned()));
     }
 
+    /// The `PATH` of programs in this world: the built ones first.
+    pub(super) fn path_variable(&self) -> String {
+        let built = binary("");
+        format!("{}:{}", built.as_str().trim_end_matches('/'), env::var("PATH").unwrap_or_default())
+    }
+
     /// The folder that holds all others.
     #[must_use]
     pub fn root(&self) -> &Utf8Path {
@@ -105,10 +111,9 @@ impl TestEnv {
     pub fn command(&self, program: &str) -> Command {
         let built = binary(program);
         let mut command = if built.is_file() { Command::new(built) } else { Command::new(program) };
-        let path = env::var("PATH").unwrap_or_default();
         command
             .env_clear()
-            .env("PATH", format!("{}:{path}", binary("").as_str().trim_end_matches('/')))
+            .env("PATH", self.path_variable())
             .env("HOME", self.path.join("user"))
             .env("CODEX_HOME", self.codex_home())
             .env("CONVEYOR_STATE_ROOT", self.state_root())

@@ -61,6 +61,7 @@ pub(super) struct App {
     earlier: Vec<Rollout>,
     recording: Option<Recording>,
     name: Option<String>,
+    thread_title: bool,
     transcript: Vec<String>,
     draft: String,
     last_typed: Option<Instant>,
@@ -84,12 +85,24 @@ impl App {
             earlier: Vec::new(),
             recording,
             name: None,
+            thread_title: false,
             transcript: Vec::new(),
             draft: String::new(),
             last_typed: None,
             turn: None,
             quits: false,
         })
+    }
+
+    /// Begins with the prompt that Codex was started with.
+    pub(super) fn begin_as_codex(&mut self, prompt: Option<&str>, thread_title: bool) -> io::Result<()> {
+        self.thread_title = thread_title;
+        prompt.map_or(Ok(()), |prompt| self.submit(prompt, Instant::now()))
+    }
+
+    /// The thread, where the title is to name it.
+    pub(super) fn thread_in_title(&self) -> Option<&str> {
+        self.thread_title.then(|| self.thread.id())
     }
 
     pub(super) fn format(&self) -> Format {

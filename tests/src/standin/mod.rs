@@ -8,6 +8,7 @@
 //! [`script`]), or comes from a recording ([`recording`]).
 
 mod app;
+mod as_codex;
 mod keys;
 mod recording;
 mod screen;
@@ -22,12 +23,14 @@ use rustix::termios::{self, OptionalActions, Termios};
 
 use crate::rollout::Format;
 use app::App;
+use as_codex::{Arguments, Asked};
 use keys::Decoder;
 use recording::Recording;
 use screen::Screen;
 
 const USAGE: &str = "\
 usage: codex-standin [--format new|old] [--replay FILE]
+       codex-standin --as-codex new|old [arguments of Codex]
 
 Behaves in its terminal as Codex does, as far as a supervisor can see it. Rollouts go below
 $CODEX_HOME (or ~/.codex).
@@ -56,13 +59,7 @@ impl Options {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
             match arg.as_str() {
                 "-h" | "--help" => return Ok(None),
-                "--format" => {
-                    options.format = match value()?.as_str() {
-                        "new" => Format::New,
-                        "old" => Format::Old,
-                        other => return Err(format!("--format is new or old, not {other:?}")),
-                    };
-                }
+                "--format" => options.format = format(Some(&value()?))?,
                 "--replay" => options.replay = Some(value()?.into()),
                 other => return Err(format!("unknown argument {other:?}")),
             }
@@ -76,16 +73,46 @@ impl Options {
 ///
 /// # Errors
 /// Wrong arguments, no terminal, an unreadable recording, or a rollout that cannot be written.
-pub fn run(args: impl Iterator<Item = String>) -> io::Result<()> {
-    let invalid = |message| io::Error::new(io::ErrorKind::InvalidInput, message);
-    let Some(options) = Options::parse(args).map_err(invalid)? else {
+pub fn run(mut args: impl Iterator<Item = String>) -> io::Result<()> {
+    let mut first = args.next();
+    if first.as_deref() == Some("--as-codex") {
+        let format = format(args.next().as_deref()).map_err(invalid)?;
+        return match as_codex::parse(format, args) {
+            Asked::Print(text) => io::stdout().write_all(text.as_bytes()),
+            Asked::Wrong(what) => Err(invalid(what)),
+            Asked::Tui(asked) => tui(Options { format, replay: None }, Some(asked)),
+        };
+    }
+    let Some(options) = Options::parse(first.take().into_iter().chain(args)).map_err(invalid)? else {
         return io::stdout().write_all(USAGE.as_bytes());
     };
+    tui(options, None)
+}
+
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+fn format(word: Option<&str>) -> Result<Format, String> {
+    match word {
+        Some("new") => Ok(Format::New),
+        Some("old") => Ok(Format::Old),
+        other => Err(format!("the format is new or old, not {other:?}")),
+    }
+}
+
+fn tui(options: Options, as_codex: Option<Arguments>) -> io::Result<()> {
     let recording = options.replay.as_deref().map(Recording::load).transpose()?;
     let codex_home = codex_home().ok_or_else(|| invalid("neither CODEX_HOME nor HOME is set".to_owned()))?;
     let cwd = Utf8PathBuf::try_from(std::env::current_dir()?).map_err(io::Error::other)?;
     let mut app = App::new(&codex_home, &cwd, options.format, recording)?;
     let _raw = RawMode::enter()?;
+    if let Some(asked) = as_codex {
+        if !as_codex::begin(&codex_home)? {
+            return Err(io::Error::other("it ends before it has begun"));
+        }
+        app.begin_as_codex(asked.prompt.as_deref(), asked.thread_title)?;
+    }
     let mut screen = Screen::enter(options.format)?;
     let outcome = event_loop(&mut app, &mut screen);
     screen.leave()?;

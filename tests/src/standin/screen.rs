@@ -76,6 +76,9 @@ fn put(bytes: &[u8]) -> io::Result<()> {
 
 fn title(app: &App) -> String {
     let project = app.cwd().file_name().unwrap_or("/");
+    if let (Some(thread), View::Idle) = (app.thread_in_title(), app.view()) {
+        return format!("Ready | {}...", thread.get(..29).unwrap_or(thread));
+    }
     let place = app.name().map_or_else(|| project.to_owned(), |name| format!("{name} | {project}"));
     match app.view() {
         View::Approval { blink: true, .. } => format!("[ ! ] Action Required | {place}"),
