@@ -222,15 +222,18 @@ async fn take_lock(path: &Utf8Path, started_by: StartedBy) -> Result<Lock, LockE
             platform::is_alive(pid, None).then_some((pid, holder.started_by))
         });
         match living {
-            Some((pid, StartedBy::Cli)) if started_by.is_service() => {
-                if told != Some(pid) && platform::program_name(pid).as_deref() == Some(PROGRAM) {
-                    service::tell(State::Starting("taking over from a daemon that a client started"));
-                    // Gone meanwhile is as good as ended.
-                    let _ = kill(nix::unistd::Pid::from_raw(pid.as_raw()), Signal::SIGTERM);
-                    told = Some(pid);
-                    deadline = Instant::now() + TAKE_OVER;
-                }
+            Some((pid, StartedBy::Cli))
+                if started_by.is_service()
+                    && told != Some(pid)
+                    && platform::program_name(pid).as_deref() == Some(PROGRAM) =>
+            {
+                service::tell(State::Starting("taking over from a daemon that a client started"));
+                // Gone meanwhile is as good as ended.
+                let _ = kill(nix::unistd::Pid::from_raw(pid.as_raw()), Signal::SIGTERM);
+                told = Some(pid);
+                deadline = Instant::now() + TAKE_OVER;
             }
+            Some((_, StartedBy::Cli)) if started_by.is_service() => {}
             Some(_) => return Err(LockError::Held { holder: held }),
             None => {}
         }

@@ -77,7 +77,7 @@ pub(crate) enum Verb {
     RegisterManager(register::RegisterManagerArgs),
     StartWorker(start_session::StartWorkerArgs),
     StartManager(start_session::StartManagerArgs),
-    Pair(pair::PairArgs),
+    Pair(Box<pair::PairArgs>),
     Deregister(deregister::DeregisterArgs),
     Stop(stop::StopArgs),
     Sessions(sessions::SessionsArgs),

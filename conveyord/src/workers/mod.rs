@@ -41,7 +41,7 @@ use conveyor_proto::types::{
 use folder::{Config, Folder, FolderError};
 use serde_json::Value;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
@@ -296,13 +296,12 @@ async fn panes_of(
 ) -> HashMap<TmuxServer, std::result::Result<Vec<Pane>, TmuxError>> {
     let mut found = HashMap::new();
     for session in sessions.iter().filter(|session| session.tmux_session.is_some()) {
-        let server = identity::server_of(session);
-        if !found.contains_key(&server) {
-            let panes = match Tmux::new(server.clone(), time_limit).panes().await {
+        if let Entry::Vacant(entry) = found.entry(identity::server_of(session)) {
+            let panes = match Tmux::new(entry.key().clone(), time_limit).panes().await {
                 Err(TmuxError::ServerGone { .. }) => Ok(Vec::new()),
                 panes => panes,
             };
-            found.insert(server, panes);
+            entry.insert(panes);
         }
     }
     found

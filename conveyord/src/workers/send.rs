@@ -126,9 +126,8 @@ impl Workers {
         let name = subject.name.clone();
         self.store
             .write(Durability::Full, move |tx| {
-                match rows::find(tx, &name)? {
-                    Some(worker) => rows::set_state(tx, &worker.id, WorkerState::Stopped)?,
-                    None => {}
+                if let Some(worker) = rows::find(tx, &name)? {
+                    rows::set_state(tx, &worker.id, WorkerState::Stopped)?;
                 }
                 Ok(())
             })
