@@ -6,7 +6,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use camino::Utf8PathBuf;
-use conveyor_tests::harness::{Output, Running, TestEnv, workspace_root};
+use conveyor_tests::harness::{Output, Running, TestEnv, standin, wait_until, workspace_root};
+use conveyor_tests::rollout::Format;
 use serde_json::Value;
 
 fn install(env: &TestEnv, args: &[&str]) -> Output {
@@ -220,4 +221,139 @@ fn a_review_does_not_review_itself() {
     env.set("CODEX_REVIEW_HELPER_LEVEL", "1");
     let _ = review(&env, &[]).exits_with(78);
     assert!(!env.root().join("args").exists());
+}
+
+/// A command line that a skill names, and the section in which it does.
+struct Line {
+    section: String,
+    command: String,
+}
+
+/// The lines of the `sh` blocks, and what stands in backticks and begins with the program's name.
+fn command_lines(skill: &str) -> Vec<Line> {
+    let (mut lines, mut section, mut in_block) = (Vec::new(), String::new(), false);
+    let text = bundled(skill);
+    // A phrase in backticks may go over the end of a line.
+    for paragraph in text.split("\n\n") {
+        for line in paragraph.lines() {
+            match line {
+                "```sh" => in_block = true,
+                "```" => in_block = false,
+                command if in_block => {
+                    lines.push(Line { section: section.clone(), command: command.to_owned() });
+                }
+                heading if heading.starts_with("## ") => section = heading[3..].to_owned(),
+                _ => {}
+            }
+        }
+        if !paragraph.contains("```") {
+            let prose = paragraph.replace('\n', " ");
+            let named = prose.split('`').skip(1).step_by(2).filter(|code| code.starts_with("conveyorctl "));
+            lines.extend(named.map(|code| Line { section: section.clone(), command: code.to_owned() }));
+        }
+    }
+    lines
+}
+
+/// Runs a line in a shell, its placeholders filled in.
+#[track_caller]
+fn run_line(env: &TestEnv, line: &str, names: &[(&str, &str)]) -> Output {
+    let mut filled = line.replace("--timeout 60", "--timeout 1");
+    for (placeholder, value) in names {
+        filled = filled.replace(&format!("<{placeholder}>"), value);
+    }
+    // What is left is free text, always in quotes.
+    let mut within = filled.split('<');
+    let mut command = within.next().unwrap_or_default().to_owned();
+    for rest in within {
+        let (text, after) = rest.split_once('>').expect("a placeholder ends");
+        command.push_str(text);
+        command.push_str(after);
+    }
+    Running::start(env.command("sh").args(["-c", &command])).finish()
+}
+
+/// Makes the worker ask for approval and tells the id of what waits.
+fn ask(env: &TestEnv, worker: &str) -> String {
+    let _ = env.conveyorctl(&["session-nudge", worker, "[[ask: touch asked]] please"]).success();
+    wait_until("the approval to be listed", || {
+        let listed = env.conveyorctl(&["approvals", "list", "--json"]).success().json();
+        let listed = listed.get("approvals").cloned().unwrap_or(listed);
+        listed.as_array()?.first()?["id"].as_str().map(str::to_owned)
+    })
+}
+
+#[test]
+fn every_command_line_of_the_skill_for_managers_runs() {
+    let mut env = TestEnv::new();
+    env.install_codex(&standin(Format::New));
+    let lines = command_lines(FILES[0]);
+    // The order in which they can be run: an ended task can no more be worked on.
+    let sections = [
+        "",
+        "Look around",
+        "Start a pair",
+        "Register this session",
+        "Supervise",
+        "As a worker",
+        "When something is off",
+        "Finish",
+    ];
+    for line in &lines {
+        let known = sections.contains(&line.section.as_str()) || line.section == "Manage Codex workers";
+        assert!(known, "a section that this test does not run: {}", line.section);
+    }
+    let folder = env.project().into_string();
+    let first = [
+        ("task", "greeting"),
+        ("worker", "gw"),
+        ("manager", "gm"),
+        ("folder", folder.as_str()),
+        ("verb", "pair"),
+    ];
+    let second = [("task", "other"), ("worker", "ow"), ("manager", "om")];
+    let mut run = 0;
+    for section in sections {
+        if section == "Register this session" {
+            let _ = env.conveyorctl(&["start-worker", "--name", "ow", "--task", "hello"]).success();
+            let _ = env.conveyorctl(&["start-manager", "--name", "om"]).success();
+        }
+        for line in lines.iter().filter(|line| line.section == section) {
+            let command = line.command.as_str();
+            let verb = command.split("conveyorctl ").nth(1).and_then(|rest| rest.split(' ').next());
+            // After the task is finished its pair is over; the other pair is what these end.
+            let of_other =
+                section == "Register this session" || ["unbind", "stop"].contains(&verb.unwrap_or_default());
+            let mut names = if of_other { second.to_vec() } else { first.to_vec() };
+            let approval;
+            if command.contains("<approval>") {
+                approval = ask(&env, "gw");
+                names.push(("approval", approval.as_str()));
+            }
+            names.push(("id", "1"));
+            let output = run_line(&env, command, &names);
+            let allowed: &[i32] = match verb {
+                // This test is no session in tmux.
+                Some("doctor-self") => &[1],
+                Some("wait") => &[0, 124],
+                _ => &[0],
+            };
+            assert!(output.code.is_some_and(|code| allowed.contains(&code)), "{command}: {output:?}");
+            run += 1;
+        }
+    }
+    assert_eq!(run, lines.len(), "each line was run once");
+}
+
+#[test]
+fn every_command_line_of_the_skill_for_reviews_runs() {
+    let env = review_world("All is well.");
+    fs::write(env.project().join("Makefile"), "test:\n\t@echo tested\n").expect("the project is ours");
+    let _ = install(&env, &[]).success();
+    let lines = command_lines(FILES[2]);
+    assert!(!lines.is_empty());
+    for line in lines {
+        let output = run_line(&env, &line.command, &[]);
+        assert_eq!(output.code, Some(0), "{}: {output:?}", line.command);
+    }
 }
