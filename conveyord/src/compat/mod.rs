@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     store::{
         Durability, Store, Tx,
-        import::{self, Imported, Source},
+        import::{self, Content, Imported, Source},
         log::{self, Actor, Event, Run, Severity, Telemetry},
     },
 };
@@ -32,14 +32,11 @@ const DATABASE: &str = "workerctl.db";
 /// `nothing_to_import`, `invalid_worker_folder`, the refusals of the database that is read, `import_conflict`,
 /// `import_not_verified`, and those of the own database. Nothing is written then.
 pub async fn import(store: &Store, params: ImportParams) -> Result<ImportResult> {
-    let Some(ours) = store.path().parent().map(|_| store.path().to_owned()) else {
-        return Err(Error::invalid("nothing_to_import", "the daemon has no database file"));
-    };
     if params.root.is_none() && params.database.is_none() {
         return Err(Error::invalid("nothing_to_import", "neither a state root nor a database is named"));
     }
-    let apply = params.apply;
-    let sources = tokio::task::spawn_blocking(move || Sources::open(&params, &ours)).await??;
+    let (apply, ours) = (params.apply, store.path().to_owned());
+    let sources = store.read(move |connection| Sources::read(connection, &params, &ours)).await?;
     if apply {
         return store.write(Durability::FullBulk, move |tx| sources.write(tx)).await;
     }
@@ -50,11 +47,11 @@ pub async fn import(store: &Store, params: ImportParams) -> Result<ImportResult>
 struct Sources {
     root: Option<Utf8PathBuf>,
     folders: Vec<Folder>,
-    database: Option<Source>,
+    database: Option<Content>,
 }
 
 impl Sources {
-    fn open(params: &ImportParams, ours: &Utf8Path) -> Result<Self> {
+    fn read(connection: &Connection, params: &ImportParams, ours: &Utf8Path) -> Result<Self> {
         // As it is shown: without links.
         let root = params.root.as_deref().map(Utf8Path::new);
         let root = root.map(|root| root.canonicalize_utf8().unwrap_or_else(|_| root.to_owned()));
@@ -65,12 +62,13 @@ impl Sources {
             (None, Some(root)) if worker.is_none() => of_root(root, ours)?,
             _ => None,
         };
+        let database = database.map(|source| Content::read(connection, source)).transpose()?;
         Ok(Self { root, folders, database })
     }
 
     fn look(self, connection: &Connection) -> Result<ImportResult> {
         let database = match &self.database {
-            Some(source) => Some(import::look(connection, source)?.report),
+            Some(content) => Some(import::look(connection, content)?.report),
             None => None,
         };
         let workers = self.folders.iter().map(|folder| folder.look(connection)).collect::<Result<_>>()?;
@@ -80,7 +78,7 @@ impl Sources {
     /// The database first: a folder of one of its workers then tells of that worker.
     fn write(self, tx: &Tx<'_>) -> Result<ImportResult> {
         let database = match &self.database {
-            Some(source) => Some(write_database(tx, source)?),
+            Some(content) => Some(write_database(tx, content)?),
             None => None,
         };
         let workers: Vec<_> = self.folders.iter().map(|folder| folder.write(tx)).collect::<Result<_>>()?;
@@ -111,8 +109,8 @@ fn of_root(root: &Utf8Path, ours: &Utf8Path) -> Result<Option<Source>> {
     Source::open(&path).map(Some)
 }
 
-fn write_database(tx: &Tx<'_>, source: &Source) -> Result<DatabaseImport> {
-    let Imported { mut report, sessions } = import::import(tx, source)?;
+fn write_database(tx: &Tx<'_>, content: &Content) -> Result<DatabaseImport> {
+    let Imported { mut report, sessions } = import::import(tx, content)?;
     if report.already_imported {
         return Ok(report);
     }

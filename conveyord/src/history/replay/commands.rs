@@ -142,7 +142,7 @@ pub(super) fn chains(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>> {
         kind: "correlation_chain",
         source: "correlation_chains",
         source_id: if chain["command_id"].is_null() {
-            &chain["routed_notification_ids"][0]
+            &chain["correlation_id"]
         } else {
             &chain["command_id"]
         },

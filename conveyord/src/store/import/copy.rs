@@ -48,22 +48,45 @@ pub struct Imported {
     pub sessions: Vec<SessionId>,
 }
 
+/// A database that was read once, so that it is known what it is: whoever writes waits for the second pass only.
+#[derive(Debug)]
+pub struct Content {
+    source: Source,
+    shapes: Vec<Shape>,
+    digest: String,
+}
+
+impl Content {
+    /// Reads a database of the reference, for the tables that we have.
+    ///
+    /// # Errors
+    /// Those of both databases.
+    pub fn read(ours: &Connection, source: Source) -> Result<Self, Error> {
+        let mut shapes = Vec::new();
+        for table in TABLES {
+            shapes.extend(shape(ours, source.connection(), table)?);
+        }
+        let digest = digest(&source, &shapes)?;
+        Ok(Self { source, shapes, digest })
+    }
+}
+
 /// Tells what an import would do.
 ///
 /// # Errors
 /// Those of both databases.
-pub fn look(ours: &Connection, source: &Source) -> Result<Imported, Error> {
-    Import::new(ours, None, source)?.run()
+pub fn look(ours: &Connection, content: &Content) -> Result<Imported, Error> {
+    Import::new(ours, None, content)?.run()
 }
 
 /// Imports a database, and holds what was written against what was read.
 ///
 /// # Errors
 /// `import_conflict` and `import_not_verified`, after which nothing must be kept; those of both databases.
-pub fn import(tx: &Tx<'_>, source: &Source) -> Result<Imported, Error> {
+pub fn import(tx: &Tx<'_>, content: &Content) -> Result<Imported, Error> {
     // Each reference is checked when it is complete, and all of them before the end.
     tx.execute_batch("pragma defer_foreign_keys = on")?;
-    Import::new(tx, Some(tx), source)?.run()
+    Import::new(tx, Some(tx), content)?.run()
 }
 
 struct Import<'a> {
@@ -71,7 +94,7 @@ struct Import<'a> {
     /// None when it is only told what would be done.
     tx: Option<&'a Tx<'a>>,
     source: &'a Source,
-    shapes: Vec<Shape>,
+    shapes: &'a [Shape],
     known: Known,
     renumbering: Renumbering,
     conversions: Conversions,
@@ -81,14 +104,10 @@ struct Import<'a> {
 }
 
 impl<'a> Import<'a> {
-    fn new(ours: &'a Connection, tx: Option<&'a Tx<'a>>, source: &'a Source) -> Result<Self, Error> {
-        let mut shapes = Vec::new();
-        for table in TABLES {
-            shapes.extend(shape(ours, source.connection(), table)?);
-        }
-        let digest = content(source, &shapes)?;
+    fn new(ours: &'a Connection, tx: Option<&'a Tx<'a>>, content: &'a Content) -> Result<Self, Error> {
+        let Content { source, shapes, digest } = content;
         let anchors = source.anchors().map_err(|error| source.failed(error))?;
-        let known = Known::find(ours, anchors, digest)?;
+        let known = Known::find(ours, anchors, digest.clone())?;
         let report = DatabaseImport {
             path: source.path().to_string(),
             schema_version: source.version(),
@@ -113,11 +132,10 @@ impl<'a> Import<'a> {
         if self.imported.report.already_imported {
             return self.all_here();
         }
-        let shapes = std::mem::take(&mut self.shapes);
-        for shape in &shapes {
+        for shape in self.shapes {
             self.set_numbers(shape)?;
         }
-        for shape in &shapes {
+        for shape in self.shapes {
             let counts = self.table(shape)?;
             if counts.new > 0 {
                 tracing::info!(
@@ -129,12 +147,12 @@ impl<'a> Import<'a> {
             }
             self.imported.report.tables.push(counts);
         }
-        self.finish(&shapes)
+        self.finish()
     }
 
     /// The answer where exactly these rows were imported before.
     fn all_here(mut self) -> Result<Imported, Error> {
-        for shape in &self.shapes {
+        for shape in self.shapes {
             let (mut already_there, mut skipped) = (0, 0);
             self.source.each(shape, &mut self.conversions, |read| {
                 match read {
@@ -351,13 +369,13 @@ impl<'a> Import<'a> {
         }
     }
 
-    fn finish(mut self, shapes: &[Shape]) -> Result<Imported, Error> {
+    fn finish(mut self) -> Result<Imported, Error> {
         let Some(tx) = self.tx else { return Ok(self.reported()) };
         if self.conflicts > 0 {
             return Err(self.refusal());
         }
         let path = self.source.path().as_str();
-        for shape in shapes.iter().filter(|shape| shape.numbered) {
+        for shape in self.shapes.iter().filter(|shape| shape.numbered) {
             let last = format!("select max({}) from {}", shape.key_name(), shape.table);
             let last: Option<i64> = self
                 .source
@@ -461,7 +479,7 @@ fn not_verified(what: &str) -> Error {
 }
 
 /// The digest of everything that would be imported.
-fn content(source: &Source, shapes: &[Shape]) -> Result<String, Error> {
+fn digest(source: &Source, shapes: &[Shape]) -> Result<String, Error> {
     let mut digest = Sha256::new();
     for shape in shapes {
         digest.update(shape.table);

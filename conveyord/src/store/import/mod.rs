@@ -12,7 +12,7 @@ pub mod settle;
 mod shape;
 mod source;
 
-pub use copy::{Imported, import, look};
+pub use copy::{Content, Imported, import, look};
 pub use source::{NEWEST_VERSION, Source};
 
 /// The tables that are imported, each after those that it refers to.

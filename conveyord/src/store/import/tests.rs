@@ -91,15 +91,19 @@ fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
     (dir, path)
 }
 
+fn content(store: &Store, path: &Utf8Path) -> Result<Content, Error> {
+    store.read_blocking(|connection| Content::read(connection, Source::open(path)?))
+}
+
 fn looked_at(store: &Store, path: &Utf8Path) -> DatabaseImport {
-    let source = Source::open(path).unwrap();
-    store.read_blocking(|connection| look(connection, &source)).unwrap().report
+    let content = content(store, path).unwrap();
+    store.read_blocking(|connection| look(connection, &content)).unwrap().report
 }
 
 fn imported(store: &Store, path: &Utf8Path) -> Result<DatabaseImport, Error> {
-    let source = Source::open(path)?;
+    let content = content(store, path)?;
     store.write_blocking(Durability::FullBulk, |tx| {
-        let imported = import(tx, &source)?;
+        let imported = import(tx, &content)?;
         settle::mirror_legacy_rows(tx)?;
         Ok(imported.report)
     })
