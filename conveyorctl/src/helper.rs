@@ -141,6 +141,7 @@ impl Helper {
         Caller {
             cwd: settings::current_dir().ok().map(|dir| dir.to_string()),
             program: Some(self.program.to_string()),
+            pid: Some(i64::from(std::process::id())),
             codex_home: variable("CODEX_HOME"),
             home: variable("HOME"),
             path: variable("PATH"),

@@ -2,6 +2,7 @@
 //!
 //! What belongs to the caller (its `PATH`, its folder) is looked at as the caller sees it, not as the daemon does.
 
+pub mod calling;
 pub mod database;
 mod disk_space;
 mod panes;

@@ -17,6 +17,7 @@ pub mod drift;
 pub mod error;
 pub mod faults;
 pub mod feed;
+pub mod finding;
 pub mod history;
 pub mod lock;
 pub mod logs;

@@ -372,7 +372,9 @@ pub async fn list(store: &Store, params: ListParams) -> Result<Vec<SessionRow>> 
         .await
 }
 
-fn row(session: Session, communication: Communication, show_token: bool) -> SessionRow {
+/// A session as it is listed.
+#[must_use]
+pub fn row(session: Session, communication: Communication, show_token: bool) -> SessionRow {
     let pending = session.is_pending();
     SessionRow {
         id: session.id,

@@ -4,8 +4,9 @@ use crate::method::methods;
 use crate::types::{
     ack, binding, command,
     common::{Empty, Json},
-    compat, create, criteria, cycle, daemon, dispatch, doctor, drift, events, finish, handoff, history,
-    inbox, manager_config, pair, pane, rollout, run, session, start, supervision, task, wait, worker,
+    compat, create, criteria, cycle, daemon, discover, dispatch, doctor, drift, events, finish, handoff,
+    history, inbox, manager_config, pair, pane, rollout, run, session, start, supervision, task, wait,
+    worker,
 };
 
 methods! {
@@ -21,6 +22,10 @@ methods! {
     "config.show" => ConfigShow(Empty) -> daemon::ConfigResult;
     /// Check the tools that Conveyor needs.
     "doctor.run" => DoctorRun(doctor::DoctorParams) -> doctor::DoctorResult;
+    /// Tell whether the calling Codex session can register itself, and as what it is registered.
+    "doctor.self" => DoctorSelf(doctor::SelfParams) -> doctor::SelfResult;
+    /// Find tasks, sessions, bindings and telemetry, and the next steps.
+    "discover.run" => DiscoverRun(discover::DiscoverParams) -> discover::DiscoverResult;
     /// Check the database, changing nothing.
     "db.doctor" => DbDoctor(doctor::DbDoctorParams) -> doctor::DbDoctorResult;
     /// Tell where the database and what runs no longer agree, and repair it where that is safe.

@@ -150,13 +150,17 @@ fn every_method_answers_what_the_document_says() {
     for method in ["rpc.hello", "rpc.discover", "config.show", "doctor.run"] {
         daemon.call(method, &json!({}));
     }
+    daemon.call("doctor.self", &json!({ "session": "codex-worker" }));
     daemon.call("db.doctor", &json!({ "live": true }));
     daemon.call("pane.classify", &json!({ "text": "esc to interrupt", "status_age_seconds": 600 }));
     daemon.register("worker", &worker);
     daemon.register("manager", &manager);
     daemon.call("task.create", &json!({ "name": "greeting", "goal": "A greeting is written" }));
+    daemon.call("discover.run", &json!({ "query": "greeting" }));
     let pair = json!({ "task": "greeting", "worker": "worker", "manager": "manager" });
     daemon.call("binding.create", &pair);
+    daemon.call("discover.run", &json!({ "query": "session_registered", "all": true }));
+    daemon.call("discover.run", &json!({}));
     daemon.agree_on_the_contract();
 
     let subscription = daemon.client.call("events.subscribe", &json!({ "kinds": ["command_queued"] }));

@@ -20,9 +20,11 @@ mod daemon_logs;
 mod daemon_service;
 mod db_doctor;
 mod deregister;
+mod discover;
 mod dispatch;
 mod divergences;
 mod doctor;
+mod doctor_self;
 mod enqueue;
 mod events;
 mod finish_task;
@@ -127,6 +129,9 @@ pub(crate) enum Verb {
     Audit(audit::AuditArgs),
     Replay(replay::ReplayArgs),
     Doctor(doctor::DoctorArgs),
+    DoctorSelf(doctor_self::DoctorSelfArgs),
+    #[command(visible_alias = "search")]
+    Discover(discover::DiscoverArgs),
     DbDoctor(db_doctor::DbDoctorArgs),
     Reconcile(reconcile::ReconcileArgs),
     ImportCompat(import_compat::ImportCompatArgs),
@@ -243,6 +248,8 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, verb: &Verb) -> Result<(),
         Verb::Audit(args) => audit::run(ui, helper, args).await,
         Verb::Replay(args) => replay::run(ui, helper, args).await,
         Verb::Doctor(args) => doctor::run(ui, helper, args).await,
+        Verb::DoctorSelf(args) => doctor_self::run(ui, helper, args).await,
+        Verb::Discover(args) => discover::run(ui, helper, args).await,
         Verb::DbDoctor(args) => db_doctor::run(ui, helper, args).await,
         Verb::Reconcile(args) => reconcile::run(ui, helper, args).await,
         Verb::ImportCompat(args) => import_compat::run(ui, helper, args).await,

@@ -12,6 +12,7 @@ mod criteria;
 mod cycle;
 mod daemon;
 mod db;
+mod discover;
 mod dispatch;
 mod doctor;
 mod events;
@@ -44,6 +45,7 @@ pub fn module(app: Arc<App>) -> std::result::Result<RpcModule<Arc<App>>, Registe
     daemon::register(&mut methods)?;
     config::register(&mut methods)?;
     doctor::register(&mut methods)?;
+    discover::register(&mut methods)?;
     db::register(&mut methods)?;
     reconcile::register(&mut methods)?;
     compat::register(&mut methods)?;

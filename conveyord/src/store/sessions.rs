@@ -115,12 +115,12 @@ impl Session {
     }
 }
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_pane_pid, tmux_socket,
     codex_session_path, codex_session_id, codex_home, pid, pid_start, cwd, registered_at, last_heartbeat_at,
     state, last_ingest_offset, reported_event_id, reported_skipped, skipped_lines, current_thread_id, gone_reason";
 
-fn row(row: &Row<'_>) -> rusqlite::Result<Session> {
+pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<Session> {
     let role = if row.get_ref(2)?.as_str()? == "manager" { Role::Manager } else { Role::Worker };
     let state = if row.get_ref(16)?.as_str()? == "gone" { SessionState::Gone } else { SessionState::Active };
     Ok(Session {

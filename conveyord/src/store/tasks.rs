@@ -9,7 +9,7 @@ use conveyor_proto::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::fmt::Write as _;
 
-const COLUMNS: &str = "t.id, t.name, t.goal, t.summary, t.state, t.created_at, t.updated_at,
+pub(super) const COLUMNS: &str = "t.id, t.name, t.goal, t.summary, t.state, t.created_at, t.updated_at,
     b.max_nudges, b.nudges_used, b.expires_at";
 
 /// Creates a task in state `candidate`.
@@ -103,7 +103,7 @@ pub fn find(connection: &Connection, id: &str) -> Result<Option<TaskRow>, StoreE
     Ok(statement.query_row([id], row).optional()?)
 }
 
-fn row(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
+pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
     let budget = match row.get::<_, Option<i64>>(7)? {
         Some(max_nudges) => {
             let nudges_used: i64 = row.get(8)?;

@@ -21,6 +21,8 @@ pub struct Caller {
     pub cwd: Option<String>,
     /// The program's name as it was called, for examples in texts: `conveyorctl`, `conveyor` or `workerctl`.
     pub program: Option<String>,
+    /// Process id.
+    pub pid: Option<i64>,
     /// `CODEX_HOME`.
     pub codex_home: Option<String>,
     /// `HOME`.

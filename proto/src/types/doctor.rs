@@ -1,6 +1,10 @@
 //! `doctor.*`: checks of tools, daemon and database.
 
-use super::{common::Caller, common::Json, daemon::DeliveryCounts, drift::Finding};
+use super::{
+    common::{Caller, Json, Role},
+    daemon::DeliveryCounts,
+    drift::Finding,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -145,4 +149,89 @@ pub struct DbDoctorResult {
     /// Only with `live`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live_reconcile: Option<LiveReconcile>,
+}
+
+/// Parameters of `doctor.self`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SelfParams {
+    /// tmux session that is looked at; default: the one that the caller is in.
+    pub session: Option<String>,
+    /// The caller's surroundings, with its process.
+    pub caller: Caller,
+}
+
+/// A check of the calling session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SelfCheck {
+    /// Name.
+    pub name: String,
+    /// Whether it is well.
+    pub ok: bool,
+    /// File, for those that look for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Option<String>>,
+    /// tmux session, for those that look for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Option<String>>,
+    /// Why it is not well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The Codex thread that runs the caller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CallingThread {
+    /// Codex's process, an ancestor of the caller.
+    pub pid: i64,
+    /// The thread's id.
+    pub codex_session_id: String,
+    /// Its rollout.
+    pub codex_session_path: String,
+}
+
+/// A registered session that is the caller's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RegisteredAs {
+    /// Name.
+    pub name: String,
+    /// Role.
+    pub role: Role,
+}
+
+/// Result of `doctor.self`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SelfResult {
+    /// Whether the calling session can register itself as a worker in tmux.
+    pub supported: bool,
+    /// The same as `supported`.
+    pub ok: bool,
+    /// Checks, in the order in which they were made.
+    pub checks: Vec<SelfCheck>,
+    /// The caller's tmux session; null when its process is in no pane.
+    pub current_session: Option<String>,
+    /// The caller's pane.
+    pub current_pane: Option<String>,
+    /// The Codex thread that runs the caller; null where that cannot be told.
+    pub codex_thread: Option<CallingThread>,
+    /// Active sessions that are the caller's own.
+    pub registered_as: Vec<RegisteredAs>,
+    /// How to register, with what is known filled in.
+    pub command_template: String,
+    /// The steps after that.
+    pub follow_up: Vec<String>,
+    /// How sessions without tmux take part.
+    pub codex_app_inbox_guidance: String,
+    /// What the checks are about.
+    pub command_context_note: String,
+    /// Place of the skill for workers and managers.
+    pub skill_path: String,
+    /// Place of the review skill.
+    pub codex_review_skill_path: String,
+    /// Place of the review skill's program.
+    pub codex_review_helper_path: String,
+    /// By which name the command line is found on `PATH`; null when it is not.
+    pub workerctl_invocation: Option<String>,
+    /// The result in a sentence.
+    pub why_or_why_not: String,
 }

@@ -12,6 +12,7 @@ pub mod create;
 pub mod criteria;
 pub mod cycle;
 pub mod daemon;
+pub mod discover;
 pub mod dispatch;
 pub mod doctor;
 pub mod drift;
