@@ -221,21 +221,17 @@ async fn take_lock(path: &Utf8Path, started_by: StartedBy) -> Result<Lock, LockE
             let pid = Pid::try_from(i64::from(holder.pid)).ok()?;
             platform::is_alive(pid, None).then_some((pid, holder.started_by))
         });
-        match living {
-            Some((pid, StartedBy::Cli))
-                if started_by.is_service()
-                    && told != Some(pid)
-                    && platform::program_name(pid).as_deref() == Some(PROGRAM) =>
-            {
+        if let Some((pid, by)) = living {
+            if by != StartedBy::Cli || !started_by.is_service() {
+                return Err(LockError::Held { holder: held });
+            }
+            if told != Some(pid) && platform::program_name(pid).as_deref() == Some(PROGRAM) {
                 service::tell(State::Starting("taking over from a daemon that a client started"));
                 // Gone meanwhile is as good as ended.
                 let _ = kill(nix::unistd::Pid::from_raw(pid.as_raw()), Signal::SIGTERM);
                 told = Some(pid);
                 deadline = Instant::now() + TAKE_OVER;
             }
-            Some((_, StartedBy::Cli)) if started_by.is_service() => {}
-            Some(_) => return Err(LockError::Held { holder: held }),
-            None => {}
         }
         if Instant::now() >= deadline {
             return Err(LockError::Held { holder: held });
