@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use conveyor_tests::harness::{LineClient, Pane, TestEnv, standin, wait_until, workspace_root};
 use conveyor_tests::rollout::Format;
@@ -125,6 +126,39 @@ fn close(schema: &mut Value) {
     }
 }
 
+/// Makes a worker by name and asks for everything about it.
+fn call_workers(env: &TestEnv, daemon: &mut Checked<'_>) {
+    let folder = env.root().join("bin");
+    fs::create_dir_all(&folder).unwrap();
+    let codex = folder.join("codex");
+    fs::write(&codex, "#!/bin/sh\n[ \"$1\" = --version ] || { echo 'OpenAI Codex ›'; exec sleep 600; }\n")
+        .unwrap();
+    fs::set_permissions(&codex, fs::Permissions::from_mode(0o755)).unwrap();
+    let caller = json!({ "tmux_tmpdir": env.root().join("tmux"), "path": format!("{folder}:/usr/bin:/bin"),
+        "cwd": env.project() });
+    let with = |params: &Value| {
+        let mut params = params.clone();
+        params["caller"] = caller.clone();
+        params
+    };
+    daemon.call("worker.start", &with(&json!({ "session": "plain" })));
+    let create = json!({ "name": "made", "wait_ready": true, "verify": true, "verify_timeout": 0 });
+    daemon.call("worker.create", &with(&create));
+    let report = json!({ "name": "made", "state": "editing", "current_task": "t", "next_action": "n" });
+    daemon.call("worker.update_status", &with(&report));
+    daemon.call("worker.nudge", &with(&json!({ "name": "made", "message": "hello" })));
+    daemon.call("worker.interrupt", &with(&json!({ "name": "made", "no_followup": true, "dry_run": true })));
+    for method in ["worker.status", "worker.idle_check", "worker.attach", "worker.stop"] {
+        daemon.call(method, &with(&json!({ "name": "made" })));
+    }
+    let capture = json!({ "name": "worker", "include_content": true });
+    daemon.call("worker.capture", &with(&capture));
+    daemon.call("worker.opened", &json!({ "name": "made", "terminal": "t", "launched": true }));
+    daemon.call("worker.list", &with(&json!({})));
+    let events = daemon.call("worker.events", &json!({ "name": "made" }));
+    assert_eq!(events["events"][0]["type"], "create");
+}
+
 /// Imports a worker folder and a database.
 fn call_import(env: &TestEnv, daemon: &mut Checked<'_>) {
     let root = env.project().join("left");
@@ -198,6 +232,7 @@ fn every_method_answers_what_the_document_says() {
     daemon.call("run.list", &json!({ "task": "greeting" }));
     daemon.call("cycle.divergences", &json!({ "task": "greeting" }));
     daemon.call("reconcile.run", &json!({ "apply": true }));
+    call_workers(&env, &mut daemon);
     call_import(&env, &mut daemon);
     daemon.call("session.interrupt", &json!({ "name": "worker" }));
     daemon.call("session.list", &json!({ "state": "all" }));

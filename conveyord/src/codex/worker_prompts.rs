@@ -2,6 +2,7 @@
 //!
 //! Every command line in them stands on an indented line of its own and is one that our command line takes.
 
+use super::prompts::fill;
 use camino::Utf8Path;
 
 const CONTRACT: &str = include_str!("prompts/worker_contract.md");
@@ -64,22 +65,6 @@ pub fn start(program: &str, session: &str, cwd: &Utf8Path, steps: &Steps) -> Str
         ("questions", &steps.questions),
     ];
     fill(START, &[&values[..], &steps].concat())
-}
-
-/// A template with its places filled in, in one pass: what is filled in is not looked at again.
-fn fill(template: &str, values: &[(&str, &str)]) -> String {
-    let mut filled = String::with_capacity(template.len() * 2);
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        filled.push_str(before);
-        let (name, after) = after.split_once("}}").unwrap_or((after, ""));
-        let value = values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        debug_assert!(value.is_some(), "no value for {name}");
-        filled.push_str(value.unwrap_or_default());
-        rest = after;
-    }
-    filled.push_str(rest);
-    filled
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::{
     store::{
         Durability,
         log::Actor,
+        prompts::{self, NewPrompt, PromptKind},
         sessions,
         workers::{self as rows, NewWorker, Place, Status, Worker, WorkerState},
     },
@@ -141,10 +142,17 @@ impl Workers {
         }
         let is_new = before.is_leftover() || !before.has_config && !before.has_history;
         let token = clock::new_id("workerctl");
-        let worker_id = self.reserve(prepared, tmux_session, &token, params).await?;
+        let contract = worker_prompts::contract(&Contract {
+            program: params.caller.program.as_deref().unwrap_or("conveyorctl"),
+            name,
+            task: params.task.as_deref().filter(|task| !task.is_empty()),
+            token: &token,
+            status: &folder.status_file(),
+        });
+        let worker_id = self.reserve(prepared, tmux_session, &token, &contract, params).await?;
         let begun = async {
             let config = config(prepared, tmux_session, &token, &worker_id, &folder, name);
-            let contract = self.write_folder(&folder, config.clone(), &token, params).await?;
+            self.write_folder(&folder, config.clone(), &contract, params).await?;
             let prompt = match params.initial_prompt {
                 true => Some(PromptArgument::of(&contract, &self.root, name).map_err(|error| {
                     let message =
@@ -222,8 +230,10 @@ impl Workers {
         prepared: &Prepared,
         tmux_session: &str,
         token: &str,
+        contract: &str,
         params: &CreateWorkerParams,
     ) -> Result<String> {
+        let prompt = params.initial_prompt.then(|| contract.to_owned());
         let new = new_worker(&params.name, tmux_session, token, prepared, None, WorkerState::Candidate);
         let status = Status {
             state: WorkState::Waiting,
@@ -240,31 +250,38 @@ impl Workers {
                 rows::insert_status(tx, &id, &status)?;
                 let facts = json!({ "cwd": new.cwd, "name": new.name, "tmux_session": new.tmux_session });
                 rows::event(tx, Actor::Workerctl, "worker_create_recorded", &id, &facts)?;
+                if let Some(content) = &prompt {
+                    prompts::insert(
+                        tx,
+                        &NewPrompt {
+                            kind: PromptKind::WorkerContract,
+                            content,
+                            task_id: None,
+                            session_name: &new.name,
+                            snapshot: &facts,
+                            policy: &json!({}),
+                            file: None,
+                        },
+                    )?;
+                }
                 Ok(id)
             })
             .await
     }
 
-    /// Writes the files of a new worker, and returns its contract.
+    /// Writes the files of a new worker.
     async fn write_folder(
         &self,
         folder: &Folder,
         config: Config,
-        token: &str,
+        contract: &str,
         params: &CreateWorkerParams,
-    ) -> Result<String> {
-        let contract = worker_prompts::contract(&Contract {
-            program: params.caller.program.as_deref().unwrap_or("conveyorctl"),
-            name: &params.name,
-            task: params.task.as_deref().filter(|task| !task.is_empty()),
-            token,
-            status: &folder.status_file(),
-        });
+    ) -> Result<()> {
         let status = json!({
             "blocker": null, "current_task": params.task.as_deref().unwrap_or(NO_TASK), "last_update": clock::now(),
             "next_action": FIRST_ACTION, "state": WorkState::Waiting,
         });
-        let (folder, text) = (folder.clone(), contract.clone());
+        let (folder, text) = (folder.clone(), contract.to_owned());
         let written = blocking(move || {
             folder.write_config(&config)?;
             folder.write_status(&status)?;
@@ -272,8 +289,7 @@ impl Workers {
             folder.forget_capture();
             folder.write_contract(&text)
         });
-        written.await?.map_err(|error| broken(&params.name, &error))?;
-        Ok(contract)
+        written.await?.map_err(|error| broken(&params.name, &error))
     }
 
     /// Stores that the worker runs, in rows and folder.

@@ -77,7 +77,7 @@ fn listed(words: &[String]) -> String {
 }
 
 /// A template with its places filled in, in one pass: what is filled in is not looked at again.
-fn fill(template: &str, values: &[(&str, &str)]) -> String {
+pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(template.len() * 2);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
