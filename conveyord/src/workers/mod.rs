@@ -296,12 +296,12 @@ async fn panes_of(
 ) -> HashMap<TmuxServer, std::result::Result<Vec<Pane>, TmuxError>> {
     let mut found = HashMap::new();
     for session in sessions.iter().filter(|session| session.tmux_session.is_some()) {
-        if let Entry::Vacant(entry) = found.entry(identity::server_of(session)) {
-            let panes = match Tmux::new(entry.key().clone(), time_limit).panes().await {
+        if let Entry::Vacant(unasked) = found.entry(identity::server_of(session)) {
+            let panes = match Tmux::new(unasked.key().clone(), time_limit).panes().await {
                 Err(TmuxError::ServerGone { .. }) => Ok(Vec::new()),
                 panes => panes,
             };
-            entry.insert(panes);
+            unasked.insert(panes);
         }
     }
     found
