@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use conveyor_tests::harness::{CrashJob, Fault, Manager, TestEnv, crash_points, workspace_root};
+use conveyor_tests::harness::{CrashJob, Fault, Manager, PairJob, TestEnv, crash_points, workspace_root};
 
 const fn at(point: &'static str) -> Fault {
     Fault::crash(point)
@@ -124,6 +124,43 @@ crashes! {
     a_finish_is_committed: Pane, within("write-committed", "finish::rows::complete");
 }
 
+/// A test per line: the crash of the first daemon in the middle of `pair`, and of the next ones.
+macro_rules! crashes_of_a_pair {
+    ($($test:ident: $kind:ident, $($fault:expr),+;)*) => {
+        $(#[test]
+        fn $test() {
+            PairJob::new(&[$($fault),+]).run();
+        })*
+    };
+}
+
+/// The same place, passed unharmed by the worker's start.
+const fn of_manager(fault: Fault) -> Fault {
+    Fault { skip: 1, ..fault }
+}
+
+crashes_of_a_pair! {
+    the_set_up_is_not_committed: Pair, within("write-done", "pairing::create");
+    the_set_up_is_committed: Pair, within("write-committed", "pairing::create");
+    a_start_is_not_written: Pair, within("write-done", "Spawner::write_down");
+    a_start_is_written: Pair, at("start-written");
+    a_pane_is_started: Pair, at("pane-started");
+    a_pane_is_not_noted: Pair, within("write-done", "Spawner::note_pane");
+    a_pane_is_noted: Pair, within("write-committed", "Spawner::note_pane");
+    a_rollout_is_found: Pair, at("rollout-found");
+    a_start_is_not_registered: Pair, within("write-done", "Spawner::register");
+    a_start_is_registered: Pair, within("write-committed", "Spawner::register");
+    a_spawn_is_not_told: Pair, within("write-done", "pairing::step");
+    the_managers_start_is_written: Pair, of_manager(at("start-written"));
+    the_managers_pane_is_started: Pair, of_manager(at("pane-started"));
+    the_managers_rollout_is_found: Pair, of_manager(at("rollout-found"));
+    the_manager_is_registered: Pair, of_manager(within("write-committed", "Spawner::register"));
+    a_pair_is_not_bound: Pair, within("write-done", "pairing::go_on");
+    a_pair_is_bound: Pair, within("write-committed", "pairing::go_on");
+    a_dispatcher_is_enabled: Pair, within("write-committed", "pairing::dispatch");
+    a_start_is_cut_off_twice: Pair, at("pane-started"), at("rollout-found");
+}
+
 /// The rows of a document's tables, each as its cells.
 fn rows_of(document: &str) -> Vec<Vec<String>> {
     let rows = document.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
@@ -166,7 +203,8 @@ fn the_crash_matrix_has_every_point_and_names_tests_that_are_there() {
     }
     let declared = |line: &str| {
         let (test, rest) = line.trim().split_once(": ")?;
-        (rest.starts_with("Inbox, ") || rest.starts_with("Pane, ")).then(|| test.to_owned())
+        let kinds = ["Inbox, ", "Pane, ", "Pair, "];
+        kinds.iter().any(|kind| rest.starts_with(kind)).then(|| test.to_owned())
     };
     let declared: BTreeSet<String> = here.lines().filter_map(declared).collect();
     assert_eq!(tests, declared, "a row per test");

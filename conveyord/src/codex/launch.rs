@@ -78,7 +78,7 @@ impl Options {
 
     /// The arguments of a session that is registered by the one who starts it.
     #[must_use]
-    pub fn arguments(&self, title: Title, prompt: Option<&str>) -> Vec<String> {
+    pub fn arguments(&self, title: Title, environment: &Environment, prompt: Option<&str>) -> Vec<String> {
         let mut arguments = Vec::new();
         let mut option = |name: &str, value: &Option<String>| {
             if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
@@ -91,7 +91,7 @@ impl Options {
         if self.no_daemon {
             arguments.push("--no-daemon".to_owned());
         }
-        arguments.extend(title.arguments());
+        arguments.extend(title.arguments(environment));
         arguments.extend(self.extra.iter().cloned());
         push_prompt(&mut arguments, prompt);
         arguments
@@ -161,14 +161,28 @@ pub enum Title {
     SetBesideDaemon,
 }
 
+/// Variables that commands of a session need. On the shared daemon they run with the environment of whoever started
+/// that, unless they are named to Codex.
+const NEEDED_BY_COMMANDS: [&str; 2] = ["CONVEYOR_STATE_ROOT", "PATH"];
+
 impl Title {
-    fn arguments(self) -> Vec<String> {
-        let arguments: &[&str] = match self {
-            Self::Unset => &[],
-            Self::Set => &["-c", TITLE],
-            Self::SetBesideDaemon => &["--remote", "unix://", "-c", TITLE],
+    fn arguments(self, environment: &Environment) -> Vec<String> {
+        let mut arguments: Vec<String> = match self {
+            Self::Unset => Vec::new(),
+            Self::Set => vec!["-c".to_owned(), TITLE.to_owned()],
+            Self::SetBesideDaemon => {
+                ["--remote", "unix://", "-c", TITLE].map(str::to_owned).into_iter().collect()
+            }
         };
-        arguments.iter().map(|&argument| argument.to_owned()).collect()
+        if self == Self::SetBesideDaemon {
+            let needed =
+                environment.set.iter().filter(|(name, _)| NEEDED_BY_COMMANDS.contains(&name.as_str()));
+            for (name, value) in needed {
+                let value = toml::Value::from(value.as_str());
+                arguments.extend(["-c".to_owned(), format!("shell_environment_policy.set.{name}={value}")]);
+            }
+        }
+        arguments
     }
 }
 
@@ -292,7 +306,11 @@ mod tests {
 
     #[track_caller]
     fn check(options: Options, title: Title, prompt: Option<&str>, expect: &[&str]) {
-        assert_eq!(options.arguments(title, prompt), expect, "{options:?}");
+        let environment = Environment {
+            set: vec![("PATH".into(), "/a \"b".into()), ("HOME".into(), "/h".into())],
+            unset: Vec::new(),
+        };
+        assert_eq!(options.arguments(title, &environment, prompt), expect, "{options:?}");
     }
 
     #[test]
@@ -339,6 +357,14 @@ mod tests {
         assert!(!alone.clone().for_version(Some(Version(0, 130, 0))).no_daemon);
         assert!(alone.clone().for_version(Some(Version(0, 169, 0))).no_daemon);
         assert!(alone.for_version(None).no_daemon);
+    }
+
+    #[test]
+    fn beside_a_daemon_commands_are_given_what_they_need() {
+        let options = Options::default();
+        let title = ["--remote", "unix://", "-c", TITLE, "-c"];
+        let path = [r#"shell_environment_policy.set.PATH='/a "b'"#, "go"];
+        check(options, Title::SetBesideDaemon, Some("go"), &[&title[..], &path].concat());
     }
 
     #[test]

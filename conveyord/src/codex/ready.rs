@@ -145,7 +145,10 @@ fn last_lines(text: &str) -> Vec<String> {
     let clean = |row: &str| -> String { row.chars().filter(|c| !c.is_control()).take(LINE_CHARS).collect() };
     let rows = text.lines().map(str::trim).filter(|row| !row.is_empty() && !row.starts_with("Pane is dead"));
     let rows: Vec<String> = rows.map(clean).collect();
-    rows[rows.len().saturating_sub(LAST_LINES)..].to_vec()
+    // An error says more than the backtrace or the usage below it.
+    let said = rows.iter().rposition(|row| row.to_lowercase().starts_with("error"));
+    let from = said.unwrap_or(rows.len().saturating_sub(LAST_LINES));
+    rows[from..].iter().take(LAST_LINES).cloned().collect()
 }
 
 /// How a wait ended.

@@ -111,7 +111,8 @@ impl Spawner {
         let mut inherited = tmux.global_variables().await.unwrap_or_default();
         inherited.extend(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
         let environment = Environment::of(&request.caller, &self.config.files.root, Some(&id), inherited);
-        let argv = environment.command(&prepared.program.path, options.arguments(title, Some(&prompt.text)));
+        let argv = environment
+            .command(&prepared.program.path, options.arguments(title, &environment, Some(&prompt.text)));
         let start = self.write_down(request, prepared, stale, id, prompt).await?;
         faults::reach(CrashPoint::StartWritten);
         let new =

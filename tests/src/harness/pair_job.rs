@@ -1,0 +1,96 @@
+//! A pair that is asked for again and again until it is there, whatever crashes meanwhile.
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+
+use super::codex::standin;
+use super::env::TestEnv;
+use super::faults::Fault;
+use super::process::Running;
+use super::wait::wait_until;
+use crate::rollout::Format;
+
+/// The job.
+#[derive(Debug)]
+pub struct PairJob {
+    env: TestEnv,
+    faults: VecDeque<Fault>,
+    daemon: Option<Running>,
+}
+
+impl PairJob {
+    /// A job whose first daemons crash as the faults say, one after the other.
+    #[must_use]
+    pub fn new(faults: &[Fault]) -> Self {
+        let mut env = TestEnv::new();
+        env.install_codex(&standin(Format::New));
+        Self { env, faults: faults.iter().copied().collect(), daemon: None }
+    }
+
+    /// Does it, and checks what is left.
+    ///
+    /// # Panics
+    /// When the pair cannot be made, a fault did not happen, or something was started twice or left behind.
+    #[track_caller]
+    pub fn run(mut self) {
+        while let Some(fault) = self.faults.pop_front() {
+            self.env.arm(&fault);
+            let mut daemon = self.env.start_daemon_with_faults();
+            let cut_off = self.env.conveyorctl(&PAIR).stdout;
+            wait_until("the daemon to crash", || (!daemon.is_running()).then_some(()));
+            let ended = daemon.finish();
+            assert_eq!(ended.code, None, "the daemon was to crash at {fault:?}: {ended:?}");
+            assert_eq!(cut_off, "", "a pair that was cut off has no result");
+        }
+        self.daemon = Some(self.env.start_daemon_as("conveyord"));
+        let made = self.env.conveyorctl(&PAIR).success().json();
+        let again = self.env.conveyorctl(&PAIR).success().json();
+        assert_eq!(again["resumed"], json!(["worker", "manager", "binding", "run"]), "{again}");
+        self.check(&made);
+        let _ = self.env.conveyorctl(&["--no-start", "daemon", "stop"]).success();
+        let _ = self.daemon.take().expect("a daemon was started").finish().success();
+        let _ = self.env.check_invariants();
+    }
+
+    #[track_caller]
+    fn check(&self, made: &Value) {
+        let list = |args: &[&str]| self.env.conveyorctl(args).success().json();
+        let listed = self.env.tmux().run(&["list-sessions", "-F", "#{session_name}"]).stdout;
+        assert_eq!(listed, "codex-m\ncodex-w\n", "each was started once, and nothing else is left");
+        let names: Vec<Value> = list(&["sessions"]).as_array().expect("a list").iter().map(name).collect();
+        assert_eq!(names, ["w", "m"]);
+        assert_eq!(list(&["tasks", "--json"]).as_array().map(Vec::len), Some(1));
+        assert_eq!(list(&["runs", "--list", "--status", "active"]).as_array().map(Vec::len), Some(1));
+        let found = list(&["reconcile"]);
+        assert_eq!(found["finding_counts"]["start_unregistered"], Value::Null, "{found}");
+        let worker = made["worker"]["codex_session_path"].as_str().expect("a path");
+        let told = self.env.user_messages(worker);
+        assert_eq!(told.iter().filter(|text| text.contains("write a greeting")).count(), 1, "{told:?}");
+        let manager = made["manager"]["codex_session_path"].as_str().expect("a path");
+        wait_until("the worker's completion to reach the manager", || {
+            let told = self.env.user_messages(manager);
+            told.iter().any(|text| text.contains("appears to have completed a turn")).then_some(())
+        });
+    }
+}
+
+fn name(session: &Value) -> Value {
+    session["name"].clone()
+}
+
+/// The call that is made again and again.
+const PAIR: [&str; 12] = [
+    "--no-start",
+    "pair",
+    "--task",
+    "greeting",
+    "--task-goal",
+    "A greeting is written",
+    "--worker-name",
+    "w",
+    "--manager-name",
+    "m",
+    "--task-prompt",
+    "write a greeting",
+];

@@ -1,0 +1,184 @@
+//! Sessions are started with the real Codex, in both of its process models: what `starting` shows with the stand-in.
+
+use conveyor_tests::harness::{
+    CODEX_VERSIONS, Output, Program, TestEnv, announce, codex_versions, wait_until,
+};
+use serde_json::{Value, json};
+use std::fs;
+
+/// Runs a test with each Codex of this machine, in a process of its own and on its shared daemon.
+#[track_caller]
+fn with_each_codex(test: fn(&TestEnv)) {
+    let versions = codex_versions();
+    let missing = CODEX_VERSIONS.len() - versions.len();
+    if missing > 0 {
+        announce(&format!("SKIPPED for {missing} of {} versions of Codex", CODEX_VERSIONS.len()));
+    }
+    let shared = versions.clone().into_iter().filter_map(Program::with_shared_daemon);
+    for program in versions.clone().into_iter().chain(shared) {
+        let mut env = TestEnv::new();
+        env.install_codex(&program);
+        test(&env);
+    }
+}
+
+/// A pair whose manager's prompt has the model run these command lines in its first turn.
+#[track_caller]
+fn pair(env: &TestEnv, commands: &[&str], more: &[&str]) -> Output {
+    let run: String = commands.iter().map(|command| format!("[[run: {command}]] ")).collect();
+    let goal = format!("A greeting is written {run}");
+    let args = [
+        "pair",
+        "--task",
+        "t",
+        "--task-goal",
+        &goal,
+        "--worker-name",
+        "w",
+        "--manager-name",
+        "m",
+        "--task-prompt",
+        "write a greeting",
+        "--manager-acceptance",
+        "It is friendly",
+        "--timeout-seconds",
+        "60",
+    ];
+    env.conveyorctl(&[&args[..], more].concat())
+}
+
+fn tmux_sessions(env: &TestEnv) -> Vec<String> {
+    let listed = env.tmux().run(&["list-sessions", "-F", "#{session_name}"]);
+    listed.stdout.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_pair_is_bound_and_its_manager_runs_the_commands_of_its_prompt() {
+    with_each_codex(|env| {
+        let commands = [
+            r#"printf '%s' '{"goal_restatement": "g"}' | conveyorctl manager-ack t --from-stdin"#,
+            "conveyorctl worker-ack t --json",
+            "conveyorctl cycle t",
+            r#"conveyorctl criteria t --add --criterion "It is short" --source manager_inferred --status accepted"#,
+            "conveyorctl manager-inbox t --json",
+        ];
+        let made = pair(env, &commands, &[]).success().json();
+        assert_eq!(made["resumed"], json!([]));
+        let manager = made["manager"]["codex_session_path"].as_str().expect("a path");
+        env.wait_for_events(manager, "task_complete", 1);
+        let ack = env.conveyorctl(&["manager-ack", "t", "--json"]).success().json();
+        assert_eq!(ack["payload"]["goal_restatement"], "g", "{ack}");
+        let criteria = env.conveyorctl(&["criteria", "t", "--list"]).success().json();
+        assert_eq!(criteria["summary"]["accepted"], 2, "{criteria}");
+        wait_until("the worker's completion to reach the manager", || {
+            let told = env.user_messages(manager);
+            told.iter().any(|text| text.contains("appears to have completed a turn")).then_some(())
+        });
+        let again = pair(env, &commands, &[]).success().json();
+        assert_eq!(again["resumed"], json!(["worker", "manager", "binding", "run"]));
+        assert_eq!(again["run_id"], made["run_id"]);
+        let nudged = env.conveyorctl(&["session-nudge", "w", "once more"]).success().json();
+        assert_eq!(nudged["outcome"], "delivered", "{nudged}");
+    });
+}
+
+#[test]
+fn a_pair_that_the_daemon_left_in_the_middle_is_gone_on_with() {
+    with_each_codex(|env| {
+        let _ = env.conveyorctl(&["tasks"]).success();
+        let mut cut_off = env.start_conveyorctl(&[
+            "pair",
+            "--task",
+            "t",
+            "--task-goal",
+            "g",
+            "--worker-name",
+            "w",
+            "--manager-name",
+            "m",
+        ]);
+        wait_until("Codex to be started", || {
+            tmux_sessions(env).contains(&"codex-w".to_owned()).then_some(())
+        });
+        env.kill_daemon();
+        wait_until("the call to end", || (!cut_off.is_running()).then_some(()));
+        drop(cut_off.finish());
+        let made = pair(env, &[], &[]).success().json();
+        assert_eq!(made["task"]["created"], false);
+        assert_eq!(tmux_sessions(env), ["codex-m", "codex-w"]);
+        let worker = made["worker"]["codex_session_path"].as_str().expect("a path");
+        env.wait_for_events(worker, "task_complete", 1);
+    });
+}
+
+#[test]
+fn a_folder_is_trusted_only_when_the_caller_says_so() {
+    with_each_codex(|env| {
+        let folder = env.root().join("elsewhere");
+        let git = ["init", "-q", folder.as_str()];
+        assert!(env.command("git").args(git).status().expect("git is installed").success());
+        let start = |more: &[&str]| {
+            let start = ["start-worker", "--name", "w", "--task", "hello", "--cwd", folder.as_str()];
+            env.conveyorctl(&[&start[..], &["--timeout-seconds", "60"], more].concat())
+        };
+        let refused = start(&[]).exits_with(1);
+        assert!(refused.stderr.contains("whether this folder is trusted"), "{}", refused.stderr);
+        assert_eq!(tmux_sessions(env).iter().filter(|name| name.starts_with("codex-")).count(), 0);
+        let started = start(&["--accept-trust"]).success().json();
+        assert_eq!(started["trust_accepted"], true);
+    });
+}
+
+#[test]
+fn a_missing_login_and_a_wrong_option_are_told() {
+    with_each_codex(|env| {
+        let start = |more: &[&str]| {
+            let start = ["start-worker", "--name", "w", "--task", "hello", "--timeout-seconds", "60"];
+            env.conveyorctl(&[&start[..], more].concat()).exits_with(1).stderr
+        };
+        let wrong = start(&["--", "--no-such-option"]);
+        assert!(wrong.contains("ended as it started") && wrong.contains("unexpected argument"), "{wrong}");
+        let config = "check_for_update_on_startup = false\n[features]\nplugins = false\napps = false\n\
+             daemon_auto_start = false\n";
+        fs::write(env.codex_home().join("config.toml"), config).expect("the lab is ours");
+        let login = start(&[]);
+        assert!(login.contains("has no login") && login.contains("codex login"), "{login}");
+        assert_eq!(tmux_sessions(env).iter().filter(|name| name.starts_with("codex-")).count(), 0);
+    });
+}
+
+#[test]
+fn a_session_finds_the_daemon_though_the_shared_one_was_started_by_somebody_else() {
+    let shared = codex_versions().into_iter().filter_map(Program::with_shared_daemon);
+    for program in shared {
+        let mut env = TestEnv::new();
+        env.install_codex(&program);
+        // A Codex of the user's own, which knows nothing of us, starts the daemon.
+        let user = [
+            "new-session",
+            "-d",
+            "-s",
+            "user",
+            "-x",
+            "120",
+            "-y",
+            "40",
+            "env",
+            "-u",
+            "CONVEYOR_STATE_ROOT",
+            "codex",
+        ];
+        let _ = env.tmux().run(&user).success();
+        let pane = env.tmux().pane("user");
+        env.tmux().wait_for_text(&pane, "Ask Codex to do anything");
+        let seen = env.root().join("tmp/seen");
+        let task = format!("[[run: printf '%s' \"$CONVEYOR_STATE_ROOT\" > {seen}]] hello");
+        let start = ["start-worker", "--name", "w", "--task", &task, "--timeout-seconds", "60"];
+        let started: Value = env.conveyorctl(&start).success().json();
+        env.wait_for_events(started["codex_session_path"].as_str().expect("a path"), "task_complete", 1);
+        assert_eq!(fs::read_to_string(&seen).expect("the command ran"), env.state_root().as_str());
+        let pane = env.tmux().pane("codex-w");
+        let thread = started["codex_session_id"].as_str().expect("an id").get(..20).expect("a long one");
+        wait_until("the title to name the thread", || env.tmux().title(&pane).contains(thread).then_some(()));
+    }
+}

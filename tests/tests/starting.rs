@@ -1,0 +1,369 @@
+//! Sessions are started: what Codex is given, what each of its questions leads to, and what is left behind.
+//!
+//! The stand-in takes the place of `codex` on the caller's `PATH`; `real_codex_start` shows the same with the real one.
+
+use conveyor_tests::harness::{Output, TestEnv, standin, wait_until};
+use conveyor_tests::rollout::Format;
+use serde_json::{Value, json};
+use std::fs;
+
+fn world() -> TestEnv {
+    let mut env = TestEnv::new();
+    env.install_codex(&standin(Format::New));
+    env
+}
+
+/// What Codex shows first, from now on.
+fn shows(env: &TestEnv, what: &str) {
+    fs::write(env.codex_home().join("standin-start"), what).expect("the folder is ours");
+}
+
+/// What was pressed before Codex took input.
+fn pressed(env: &TestEnv) -> String {
+    fs::read_to_string(env.codex_home().join("standin-keys")).unwrap_or_default()
+}
+
+#[track_caller]
+fn start(env: &TestEnv, more: &[&str]) -> Output {
+    let start = ["start-worker", "--name", "w", "--task", "write a greeting", "--timeout-seconds", "20"];
+    env.conveyorctl(&[&start[..], more].concat())
+}
+
+fn tmux_sessions(env: &TestEnv) -> Vec<String> {
+    let listed = env.tmux().run(&["list-sessions", "-F", "#{session_name}"]);
+    listed.stdout.lines().map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn findings(env: &TestEnv, kind: &str) -> Vec<Value> {
+    let found = env.conveyorctl(&["reconcile"]).success().json();
+    let all = found["findings"].as_array().expect("a list").clone();
+    all.into_iter().filter(|finding| finding["kind"] == kind).collect()
+}
+
+/// A caller as `conveyorctl` describes itself.
+fn caller(env: &TestEnv) -> Value {
+    json!({
+        "cwd": env.project(), "home": env.root().join("user"), "codex_home": env.codex_home(),
+        "path": format!("{}:/usr/bin:/bin", env.root().join("bin")), "tmux_tmpdir": env.root().join("tmux"),
+    })
+}
+
+#[test]
+fn a_worker_is_started_and_registered_with_what_it_inherits() {
+    let env = world();
+    let started = start(&env, &["--model", "a-model", "--", "--search"]).success().json();
+    assert_eq!(started["name"], "w");
+    assert_eq!(started["cwd"], env.project().as_str());
+    assert_eq!(started["tmux_session"], "codex-w");
+    assert_eq!((&started["resumed"], &started["trust_accepted"]), (&json!(false), &json!(false)));
+    assert_eq!(started["sandbox"], "danger-full-access");
+    assert_eq!(started["warnings"].as_array().map(Vec::len), Some(1), "{started}");
+    let rollout = started["codex_session_path"].as_str().expect("a path");
+    env.wait_for_events(rollout, "task_complete", 1);
+    assert_eq!(env.user_messages(rollout), ["write a greeting"]);
+
+    let given = env.tmux().run(&["show-environment", "-t", "=codex-w:"]).success().stdout;
+    let root = format!("CONVEYOR_STATE_ROOT={}\n", env.state_root());
+    assert!(given.contains(&root) && given.contains("CONVEYOR_SESSION_START=start-"), "{given}");
+    let pane = env.tmux().pane("codex-w");
+    // The title names the thread, so that pane and thread are matched.
+    let thread = started["codex_session_id"].as_str().expect("an id").get(..20).expect("a long one");
+    wait_until("the title to name the thread", || env.tmux().title(&pane).contains(thread).then_some(()));
+
+    let again = start(&env, &[]).exits_with(1);
+    assert!(again.stderr.contains("is registered already"), "{}", again.stderr);
+    let other = env.conveyorctl(&["start-manager", "--name", "w"]).exits_with(1);
+    assert!(other.stderr.contains("a role is for ever"), "{}", other.stderr);
+}
+
+#[test]
+fn a_gone_name_is_started_anew_and_keeps_its_id() {
+    let env = world();
+    let first = start(&env, &[]).success().json();
+    let _ = env.conveyorctl(&["stop", "w"]).success();
+    let second = start(&env, &[]).success().json();
+    assert_eq!(first["session_id"], second["session_id"]);
+    assert_ne!(first["codex_session_id"], second["codex_session_id"]);
+}
+
+#[test]
+fn a_long_prompt_stands_in_a_file_that_codex_is_told_of() {
+    let env = world();
+    let long = "a word ".repeat(3000);
+    let started = env
+        .conveyorctl(&["start-worker", "--name", "w", "--task", &long, "--timeout-seconds", "20"])
+        .success()
+        .json();
+    let rollout = started["codex_session_path"].as_str().expect("a path");
+    env.wait_for_events(rollout, "task_complete", 1);
+    let told = env.user_messages(rollout).concat();
+    let file = told.split_whitespace().find(|word| word.ends_with(".md")).expect("it names a file");
+    assert_eq!(fs::read_to_string(file).expect("it is there"), long);
+}
+
+/// A question that nobody may answer: a clear result, nothing pressed, nothing left.
+#[track_caller]
+fn check_question(what: &str, says: &str) {
+    let env = world();
+    shows(&env, what);
+    let refused = start(&env, &["--accept-trust"]).exits_with(1);
+    assert!(refused.stderr.contains(says) && refused.stderr.contains("hint: "), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the name w is free"), "{}", refused.stderr);
+    assert_eq!(pressed(&env), "", "nothing was pressed");
+    assert_eq!(tmux_sessions(&env), [""; 0]);
+    assert_eq!(env.conveyorctl(&["sessions", "--state", "all"]).success().json(), json!([]));
+    shows(&env, "");
+    let _ = start(&env, &[]).success();
+}
+
+#[test]
+fn an_offered_update_is_not_taken() {
+    check_question("update", "offers an update");
+}
+
+#[test]
+fn hooks_are_not_trusted() {
+    check_question("hooks", "asks to review new hooks");
+}
+
+#[test]
+fn a_missing_login_is_told() {
+    check_question("login", "has no login");
+}
+
+#[test]
+fn a_plan_is_not_begun() {
+    check_question("plan", "asks whether to implement a plan");
+}
+
+#[test]
+fn a_codex_that_ends_at_once_is_told_with_its_last_lines() {
+    check_question("exit", "error: nothing works today");
+}
+
+#[test]
+fn a_folder_is_trusted_only_when_the_caller_says_so() {
+    let env = world();
+    shows(&env, "trust");
+    let refused = start(&env, &[]).exits_with(1);
+    assert!(refused.stderr.contains("whether this folder is trusted"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--accept-trust"), "{}", refused.stderr);
+    assert_eq!((pressed(&env).as_str(), tmux_sessions(&env).len()), ("", 0));
+    let started = start(&env, &["--accept-trust"]).success().json();
+    assert_eq!(started["trust_accepted"], true);
+    assert_eq!(pressed(&env), "\r", "Enter was pressed once");
+}
+
+#[test]
+fn a_codex_that_writes_no_rollout_is_ended_when_the_time_is_up() {
+    let env = world();
+    shows(&env, "silent");
+    let start = ["start-worker", "--name", "w", "--timeout-seconds", "1"];
+    let refused = env.conveyorctl(&start).exits_with(1);
+    assert!(refused.stderr.contains("within 1 s"), "{}", refused.stderr);
+    assert_eq!((pressed(&env).as_str(), tmux_sessions(&env).len()), ("", 0));
+}
+
+#[test]
+fn what_is_kept_is_shown_and_gone_on_with() {
+    let env = world();
+    shows(&env, "trust");
+    let kept = start(&env, &["--keep"]).exits_with(1);
+    assert!(kept.stderr.contains("it was left running"), "{}", kept.stderr);
+    let found = findings(&env, "start_unregistered");
+    assert_eq!(found.len(), 1, "{found:?}");
+    let action = found[0]["action"].as_str().expect("a text");
+    assert!(action.contains("kill-session -t '=codex-w'"), "{action}");
+
+    // A person answers.
+    env.tmux().key(&env.tmux().pane("codex-w"), "Enter");
+    let started = start(&env, &[]).success().json();
+    assert_eq!(started["resumed"], true, "{started}");
+    assert_eq!(tmux_sessions(&env), ["codex-w"]);
+    assert_eq!(findings(&env, "start_unregistered").len(), 0);
+}
+
+#[test]
+fn a_missing_codex_is_told_before_anything_is_started() {
+    let env = TestEnv::new();
+    let _ = env.conveyorctl(&["tasks"]).success();
+    let nothing = env.root().join("nothing");
+    fs::create_dir(&nothing).expect("the folder is writable");
+    let mut caller = caller(&env);
+    caller["path"] = json!(nothing);
+    let params = json!({ "name": "w", "role": "worker", "caller": caller });
+    let refused = env.rpc().call("session.start", &params).expect_err("there is no codex");
+    assert_eq!(refused["data"]["kind"], "codex_missing");
+    assert_eq!((tmux_sessions(&env).len(), findings(&env, "start_unregistered").len()), (0, 0));
+}
+
+#[test]
+fn a_pair_is_bound_and_dispatched_for_and_the_same_call_again_finds_it() {
+    let env = world();
+    let pair = |env: &TestEnv| {
+        let args = [
+            "pair",
+            "--task",
+            "greeting",
+            "--task-goal",
+            "A greeting is written",
+            "--worker-name",
+            "w",
+            "--manager-name",
+            "m",
+            "--task-prompt",
+            "write a greeting",
+            "--manager-acceptance",
+            "It is friendly",
+            "--manager-permit",
+            "repo.open_pr",
+        ];
+        env.conveyorctl(&args).success().json()
+    };
+    let made = pair(&env);
+    assert_eq!(made["task"]["created"], true);
+    assert_eq!(made["resumed"], json!([]));
+    assert_eq!(made["manager_acceptance_criteria_seeded"], 1);
+    assert_eq!(made["dispatch"]["started"], true);
+    assert_eq!(made["dispatch"]["pid"], json!(env.daemon_pid().as_raw()));
+    assert_eq!(
+        made["worker"]["communication"]["inbox_command"].as_str().map(|c| c.contains("worker-inbox")),
+        Some(true)
+    );
+    // What the worker did while its manager was started is told, too.
+    let manager = made["manager"]["codex_session_path"].as_str().expect("a path");
+    wait_until("the worker's first completion to reach the manager", || {
+        let told = env.user_messages(manager);
+        told.iter().any(|text| text.contains("appears to have completed a turn")).then_some(())
+    });
+    let first = env.user_messages(manager)[0].clone();
+    assert!(first.contains("You may: repo.open_pr.") && first.contains("cycle greeting"), "{first}");
+
+    let again = pair(&env);
+    assert_eq!(again["resumed"], json!(["worker", "manager", "binding", "run"]));
+    for key in ["binding_id", "run_id"] {
+        assert_eq!(again[key], made[key], "{key}");
+    }
+    assert_eq!(again["worker"]["session_id"], made["worker"]["session_id"]);
+    assert_eq!((&again["dispatch"]["started"], &again["task"]["created"]), (&json!(false), &json!(false)));
+
+    // A side that is gone is started anew, and the rest stands.
+    let _ = env.tmux().run(&["kill-session", "-t", "=codex-m"]).success();
+    wait_until("the manager to be gone", || {
+        let gone = env.conveyorctl(&["sessions", "--state", "gone"]).success().json();
+        (gone[0]["name"] == "m").then_some(())
+    });
+    assert_eq!(pair(&env)["resumed"], json!(["worker", "binding", "run"]));
+}
+
+/// A pair that is refused changes nothing.
+#[track_caller]
+fn check_refused(env: &TestEnv, changed: &[(&str, Value)], kind: &str) {
+    let look = || {
+        let list = |args: &[&str]| env.conveyorctl(args).success().json();
+        (list(&["tasks", "--json"]), list(&["sessions", "--state", "all"]), tmux_sessions(env))
+    };
+    let before = look();
+    let mut params = json!({
+        "task": "new", "task_goal": "A goal", "worker_name": "w2", "manager_name": "m2", "caller": caller(env),
+    });
+    for (key, value) in changed {
+        params[*key] = value.clone();
+    }
+    let refused = env.rpc().call("pair.create", &params).expect_err("it is refused");
+    assert_eq!(refused["data"]["kind"], kind, "{refused}");
+    assert_eq!(look(), before, "{kind} changed something");
+}
+
+#[test]
+fn a_pair_that_cannot_be_is_refused_before_anything_changes() {
+    let env = world();
+    let args = ["pair", "--task", "old", "--task-goal", "g", "--worker-name", "w", "--manager-name", "m"];
+    let _ = env.conveyorctl(&[&args[..], &["--no-dispatch"]].concat()).success();
+    let _ = env.conveyorctl(&["tasks", "--create", "running", "--goal", "g"]).success();
+    let _ = env.conveyorctl(&["runs", "--create", "--task", "running"]);
+    check_refused(&env, &[("manager_name", json!("w2"))], "same_name");
+    check_refused(&env, &[("worker_name", json!("no name"))], "invalid_name");
+    check_refused(&env, &[("task_goal", Value::Null)], "unknown_task");
+    check_refused(&env, &[("cwd", json!("/no/such/folder"))], "cwd_missing");
+    check_refused(&env, &[("config", json!({"permit": ["repo.fly"]}))], "unknown_permission");
+    check_refused(&env, &[("config", json!({"permissions": {"fly": true}}))], "unknown_permission");
+    check_refused(&env, &[("task", json!("old"))], "task_bound");
+    check_refused(&env, &[("worker_name", json!("w"))], "session_bound");
+    check_refused(&env, &[("worker_name", json!("m"))], "wrong_role");
+    let _ = env.tmux().run(&["new-session", "-d", "-s", "codex-m2", "sleep", "600"]).success();
+    check_refused(&env, &[], "tmux_session_exists");
+}
+
+#[test]
+fn a_failed_pair_tells_what_is_committed_and_is_gone_on_with() {
+    let env = world();
+    let pair = |env: &TestEnv| {
+        let args = ["pair", "--task", "t", "--task-goal", "g", "--worker-name", "w", "--manager-name", "m"];
+        env.conveyorctl(&args)
+    };
+    shows(&env, "update");
+    let refused = pair(&env).exits_with(1);
+    assert!(refused.stderr.contains("offers an update"), "{}", refused.stderr);
+    assert_eq!(tmux_sessions(&env).len(), 0);
+    let audit = env.conveyorctl(&["audit", "t", "--json"]).success().json();
+    assert!(audit.to_string().contains("pair_failed") || !audit.to_string().contains("binding_created"));
+    shows(&env, "");
+    let made = pair(&env).success().json();
+    assert_eq!((&made["task"]["created"], &made["resumed"]), (&json!(false), &json!([])));
+}
+
+#[test]
+fn a_dry_run_only_tells() {
+    let env = TestEnv::new();
+    let args = ["pair", "--task", "t", "--worker-name", "w", "--manager-name", "m", "--dry-run"];
+    let plan = env.conveyorctl(&args).success().json();
+    let command = ["conveyorctl", "dispatch", "--watch", "--dispatcher-id", "dispatch-pair"];
+    assert_eq!(
+        plan,
+        json!({
+            "dispatch_command": command, "ensure_dispatch": true, "manager": "m", "task": "t", "worker": "w",
+        })
+    );
+    let none = env.conveyorctl(&[&args[..], &["--dispatcher-id", ""]].concat()).success().json();
+    assert_eq!((&none["dispatch_command"], &none["ensure_dispatch"]), (&Value::Null, &json!(false)));
+    assert_eq!(env.conveyorctl(&["tasks", "--json"]).success().json(), json!([]));
+}
+
+/// The command lines in a text: those on lines of their own that begin with the program, behind a pipe too.
+fn command_lines(text: &str) -> Vec<String> {
+    let indented = text.lines().filter(|line| line.starts_with("    "));
+    let commands = indented.filter_map(|line| line.find("conveyorctl ").map(|at| line[at..].to_owned()));
+    commands.collect()
+}
+
+#[test]
+fn every_command_line_of_a_prompt_is_one_that_the_program_takes() {
+    let env = world();
+    let args = ["pair", "--task", "t", "--task-goal", "g", "--worker-name", "w", "--manager-name", "m"];
+    let made = env.conveyorctl(&[&args[..], &["--task-prompt", "do it"]].concat()).success().json();
+    let unbound = env.conveyorctl(&["start-manager", "--name", "m3"]).success().json();
+    let told = |session: &Value| {
+        env.user_messages(session["codex_session_path"].as_str().expect("a path"))[0].clone()
+    };
+    let mut lines: Vec<String> = [&made["worker"], &made["manager"], &unbound]
+        .into_iter()
+        .flat_map(|s| command_lines(&told(s)))
+        .collect();
+    lines.sort();
+    lines.dedup();
+    assert!(lines.len() > 15, "{lines:?}");
+    let nowhere = env.root().join("nowhere");
+    for line in lines {
+        // A shell reads it as the session's would. No daemon answers there, so that nothing is done.
+        let line = line
+            .replacen("conveyorctl", &format!("conveyorctl --no-start --state-root {nowhere}"), 1)
+            .replace("<task>", "t")
+            .replace("<worker>", "w")
+            .replace("FILE", "/dev/null");
+        let mut shell = env.command("/bin/sh");
+        let ended = conveyor_tests::harness::Running::start(shell.args(["-c", &line])).finish();
+        assert_eq!(ended.code, Some(3), "{line} gave {}", ended.stderr);
+    }
+}
