@@ -18,11 +18,16 @@ fn with_each_codex(test: fn(&TestEnv)) {
     for program in versions.clone().into_iter().chain(shared) {
         let mut env = TestEnv::new();
         env.install_codex(&program);
+        // Codex runs commands in a login shell. Before 0.169 it is told nothing about them, and they find what the
+        // user's profile lets them find.
+        let profile = format!("export PATH={}\n", env.path_variable());
+        fs::write(env.root().join("user/.profile"), profile).expect("the folder is writable");
         test(&env);
     }
 }
 
-/// A pair whose manager's prompt has the model run these command lines in its first turn.
+/// A pair whose manager's prompt has the model run these command lines in its first turn. The worker takes longer than
+/// that: its completion would join the manager's turn.
 #[track_caller]
 fn pair(env: &TestEnv, commands: &[&str], more: &[&str]) -> Output {
     let run: String = commands.iter().map(|command| format!("[[run: {command}]] ")).collect();
@@ -38,7 +43,7 @@ fn pair(env: &TestEnv, commands: &[&str], more: &[&str]) -> Output {
         "--manager-name",
         "m",
         "--task-prompt",
-        "write a greeting",
+        "[[slow: 15]] write a greeting",
         "--manager-acceptance",
         "It is friendly",
         "--timeout-seconds",
@@ -171,6 +176,10 @@ fn a_session_finds_the_daemon_though_the_shared_one_was_started_by_somebody_else
         let _ = env.tmux().run(&user).success();
         let pane = env.tmux().pane("user");
         env.tmux().wait_for_text(&pane, "Ask Codex to do anything");
+        wait_until("the shared daemon to answer", || {
+            let asked = env.command("codex").args(["app-server", "daemon", "version"]).output();
+            asked.is_ok_and(|answer| answer.status.success()).then_some(())
+        });
         let seen = env.root().join("tmp/seen");
         let task = format!("[[run: printf '%s' \"$CONVEYOR_STATE_ROOT\" > {seen}]] hello");
         let start = ["start-worker", "--name", "w", "--task", &task, "--timeout-seconds", "60"];

@@ -331,11 +331,10 @@ fn a_dry_run_only_tells() {
     assert_eq!(env.conveyorctl(&["tasks", "--json"]).success().json(), json!([]));
 }
 
-/// The command lines in a text: those on lines of their own that begin with the program, behind a pipe too.
+/// The command lines in a text: those of our program, each indented on a line of its own.
 fn command_lines(text: &str) -> Vec<String> {
-    let indented = text.lines().filter(|line| line.starts_with("    "));
-    let commands = indented.filter_map(|line| line.find("conveyorctl ").map(|at| line[at..].to_owned()));
-    commands.collect()
+    let indented = text.lines().filter(|line| line.starts_with("    ") && line.contains("conveyorctl "));
+    indented.map(|line| line.trim().to_owned()).collect()
 }
 
 #[test]
@@ -358,7 +357,7 @@ fn every_command_line_of_a_prompt_is_one_that_the_program_takes() {
     for line in lines {
         // A shell reads it as the session's would. No daemon answers there, so that nothing is done.
         let line = line
-            .replacen("conveyorctl", &format!("conveyorctl --no-start --state-root {nowhere}"), 1)
+            .replace("conveyorctl", &format!("conveyorctl --no-start --state-root {nowhere}"))
             .replace("<task>", "t")
             .replace("<worker>", "w")
             .replace("FILE", "/dev/null");

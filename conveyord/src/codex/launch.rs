@@ -113,8 +113,9 @@ impl Options {
         self
     }
 
-    /// How the terminal title is made to name the thread, so that pane and thread are matched.
-    pub async fn title(&self, program: &CodexProgram) -> Title {
+    /// How the terminal title is made to name the thread, so that pane and thread are matched. A shared daemon that is
+    /// wanted and does not run is started first by `start_daemon`, as the TUI would do it.
+    pub async fn title(&self, program: &CodexProgram, start_daemon: impl Future<Output = ()>) -> Title {
         let names_threads = program.version.is_some_and(|version| version >= TITLES_NAME_THREADS);
         // The user's own choice stands.
         if !names_threads || self.extra.iter().any(|argument| argument.contains("terminal_title")) {
@@ -126,7 +127,13 @@ impl Options {
         match program.process_model().await {
             ProcessModel::InProcess => Title::Set,
             ProcessModel::SharedDaemon => Title::SetBesideDaemon,
-            ProcessModel::DaemonToStart => Title::Unset,
+            ProcessModel::DaemonToStart => {
+                start_daemon.await;
+                match program.process_model().await {
+                    ProcessModel::SharedDaemon => Title::SetBesideDaemon,
+                    ProcessModel::InProcess | ProcessModel::DaemonToStart => Title::Unset,
+                }
+            }
         }
     }
 }
@@ -161,26 +168,23 @@ pub enum Title {
     SetBesideDaemon,
 }
 
-/// Variables that commands of a session need. On the shared daemon they run with the environment of whoever started
-/// that, unless they are named to Codex.
+/// Variables that commands of a session need. Codex runs them in a login shell, which may set its own `PATH`, and on
+/// the shared daemon with the environment of whoever started that; so they are named to Codex.
 const NEEDED_BY_COMMANDS: [&str; 2] = ["CONVEYOR_STATE_ROOT", "PATH"];
 
 impl Title {
     fn arguments(self, environment: &Environment) -> Vec<String> {
-        let mut arguments: Vec<String> = match self {
-            Self::Unset => Vec::new(),
-            Self::Set => vec!["-c".to_owned(), TITLE.to_owned()],
-            Self::SetBesideDaemon => {
-                ["--remote", "unix://", "-c", TITLE].map(str::to_owned).into_iter().collect()
-            }
+        let beside: &[&str] = match self {
+            Self::Unset => return Vec::new(),
+            Self::Set => &[],
+            Self::SetBesideDaemon => &["--remote", "unix://"],
         };
-        if self == Self::SetBesideDaemon {
-            let needed =
-                environment.set.iter().filter(|(name, _)| NEEDED_BY_COMMANDS.contains(&name.as_str()));
-            for (name, value) in needed {
-                let value = toml::Value::from(value.as_str());
-                arguments.extend(["-c".to_owned(), format!("shell_environment_policy.set.{name}={value}")]);
-            }
+        let mut arguments: Vec<String> = beside.iter().map(|&argument| argument.to_owned()).collect();
+        arguments.extend(["-c".to_owned(), TITLE.to_owned()]);
+        let needed = environment.set.iter().filter(|(name, _)| NEEDED_BY_COMMANDS.contains(&name.as_str()));
+        for (name, value) in needed {
+            let value = toml::Value::from(value.as_str());
+            arguments.extend(["-c".to_owned(), format!("shell_environment_policy.set.{name}={value}")]);
         }
         arguments
     }
@@ -300,6 +304,9 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
+    /// What commands are told of the `PATH` below.
+    const PATH: &str = r#"shell_environment_policy.set.PATH='/a "b'"#;
+
     fn strings(words: &[&str]) -> Vec<String> {
         words.iter().map(|&word| word.to_owned()).collect()
     }
@@ -344,6 +351,8 @@ mod tests {
                 "--no-daemon",
                 "-c",
                 TITLE,
+                "-c",
+                PATH,
                 "--search",
                 "--",
                 "-x",
@@ -363,7 +372,7 @@ mod tests {
     fn beside_a_daemon_commands_are_given_what_they_need() {
         let options = Options::default();
         let title = ["--remote", "unix://", "-c", TITLE, "-c"];
-        let path = [r#"shell_environment_policy.set.PATH='/a "b'"#, "go"];
+        let path = [PATH, "go"];
         check(options, Title::SetBesideDaemon, Some("go"), &[&title[..], &path].concat());
     }
 
@@ -380,7 +389,7 @@ mod tests {
         let options = Options { extra: strings(extra), no_daemon, ..Options::default() };
         // A program that cannot be asked has no daemon.
         let program = CodexProgram::known("/nonexistent/codex", version);
-        assert_eq!(runtime.block_on(options.title(&program)), expect, "{extra:?}");
+        assert_eq!(runtime.block_on(options.title(&program, async {})), expect, "{extra:?}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{
     Request, Spawner,
     prepare::{Earlier, Prepared, kill_command},
     search::{Found, Search},
+    shared_daemon,
 };
 use crate::{
     clock,
@@ -105,12 +106,13 @@ impl Spawner {
         prompt: &PromptArgument,
         options: &Options,
     ) -> Result<Spawned> {
-        let title = options.title(&prepared.program).await;
         let tmux = &prepared.tmux;
         // A server that does not run yet will have ours.
         let mut inherited = tmux.global_variables().await.unwrap_or_default();
         inherited.extend(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
         let environment = Environment::of(&request.caller, &self.config.files.root, Some(&id), inherited);
+        let start_daemon = shared_daemon::start(tmux, &prepared.program, &environment);
+        let title = options.title(&prepared.program, start_daemon).await;
         let argv = environment
             .command(&prepared.program.path, options.arguments(title, &environment, Some(&prompt.text)));
         let start = self.write_down(request, prepared, stale, id, prompt).await?;

@@ -65,7 +65,11 @@ impl TestEnv {
     }
 
     /// The `PATH` of programs in this world: the built ones first.
-    pub(super) fn path_variable(&self) -> String {
+    ///
+    /// # Panics
+    /// Never, in a test.
+    #[must_use]
+    pub fn path_variable(&self) -> String {
         let built = binary("");
         format!("{}:{}", built.as_str().trim_end_matches('/'), env::var("PATH").unwrap_or_default())
     }
