@@ -335,7 +335,7 @@ pub fn refusal(name: &str, shown: &Shown, seconds: Option<u64>) -> Error {
                 lines => format!("its last lines: {}", lines.join(" | ")),
             };
             // Not in the message, which is kept in telemetry: what stands in a pane may be anything.
-            Error::unavailable("codex_exited", format!("Codex of {name} ended as it started"))
+            Error::conflict("codex_exited", format!("Codex of {name} ended as it started"))
                 .hint(format!("run codex with the same options in that folder yourself; {said}"))
         }
         Start::Starting | Start::Ready | Start::Working => {
