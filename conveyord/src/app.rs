@@ -1,7 +1,9 @@
 //! What every method can reach: the database, the services, the settings, the state of the daemon.
 
 use crate::{
+    approvals::Approvals,
     clock,
+    codex::app_server::AppServers,
     config::Config,
     dispatch::{
         actuate::Actuator,
@@ -10,7 +12,7 @@ use crate::{
     doctor::DoctorContext,
     drift::DriftContext,
     error::{Error, Result},
-    observe::{cycle::Observer, state},
+    observe::{cycle::Observer, looks::PaneLooks, state},
     rollout::ingest::Ingest,
     spawn::{self, Spawner},
     store::{SCHEMA_VERSION, Store, deliveries, sessions::Session},
@@ -49,6 +51,12 @@ pub struct App {
     pub sender: PaneSender,
     /// Workers by name.
     pub workers: Workers,
+    /// Codex's app-servers.
+    pub app_servers: AppServers,
+    /// Looks at panes.
+    pub looks: PaneLooks,
+    /// Approvals.
+    pub approvals: Approvals,
     /// Cancelled when the daemon is to end.
     pub shutdown: CancellationToken,
     /// Open connections.
@@ -75,6 +83,14 @@ impl App {
         let (command, receipt) = (config.command_timeout(), config.receipt_timeout());
         let sender = PaneSender::new(store.clone(), ingest.clone(), command, receipt);
         let workers = Workers::new(store.clone(), config.files.root.clone(), command);
+        let app_servers = AppServers::default();
+        let looks = PaneLooks::new(store.clone(), command);
+        let approvals = Approvals {
+            store: store.clone(),
+            app_servers: app_servers.clone(),
+            sender: sender.clone(),
+            looks: looks.clone(),
+        };
         Arc::new(Self {
             version: env!("CARGO_PKG_VERSION"),
             started_at: clock::now(),
@@ -83,6 +99,9 @@ impl App {
             ingest,
             sender,
             workers,
+            app_servers,
+            looks,
+            approvals,
             shutdown,
             connections: TaskTracker::new(),
             detached: TaskTracker::new(),
@@ -139,6 +158,8 @@ impl App {
             store: self.store.clone(),
             ingest: self.ingest.clone(),
             command_timeout: self.config.command_timeout(),
+            app_servers: self.app_servers.clone(),
+            looks: self.looks.clone(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     app::App,
+    approvals::Approvals,
     changes::Changes,
     config::{Config, Flags},
     dispatch,
@@ -36,6 +37,7 @@ use std::{
 use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
+    sync::mpsc,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -43,6 +45,9 @@ use tokio_util::sync::CancellationToken;
 /// Files that may be open at once: all connections, a rollout per session, watches, the database. macOS allows
 /// a program 256 by itself.
 const OPEN_FILES: u64 = 4096;
+
+/// What app-servers may have told before it is stored; then they wait.
+const REQUESTS: usize = 64;
 
 /// How long the end waits for work whose callers have left, beside the calls that are drained: longer than a send
 /// with its receipt lasts.
@@ -121,6 +126,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
     let app = App::new(config, store, shutdown.clone());
     service::tell(State::Starting("settling what was under way"));
     dispatch::task::settle_earlier_boot(&app.store, &app.sender, &app.config.dispatcher_id.value).await?;
+    Approvals::settle_earlier_boot(&app.store).await?;
     faults::reach(CrashPoint::EarlierBootSettled);
     let (listener, own_socket) = match activated {
         Some(listener) => (UnixListener::from_std(listener)?, None),
@@ -139,6 +145,11 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
         let exits = ExitWatch::new(app.store.clone(), app.ingest.clone());
         tasks.push(tokio::spawn(exits.run(background.clone())));
         tasks.push(tokio::spawn(workers::watch::run(app.workers.clone(), background.clone())));
+        let (asked, approvals) = mpsc::channel(REQUESTS);
+        tasks.push(tokio::spawn(app.approvals.clone().follow(approvals, background.clone())));
+        tasks.push(tokio::spawn(app.approvals.clone().watch_panes(background.clone())));
+        let app_servers = app.app_servers.clone();
+        tasks.push(tokio::spawn(app_servers.run(app.store.clone(), asked, background.clone())));
     }
     if app.config.dispatch.value {
         let (store, sender) = (app.store.clone(), app.sender.clone());

@@ -64,6 +64,10 @@ pub enum CrashPoint {
     PaneStarted,
     /// The rollout of a Codex that was started is found; its session is not registered.
     RolloutFound,
+    /// An approval is claimed for an answer, and nothing is sent.
+    ApprovalClaimed,
+    /// The answer to an approval is sent; the approval is not settled.
+    ApprovalAnswered,
     /// A task is being finished: its worker has the last message.
     LastMessageSent,
     /// The same: the worker's pane is ended, the manager's is not.

@@ -4,6 +4,7 @@
 //! map of the modules and their invariants.
 
 pub mod app;
+pub mod approvals;
 pub mod bindings;
 pub mod changes;
 pub mod clock;

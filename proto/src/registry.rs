@@ -2,7 +2,7 @@
 
 use crate::method::methods;
 use crate::types::{
-    ack, binding, command,
+    ack, approval, binding, command,
     common::{Empty, Json},
     compat, create, criteria, cycle, daemon, discover, dispatch, doctor, drift, events, finish, handoff,
     history, inbox, manager_config, pair, pane, rollout, run, session, start, supervision, task, wait,
@@ -150,6 +150,12 @@ methods! {
     "command.retry" => CommandRetry(command::MendParams) -> command::RetryResult;
     /// Close what failed, or what may not have arrived, without sending it again.
     "command.discard" => CommandDiscard(command::MendParams) -> command::DiscardResult;
+    /// List approvals that sessions wait for.
+    "approval.list" => ApprovalList(approval::ListParams) -> Vec<approval::ApprovalRow>;
+    /// Accept an approval, as the manager of its worker's task.
+    "approval.accept" => ApprovalAccept(approval::DecideParams) -> approval::DecideResult;
+    /// Decline an approval, as the manager of its worker's task.
+    "approval.decline" => ApprovalDecline(approval::DecideParams) -> approval::DecideResult;
     /// Wait until a session is idle, busy, done, blocked or gone, or has a message.
     "state.wait" => StateWait(wait::WaitParams) -> wait::WaitResult;
     /// List, take or wait for what is in an inbox.

@@ -107,6 +107,22 @@ impl<'env> Checked<'env> {
         self.call("ack.show", &task(json!({ "role": "worker" })));
     }
 
+    /// The worker asks for two approvals; the first is accepted, the second declined.
+    fn decide_approvals(&mut self) {
+        let change = json!({ "permit": ["worker_session.approve"] });
+        self.call("manager_config.set", &json!({ "task": "greeting", "change": change }));
+        for method in ["approval.accept", "approval.decline"] {
+            self.call("session.nudge", &json!({ "name": "worker", "text": "[[ask: true]] please" }));
+            let asked = wait_until("the worker to ask", || {
+                let listed = self.call("approval.list", &json!({ "task": "greeting" }));
+                listed.as_array().unwrap().first().cloned()
+            });
+            self.call(method, &json!({ "id": asked["id"], "task": "greeting", "reason": "shown" }));
+            self.call("state.wait", &json!({ "task": "greeting", "until": "idle", "turn": "last" }));
+        }
+        self.call("approval.list", &json!({ "all": true }));
+    }
+
     fn take(&mut self) -> Value {
         let inbox = json!({ "task": "greeting", "role": "manager", "consume_next": true, "lease": true,
             "wait": true, "timeout": 50 });
@@ -225,6 +241,7 @@ fn every_method_answers_what_the_document_says() {
         (rows.len() == 3 && rows.iter().all(|row| row["state"] == "succeeded")).then_some(())
     };
     wait_until("the messages to be delivered", || delivered(&mut daemon));
+    daemon.decide_approvals();
     let run = daemon.call("run.create", &json!({ "task": "greeting", "name": "tour" }));
     for method in ["run.show", "run.finish"] {
         daemon.call(method, &json!({ "run": run["id"] }));

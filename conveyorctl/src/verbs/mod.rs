@@ -4,6 +4,7 @@
 //! could decide.
 
 mod ack;
+mod approvals;
 mod audit;
 mod bind;
 mod capture;
@@ -119,6 +120,7 @@ pub(crate) enum Verb {
     EnqueueNotifyManager(enqueue::EnqueueNotifyManagerArgs),
     EnqueueNudgeWorker(enqueue::EnqueueNudgeWorkerArgs),
     Commands(commands::CommandsArgs),
+    Approvals(approvals::ApprovalsArgs),
     Wait(wait::WaitArgs),
     Watch(watch::WatchArgs),
     SessionInbox(inbox::SessionInboxArgs),
@@ -157,6 +159,7 @@ impl Verb {
             Self::EnqueueNotifyManager(args) => args.message.json,
             Self::EnqueueNudgeWorker(args) => args.message.json,
             Self::Commands(args) => args.prints_json(),
+            Self::Approvals(args) => args.prints_json(),
             Self::Wait(args) => args.json,
             Self::Watch(args) => args.json,
             Self::SessionInbox(args) => args.taking.json,
@@ -232,6 +235,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, verb: &Verb) -> Result<(),
             enqueue::run::<registry::CommandEnqueueNudgeWorker>(ui, helper, &args.message).await
         }
         Verb::Commands(args) => commands::run(ui, helper, args).await,
+        Verb::Approvals(args) => approvals::run(ui, helper, args).await,
         Verb::Wait(args) => wait::run(ui, helper, args).await,
         Verb::Watch(args) => watch::run(ui, helper, args).await,
         Verb::SessionInbox(args) => {

@@ -161,6 +161,9 @@ fn words(change: &Change) -> String {
         ChangeKind::NotificationConsumed => format!("the item was taken: #{id}"),
         ChangeKind::Notification => format!("the item is {state}: #{id}"),
         ChangeKind::Cycle => format!("cycle {id} has ended: {state}"),
+        ChangeKind::SessionStatus if state.is_empty() => "the app-server is gone".to_owned(),
+        ChangeKind::SessionStatus => format!("the session shows {state}"),
+        ChangeKind::Approval => format!("the approval is {state}: {id}"),
         ChangeKind::Lagged => format!("too slow: {count} changes were missed; look at the rows"),
     }
 }

@@ -4,6 +4,7 @@
 //! Nothing here registers, binds or writes a row; nothing here answers a question of Codex, but for the one
 //! whether a folder is trusted, and that only when the caller said so.
 
+pub mod app_server;
 pub mod launch;
 pub mod program;
 pub mod prompts;

@@ -22,7 +22,7 @@ use crate::{
         deliveries::{self, NewDelivery, Unproven},
         sessions::{self, Session},
     },
-    tmux::{CaptureStyle, Key, PaneQueues, Tmux, TmuxError, sanitize},
+    tmux::{CaptureStyle, Key, PaneId, PaneQueues, PaneTurn, Tmux, TmuxError, sanitize},
 };
 use camino::Utf8Path;
 use conveyor_proto::types::pane::DeliveryProof;
@@ -199,6 +199,11 @@ impl PaneSender {
                 Ok::<_, Error>(false)
             })
             .await
+    }
+
+    /// Waits in the queue of a pane; nobody else types into it until the answer is dropped.
+    pub async fn turn_at(&self, tmux: &Tmux, pane: PaneId) -> PaneTurn {
+        self.queues.turn(tmux.server(), pane).await
     }
 
     /// Waits in the queue of a session's pane.

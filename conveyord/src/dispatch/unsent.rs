@@ -2,7 +2,7 @@
 //! been are kept in the inbox.
 
 use super::{
-    completions::{Routed, SIGNAL, Target, audit, deliver, finish},
+    completions::{Routed, Target, audit, deliver, finish},
     pass::Pass,
     telemetry::note,
 };
@@ -19,7 +19,7 @@ use crate::{
 };
 use conveyor_proto::types::{
     common::DeliveryMode,
-    dispatch::{ProcessedCompletion, ProcessedState},
+    dispatch::{ProcessedCompletion, ProcessedState, SignalType},
     session::SessionState,
 };
 use serde_json::{Value, json};
@@ -52,19 +52,26 @@ pub(super) async fn recover_next(
     Ok(Some(id))
 }
 
+/// What a notification without a command is about: a turn that ended, or an approval that is asked for.
+fn signal(pending: &Pending) -> SignalType {
+    let approval = SignalType::WorkerApprovalPending;
+    if pending.signal_type == approval.as_str() { approval } else { SignalType::WorkerTaskComplete }
+}
+
 fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str, changes: &Changes) -> Result<Routed> {
     let Some(task) = tasks::find(tx, pending.task.as_str())? else { return Ok(Routed::Taken) };
     let Some(manager) = sessions::get(tx, pending.target.as_str())? else { return Ok(Routed::Taken) };
+    let signal = signal(&pending);
     let ids = json!({
         "binding_id": pending.binding, "correlation_id": pending.correlation_id, "dispatcher_id": dispatcher,
-        "routed_notification_id": pending.id, "signal_type": SIGNAL, "source_event_id": pending.source_event_id,
+        "routed_notification_id": pending.id, "signal_type": signal, "source_event_id": pending.source_event_id,
     });
     let mut item = ProcessedCompletion {
         binding_id: pending.binding.to_string(),
         correlation_id: pending.correlation_id.clone(),
         dedupe_key: pending.dedupe_key.clone(),
         dry_run: false,
-        signal_type: SIGNAL,
+        signal_type: signal,
         source_event_id: pending.source_event_id.unwrap_or_default(),
         target_session: manager.name.clone(),
         task: task.name.clone(),
@@ -80,7 +87,7 @@ fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str, changes: &Chang
     let open = binding.is_some_and(|binding| matches!(binding.state.as_str(), "active" | "ending"));
     if !open {
         notifications::suppress(tx, pending.id, "the binding ended")?;
-        let summary = "A completion was dropped: its pair is not bound any more.".to_owned();
+        let summary = "A signal was dropped: its pair is not bound any more.".to_owned();
         let attributes = json!({ "recovered": true, "target_session": manager.name });
         let task_id = Some(task.id.as_str());
         note(tx, "dispatch_signal_suppressed", Severity::Warning, summary, task_id, ids, attributes)?;
@@ -117,9 +124,10 @@ pub(super) fn settle_interrupted(
         notifications::deliver(tx, pending.id, false, uncertain)?;
         let task = tasks::find(tx, pending.task.as_str())?;
         let manager = sessions::get(tx, pending.target.as_str())?;
+        let signal = signal(&pending);
         let ids = json!({
             "binding_id": pending.binding, "correlation_id": pending.correlation_id, "dispatcher_id": dispatcher,
-            "routed_notification_id": pending.id, "signal_type": SIGNAL,
+            "routed_notification_id": pending.id, "signal_type": signal,
             "source_event_id": pending.source_event_id,
         });
         let (claimed_by, expires_at) = pending.claim.clone().unzip();
@@ -128,7 +136,7 @@ pub(super) fn settle_interrupted(
             tx,
             "dispatch_signal_failed",
             Severity::Error,
-            "A completion may or may not have been typed into the manager's pane.".to_owned(),
+            "A signal may or may not have been typed into the manager's pane.".to_owned(),
             Some(pending.task.as_str()),
             ids.clone(),
             json!({
@@ -144,7 +152,7 @@ pub(super) fn settle_interrupted(
             correlation_id: pending.correlation_id,
             dedupe_key: pending.dedupe_key,
             dry_run: false,
-            signal_type: SIGNAL,
+            signal_type: signal,
             source_event_id: pending.source_event_id.unwrap_or_default(),
             target_session: manager.map(|manager| manager.name).unwrap_or_default(),
             task: task.map(|task| task.name).unwrap_or_default(),

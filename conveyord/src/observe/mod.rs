@@ -4,6 +4,7 @@ pub mod classifier;
 pub mod classify;
 pub mod cycle;
 pub mod exits;
+pub mod looks;
 pub mod pane_look;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod properties;

@@ -2,6 +2,7 @@
 
 use super::pane_look::{PaneLook, PaneShows};
 use crate::{
+    codex::app_server::{LiveStatus, protocol::ActiveFlag},
     error::Result,
     platform::{self, Pid, ProcessStart},
     rollout::{
@@ -72,10 +73,20 @@ pub fn is_owner_alive(session: &Session) -> bool {
     is_alive(session) || locate::owner(session).is_some_and(|pid| platform::is_alive(pid, None))
 }
 
-/// Lays the pane and the process table over the rollout's state. A question to the user comes before busy
-/// and before idle; a dead owner before all. `look` comes with the time since when the pane shows that.
+/// What is known of a session beside its rollout.
+#[derive(Debug, Clone, Default)]
+pub struct Overlay<'a> {
+    /// What its pane shows, with the time since when it shows that.
+    pub pane: Option<(&'a PaneLook, &'a str)>,
+    /// What Codex's app-server tells of its thread.
+    pub live: Option<LiveStatus>,
+}
+
+/// Lays the app-server, the pane and the process table over the rollout's state. A question to the user comes before
+/// busy and before idle; a dead owner before all.
 #[must_use]
-pub fn detail(session: &Session, stored: &Stored, look: Option<(&PaneLook, &str)>) -> WorkerStateView {
+pub fn detail(session: &Session, stored: &Stored, overlay: &Overlay<'_>) -> WorkerStateView {
+    let look = overlay.pane;
     let since = stored.machine.since.clone();
     let view = |worker_state, worker_state_source, worker_state_since| WorkerStateView {
         worker_state,
@@ -91,6 +102,15 @@ pub fn detail(session: &Session, stored: &Stored, look: Option<(&PaneLook, &str)
         // Since the end was noticed; not known before somebody has recorded that.
         let gone_since = session.last_heartbeat_at.clone().filter(|_| session.has_exited());
         return view(state, StateSource::Process, gone_since);
+    }
+    if let Some(live) = &overlay.live {
+        let live_since = Some(live.since.clone());
+        if live.status.waits_on(ActiveFlag::WaitingOnApproval) {
+            return view(WorkerState::NeedsApproval, StateSource::AppServer, live_since);
+        }
+        if live.status.waits_on(ActiveFlag::WaitingOnUserInput) {
+            return view(WorkerState::NeedsAnswer, StateSource::AppServer, live_since);
+        }
     }
     if let Some((look, shown_since)) = look {
         let shown_since = Some(shown_since.to_owned());

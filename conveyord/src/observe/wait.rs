@@ -1,36 +1,35 @@
 //! Waiting for what a session does or gets. Nothing polls: a wait is woken by commits and by the end of a process.
 //!
-//! What a pane shows wakes nobody, so it is looked at while somebody waits for `blocked`: after new records, and by
-//! the sweep that lies beneath all wakes; and once before any wait answers that its time ran out. A wait holds no
+//! A pane tells nobody that it changes, so it is looked at while somebody waits for `blocked`: after new records, and by
+//! the sweep that lies beneath all wakes; and once before any wait answers that its time ran out. However many wait for
+//! a session, they share its looks. A wait holds no
 //! transaction, and its turn is pinned when it begins: the end of an earlier turn is never taken for that of the turn
 //! that a nudge has caused.
 
 use super::{
     cycle::Observer,
-    pane_look::{PaneLook, look},
-    state::{self, Stored},
-    target,
+    looks::PaneSeen,
+    state::{self, Overlay, Stored},
 };
 use crate::{
     changes::{Change, ChangeKind},
     clock,
+    codex::app_server::LiveStatus,
     error::{Error, Result},
     platform::{self, Pid, ProcessStart},
     rollout::ingest::Shrunk,
     store::{
-        Durability, Tx, bindings, notifications,
+        bindings, notifications,
         sessions::{self, Session},
         tasks::{self, shown},
         turns::{self, Placed},
     },
-    tmux::CaptureStyle,
 };
 use conveyor_proto::{
     limits::MAX_WAIT_SECONDS,
     types::{
         cycle::{CoarseState, StateSource, WorkerState, WorkerStateView},
         inbox::Notification,
-        session::SessionState,
         wait::{
             TurnPin, Until, WaitMessage, WaitOutcome, WaitParams, WaitResult, WaitSession, WaitSource,
             WaitTask,
@@ -63,8 +62,10 @@ struct Seen {
     pinned: Option<Placed>,
     newest: Option<Placed>,
     item: Option<Notification>,
-    /// What the pane shows, and since when.
-    pane: Option<(PaneLook, String)>,
+    /// What the pane shows.
+    pane: Option<PaneSeen>,
+    /// What Codex's app-server tells.
+    live: Option<LiveStatus>,
 }
 
 /// What a look means for the wait.
@@ -129,8 +130,9 @@ pub async fn wait(
             let (id, wants_item) = (id.clone(), params.until == Until::Message);
             store.read(move |connection| seen(connection, id.as_str(), pin, wants_item)).await?
         };
+        seen.live = observer.app_servers.status(&seen.session);
         if blocked {
-            seen.pane = pane(observer, &seen.session).await?;
+            seen.pane = observer.looks.look(&seen.session, PANE_PAUSE).await?;
         }
         if let Some(pinned) = &seen.pinned {
             pin = TurnPin { row: pinned.row, next: false, ..pin };
@@ -145,7 +147,7 @@ pub async fn wait(
         let mut verdict = judge(params.until, &seen, &detail);
         if verdict.is_none() && late && !blocked && !draining {
             // The rollout does not tell of a question on the screen, and the answer is to tell how it is.
-            seen.pane = pane(observer, &seen.session).await?;
+            seen.pane = observer.looks.look(&seen.session, PANE_PAUSE).await?;
             detail = detail_of(&seen);
             verdict = judge(params.until, &seen, &detail);
         }
@@ -196,7 +198,7 @@ fn concerns(change: &Change, session: &str, until: Until) -> bool {
         ChangeKind::Session => true,
         ChangeKind::TurnStarted | ChangeKind::TurnEnded => until != Until::Message,
         ChangeKind::NotificationDelivered => until == Until::Message,
-        ChangeKind::Ingested => until == Until::Blocked,
+        ChangeKind::Ingested | ChangeKind::SessionStatus | ChangeKind::Approval => until == Until::Blocked,
         _ => false,
     };
     kind && change.session_id.as_deref() == Some(session)
@@ -269,7 +271,7 @@ fn pin(connection: &Connection, session: &Session, params: &WaitParams) -> Resul
             let stored = state::stored(connection, session)?;
             // The turn of a session that is gone runs no more, whatever its rollout ends in.
             let busy = state::coarse(&stored) == CoarseState::Busy
-                && !is_gone(state::detail(session, &stored, None).worker_state);
+                && !is_gone(state::detail(session, &stored, &Overlay::default()).worker_state);
             let runs = busy && newest.is_some_and(|placed| placed.turn.outcome.is_none());
             Ok(TurnPin { row, next: !runs, named: false })
         }
@@ -293,30 +295,8 @@ fn seen(connection: &Connection, id: &str, pin: TurnPin, wants_item: bool) -> Re
         pinned,
         item,
         pane: None,
+        live: None,
     })
-}
-
-/// What the pane of a session shows, and since when; none where there is no pane to look at.
-async fn pane(observer: &Observer, session: &Session) -> Result<Option<(PaneLook, String)>> {
-    if !session.has_tmux() || session.state == SessionState::Gone {
-        return Ok(None);
-    }
-    let tmux = target::tmux(session, observer.command_timeout);
-    let captured = async {
-        let target = target::find(&tmux, session).await?;
-        let text = tmux.capture(target.pane.pane_id, 0, CaptureStyle::Plain).await?;
-        Ok::<_, Error>(look(&target.pane.title, &text, None))
-    };
-    let seen = match captured.await {
-        Ok(seen) => seen,
-        Err(error) => {
-            tracing::debug!(%error, session = %session.id, "a pane could not be looked at for a wait");
-            return Ok(None);
-        }
-    };
-    let (id, shows) = (session.id.clone(), seen.shows.name());
-    let note = move |tx: &Tx<'_>| sessions::note_pane(tx, &id, shows);
-    Ok(Some((seen, observer.store.write(Durability::Normal, note).await?)))
 }
 
 const fn is_gone(state: WorkerState) -> bool {
@@ -325,8 +305,8 @@ const fn is_gone(state: WorkerState) -> bool {
 
 /// The state in detail. An end that is not recorded yet was noticed by this look.
 fn detail_of(seen: &Seen) -> WorkerStateView {
-    let pane = seen.pane.as_ref().map(|(look, since)| (look, since.as_str()));
-    let mut detail = state::detail(&seen.session, &seen.stored, pane);
+    let pane = seen.pane.as_ref().map(|seen| (&seen.look, seen.since.as_str()));
+    let mut detail = state::detail(&seen.session, &seen.stored, &Overlay { pane, live: seen.live.clone() });
     if detail.worker_state_source == StateSource::Process {
         detail.worker_state_since.get_or_insert_with(clock::now);
     }
@@ -430,7 +410,7 @@ fn result(
         },
         state,
         detail,
-        question: pane.and_then(|(look, _)| look.question),
+        question: pane.and_then(|seen| seen.look.question),
         turn: turn.map(|placed| placed.turn),
         pin,
         message: item.map(|item| WaitMessage {

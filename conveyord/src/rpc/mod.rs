@@ -3,6 +3,7 @@
 //! Invariants: no SQL here, no decision here. Only this folder makes JSON-RPC errors out of the domain's.
 
 mod ack;
+mod approval;
 mod binding;
 mod command;
 mod compat;
@@ -65,6 +66,7 @@ pub fn module(app: Arc<App>) -> std::result::Result<RpcModule<Arc<App>>, Registe
     dispatch::register(&mut methods)?;
     command::register(&mut methods)?;
     inbox::register(&mut methods)?;
+    approval::register(&mut methods)?;
     state::register(&mut methods)?;
     events::register(&mut methods.module)?;
     Ok(methods.module)

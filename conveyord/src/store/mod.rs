@@ -8,6 +8,7 @@ mod checkpoint;
 mod error;
 mod open;
 
+pub mod approvals;
 pub mod bindings;
 pub mod commands;
 pub mod criteria;

@@ -119,6 +119,24 @@ pub fn fail(tx: &Tx<'_>, id: i64, error: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Tells Dispatch that a notification is to be sent.
+pub fn publish_pending(tx: &Tx<'_>, id: i64, task: &str, target: &str) {
+    publish(tx, changes::ChangeKind::Notification, id, task, target, "pending");
+}
+
+/// Drops a notification that nobody has got or been sent yet.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn suppress_unsent(tx: &Tx<'_>, dedupe_key: &str, reason: &str) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update routed_notifications set state = 'suppressed', error = ?2
+         where dedupe_key = ?1 and state = 'pending' and side_effect_started = 0 and lease_token is null",
+    )?
+    .execute(params![dedupe_key, reason])?;
+    Ok(())
+}
+
 /// Ends a notification that must not be delivered any more.
 ///
 /// # Errors
@@ -238,6 +256,8 @@ pub struct Pending {
     pub source: SessionId,
     /// Target.
     pub target: SessionId,
+    /// Signal.
+    pub signal_type: String,
     /// Record that caused it.
     pub source_event_id: Option<i64>,
     /// Dedupe key.
@@ -271,11 +291,13 @@ fn pending(row: &Row<'_>) -> rusqlite::Result<Pending> {
         tries: row.get(10)?,
         error: row.get(11)?,
         claim: claimed_by.zip(expires_at),
+        signal_type: row.get(14)?,
     })
 }
 
 const PENDING: &str = "id, task_id, binding_id, correlation_id, source_session_id, target_session_id,
-    source_event_id, dedupe_key, payload_json, claim_token, tries, error, claimed_by, claim_expires_at";
+    source_event_id, dedupe_key, payload_json, claim_token, tries, error, claimed_by, claim_expires_at,
+    signal_type";
 
 /// Completions whose send may have begun and whose dispatcher is gone.
 ///

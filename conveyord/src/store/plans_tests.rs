@@ -12,12 +12,16 @@ use crate::{
     rollout::{receipt::receipt_key, view, watcher::Watcher},
     store::{
         Durability,
+        approvals::{self, Ended},
         deliveries::{self, NewDelivery},
-        sessions,
+        notifications, sessions,
     },
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_proto::settings::Environment;
+use conveyor_proto::{
+    settings::Environment,
+    types::approval::{ApprovalKind, ApprovalSource},
+};
 use rusqlite::{
     Connection,
     trace::{TraceEvent, TraceEventCodes},
@@ -239,7 +243,45 @@ async fn look_around(app: &App) {
         let _ = dispatch::mend::retry(store, params()).await;
         let _ = dispatch::mend::discard(store, params()).await;
     }
+    approvals_of(app).await;
     app.status().await.unwrap();
+}
+
+/// The life of an approval.
+async fn approvals_of(app: &App) {
+    let write = app.store.write(Durability::Full, |tx| {
+        let worker = sessions::find(tx, "worker")?.unwrap();
+        let new = approvals::NewApproval {
+            session: worker.id.clone(),
+            source: ApprovalSource::Pane,
+            kind: ApprovalKind::Command,
+            thread_id: None,
+            turn_id: None,
+            subject: "subject".to_owned(),
+            command: None,
+            cwd: None,
+            reason: None,
+        };
+        let id = approvals::open(tx, &new)?.unwrap();
+        approvals::open_call(tx, &worker.id)?;
+        approvals::any_open(tx, &worker.id)?;
+        approvals::any_other_open(tx, &worker.id, ApprovalSource::Pane, "another")?;
+        approvals::sessions_with_open(tx)?;
+        approvals::get(tx, &id)?;
+        approvals::list(tx, None, false)?;
+        for all in [false, true] {
+            approvals::list(tx, Some(&worker.id), all)?;
+        }
+        approvals::unclaim(tx, &id)?;
+        approvals::settle(tx, &id, true)?;
+        for which in [Ended::One(ApprovalSource::Pane, "s"), Ended::Of(ApprovalSource::Pane), Ended::Waiting]
+        {
+            approvals::end(tx, &worker.id, which)?;
+        }
+        notifications::suppress_unsent(tx, "key", "over")?;
+        Ok::<_, StoreError>(())
+    });
+    write.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

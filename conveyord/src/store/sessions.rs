@@ -405,10 +405,18 @@ pub fn take_offset_of(tx: &Tx<'_>, id: &SessionId, path: &str) -> Result<(), Sto
 /// # Errors
 /// Those of SQLite.
 pub fn note_pane(tx: &Tx<'_>, id: &SessionId, shows: &str) -> Result<String, StoreError> {
-    tx.prepare_cached(
-        "update sessions set pane_shows = ?2, pane_shows_since = ?3 where id = ?1 and pane_shows is not ?2",
-    )?
-    .execute(params![id.as_str(), shows, tx.now()])?;
+    let changed = tx
+        .prepare_cached(
+            "update sessions set pane_shows = ?2, pane_shows_since = ?3 where id = ?1 and pane_shows is not ?2",
+        )?
+        .execute(params![id.as_str(), shows, tx.now()])?;
+    if changed > 0 {
+        tx.publish(changes::Change {
+            session_id: Some(id.to_string()),
+            state: Some(shows.to_owned()),
+            ..changes::change(changes::ChangeKind::SessionStatus)
+        });
+    }
     let mut statement =
         tx.prepare_cached("select coalesce(pane_shows_since, ?2) from sessions where id = ?1")?;
     Ok(statement.query_row(params![id.as_str(), tx.now()], |row| row.get(0))?)

@@ -21,6 +21,8 @@ pub enum SignalType {
     WorkerTaskComplete,
     /// A text of `session.nudge` that a menu held back.
     SessionNudge,
+    /// A worker that waits for an approval, or for an answer.
+    WorkerApprovalPending,
 }
 
 impl SignalType {
@@ -33,6 +35,7 @@ impl SignalType {
             Self::ContinueIteration => "continue_iteration",
             Self::WorkerTaskComplete => "worker_task_complete",
             Self::SessionNudge => "session_nudge",
+            Self::WorkerApprovalPending => "worker_approval_pending",
         }
     }
 }

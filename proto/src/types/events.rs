@@ -31,6 +31,10 @@ pub enum ChangeKind {
     Notification,
     /// A cycle ended.
     Cycle,
+    /// What Codex's app-server tells of a session has changed, or its pane shows something else.
+    SessionStatus,
+    /// An approval is asked for, or is no longer.
+    Approval,
     /// The subscriber was too slow and missed `count` items.
     Lagged,
 }
@@ -67,7 +71,7 @@ pub struct Change {
     /// Name of the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    /// The row: command, notification, cycle, turn or binding id.
+    /// The row: command, notification, cycle, turn, approval or binding id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Its new state, when it has one.

@@ -4,6 +4,7 @@
 //! nothing to say, unless a field's documentation says otherwise.
 
 pub mod ack;
+pub mod approval;
 pub mod binding;
 pub mod command;
 pub mod common;

@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a harness that panics is a failing test")]
 
 mod activation;
+mod app_server;
 mod codex;
 mod crash_job;
 mod env;
@@ -19,6 +20,7 @@ mod tmux;
 mod wait;
 
 pub use activation::{Activation, SteadyClient, TOOL};
+pub use app_server::{AppServerFault, FakeAppServer};
 pub use codex::{CODEX_VERSIONS, Program, codex_versions, standin, standin_replaying};
 pub use crash_job::{CrashJob, Manager, Survived};
 pub use env::{TestEnv, workspace_root};

@@ -7,12 +7,14 @@ pub use rows::ingest_telemetry;
 use self::rows::{Phase, Phases, context_attributes, signal_attributes, span, telemetry};
 use super::{
     classifier::{self, Freshness, LAST_SCREEN},
+    looks::PaneLooks,
     pane_look::{PaneLook, look},
     state,
     target::{self, Target},
 };
 use crate::{
     clock,
+    codex::app_server::AppServers,
     error::{Error, Result},
     rollout::{
         follow,
@@ -51,6 +53,10 @@ pub struct Observer {
     pub ingest: Ingest,
     /// Time limit of each call of tmux.
     pub command_timeout: Duration,
+    /// Codex's app-servers.
+    pub app_servers: AppServers,
+    /// Looks at panes.
+    pub looks: PaneLooks,
 }
 
 /// The pair that a cycle looks at.
@@ -183,7 +189,11 @@ impl Observer {
         // Read again, all at once: the watcher reads on while the pane is looked at, and a receipt of a turn that
         // the state calls running would be no truth.
         let Snapshot { stored, context, task_completed } = self.snapshot(pair, &worker).await?;
-        let detail = state::detail(&worker, &stored, seen.as_ref().zip(shown_since.as_deref()));
+        let overlay = state::Overlay {
+            pane: seen.as_ref().zip(shown_since.as_deref()),
+            live: self.app_servers.status(&worker),
+        };
+        let detail = state::detail(&worker, &stored, &overlay);
         let (worker_alive, manager_alive) = (state::is_alive(&worker), state::is_alive(&pair.manager));
         let last_activity_at = stored.newest.as_ref().map(|(at, _)| at.clone());
         let result = CycleResult {

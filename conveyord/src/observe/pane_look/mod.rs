@@ -4,6 +4,7 @@
 //! at the end of the screen, by its selected entry (`› 1. ...`) and the key hint below it; the composer only when
 //! nothing but indented rows stands below it. Nothing here talks to tmux or decides what may be sent.
 
+mod approval;
 mod screen;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use approval::{ApprovalMenu, approval_menu};
 use screen::{Row, plain_rows, styled_rows};
 
 /// What a pane shows.

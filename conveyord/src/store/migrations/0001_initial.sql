@@ -597,6 +597,7 @@ create table deliveries (
     session_id text not null references sessions(id),
     command_id text references commands(id),
     notification_id integer references routed_notifications(id),
+    transport text not null default 'tmux' check (transport in ('tmux', 'app-server')),
     text_sha256 text not null,
     sent_at text not null,
     outcome text not null check (outcome in ('sending', 'delivered', 'uncertain', 'failed', 'discarded')),
@@ -609,6 +610,35 @@ create table deliveries (
 create index deliveries_open on deliveries (session_id, id) where outcome in ('sending', 'uncertain');
 create index deliveries_command on deliveries (command_id);
 create index deliveries_notification on deliveries (notification_id) where notification_id is not null;
+
+-- What Codex asks its user for, as its app-server or its pane shows it.
+create table approvals (
+    id text primary key not null,
+    session_id text not null references sessions(id),
+    source text not null check (source in ('app_server', 'pane')),
+    kind text not null check (kind in ('command', 'file_change', 'permissions', 'tool', 'user_input', 'other')),
+    thread_id text,
+    turn_id text,
+    -- What it is about, in the turn: told apart by it from the others of its source.
+    subject text not null,
+    dedupe_key text not null unique,
+    command text,
+    cwd text,
+    reason text,
+    created_at text not null,
+    state text not null check (state in ('pending', 'answering', 'accepted', 'declined', 'uncertain', 'resolved')),
+    resolved_at text,
+    decision text check (decision is null or decision in ('accept', 'decline')),
+    decided_task_id text references tasks(id),
+    decided_by_session_id text references sessions(id),
+    decided_reason text,
+    check ((state in ('pending', 'answering')) = (resolved_at is null)),
+    check (state not in ('answering', 'accepted', 'declined', 'uncertain') or decision is not null)
+);
+create index approvals_open on approvals (session_id, created_at) where state in ('pending', 'answering');
+create index approvals_waiting on approvals (created_at) where state in ('pending', 'answering');
+create index approvals_session on approvals (session_id, created_at);
+create index approvals_created on approvals (created_at);
 
 -- The newest sign of life of each dispatcher.
 create table dispatchers (

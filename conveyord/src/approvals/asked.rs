@@ -1,0 +1,273 @@
+//! Keeps the items in step with what is asked: stores what comes, ends what is over, and tells the manager.
+
+use super::Approvals;
+use crate::{
+    changes::ChangeKind,
+    clock,
+    codex::app_server::{Request, RequestEvent, RequestKind},
+    error::{Error, Result},
+    observe::state,
+    store::{
+        Durability, Tx,
+        approvals::{self, Ended, NewApproval},
+        bindings,
+        log::{self, Actor, Event, Run, Severity, Telemetry},
+        notifications::{self, NewNotification},
+        sessions, tasks,
+    },
+};
+use conveyor_proto::{
+    ids::SessionId,
+    types::{
+        approval::{ApprovalKind, ApprovalSource},
+        common::DeliveryMode,
+        cycle::CoarseState,
+        dispatch::SignalType,
+        session::SessionState,
+    },
+};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+impl Approvals {
+    /// Follows what the app-servers tell, and the ends of turns, until cancelled.
+    pub async fn follow(self, mut events: mpsc::Receiver<RequestEvent>, cancel: CancellationToken) {
+        let mut changes = self.store.changes().subscribe();
+        loop {
+            let done = tokio::select! {
+                () = cancel.cancelled() => return,
+                event = events.recv() => match event {
+                    None => return,
+                    Some(event) => self.told(event).await,
+                },
+                change = changes.next() => match change {
+                    None => return,
+                    Some(change) if change.kind == ChangeKind::TurnEnded => match change.session_id {
+                        Some(session) => self.end_stale(vec![SessionId(session)]).await,
+                        None => Ok(()),
+                    },
+                    Some(change) if matches!(change.kind, ChangeKind::Session | ChangeKind::Lagged) => {
+                        self.sweep().await
+                    }
+                    Some(_) => Ok(()),
+                },
+            };
+            if let Err(error) = done {
+                tracing::warn!(%error, "what became of an approval could not be stored");
+            }
+        }
+    }
+
+    async fn told(&self, event: RequestEvent) -> Result<()> {
+        match event {
+            RequestEvent::Opened(sessions, request) => {
+                for session in sessions {
+                    self.opened(asked(session, &request)).await?;
+                }
+                Ok(())
+            }
+            RequestEvent::Resolved(sessions, request) => {
+                let which = Ended::One(ApprovalSource::AppServer, &request.subject);
+                for session in sessions {
+                    self.ended(session, which).await?;
+                }
+                Ok(())
+            }
+            RequestEvent::Settled(sessions) => {
+                for session in sessions {
+                    self.ended(session, Ended::Of(ApprovalSource::AppServer)).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Stores an approval that is asked for, and tells the manager of the session's pair, once.
+    pub(super) async fn opened(&self, new: NewApproval) -> Result<()> {
+        let changes = self.store.changes().clone();
+        self.store
+            .write(Durability::Full, move |tx| {
+                if let Some(id) = approvals::open(tx, &new)? {
+                    let awaited = |manager: &SessionId| changes.is_awaited(manager.as_str());
+                    tell_manager(tx, &id, &new, awaited)?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await
+    }
+
+    /// Ends open approvals of a session.
+    pub(super) async fn ended(&self, session: SessionId, which: Ended<'_>) -> Result<()> {
+        let id = session.clone();
+        let any = self.store.read(move |connection| Ok::<_, Error>(approvals::any_open(connection, &id)?));
+        // Most of what is told of a session is told while nothing is asked: no write for that.
+        if !any.await? {
+            return Ok(());
+        }
+        let (source, subject) = match which {
+            Ended::One(source, subject) => (Some(source), Some(subject.to_owned())),
+            Ended::Of(source) => (Some(source), None),
+            Ended::Waiting => (None, None),
+        };
+        self.store
+            .write(Durability::Full, move |tx| {
+                let which = match (source, &subject) {
+                    (Some(source), Some(subject)) => Ended::One(source, subject),
+                    (Some(source), None) => Ended::Of(source),
+                    (None, _) => Ended::Waiting,
+                };
+                for id in approvals::end(tx, &session, which)? {
+                    withdraw(tx, &session, &id)?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await
+    }
+
+    /// Ends what sessions ask for that run no turn any more, or are gone.
+    async fn end_stale(&self, sessions: Vec<SessionId>) -> Result<()> {
+        for id in sessions {
+            let looked_at = id.clone();
+            let over = self.store.read(move |connection| {
+                if !approvals::any_open(connection, &looked_at)? {
+                    return Ok(false);
+                }
+                let Some(session) = sessions::get(connection, looked_at.as_str())? else { return Ok(false) };
+                let busy = state::coarse(&state::stored(connection, &session)?) == CoarseState::Busy;
+                Ok::<_, Error>(session.state == SessionState::Gone || !busy)
+            });
+            if over.await? {
+                self.ended(id, Ended::Waiting).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<()> {
+        let open = self.store.read(|connection| Ok::<_, Error>(approvals::sessions_with_open(connection)?));
+        self.end_stale(open.await?).await
+    }
+}
+
+fn asked(session: SessionId, request: &Request) -> NewApproval {
+    NewApproval {
+        session,
+        source: ApprovalSource::AppServer,
+        kind: match request.kind {
+            RequestKind::Command => ApprovalKind::Command,
+            RequestKind::FileChange => ApprovalKind::FileChange,
+            RequestKind::Permissions => ApprovalKind::Permissions,
+            RequestKind::UserInput => ApprovalKind::UserInput,
+        },
+        thread_id: Some(request.thread_id.clone()),
+        turn_id: request.turn_id.clone(),
+        subject: request.subject.clone(),
+        command: request.command.clone(),
+        cwd: request.cwd.clone(),
+        reason: request.reason.clone(),
+    }
+}
+
+fn dedupe_key(binding: &str, approval: &str) -> String {
+    format!("{binding}:{}:{approval}", SignalType::WorkerApprovalPending.as_str())
+}
+
+/// Puts the item into the manager's inbox, or leaves it to Dispatch to type a line into the manager's pane. The line
+/// names no command: that text is the worker's.
+fn tell_manager(
+    tx: &Tx<'_>,
+    id: &str,
+    new: &NewApproval,
+    is_awaited: impl Fn(&SessionId) -> bool,
+) -> Result<()> {
+    let Some(binding) = bindings::open_of_worker(tx, &new.session)? else { return Ok(()) };
+    let (Some(task), Some(worker), Some(manager)) = (
+        tasks::find(tx, binding.task_id.as_str())?,
+        sessions::get(tx, binding.worker.as_str())?,
+        sessions::get(tx, binding.manager.as_str())?,
+    ) else {
+        return Ok(());
+    };
+    let shown = |name: &str| name.chars().filter(|c| !c.is_control()).collect::<String>();
+    let what = if new.kind == ApprovalKind::UserInput { "an answer" } else { "an approval" };
+    let message = format!(
+        "Worker {} waits for {what} on task {}. Run `conveyorctl approvals list {}` to see what it asks for, then \
+         decide.",
+        shown(&worker.name),
+        shown(&task.name),
+        task.id,
+    );
+    let reachable = manager.state == SessionState::Active && manager.has_tmux() && !is_awaited(&manager.id);
+    let mode = if reachable { DeliveryMode::Push } else { DeliveryMode::PullRequired };
+    let signal = SignalType::WorkerApprovalPending;
+    let correlation_id = clock::new_id("dispatch");
+    let approval = approvals::get(tx, id)?.map(|approval| approval.row);
+    let payload = json!({
+        "approval": approval, "delivery_mode": mode, "message": message, "signal": signal,
+        "source_session": worker.name, "target_session": manager.name, "task": task.name,
+    });
+    let notification = notifications::insert(
+        tx,
+        &NewNotification {
+            task: &task.id,
+            binding: &binding.id,
+            correlation_id: &correlation_id,
+            source: &worker.id,
+            target: &manager.id,
+            signal_type: signal.as_str(),
+            source_event: None,
+            turn_row_id: None,
+            dedupe_key: &dedupe_key(binding.id.as_str(), id),
+            command_id: None,
+            mode,
+            claim: None,
+            payload: &payload,
+        },
+    )?;
+    // One that was asked before and is asked again has been told.
+    let Some(notification) = notification else { return Ok(()) };
+    let (task_id, actor) = (Some(task.id.as_str()), Actor::System);
+    let facts = json!({
+        "approval_id": id, "command_length": new.command.as_ref().map(|text| text.chars().count()),
+        "delivery_mode": mode, "kind": new.kind, "notification_id": notification, "session": worker.name,
+        "source": new.source,
+    });
+    let kind = "approval_requested";
+    let correlation_id = Some(correlation_id.as_str());
+    log::event(
+        tx,
+        &Event { actor, kind, task_id, command_id: None, correlation_id, payload: facts.clone() },
+    )?;
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor,
+            kind,
+            severity: Severity::Warning,
+            summary: format!("Worker {} waits for {what}.", worker.name),
+            task_id,
+            run: Run::Active,
+            correlation: json!({
+                "approval_id": id, "binding_id": binding.id, "correlation_id": correlation_id,
+                "routed_notification_id": notification,
+            }),
+            attributes: facts,
+        },
+    )?;
+    if mode == DeliveryMode::Push {
+        notifications::publish_pending(tx, notification, task.id.as_str(), manager.id.as_str());
+    } else {
+        notifications::deliver(tx, notification, false, false)?;
+    }
+    Ok(())
+}
+
+/// Takes back what was to be typed of an approval that is over.
+fn withdraw(tx: &Tx<'_>, session: &SessionId, id: &str) -> Result<()> {
+    if let Some(binding) = bindings::open_of_worker(tx, session)? {
+        let key = dedupe_key(binding.id.as_str(), id);
+        notifications::suppress_unsent(tx, &key, "the approval is over")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,289 @@
+//! A manager's answer to an approval: allowed by its task's configuration, claimed once, sent once, and recorded.
+
+use super::{Approvals, PERMISSION};
+use crate::{
+    changes::ChangeKind,
+    codex::app_server::{Client, Request, RequestKind},
+    error::{Error, Result},
+    faults::{self, CrashPoint},
+    store::{
+        Durability, Tx,
+        approvals::{self, Approval, Decided},
+        bindings::{self, Binding},
+        log::{self, Actor, Event, Run, Severity, Telemetry},
+        sessions::{self, Session},
+        tasks::{self, shown},
+    },
+    supervision::{context, permissions},
+};
+use conveyor_proto::types::{
+    approval::{ApprovalKind, ApprovalRow, ApprovalSource, ApprovalState, DecideParams, DecideResult},
+    dispatch::PermissionCheck,
+    task::TaskRow,
+};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// How long the app-server is given to tell that a request has ended.
+const END_LIMIT: Duration = Duration::from_secs(5);
+
+/// What is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes, this once.
+    Accept,
+    /// No.
+    Decline,
+}
+
+impl Decision {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Decline => "decline",
+        }
+    }
+}
+
+/// A decision with all that it concerns.
+#[derive(Clone)]
+struct Judged {
+    approval: Approval,
+    session: Session,
+    task: TaskRow,
+    binding: Binding,
+    check: PermissionCheck,
+    decision: Decision,
+    reason: String,
+}
+
+impl Approvals {
+    /// Answers an approval for the manager of its worker's task.
+    ///
+    /// # Errors
+    /// `blank_reason`, `unknown_approval`, `unknown_task`, `ambiguous_task`, `not_bound`, `approval_of_another_task`,
+    /// `permission_denied`, `approval_resolved`, `approval_needs_person`, `approval_unreachable`, and those of tmux
+    /// and of the database. All of them say that nothing was answered.
+    pub async fn decide(&self, params: DecideParams, decision: Decision) -> Result<DecideResult> {
+        if params.reason.trim().is_empty() {
+            return Err(Error::invalid("blank_reason", "the reason is blank").hint("--reason TEXT"));
+        }
+        let judged = self.store.read(move |connection| judge(connection, &params, decision)).await?;
+        if !judged.check.allowed {
+            return self.refuse(judged).await;
+        }
+        let row = &judged.approval.row;
+        if row.state != ApprovalState::Pending {
+            return Err(over(row));
+        }
+        if matches!(row.kind, ApprovalKind::UserInput | ApprovalKind::Other) {
+            let message = format!("session {} asks for an answer, not for an approval", row.session);
+            return Err(Error::conflict("approval_needs_person", message)
+                .hint("answer it in the session's pane, or end its turn: `session-interrupt`"));
+        }
+        let certain = match row.source {
+            ApprovalSource::AppServer => self.answer(&judged).await?,
+            ApprovalSource::Pane => {
+                let claim = self.claim(&judged);
+                let pressed = self.press_for(&judged.session, &judged.approval, decision, claim).await;
+                self.given_back(&judged, pressed).await?
+            }
+        };
+        self.conclude(judged, certain).await
+    }
+
+    /// Answers the app-server's request; true when it told that the request has ended.
+    async fn answer(&self, judged: &Judged) -> Result<bool> {
+        let row = &judged.approval.row;
+        let thread = row.thread_id.as_deref().unwrap_or_default();
+        let Some((client, request)) = self.app_servers.request(thread, &judged.approval.subject) else {
+            let message = "Codex's app-server does not ask for this on our connection".to_owned();
+            return Err(Error::unavailable("approval_unreachable", message)
+                .hint("`approvals list` shows what is asked for now; it can be answered in the pane too"));
+        };
+        let mut changes = self.store.changes().subscribe();
+        self.claim(judged).await?;
+        faults::reach(CrashPoint::ApprovalClaimed);
+        let sent = self.send(&client, &request, judged.decision).await;
+        faults::reach(CrashPoint::ApprovalAnswered);
+        if !self.given_back(judged, sent).await? {
+            return Ok(false);
+        }
+        let deadline = Instant::now() + END_LIMIT;
+        loop {
+            if self.current(&row.id).await?.row.state != ApprovalState::Answering {
+                return Ok(true);
+            }
+            let ended = changes.wait_for(|change| {
+                change.kind == ChangeKind::Approval && change.id.as_deref() == Some(row.id.as_str())
+            });
+            tokio::select! {
+                _ = ended => {}
+                () = client.ended() => return Ok(false),
+                () = tokio::time::sleep_until(deadline) => return Ok(false),
+            }
+        }
+    }
+
+    async fn send(&self, client: &Arc<Client>, request: &Request, decision: Decision) -> Result<bool> {
+        match client.answer(&request.id, &answer_to(request, decision)).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.may_have_acted() => Ok(false),
+            Err(error) => Err(Error::unavailable("approval_unreachable", error.to_string())),
+        }
+    }
+
+    /// Gives the claim back when nothing was sent.
+    async fn given_back(&self, judged: &Judged, sent: Result<bool>) -> Result<bool> {
+        if sent.is_err() {
+            let id = judged.approval.row.id.clone();
+            self.store
+                .write(Durability::Full, move |tx| Ok::<_, Error>(approvals::unclaim(tx, &id)?))
+                .await?;
+        }
+        sent
+    }
+
+    /// Claims the approval for this one answer, with its trace in the audit.
+    async fn claim(&self, judged: &Judged) -> Result<()> {
+        let judged = judged.clone();
+        self.store
+            .write(Durability::Full, move |tx| {
+                let decided = Decided {
+                    decision: judged.decision.as_str(),
+                    task: &judged.task.id,
+                    manager: &judged.binding.manager,
+                    reason: &judged.reason,
+                };
+                if !approvals::claim(tx, &judged.approval, &decided)? {
+                    let now = approvals::get(tx, &judged.approval.row.id)?;
+                    return Err(over(&now.map_or(judged.approval.row, |now| now.row)));
+                }
+                record(tx, "approval_decision_intent", Severity::Info, &judged, Value::Null)
+            })
+            .await
+    }
+
+    async fn conclude(&self, judged: Judged, certain: bool) -> Result<DecideResult> {
+        let id = judged.approval.row.id.clone();
+        let approval = self
+            .store
+            .write(Durability::Full, move |tx| {
+                approvals::settle(tx, &id, certain)?;
+                let approval = approvals::get(tx, &id)?.unwrap_or_else(|| judged.approval.clone());
+                let severity = if certain { Severity::Info } else { Severity::Warning };
+                record(tx, "approval_decided", severity, &judged, json!(approval.row.state))?;
+                Ok::<_, Error>(approval)
+            })
+            .await?;
+        let note = (approval.row.state == ApprovalState::Uncertain).then(|| {
+            "the answer was sent, and nothing tells that it arrived; look at the session before you do more"
+                .to_owned()
+        });
+        Ok(DecideResult { approval: approval.row, note })
+    }
+
+    async fn current(&self, id: &str) -> Result<Approval> {
+        let id = id.to_owned();
+        self.store.read(move |connection| approvals::get(connection, &id)?.ok_or_else(|| unknown(&id))).await
+    }
+
+    async fn refuse(&self, judged: Judged) -> Result<DecideResult> {
+        let task = judged.task.name.clone();
+        let (configured, data) = (judged.check.configured, json!(judged.check));
+        let denied = json!("permission_denied");
+        self.store
+            .write(Durability::Full, move |tx| {
+                record(tx, "approval_decision_refused", Severity::Warning, &judged, denied)
+            })
+            .await?;
+        let why = if configured { "" } else { ": no manager configuration is recorded" };
+        let message = format!("permission {PERMISSION} is not granted for task {task}{why}");
+        Err(Error::refused("permission_denied", message)
+            .hint(format!("the manager configuration of the task grants it: {PERMISSION}"))
+            .data(data))
+    }
+}
+
+fn judge(connection: &rusqlite::Connection, params: &DecideParams, decision: Decision) -> Result<Judged> {
+    let approval = approvals::get(connection, &params.id)?.ok_or_else(|| unknown(&params.id))?;
+    let task = tasks::resolve(connection, &params.task)?;
+    let binding = bindings::require_open(connection, &task)?;
+    if binding.worker.as_str() != approval.row.session_id {
+        let message = format!("session {} is not the worker of task {}", approval.row.session, task.name);
+        return Err(Error::refused("approval_of_another_task", message)
+            .hint("`approvals list TASK` shows those of a task's worker"));
+    }
+    let session = sessions::get(connection, binding.worker.as_str())?
+        .ok_or_else(|| Error::not_found("unknown_session", "the session does not exist"))?;
+    let config = context::config(connection, &task)?;
+    let check = permissions::check(config.as_ref(), PERMISSION)?;
+    let reason = params.reason.clone();
+    Ok(Judged { approval, session, task, binding, check, decision, reason })
+}
+
+fn unknown(id: &str) -> Error {
+    Error::not_found("unknown_approval", format!("no approval has the id \"{}\"", shown(id)))
+        .hint("`approvals list` lists those that wait")
+}
+
+fn over(row: &ApprovalRow) -> Error {
+    let how = match row.state {
+        ApprovalState::Answering => "is being answered",
+        ApprovalState::Uncertain => "was answered before; whether that arrived is not known",
+        ApprovalState::Accepted => "was accepted before",
+        ApprovalState::Declined => "was declined before",
+        ApprovalState::Pending | ApprovalState::Resolved => "is not asked for any more",
+    };
+    Error::conflict("approval_resolved", format!("approval {} {how}", row.id))
+        .hint("`approvals list` shows what is asked for now")
+}
+
+fn answer_to(request: &Request, decision: Decision) -> Value {
+    match (request.kind, decision) {
+        (RequestKind::Permissions, Decision::Accept) => {
+            json!({ "permissions": request.permissions, "scope": "turn" })
+        }
+        (RequestKind::Permissions, Decision::Decline) => json!({ "permissions": {}, "scope": "turn" }),
+        (_, decision) => json!({ "decision": decision.as_str() }),
+    }
+}
+
+/// Who decided what about which command; the outcome, where there is one.
+fn record(tx: &Tx<'_>, kind: &str, severity: Severity, judged: &Judged, outcome: Value) -> Result<()> {
+    let row = &judged.approval.row;
+    let manager = sessions::get(tx, judged.binding.manager.as_str())?.map(|manager| manager.name);
+    let task_id = Some(judged.task.id.as_str());
+    let (actor, decision) = (Actor::Manager, judged.decision.as_str());
+    let facts = json!({
+        "approval_id": row.id, "command": row.command, "decision": decision, "kind": row.kind,
+        "manager": manager, "outcome": outcome, "permission_check": judged.check, "reason": judged.reason,
+        "session": row.session, "source": row.source,
+    });
+    log::event(
+        tx,
+        &Event { actor, kind, task_id, command_id: None, correlation_id: Some(&row.id), payload: facts },
+    )?;
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor,
+            kind,
+            severity,
+            summary: format!("An approval of worker {}: {decision}.", row.session),
+            task_id,
+            run: Run::Active,
+            correlation: json!({
+                "approval_id": row.id, "binding_id": judged.binding.id, "correlation_id": row.id,
+                "manager": manager, "session_id": row.session_id,
+            }),
+            // Texts stay in the audit trail.
+            attributes: json!({
+                "command_length": row.command.as_ref().map(|text| text.chars().count()), "decision": decision,
+                "kind": row.kind, "outcome": outcome, "permission_check": judged.check, "source": row.source,
+            }),
+        },
+    )?;
+    Ok(())
+}

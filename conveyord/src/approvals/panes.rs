@@ -1,0 +1,250 @@
+//! Approvals of sessions without an app-server: found by a look at the pane when the rollout shows a call of a tool
+//! without its output, and answered by the key that the menu names for it.
+
+use super::{Approvals, Decision};
+use crate::{
+    changes::{Change, ChangeKind},
+    error::{Error, Result},
+    faults::{self, CrashPoint},
+    observe::{
+        pane_look::{ApprovalMenu, PaneShows, approval_menu},
+        target,
+    },
+    rollout::receipt,
+    store::{
+        approvals::{self, Approval, Ended, NewApproval},
+        sessions::{self, Session},
+    },
+    tmux::{CaptureStyle, Key, Tmux},
+};
+use conveyor_proto::{
+    ids::SessionId,
+    types::{
+        approval::{ApprovalKind, ApprovalSource},
+        session::SessionState,
+    },
+};
+use sha2::{Digest, Sha256};
+use std::{collections::HashMap, time::Duration};
+use tokio::{task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// From a call's record to the first look: by then its menu is on the screen.
+const SETTLE: Duration = Duration::from_millis(150);
+/// Longest pause between two looks while a call has no output: it may run for hours.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A look that is no older serves.
+const FRESH: Duration = Duration::from_millis(100);
+/// How long a menu is given to go after its key.
+const GONE_LIMIT: Duration = Duration::from_secs(3);
+/// Pause between two looks meanwhile.
+const GONE_TICK: Duration = Duration::from_millis(50);
+
+/// When a session's pane is looked at next, and the pause after that.
+struct Due {
+    at: Instant,
+    pause: Duration,
+}
+
+impl Due {
+    fn soon() -> Self {
+        Self { at: Instant::now() + SETTLE, pause: SETTLE * 2 }
+    }
+
+    fn next(pause: Duration) -> Self {
+        Self { at: Instant::now() + pause, pause: (pause * 2).min(LONGEST_PAUSE) }
+    }
+}
+
+impl Approvals {
+    /// Looks at the panes of sessions that may ask for an approval, until cancelled: one look at a time per session,
+    /// ever less often while nothing happens, and none while no call of a tool is open.
+    pub async fn watch_panes(self, cancel: CancellationToken) {
+        let mut changes = self.store.changes().subscribe();
+        let mut due: HashMap<SessionId, Due> = HashMap::new();
+        let mut looks: JoinSet<(SessionId, Duration, bool)> = JoinSet::new();
+        loop {
+            let next = due.values().map(|due| due.at).min();
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                change = changes.next() => match change {
+                    None => break,
+                    Some(change) => {
+                        if let Some(session) = may_ask(&change) {
+                            due.insert(SessionId(session.to_owned()), Due::soon());
+                        }
+                    }
+                },
+                () = until(next) => {
+                    let now = Instant::now();
+                    for (session, was) in due.extract_if(|_, due| due.at <= now) {
+                        let approvals = self.clone();
+                        looks.spawn(async move {
+                            let again = approvals.look(&session).await.unwrap_or_else(|error| {
+                                tracing::warn!(%error, %session, "a pane's approval could not be looked for");
+                                false
+                            });
+                            (session, was.pause, again)
+                        });
+                    }
+                }
+                Some(looked) = looks.join_next(), if !looks.is_empty() => {
+                    if let Ok((session, pause, true)) = looked {
+                        due.entry(session).or_insert_with(|| Due::next(pause));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks once; true when it is to be looked at again.
+    async fn look(&self, id: &SessionId) -> Result<bool> {
+        let read = id.clone();
+        let found = self.store.read(move |connection| {
+            let Some(session) = sessions::get(connection, read.as_str())? else { return Ok(None) };
+            let call = approvals::open_call(connection, &read)?;
+            let any = approvals::any_open(connection, &read)?;
+            Ok::<_, Error>(Some((session, call, any)))
+        });
+        let Some((session, call, any)) = found.await? else { return Ok(false) };
+        // An app-server tells by itself, and better.
+        let told_by_others = self.app_servers.status(&session).is_some();
+        if !session.has_tmux() || session.state == SessionState::Gone || told_by_others {
+            return Ok(false);
+        }
+        if call.is_none() && !any {
+            return Ok(false);
+        }
+        let Some(seen) = self.looks.look(&session, FRESH).await? else { return Ok(true) };
+        match seen.menu.filter(|_| seen.look.shows == PaneShows::Approval) {
+            Some(menu) => {
+                let new = asked(&session, call.as_deref(), &menu);
+                let others = approvals_but(self, &session.id, &new.subject).await?;
+                if others {
+                    self.ended(session.id.clone(), Ended::Of(ApprovalSource::Pane)).await?;
+                }
+                self.opened(new).await?;
+            }
+            None if any => self.ended(session.id.clone(), Ended::Of(ApprovalSource::Pane)).await?,
+            None => {}
+        }
+        Ok(true)
+    }
+
+    /// Presses the key of a pane's menu, if that menu is still there, and waits until it is gone. `claim` is called
+    /// right before; nothing is pressed unless it says so. True when the menu is gone.
+    pub(super) async fn press_for(
+        &self,
+        session: &Session,
+        approval: &Approval,
+        decision: Decision,
+        claim: impl Future<Output = Result<()>>,
+    ) -> Result<bool> {
+        let tmux = self.sender.tmux(session);
+        let first = target::find(&tmux, session).await?;
+        // Nobody types into this pane meanwhile.
+        let turn = self.sender.turn_at(&tmux, first.pane.pane_id).await;
+        // The pane and its process are verified again: the one before in the queue may have changed everything.
+        let menu = self.menu_of(&tmux, session).await?;
+        let Some(menu) = menu.filter(|menu| approval.subject.ends_with(&fingerprint(menu))) else {
+            let message = format!("the pane of {} does not show this question any more", session.name);
+            return Err(Error::conflict("approval_resolved", message)
+                .hint("`approvals list` shows what is asked for now"));
+        };
+        let key = match decision {
+            Decision::Accept => menu.accept_key.map(|key| key.to_string()).ok_or_else(|| {
+                Error::conflict("approval_needs_person", "the menu names no key that accepts this once")
+                    .hint(format!("answer it in the pane of {}", session.name))
+            })?,
+            Decision::Decline => "Escape".to_owned(),
+        };
+        let key = Key::parse(&key).map_err(|error| Error::invalid("unknown_key", error.to_string()))?;
+        claim.await?;
+        faults::reach(CrashPoint::ApprovalClaimed);
+        let pressed = tmux.press(first.pane.pane_id, &key).await;
+        faults::reach(CrashPoint::ApprovalAnswered);
+        if let Err(error) = pressed {
+            return if error.may_have_acted() { Ok(false) } else { Err(error.into()) };
+        }
+        let deadline = Instant::now() + GONE_LIMIT;
+        loop {
+            let same = self.menu_of(&tmux, session).await.ok().flatten();
+            if same.is_none_or(|menu| !approval.subject.ends_with(&fingerprint(&menu))) {
+                drop(turn);
+                return Ok(true);
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            tokio::time::sleep(GONE_TICK).await;
+        }
+    }
+
+    async fn menu_of(&self, tmux: &Tmux, session: &Session) -> Result<Option<ApprovalMenu>> {
+        let target = target::find(tmux, session).await?;
+        if target.pane.in_mode {
+            return Ok(None);
+        }
+        let text = tmux.capture(target.pane.pane_id, 0, CaptureStyle::Plain).await?;
+        Ok(approval_menu(&target.pane.title, &text))
+    }
+}
+
+/// Whether other approvals of the pane are open than this one: they are over then.
+async fn approvals_but(approvals: &Approvals, session: &SessionId, subject: &str) -> Result<bool> {
+    let (session, subject) = (session.clone(), subject.to_owned());
+    approvals
+        .store
+        .read(move |connection| {
+            Ok(approvals::any_other_open(connection, &session, ApprovalSource::Pane, &subject)?)
+        })
+        .await
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The session that may ask for an approval since this change, or may have ceased to.
+fn may_ask(change: &Change) -> Option<&str> {
+    let is_so = match change.kind {
+        ChangeKind::Ingested => true,
+        ChangeKind::SessionStatus => change.state.as_deref() == Some(PaneShows::Approval.name()),
+        _ => false,
+    };
+    change.session_id.as_deref().filter(|_| is_so)
+}
+
+fn asked(session: &Session, call: Option<&str>, menu: &ApprovalMenu) -> NewApproval {
+    let question = menu.question.to_lowercase();
+    let kind = if question.contains("following command") {
+        ApprovalKind::Command
+    } else if question.contains("following edits") {
+        ApprovalKind::FileChange
+    } else if question.contains("permissions") {
+        ApprovalKind::Permissions
+    } else if question.starts_with("allow the ") {
+        ApprovalKind::Tool
+    } else {
+        ApprovalKind::Other
+    };
+    NewApproval {
+        session: session.id.clone(),
+        source: ApprovalSource::Pane,
+        kind,
+        thread_id: session.codex_session_id.clone(),
+        turn_id: None,
+        subject: format!("{}/{}", call.unwrap_or_default(), fingerprint(menu)),
+        command: menu.command.clone().or_else(|| Some(menu.body.clone()).filter(|body| !body.is_empty())),
+        cwd: Some(session.cwd.clone()),
+        reason: menu.reason.clone().or_else(|| Some(menu.question.clone())),
+    }
+}
+
+/// What tells one question from another on the screen.
+fn fingerprint(menu: &ApprovalMenu) -> String {
+    receipt::hex(&Sha256::digest(format!("{}\n{}", menu.question, menu.body).as_bytes()))
+}

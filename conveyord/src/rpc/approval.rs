@@ -1,0 +1,18 @@
+//! `approval.*`: what Codex asks its users for, and a manager's answer.
+
+use super::Methods;
+use crate::approvals::Decision;
+use conveyor_proto::registry::{ApprovalAccept, ApprovalDecline, ApprovalList};
+use jsonrpsee::core::RegisterMethodError;
+
+pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
+    methods.add::<ApprovalList, _, _>(|app, params| async move { app.approvals.list(params).await })?;
+    methods.add::<ApprovalAccept, _, _>(|app, params| async move {
+        let approvals = app.approvals.clone();
+        app.to_its_end(async move { approvals.decide(params, Decision::Accept).await }).await
+    })?;
+    methods.add::<ApprovalDecline, _, _>(|app, params| async move {
+        let approvals = app.approvals.clone();
+        app.to_its_end(async move { approvals.decide(params, Decision::Decline).await }).await
+    })
+}

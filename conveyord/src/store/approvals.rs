@@ -1,0 +1,381 @@
+//! What Codex asks its users for.
+
+use super::{StoreError, Tx};
+use crate::{changes, clock};
+use conveyor_proto::{
+    ids::{SessionId, TaskId},
+    types::approval::{ApprovalKind, ApprovalRow, ApprovalSource, ApprovalState},
+};
+use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
+use std::fmt;
+
+/// An approval that is asked for. Prints the lengths of its texts only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewApproval {
+    /// Session that asks.
+    pub session: SessionId,
+    /// How we know.
+    pub source: ApprovalSource,
+    /// What is asked for.
+    pub kind: ApprovalKind,
+    /// Thread.
+    pub thread_id: Option<String>,
+    /// Turn.
+    pub turn_id: Option<String>,
+    /// What tells it from the others of its source.
+    pub subject: String,
+    /// The command.
+    pub command: Option<String>,
+    /// The folder that it concerns.
+    pub cwd: Option<String>,
+    /// Why, or the question.
+    pub reason: Option<String>,
+}
+
+impl fmt::Debug for NewApproval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewApproval")
+            .field("session", &self.session)
+            .field("source", &self.source)
+            .field("kind", &self.kind)
+            .field("command_bytes", &self.command.as_ref().map(String::len))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Stores an approval, and returns its id; `None` when it is known and open, or was answered by us.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn open(tx: &Tx<'_>, new: &NewApproval) -> Result<Option<String>, StoreError> {
+    let turn = new.turn_id.as_deref().unwrap_or_default();
+    let thread = new.thread_id.as_deref().unwrap_or_default();
+    let key = format!("{}:{}:{thread}:{turn}:{}", new.source.as_str(), new.session, new.subject);
+    let id: Option<String> = tx
+        .prepare_cached(
+            "insert into approvals (id, session_id, source, kind, thread_id, turn_id, subject, dedupe_key, command,
+                 cwd, reason, created_at, state)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'pending')
+             on conflict (dedupe_key) do update set state = 'pending', resolved_at = null
+                 where state = 'resolved'
+             returning id",
+        )?
+        .query_row(
+            params![
+                clock::new_id("approval"),
+                new.session.as_str(),
+                new.source.as_str(),
+                new.kind.as_str(),
+                new.thread_id,
+                new.turn_id,
+                new.subject,
+                key,
+                new.command,
+                new.cwd,
+                new.reason,
+                tx.now(),
+            ],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if let Some(id) = &id {
+        publish(tx, id, &new.session, ApprovalState::Pending);
+    }
+    Ok(id)
+}
+
+fn publish(tx: &Tx<'_>, id: &str, session: &SessionId, state: ApprovalState) {
+    tx.publish(changes::Change {
+        session_id: Some(session.to_string()),
+        id: Some(id.to_owned()),
+        state: Some(state.as_str().to_owned()),
+        ..changes::change(changes::ChangeKind::Approval)
+    });
+}
+
+/// Who decided, and why.
+#[derive(Debug)]
+pub struct Decided<'a> {
+    /// `accept` or `decline`.
+    pub decision: &'static str,
+    /// Task.
+    pub task: &'a TaskId,
+    /// Manager of its pair.
+    pub manager: &'a SessionId,
+    /// Why.
+    pub reason: &'a str,
+}
+
+/// Claims an approval for one answer. False when it waits for none (any more).
+///
+/// # Errors
+/// Those of SQLite.
+pub fn claim(tx: &Tx<'_>, approval: &Approval, decided: &Decided<'_>) -> Result<bool, StoreError> {
+    let claimed = tx
+        .prepare_cached(
+            "update approvals set state = 'answering', decision = ?2, decided_task_id = ?3,
+                 decided_by_session_id = ?4, decided_reason = ?5
+             where id = ?1 and state = 'pending'",
+        )?
+        .execute(params![
+            approval.row.id,
+            decided.decision,
+            decided.task.as_str(),
+            decided.manager.as_str(),
+            decided.reason,
+        ])?;
+    Ok(claimed > 0)
+}
+
+/// Gives a claim back: nothing was answered.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn unclaim(tx: &Tx<'_>, id: &str) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update approvals set state = 'pending', decision = null, decided_task_id = null,
+             decided_by_session_id = null, decided_reason = null
+         where id = ?1 and state = 'answering'",
+    )?
+    .execute([id])?;
+    Ok(())
+}
+
+/// Ends a claimed approval: with its decision, or as uncertain. False when it was ended meanwhile.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn settle(tx: &Tx<'_>, id: &str, certain: bool) -> Result<bool, StoreError> {
+    let settled: Option<(String, String)> = tx
+        .prepare_cached(
+            "update approvals set resolved_at = ?2, state = case when not ?3 then 'uncertain'
+                 when decision = 'accept' then 'accepted' else 'declined' end
+             where id = ?1 and state = 'answering' returning session_id, state",
+        )?
+        .query_row(params![id, tx.now(), certain], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let Some((session, state)) = &settled {
+        publish(tx, id, &SessionId(session.clone()), word(state).unwrap_or(ApprovalState::Uncertain));
+    }
+    Ok(settled.is_some())
+}
+
+/// Which open approvals of a session have ended.
+#[derive(Debug, Clone, Copy)]
+pub enum Ended<'a> {
+    /// That of this source and subject.
+    One(ApprovalSource, &'a str),
+    /// All of this source.
+    Of(ApprovalSource),
+    /// All that wait.
+    Waiting,
+}
+
+/// Ends open approvals: those that we answer with the decision, the others as resolved. Returns the ids.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn end(tx: &Tx<'_>, session: &SessionId, ended: Ended<'_>) -> Result<Vec<String>, StoreError> {
+    let (source, subject, answering) = match ended {
+        Ended::One(source, subject) => (Some(source.as_str()), Some(subject), true),
+        Ended::Of(source) => (Some(source.as_str()), None, true),
+        Ended::Waiting => (None, None, false),
+    };
+    let mut statement = tx.prepare_cached(
+        "update approvals set resolved_at = ?2, state = case when state = 'pending' then 'resolved'
+             when decision = 'accept' then 'accepted' else 'declined' end
+         where session_id = ?1 and state in ('pending', 'answering') and (?5 or state = 'pending')
+           and (?3 is null or source = ?3) and (?4 is null or subject = ?4)
+         returning id, state",
+    )?;
+    let rows = statement
+        .query_map(params![session.as_str(), tx.now(), source, subject, answering], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    for (id, state) in &rows {
+        publish(tx, id, session, word(state).unwrap_or(ApprovalState::Resolved));
+    }
+    Ok(rows.into_iter().map(|(id, _)| id).collect())
+}
+
+/// Whether a session has open approvals.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn any_open(connection: &Connection, session: &SessionId) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select exists (select 1 from approvals where session_id = ?1 and state in ('pending', 'answering'))",
+    )?;
+    Ok(statement.query_row([session.as_str()], |row| row.get(0))?)
+}
+
+/// Whether a session has open approvals of a source about anything but this.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn any_other_open(
+    connection: &Connection,
+    session: &SessionId,
+    source: ApprovalSource,
+    subject: &str,
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select exists (select 1 from approvals where session_id = ?1 and state in ('pending', 'answering')
+             and source = ?2 and subject <> ?3)",
+    )?;
+    Ok(statement.query_row(params![session.as_str(), source.as_str(), subject], |row| row.get(0))?)
+}
+
+/// Sessions with open approvals.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn sessions_with_open(connection: &Connection) -> Result<Vec<SessionId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select distinct session_id from approvals where state in ('pending', 'answering')",
+    )?;
+    Ok(statement.query_map([], |row| row.get(0).map(SessionId))?.collect::<Result<_, _>>()?)
+}
+
+/// Closes what a dead daemon was answering: the answer may have arrived.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
+    Ok(tx.execute(
+        "update approvals set state = 'uncertain', resolved_at = ?1 where state = 'answering'",
+        [tx.now()],
+    )?)
+}
+
+/// An approval with what is not shown of it. Prints nothing of its texts.
+#[derive(Clone, PartialEq)]
+pub struct Approval {
+    /// What is shown.
+    pub row: ApprovalRow,
+    /// What tells it from the others of its source.
+    pub subject: String,
+}
+
+impl fmt::Debug for Approval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Approval")
+            .field("id", &self.row.id)
+            .field("state", &self.row.state)
+            .finish_non_exhaustive()
+    }
+}
+
+const COLUMNS: &str = "a.id, a.kind, a.state, a.source, a.command, a.cwd, a.reason, a.created_at, a.session_id,
+    s.name, t.id, t.name, a.thread_id, a.turn_id, a.resolved_at, a.decision, m.name, a.decided_reason, a.subject
+    from approvals a join sessions s on s.id = a.session_id
+    left join bindings b on b.worker_session_id = a.session_id and b.state in ('active', 'ending')
+    left join tasks t on t.id = coalesce(a.decided_task_id, b.task_id)
+    left join sessions m on m.id = a.decided_by_session_id";
+
+/// The value of a word of the table.
+fn word<T: serde::de::DeserializeOwned>(word: &str) -> Option<T> {
+    serde_json::from_value(serde_json::Value::from(word)).ok()
+}
+
+fn column<T: serde::de::DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(at)?;
+    // The table's checks admit no other words.
+    word(&text).ok_or_else(|| rusqlite::Error::InvalidColumnType(at, text, Type::Text))
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<Approval> {
+    let created_at: String = row.get(7)?;
+    Ok(Approval {
+        subject: row.get(18)?,
+        row: ApprovalRow {
+            id: row.get(0)?,
+            kind: column(row, 1)?,
+            state: column(row, 2)?,
+            source: column(row, 3)?,
+            command: row.get(4)?,
+            cwd: row.get(5)?,
+            reason: row.get(6)?,
+            age_seconds: clock::seconds_since(&created_at),
+            created_at,
+            session_id: row.get(8)?,
+            session: row.get(9)?,
+            task_id: row.get(10)?,
+            task: row.get(11)?,
+            thread_id: row.get(12)?,
+            turn_id: row.get(13)?,
+            resolved_at: row.get(14)?,
+            decision: row.get(15)?,
+            decided_by: row.get(16)?,
+            decided_reason: row.get(17)?,
+        },
+    })
+}
+
+/// An approval.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn get(connection: &Connection, id: &str) -> Result<Option<Approval>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("select {COLUMNS} where a.id = ?1"))?;
+    Ok(statement.query_row([id], row).optional()?)
+}
+
+/// Open approvals in their order, of one session or of all; with `all` also the others, the newest hundred of both.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn list(
+    connection: &Connection,
+    session: Option<&SessionId>,
+    all: bool,
+) -> Result<Vec<ApprovalRow>, StoreError> {
+    let which = match (session, all) {
+        (Some(_), false) => "a.session_id = ?1 and a.state in ('pending', 'answering')",
+        (None, false) => "a.state in ('pending', 'answering') and ?1 is null",
+        (Some(_), true) => "a.session_id = ?1",
+        (None, true) => "?1 is null",
+    };
+    let limit = if all { 100 } else { -1 };
+    let mut statement = connection.prepare_cached(&format!(
+        "select {COLUMNS} where {which} order by a.created_at desc, a.id desc limit ?2"
+    ))?;
+    let rows = statement.query_map(params![session.map(SessionId::as_str), limit], row)?;
+    let mut rows = rows.map(|found| found.map(|found| found.row)).collect::<Result<Vec<_>, _>>()?;
+    rows.reverse();
+    Ok(rows)
+}
+
+/// Newest records that are looked at for a call without its output: an approval is asked for right after its call.
+const CALL_RECORDS: i64 = 40;
+
+/// The newest call of a tool in a session's open turn that has no output yet: it runs, or waits for an approval.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn open_call(connection: &Connection, session: &SessionId) -> Result<Option<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select json_extract(payload_json, '$.type'), json_extract(payload_json, '$.call_id') from (
+             select id, type, payload_json from codex_events
+             where session_id = ?1 and id > (select max(start_event_id) from turns
+                                             where session_id = ?1 and outcome is null)
+             order by id desc limit ?2)
+         where type = 'response_item' order by id desc",
+    )?;
+    let records = statement.query_map(params![session.as_str(), CALL_RECORDS], |row| {
+        Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
+    })?;
+    let mut answered = Vec::new();
+    for record in records {
+        let (Some(kind), Some(call)) = record? else { continue };
+        match kind.as_str() {
+            "function_call_output" | "custom_tool_call_output" => answered.push(call),
+            "function_call" | "custom_tool_call" | "local_shell_call" if !answered.contains(&call) => {
+                return Ok(Some(call));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,278 @@
+//! Codex's app-server as a source of state and of approvals, held against a fake that can misbehave.
+#![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
+
+use conveyor_tests::harness::{AppServerFault, FakeAppServer, TestEnv, wait_until};
+use conveyor_tests::rollout::{Format, Rollout, Thread};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+/// A rollout of this Codex home with its first record.
+fn rollout(env: &TestEnv) -> Rollout {
+    let thread = Thread::new(&env.codex_home(), &env.project(), Format::New).expect("the Codex home is ours");
+    let mut rollout = thread.create_rollout().expect("the Codex home is ours");
+    rollout.session_meta().expect("the rollout is ours");
+    rollout
+}
+
+fn register(env: &TestEnv, role: &str, name: &str, rollout: &Rollout) {
+    let verb = format!("register-{role}");
+    let path = rollout.path().as_str();
+    let _ = env.conveyorctl(&[&verb, "--name", name, "--codex-session", path]).success();
+}
+
+/// A worker whose thread the app-server has, and a manager without a pane, bound to the task `t`. The thread.
+fn pair(env: &TestEnv, server: &FakeAppServer) -> String {
+    let worker = rollout(env);
+    let thread = worker.thread_id().to_owned();
+    register(env, "worker", "w", &worker);
+    register(env, "manager", "m", &rollout(env));
+    let _ = env.conveyorctl(&["tasks", "--create", "t", "--goal", "a goal"]).success();
+    let _ = env.conveyorctl(&["bind", "--task", "t", "--worker", "w", "--manager", "m"]).success();
+    server.load(worker);
+    thread
+}
+
+/// Records a configuration that grants these permissions.
+fn grant(env: &TestEnv, permissions: &Value) {
+    let database = Connection::open(env.state_root().join("conveyor.db")).expect("the database is there");
+    database
+        .execute(
+            "insert into manager_configs (task_id, supervision_mode, guidelines_json, acceptance_criteria_json,
+                 reference_paths_json, permissions_json, created_at, updated_at)
+             select id, 'guided', '[]', '[]', '[]', ?1, 'now', 'now' from tasks",
+            [permissions.to_string()],
+        )
+        .expect("SQL");
+}
+
+fn approve() -> Value {
+    json!({ "worker_session": ["approve"] })
+}
+
+fn cycle(env: &TestEnv) -> Value {
+    env.conveyorctl(&["cycle", "t"]).success().json()
+}
+
+fn approvals(env: &TestEnv) -> Vec<Value> {
+    let listed = env.conveyorctl(&["approvals", "list", "t", "--json"]).success().json();
+    listed.as_array().expect("a list").clone()
+}
+
+/// Waits until so many approvals wait, and gives the last.
+#[track_caller]
+fn wait_for_approval(env: &TestEnv) -> Value {
+    wait_until("an approval", || approvals(env).pop())
+}
+
+#[track_caller]
+fn wait_for_none(env: &TestEnv) {
+    wait_until("no approval", || approvals(env).is_empty().then_some(()));
+}
+
+#[track_caller]
+fn wait_for_state(env: &TestEnv, state: &str, source: &str) -> Value {
+    let mut last = Value::Null;
+    wait_until(&format!("a cycle that reports {state} by {source}"), || {
+        last = cycle(env);
+        (last["worker_state"] == state && last["worker_state_source"] == source).then_some(())
+    });
+    last
+}
+
+fn decide(env: &TestEnv, verb: &str, id: &Value) -> Vec<String> {
+    let id = id.as_str().expect("an id").to_owned();
+    let _ = env;
+    ["approvals", verb, &id, "--task", "t", "--reason", "it is harmless", "--json"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+fn run(env: &TestEnv, args: &[String]) -> conveyor_tests::harness::Output {
+    env.conveyorctl(&args.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Begins a turn in the worker's rollout that asks for an approval; the turn and the request.
+fn ask(server: &FakeAppServer, thread: &str, command: &str) -> (String, u64) {
+    let mut turn = String::new();
+    server.write(thread, |rollout| {
+        turn = rollout.task_started()?;
+        rollout.user_message(&turn, "do it")?;
+        rollout.function_call("call_1", command)
+    });
+    let id = server.ask(thread, &turn, "call_1", command);
+    (turn, id)
+}
+
+#[test]
+fn the_status_of_the_thread_overlays_the_rollout() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    let thread = pair(&env, &server);
+    wait_until("a connection", || (server.connections() > 0).then_some(()));
+    let waiting = env.start_conveyorctl(&["wait", "t", "--until", "blocked", "--timeout", "50", "--json"]);
+    let (turn, id) = ask(&server, &thread, "touch x");
+    let blocked = waiting.finish().success().json();
+    assert_eq!(
+        (&blocked["worker_state"], &blocked["source"]),
+        (&json!("needs_approval"), &json!("app_server"))
+    );
+    let seen = wait_for_state(&env, "needs_approval", "app_server");
+    assert_eq!(seen["state"], "busy", "the rollout stays the truth for what was done: {seen}");
+    server.resolve(&thread, id);
+    wait_for_state(&env, "working", "rollout");
+    server.set_status(
+        &thread,
+        json!({ "type": "active", "activeFlags": ["waitingOnUserInput", "fromTheFuture"] }),
+    );
+    wait_for_state(&env, "needs_answer", "app_server");
+    server.write(&thread, |rollout| rollout.task_complete(&turn, Some("done"), None));
+    server.set_status(&thread, json!({ "type": "idle" }));
+    wait_for_state(&env, "done", "rollout");
+}
+
+#[test]
+fn a_lost_app_server_tells_nothing_and_is_found_again() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    let thread = pair(&env, &server);
+    ask(&server, &thread, "touch x");
+    wait_for_state(&env, "needs_approval", "app_server");
+    drop(server);
+    wait_for_state(&env, "working", "rollout");
+    let server = FakeAppServer::start(&env.codex_home());
+    server.set_status(&thread, json!({ "type": "active", "activeFlags": ["waitingOnApproval"] }));
+    wait_for_state(&env, "needs_approval", "app_server");
+}
+
+#[test]
+fn an_app_server_that_appears_later_is_found() {
+    let env = TestEnv::new();
+    let worker = rollout(&env);
+    register(&env, "worker", "w", &worker);
+    let server = FakeAppServer::start(&env.codex_home());
+    wait_until("a connection", || (server.connections() > 0).then_some(()));
+    assert_eq!(server.calls("initialize").len(), 1);
+}
+
+#[test]
+fn faults_of_an_app_server_leave_the_rest_alone() {
+    for fault in [
+        AppServerFault::Hangs,
+        AppServerFault::ClosesAt("initialize"),
+        AppServerFault::ClosesAt("thread/read"),
+        AppServerFault::GarbageAt("thread/read"),
+        AppServerFault::GiantAt("thread/read", 20 << 20),
+    ] {
+        let env = TestEnv::new();
+        let server = FakeAppServer::start(&env.codex_home());
+        server.misbehave(fault);
+        let thread = pair(&env, &server);
+        wait_until("a connection", || (server.connections() > 0).then_some(()));
+        server.write(&thread, |rollout| rollout.task_started().map(drop));
+        wait_for_state(&env, "working", "rollout");
+        server.behave();
+        server.set_status(&thread, json!({ "type": "active", "activeFlags": ["waitingOnUserInput"] }));
+        wait_for_state(&env, "needs_answer", "app_server");
+    }
+}
+
+#[test]
+fn an_approval_wakes_the_manager_and_is_accepted_once() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    let thread = pair(&env, &server);
+    let waiting = env.start_conveyorctl(&[
+        "manager-inbox",
+        "t",
+        "--consume-next",
+        "--wait",
+        "--timeout",
+        "50",
+        "--json",
+    ]);
+    let (_, id) = ask(&server, &thread, "touch x");
+    let woken = waiting.finish().success().json();
+    assert_eq!(woken["consumed"]["signal_type"], "worker_approval_pending", "{woken:#}");
+    assert_eq!(woken["consumed"]["payload"]["approval"]["command"], "touch x");
+    let approval = wait_for_approval(&env);
+    assert_eq!(
+        [
+            &approval["kind"],
+            &approval["command"],
+            &approval["cwd"],
+            &approval["reason"],
+            &approval["session"]
+        ],
+        ["command", "touch x", "/folder", "May this run?", "w"]
+    );
+    assert_eq!((&approval["source"], &approval["task"]), (&json!("app_server"), &json!("t")));
+
+    let accept = decide(&env, "accept", &approval["id"]);
+    let refused = run(&env, &accept).exits_with(1);
+    assert!(
+        refused.stdout.is_empty() && refused.stderr.contains("worker_session.approve"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(server.answers(), [], "nothing is answered without the permission");
+    grant(&env, &approve());
+    let accepted = run(&env, &accept).success().json();
+    assert_eq!(accepted["approval"]["state"], "accepted", "{accepted:#}");
+    assert_eq!(accepted["approval"]["decided_by"], "m");
+    assert_eq!(server.answers(), [(json!(id), json!({ "decision": "accept" }))]);
+    let again = run(&env, &accept).exits_with(1);
+    assert!(again.stderr.contains("accepted before"), "{}", again.stderr);
+    assert_eq!(server.answers().len(), 1, "nothing is answered twice");
+    wait_for_none(&env);
+    let audit = env.conveyorctl(&["audit", "t", "--json"]).success().stdout;
+    for kind in
+        ["approval_requested", "approval_decision_refused", "approval_decision_intent", "approval_decided"]
+    {
+        assert!(audit.contains(kind), "{kind} is not in the audit");
+    }
+}
+
+#[test]
+fn what_was_answered_elsewhere_is_over() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    let thread = pair(&env, &server);
+    grant(&env, &approve());
+    let (turn, id) = ask(&server, &thread, "touch x");
+    let approval = wait_for_approval(&env);
+    server.resolve(&thread, id);
+    wait_for_none(&env);
+    let late = run(&env, &decide(&env, "accept", &approval["id"])).exits_with(1);
+    assert!(late.stderr.contains("not asked for any more"), "{}", late.stderr);
+    server.ask(&thread, &turn, "call_2", "rm x");
+    let second = wait_for_approval(&env);
+    assert_ne!(second["id"], approval["id"]);
+    let declined = run(&env, &decide(&env, "decline", &second["id"])).success().json();
+    assert_eq!(declined["approval"]["state"], "declined");
+    assert_eq!(server.answers(), [(json!(id + 1), json!({ "decision": "decline" }))]);
+}
+
+#[test]
+fn two_sessions_of_one_app_server_are_kept_apart() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    let thread = pair(&env, &server);
+    grant(&env, &approve());
+    let other = rollout(&env);
+    let other_thread = other.thread_id().to_owned();
+    register(&env, "worker", "other", &other);
+    server.load(other);
+    let (_, _) = ask(&server, &other_thread, "touch other");
+    let id = wait_until("the other's approval", || {
+        let listed = env.conveyorctl(&["approvals", "list", "--session", "other", "--json"]).success().json();
+        listed.as_array().expect("a list").first().map(|approval| approval["id"].clone())
+    });
+    assert_eq!(approvals(&env), [] as [Value; 0]);
+    let refused = run(&env, &decide(&env, "accept", &id)).exits_with(1);
+    assert!(refused.stderr.contains("not the worker of task t"), "{}", refused.stderr);
+    let (_, asked) = ask(&server, &thread, "touch mine");
+    let mine = wait_for_approval(&env);
+    let _ = run(&env, &decide(&env, "accept", &mine["id"])).success();
+    assert_eq!(server.answers(), [(json!(asked), json!({ "decision": "accept" }))]);
+    assert_eq!(server.connections(), 1, "one connection serves both");
+}
