@@ -7,7 +7,9 @@ use crate::{
     config::Config,
     dispatch::{
         actuate::Actuator,
+        app_server::AppServerSender,
         pane::{Message, PaneSender},
+        transport::{Carrier, Courier},
     },
     doctor::DoctorContext,
     drift::DriftContext,
@@ -51,6 +53,8 @@ pub struct App {
     pub sender: PaneSender,
     /// Workers by name.
     pub workers: Workers,
+    /// All ways to sessions.
+    pub courier: Courier,
     /// Codex's app-servers.
     pub app_servers: AppServers,
     /// Looks at panes.
@@ -84,6 +88,10 @@ impl App {
         let sender = PaneSender::new(store.clone(), ingest.clone(), command, receipt);
         let workers = Workers::new(store.clone(), config.files.root.clone(), command);
         let app_servers = AppServers::default();
+        let courier = Courier {
+            pane: sender.clone(),
+            app_server: AppServerSender::new(app_servers.clone(), sender.receipts()),
+        };
         let looks = PaneLooks::new(store.clone(), command);
         let approvals = Approvals {
             store: store.clone(),
@@ -99,6 +107,7 @@ impl App {
             ingest,
             sender,
             workers,
+            courier,
             app_servers,
             looks,
             approvals,
@@ -148,7 +157,7 @@ impl App {
     /// What nudges and interrupts work with.
     #[must_use]
     pub fn actuator(&self) -> Actuator {
-        Actuator { store: self.store.clone(), sender: self.sender.clone(), ingest: self.ingest.clone() }
+        Actuator { store: self.store.clone(), courier: self.courier.clone(), ingest: self.ingest.clone() }
     }
 
     /// What a cycle works with.

@@ -125,7 +125,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
     let store = Store::open(&files.database, &files.backups(), Changes::default())?;
     let app = App::new(config, store, shutdown.clone());
     service::tell(State::Starting("settling what was under way"));
-    dispatch::task::settle_earlier_boot(&app.store, &app.sender, &app.config.dispatcher_id.value).await?;
+    dispatch::task::settle_earlier_boot(&app.store, &app.courier, &app.config.dispatcher_id.value).await?;
     Approvals::settle_earlier_boot(&app.store).await?;
     faults::reach(CrashPoint::EarlierBootSettled);
     let (listener, own_socket) = match activated {
@@ -152,7 +152,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
         tasks.push(tokio::spawn(app_servers.run(app.store.clone(), asked, background.clone())));
     }
     if app.config.dispatch.value {
-        let (store, sender) = (app.store.clone(), app.sender.clone());
+        let (store, sender) = (app.store.clone(), app.courier.clone());
         let id = app.config.dispatcher_id.value.clone();
         tasks.push(tokio::spawn(dispatch::task::run(store, sender, id, background.clone())));
     }

@@ -56,6 +56,8 @@ pub enum CrashPoint {
     EnterPressed,
     /// The rollout shows the text; its command or notification is not settled.
     ReceiptSeen,
+    /// Codex's app-server was asked for a turn with the text.
+    TurnAsked,
     /// The key of an interrupt was pressed.
     KeyPressed,
     /// The start of a session is written down, and nothing is started.

@@ -1,4 +1,5 @@
-//! Codex's app-server as a source of state and of approvals, held against a fake that can misbehave.
+//! Codex's app-server as a source of state and of approvals, and as a way for texts, held against a fake that can
+//! misbehave.
 #![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
 
 use conveyor_tests::harness::{AppServerFault, FakeAppServer, TestEnv, wait_until};
@@ -275,4 +276,131 @@ fn two_sessions_of_one_app_server_are_kept_apart() {
     let _ = run(&env, &decide(&env, "accept", &mine["id"])).success();
     assert_eq!(server.answers(), [(json!(asked), json!({ "decision": "accept" }))]);
     assert_eq!(server.connections(), 1, "one connection serves both");
+}
+
+#[track_caller]
+fn nudge(env: &TestEnv, text: &str, more: &[&str]) -> Value {
+    let mut args = vec!["session-nudge", "w", text];
+    args.extend(more);
+    env.conveyorctl(&args).success().json()
+}
+
+/// Waits until the daemon knows that the app-server has the thread.
+#[track_caller]
+fn wait_until_reached(env: &TestEnv) {
+    wait_until("the app-server to be a way", || {
+        let tried = env.conveyorctl(&["session-nudge", "w", "x", "--dry-run", "--transport", "app-server"]);
+        (tried.code == Some(0)).then_some(())
+    });
+}
+
+fn transports(env: &TestEnv) -> Vec<(String, String)> {
+    let database = Connection::open(env.state_root().join("conveyor.db")).expect("the database is there");
+    let mut rows = database.prepare("select transport, outcome from deliveries order by id").expect("SQL");
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("SQL");
+    rows.collect::<Result<_, _>>().expect("SQL")
+}
+
+#[test]
+fn a_session_without_a_pane_is_nudged_steered_and_interrupted_by_its_app_server() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    let thread = pair(&env, &server);
+    wait_until_reached(&env);
+    let started = nudge(&env, "/compact is only text here", &[]);
+    assert_eq!([&started["outcome"], &started["transport"]], ["delivered", "app-server"], "{started:#}");
+    assert_eq!(server.calls("turn/start")[0]["input"][0]["text"], "/compact is only text here");
+    let steered = nudge(&env, "two lines\nof text", &["--transport", "app-server"]);
+    assert_eq!(steered["outcome"], "delivered", "{steered:#}");
+    let steer = server.calls("turn/steer").remove(0);
+    assert_eq!(
+        (&steer["expectedTurnId"], &steer["threadId"]),
+        (&started["proof"]["turn_id"], &json!(thread))
+    );
+    let _ = env.conveyorctl(&["enqueue-nudge-worker", "t", "--message", "queued"]).success();
+    wait_until("the queued one to be sent", || (server.calls("turn/steer").len() == 2).then_some(()));
+    wait_until("its end", || {
+        let rows = env.conveyorctl(&["commands", "--task", "t", "--json"]).success().json();
+        (rows[0]["result"]["transport"] == "app-server" && rows[0]["delivery"] == "delivered").then_some(())
+    });
+    let interrupted = env.conveyorctl(&["session-interrupt", "w"]).success().json();
+    assert_eq!(
+        (&interrupted["sent"], &interrupted["interrupted"]),
+        (&json!(true), &json!(true)),
+        "{interrupted:#}"
+    );
+    let again = env.conveyorctl(&["session-interrupt", "w"]).success().json();
+    assert_eq!(again["sent"], false, "{again:#}");
+    let sent = ("app-server".to_owned(), "delivered".to_owned());
+    assert_eq!(transports(&env), [sent.clone(), sent.clone(), sent]);
+}
+
+#[test]
+fn an_inbox_is_a_way_that_can_be_asked_for() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    pair(&env, &server);
+    wait_until_reached(&env);
+    let queued = nudge(&env, "when you have time", &["--transport", "inbox"]);
+    assert_eq!([&queued["outcome"], &queued["transport"]], ["queued", "inbox"], "{queued:#}");
+    let taken =
+        env.conveyorctl(&["worker-inbox", "t", "--consume-next", "--wait", "--timeout", "50", "--json"]);
+    assert_eq!(taken.success().json()["consumed"]["payload"]["message"], "when you have time");
+    assert!(server.calls("turn/start").is_empty());
+}
+
+#[test]
+fn a_text_is_held_while_an_approval_is_asked_for() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    let thread = pair(&env, &server);
+    let (turn, id) = ask(&server, &thread, "touch x");
+    wait_for_approval(&env);
+    let held = nudge(&env, "this must wait", &[]);
+    assert_eq!([&held["outcome"], &held["blocked_by"]], ["held", "approval"], "{held:#}");
+    let refused = env.conveyorctl(&["session-interrupt", "w"]).success().json();
+    assert_eq!(refused["sent"], false, "an interrupt would decline it: {refused:#}");
+    server.begin(&thread, &turn);
+    server.resolve(&thread, id);
+    wait_until("the held text to be sent", || (server.calls("turn/steer").len() == 1).then_some(()));
+}
+
+#[test]
+fn what_was_asked_for_without_an_answer_is_uncertain_and_never_sent_again() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    pair(&env, &server);
+    wait_until_reached(&env);
+    server.misbehave(AppServerFault::ClosesAt("turn/start"));
+    let lost = nudge(&env, "did it arrive?", &[]);
+    assert_eq!(
+        (&lost["outcome"], &lost["side_effect_started"]),
+        (&json!("uncertain"), &json!(true)),
+        "{lost:#}"
+    );
+    server.behave();
+    wait_until_reached(&env);
+    assert_eq!(server.calls("turn/start").len(), 1);
+    server.misbehave(AppServerFault::ActsAndClosesAt("turn/start"));
+    let proven = nudge(&env, "this arrived", &[]);
+    assert_eq!(proven["outcome"], "delivered", "the rollout proves it: {proven:#}");
+    drop(server);
+    let none = env.conveyorctl(&["session-nudge", "w", "nobody", "--transport", "app-server"]).exits_with(1);
+    assert!(none.stderr.contains("no app-server"), "{}", none.stderr);
+}
+
+#[test]
+fn an_answer_whose_end_is_not_told_is_uncertain_and_never_given_again() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    let thread = pair(&env, &server);
+    grant(&env, &approve());
+    ask(&server, &thread, "touch x");
+    let approval = wait_for_approval(&env);
+    server.misbehave(AppServerFault::Deaf);
+    let told = run(&env, &decide(&env, "accept", &approval["id"])).success().json();
+    assert_eq!(told["approval"]["state"], "uncertain", "{told:#}");
+    let again = run(&env, &decide(&env, "accept", &approval["id"])).exits_with(1);
+    assert!(again.stderr.contains("whether that arrived is not known"), "{}", again.stderr);
+    assert_eq!(server.answers().len(), 1);
 }

@@ -4,10 +4,11 @@ use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::text::printable;
 use crate::ui::Ui;
-use crate::values::given;
+use crate::values::{given, word};
 use clap::Args;
 use conveyor_proto::method::Method;
 use conveyor_proto::types::command::{EnqueueParams, EnqueueResult};
+use conveyor_proto::types::common::Transport;
 
 /// Queue a message to the manager of a task's pair
 #[derive(Debug, Args)]
@@ -47,6 +48,14 @@ pub(crate) struct MessageArgs {
     /// Queue although the task is over or the session gone
     #[arg(long)]
     force: bool,
+    /// Which way it goes: the pane, Codex's app-server, the inbox, or what there is, in this order
+    #[arg(
+        long,
+        value_name = "WAY",
+        default_value = "auto",
+        value_parser = word::<Transport>(&["auto", "tmux", "app-server", "inbox"])
+    )]
+    transport: Transport,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -64,6 +73,7 @@ where
         idempotency_key: given(args.idempotency_key.as_deref()),
         inbox_fallback: args.inbox_fallback,
         force: args.force,
+        transport: args.transport,
     };
     if args.json {
         let queued = helper.call_json::<M>(ui, &params).await?;

@@ -5,8 +5,10 @@ use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::text::printable;
 use crate::ui::Ui;
+use crate::values::word;
 use clap::Args;
 use conveyor_proto::registry::WorkerNudge;
+use conveyor_proto::types::common::Transport;
 use conveyor_proto::types::pane::DeliveryOutcome;
 use conveyor_proto::types::worker::{NudgeWorkerParams, WorkerKind};
 
@@ -21,11 +23,23 @@ pub(crate) struct NudgeArgs {
     /// Text to send
     #[arg(value_name = "MESSAGE")]
     message: String,
+    /// Which way it goes: the pane, Codex's app-server, the inbox, or what there is, in this order
+    #[arg(
+        long,
+        value_name = "WAY",
+        default_value = "auto",
+        value_parser = word::<Transport>(&["auto", "tmux", "app-server", "inbox"])
+    )]
+    transport: Transport,
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &NudgeArgs) -> Result<(), CommandError> {
-    let params =
-        NudgeWorkerParams { name: args.name.clone(), message: args.message.clone(), caller: helper.caller() };
+    let params = NudgeWorkerParams {
+        name: args.name.clone(),
+        message: args.message.clone(),
+        transport: args.transport,
+        caller: helper.caller(),
+    };
     let sent = helper.call::<WorkerNudge>(ui, &params).await?;
     let (name, target) = (printable(&args.name), printable(&sent.nudge.target));
     let to = match sent.kind {

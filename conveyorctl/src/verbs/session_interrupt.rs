@@ -3,9 +3,10 @@
 use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::ui::Ui;
-use crate::values::given;
+use crate::values::{given, word};
 use clap::Args;
 use conveyor_proto::registry::SessionInterrupt;
+use conveyor_proto::types::common::Transport;
 use conveyor_proto::types::pane::InterruptParams;
 
 /// Interrupt what runs in a session's pane
@@ -26,6 +27,14 @@ pub(crate) struct SessionInterruptArgs {
     /// Show where it would go, and send nothing
     #[arg(long)]
     dry_run: bool,
+    /// Which way it goes: the pane, Codex's app-server, or what there is, in this order
+    #[arg(
+        long,
+        value_name = "WAY",
+        default_value = "auto",
+        value_parser = word::<Transport>(&["auto", "tmux", "app-server"])
+    )]
+    transport: Transport,
 }
 
 pub(crate) async fn run(
@@ -38,6 +47,7 @@ pub(crate) async fn run(
         key: args.key.clone(),
         followup: given(args.followup.as_deref()),
         dry_run: args.dry_run,
+        transport: args.transport,
         caller: helper.caller(),
     };
     let answer = helper.call_json::<SessionInterrupt>(ui, &params).await?;

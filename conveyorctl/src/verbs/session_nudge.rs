@@ -3,8 +3,10 @@
 use crate::error::{CommandError, ExitStatus};
 use crate::helper::Helper;
 use crate::ui::Ui;
+use crate::values::word;
 use clap::Args;
 use conveyor_proto::registry::SessionNudge;
+use conveyor_proto::types::common::Transport;
 use conveyor_proto::types::pane::{DeliveryOutcome, NudgeParams, NudgeResult};
 
 /// Send a text to a session's pane and wait for its receipt
@@ -25,6 +27,14 @@ pub(crate) struct SessionNudgeArgs {
     /// Clear a draft in the composer first
     #[arg(long)]
     clear_draft: bool,
+    /// Which way it goes: the pane, Codex's app-server, the inbox, or what there is, in this order
+    #[arg(
+        long,
+        value_name = "WAY",
+        default_value = "auto",
+        value_parser = word::<Transport>(&["auto", "tmux", "app-server", "inbox"])
+    )]
+    transport: Transport,
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &SessionNudgeArgs) -> Result<(), CommandError> {
@@ -33,6 +43,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &SessionNudgeArgs) -
         text: args.text.clone(),
         dry_run: args.dry_run,
         clear_draft: args.clear_draft,
+        transport: args.transport,
         caller: helper.caller(),
     };
     let answer = helper.call_json::<SessionNudge>(ui, &params).await?;

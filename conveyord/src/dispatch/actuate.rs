@@ -1,9 +1,10 @@
 //! `session.nudge` and `session.interrupt`: a caller's own text or key, at once, with its receipt.
 
 use super::{
-    enqueue::check_message,
+    enqueue::{check_message, enqueue},
     outcome::Sent,
-    pane::{Message, PaneSender, time},
+    pane::{Message, time},
+    transport::Courier,
 };
 use crate::{
     changes::ChangeKind,
@@ -22,7 +23,8 @@ use crate::{
 use conveyor_proto::{
     ids::TaskId,
     types::{
-        common::Role,
+        command::EnqueueParams,
+        common::{Role, Transport},
         cycle::CoarseState,
         dispatch::SignalType,
         pane::{DeliveryOutcome, InterruptParams, InterruptResult, NudgeParams, NudgeResult},
@@ -44,8 +46,8 @@ const AFTER_KEY: Duration = Duration::from_millis(600);
 pub struct Actuator {
     /// Database.
     pub store: Store,
-    /// Sender.
-    pub sender: PaneSender,
+    /// The ways to sessions.
+    pub courier: Courier,
     /// Ingest, for receipts.
     pub ingest: crate::rollout::ingest::Ingest,
 }
@@ -84,7 +86,9 @@ impl Actuator {
         }));
         match self.nudge_session(&params, &record).await {
             Ok(result) => {
-                let outcome = json!({ "outcome": result.outcome, "command_id": result.command_id });
+                let outcome = json!({
+                    "outcome": result.outcome, "command_id": result.command_id, "transport": result.transport,
+                });
                 self.succeeded(record, outcome).await?;
                 Ok(result)
             }
@@ -95,7 +99,12 @@ impl Actuator {
     async fn nudge_session(&self, params: &NudgeParams, record: &Record) -> Result<NudgeResult> {
         let session = record.session()?;
         check_message(&params.text)?;
-        let shown = target::shown(session)?;
+        let way = match self.courier.way(session, params.transport) {
+            // Nobody asked for the inbox: without a pane it is refused, as ever.
+            Transport::Inbox if params.transport == Transport::Auto => Transport::Tmux,
+            way => way,
+        };
+        let shown = self.shown(session, way)?;
         refuse_gone(session)?;
         let mut result = NudgeResult {
             dry_run: params.dry_run,
@@ -105,6 +114,7 @@ impl Actuator {
             time: time(),
             side_effect_started: false,
             side_effect_completed: false,
+            transport: way,
             outcome: None,
             proof: None,
             blocked_by: None,
@@ -121,10 +131,15 @@ impl Actuator {
             notification_id: None,
             clear_draft: params.clear_draft,
         };
+        if way == Transport::Inbox {
+            result.command_id = Some(self.queue_for_inbox(session, &params.text).await?);
+            result.outcome = Some(DeliveryOutcome::Queued);
+            return Ok(result);
+        }
         self.intend(record).await?;
-        let sent = self.sender.send(session, message, Box::new(|_| Ok(true))).await?;
+        let sent = self.courier.send(way, session, message, Box::new(|_| Ok(true))).await?;
         if sent.outcome == DeliveryOutcome::Held {
-            result.command_id = Some(self.queue_held(session, params).await?);
+            result.command_id = Some(self.queue_held(session, params, way).await?);
         }
         let Sent { outcome, proof, held, started, completed, stripped, note, .. } = sent;
         result.outcome = Some(outcome);
@@ -138,10 +153,13 @@ impl Actuator {
     }
 
     /// A text that is held back becomes a durable command, which Dispatch delivers when the menu is gone.
-    async fn queue_held(&self, session: &Session, params: &NudgeParams) -> Result<String> {
-        let payload = json!({
+    async fn queue_held(&self, session: &Session, params: &NudgeParams, way: Transport) -> Result<String> {
+        let mut payload = json!({
             "session": session.name, "message": params.text, "clear_draft": params.clear_draft,
         });
+        if way == Transport::AppServer {
+            payload["transport"] = json!(way);
+        }
         let id = session.id.clone();
         self.store
             .write(Durability::Full, move |tx| {
@@ -165,6 +183,44 @@ impl Actuator {
             .await
     }
 
+    /// What results call the place that a text goes to.
+    fn shown(&self, session: &Session, way: Transport) -> Result<String> {
+        match way {
+            Transport::AppServer => Ok(format!("thread {}", self.courier.app_server.target(session)?.1)),
+            Transport::Inbox => Ok("inbox".to_owned()),
+            Transport::Tmux | Transport::Auto => target::shown(session),
+        }
+    }
+
+    /// Queues a text for the inbox of a session that is bound.
+    async fn queue_for_inbox(&self, session: &Session, text: &str) -> Result<String> {
+        let id = session.id.clone();
+        let binding = self
+            .store
+            .read(move |connection| Ok::<_, Error>(bindings::open_of_session(connection, &id)?))
+            .await?;
+        let binding = binding.ok_or_else(|| {
+            Error::conflict(
+                "not_bound",
+                format!("session {} is bound to no task, so it has no inbox", session.name),
+            )
+            .hint("bind --task TASK --worker NAME --manager NAME")
+        })?;
+        let kind =
+            if binding.manager == session.id { SignalType::NotifyManager } else { SignalType::NudgeWorker };
+        let params = EnqueueParams {
+            task: binding.task_id.to_string(),
+            message: text.to_owned(),
+            correlation_id: None,
+            required_permission: None,
+            idempotency_key: None,
+            inbox_fallback: false,
+            force: false,
+            transport: Transport::Inbox,
+        };
+        Ok(enqueue(&self.store, kind, params).await?.command_id.to_string())
+    }
+
     /// Sends the key that interrupts what runs in a session's pane, or the one that was asked for.
     ///
     /// # Errors
@@ -176,8 +232,10 @@ impl Actuator {
         }));
         match self.interrupt_session(&params, &record).await {
             Ok(result) => {
-                let outcome =
-                    json!({ "key": result.key, "sent": result.sent, "interrupted": result.interrupted });
+                let outcome = json!({
+                    "key": result.key, "sent": result.sent, "interrupted": result.interrupted,
+                    "transport": result.transport,
+                });
                 self.succeeded(record.about_key(&result.key), outcome).await?;
                 Ok(result)
             }
@@ -194,7 +252,15 @@ impl Actuator {
         if let Some(text) = &params.followup {
             check_message(text)?;
         }
-        let shown = target::shown(session)?;
+        let way = match self.courier.way(session, params.transport) {
+            Transport::Inbox if params.transport == Transport::Auto => Transport::Tmux,
+            Transport::Inbox => {
+                let message = "an inbox interrupts nothing: --transport is auto, tmux or app-server here";
+                return Err(Error::invalid("invalid_params", message));
+            }
+            way => way,
+        };
+        let shown = self.shown(session, way)?;
         refuse_gone(session)?;
         let mut result = InterruptResult {
             dry_run: params.dry_run,
@@ -203,19 +269,23 @@ impl Actuator {
             session: session.name.clone(),
             target: shown,
             time: time(),
+            transport: way,
             sent: false,
             interrupted: None,
             turn_id: None,
             followup_outcome: None,
             note: None,
         };
-        let tmux = self.sender.tmux(session);
+        if way == Transport::AppServer {
+            return self.interrupt_turn(session, params, record, result).await;
+        }
+        let tmux = self.courier.pane.tmux(session);
         let found = match target::find(&tmux, session).await {
             // A dry run tells the target even if it is not there.
             Err(_) if params.dry_run => return Ok(result),
             found => found?,
         };
-        let shows = self.sender.look(&tmux, &found).await?.shows;
+        let shows = self.courier.pane.look(&tmux, &found).await?.shows;
         let is_codex = !matches!(shows, PaneShows::Unknown | PaneShows::Exited);
         if asked.is_none() && is_codex {
             result.key = Key::escape().as_str().to_owned();
@@ -250,14 +320,58 @@ impl Actuator {
         if let Some(text) = params.followup.clone() {
             tokio::time::sleep(AFTER_KEY).await;
             let message = Message { text, command_id: None, notification_id: None, clear_draft: false };
-            let sent = self.sender.send(session, message, Box::new(|_| Ok(true))).await.map_err(|error| {
-                let sent = result.sent;
-                Error::unavailable(
-                    "followup_failed",
-                    format!("the key was sent ({sent}), the follow-up was not: {error}"),
-                )
-            })?;
-            result.followup_outcome = Some(sent.outcome);
+            let sent = self.courier.send(way, session, message, Box::new(|_| Ok(true))).await;
+            result.followup_outcome =
+                Some(sent.map_err(|error| followup_failed(result.sent, &error))?.outcome);
+        }
+        Ok(result)
+    }
+
+    /// Interrupts the turn that runs by Codex's app-server.
+    async fn interrupt_turn(
+        &self,
+        session: &Session,
+        params: &InterruptParams,
+        record: &Record,
+        mut result: InterruptResult,
+    ) -> Result<InterruptResult> {
+        if params.key.is_some() {
+            return Err(Error::invalid(
+                "invalid_params",
+                "keys are for panes: leave out --key or --transport",
+            ));
+        }
+        "turn/interrupt".clone_into(&mut result.key);
+        let (client, thread) = self.courier.app_server.target(session)?;
+        if params.dry_run {
+            return Ok(result);
+        }
+        let turn = self.running_turn(session).await?.flatten();
+        match (turn, self.courier.app_server.asks(session)) {
+            (None, _) => result.note = Some("no turn runs that could be interrupted".to_owned()),
+            // It would be declined by that, which needs the permission for it.
+            (Some(_), Some(by)) => result.note = Some(format!("the session asks for an answer: {by}")),
+            (Some(turn), None) => {
+                self.intend(record).await?;
+                let called = client.interrupt_turn(&thread, &turn).await;
+                faults::reach(CrashPoint::KeyPressed);
+                match called {
+                    Err(error) if !error.may_have_acted() => {
+                        return Err(Error::unavailable("no_app_server", error.to_string()));
+                    }
+                    called => result.note = called.err().map(|error| error.to_string()),
+                }
+                result.sent = true;
+                result.interrupted = Some(self.await_interruption(session).await?);
+                result.turn_id = Some(turn);
+            }
+        }
+        if let Some(text) = params.followup.clone() {
+            let message = Message { text, command_id: None, notification_id: None, clear_draft: false };
+            let sent =
+                self.courier.send(Transport::AppServer, session, message, Box::new(|_| Ok(true))).await;
+            result.followup_outcome =
+                Some(sent.map_err(|error| followup_failed(result.sent, &error))?.outcome);
         }
         Ok(result)
     }
@@ -438,6 +552,11 @@ impl Record {
         )?;
         Ok(())
     }
+}
+
+fn followup_failed(sent: bool, error: &Error) -> Error {
+    let message = format!("the key was sent ({sent}), the follow-up was not: {error}");
+    Error::unavailable("followup_failed", message)
 }
 
 const fn role(role: Role) -> &'static str {

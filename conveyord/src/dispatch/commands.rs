@@ -1,4 +1,4 @@
-//! Executing a claimed command: checks, then the inbox or the pane of the target.
+//! Executing a claimed command: checks, then the way to its target: pane, app-server or inbox.
 
 use super::{
     BACK_OFF, HELD_BACK_OFF, back_off, lease,
@@ -6,6 +6,7 @@ use super::{
     pane::{Message, time},
     pass::Pass,
     telemetry::{self, attempt_ids},
+    transport::{self, Courier},
 };
 use crate::{
     changes::Changes,
@@ -29,7 +30,7 @@ use crate::{
 use conveyor_proto::ids::SessionId;
 use conveyor_proto::types::{
     command::CommandState,
-    common::DeliveryMode,
+    common::{DeliveryMode, Transport},
     dispatch::{PermissionCheck, PermissionCheckField, ProcessedCommand, ProcessedState, SignalType},
     pane::{DeliveryOutcome, SendResult},
     session::SessionState,
@@ -43,7 +44,8 @@ pub(super) struct Plan {
     binding: Option<Binding>,
     source: Option<Session>,
     target: Session,
-    mode: DeliveryMode,
+    /// `auto` until it is looked at which ways there are.
+    way: Transport,
     check: Option<PermissionCheck>,
     message: String,
 }
@@ -51,10 +53,20 @@ pub(super) struct Plan {
 impl Plan {
     /// Whoever waits at its inbox gets the message there, at once, and not by the pane.
     fn for_waiting(mut self, changes: &Changes) -> Self {
-        if self.binding.is_some() && changes.is_awaited(self.target.id.as_str()) {
-            self.mode = DeliveryMode::PullRequired;
+        let any_way = self.way == Transport::Auto;
+        if any_way && self.binding.is_some() && changes.is_awaited(self.target.id.as_str()) {
+            self.way = Transport::Inbox;
         }
         self
+    }
+
+    fn decided(mut self, courier: &Courier) -> Self {
+        self.way = courier.way(&self.target, self.way);
+        self
+    }
+
+    const fn mode(&self) -> DeliveryMode {
+        transport::mode(self.way)
     }
 }
 
@@ -74,7 +86,7 @@ pub(super) async fn execute(pass: &Pass, claim: Claim) -> Result<Option<Processe
         pass.store.read(move |connection| Ok::<_, Error>(plan(connection, &claim))).await?
     };
     let plan = match plan {
-        Ok(plan) => plan.for_waiting(pass.store.changes()),
+        Ok(plan) => plan.for_waiting(pass.store.changes()).decided(&pass.sender),
         Err(Refusal::Failed(error)) => {
             return refuse(pass, &claim, CommandState::Failed, ProcessedState::Failed, &error).await;
         }
@@ -82,7 +94,7 @@ pub(super) async fn execute(pass: &Pass, claim: Claim) -> Result<Option<Processe
             return refuse(pass, &claim, CommandState::Blocked, ProcessedState::Blocked, &error).await;
         }
     };
-    match plan.mode {
+    match plan.mode() {
         DeliveryMode::PullRequired => pull(pass, claim, plan).await,
         DeliveryMode::Push => push(pass, claim, plan).await,
     }
@@ -91,8 +103,12 @@ pub(super) async fn execute(pass: &Pass, claim: Claim) -> Result<Option<Processe
 /// What a dry run says would become of a command.
 pub(super) fn would(connection: &rusqlite::Connection, claim: &Claim) -> (ProcessedState, Option<String>) {
     match plan(connection, claim) {
-        Ok(plan) if plan.mode == DeliveryMode::Push => (ProcessedState::Delivered, None),
-        Ok(_) => (ProcessedState::PullRequired, None),
+        Ok(plan)
+            if plan.way == Transport::Inbox || plan.way == Transport::Auto && !plan.target.has_tmux() =>
+        {
+            (ProcessedState::PullRequired, None)
+        }
+        Ok(_) => (ProcessedState::Delivered, None),
         Err(Refusal::Failed(error)) => (ProcessedState::Failed, Some(error.to_string())),
         Err(Refusal::Blocked(error)) => (ProcessedState::Blocked, Some(error.to_string())),
     }
@@ -156,8 +172,8 @@ pub(super) fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::res
         let message = format!("session {} is gone", target.name);
         return Err(Refusal::Blocked(Error::conflict("session_gone", message)));
     }
-    let mode = if target.has_tmux() { DeliveryMode::Push } else { DeliveryMode::PullRequired };
-    Ok(Plan { task: Some(task), binding: Some(binding), source: Some(source), target, mode, check, message })
+    let way = asked_way(claim);
+    Ok(Plan { task: Some(task), binding: Some(binding), source: Some(source), target, way, check, message })
 }
 
 /// The sessions that a command of this type goes between: source and target.
@@ -185,8 +201,18 @@ fn plan_session_nudge(
         let message = format!("session {} is gone", target.name);
         return Err(Refusal::Blocked(Error::conflict("session_gone", message)));
     }
-    let mode = DeliveryMode::Push;
-    Ok(Plan { task: None, binding: None, source: None, target, mode, check: None, message })
+    // It belongs to no pair, and so to no inbox.
+    let way = match asked_way(claim) {
+        Transport::AppServer => Transport::AppServer,
+        _ => Transport::Tmux,
+    };
+    Ok(Plan { task: None, binding: None, source: None, target, way, check: None, message })
+}
+
+/// Which way the command was asked to take.
+fn asked_way(claim: &Claim) -> Transport {
+    let asked = claim.payload.get("transport").cloned();
+    asked.and_then(|word| serde_json::from_value(word).ok()).unwrap_or_default()
 }
 
 /// What is reported of a command before anything is known of its delivery.
@@ -208,6 +234,7 @@ pub(super) fn report(
         state,
         notification_id: None,
         delivery_mode: None,
+        transport: None,
         permission_check: None,
         target_session: None,
         send_result: None,
@@ -326,7 +353,7 @@ fn notify(
         permission_checked(tx, claim, &check, Severity::Info)?;
     }
     let payload = json!({
-        "command_id": claim.id, "command_type": claim.kind, "delivery_mode": plan.mode,
+        "command_id": claim.id, "command_type": claim.kind, "delivery_mode": plan.mode(),
         "dispatcher_id": pass_dispatcher, "message": plan.message, "permission_check": check,
         "source_session": source.name, "target_session": plan.target.name, "task_id": task.id,
     });
@@ -344,7 +371,7 @@ fn notify(
             turn_row_id: None,
             dedupe_key: &dedupe_key,
             command_id: Some(claim.id.as_str()),
-            mode: plan.mode,
+            mode: plan.mode(),
             claim: None,
             payload: &payload,
         },
@@ -357,7 +384,7 @@ fn notify(
         claim.task_id.as_deref(),
         attempt_ids(claim, pass_dispatcher, &json!({ "routed_notification_id": id })),
         json!({
-            "delivery_mode": plan.mode, "permission_check": check, "source_session": source.name,
+            "delivery_mode": plan.mode(), "permission_check": check, "source_session": source.name,
             "target_session": plan.target.name,
         }),
     )?;
@@ -367,6 +394,7 @@ fn notify(
 async fn pull(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedCommand>> {
     let mut item = report(&pass.dispatcher, &claim, ProcessedState::PullRequired, DeliveryOutcome::Queued);
     item.delivery_mode = Some(DeliveryMode::PullRequired);
+    item.transport = Some(Transport::Inbox);
     item.permission_check = Some(PermissionCheckField(plan.check.clone()));
     item.target_session = Some(plan.target.name.clone());
     let dispatcher = pass.dispatcher.clone();
@@ -419,9 +447,10 @@ async fn push(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedC
     let before = Box::new(move |tx: &Tx<'_>| Ok(claims::start_side_effect(tx, &started)?));
     let renewed = claim.clone();
     let renew = move |tx: &Tx<'_>, until: &str| claims::renew(tx, &renewed, until).map(|_| ());
-    let sent = lease::kept(pass, renew, pass.sender.send(&plan.target, message, before)).await;
+    let sent = lease::kept(pass, renew, pass.sender.send(plan.way, &plan.target, message, before)).await;
     let mut item = report(&pass.dispatcher, &claim, ProcessedState::Delivered, DeliveryOutcome::Delivered);
     item.delivery_mode = Some(DeliveryMode::Push);
+    item.transport = Some(plan.way);
     item.permission_check = Some(PermissionCheckField(plan.check.clone()));
     item.target_session = Some(plan.target.name.clone());
     let dispatcher = pass.dispatcher.clone();
@@ -432,7 +461,8 @@ async fn push(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedC
             item.outcome = DeliveryOutcome::Queued;
             item.delivery_mode = Some(DeliveryMode::PullRequired);
             item.error = Some(error.to_string());
-            let plan = Plan { mode: DeliveryMode::PullRequired, ..plan };
+            item.transport = Some(Transport::Inbox);
+            let plan = Plan { way: Transport::Inbox, ..plan };
             end(pass, claim, CommandState::Succeeded, item, move |tx, claim, item| {
                 into_inbox(tx, &dispatcher, claim, &plan, item, false)
             })
@@ -530,7 +560,7 @@ pub(super) fn keep_uncertain(tx: &Tx<'_>, dispatcher: &str, item: &Recovered) ->
         binding: Some(binding),
         source: Some(source),
         target,
-        mode: DeliveryMode::Push,
+        way: Transport::Tmux,
         check: None,
         message,
     };

@@ -2,7 +2,7 @@
 
 use super::{
     HELD_BACK_OFF, back_off, commands::next_try, lease, lost::LostClaim, pane::Message, pass::Pass,
-    telemetry::note,
+    telemetry::note, transport::Carrier,
 };
 use crate::{
     clock,
@@ -424,7 +424,7 @@ async fn push(
     let (id, token) = (target.id, target.token);
     let before = Box::new(move |tx: &Tx<'_>| Ok(notifications::start_side_effect(tx, id, token)?));
     let renew = move |tx: &Tx<'_>, until: &str| notifications::renew(tx, id, token, until);
-    let sent = lease::kept(pass, renew, pass.sender.send(&target.manager, message, before)).await;
+    let sent = lease::kept(pass, renew, pass.sender.pane.send(&target.manager, message, before)).await;
     let mut attributes = json!({ "target_session": target.manager.name });
     if recovered && let Value::Object(attributes) = &mut attributes {
         attributes.insert("recovered".to_owned(), json!(true));

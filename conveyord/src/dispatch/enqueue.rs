@@ -15,6 +15,7 @@ use conveyor_proto::{
     limits::MAX_MESSAGE_BYTES,
     types::{
         command::{EnqueueParams, EnqueueResult},
+        common::Transport,
         dispatch::SignalType,
         session::SessionState,
         task::TaskRow,
@@ -72,6 +73,9 @@ fn insert(
     }
     if params.force {
         payload.insert("force".to_owned(), json!(true));
+    }
+    if params.transport != Transport::Auto {
+        payload.insert("transport".to_owned(), json!(params.transport));
     }
     let payload = Value::Object(payload);
     if let Some(key) = params.idempotency_key.as_deref()

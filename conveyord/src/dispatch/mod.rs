@@ -4,6 +4,7 @@
 //! of delivered, queued, uncertain or failed; what may have been sent is never sent again by itself.
 
 pub mod actuate;
+pub mod app_server;
 pub mod commands;
 pub mod completions;
 pub mod enqueue;
@@ -16,8 +17,10 @@ pub mod mend;
 pub mod outcome;
 pub mod pane;
 pub mod pass;
+pub mod receipts;
 pub mod task;
 pub mod telemetry;
+pub mod transport;
 mod unsent;
 
 use conveyor_proto::types::dispatch::SignalType;

@@ -1,6 +1,9 @@
 //! What became of a text, in the words of results and rows.
 
-use conveyor_proto::types::pane::{DeliveryOutcome, DeliveryProof};
+use conveyor_proto::types::{
+    common::Transport,
+    pane::{DeliveryOutcome, DeliveryProof},
+};
 
 /// What holds a text back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,11 +14,13 @@ pub struct Held {
     pub question: Option<String>,
 }
 
-/// What became of a send that did not fail before it began.
+/// What became of a send that did not fail before it began. By the pane, unless it says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// Outcome: delivered, held or uncertain.
     pub outcome: DeliveryOutcome,
+    /// Which way it went.
+    pub transport: Transport,
     /// Row of the delivery; none when held.
     pub delivery: Option<i64>,
     /// Proof, when delivered.
@@ -40,6 +45,7 @@ impl Sent {
         };
         Self {
             outcome: DeliveryOutcome::Held,
+            transport: Transport::Tmux,
             delivery: None,
             proof: None,
             held: Some(held),
@@ -57,13 +63,24 @@ impl Sent {
         note: Option<String>,
     ) -> Self {
         let outcome = if proof.is_some() { DeliveryOutcome::Delivered } else { DeliveryOutcome::Uncertain };
-        let delivery = Some(delivery);
-        Self { outcome, delivery, proof, held: None, started: true, completed: true, stripped, note }
+        let (transport, delivery) = (Transport::Tmux, Some(delivery));
+        Self {
+            outcome,
+            transport,
+            delivery,
+            proof,
+            held: None,
+            started: true,
+            completed: true,
+            stripped,
+            note,
+        }
     }
 
     pub(super) fn interrupted(delivery: Option<i64>, stripped: u64, note: String) -> Self {
         Self {
             outcome: DeliveryOutcome::Uncertain,
+            transport: Transport::Tmux,
             delivery,
             proof: None,
             held: None,

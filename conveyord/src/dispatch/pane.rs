@@ -2,9 +2,12 @@
 //!
 //! A pane's look can hold a text back; it never proves that one arrived. Only the rollout does.
 
-use super::outcome::{Held, Sent};
+use super::{
+    outcome::{Held, Sent},
+    receipts::{Awaited, Receipts},
+    transport::Carrier,
+};
 use crate::{
-    changes::ChangeKind,
     clock,
     error::{Error, Result},
     faults::{self, CrashPoint},
@@ -12,24 +15,17 @@ use crate::{
         pane_look::{Composer, PaneLook, PaneShows, look},
         target::{self, Target},
     },
-    rollout::{
-        by_text, follow,
-        ingest::{Ingest, Shrunk},
-        receipt::receipt_key,
-    },
+    rollout::{ingest::Ingest, receipt::receipt_key},
     store::{
         Durability, Store,
         deliveries::{self, NewDelivery, Unproven},
-        sessions::{self, Session},
+        sessions::Session,
     },
     tmux::{CaptureStyle, Key, PaneId, PaneQueues, PaneTurn, Tmux, TmuxError, sanitize},
 };
-use camino::Utf8Path;
-use conveyor_proto::types::pane::DeliveryProof;
+use conveyor_proto::types::common::Transport;
 use std::time::{Duration, SystemTime};
 
-/// How often the rollout is looked at while a receipt is awaited, beneath the wakes of the watcher.
-const RECEIPT_TICK: Duration = Duration::from_millis(50);
 /// Lines of a draft that are cleared at most.
 const MAX_DRAFT_LINES: usize = 40;
 
@@ -37,10 +33,9 @@ const MAX_DRAFT_LINES: usize = 40;
 #[derive(Debug, Clone)]
 pub struct PaneSender {
     store: Store,
-    ingest: Ingest,
+    receipts: Receipts,
     queues: PaneQueues,
     command_timeout: Duration,
-    receipt_timeout: Duration,
 }
 
 /// A text for a pane.
@@ -63,7 +58,8 @@ impl PaneSender {
     /// A sender over one store. The time limits are for each call of tmux, and for the receipt.
     #[must_use]
     pub fn new(store: Store, ingest: Ingest, command_timeout: Duration, receipt_timeout: Duration) -> Self {
-        Self { store, ingest, queues: PaneQueues::default(), command_timeout, receipt_timeout }
+        let receipts = Receipts::new(store.clone(), ingest, receipt_timeout);
+        Self { store, receipts, queues: PaneQueues::default(), command_timeout }
     }
 
     /// The tmux client for a session's server.
@@ -90,16 +86,10 @@ impl PaneSender {
         Ok(look(&target.pane.title, &plain, Some(&styled)))
     }
 
-    /// Sends a text, or says what holds it back. Runs to its end even if the caller stops waiting, since a
-    /// paste without its Enter would be worse than either.
-    ///
-    /// # Errors
-    /// Everything that happened before anything was sent; from then on the outcome says what is known.
-    pub async fn send(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
-        let (sender, session) = (self.clone(), session.clone());
-        let sent = tokio::spawn(async move { sender.send_now(&session, message, before).await }).await;
-        // Nobody knows how far a send came that ended early.
-        sent.unwrap_or_else(|error| Ok(Sent::interrupted(None, 0, format!("the send ended early: {error}"))))
+    /// The receipts that it waits for.
+    #[must_use]
+    pub fn receipts(&self) -> Receipts {
+        self.receipts.clone()
     }
 
     async fn send_now(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
@@ -137,6 +127,7 @@ impl PaneSender {
                     session,
                     command_id: message.command_id.as_deref(),
                     notification_id: message.notification_id,
+                    transport: Transport::Tmux,
                     text_sha256: key,
                 };
                 Ok::<_, Error>(Some(deliveries::begin(tx, &new)?))
@@ -149,7 +140,7 @@ impl PaneSender {
         let typed = type_in(&tmux, &target, &text).await;
         drop(turn);
         if let Err(Typed::Nothing(error)) = typed {
-            self.settle(delivery, Unproven::Failed, "nothing was sent").await?;
+            self.receipts.settle(delivery, Unproven::Failed, "nothing was sent").await?;
             return Err(error.into());
         }
         // From here on an error must not look like a text that was never sent.
@@ -161,7 +152,7 @@ impl PaneSender {
             Ok(()) if !is_codex => {
                 (true, "the pane does not show Codex, so no receipt can be expected".to_owned())
             }
-            Ok(()) => match self.receipt(session, &Awaited { delivery, key, sent_at }).await {
+            Ok(()) => match self.receipts.receipt(session, &Awaited { delivery, key, sent_at }).await {
                 Ok(Some(proof)) => {
                     faults::reach(CrashPoint::ReceiptSeen);
                     return Ok(Sent::complete(delivery, Some(proof), stripped, None));
@@ -170,7 +161,7 @@ impl PaneSender {
                 Err(error) => (true, format!("the receipt could not be looked for: {error}")),
             },
         };
-        if let Err(error) = self.settle(delivery, Unproven::Uncertain, &note).await {
+        if let Err(error) = self.receipts.settle(delivery, Unproven::Uncertain, &note).await {
             tracing::error!(%error, delivery, "the end of a delivery could not be recorded");
         }
         if completed {
@@ -225,77 +216,16 @@ impl PaneSender {
         }
         self.look(tmux, target).await
     }
-
-    async fn settle(&self, delivery: i64, outcome: Unproven, note: &str) -> Result<()> {
-        let note = note.to_owned();
-        let settle = move |tx: &crate::store::Tx<'_>| deliveries::settle(tx, delivery, outcome, &note);
-        Ok(self.store.write(Durability::Full, settle).await?)
-    }
-
-    /// Waits until the rollout shows the text, for a bounded time.
-    async fn receipt(&self, session: &Session, awaited: &Awaited) -> Result<Option<DeliveryProof>> {
-        let delivery = awaited.delivery;
-        let mut changes = self.store.changes().subscribe();
-        let deadline = tokio::time::Instant::now() + self.receipt_timeout;
-        let id = session.id.to_string();
-        loop {
-            let last_look = tokio::time::Instant::now() >= deadline;
-            self.read_rollout(session, awaited, last_look).await;
-            let proof =
-                self.store.read(move |connection| Ok::<_, Error>(deliveries::proof(connection, delivery)?));
-            if let Some(proof) = proof.await? {
-                return Ok(Some(proof));
-            }
-            if last_look {
-                return Ok(None);
-            }
-            let woken = changes.wait_for(|change| {
-                change.kind == ChangeKind::Ingested && change.session_id.as_deref() == Some(id.as_str())
-            });
-            // A wake, the tail beneath it, or the end: each leads to one more look.
-            let _ = tokio::time::timeout_at(deadline.min(tokio::time::Instant::now() + RECEIPT_TICK), woken)
-                .await;
-        }
-    }
-
-    /// Reads what is new, also when the watcher is off or the rollout has only now appeared. At the last look,
-    /// the text itself may show that the pane is in another thread than the one that is followed.
-    async fn read_rollout(&self, session: &Session, awaited: &Awaited, last_look: bool) {
-        let id = session.id.clone();
-        let current =
-            self.store.read(move |connection| Ok::<_, Error>(sessions::get(connection, id.as_str())?)).await;
-        let Ok(Some(current)) = current else { return };
-        if current.is_pending() || last_look {
-            let followed =
-                matches!(follow::follow(&self.store, &self.ingest, &current, None).await, Ok(true));
-            if !followed && !self.follow_text(&current, awaited).await && current.is_pending() {
-                return;
-            }
-        }
-        if let Err(error) = self.ingest.run(&session.id, Shrunk::Refuse).await {
-            tracing::debug!(%error, session = %session.id, "the rollout could not be read for a receipt");
-        }
-    }
-
-    /// Follows the only thread that got the text, where neither process nor title names one.
-    async fn follow_text(&self, session: &Session, awaited: &Awaited) -> bool {
-        let Some(home) = session.codex_home.clone() else { return false };
-        let (key, since) = (awaited.key.clone(), awaited.sent_at);
-        let look = move || by_text::thread_with_message(Utf8Path::new(&home), &key, since);
-        match tokio::task::spawn_blocking(look).await {
-            Ok(Some(located)) => {
-                matches!(follow::adopt(&self.store, &self.ingest, session, located).await, Ok(true))
-            }
-            _ => false,
-        }
-    }
 }
 
-/// A text whose receipt is awaited.
-struct Awaited {
-    delivery: i64,
-    key: String,
-    sent_at: SystemTime,
+impl Carrier for PaneSender {
+    // Runs to its end even if the caller stops waiting, since a paste without its Enter would be worse than either.
+    async fn send(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
+        let (sender, session) = (self.clone(), session.clone());
+        let sent = tokio::spawn(async move { sender.send_now(&session, message, before).await }).await;
+        // Nobody knows how far a send came that ended early.
+        sent.unwrap_or_else(|error| Ok(Sent::interrupted(None, 0, format!("the send ended early: {error}"))))
+    }
 }
 
 fn no_receipt(shown: PaneShows) -> &'static str {

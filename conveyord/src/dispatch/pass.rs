@@ -1,7 +1,8 @@
 //! One pass of Dispatch, in the order that callers of the explicit verb rely on.
 
 use super::{
-    COMMAND_TYPES, DEFAULT_DISPATCHER, commands, completions, lost::Lost, pane::PaneSender, telemetry, unsent,
+    COMMAND_TYPES, DEFAULT_DISPATCHER, commands, completions, lost::Lost, telemetry, transport::Courier,
+    unsent,
 };
 use crate::{
     changes::ChangeKind,
@@ -33,7 +34,7 @@ pub struct Pass {
     /// Database.
     pub store: Store,
     /// Sender.
-    pub sender: PaneSender,
+    pub sender: Courier,
     /// Who dispatches.
     pub dispatcher: String,
     /// Length of a lease, in milliseconds.
@@ -48,7 +49,7 @@ pub struct Pass {
 ///
 /// # Errors
 /// Those of the database. Failures of single items are reported with the items.
-pub async fn run(store: &Store, sender: &PaneSender, params: &DispatchParams) -> Result<DispatchResult> {
+pub async fn run(store: &Store, sender: &Courier, params: &DispatchParams) -> Result<DispatchResult> {
     let dispatcher = params
         .dispatcher_id
         .as_deref()

@@ -7,8 +7,8 @@
 use super::{
     commands, completions, held,
     lost::{Lost, LostClaim},
-    pane::PaneSender,
     pass::{Pass, command_types, heartbeat},
+    transport::Courier,
     unsent,
 };
 use crate::{
@@ -44,7 +44,7 @@ const HELD_LOOK: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// Those of the database.
-pub async fn settle_earlier_boot(store: &Store, sender: &PaneSender, dispatcher: &str) -> Result<()> {
+pub async fn settle_earlier_boot(store: &Store, sender: &Courier, dispatcher: &str) -> Result<()> {
     let pass = pass(store, sender, dispatcher);
     pass.recover_commands(&command_types(None), Expired::All, i64::MAX).await?;
     faults::reach(CrashPoint::CommandsRecovered);
@@ -61,7 +61,7 @@ pub async fn settle_earlier_boot(store: &Store, sender: &PaneSender, dispatcher:
         .await
 }
 
-fn pass(store: &Store, sender: &PaneSender, dispatcher: &str) -> Pass {
+fn pass(store: &Store, sender: &Courier, dispatcher: &str) -> Pass {
     Pass {
         store: store.clone(),
         sender: sender.clone(),
@@ -73,7 +73,7 @@ fn pass(store: &Store, sender: &PaneSender, dispatcher: &str) -> Pass {
 }
 
 /// Runs until cancelled, then waits for what is under way.
-pub async fn run(store: Store, sender: PaneSender, dispatcher: String, cancel: CancellationToken) {
+pub async fn run(store: Store, sender: Courier, dispatcher: String, cancel: CancellationToken) {
     let mut task = Task {
         pass: pass(&store, &sender, &dispatcher),
         serving: JoinSet::new(),
@@ -202,7 +202,7 @@ impl Task {
 
     /// Looks at the panes of what is held back.
     async fn look_at_held(&mut self, everything: bool) {
-        let (store, sender) = (&self.pass.store, &self.pass.sender);
+        let (store, sender) = (&self.pass.store, &self.pass.sender.pane);
         let looked = held::look(store, sender, everything).await;
         let any = store.read(|connection| Ok::<_, Error>(deliveries::any_held(connection)?)).await;
         self.any_held = any.as_ref().is_ok_and(|any| *any);

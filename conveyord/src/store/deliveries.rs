@@ -4,7 +4,7 @@ use super::{StoreError, Tx, notifications::UNREACHABLE};
 use crate::clock;
 use conveyor_proto::{
     ids::SessionId,
-    types::{daemon::DeliveryCounts, pane::DeliveryProof},
+    types::{common::Transport, daemon::DeliveryCounts, pane::DeliveryProof},
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -17,6 +17,8 @@ pub struct NewDelivery<'a> {
     pub command_id: Option<&'a str>,
     /// Notification that it carries.
     pub notification_id: Option<i64>,
+    /// Which way it goes.
+    pub transport: Transport,
     /// Hash of the text, trimmed as Codex trims it.
     pub text_sha256: &'a str,
 }
@@ -27,15 +29,16 @@ pub struct NewDelivery<'a> {
 /// Those of SQLite.
 pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<i64, StoreError> {
     tx.prepare_cached(
-        "insert into deliveries (session_id, command_id, notification_id, text_sha256, sent_at, outcome)
-         values (?1, ?2, ?3, ?4, ?5, 'sending')",
+        "insert into deliveries (session_id, command_id, notification_id, text_sha256, sent_at, outcome, transport)
+         values (?1, ?2, ?3, ?4, ?5, 'sending', ?6)",
     )?
     .execute(params![
         new.session.as_str(),
         new.command_id,
         new.notification_id,
         new.text_sha256,
-        tx.now()
+        tx.now(),
+        new.transport.as_str(),
     ])?;
     Ok(tx.last_insert_rowid())
 }

@@ -166,7 +166,7 @@ async fn work(app: &App, worker: &Utf8Path) {
         tokio::spawn(watcher.run(cancel.clone())),
         tokio::spawn(dispatch::task::run(
             store.clone(),
-            app.sender.clone(),
+            app.courier.clone(),
             "dispatch-test".to_owned(),
             cancel.clone(),
         )),
@@ -178,6 +178,7 @@ async fn work(app: &App, worker: &Utf8Path) {
             session: &session.id,
             command_id: None,
             notification_id: None,
+            transport: conveyor_proto::types::common::Transport::Tmux,
             text_sha256: &receipt_key("go on"),
         };
         store.write_blocking(Durability::Full, |tx| deliveries::begin(tx, &new)).unwrap();
@@ -201,7 +202,7 @@ async fn work(app: &App, worker: &Utf8Path) {
         app.observer().cycle(serde_json::from_value(json!({ "task": "task" })).unwrap()).await.unwrap();
         let asked = serde_json::from_value(json!({ "task": "task" })).unwrap();
         store.read(move |connection| divergences::list(connection, &asked)).await.unwrap();
-        dispatch::pass::run(store, &app.sender, &serde_json::from_value(json!({})).unwrap()).await.unwrap();
+        dispatch::pass::run(store, &app.courier, &serde_json::from_value(json!({})).unwrap()).await.unwrap();
     }
     look_around(app).await;
     cancel.cancel();

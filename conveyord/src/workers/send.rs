@@ -14,6 +14,7 @@ use crate::{
     },
 };
 use conveyor_proto::types::{
+    common::Transport,
     pane::{DeliveryOutcome, InterruptParams, NudgeParams},
     session::{StopParams, StopResult},
     worker::{
@@ -32,7 +33,7 @@ impl Workers {
     /// # Errors
     /// `unknown_worker`, `worker_folder_invalid`, `role_differs`, and those of `session.nudge`.
     pub async fn nudge(&self, actuator: &Actuator, params: NudgeWorkerParams) -> Result<NudgeWorkerResult> {
-        let NudgeWorkerParams { name, message, caller } = params;
+        let NudgeWorkerParams { name, message, transport, caller } = params;
         let found = self.find(&name, &caller).await.map_err(|error| match error.kind() {
             "unknown_worker" => error.hint("`sessions --state all` lists the sessions, for session-nudge"),
             _ => error,
@@ -43,7 +44,7 @@ impl Workers {
             self.require_running(&subject).await?;
         }
         let text = message.clone();
-        let to = NudgeParams { name, text, dry_run: false, clear_draft: false, caller };
+        let to = NudgeParams { name, text, dry_run: false, clear_draft: false, transport, caller };
         let nudge = actuator.nudge_by_name(to).await?;
         if kind == WorkerKind::File && nudge.outcome != Some(DeliveryOutcome::Failed) {
             self.note(&subject, "nudge", json!({ "message": message, "outcome": nudge.outcome })).await;
@@ -65,7 +66,7 @@ impl Workers {
         let subject = self.with_rows(found, &caller).await?;
         self.require_running(&subject).await?;
         let followup = if no_followup { None } else { Some(followup.unwrap_or_else(|| FOLLOWUP.to_owned())) };
-        let to = InterruptParams { name, key, followup, dry_run, caller };
+        let to = InterruptParams { name, key, followup, dry_run, transport: Transport::Auto, caller };
         let interrupt = actuator.interrupt(to).await?;
         if subject.kind() == WorkerKind::File && !dry_run {
             let facts = json!({

@@ -1,6 +1,6 @@
 //! `command.*`: durable commands.
 
-use super::common::Json;
+use super::common::{Json, Transport};
 use crate::ids::CommandId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -94,6 +94,9 @@ pub struct EnqueueParams {
     /// Queue although the task is over or the target session is gone.
     #[serde(default)]
     pub force: bool,
+    /// Which way it goes.
+    #[serde(default)]
+    pub transport: Transport,
 }
 
 /// Result of the enqueue methods.

@@ -88,6 +88,34 @@ impl DeliveryMode {
     }
 }
 
+/// By which way a text goes to a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// The safest one that there is: its pane, else Codex's app-server, else the inbox.
+    #[default]
+    Auto,
+    /// Typed into its tmux pane.
+    Tmux,
+    /// By Codex's app-server.
+    AppServer,
+    /// Left in its inbox.
+    Inbox,
+}
+
+impl Transport {
+    /// The word in the database and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Tmux => "tmux",
+            Self::AppServer => "app-server",
+            Self::Inbox => "inbox",
+        }
+    }
+}
+
 /// How a session can be talked to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Communication {

@@ -1,7 +1,7 @@
 //! `dispatch.*`: passes of the mechanical router.
 
 use super::{
-    common::{Caller, DeliveryMode, Json},
+    common::{Caller, DeliveryMode, Json, Transport},
     pane::SendResult,
 };
 use schemars::JsonSchema;
@@ -173,6 +173,9 @@ pub struct ProcessedCommand {
     /// Push or pull; absent when it failed before that was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery_mode: Option<DeliveryMode>,
+    /// Which way it went; absent when it failed before that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
     /// Permission check; absent for failed ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permission_check: Option<PermissionCheckField>,

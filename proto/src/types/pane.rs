@@ -1,6 +1,6 @@
 //! `session.nudge`, `session.interrupt`: keys and text to a session's pane.
 
-use super::common::Caller;
+use super::common::{Caller, Transport};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,9 @@ pub struct NudgeParams {
     /// Clear a draft in the composer first instead of holding the text back.
     #[serde(default)]
     pub clear_draft: bool,
+    /// Which way it goes.
+    #[serde(default)]
+    pub transport: Transport,
     /// The caller's surroundings.
     #[serde(default)]
     pub caller: Caller,
@@ -81,6 +84,8 @@ pub struct NudgeResult {
     pub side_effect_started: bool,
     /// Whether everything, Enter included, was sent.
     pub side_effect_completed: bool,
+    /// Which way it went, or would go.
+    pub transport: Transport,
     /// What became of the text; null in a dry run.
     pub outcome: Option<DeliveryOutcome>,
     /// What proves it.
@@ -111,6 +116,9 @@ pub struct InterruptParams {
     /// Resolve the target and record, send nothing.
     #[serde(default)]
     pub dry_run: bool,
+    /// Which way it goes; not the inbox.
+    #[serde(default)]
+    pub transport: Transport,
     /// The caller's surroundings.
     #[serde(default)]
     pub caller: Caller,
@@ -123,7 +131,7 @@ pub struct InterruptResult {
     pub dry_run: bool,
     /// As given.
     pub followup: Option<String>,
-    /// The key that was sent, or would be.
+    /// The key that was sent, or would be; `turn/interrupt` by Codex's app-server.
     pub key: String,
     /// Name of the session.
     pub session: String,
@@ -131,6 +139,8 @@ pub struct InterruptResult {
     pub target: String,
     /// Time.
     pub time: String,
+    /// Which way it went, or would go.
+    pub transport: Transport,
     /// Whether the key was sent. False when Codex was not busy: an idle Codex must not get Escape.
     pub sent: bool,
     /// Whether the rollout shows the turn as interrupted; null when nothing was sent or it cannot be told.

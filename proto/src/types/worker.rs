@@ -1,6 +1,6 @@
 //! `worker.*`: workers by name, those of a folder in the state root and registered sessions alike.
 
-use super::common::{Caller, Json, Role};
+use super::common::{Caller, Json, Role, Transport};
 use super::pane::{InterruptResult, NudgeResult};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -380,6 +380,9 @@ pub struct NudgeWorkerParams {
     pub name: String,
     /// Text; empty presses Enter only.
     pub message: String,
+    /// Which way it goes.
+    #[serde(default)]
+    pub transport: Transport,
     /// The caller's surroundings.
     #[serde(default)]
     pub caller: Caller,

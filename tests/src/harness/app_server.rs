@@ -21,6 +21,8 @@ use crate::rollout::Rollout;
 pub enum AppServerFault {
     /// It reads and never answers.
     Hangs,
+    /// It takes answers to its requests, and does nothing about them.
+    Deaf,
     /// It closes the connection in place of an answer to this method.
     ClosesAt(&'static str),
     /// It does what this method asks for, and closes the connection in place of the answer.
@@ -144,6 +146,11 @@ impl FakeAppServer {
     /// When the thread was not loaded.
     pub fn write(&self, thread: &str, write: impl FnOnce(&mut Rollout) -> io::Result<()>) {
         write(self.state().rollouts.get_mut(thread).expect("the thread is loaded")).expect("it is writable");
+    }
+
+    /// Has this turn run in a thread.
+    pub fn begin(&self, thread: &str, turn: &str) {
+        self.state().turns.insert(thread.to_owned(), turn.to_owned());
     }
 
     /// Tells everybody the status of a thread.
@@ -328,6 +335,9 @@ fn answered(message: &Value, state: &Mutex<State>, told: &broadcast::Sender<Told
     let pending = {
         let mut state = lock(state);
         state.answers.push((id.clone(), result));
+        if state.faults.contains(&AppServerFault::Deaf) {
+            return;
+        }
         id.as_u64().and_then(|id| state.requests.remove(&id))
     };
     // A second answer is ignored without a word.

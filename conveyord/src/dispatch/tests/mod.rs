@@ -8,15 +8,19 @@ mod mending;
 mod panes;
 
 use super::{
-    BACK_OFF, HELD_BACK_OFF, back_off,
+    BACK_OFF, HELD_BACK_OFF,
+    app_server::AppServerSender,
+    back_off,
     enqueue::enqueue,
     inbox,
     lost::Lost,
     pane::PaneSender,
     pass::{self, Pass},
     task,
+    transport::Courier,
 };
 use crate::{
+    codex::app_server::AppServers,
     rollout::ingest::Ingest,
     store::{Durability, Store, StoreError, Tx, testing},
 };
@@ -46,7 +50,7 @@ fn until(mut condition: impl FnMut() -> bool) {
 struct World {
     dir: tempfile::TempDir,
     store: Store,
-    sender: PaneSender,
+    sender: Courier,
 }
 
 impl Drop for World {
@@ -61,6 +65,10 @@ impl World {
         let (dir, store) = testing::store();
         let limits = (PATIENCE, Duration::from_millis(200));
         let sender = PaneSender::new(store.clone(), Ingest::new(store.clone(), 0), limits.0, limits.1);
+        let sender = Courier {
+            app_server: AppServerSender::new(AppServers::default(), sender.receipts()),
+            pane: sender,
+        };
         let world = Self { dir, store, sender };
         world.sql(
             "insert into tasks values ('t', 'demo', 'goal', null, 'managed', '1', '1');

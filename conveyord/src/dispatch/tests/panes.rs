@@ -112,6 +112,6 @@ impl World {
     async fn hold_pane(&self, name: &'static str) -> crate::tmux::PaneTurn {
         let find = move |connection: &rusqlite::Connection| crate::store::sessions::resolve(connection, name);
         let session = self.store.read(find).await.unwrap();
-        self.sender.turn(&session).await.unwrap()
+        self.sender.pane.turn(&session).await.unwrap()
     }
 }

@@ -177,6 +177,7 @@ fn awaited(world: &World, session: &Session, text: &str) -> i64 {
         session: &session.id,
         command_id: None,
         notification_id: None,
+        transport: conveyor_proto::types::common::Transport::Tmux,
         text_sha256: &receipt_key(text),
     };
     world.store.write_blocking(Durability::Full, |tx| deliveries::begin(tx, &new)).unwrap()

@@ -2,8 +2,9 @@
 
 use crate::{
     bindings,
+    codex::app_server::AppServers,
     config::{Config, Flags},
-    dispatch::{pane::PaneSender, pass},
+    dispatch::{app_server::AppServerSender, pane::PaneSender, pass, transport::Courier},
     error::Result,
     registration,
     rollout::{
@@ -150,6 +151,10 @@ impl World {
             config.command_timeout(),
             config.receipt_timeout(),
         );
+        let sender = Courier {
+            app_server: AppServerSender::new(AppServers::default(), sender.receipts()),
+            pane: sender,
+        };
         let params = serde_json::from_value(json!({})).unwrap();
         self.wait(pass::run(&self.store, &sender, &params)).unwrap();
         testing::rows(&self.store, "routed_notifications", "id", "state = 'delivered'").len()

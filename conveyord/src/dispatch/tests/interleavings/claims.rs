@@ -215,6 +215,7 @@ fn begin_delivery(tx: &Tx<'_>, claim: &Claim) -> i64 {
         session: &session,
         command_id: Some(claim.id.as_str()),
         notification_id: None,
+        transport: conveyor_proto::types::common::Transport::Tmux,
         text_sha256: "hash",
     };
     deliveries::begin(tx, &new).unwrap()

@@ -1,0 +1,187 @@
+//! Sending by Codex's app-server: a turn for an idle thread, a steer of the turn that runs, then the rollout's receipt.
+//!
+//! A text that comes while an approval is asked for would answer nothing, and is held all the same: who asked must see
+//! the answer before anything new.
+
+use super::{
+    outcome::{Held, Sent},
+    pane::{BeforeSend, Message},
+    receipts::{Awaited, Receipts},
+    transport::Carrier,
+};
+use crate::{
+    codex::app_server::{AppServers, CallError, Client, ThreadStatus, protocol::ActiveFlag},
+    error::{Error, Result},
+    faults::{self, CrashPoint},
+    observe::{pane_look::PaneShows, state},
+    rollout::receipt::receipt_key,
+    store::{
+        Durability,
+        deliveries::{self, NewDelivery, Unproven},
+        sessions::Session,
+    },
+    tmux::sanitize,
+};
+use conveyor_proto::types::common::Transport;
+use std::time::SystemTime;
+
+/// Sends by the app-servers. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AppServerSender {
+    app_servers: AppServers,
+    receipts: Receipts,
+}
+
+impl AppServerSender {
+    /// A sender by these app-servers.
+    #[must_use]
+    pub const fn new(app_servers: AppServers, receipts: Receipts) -> Self {
+        Self { app_servers, receipts }
+    }
+
+    /// Whether a session's thread is in the memory of an app-server that we are connected to.
+    #[must_use]
+    pub fn reaches(&self, session: &Session) -> bool {
+        self.app_servers.client(session).is_some()
+    }
+
+    /// The connection and the thread of a session.
+    ///
+    /// # Errors
+    /// `no_app_server`.
+    pub fn target(&self, session: &Session) -> Result<(std::sync::Arc<Client>, String)> {
+        self.app_servers.client(session).ok_or_else(|| {
+            let message = format!("no app-server of Codex has the thread of session {}", session.name);
+            Error::unavailable("no_app_server", message)
+                .hint("--transport auto takes the way that there is; `cycle` shows the session's state")
+        })
+    }
+
+    /// What a session's turn waits for, in the words of panes.
+    #[must_use]
+    pub fn asks(&self, session: &Session) -> Option<&'static str> {
+        let status = self.app_servers.status(session)?.status;
+        if status.waits_on(ActiveFlag::WaitingOnApproval) {
+            return Some(PaneShows::Approval.name());
+        }
+        status.waits_on(ActiveFlag::WaitingOnUserInput).then(|| PaneShows::Question.name())
+    }
+
+    /// The turn that runs by the rollout.
+    async fn running_turn(&self, session: &Session) -> Result<Option<String>> {
+        self.receipts.read(session).await;
+        let session = session.clone();
+        self.receipts
+            .store
+            .read(move |connection| {
+                let turn = state::stored(connection, &session)?.turn;
+                Ok(turn.filter(|turn| turn.outcome.is_none()).and_then(|turn| turn.turn_id))
+            })
+            .await
+    }
+
+    async fn send_now(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
+        let (client, thread) = self.target(session)?;
+        let text = sanitize(&message.text);
+        if text.as_str().trim().is_empty() {
+            return Err(Error::invalid("blank_message", "the message is blank: Enter alone is for panes"));
+        }
+        // Asked anew: what was told may have been overtaken.
+        let status = client.thread_status(&thread).await.map_err(refused)?;
+        if let Some(by) = self.asks(session).filter(|_| status.waits_on_user()) {
+            let by = by.to_owned();
+            return Ok(Sent { transport: Transport::AppServer, ..Sent::held(Held { by, question: None }) });
+        }
+        let running = match status {
+            ThreadStatus::Active { .. } => self.running_turn(session).await?,
+            _ => None,
+        };
+        let stripped = text.stripped() as u64;
+        let key = receipt_key(text.as_str());
+        let new = (session.id.clone(), message, key.clone());
+        let begin = self.receipts.store.write(Durability::Full, move |tx| {
+            if !before(tx)? {
+                return Ok(None);
+            }
+            let (session, message, key) = &new;
+            let new = NewDelivery {
+                session,
+                command_id: message.command_id.as_deref(),
+                notification_id: message.notification_id,
+                transport: Transport::AppServer,
+                text_sha256: key,
+            };
+            Ok::<_, Error>(Some(deliveries::begin(tx, &new)?))
+        });
+        let Some(delivery) = begin.await? else {
+            return Err(Error::conflict("claim_lost", "another dispatcher has taken this delivery over"));
+        };
+        let sent_at = SystemTime::now();
+        let asked = ask(&client, &thread, running.as_deref(), text.as_str()).await;
+        faults::reach(CrashPoint::TurnAsked);
+        let complete = match asked {
+            Ok(_) => true,
+            Err(error) if error.may_have_acted() => false,
+            Err(error) => {
+                self.receipts.settle(delivery, Unproven::Failed, "nothing was sent").await?;
+                return Err(refused(error));
+            }
+        };
+        let awaited = Awaited { delivery, key, sent_at };
+        let note = match self.receipts.receipt(session, &awaited).await {
+            Ok(Some(proof)) => {
+                faults::reach(CrashPoint::ReceiptSeen);
+                let sent = Sent::complete(delivery, Some(proof), stripped, None);
+                return Ok(Sent { transport: Transport::AppServer, ..sent });
+            }
+            Ok(None) if running.is_some() => {
+                "sent while a turn runs; Codex takes it in after the running step, and the receipt is noted then"
+                    .to_owned()
+            }
+            Ok(None) => "no receipt in the rollout in time; look at the session before sending it again".to_owned(),
+            Err(error) => format!("the receipt could not be looked for: {error}"),
+        };
+        if let Err(error) = self.receipts.settle(delivery, Unproven::Uncertain, &note).await {
+            tracing::error!(%error, delivery, "the end of a delivery could not be recorded");
+        }
+        let sent = if complete {
+            Sent::complete(delivery, None, stripped, Some(note))
+        } else {
+            Sent::interrupted(Some(delivery), stripped, note)
+        };
+        Ok(Sent { transport: Transport::AppServer, ..sent })
+    }
+}
+
+impl Carrier for AppServerSender {
+    async fn send(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
+        let (sender, session) = (self.clone(), session.clone());
+        let sent = tokio::spawn(async move { sender.send_now(&session, message, before).await }).await;
+        // Nobody knows how far a send came that ended early.
+        sent.unwrap_or_else(|error| {
+            let sent = Sent::interrupted(None, 0, format!("the send ended early: {error}"));
+            Ok(Sent { transport: Transport::AppServer, ..sent })
+        })
+    }
+}
+
+/// Steers the turn that runs, or begins one. A turn that has ended meanwhile refuses to be steered, for sure.
+async fn ask(
+    client: &Client,
+    thread: &str,
+    running: Option<&str>,
+    text: &str,
+) -> std::result::Result<String, CallError> {
+    if let Some(turn) = running {
+        match client.steer_turn(thread, turn, text).await {
+            Err(CallError::Refused(_)) => {}
+            other => return other,
+        }
+    }
+    client.start_turn(thread, text).await
+}
+
+fn refused(error: CallError) -> Error {
+    Error::unavailable("no_app_server", error.to_string())
+        .hint("--transport tmux types into the pane instead")
+}

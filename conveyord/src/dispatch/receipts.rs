@@ -1,0 +1,121 @@
+//! Receipts: the rollout's own record of a text that was sent, whichever way it went.
+
+use crate::{
+    changes::ChangeKind,
+    error::{Error, Result},
+    rollout::{
+        by_text, follow,
+        ingest::{Ingest, Shrunk},
+    },
+    store::{
+        Durability, Store,
+        deliveries::{self, Unproven},
+        sessions::{self, Session},
+    },
+};
+use camino::Utf8Path;
+use conveyor_proto::types::pane::DeliveryProof;
+use std::time::{Duration, SystemTime};
+
+/// How often the rollout is looked at while a receipt is awaited, beneath the wakes of the watcher.
+const RECEIPT_TICK: Duration = Duration::from_millis(50);
+
+/// Waits for receipts. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Receipts {
+    /// Database.
+    pub store: Store,
+    ingest: Ingest,
+    receipt_timeout: Duration,
+}
+
+/// A text whose receipt is awaited.
+pub(super) struct Awaited {
+    pub(super) delivery: i64,
+    pub(super) key: String,
+    pub(super) sent_at: SystemTime,
+}
+
+impl Receipts {
+    /// Receipts of a store's sessions, each awaited for so long.
+    #[must_use]
+    pub const fn new(store: Store, ingest: Ingest, receipt_timeout: Duration) -> Self {
+        Self { store, ingest, receipt_timeout }
+    }
+
+    /// Reads what is new in a session's rollout.
+    pub(super) async fn read(&self, session: &Session) {
+        if let Err(error) = self.ingest.run(&session.id, Shrunk::Refuse).await {
+            tracing::debug!(%error, session = %session.id, "the rollout could not be read before a send");
+        }
+    }
+
+    /// Records that nothing proves the arrival, or that nothing was sent.
+    pub(super) async fn settle(&self, delivery: i64, outcome: Unproven, note: &str) -> Result<()> {
+        let note = note.to_owned();
+        let settle = move |tx: &crate::store::Tx<'_>| deliveries::settle(tx, delivery, outcome, &note);
+        Ok(self.store.write(Durability::Full, settle).await?)
+    }
+
+    /// Waits until the rollout shows the text, for a bounded time.
+    pub(super) async fn receipt(
+        &self,
+        session: &Session,
+        awaited: &Awaited,
+    ) -> Result<Option<DeliveryProof>> {
+        let delivery = awaited.delivery;
+        let mut changes = self.store.changes().subscribe();
+        let deadline = tokio::time::Instant::now() + self.receipt_timeout;
+        let id = session.id.to_string();
+        loop {
+            let last_look = tokio::time::Instant::now() >= deadline;
+            self.read_rollout(session, awaited, last_look).await;
+            let proof =
+                self.store.read(move |connection| Ok::<_, Error>(deliveries::proof(connection, delivery)?));
+            if let Some(proof) = proof.await? {
+                return Ok(Some(proof));
+            }
+            if last_look {
+                return Ok(None);
+            }
+            let woken = changes.wait_for(|change| {
+                change.kind == ChangeKind::Ingested && change.session_id.as_deref() == Some(id.as_str())
+            });
+            // A wake, the tail beneath it, or the end: each leads to one more look.
+            let _ = tokio::time::timeout_at(deadline.min(tokio::time::Instant::now() + RECEIPT_TICK), woken)
+                .await;
+        }
+    }
+
+    /// Reads what is new, also when the watcher is off or the rollout has only now appeared. At the last look,
+    /// the text itself may show that the pane is in another thread than the one that is followed.
+    async fn read_rollout(&self, session: &Session, awaited: &Awaited, last_look: bool) {
+        let id = session.id.clone();
+        let current =
+            self.store.read(move |connection| Ok::<_, Error>(sessions::get(connection, id.as_str())?)).await;
+        let Ok(Some(current)) = current else { return };
+        if current.is_pending() || last_look {
+            let followed =
+                matches!(follow::follow(&self.store, &self.ingest, &current, None).await, Ok(true));
+            if !followed && !self.follow_text(&current, awaited).await && current.is_pending() {
+                return;
+            }
+        }
+        if let Err(error) = self.ingest.run(&session.id, Shrunk::Refuse).await {
+            tracing::debug!(%error, session = %session.id, "the rollout could not be read for a receipt");
+        }
+    }
+
+    /// Follows the only thread that got the text, where neither process nor title names one.
+    async fn follow_text(&self, session: &Session, awaited: &Awaited) -> bool {
+        let Some(home) = session.codex_home.clone() else { return false };
+        let (key, since) = (awaited.key.clone(), awaited.sent_at);
+        let look = move || by_text::thread_with_message(Utf8Path::new(&home), &key, since);
+        match tokio::task::spawn_blocking(look).await {
+            Ok(Some(located)) => {
+                matches!(follow::adopt(&self.store, &self.ingest, session, located).await, Ok(true))
+            }
+            _ => false,
+        }
+    }
+}
