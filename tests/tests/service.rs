@@ -162,6 +162,11 @@ fn looking_starts_no_daemon() {
     let started = env.conveyorctl(&["daemon", "start"]).success();
     assert!(!started.stderr.contains("starting"), "the service manager did it: {}", started.stderr);
     assert_eq!(env.daemon_status()["socket_activated"], true);
+    // The same after one has run and left its lock.
+    let _ = env.conveyorctl(&["daemon", "stop"]).success();
+    wait_until("the tool to wait again", || (activation.starts() == 2).then_some(()));
+    let _ = env.conveyorctl(&["daemon", "status"]).exits_with(3);
+    let _ = env.conveyorctl(&["--no-start", "tasks"]).exits_with(3);
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn the_callers_surroundings_travel() {
     let cwd = std::env::current_dir().unwrap();
     assert_eq!(
         caller,
-        json!({ "cwd": cwd, "program": "conveyor", "codex_home": null, "home": "/home/someone", "path": null,
+        json!({ "cwd": cwd, "pid": std::process::id(), "program": "conveyor", "codex_home": null, "home": "/home/someone", "path": null,
                 "tmux": null, "tmux_pane": "%7", "tmux_tmpdir": null })
     );
 }
