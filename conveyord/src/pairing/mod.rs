@@ -11,6 +11,7 @@ use crate::{
     error::{Error, Result},
     spawn::{self, ManagerOf, Prompt, Request, Spawner, Standing, Started, manager_prompt},
     store::{Durability, sessions},
+    words,
 };
 use camino::Utf8PathBuf;
 use check::Checked;
@@ -48,7 +49,7 @@ fn dispatcher(params: &PairParams) -> Option<String> {
 }
 
 fn dispatch_command(spawner: &Spawner, params: &PairParams, dispatcher: &str) -> Vec<String> {
-    let program = params.caller.program.as_deref().unwrap_or("conveyorctl");
+    let program = words::program(&params.caller);
     let mut command = vec![program, "dispatch", "--watch", "--dispatcher-id", dispatcher];
     let files = &spawner.config.files;
     if files.database != StateFiles::in_root(files.root.clone()).database {
@@ -100,17 +101,15 @@ async fn go_on(
         .task_prompt
         .as_deref()
         .filter(|prompt| !prompt.is_empty())
-        .map(|prompt| prompts::pair_worker(program.unwrap_or("conveyorctl"), &params.task, prompt));
+        .map(|prompt| prompts::pair_worker(words::program(&params.caller), &params.task, prompt));
     let asked = request(params, &set_up.task.id, Role::Worker, Prompt::worker(prompt.as_deref()));
     let worker = step(spawner, params, asked, worker, progress, &mut resumed).await?;
     let of =
         ManagerOf { task: Some(params.task.clone()), goal: None, worker: Some(params.worker_name.clone()) };
-    let (name, called) = (params.manager_name.clone(), params.caller.program.clone());
+    let (name, called) = (params.manager_name.clone(), words::program(&params.caller).to_owned());
     let cwd = Utf8PathBuf::from(worker.session.cwd.clone());
-    let prompt = spawner
-        .store
-        .read(move |connection| manager_prompt(connection, &name, &cwd, &of, called.as_deref()))
-        .await?;
+    let prompt =
+        spawner.store.read(move |connection| manager_prompt(connection, &name, &cwd, &of, &called)).await?;
     let asked = request(params, &set_up.task.id, Role::Manager, prompt);
     let manager = step(spawner, params, asked, manager, progress, &mut resumed).await?;
 

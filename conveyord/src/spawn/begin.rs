@@ -23,9 +23,10 @@ use crate::{
         session_starts::{self, End, NewStart, SessionStart},
         sessions::{self, Registration, Session},
     },
-    tmux::{NewSession, PaneId, Tmux},
+    tmux::{NewSession, PaneId, Tmux, TmuxError},
+    words::shell_word,
 };
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use tokio::time::Instant;
 
 /// A session that was started.
@@ -254,7 +255,7 @@ impl Spawner {
         request: &Request,
         prepared: &Prepared,
         spawned: &Spawned,
-        home: &camino::Utf8Path,
+        home: &Utf8Path,
         found: &Found,
         options: &Options,
     ) -> Result<Session> {
@@ -294,9 +295,9 @@ impl Spawner {
         if request.codex.keep {
             self.end(&spawned.start.id, End::Kept, kind).await;
             return error.and(&format!(
-                "; it was left running (look at it: tmux -S '{}' attach -t '={session}'; the same call again goes on \
+                "; it was left running (look at it: tmux -S {} attach -t '={session}'; the same call again goes on \
                  with it; end it: {end_it})",
-                tmux.server().socket()
+                shell_word(tmux.server().socket().as_str())
             ));
         }
         match tmux.kill_session_by_id(&spawned.session_id).await {
@@ -328,7 +329,6 @@ impl Spawner {
 /// The kind of the error when the daemon ends meanwhile.
 const DAEMON_ENDING: &str = "daemon_ending";
 
-fn is_gone(error: &crate::tmux::TmuxError) -> bool {
-    use crate::tmux::TmuxError;
+fn is_gone(error: &TmuxError) -> bool {
     matches!(error, TmuxError::SessionMissing { .. } | TmuxError::ServerGone { .. })
 }

@@ -31,7 +31,7 @@ pub fn manager_prompt(
     name: &str,
     cwd: &Utf8Path,
     of: &ManagerOf,
-    program: Option<&str>,
+    program: &str,
 ) -> Result<Prompt> {
     let task = of.task.as_deref().and_then(|task| tasks::resolve(connection, task).ok());
     let config = task.as_ref().map(|task| context::config(connection, task)).transpose()?.flatten();
@@ -41,7 +41,7 @@ pub fn manager_prompt(
     let goal = given(&of.goal).or_else(|| task.as_ref().map(|task| task.goal.clone()));
     let worker = given(&of.worker).or_else(|| bound.map(|worker| worker.name));
     let facts = ManagerFacts {
-        program: program.unwrap_or("conveyorctl"),
+        program,
         manager: name,
         cwd: cwd.as_str(),
         task: of.task.as_deref(),

@@ -23,6 +23,7 @@ use crate::{
     error::{Error, Result},
     registration::communication,
     store::{Store, prompts::PromptKind, tasks},
+    words,
 };
 use conveyor_proto::{
     ids::TaskId,
@@ -164,14 +165,14 @@ impl Spawner {
         if role == Role::Manager {
             let of = ManagerOf { task: task.filter(|task| !task.is_empty()), goal: task_goal, worker };
             let name = request.name.clone();
-            let (cwd, program) = (prepared.cwd().to_owned(), request.caller.program.clone());
+            let (cwd, program) = (prepared.cwd().to_owned(), words::program(&request.caller).to_owned());
             let made = self
                 .store
                 .read(move |connection| {
                     let id = of.task.as_deref().map(|task| tasks::resolve(connection, task));
                     // An unknown task is only printed; one that cannot be told apart is nobody's.
                     let id = id.and_then(|task| task.ok()).map(|task| task.id);
-                    let prompt = manager_prompt(connection, &name, &cwd, &of, program.as_deref())?;
+                    let prompt = manager_prompt(connection, &name, &cwd, &of, &program)?;
                     Ok::<_, Error>((prompt, id))
                 })
                 .await?;

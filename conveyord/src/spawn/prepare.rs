@@ -12,6 +12,7 @@ use crate::{
         tasks::shown,
     },
     tmux::{Pane, Tmux, TmuxError, stored_name},
+    words::shell_word,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::{common::Caller, session::SessionState};
@@ -156,5 +157,5 @@ fn exists(tmux_session: &str, tmux: &Tmux) -> Error {
 /// The command that ends a tmux session, for a person to copy.
 #[must_use]
 pub fn kill_command(socket: &str, tmux_session: &str) -> String {
-    format!("tmux -S '{}' kill-session -t '={tmux_session}'", socket.replace('\'', r"'\''"))
+    format!("tmux -S {} kill-session -t '={tmux_session}'", shell_word(socket))
 }

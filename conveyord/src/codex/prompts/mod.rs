@@ -3,6 +3,7 @@
 //! Every command line in them stands on an indented line of its own and is one that our command line takes; a test
 //! of the whole program runs them all.
 
+use crate::words::shell_word;
 use conveyor_proto::types::supervision::ManagerConfig;
 
 const MANAGER: &str = include_str!("manager.md");
@@ -33,7 +34,7 @@ pub struct ManagerFacts<'a> {
 /// `category.action`.
 #[must_use]
 pub fn manager(facts: &ManagerFacts<'_>, granted: &[String], refused: &[String]) -> String {
-    let task_ref = facts.task.map_or_else(|| "<task>".to_owned(), word);
+    let task_ref = facts.task.map_or_else(|| "<task>".to_owned(), shell_word);
     let common = [("program", facts.program), ("ref", task_ref.as_str())];
     let setup = match facts.config {
         None => fill(SETUP_QUESTIONS, &common),
@@ -43,7 +44,7 @@ pub fn manager(facts: &ManagerFacts<'_>, granted: &[String], refused: &[String])
             fill(SETUP_RECORDED, &[&common[..], &own].concat())
         }
     };
-    let worker_ref = facts.worker.map_or_else(|| "<worker>".to_owned(), word);
+    let worker_ref = facts.worker.map_or_else(|| "<worker>".to_owned(), shell_word);
     let own = [
         ("manager", facts.manager),
         ("cwd", facts.cwd),
@@ -59,17 +60,7 @@ pub fn manager(facts: &ManagerFacts<'_>, granted: &[String], refused: &[String])
 /// The first prompt of a pair's worker: what it was given, and how it acknowledges.
 #[must_use]
 pub fn pair_worker(program: &str, task: &str, prompt: &str) -> String {
-    fill(PAIR_WORKER, &[("program", program), ("ref", &word(task)), ("prompt", prompt)])
-}
-
-/// A word of a command line, quoted where a shell would read it otherwise.
-fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
-    if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    fill(PAIR_WORKER, &[("program", program), ("ref", &shell_word(task)), ("prompt", prompt)])
 }
 
 fn listed(words: &[String]) -> String {
