@@ -142,19 +142,19 @@ const fn of_manager(fault: Fault) -> Fault {
 crashes_of_a_pair! {
     the_set_up_is_not_committed: Pair, within("write-done", "pairing::create");
     the_set_up_is_committed: Pair, within("write-committed", "pairing::create");
-    a_start_is_not_written: Pair, within("write-done", "Spawner::write_down");
+    a_start_is_not_written: Pair, within("write-done", "write_down");
     a_start_is_written: Pair, at("start-written");
     a_pane_is_started: Pair, at("pane-started");
-    a_pane_is_not_noted: Pair, within("write-done", "Spawner::note_pane");
-    a_pane_is_noted: Pair, within("write-committed", "Spawner::note_pane");
+    a_pane_is_not_noted: Pair, within("write-done", "note_pane");
+    a_pane_is_noted: Pair, within("write-committed", "note_pane");
     a_rollout_is_found: Pair, at("rollout-found");
-    a_start_is_not_registered: Pair, within("write-done", "Spawner::register");
-    a_start_is_registered: Pair, within("write-committed", "Spawner::register");
+    a_start_is_not_registered: Pair, within("write-done", "register_started");
+    a_start_is_registered: Pair, within("write-committed", "register_started");
     a_spawn_is_not_told: Pair, within("write-done", "pairing::step");
     the_managers_start_is_written: Pair, of_manager(at("start-written"));
     the_managers_pane_is_started: Pair, of_manager(at("pane-started"));
     the_managers_rollout_is_found: Pair, of_manager(at("rollout-found"));
-    the_manager_is_registered: Pair, of_manager(within("write-committed", "Spawner::register"));
+    the_manager_is_registered: Pair, of_manager(within("write-committed", "register_started"));
     a_pair_is_not_bound: Pair, within("write-done", "pairing::go_on");
     a_pair_is_bound: Pair, within("write-committed", "pairing::go_on");
     a_dispatcher_is_enabled: Pair, within("write-committed", "pairing::dispatch");

@@ -227,7 +227,7 @@ impl Spawner {
             }
         };
         faults::reach(CrashPoint::RolloutFound);
-        let session = self.register(request, prepared, spawned, &home, &found, options).await?;
+        let session = self.register_started(request, prepared, spawned, &home, &found, options).await?;
         // Only the look of a later exit hangs on it.
         if let Err(error) = tmux.close_with_program(spawned.pane_id).await {
             tracing::warn!(%error, "a pane will stay when its program ends");
@@ -250,7 +250,7 @@ impl Spawner {
         })
     }
 
-    async fn register(
+    async fn register_started(
         &self,
         request: &Request,
         prepared: &Prepared,
