@@ -99,6 +99,8 @@ fn check_approvals(env: &TestEnv, program: &Program, source: &str, after_decline
     assert!(!file.exists(), "the command was declined");
 
     let (asked, file) = ask(env, "by-hand");
+    // The app-server tells of it before the TUI shows it.
+    env.tmux().wait_for_text(&pane, "Press enter to confirm");
     env.tmux().key(&pane, "y");
     wait_until("the command to run", || file.exists().then_some(()));
     wait_until("the approval to be over", || pending(env).is_none().then_some(()));
