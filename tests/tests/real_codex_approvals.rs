@@ -81,6 +81,7 @@ fn check_approvals(env: &TestEnv, program: &Program, source: &str, after_decline
     let (asked, file) = ask(env, "accepted");
     assert_eq!(asked["source"], source, "{asked:#}");
     assert_eq!(asked["kind"], "command", "{asked:#}");
+    env.tmux().wait_for_text(&env.tmux().pane("codex-manager"), "Worker worker waits for an approval");
     let shown = asked["command"].as_str().unwrap_or_default().replace('\n', "");
     assert!(shown.contains("touch ") && shown.contains("accepted"), "{asked:#}");
     assert_eq!(asked["reason"], "May this command run?", "{asked:#}");

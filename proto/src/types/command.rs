@@ -95,7 +95,7 @@ pub struct EnqueueParams {
     #[serde(default)]
     pub force: bool,
     /// Which way it goes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Transport::is_auto")]
     pub transport: Transport,
 }
 

@@ -104,6 +104,12 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// Whether it is the default, which is left out of parameters: a daemon of before knows no other.
+    #[must_use]
+    pub fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+
     /// The word in the database and in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

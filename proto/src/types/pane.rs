@@ -19,7 +19,7 @@ pub struct NudgeParams {
     #[serde(default)]
     pub clear_draft: bool,
     /// Which way it goes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Transport::is_auto")]
     pub transport: Transport,
     /// The caller's surroundings.
     #[serde(default)]
@@ -85,6 +85,7 @@ pub struct NudgeResult {
     /// Whether everything, Enter included, was sent.
     pub side_effect_completed: bool,
     /// Which way it went, or would go.
+    #[serde(default)]
     pub transport: Transport,
     /// What became of the text; null in a dry run.
     pub outcome: Option<DeliveryOutcome>,
@@ -117,7 +118,7 @@ pub struct InterruptParams {
     #[serde(default)]
     pub dry_run: bool,
     /// Which way it goes; not the inbox.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Transport::is_auto")]
     pub transport: Transport,
     /// The caller's surroundings.
     #[serde(default)]
@@ -140,6 +141,7 @@ pub struct InterruptResult {
     /// Time.
     pub time: String,
     /// Which way it went, or would go.
+    #[serde(default)]
     pub transport: Transport,
     /// Whether the key was sent. False when Codex was not busy: an idle Codex must not get Escape.
     pub sent: bool,

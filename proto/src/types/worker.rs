@@ -381,7 +381,7 @@ pub struct NudgeWorkerParams {
     /// Text; empty presses Enter only.
     pub message: String,
     /// Which way it goes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Transport::is_auto")]
     pub transport: Transport,
     /// The caller's surroundings.
     #[serde(default)]
