@@ -288,47 +288,41 @@ impl Watch {
 /// The refusal of a start that came to nothing: what Codex shows, and the way out.
 #[must_use]
 pub fn refusal(name: &str, shown: &Shown, seconds: Option<u64>) -> Error {
-    let asks = |kind, what: &str, way_out: &str| {
-        Error::conflict(kind, format!("Codex of {name} {what}")).hint(way_out.to_owned())
-    };
+    let says = |what: &str| format!("Codex of {name} {what}");
     match shown.start {
-        Start::Trust => asks(
+        Start::Trust => Error::conflict(
             "needs_trust",
-            "asks whether this folder is trusted, and nothing was answered",
-            "--accept-trust trusts the folder, which Codex remembers; or start codex there once yourself",
-        ),
-        Start::Update => asks(
-            "update_offered",
-            "offers an update, and nothing was answered",
-            "update Codex, or skip that version in a codex of your own; \
+            says("asks whether this folder is trusted, and nothing was answered"),
+        )
+        .hint("--accept-trust trusts the folder, which Codex remembers; or start codex there once yourself"),
+        Start::Update => {
+            Error::conflict("update_offered", says("offers an update, and nothing was answered")).hint(
+                "update Codex, or skip that version in a codex of your own; \
              check_for_update_on_startup = false in Codex's config.toml ends the question",
-        ),
-        Start::Hooks => asks(
-            "hooks_review",
-            "asks to review new hooks, and nothing was answered",
-            "start codex yourself, and review them there",
-        ),
-        Start::Login => asks("login_needed", "has no login", "`codex login`, then try again"),
-        Start::Plan => asks(
-            "plan_menu",
-            "asks whether to implement a plan, and nothing was answered",
-            "answer it in the pane, with --keep on the next try",
-        ),
-        Start::RateLimit => asks(
+            )
+        }
+        Start::Hooks => {
+            Error::conflict("hooks_review", says("asks to review new hooks, and nothing was answered"))
+                .hint("start codex yourself, and review them there")
+        }
+        Start::Login => {
+            Error::conflict("login_needed", says("has no login")).hint("`codex login`, then try again")
+        }
+        Start::Plan => {
+            Error::conflict("plan_menu", says("asks whether to implement a plan, and nothing was answered"))
+                .hint("answer it in the pane, with --keep on the next try")
+        }
+        Start::RateLimit => Error::conflict(
             "rate_limit_menu",
-            "asks whether to switch the model near its rate limit, and nothing was answered",
-            "--model names the one to use; or answer it once in a codex of your own",
-        ),
-        Start::Approval => asks(
-            "approval_menu",
-            "asks for an approval, and nothing was answered",
-            "answer it in the pane, with --keep on the next try",
-        ),
-        Start::Menu => asks(
-            "menu_open",
-            "shows a menu, and nothing was answered",
-            "answer it in the pane, with --keep on the next try",
-        ),
+            says("asks whether to switch the model near its rate limit, and nothing was answered"),
+        )
+        .hint("--model names the one to use; or answer it once in a codex of your own"),
+        Start::Approval => {
+            Error::conflict("approval_menu", says("asks for an approval, and nothing was answered"))
+                .hint("answer it in the pane, with --keep on the next try")
+        }
+        Start::Menu => Error::conflict("menu_open", says("shows a menu, and nothing was answered"))
+            .hint("answer it in the pane, with --keep on the next try"),
         Start::Exited => {
             let said = match shown.last_lines.as_slice() {
                 [] => "it left nothing on its screen".to_owned(),

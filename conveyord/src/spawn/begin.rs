@@ -215,7 +215,7 @@ impl Spawner {
             waited = watch.found(Some(&mut appearances), look) => waited?,
             () = self.ending.cancelled() => {
                 let message = format!("the daemon ends while session {} starts", request.name);
-                return Err(Error::unavailable(DAEMON_ENDING, message).hint("the same call again goes on with it"));
+                return Err(Error::unavailable("daemon_ending", message).hint("the same call again goes on with it"));
             }
         };
         let found = match waited {
@@ -326,7 +326,7 @@ impl Spawner {
     }
 }
 
-/// The kind of the error when the daemon ends meanwhile.
+/// The kind of the error when the daemon ends meanwhile: what was started goes on.
 const DAEMON_ENDING: &str = "daemon_ending";
 
 fn is_gone(error: &TmuxError) -> bool {
