@@ -256,7 +256,7 @@ fn tell_manager(
         },
     )?;
     if mode == DeliveryMode::Push {
-        notifications::publish_pending(tx, notification, task.id.as_str(), manager.id.as_str());
+        notifications::mending::publish_pending(tx, notification, task.id.as_str(), manager.id.as_str());
     } else {
         notifications::deliver(tx, notification, false, false)?;
     }
@@ -267,7 +267,7 @@ fn tell_manager(
 fn withdraw(tx: &Tx<'_>, session: &SessionId, id: &str) -> Result<()> {
     if let Some(binding) = bindings::open_of_worker(tx, session)? {
         let key = dedupe_key(binding.id.as_str(), id);
-        notifications::suppress_unsent(tx, &key, "the approval is over")?;
+        notifications::mending::suppress_unsent(tx, &key, "the approval is over")?;
     }
     Ok(())
 }

@@ -1,5 +1,9 @@
 //! Executing a claimed command: checks, then the way to its target: pane, app-server or inbox.
 
+mod uncertain;
+
+pub(super) use uncertain::keep_uncertain;
+
 use super::{
     BACK_OFF, HELD_BACK_OFF, back_off, lease,
     outcome::Sent,
@@ -15,10 +19,7 @@ use crate::{
     store::{
         Durability, StoreError, Tx, bindings,
         bindings::Binding,
-        commands::{
-            claims::{self, Claim, Settled},
-            recovery::Recovered,
-        },
+        commands::claims::{self, Claim, Settled},
         deliveries,
         log::Severity,
         notifications::{self, NewNotification},
@@ -526,47 +527,6 @@ pub(super) fn typed(
     }
     let uncertain = item.outcome == DeliveryOutcome::Uncertain;
     into_inbox(tx, dispatcher, claim, plan, item, uncertain)
-}
-
-/// Puts the message of a command that may or may not have been typed into the inbox of its target, and
-/// returns the notification. `None` for a command that belongs to no pair.
-pub(super) fn keep_uncertain(tx: &Tx<'_>, dispatcher: &str, item: &Recovered) -> Result<Option<i64>> {
-    let Some(task) = item.task_id.as_deref().map(|id| tasks::find(tx, id)).transpose()?.flatten() else {
-        return Ok(None);
-    };
-    let binding = match &item.binding_id {
-        Some(id) => bindings::get(tx, id)?,
-        None => bindings::open_of_task(tx, &task.id)?,
-    };
-    let Some(binding) = binding else { return Ok(None) };
-    let (source, target) = ends(tx, &binding, &item.kind)?;
-    let claim = Claim {
-        id: item.command_id.clone(),
-        attempt_id: item.attempt_id.unwrap_or_default(),
-        token: 0,
-        kind: item.kind.clone(),
-        correlation_id: item.correlation_id.clone().unwrap_or_default(),
-        task_id: item.task_id.clone(),
-        binding_id: item.binding_id.clone(),
-        required_permission: None,
-        payload: item.payload.clone(),
-        attempts: 0,
-        expires_at: String::new(),
-        tries: 0,
-    };
-    let message = message(&claim).unwrap_or_default().to_owned();
-    let plan = Plan {
-        task: Some(task),
-        binding: Some(binding),
-        source: Some(source),
-        target,
-        way: Transport::Tmux,
-        check: None,
-        message,
-    };
-    let Some(id) = notify(tx, dispatcher, &claim, &plan)? else { return Ok(None) };
-    notifications::deliver(tx, id, false, !item.proven)?;
-    Ok(Some(id))
 }
 
 fn fallback_wanted(claim: &Claim) -> bool {

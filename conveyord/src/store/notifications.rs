@@ -119,24 +119,6 @@ pub fn fail(tx: &Tx<'_>, id: i64, error: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Tells Dispatch that a notification is to be sent.
-pub fn publish_pending(tx: &Tx<'_>, id: i64, task: &str, target: &str) {
-    publish(tx, changes::ChangeKind::Notification, id, task, target, "pending");
-}
-
-/// Drops a notification that nobody has got or been sent yet.
-///
-/// # Errors
-/// Those of SQLite.
-pub fn suppress_unsent(tx: &Tx<'_>, dedupe_key: &str, reason: &str) -> Result<(), StoreError> {
-    tx.prepare_cached(
-        "update routed_notifications set state = 'suppressed', error = ?2
-         where dedupe_key = ?1 and state = 'pending' and side_effect_started = 0 and lease_token is null",
-    )?
-    .execute(params![dedupe_key, reason])?;
-    Ok(())
-}
-
 /// Ends a notification that must not be delivered any more.
 ///
 /// # Errors

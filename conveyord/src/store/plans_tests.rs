@@ -279,7 +279,7 @@ async fn approvals_of(app: &App) {
         {
             approvals::end(tx, &worker.id, which)?;
         }
-        notifications::suppress_unsent(tx, "key", "over")?;
+        notifications::mending::suppress_unsent(tx, "key", "over")?;
         Ok::<_, StoreError>(())
     });
     write.await.unwrap();

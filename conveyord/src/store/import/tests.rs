@@ -157,6 +157,7 @@ fn every_table_is_imported_or_is_our_own() {
         "ingest_quarantine",
         "deliveries",
         "session_starts",
+        "approvals",
         "dispatchers",
     ];
     let tables: Vec<String> = store
