@@ -144,7 +144,7 @@ fn close(schema: &mut Value) {
 
 /// Makes a worker by name and asks for everything about it.
 fn call_workers(env: &TestEnv, daemon: &mut Checked<'_>) {
-    let folder = env.root().join("bin");
+    let folder = env.root().join("idle-bin");
     fs::create_dir_all(&folder).unwrap();
     let codex = folder.join("codex");
     fs::write(&codex, "#!/bin/sh\n[ \"$1\" = --version ] || { echo 'OpenAI Codex ›'; exec sleep 600; }\n")
@@ -198,7 +198,7 @@ impl Checked<'_> {
         });
         self.call("session.start", &json!({ "name": "alone", "role": "worker", "caller": caller }));
         let pair = json!({
-            "task": "paired", "task_goal": "They work", "worker_name": "w", "manager_name": "m", "caller": caller,
+            "task": "paired", "task_goal": "They work", "worker_name": "paired-w", "manager_name": "paired-m", "caller": caller,
         });
         self.call("pair.plan", &pair);
         self.call("pair.create", &pair);

@@ -1,4 +1,5 @@
 //! Sessions are started with the real Codex, in both of its process models: what `starting` shows with the stand-in.
+#![expect(clippy::expect_used, reason = "a panic here is a failing test")]
 
 use conveyor_tests::harness::{
     CODEX_VERSIONS, Output, Program, TestEnv, announce, codex_versions, wait_until,

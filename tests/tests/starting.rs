@@ -293,6 +293,12 @@ fn a_pair_that_cannot_be_is_refused_before_anything_changes() {
     check_refused(&env, &[("task", json!("old"))], "task_bound");
     check_refused(&env, &[("worker_name", json!("w"))], "session_bound");
     check_refused(&env, &[("worker_name", json!("m"))], "wrong_role");
+    let _ = env.tmux().run(&["kill-session", "-t", "=codex-w"]).success();
+    wait_until("the worker to be gone", || {
+        let gone = env.conveyorctl(&["sessions", "--state", "gone"]).success().json();
+        (gone[0]["name"] == "w").then_some(())
+    });
+    check_refused(&env, &[("worker_name", json!("w"))], "session_bound");
     let _ = env.tmux().run(&["new-session", "-d", "-s", "codex-m2", "sleep", "600"]).success();
     check_refused(&env, &[], "tmux_session_exists");
 }

@@ -6,11 +6,7 @@ use crate::{
     error::{Error, Result},
     registration::check_name,
     spawn::{LONG_TIMEOUT, Prompt, Request, Spawner, Standing},
-    store::{
-        bindings, runs,
-        sessions::{self, Session},
-        tasks,
-    },
+    store::{bindings, runs, sessions, tasks},
     supervision::manager_config::{Change, Source},
 };
 use conveyor_proto::types::{common::Role, pair::PairParams, session::SessionState};
@@ -81,11 +77,11 @@ fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
         }
     }
     for (name, role) in [(&params.worker_name, Role::Worker), (&params.manager_name, Role::Manager)] {
-        let registered = sessions::find(connection, name)?;
-        if !registered.is_some_and(|session| is_active(&session)) {
-            continue;
+        let Some(session) = sessions::find(connection, name)? else { continue };
+        if session.state == SessionState::Active {
+            of_role(connection, name, role)?;
         }
-        let session = of_role(connection, name, role)?;
+        // Also of one that is gone: its binding stands until somebody ends it.
         let open = bindings::open_of_session(connection, &session.id)?;
         if let Some(open) = open.filter(|open| of_this_task.as_ref().is_none_or(|ours| ours.id != open.id)) {
             let message = format!("session {name} is bound to another task (binding {})", open.id);
@@ -94,10 +90,6 @@ fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn is_active(session: &Session) -> bool {
-    session.state == SessionState::Active
 }
 
 /// What both sessions need, before their prompts are known.
