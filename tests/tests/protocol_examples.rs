@@ -210,7 +210,7 @@ fn kinds_in_code() -> BTreeSet<String> {
                 folders.extend((path.file_name() != Some("tests")).then_some(path));
             } else if path.extension() == Some("rs") && path.file_name() != Some("tests.rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
                 kinds_of(code, &mut found);
             }
         }
