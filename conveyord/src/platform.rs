@@ -178,6 +178,14 @@ pub fn program_name(pid: Pid) -> Option<String> {
     sys::program_name(pid)
 }
 
+/// Whether a process, or one below it, runs the program of this file name.
+pub fn runs_program(pid: Pid, name: &str) -> bool {
+    let below = descendants(pid).unwrap_or_default();
+    std::iter::once(pid)
+        .chain(below)
+        .any(|pid| sys::executable(pid).is_some_and(|path| path.file_name().is_some_and(|file| file == name)))
+}
+
 /// The parent of a process; `None` for the first process, and for one that is gone.
 pub fn parent(pid: Pid) -> Option<Pid> {
     sys::process(pid).ok()?.parent

@@ -1,10 +1,11 @@
 //! Deliveries from end to end: built binaries, real tmux, the stand-in in the panes.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use conveyor_tests::harness::{Pane, TestEnv, standin, wait_until};
 use conveyor_tests::rollout::Format;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const TASK: &str = "greeting";
 
@@ -140,4 +141,44 @@ fn each_completion_reaches_the_manager_once_whoever_dispatches() {
     let _ = env.conveyorctl(&["dispatch", "--once"]).success();
     let left = call(&env, &["manager-inbox", TASK, "--json"]);
     assert_eq!(left["items"], serde_json::json!([]));
+}
+
+#[test]
+fn nothing_is_typed_into_a_codex_whose_screen_cannot_be_read() {
+    let env = TestEnv::new();
+    // By its process a Codex, by its screen a shell that tells what it was sent.
+    let codex = env.root().join("codex");
+    let _ = fs::copy("/bin/bash", &codex).expect("there is a bash");
+    let script = "trap 'echo GOT-INT' INT; echo up; while :; do read -r line && echo \"got:$line\"; done";
+    let pane = env.tmux().start("codex-odd", &[codex.as_str(), "-c", script]);
+    env.tmux().wait_for_text(&pane, "up");
+    let rollout = env.root().join("rollout-odd.jsonl");
+    let meta = json!({
+        "timestamp": "2026-05-01T10:00:00Z", "type": "session_meta", "payload": {"id": "th-odd", "cwd": "/"},
+    });
+    fs::write(&rollout, format!("{meta}\n")).expect("it is ours");
+    let pid = pane.pid.to_string();
+    let _ = env
+        .conveyorctl(&[
+            "register-worker",
+            "--name",
+            "odd",
+            "--pid",
+            &pid,
+            "--codex-session",
+            rollout.as_str(),
+            "--tmux-session",
+            "codex-odd",
+        ])
+        .success();
+
+    let held = call(&env, &["session-nudge", "odd", "!rm -r everything"]);
+    assert_eq!((&held["outcome"], &held["blocked_by"]), (&json!("held"), &json!("unclear")), "{held}");
+    let left = call(&env, &["session-interrupt", "odd"]);
+    assert_eq!((&left["sent"], &left["key"]), (&json!(false), &json!("Escape")), "{left}");
+    // Asked for by name it is pressed, and then everything that came before it would show.
+    let _ = call(&env, &["session-interrupt", "odd", "--key", "C-c"]);
+    env.tmux().wait_for_text(&pane, "GOT-INT");
+    let screen = env.tmux().screen(&pane);
+    assert!(!screen.contains("got:") && screen.matches("GOT-INT").count() == 1, "{screen}");
 }

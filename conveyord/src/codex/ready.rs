@@ -106,7 +106,7 @@ pub fn judge(title: &str, text: &str, dead: bool) -> Shown {
         PaneShows::Approval => Start::Approval,
         PaneShows::Question | PaneShows::Menu | PaneShows::Browse => Start::Menu,
         PaneShows::Exited => Start::Exited,
-        PaneShows::Unknown => by_phrases(text),
+        PaneShows::Unclear | PaneShows::Unknown => by_phrases(text),
     };
     let last_lines = if start == Start::Exited { last_lines(text) } else { Vec::new() };
     Shown { start, title: title.to_owned(), question: look.question, last_lines }

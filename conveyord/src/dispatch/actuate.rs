@@ -295,7 +295,8 @@ impl Actuator {
         }
         // Escape at an idle Codex arms the transcript browser; a menu takes it for an answer.
         let idle = asked.is_none() && is_codex && shows != PaneShows::Busy;
-        if idle && !(shows == PaneShows::Ready && self.is_busy(session).await?) {
+        let may_work = matches!(shows, PaneShows::Ready | PaneShows::Unclear);
+        if idle && !(may_work && self.is_busy(session).await?) {
             result.note =
                 Some(format!("the pane shows {}: nothing runs that Escape would interrupt", shows.name()));
         } else {

@@ -15,6 +15,7 @@ use crate::{
         pane_look::{Composer, PaneLook, PaneShows, look},
         target::{self, Target},
     },
+    platform::{self, Pid},
     rollout::{ingest::Ingest, receipt::receipt_key},
     store::{
         Durability, Store,
@@ -25,6 +26,9 @@ use crate::{
 };
 use conveyor_proto::types::common::Transport;
 use std::time::{Duration, SystemTime};
+
+/// The file name of Codex's own program, below whatever wraps it.
+const CODEX: &str = "codex";
 
 /// Lines of a draft that are cleared at most.
 const MAX_DRAFT_LINES: usize = 40;
@@ -83,7 +87,15 @@ impl PaneSender {
     pub async fn look(&self, tmux: &Tmux, target: &Target) -> Result<PaneLook> {
         let plain = tmux.capture(target.pane.pane_id, 0, CaptureStyle::Plain).await?;
         let styled = tmux.capture(target.pane.pane_id, 0, CaptureStyle::Styled).await?;
-        Ok(look(&target.pane.title, &plain, Some(&styled)))
+        let seen = look(&target.pane.title, &plain, Some(&styled));
+        if seen.shows != PaneShows::Unknown {
+            return Ok(seen);
+        }
+        // Anything may be typed into another program; an Enter on a Codex screen that we cannot read might approve
+        // something, and C-c ends an idle Codex.
+        let pane = Pid::try_from(i64::from(target.pane.pane_pid)).ok();
+        let codex = pane.is_some_and(|pid| platform::runs_program(pid, CODEX));
+        Ok(if codex { PaneLook { shows: PaneShows::Unclear, ..seen } } else { seen })
     }
 
     /// The receipts that it waits for.

@@ -52,6 +52,10 @@ pub(super) fn program_name(pid: Pid) -> Option<String> {
     Some(fs::read_to_string(proc_path(pid, "comm")).ok()?.trim_end().to_owned())
 }
 
+pub(super) fn executable(pid: Pid) -> Option<PathBuf> {
+    fs::read_link(proc_path(pid, "exe")).ok()
+}
+
 pub(super) fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(proc_path(pid, "fd"))? {

@@ -84,6 +84,10 @@ pub(super) fn program_name(pid: Pid) -> Option<String> {
     libproc::proc_pid::name(pid.as_raw()).ok()
 }
 
+pub(super) fn executable(pid: Pid) -> Option<PathBuf> {
+    libproc::proc_pid::pidpath(pid.as_raw()).ok().map(PathBuf::from)
+}
+
 pub(super) fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
     let info = bsd_info(pid)?;
     // libproc refuses an empty list, as of a process that is ending.

@@ -45,6 +45,9 @@ pub enum PaneShows {
     Browse,
     /// What Codex leaves behind when it ended; a shell may follow.
     Exited,
+    /// A Codex by its process, with a screen that is none of these: it comes up, redraws, or is of a version that
+    /// is not known. Only who knows the process says so; here such a screen is [unknown](Self::Unknown).
+    Unclear,
     /// No Codex at all, or one that has not come up.
     Unknown,
 }
@@ -65,6 +68,7 @@ impl PaneShows {
             Self::Menu => "menu",
             Self::Browse => "browse",
             Self::Exited => "exited",
+            Self::Unclear => "unclear",
             Self::Unknown => "unknown",
         }
     }
