@@ -134,11 +134,11 @@ fn telemetry_is_found_by_type_and_by_words_newest_first() {
     assert_eq!(discover(&env, &[])["telemetry"], json!([]));
 }
 
-/// What `doctor-self` says, run by a shell that holds this rollout open, in the pane of a tmux session.
-fn in_pane(env: &TestEnv, session: &str, rollout: &Utf8PathBuf) -> (Value, String) {
+/// What `doctor-self` says with these options, run by a shell that holds this rollout open, in the pane of a session.
+fn in_pane(env: &TestEnv, session: &str, rollout: &Utf8PathBuf, options: &str) -> (Value, String) {
     let (out, code) = (env.root().join("self.json"), env.root().join("self.code"));
     let script = format!(
-        "exec 7>>{rollout}; conveyorctl doctor-self > {out}; echo $? > {code}.new; mv {code}.new {code}; sleep 600"
+        "exec 7>>{rollout}; conveyorctl doctor-self {options} > {out}; echo $? > {code}.new; mv {code}.new {code}; sleep 600"
     );
     let _pane = env.tmux().start(session, &["sh", "-c", &script]);
     let code = wait_until("the pane's shell to have asked", || fs::read_to_string(&code).ok());
@@ -151,7 +151,7 @@ fn a_session_in_a_pane_is_told_who_it_is() {
     let env = TestEnv::new();
     register(&env, "worker", "w", 0);
     let path = rollout(&env, THREADS[0]);
-    let (told, code) = in_pane(&env, "codex-w", &path);
+    let (told, code) = in_pane(&env, "codex-w", &path, "");
     assert_eq!(code, "0", "{told:#}");
     assert_eq!([&told["supported"], &told["ok"]], [&json!(true), &json!(true)]);
     assert_eq!(told["current_session"], "codex-w");
@@ -161,6 +161,19 @@ fn a_session_in_a_pane_is_told_who_it_is() {
     let pid = told["codex_thread"]["pid"].to_string();
     let template = told["command_template"].as_str().expect("a text");
     assert!(template.contains(&format!("--pid {pid} ")) && template.ends_with("--tmux-session codex-w"));
+}
+
+#[test]
+fn a_session_is_not_registered_in_the_pane_of_another() {
+    let env = TestEnv::new();
+    let path = rollout(&env, THREADS[0]);
+    let _other = env.tmux().start("somebody", &["sleep", "600"]);
+    let (told, code) = in_pane(&env, "codex-w", &path, "--session somebody");
+    assert_eq!((code.as_str(), &told["supported"]), ("1", &json!(false)), "{told:#}");
+    let checks = told["checks"].as_array().expect("a list");
+    let live =
+        checks.iter().find(|check| check["name"] == "current_tmux_session_live").expect("it is checked");
+    assert_eq!((&live["ok"], &live["error"]), (&json!(false), &json!("the caller is in session codex-w")));
 }
 
 #[test]

@@ -84,7 +84,7 @@ pub async fn run(context: &DoctorContext, params: &SelfParams) -> Result<SelfRes
         });
     }
     if let Some(session) = &session {
-        checks.push(live_check(session, &tmux).await);
+        checks.push(live_check(session, pane, &tmux).await);
     }
     if let Some(found) = &found {
         checks.push(file_check("workerctl_executable", Some(found)));
@@ -198,9 +198,15 @@ async fn registered_as(
     Ok(own.map(|session| RegisteredAs { name: session.name, role: session.role }).collect())
 }
 
-async fn live_check(session: &str, tmux: &Tmux) -> SelfCheck {
+/// Whether a session that is asked for lives, and is the caller's own: what is sent to another one reaches somebody else.
+async fn live_check(session: &str, own: Option<&Pane>, tmux: &Tmux) -> SelfCheck {
     let (ok, error) = match tmux.session(session).await {
-        Ok(Some(pane)) if !pane.dead => (true, None),
+        Ok(Some(found)) if !found.dead => {
+            // Sessions of one group have one name more for the same pane.
+            let other = own.filter(|own| own.session_name != session && own.pane_id != found.pane_id);
+            let error = other.map(|own| format!("the caller is in session {}", own.session_name));
+            (error.is_none(), error)
+        }
         Ok(Some(_)) => (false, Some("the program in it has ended".to_owned())),
         Ok(None) | Err(TmuxError::ServerGone { .. }) => {
             (false, Some(format!("there is no such session on {}", tmux.server())))
