@@ -3,6 +3,7 @@
 
 use crate::{
     error::{Error, Result},
+    registration::check_name,
     rollout::receipt::hex,
     store::{
         Tx,
@@ -46,10 +47,14 @@ enum Content {
 /// Reads the worker folders of a state root, in the order of their names, or one of them.
 ///
 /// # Errors
-/// `invalid_worker_folder`.
+/// `invalid_name`, `invalid_worker_folder`.
 pub(super) fn read(root: &Utf8Path, worker: Option<&str>) -> Result<Vec<Folder>> {
     let mut folders = match worker {
-        Some(worker) => vec![root.join(worker)],
+        Some(worker) => {
+            // What lies elsewhere, or is named another way, would be remembered as another folder.
+            check_name(worker)?;
+            vec![root.join(worker)]
+        }
         None => {
             let entries = match root.read_dir_utf8() {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

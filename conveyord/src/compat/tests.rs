@@ -291,5 +291,9 @@ async fn nothing_named_or_nothing_there() {
     folder(&world);
     let worker = Some("nobody".to_owned());
     let params = ImportParams { root: Some(world.root.to_string()), worker, ..ImportParams::default() };
-    assert_eq!(import(&world.store, params).await.unwrap().worker_count, 0);
+    assert_eq!(import(&world.store, params.clone()).await.unwrap().worker_count, 0);
+    for outside in ["../oldie", ".", "a/b", "/etc"] {
+        let params = ImportParams { worker: Some(outside.to_owned()), ..params.clone() };
+        assert_eq!(import(&world.store, params).await.unwrap_err().kind(), "invalid_name", "{outside}");
+    }
 }
