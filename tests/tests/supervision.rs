@@ -219,6 +219,7 @@ fn what_cannot_be_stored_is_refused_and_leaves_nothing() {
     job.refused_reading(b"\xff{}", &["manager-ack", "t", "--from-stdin"], "not UTF-8");
     job.refused_reading(&large, &["manager-ack", "t", "--from-stdin"], "at most 1048576");
     job.refused_reading("{}", &["manager-ack", "nobody", "--from-stdin"], "nobody");
+    job.refused_reading("", &["worker-ack", "nobody", "--from-stdin"], "nobody");
     job.refused(&["worker-ack", "t"], "--from-stdin");
     job.refused(
         &["handoff", "t", "--summary", "s", "--payload-json", r#"{"a": NaN}"#],

@@ -47,12 +47,15 @@ pub(crate) async fn run(
     args: &AckArgs,
 ) -> Result<(), CommandError> {
     let task = args.task.clone();
+    let newest = ShowAckParams { task: task.clone(), role };
     let ack = if args.from_stdin {
+        // A task that is not there is refused before anybody is waited for.
+        helper.call::<AckShow>(ui, &newest).await?;
         let payload = json_object("standard input", &ui.read_text()?)?;
         let correlation_id = given(args.correlation_id.as_deref());
         helper.call_json::<AckRecord>(ui, &RecordAckParams { task, role, payload, correlation_id }).await?
     } else if args.json {
-        helper.call_json::<AckShow>(ui, &ShowAckParams { task, role }).await?
+        helper.call_json::<AckShow>(ui, &newest).await?
     } else {
         return Err(CommandError::failed("option_missing", "nothing is asked for")
             .hint("--from-stdin records the JSON object on standard input, --json shows the newest record"));
