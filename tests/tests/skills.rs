@@ -186,13 +186,15 @@ fn a_finding_or_a_failed_test_fails_the_review() {
     fs::write(env.project().join("file"), "two\n").expect("the project is ours");
     let kept = env.root().join("kept/review");
     let output = review(&env, &["--output", kept.as_str()]).exits_with(1);
-    assert!(output.stdout.contains("1 findings"), "{output:?}");
+    assert!(output.stdout.ends_with("codex-review: findings: 1\n"), "{output:?}");
     assert_eq!(fs::read_to_string(kept).expect("kept"), "- [P1] It is wrong");
 
     let env = review_world("All is well.");
     fs::write(env.project().join("file"), "two\n").expect("the project is ours");
     let output = review(&env, &["--parallel-tests", "echo tested; exit 3"]).exits_with(1);
     assert!(output.stdout.contains("tested") && output.stdout.contains("exit code 3"), "{output:?}");
+    // The last line is the reason, and no findings are none.
+    assert_eq!(output.stderr, "codex-review: the tests failed: exit code 3\n");
 }
 
 #[test]
