@@ -229,10 +229,13 @@ fn word<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
-/// The text of a file, if there is one.
+/// The text of a file, if there is one. A pipe or a device would be waited for without end.
 fn text_of(path: &Utf8Path) -> Result<Option<String>> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+    let text =
+        fs::metadata(path).and_then(|file| file.is_file().then(|| fs::read_to_string(path)).transpose());
+    match text {
+        Ok(Some(text)) => Ok(Some(text)),
+        Ok(None) => Err(invalid(path, "is no regular file")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unreadable(path, &error)),
     }

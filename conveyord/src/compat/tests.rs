@@ -257,6 +257,19 @@ async fn worker_folders_are_imported_once() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_none_is_not_waited_for() {
+    for name in ["config.json", "status.json", "transcript.txt", "events.jsonl"] {
+        let world = World::new();
+        world.write("alpha/config.json", "{}");
+        let path = world.root.join("alpha").join(name);
+        let _ = fs::remove_file(&path);
+        nix::unistd::mkfifo(path.as_std_path(), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let error = world.import(false).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("{path} is no regular file")), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn folders_and_database_are_imported_together_or_not_at_all() {
     let world = World::new().database("");
     folder(&world);
