@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
     collections::VecDeque,
-    fs::{self, OpenOptions},
-    io::{self, BufRead, BufReader, Write},
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
 };
 use uuid::Uuid;
@@ -305,8 +305,12 @@ impl Folder {
         let path = self.0.join(EVENTS);
         let failed = |source| FolderError::Io { path: path.clone(), source };
         self.make()?;
-        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() >= EVENTS_LIMIT) {
-            fs::rename(&path, self.0.join(OLDER_EVENTS)).map_err(failed)?;
+        match fs::metadata(&path) {
+            Ok(metadata) if !metadata.is_file() => return Err(failed(irregular())),
+            Ok(metadata) if metadata.len() >= EVENTS_LIMIT => {
+                fs::rename(&path, self.0.join(OLDER_EVENTS)).map_err(failed)?;
+            }
+            _ => {}
         }
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
         file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(failed)
@@ -320,11 +324,7 @@ impl Folder {
         let mut found = Events::default();
         for name in [OLDER_EVENTS, EVENTS] {
             let path = self.0.join(name);
-            let file = match fs::File::open(&path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(source) => return Err(FolderError::Io { path, source }),
-            };
+            let Some(file) = open(&path)? else { continue };
             for line in BufReader::new(file).split(b'\n') {
                 let line = line.map_err(|source| FolderError::Io { path: path.clone(), source })?;
                 if line.trim_ascii().is_empty() {
@@ -383,17 +383,34 @@ impl Folder {
     }
 }
 
-/// A file; none when it is not there.
-fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, FolderError> {
+/// Why something is not opened: a pipe would be waited for, a device has no end.
+fn irregular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")
+}
+
+/// A file, opened to be read; none when it is not there.
+fn open(path: &Utf8Path) -> Result<Option<File>, FolderError> {
     let failed = |source| FolderError::Io { path: path.to_owned(), source };
     match fs::metadata(path) {
-        Ok(metadata) if metadata.len() > FILE_LIMIT => Err(failed(io::ErrorKind::FileTooLarge.into())),
-        Ok(_) => fs::read(path).map(Some).map_err(failed),
+        Ok(metadata) if !metadata.is_file() => Err(failed(irregular())),
+        Ok(_) => File::open(path).map(Some).map_err(failed),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
         }
         Err(source) => Err(failed(source)),
     }
+}
+
+/// What a file holds; none when it is not there.
+fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, FolderError> {
+    let failed = |source| FolderError::Io { path: path.to_owned(), source };
+    let Some(file) = open(path)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    let read = file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if read as u64 > FILE_LIMIT {
+        return Err(failed(io::ErrorKind::FileTooLarge.into()));
+    }
+    Ok(Some(bytes))
 }
 
 /// The names of the folders of a state root that may be workers', sorted.
@@ -463,6 +480,21 @@ mod tests {
             fs::write(folder.status_file(), text).unwrap();
             assert_eq!(folder.status(), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_a_file_is_not_waited_for() {
+        let (_dir, folder) = folder();
+        fs::create_dir(folder.path()).unwrap();
+        for name in [CONFIG, STATUS, EVENTS] {
+            let path = folder.path().join(name);
+            nix::unistd::mkfifo(path.as_std_path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        }
+        let error = folder.config().unwrap_err().to_string();
+        assert!(error.contains("no regular file"), "{error}");
+        assert_eq!(folder.status(), None);
+        assert!(folder.events(None, None).is_err());
+        assert!(folder.append_event("nudged", json!({})).is_err());
     }
 
     #[test]
