@@ -36,6 +36,8 @@ const NAMES: [(&str, &str); 5] = [
     ("managers", "name"),
     ("managers", "tmux_session"),
 ];
+/// What the daemon itself keeps up to date from the moment of the import on, and knows better than the file.
+const KEPT_UP: [(&str, &str); 2] = [("sessions", "state"), ("sessions", "last_heartbeat_at")];
 /// What is added to a name that is taken.
 const SUFFIX: &str = "-imported";
 
@@ -514,10 +516,12 @@ fn hash(digest: &mut Sha256, row: &[Value]) {
     }
 }
 
-/// The columns in which two rows differ; a name that was given in place of a taken one is the same.
+/// The columns in which two rows differ, but for what the daemon keeps up to date. A name that was given in place of a
+/// taken one is the same.
 fn differing(shape: &Shape, theirs: &[Value], here: &[Value]) -> Vec<String> {
     let same = |name: &str, theirs: &Value, here: &Value| {
         theirs == here
+            || KEPT_UP.contains(&(shape.table, name))
             || NAMES.contains(&(shape.table, name))
                 && matches!((theirs, here), (Value::Text(theirs), Value::Text(here)) if is_renamed(theirs, here))
     };

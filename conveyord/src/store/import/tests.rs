@@ -276,7 +276,7 @@ fn what_came_to_an_imported_database_since_is_added() {
     let path = reference(&folder, 22);
     let (_dir, store) = testing::store();
     imported(&store, &path).unwrap();
-    // Both sides go on; here a session ends, which the source does not know.
+    // Both sides go on.
     change(
         &store,
         "insert into events (created_at, actor, type, payload_json) values ('', 'system', 'x', '{}')",
@@ -297,6 +297,30 @@ fn what_came_to_an_imported_database_since_is_added() {
     );
     assert_eq!(sums(&imported(&store, &path).unwrap())[0], 1);
     assert_eq!(testing::rows(&store, "events", "id", "type = 'later'"), [["7"]]);
+}
+
+#[test]
+fn a_session_whose_end_was_noticed_since_is_no_conflict() {
+    let (_dir, folder) = folder();
+    let path = reference(&folder, 22);
+    let (_dir, store) = testing::store();
+    imported(&store, &path).unwrap();
+    change(&store, "update sessions set state = 'gone', last_heartbeat_at = '2026-06-01' where name = 'w'");
+    execute(
+        &path,
+        "insert into tasks values ('task-late', 'late', 'more', null, 'candidate', '2026-05-02', '2026-05-02')",
+    );
+    let [new, _, conflicts, _] = sums(&imported(&store, &path).unwrap());
+    assert_eq!((new, conflicts), (1, 0));
+    assert_eq!(testing::rows(&store, "sessions", "state", "name = 'w'"), [["gone"]]);
+
+    // Where one of them has read on, the other's records would come twice.
+    execute(
+        &path,
+        "update sessions set last_ingest_offset = 900, registered_at = '2026-05-03' where name = 'w'",
+    );
+    let shown = looked_at(&store, &path).conflicts;
+    assert_eq!(shown[0].columns, ["registered_at", "last_ingest_offset"]);
 }
 
 #[test]
