@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use conveyor_tests::harness::{CrashJob, Fault, Manager, PairJob, TestEnv, crash_points, workspace_root};
+use conveyor_tests::harness::{
+    CrashJob, CreateJob, Fault, Manager, PairJob, TestEnv, crash_points, workspace_root,
+};
 
 const fn at(point: &'static str) -> Fault {
     Fault::crash(point)
@@ -161,6 +163,30 @@ crashes_of_a_pair! {
     a_start_is_cut_off_twice: Pair, at("pane-started"), at("rollout-found");
 }
 
+/// A test per line: the crashes in the middle of `create`, of a name that is new or was used before.
+macro_rules! crashes_of_a_create {
+    ($($test:ident: $kind:ident, $($fault:expr),+;)*) => {
+        $(#[test]
+        fn $test() {
+            CreateJob::new(stringify!($kind) == "Again", &[$($fault),+]).run();
+        })*
+    };
+}
+
+crashes_of_a_create! {
+    a_worker_is_not_reserved: Create, within("write-done", "::reserve");
+    a_worker_is_reserved: Create, within("write-committed", "::reserve");
+    a_workers_folder_is_written: Create, at("start-written");
+    a_workers_pane_is_started: Create, at("pane-started");
+    a_worker_is_not_committed: Create, within("write-done", "::commit");
+    a_worker_is_committed: Create, within("write-committed", "::commit");
+    a_create_is_cut_off_twice: Create, at("pane-started"), at("start-written");
+    a_worker_is_reserved_again: Again, within("write-committed", "::reserve");
+    a_workers_pane_is_started_again: Again, at("pane-started");
+    a_worker_is_not_committed_again: Again, within("write-done", "::commit");
+    a_worker_is_committed_again: Again, within("write-committed", "::commit");
+}
+
 /// The rows of a document's tables, each as its cells.
 fn rows_of(document: &str) -> Vec<Vec<String>> {
     let rows = document.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
@@ -212,7 +238,7 @@ fn the_crash_matrix_has_every_point_and_names_tests_that_are_there() {
     }
     let declared = |line: &str| {
         let (test, rest) = line.trim().split_once(": ")?;
-        let kinds = ["Inbox, ", "Pane, ", "Pair, "];
+        let kinds = ["Inbox, ", "Pane, ", "Pair, ", "Create, ", "Again, "];
         kinds.iter().any(|kind| rest.starts_with(kind)).then(|| test.to_owned())
     };
     let declared: BTreeSet<String> = here.lines().filter_map(declared).collect();

@@ -15,6 +15,7 @@ use crate::{
         worker_prompts::{self, Contract},
     },
     error::{Error, Result},
+    faults::{self, CrashPoint},
     observe::classifier::{self, StartupState},
     registration,
     store::{
@@ -134,7 +135,7 @@ impl Workers {
         let before = self.earlier(&folder, name, params.reuse).await?;
         let mark = before.row.as_ref().map(|row| row.id.clone());
         let mine = match &mark {
-            Some(mark) if before.is_leftover() => end_leftover(prepared, tmux_session, mark).await?,
+            Some(mark) if before.never_ran() => end_leftover(prepared, tmux_session, mark).await?,
             _ => prepared.taken.is_none(),
         };
         if !mine {
@@ -162,7 +163,9 @@ impl Workers {
                 false => None,
             };
             let launch = Launch { extra: &[], prompt: prompt.as_ref().map(|prompt| prompt.text.as_str()) };
+            faults::reach(CrashPoint::StartWritten);
             let started = self.launch(prepared, tmux_session, &worker_id, launch, &params.caller).await?;
+            faults::reach(CrashPoint::PaneStarted);
             Ok((config, started))
         };
         let (config, started) = match begun.await {
@@ -458,10 +461,14 @@ struct Earlier {
 }
 
 impl Earlier {
-    /// Whether it is what a start left that never came to a worker.
+    /// Whether no start came to a worker since its row was last written.
+    fn never_ran(&self) -> bool {
+        self.row.as_ref().is_some_and(|row| row.state == "candidate" || row.state == "failed")
+    }
+
+    /// Whether it is what the first start left, which never came to a worker.
     fn is_leftover(&self) -> bool {
-        let never_ran = |row: &Worker| row.state == "candidate" || row.state == "failed";
-        !self.has_history && self.row.as_ref().is_some_and(never_ran)
+        !self.has_history && self.never_ran()
     }
 }
 
