@@ -284,6 +284,12 @@ fn a_folder_that_cannot_be_read_hides_no_other() {
         fs::write(folder(&env, name).join("config.json"), config).expect("the folder is ours");
     }
     fs::create_dir(folder(&env, "nobody")).expect("the state root is ours");
+    // One whose report is a pipe, which nobody writes to: its reader would wait for ever.
+    fs::create_dir(folder(&env, "piped")).expect("the state root is ours");
+    for file in ["config.json", "status.json", "events.jsonl"] {
+        let pipe = folder(&env, "piped").join(file);
+        nix::unistd::mkfifo(pipe.as_std_path(), nix::sys::stat::Mode::S_IRWXU).expect("it is ours");
+    }
     let rows = listed(&env);
     let shown: Vec<(&str, bool, bool)> = rows
         .iter()
@@ -291,7 +297,14 @@ fn a_folder_that_cannot_be_read_hides_no_other() {
             (row["name"].as_str().unwrap_or_default(), row["running"] == true, row["error"].is_string())
         })
         .collect();
-    assert_eq!(shown, [("broken", false, true), ("good", true, false), ("old", false, false)]);
+    assert_eq!(
+        shown,
+        [("broken", false, true), ("good", true, false), ("old", false, false), ("piped", false, true)]
+    );
+    assert!(
+        env.conveyorctl(&["import-compat", "--worker", "piped"]).exits_with(1).stderr.contains("no regular")
+    );
+    fs::remove_dir_all(folder(&env, "piped")).expect("it is ours");
     assert!(env.conveyorctl(&["status", "broken"]).exits_with(1).stderr.contains("config.json"));
     // One that an older program made is taken as it is.
     let old = env.conveyorctl(&["status", "old"]).success().json();

@@ -32,5 +32,8 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &EventsArgs) -> Resu
     if found.skipped_lines > 0 {
         ui.note(&format!("{} lines of the file are no events and were skipped", found.skipped_lines));
     }
+    if found.older_left_off {
+        ui.note("the file is very large: events before those at its end were left off");
+    }
     Ok(())
 }

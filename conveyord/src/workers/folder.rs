@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
     collections::VecDeque,
-    fs::{self, File, OpenOptions},
-    io::{self, BufRead, BufReader, Read, Write},
+    fs::{self, OpenOptions},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
 };
 use uuid::Uuid;
@@ -31,6 +31,8 @@ const OLDER_EVENTS: &str = "events.jsonl.1";
 const EVENTS_LIMIT: u64 = 1024 * 1024;
 /// Largest file that is read, in bytes: what is larger was not written by a worker.
 const FILE_LIMIT: u64 = 4 * 1024 * 1024;
+/// How much of the end of a file of events is read, in bytes: other programs let it grow without end.
+const EVENTS_READ: u64 = 8 * 1024 * 1024;
 
 /// `config.json`. Keys of other programs are kept.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -155,6 +157,8 @@ pub struct Events {
     pub events: VecDeque<Value>,
     /// Lines that are no event.
     pub skipped: u64,
+    /// Whether there are older ones that were not read.
+    pub cut: bool,
 }
 
 /// The folder of one worker. It need not exist.
@@ -305,12 +309,10 @@ impl Folder {
         let path = self.0.join(EVENTS);
         let failed = |source| FolderError::Io { path: path.clone(), source };
         self.make()?;
-        match fs::metadata(&path) {
-            Ok(metadata) if !metadata.is_file() => return Err(failed(irregular())),
-            Ok(metadata) if metadata.len() >= EVENTS_LIMIT => {
-                fs::rename(&path, self.0.join(OLDER_EVENTS)).map_err(failed)?;
-            }
-            _ => {}
+        if let Some(file) = open(&path).map_err(failed)?
+            && file.metadata().map_err(failed)?.len() >= EVENTS_LIMIT
+        {
+            fs::rename(&path, self.0.join(OLDER_EVENTS)).map_err(failed)?;
         }
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
         file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(failed)
@@ -324,9 +326,15 @@ impl Folder {
         let mut found = Events::default();
         for name in [OLDER_EVENTS, EVENTS] {
             let path = self.0.join(name);
-            let Some(file) = open(&path)? else { continue };
-            for line in BufReader::new(file).split(b'\n') {
-                let line = line.map_err(|source| FolderError::Io { path: path.clone(), source })?;
+            let failed = |source| FolderError::Io { path: path.clone(), source };
+            let Some(mut file) = open(&path).map_err(failed)? else { continue };
+            let unread = file.metadata().map_err(failed)?.len().saturating_sub(EVENTS_READ);
+            file.seek(SeekFrom::Start(unread)).map_err(failed)?;
+            found.cut |= unread > 0;
+            let lines = BufReader::new(file.take(EVENTS_READ)).split(b'\n');
+            // The first line of a part is a part of a line.
+            for line in lines.skip(usize::from(unread > 0)) {
+                let line = line.map_err(failed)?;
                 if line.trim_ascii().is_empty() {
                     continue;
                 }
@@ -383,34 +391,29 @@ impl Folder {
     }
 }
 
-/// Why something is not opened: a pipe would be waited for, a device has no end.
-fn irregular() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")
+/// A file; none when it is not there.
+fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, FolderError> {
+    let read = || {
+        let Some(file) = open(path)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        match file.take(FILE_LIMIT + 1).read_to_end(&mut bytes)? as u64 {
+            ..=FILE_LIMIT => Ok(Some(bytes)),
+            _ => Err(io::ErrorKind::FileTooLarge.into()),
+        }
+    };
+    read().map_err(|source| FolderError::Io { path: path.to_owned(), source })
 }
 
-/// A file, opened to be read; none when it is not there.
-fn open(path: &Utf8Path) -> Result<Option<File>, FolderError> {
-    let failed = |source| FolderError::Io { path: path.to_owned(), source };
+/// Opens a file; none when it is not there. A pipe or a device is refused: it may have no end, or never begin.
+fn open(path: &Utf8Path) -> io::Result<Option<fs::File>> {
     match fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => Err(failed(irregular())),
-        Ok(_) => File::open(path).map(Some).map_err(failed),
+        Ok(metadata) if metadata.is_file() => fs::File::open(path).map(Some),
+        Ok(_) => Err(io::Error::other("it is no regular file")),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
         }
-        Err(source) => Err(failed(source)),
+        Err(error) => Err(error),
     }
-}
-
-/// What a file holds; none when it is not there.
-fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, FolderError> {
-    let failed = |source| FolderError::Io { path: path.to_owned(), source };
-    let Some(file) = open(path)? else { return Ok(None) };
-    let mut bytes = Vec::new();
-    let read = file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if read as u64 > FILE_LIMIT {
-        return Err(failed(io::ErrorKind::FileTooLarge.into()));
-    }
-    Ok(Some(bytes))
 }
 
 /// The names of the folders of a state root that may be workers', sorted.
@@ -483,21 +486,6 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_in_place_of_a_file_is_not_waited_for() {
-        let (_dir, folder) = folder();
-        fs::create_dir(folder.path()).unwrap();
-        for name in [CONFIG, STATUS, EVENTS] {
-            let path = folder.path().join(name);
-            nix::unistd::mkfifo(path.as_std_path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        }
-        let error = folder.config().unwrap_err().to_string();
-        assert!(error.contains("no regular file"), "{error}");
-        assert_eq!(folder.status(), None);
-        assert!(folder.events(None, None).is_err());
-        assert!(folder.append_event("nudged", json!({})).is_err());
-    }
-
-    #[test]
     fn events_are_bounded_and_found_by_type() {
         let (_dir, folder) = folder();
         let text = "x".repeat(300_000);
@@ -517,6 +505,32 @@ mod tests {
         out.write_all(b"garbage\n\n[1]\n").unwrap();
         let found = folder.events(Some("odd"), Some(2)).unwrap();
         let numbers: Vec<&Value> = found.events.iter().map(|event| &event["number"]).collect();
-        assert_eq!((numbers, found.skipped), (vec![&json!(9), &json!(11)], 2));
+        assert_eq!((numbers, found.skipped, found.cut), (vec![&json!(9), &json!(11)], 2, false));
+    }
+
+    #[test]
+    fn of_a_file_that_others_let_grow_the_end_is_read() {
+        let (_dir, folder) = folder();
+        let line = format!("{}\n", json!({ "type": "theirs", "text": "x".repeat(1000) }));
+        fs::create_dir(folder.path()).unwrap();
+        fs::write(folder.path().join(EVENTS), line.repeat(20_000)).unwrap();
+        let found = folder.events(None, None).unwrap();
+        let bytes = found.events.len() * line.len();
+        assert!(bytes as u64 <= EVENTS_READ && bytes as u64 > EVENTS_READ / 2, "{bytes} bytes");
+        assert_eq!((found.skipped, found.cut), (0, true));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_never_waited_for() {
+        let (_dir, folder) = folder();
+        fs::create_dir(folder.path()).unwrap();
+        for name in [CONFIG, STATUS, EVENTS] {
+            nix::unistd::mkfifo(folder.path().join(name).as_std_path(), nix::sys::stat::Mode::S_IRWXU)
+                .unwrap();
+        }
+        std::os::unix::fs::symlink("/dev/zero", folder.transcript()).unwrap();
+        assert!(folder.config().unwrap_err().to_string().contains("no regular file"));
+        assert!(folder.events(None, None).is_err() && folder.append_event("x", json!({})).is_err());
+        assert_eq!((folder.status(), folder.last_text()), (None, None));
     }
 }

@@ -120,6 +120,10 @@ impl Workers {
         let kind = params.kind.filter(|kind| !kind.is_empty());
         let found = blocking(move || folder.events(kind.as_deref(), limit)).await?;
         let found = found.map_err(|error| broken(&name, &error))?;
-        Ok(EventsResult { events: found.events.into(), skipped_lines: found.skipped })
+        Ok(EventsResult {
+            events: found.events.into(),
+            skipped_lines: found.skipped,
+            older_left_off: found.cut,
+        })
     }
 }

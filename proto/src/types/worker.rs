@@ -322,6 +322,8 @@ pub struct EventsResult {
     pub events: Vec<Json>,
     /// Lines of the file that are no event.
     pub skipped_lines: u64,
+    /// Whether the file is so large that only the events at its end were read.
+    pub older_left_off: bool,
 }
 
 /// Parameters of `worker.capture`.
