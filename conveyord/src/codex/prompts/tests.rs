@@ -72,6 +72,9 @@ fn a_manager_with_configuration_is_told_what_it_may() {
         &["You may: repo.open_pr.", "You may not: repo.push_branch.", "pytest-x", "conveyor cycle t1"],
     );
     assert!(!text.contains("--questions") && !text.contains("conveyorctl"), "{text}");
+    // With `require_acks` a cycle before that is refused.
+    let at = |words: &str| text.find(words).unwrap();
+    assert!(at("conveyor manager-ack t1") < at("conveyor cycle t1"), "{text}");
 }
 
 #[test]
