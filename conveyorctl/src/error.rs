@@ -2,6 +2,7 @@
 
 use conveyor_proto::RpcError;
 use conveyor_proto::client::ClientError;
+use rustix::io::Errno;
 use std::error::Error as _;
 use std::io;
 
@@ -147,6 +148,13 @@ impl From<ClientError> for CommandError {
         match error {
             ClientError::Rpc(error) => error.into(),
             ClientError::NoDaemon { .. } => Self::no_daemon(with_sources(&error)),
+            // A folder of somebody else's is EACCES; a call that is not permitted at all is a sandbox.
+            ClientError::Connect { ref source, .. } if source.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
+                Self::no_daemon(with_sources(&error)).hint(
+                    "a sandbox keeps this command from the daemon: run it as a command of its own, without a pipe \
+                     or redirection, where a rule of Codex lets it out, or ask for leave to run it outside",
+                )
+            }
             ClientError::Connect { .. } => Self::no_daemon(with_sources(&error)).hint(
                 "the state root must be a folder of yours: --state-root or CONVEYOR_STATE_ROOT names it",
             ),
@@ -194,6 +202,16 @@ mod tests {
         check(CommandError::reported(ExitStatus::Failed), None, 1, &[]);
         check(CommandError::output(&io::ErrorKind::BrokenPipe.into()), None, 0, &[]);
         check(CommandError::output(&io::ErrorKind::StorageFull.into()), Some("output"), 1, &[]);
+    }
+
+    #[test]
+    fn a_sandbox_is_told_from_a_folder_of_somebody_else() {
+        let hint = |errno: Errno| {
+            let error = ClientError::Connect { path: "/s".into(), source: errno.into() };
+            CommandError::from(error).hints.concat()
+        };
+        assert!(hint(Errno::PERM).contains("sandbox"));
+        assert!(hint(Errno::ACCESS).contains("--state-root"));
     }
 
     #[test]

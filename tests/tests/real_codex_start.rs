@@ -19,10 +19,9 @@ fn with_each_codex(test: fn(&TestEnv)) {
     for program in versions.clone().into_iter().chain(shared) {
         let mut env = TestEnv::new();
         env.install_codex(&program);
-        // Codex runs commands in a login shell. Before 0.169 it is told nothing about them, and they find what the
-        // user's profile lets them find.
-        let profile = format!("export PATH={}\n", env.path_variable());
-        fs::write(env.root().join("user/.profile"), profile).expect("the folder is writable");
+        // Codex runs commands in a login shell, which forgets what the user's profile does not know.
+        fs::write(env.root().join("user/.profile"), "export PATH=/usr/bin:/bin\n")
+            .expect("the folder is writable");
         test(&env);
     }
 }
@@ -89,6 +88,24 @@ fn a_pair_is_bound_and_its_manager_runs_the_commands_of_its_prompt() {
 }
 
 #[test]
+fn a_rule_of_codex_lets_a_sandboxed_manager_reach_the_daemon() {
+    with_each_codex(|env| {
+        let rules = env.codex_home().join("rules");
+        fs::create_dir_all(&rules).expect("the folder is writable");
+        // As README has it.
+        let rule = r#"prefix_rule(pattern=[["conveyorctl", "printf"]], decision="allow")"#;
+        fs::write(rules.join("conveyor.rules"), rule).expect("the folder is writable");
+        let ack = r#"printf '%s' '{"goal_restatement": "g"}' | conveyorctl manager-ack t --from-stdin"#;
+        let sandbox = ["--sandbox", "workspace-write", "--ask-for-approval", "on-request"];
+        let made = pair(env, &[ack, "conveyorctl cycle t"], &sandbox).success().json();
+        let manager = made["manager"]["codex_session_path"].as_str().expect("a path");
+        env.wait_for_events(manager, "task_complete", 1);
+        let ack = env.conveyorctl(&["manager-ack", "t", "--json"]).success().json();
+        assert_eq!(ack["payload"]["goal_restatement"], "g", "{ack}");
+    });
+}
+
+#[test]
 fn a_pair_that_the_daemon_left_in_the_middle_is_gone_on_with() {
     with_each_codex(|env| {
         let _ = env.conveyorctl(&["tasks"]).success();
@@ -132,6 +149,17 @@ fn a_folder_is_trusted_only_when_the_caller_says_so() {
         assert_eq!(tmux_sessions(env).iter().filter(|name| name.starts_with("codex-")).count(), 0);
         let started = start(&["--accept-trust"]).success().json();
         assert_eq!(started["trust_accepted"], true);
+    });
+}
+
+#[test]
+fn a_prompt_that_is_a_command_of_codex_is_a_prompt() {
+    with_each_codex(|env| {
+        let start = ["start-worker", "--name", "w", "--task", "exec", "--timeout-seconds", "60"];
+        let started = env.conveyorctl(&start).success().json();
+        let rollout = started["codex_session_path"].as_str().expect("a path");
+        env.wait_for_events(rollout, "task_complete", 1);
+        assert!(env.user_messages(rollout).contains(&"exec".to_owned()));
     });
 }
 

@@ -79,6 +79,15 @@ fn a_worker_is_started_and_registered_with_what_it_inherits() {
 }
 
 #[test]
+fn a_sandbox_that_keeps_commands_from_the_daemon_is_told_with_the_way_out() {
+    let env = world();
+    let started = start(&env, &["--sandbox", "workspace-write"]).success().json();
+    let warned = started["warnings"].to_string();
+    let file = format!("{}/rules/conveyor.rules", env.codex_home());
+    assert!(warned.contains("does not reach its daemon") && warned.contains(&file), "{warned}");
+}
+
+#[test]
 fn a_gone_name_is_started_anew_and_keeps_its_id() {
     let env = world();
     let first = start(&env, &[]).success().json();

@@ -76,9 +76,20 @@ impl Options {
         self.sandbox.as_deref() == Some(FULL_ACCESS) && self.approval.as_deref() == Some(NO_APPROVAL)
     }
 
+    /// Codex's sandbox, where one stands between the commands of this Codex and our socket.
+    #[must_use]
+    pub fn enclosing_sandbox(&self) -> Option<&str> {
+        self.sandbox.as_deref().filter(|sandbox| !sandbox.is_empty() && *sandbox != FULL_ACCESS)
+    }
+
     /// The arguments of a session that is registered by the one who starts it.
     #[must_use]
-    pub fn arguments(&self, title: Title, environment: &Environment, prompt: Option<&str>) -> Vec<String> {
+    pub fn arguments(
+        &self,
+        settings: Settings,
+        environment: &Environment,
+        prompt: Option<&str>,
+    ) -> Vec<String> {
         let mut arguments = Vec::new();
         let mut option = |name: &str, value: &Option<String>| {
             if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
@@ -91,7 +102,7 @@ impl Options {
         if self.no_daemon {
             arguments.push("--no-daemon".to_owned());
         }
-        arguments.extend(title.arguments(environment));
+        arguments.extend(settings.arguments(environment));
         arguments.extend(self.extra.iter().cloned());
         push_prompt(&mut arguments, prompt);
         arguments
@@ -113,35 +124,34 @@ impl Options {
         self
     }
 
-    /// How the terminal title is made to name the thread, so that pane and thread are matched. A shared daemon that is
-    /// wanted and does not run is started first by `start_daemon`, as the TUI would do it.
-    pub async fn title(&self, program: &CodexProgram, start_daemon: impl Future<Output = ()>) -> Title {
+    /// What this start sets of Codex's configuration, and how, so that Codex runs as the user has it. A shared daemon
+    /// that is wanted and does not run is started first by `start_daemon`, as the TUI would do it.
+    pub async fn settings(&self, program: &CodexProgram, start_daemon: impl Future<Output = ()>) -> Settings {
         let names_threads = program.version.is_some_and(|version| version >= TITLES_NAME_THREADS);
         // The user's own choice stands.
-        if !names_threads || self.extra.iter().any(|argument| argument.contains("terminal_title")) {
-            return Title::Unset;
-        }
-        if self.no_daemon || self.extra.iter().any(|argument| ends_daemon(argument)) {
-            return Title::Set;
+        let title = names_threads && !self.extra.iter().any(|argument| argument.contains("terminal_title"));
+        let may_share = program.version.is_none_or(|version| version >= SHARED_DAEMON);
+        if !may_share || self.no_daemon || self.extra.iter().any(|argument| ends_daemon(argument)) {
+            return Settings::Alone { title };
         }
         match program.process_model().await {
-            ProcessModel::InProcess => Title::Set,
-            ProcessModel::SharedDaemon => Title::SetBesideDaemon,
+            ProcessModel::InProcess => Settings::Alone { title },
+            ProcessModel::SharedDaemon => Settings::BesideDaemon { title },
             ProcessModel::DaemonToStart => {
                 start_daemon.await;
                 match program.process_model().await {
-                    ProcessModel::SharedDaemon => Title::SetBesideDaemon,
-                    ProcessModel::InProcess | ProcessModel::DaemonToStart => Title::Unset,
+                    ProcessModel::SharedDaemon => Settings::BesideDaemon { title },
+                    ProcessModel::InProcess | ProcessModel::DaemonToStart => Settings::None,
                 }
             }
         }
     }
 }
 
-/// A prompt that begins like an option is not one.
+/// A prompt that begins like an option, or is a word that may be a command of Codex (`logout`), is neither.
 fn push_prompt(arguments: &mut Vec<String>, prompt: Option<&str>) {
     if let Some(prompt) = prompt.filter(|prompt| !prompt.is_empty()) {
-        if prompt.starts_with('-') {
+        if prompt.starts_with('-') || !prompt.contains(char::is_whitespace) {
             arguments.push("--".to_owned());
         }
         arguments.push(prompt.to_owned());
@@ -157,34 +167,43 @@ fn ends_daemon(argument: &str) -> bool {
     whole.contains(&argument) || long.contains(&name)
 }
 
-/// How the terminal title is set for one start.
+/// What one start sets of Codex's configuration. Where it sets anything, commands are told what they need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Title {
-    /// Not at all: this Codex cannot, or would run otherwise than the user has it.
-    Unset,
-    /// By an option of configuration, which a TUI in a process of its own takes.
-    Set,
+pub enum Settings {
+    /// Nothing: this Codex would run otherwise than the user has it.
+    None,
+    /// By options of configuration, which a TUI in a process of its own takes.
+    Alone {
+        /// Whether the terminal title is made to name the thread, so that pane and thread are matched.
+        title: bool,
+    },
     /// The same, with the shared daemon named: an option of configuration alone would switch it off.
-    SetBesideDaemon,
+    BesideDaemon {
+        /// As above.
+        title: bool,
+    },
 }
 
 /// Variables that commands of a session need. Codex runs them in a login shell, which may set its own `PATH`, and on
 /// the shared daemon with the environment of whoever started that; so they are named to Codex.
 const NEEDED_BY_COMMANDS: [&str; 2] = ["CONVEYOR_STATE_ROOT", "PATH"];
 
-impl Title {
+impl Settings {
     fn arguments(self, environment: &Environment) -> Vec<String> {
-        let beside: &[&str] = match self {
-            Self::Unset => return Vec::new(),
-            Self::Set => &[],
-            Self::SetBesideDaemon => &["--remote", "unix://"],
+        let (beside, title): (&[&str], _) = match self {
+            Self::None => return Vec::new(),
+            Self::Alone { title } => (&[], title),
+            Self::BesideDaemon { title } => (&["--remote", "unix://"], title),
         };
         let mut arguments: Vec<String> = beside.iter().map(|&argument| argument.to_owned()).collect();
-        arguments.extend(["-c".to_owned(), TITLE.to_owned()]);
+        let mut set = |setting: String| arguments.extend(["-c".to_owned(), setting]);
+        if title {
+            set(TITLE.to_owned());
+        }
         let needed = environment.set.iter().filter(|(name, _)| NEEDED_BY_COMMANDS.contains(&name.as_str()));
         for (name, value) in needed {
             let value = toml::Value::from(value.as_str());
-            arguments.extend(["-c".to_owned(), format!("shell_environment_policy.set.{name}={value}")]);
+            set(format!("shell_environment_policy.set.{name}={value}"));
         }
         arguments
     }
@@ -276,7 +295,9 @@ impl PromptArgument {
     /// When the file cannot be written.
     pub fn of(prompt: &str, state_root: &Utf8Path, start: &str) -> io::Result<Self> {
         if prompt.len() <= MAX_PROMPT_ARGUMENT {
-            return Ok(Self { text: prompt.to_owned(), file: None });
+            // Codex would run what follows a `!` as a shell command, outside its sandbox.
+            let before = if prompt.starts_with('!') { " " } else { "" };
+            return Ok(Self { text: format!("{before}{prompt}"), file: None });
         }
         let file = write_prompt(prompt, state_root, start)?;
         let text =
@@ -312,12 +333,12 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(options: Options, title: Title, prompt: Option<&str>, expect: &[&str]) {
+    fn check(options: Options, settings: Settings, prompt: Option<&str>, expect: &[&str]) {
         let environment = Environment {
             set: vec![("PATH".into(), "/a \"b".into()), ("HOME".into(), "/h".into())],
             unset: Vec::new(),
         };
-        assert_eq!(options.arguments(title, &environment, prompt), expect, "{options:?}");
+        assert_eq!(options.arguments(settings, &environment, prompt), expect, "{options:?}");
     }
 
     #[test]
@@ -329,17 +350,17 @@ mod tests {
         };
         check(
             full.clone(),
-            Title::Unset,
-            Some("go"),
-            &["--sandbox", "read-only", "--ask-for-approval", "on-request", "go"],
+            Settings::None,
+            Some("go on"),
+            &["--sandbox", "read-only", "--ask-for-approval", "on-request", "go on"],
         );
         let empty = Options { sandbox: Some(String::new()), ..full.clone() };
-        check(empty, Title::Unset, Some(""), &["--ask-for-approval", "on-request"]);
+        check(empty, Settings::None, Some(""), &["--ask-for-approval", "on-request"]);
         let more =
             Options { model: Some("m".into()), no_daemon: true, extra: strings(&["--search"]), ..full };
         check(
             more,
-            Title::Set,
+            Settings::Alone { title: true },
             Some("-x"),
             &[
                 "--sandbox",
@@ -369,38 +390,41 @@ mod tests {
     }
 
     #[test]
-    fn beside_a_daemon_commands_are_given_what_they_need() {
+    fn commands_are_given_what_they_need() {
         let options = Options::default();
         let title = ["--remote", "unix://", "-c", TITLE, "-c"];
-        let path = [PATH, "go"];
-        check(options, Title::SetBesideDaemon, Some("go"), &[&title[..], &path].concat());
+        let path = [PATH, "--", "go"];
+        let settings = Settings::BesideDaemon { title: true };
+        check(options.clone(), settings, Some("go"), &[&title[..], &path].concat());
+        check(options, Settings::Alone { title: false }, Some("go"), &[&["-c"][..], &path].concat());
     }
 
     #[test]
     fn the_older_verbs_name_the_folder_by_option() {
         let options = Options { extra: strings(&["--search"]), ..Options::default() };
         let arguments = options.legacy_arguments(Utf8Path::new("/a b"), Some("go"));
-        assert_eq!(arguments, ["--cd", "/a b", "--no-alt-screen", "--search", "go"]);
+        assert_eq!(arguments, ["--cd", "/a b", "--no-alt-screen", "--search", "--", "go"]);
     }
 
     #[track_caller]
-    fn check_title(version: Option<Version>, extra: &[&str], no_daemon: bool, expect: Title) {
+    fn check_settings(version: Option<Version>, extra: &[&str], no_daemon: bool, title: bool) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let options = Options { extra: strings(extra), no_daemon, ..Options::default() };
         // A program that cannot be asked has no daemon.
         let program = CodexProgram::known("/nonexistent/codex", version);
-        assert_eq!(runtime.block_on(options.title(&program, async {})), expect, "{extra:?}");
+        let settings = runtime.block_on(options.settings(&program, async {}));
+        assert_eq!(settings, Settings::Alone { title }, "{extra:?}");
     }
 
     #[test]
-    fn the_title_is_set_where_that_changes_nothing_else() {
+    fn the_title_is_set_where_codex_can_and_the_user_has_none() {
         let new = Some(Version(0, 169, 0));
-        check_title(Some(Version(0, 130, 0)), &[], true, Title::Unset);
-        check_title(None, &[], true, Title::Unset);
-        check_title(new, &[], true, Title::Set);
-        check_title(new, &["-c", "model=\"x\""], false, Title::Set);
-        check_title(new, &["-c", "tui.terminal_title=[]"], false, Title::Unset);
-        check_title(new, &["--profile=mine"], false, Title::Set);
+        check_settings(Some(Version(0, 130, 0)), &[], false, false);
+        check_settings(None, &[], false, false);
+        check_settings(new, &[], true, true);
+        check_settings(new, &["-c", "model=\"x\""], false, true);
+        check_settings(new, &["-c", "tui.terminal_title=[]"], false, false);
+        check_settings(new, &["--profile=mine"], false, true);
     }
 
     #[test]
@@ -435,6 +459,7 @@ mod tests {
         let root = Utf8Path::from_path(dir.path()).unwrap();
         let short = PromptArgument::of("short", root, "start-1").unwrap();
         assert_eq!((short.text.as_str(), &short.file), ("short", &None));
+        assert_eq!(PromptArgument::of("!ls", root, "start-1").unwrap().text, " !ls");
         let long = "x".repeat(MAX_PROMPT_ARGUMENT + 1);
         let argument = PromptArgument::of(&long, root, "start-1").unwrap();
         let file = argument.file.as_ref().unwrap();

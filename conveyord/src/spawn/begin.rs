@@ -24,7 +24,7 @@ use crate::{
         sessions::{self, Registration, Session},
     },
     tmux::{NewSession, PaneId, Tmux, TmuxError},
-    words::shell_word,
+    words::{self, shell_word},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::time::Instant;
@@ -113,9 +113,9 @@ impl Spawner {
         inherited.extend(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
         let environment = Environment::of(&request.caller, &self.config.files.root, Some(&id), inherited);
         let start_daemon = shared_daemon::start(tmux, &prepared.program, &environment);
-        let title = options.title(&prepared.program, start_daemon).await;
+        let settings = options.settings(&prepared.program, start_daemon).await;
         let argv = environment
-            .command(&prepared.program.path, options.arguments(title, &environment, Some(&prompt.text)));
+            .command(&prepared.program.path, options.arguments(settings, &environment, Some(&prompt.text)));
         let start = self.write_down(request, prepared, stale, id, prompt).await?;
         faults::reach(CrashPoint::StartWritten);
         let new =
@@ -237,6 +237,15 @@ impl Spawner {
             warnings.push(format!(
                 "Codex of {} has full access to this machine and asks for no approval; \
                  --sandbox, --ask-for-approval or the daemon's codex_sandbox and codex_approval restrict it",
+                request.name
+            ));
+        }
+        if let Some(sandbox) = options.enclosing_sandbox() {
+            let program = words::program(&request.caller);
+            warnings.push(format!(
+                "commands of {} run in sandbox {sandbox}, where {program} does not reach its daemon unless a rule \
+                 of Codex lets it, such as prefix_rule(pattern=[[\"{program}\", \"printf\"]], decision=\"allow\") in \
+                 {home}/rules/conveyor.rules",
                 request.name
             ));
         }
