@@ -331,6 +331,19 @@ fn a_failed_pair_tells_what_is_committed_and_is_gone_on_with() {
 }
 
 #[test]
+fn a_pair_replaces_a_session_that_ended_while_no_daemon_ran() {
+    let env = world();
+    let args = ["pair", "--task", "t", "--task-goal", "g", "--worker-name", "w", "--manager-name", "m"];
+    let made = env.conveyorctl(&args).success().json();
+    env.kill_daemon();
+    let _ = env.tmux().run(&["kill-session", "-t", "=codex-m"]).success();
+    let again = env.conveyorctl(&args).success().json();
+    assert_eq!(again["resumed"], json!(["worker", "binding", "run"]));
+    assert_eq!(again["binding_id"], made["binding_id"]);
+    assert_eq!(tmux_sessions(&env), ["codex-m", "codex-w"]);
+}
+
+#[test]
 fn a_dry_run_only_tells() {
     let env = TestEnv::new();
     let args = ["pair", "--task", "t", "--worker-name", "w", "--manager-name", "m", "--dry-run"];

@@ -5,11 +5,11 @@ use crate::{
     bindings::{check_task, of_role},
     error::{Error, Result},
     registration::check_name,
-    spawn::{LONG_TIMEOUT, Prompt, Request, Spawner, Standing},
+    spawn::{self, LONG_TIMEOUT, Prompt, Request, Spawner, Standing},
     store::{bindings, runs, sessions, tasks},
     supervision::manager_config::{Change, Source},
 };
-use conveyor_proto::types::{common::Role, pair::PairParams, session::SessionState};
+use conveyor_proto::types::{common::Role, pair::PairParams};
 use rusqlite::Connection;
 
 /// A pair that can be made. The names of the sessions that are to be started are taken until this is dropped.
@@ -78,7 +78,7 @@ fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
     }
     for (name, role) in [(&params.worker_name, Role::Worker), (&params.manager_name, Role::Manager)] {
         let Some(session) = sessions::find(connection, name)? else { continue };
-        if session.state == SessionState::Active {
+        if spawn::runs(&session) {
             of_role(connection, name, role)?;
         }
         // Also of one that is gone: its binding stands until somebody ends it.

@@ -14,7 +14,7 @@ mod under_way;
 
 pub use begin::Started;
 pub use manager::{ManagerOf, manager_prompt};
-pub use prepare::{Prepared, Standing, is_of, kill_command};
+pub use prepare::{Prepared, Standing, is_of, kill_command, runs};
 pub use under_way::UnderWay;
 
 use crate::{

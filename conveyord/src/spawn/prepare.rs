@@ -4,7 +4,7 @@ use super::{Request, Spawner, under_way::Running};
 use crate::{
     codex::{launch::START_VARIABLE, program::CodexProgram},
     error::{Error, Result},
-    observe::target,
+    observe::{state, target},
     registration::check_name,
     store::{
         session_starts::{self, SessionStart},
@@ -83,7 +83,7 @@ impl Spawner {
                 let message = format!("session {} is a {role}; a role is for ever", session.name);
                 return Err(Error::conflict("role_differs", message).hint("use another name"));
             }
-            if session.state == SessionState::Active {
+            if runs(&session) {
                 return Ok(Standing::Registered(Box::new(session)));
             }
         }
@@ -112,6 +112,12 @@ impl Spawner {
         };
         Ok(Standing::Prepared(Box::new(Prepared { cwd, program, tmux, earlier, _running: running })))
     }
+}
+
+/// Whether a session is there to be used. One whose process ended while no daemon ran is not marked as gone yet.
+#[must_use]
+pub fn runs(session: &Session) -> bool {
+    session.state == SessionState::Active && (session.pid.is_none() || state::is_alive(session))
 }
 
 /// Whether a pane is the one that a start has made: its session was given the start's id.
