@@ -181,6 +181,7 @@ impl App {
             sender: LastMessage {
                 store: self.store.clone(),
                 sender: self.sender.clone(),
+                app_server: AppServerSender::new(self.app_servers.clone(), self.sender.receipts()),
                 ingest: self.ingest.clone(),
             },
             under_way: self.finishing.clone(),
@@ -259,11 +260,13 @@ impl Drop for Waiting {
     }
 }
 
-/// Sends the last message of a task that ends, and gives the worker time to act on it.
+/// Sends the last message of a task that ends, and gives the worker time to act on it; ends the turn of a session
+/// that is to end.
 #[derive(Debug, Clone)]
 pub struct LastMessage {
     store: Store,
     sender: PaneSender,
+    app_server: AppServerSender,
     ingest: Ingest,
 }
 
@@ -288,6 +291,10 @@ impl MessageSender for LastMessage {
             tokio::time::sleep(UNPROVEN_MESSAGE_GRACE).await;
         }
         Ok(true)
+    }
+
+    async fn end_turn(&self, session: &Session) {
+        self.app_server.end_turn(session).await;
     }
 }
 

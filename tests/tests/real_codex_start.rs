@@ -164,6 +164,25 @@ fn a_prompt_that_is_a_command_of_codex_is_a_prompt() {
 }
 
 #[test]
+fn a_turn_on_the_shared_daemon_ends_with_its_session() {
+    for program in codex_versions().into_iter().filter_map(Program::with_shared_daemon) {
+        let mut env = TestEnv::new();
+        env.install_codex(&program);
+        let start =
+            ["start-worker", "--name", "w", "--task", "[[slow: 60]] go on", "--timeout-seconds", "60"];
+        let started = env.conveyorctl(&start).success().json();
+        let rollout = started["codex_session_path"].as_str().expect("a path");
+        env.wait_for_events(rollout, "task_started", 1);
+        let interrupt = ["session-interrupt", "w", "--transport", "app-server", "--dry-run"];
+        wait_until("the app-server to be reached", || {
+            (env.conveyorctl(&interrupt).code == Some(0)).then_some(())
+        });
+        let _ = env.conveyorctl(&["stop", "w"]).success();
+        env.wait_for_events(rollout, "turn_aborted", 1);
+    }
+}
+
+#[test]
 fn a_missing_login_and_a_wrong_option_are_told() {
     with_each_codex(|env| {
         let start = |more: &[&str]| {

@@ -80,6 +80,23 @@ impl AppServerSender {
             .await
     }
 
+    /// Interrupts the turn that an app-server runs for a session, because the session is to end. What it asks is
+    /// withdrawn by that.
+    pub async fn end_turn(&self, session: &Session) {
+        let Some((client, thread)) = self.app_servers.client(session) else { return };
+        let turn = match self.running_turn(session).await {
+            Ok(Some(turn)) => turn,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%error, session = %session.name, "the turn of a session that ends is not known");
+                return;
+            }
+        };
+        if let Err(error) = client.interrupt_turn(&thread, &turn).await {
+            tracing::warn!(%error, session = %session.name, "the turn of a session that ends may run on");
+        }
+    }
+
     async fn send_now(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
         let (client, thread) = self.target(session)?;
         let text = sanitize(&message.text);

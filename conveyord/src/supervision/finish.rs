@@ -33,6 +33,10 @@ pub trait MessageSender: Send + Sync + 'static {
         text: &str,
         unless_since: Option<&str>,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// Ends the turn that runs in Codex's shared daemon, where it would outlive the session's pane. One that cannot
+    /// be reached is left: the pane is ended all the same.
+    fn end_turn(&self, session: &Session) -> impl Future<Output = ()> + Send;
 }
 
 /// What finishing a task works with.

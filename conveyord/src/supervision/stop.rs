@@ -159,6 +159,7 @@ async fn end<S: MessageSender>(
         }
         None => {}
     }
+    context.sender.end_turn(session).await;
     result.killed_session = identity::end_pane(session, sighting, context.command_timeout).await?;
     Ok(())
 }

@@ -91,12 +91,14 @@ pub(super) async fn end<S: MessageSender>(
     let shared = share_tmux_session(claim);
     let worker_is_doomed = worker.is_some();
     if let Some(worker) = worker {
+        context.sender.end_turn(worker.session).await;
         ended.killed_worker =
             identity::end_pane(worker.session, worker.sighting, context.command_timeout).await?;
         faults::reach(CrashPoint::WorkerEnded);
         ended.worker_is_gone = true;
     }
     if let Some(manager) = manager {
+        context.sender.end_turn(manager.session).await;
         // One that shared the worker's tmux session has ended with it.
         ended.killed_manager = !(shared && worker_is_doomed)
             && identity::end_pane(manager.session, manager.sighting, context.command_timeout).await?;

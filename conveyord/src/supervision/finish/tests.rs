@@ -26,6 +26,8 @@ impl MessageSender for Notes {
         }
         Ok(unless.is_none())
     }
+
+    async fn end_turn(&self, _: &Session) {}
 }
 
 /// A task `t` bound to a worker `w` and a manager `m`, each in a tmux session of its own.

@@ -14,6 +14,8 @@ impl MessageSender for Sender {
     async fn send(&self, _: &Session, _: &str, _: Option<&str>) -> Result<bool> {
         if self.takes { Ok(true) } else { Err(Error::conflict("held_by_pane", "a menu shows")) }
     }
+
+    async fn end_turn(&self, _: &Session) {}
 }
 
 /// A worker `w` and a manager `m` of a task `demo`, with these tmux sessions running.
