@@ -135,6 +135,10 @@ impl Error {
         match self {
             Self::Refused(refusal) | Self::Ingest(refusal) => refusal.hint.as_deref(),
             Self::Store(error) => error.hint(),
+            Self::Tmux(TmuxError::NotInstalled) => Some(
+                "install tmux; where you have it, the daemon was started with another PATH: `daemon restart` gives \
+                 it yours",
+            ),
             Self::Tmux(_) | Self::Task(_) => None,
         }
     }

@@ -3,7 +3,7 @@
 //! The stand-in takes the place of `codex` on the caller's `PATH`; `real_codex_start` shows the same with the real one.
 #![expect(clippy::expect_used, reason = "a panic here is a failing test")]
 
-use conveyor_tests::harness::{Output, TestEnv, standin, wait_until};
+use conveyor_tests::harness::{Output, Running, TestEnv, standin, wait_until};
 use conveyor_tests::rollout::Format;
 use serde_json::{Value, json};
 use std::fs;
@@ -331,6 +331,17 @@ fn a_failed_pair_tells_what_is_committed_and_is_gone_on_with() {
 }
 
 #[test]
+fn a_daemon_that_was_started_without_tmux_on_its_path_tells_the_way_out() {
+    let env = world();
+    let mut elsewhere = env.command("conveyorctl");
+    let _ = Running::start(elsewhere.env("PATH", env.root().join("nowhere")).arg("tasks")).finish().success();
+    let refused = start(&env, &[]).exits_with(1);
+    assert!(refused.stderr.contains("`daemon restart` gives it yours"), "{}", refused.stderr);
+    let _ = env.conveyorctl(&["daemon", "restart"]).success();
+    let _ = start(&env, &[]).success();
+}
+
+#[test]
 fn a_pair_replaces_a_session_that_ended_while_no_daemon_ran() {
     let env = world();
     let args = ["pair", "--task", "t", "--task-goal", "g", "--worker-name", "w", "--manager-name", "m"];
@@ -391,7 +402,7 @@ fn every_command_line_of_a_prompt_is_one_that_the_program_takes() {
             .replace("<worker>", "w")
             .replace("FILE", "/dev/null");
         let mut shell = env.command("/bin/sh");
-        let ended = conveyor_tests::harness::Running::start(shell.args(["-c", &line])).finish();
+        let ended = Running::start(shell.args(["-c", &line])).finish();
         assert_eq!(ended.code, Some(3), "{line} gave {}", ended.stderr);
     }
 }
