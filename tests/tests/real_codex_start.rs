@@ -239,3 +239,33 @@ fn a_session_finds_the_daemon_though_the_shared_one_was_started_by_somebody_else
         wait_until("the title to name the thread", || env.tmux().title(&pane).contains(thread).then_some(()));
     }
 }
+
+/// The command line of a worker's contract, run by the model because the task says so.
+fn task_that_reports(worker: &str) -> String {
+    let report =
+        format!("conveyorctl update-status {worker} --state done --current-task greeted --next-action none");
+    format!("[[run: {report}]] write a greeting")
+}
+
+#[test]
+fn a_worker_by_name_reports_by_the_command_of_its_contract() {
+    with_each_codex(|env| {
+        let task = task_that_reports("w");
+        let create = ["create", "w", "--task", &task, "--wait-ready", "--verify", "--verify-timeout", "30"];
+        let free = ["--sandbox", "danger-full-access", "--ask-for-approval", "never"];
+        let created = env.conveyorctl(&[&create[..], &free].concat()).success();
+        assert!(created.stdout.contains("verification: ok"), "{}", created.stdout);
+        let status = env.conveyorctl(&["status", "w"]).success().json();
+        assert_eq!((&status["state"], &status["current_task"]), (&json!("done"), &json!("greeted")));
+        assert_eq!(env.conveyorctl(&["stop", "w"]).success().stdout, "stopped w\n");
+        assert!(tmux_sessions(env).is_empty());
+        // In the sandbox that Codex has by itself the command cannot connect, and says what to do.
+        let _ = env.conveyorctl(&["create", "boxed", "--task", &task_that_reports("boxed")]).success();
+        wait_until("the sandbox to be named", || {
+            let said = |path: &String| {
+                fs::read_to_string(path).is_ok_and(|text| text.contains("a sandbox keeps this command"))
+            };
+            env.rollouts().iter().any(said).then_some(())
+        });
+    });
+}

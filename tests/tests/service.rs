@@ -344,6 +344,8 @@ fn install_hands_over_to_the_service_and_uninstall_takes_it_off() {
     assert_ne!(fs::read_to_string(&unit).expect("it is there"), mine);
     assert!(calls(&env).contains(&"stop conveyord.socket conveyord.service".to_owned()));
 
+    let shown = env.conveyorctl(&["daemon", "uninstall", "--dry-run"]).success().stdout;
+    assert!(shown.ends_with("would run systemctl --user daemon-reload\n"), "{shown}");
     let removed = env.conveyorctl(&["daemon", "uninstall"]).success().stdout;
     assert_eq!(removed.lines().filter(|line| line.starts_with("removed ")).count(), 2, "{removed}");
     assert!(units.read_dir_utf8().expect("the folder stays").next().is_none());

@@ -386,9 +386,21 @@ fn every_command_line_of_a_prompt_is_one_that_the_program_takes() {
     let told = |session: &Value| {
         env.user_messages(session["codex_session_path"].as_str().expect("a path"))[0].clone()
     };
+    let started = env.conveyorctl(&["start", "plain", "--cd", "x y"]).success().json();
+    let _ = env.conveyorctl(&["create", "by-name", "--task", "it"]).success();
+    let written = [
+        started["start_prompt_path"].as_str().expect("a path").to_owned(),
+        env.state_root().join("by-name/contract.txt").into_string(),
+    ]
+    .map(|path| fs::read_to_string(path).expect("a prompt"));
+    for (prompt, least) in written.iter().zip([5, 3]) {
+        assert!(command_lines(prompt).len() >= least, "{prompt}");
+    }
     let mut lines: Vec<String> = [&made["worker"], &made["manager"], &unbound]
         .into_iter()
-        .flat_map(|s| command_lines(&told(s)))
+        .map(told)
+        .chain(written)
+        .flat_map(|prompt| command_lines(&prompt))
         .collect();
     lines.sort();
     lines.dedup();
@@ -400,6 +412,10 @@ fn every_command_line_of_a_prompt_is_one_that_the_program_takes() {
             .replace("conveyorctl", &format!("conveyorctl --no-start --state-root {nowhere}"))
             .replace("<task>", "t")
             .replace("<worker>", "w")
+            .replace("<manager>", "m")
+            .replace("<goal>", "g")
+            .replace("<pid>", "1")
+            .replace("<rollout.jsonl>", "/dev/null")
             .replace("FILE", "/dev/null");
         let mut shell = env.command("/bin/sh");
         let ended = Running::start(shell.args(["-c", &line])).finish();

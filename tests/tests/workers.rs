@@ -50,6 +50,15 @@ fn write_program(env: &TestEnv, name: &str, script: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
 }
 
+/// What Codex was given, one argument per line, without what its commands are told of their environment.
+fn given(env: &TestEnv) -> Option<String> {
+    let given = fs::read_to_string(env.codex_home().join("arguments")).ok()?;
+    let mut parts = given.split("-c\nshell_environment_policy.set.");
+    let before = parts.next()?.to_owned();
+    let after = parts.map(|part| part.split_once('\n').map_or("", |(_, after)| after));
+    Some(before + &after.collect::<String>())
+}
+
 fn folder(env: &TestEnv, name: &str) -> Utf8PathBuf {
     env.state_root().join(name)
 }
@@ -85,7 +94,7 @@ fn a_worker_is_made_told_interrupted_and_stopped() {
     let env = standin_world();
     let created = env.conveyorctl(&["create", "w", "--task", "say 'it'; $HOME", "--wait-ready"]).success();
     assert!(created.stdout.contains("startup: ready"), "{}", created.stdout);
-    let given = fs::read_to_string(env.codex_home().join("arguments")).expect("codex was started");
+    let given = given(&env).expect("codex was started");
     let contract = fs::read_to_string(folder(&env, "w").join("contract.txt")).expect("it has a contract");
     assert_eq!(given, format!("--cd\n{}\n--no-alt-screen\n{contract}\n", env.project()));
     assert!(contract.contains("say 'it'; $HOME") && contract.contains("conveyorctl update-status w "));
@@ -427,8 +436,7 @@ fn a_plain_codex_gets_what_start_does_not_know() {
     }
     let template = started["start_manager_command_template"].as_str().expect("a command");
     assert!(template.ends_with(" -- '--model' 'm x' '-c' 'a=b' '--last'"), "{template}");
-    let given =
-        wait_until("codex to be started", || fs::read_to_string(env.codex_home().join("arguments")).ok());
+    let given = wait_until("codex to be started", || given(&env));
     let fixed = format!("--cd\n{}\n--no-alt-screen\n", env.project());
     assert_eq!(given, format!("{fixed}--model\nm x\n-c\na=b\n--last\n{prompt}\n"));
     assert!(env.conveyorctl(&["start", "s"]).exits_with(1).stderr.contains("tmux session s"));

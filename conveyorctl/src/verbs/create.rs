@@ -74,6 +74,21 @@ struct CommonArgs {
     /// End its tmux session at the end
     #[arg(long)]
     stop_after: bool,
+    /// Codex's sandbox, if not its own default, in which the worker cannot report
+    #[arg(long, value_name = "MODE")]
+    sandbox: Option<String>,
+    /// Codex's policy of approvals, if not its own default
+    #[arg(long, value_name = "POLICY")]
+    ask_for_approval: Option<String>,
+}
+
+impl CommonArgs {
+    fn codex_arguments(&self) -> Vec<String> {
+        let asked = [("--sandbox", &self.sandbox), ("--ask-for-approval", &self.ask_for_approval)];
+        let given =
+            asked.into_iter().filter_map(|(name, value)| Some([name.to_owned(), given(value.as_deref())?]));
+        given.flatten().collect()
+    }
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &CreateArgs) -> Result<(), CommandError> {
@@ -107,6 +122,7 @@ fn params(helper: &Helper, name: &str, args: &CommonArgs) -> Result<CreateWorker
         task: given(args.task.as_deref()),
         reuse: args.reuse,
         initial_prompt: true,
+        codex_args: args.codex_arguments(),
         accept_trust: args.accept_trust,
         wait_ready: false,
         wait_ready_timeout: args.wait_ready_timeout,

@@ -132,7 +132,7 @@ pub(super) async fn uninstall(
         for path in &ours {
             ui.line(&format!("would remove {}", printable(path.as_str())))?;
         }
-        return Ok(());
+        return would_run(ui, &manager.forget());
     }
     must_be_reachable(manager).await?;
     if succeeds(&manager.is_loaded()).await? {

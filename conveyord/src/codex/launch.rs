@@ -110,8 +110,15 @@ impl Options {
 
     /// The arguments of `create`, `start` and `start-test`: the folder by option, and a screen with scrollback.
     #[must_use]
-    pub fn legacy_arguments(&self, cwd: &Utf8Path, prompt: Option<&str>) -> Vec<String> {
+    pub fn legacy_arguments(
+        &self,
+        cwd: &Utf8Path,
+        settings: Settings,
+        environment: &Environment,
+        prompt: Option<&str>,
+    ) -> Vec<String> {
         let mut arguments = vec!["--cd".to_owned(), cwd.to_string(), "--no-alt-screen".to_owned()];
+        arguments.extend(settings.arguments(environment));
         arguments.extend(self.extra.iter().cloned());
         push_prompt(&mut arguments, prompt);
         arguments
@@ -401,9 +408,16 @@ mod tests {
 
     #[test]
     fn the_older_verbs_name_the_folder_by_option() {
+        let set = vec![("CONVEYOR_STATE_ROOT".to_owned(), "/s".to_owned())];
+        let environment = Environment { set, unset: Vec::new() };
         let options = Options { extra: strings(&["--search"]), ..Options::default() };
-        let arguments = options.legacy_arguments(Utf8Path::new("/a b"), Some("go"));
+        let arguments =
+            options.legacy_arguments(Utf8Path::new("/a b"), Settings::None, &environment, Some("go"));
         assert_eq!(arguments, ["--cd", "/a b", "--no-alt-screen", "--search", "--", "go"]);
+        let beside = Settings::BesideDaemon { title: false };
+        let arguments = options.legacy_arguments(Utf8Path::new("/"), beside, &environment, None);
+        let root = "shell_environment_policy.set.CONVEYOR_STATE_ROOT=\"/s\"";
+        assert_eq!(arguments[3..], ["--remote", "unix://", "-c", root, "--search"]);
     }
 
     #[track_caller]

@@ -9,7 +9,7 @@ mod begin;
 mod manager;
 mod prepare;
 mod search;
-mod shared_daemon;
+pub(crate) mod shared_daemon;
 mod under_way;
 
 pub use begin::Started;

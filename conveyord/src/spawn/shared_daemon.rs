@@ -23,7 +23,7 @@ const OF_A_SESSION: [&str; 2] = [START_VARIABLE, "CONVEYOR_STATE_ROOT"];
 
 /// Starts the daemon and waits until the command that does so has ended. Whether it runs then is for the caller to
 /// see: without it a session starts as it would by itself.
-pub(super) async fn start(tmux: &Tmux, program: &CodexProgram, environment: &Environment) {
+pub(crate) async fn start(tmux: &Tmux, program: &CodexProgram, environment: &Environment) {
     let mut environment = environment.clone();
     environment.set.retain(|(name, _)| !OF_A_SESSION.contains(&name.as_str()));
     let arguments = ["app-server", "daemon", "start"].map(str::to_owned).into();

@@ -162,7 +162,10 @@ impl Workers {
                 })?),
                 false => None,
             };
-            let launch = Launch { extra: &[], prompt: prompt.as_ref().map(|prompt| prompt.text.as_str()) };
+            let launch = Launch {
+                extra: &params.codex_args,
+                prompt: prompt.as_ref().map(|prompt| prompt.text.as_str()),
+            };
             faults::reach(CrashPoint::StartWritten);
             let started = self.launch(prepared, tmux_session, &worker_id, launch, &params.caller).await?;
             faults::reach(CrashPoint::PaneStarted);

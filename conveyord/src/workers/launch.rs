@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     observe::target,
     registration::check_name,
+    spawn::shared_daemon,
     store::tasks::shown,
     tmux::{NewSession, StartedSession, Tmux, TmuxError, active_pane},
 };
@@ -73,7 +74,9 @@ impl Workers {
         inherited.extend(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
         let environment = Environment::of(caller, &self.root, Some(mark), inherited);
         let options = Options { extra: arguments.extra.to_vec(), ..Options::default() };
-        let arguments = options.legacy_arguments(&prepared.cwd, arguments.prompt);
+        let start_daemon = shared_daemon::start(&prepared.tmux, &prepared.program, &environment);
+        let settings = options.settings(&prepared.program, start_daemon).await;
+        let arguments = options.legacy_arguments(&prepared.cwd, settings, &environment, arguments.prompt);
         let argv = environment.command(&prepared.program.path, arguments);
         let new = NewSession { name: tmux_session, cwd: &prepared.cwd, argv: &argv, env: &environment.set };
         Ok(prepared.tmux.new_session(&new).await?)

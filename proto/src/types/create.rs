@@ -27,6 +27,9 @@ pub struct CreateWorkerParams {
     /// Give the worker its contract as first prompt.
     #[serde(default = "yes")]
     pub initial_prompt: bool,
+    /// Further arguments for Codex, before its prompt.
+    #[serde(default)]
+    pub codex_args: Vec<String>,
     /// Answer the question whether the folder is trusted, if Codex asks it.
     #[serde(default)]
     pub accept_trust: bool,
