@@ -19,8 +19,11 @@ fn with_each_codex(test: fn(&TestEnv)) {
     for program in versions.clone().into_iter().chain(shared) {
         let mut env = TestEnv::new();
         env.install_codex(&program);
-        // Codex runs commands in a login shell, which forgets what the user's profile does not know.
-        fs::write(env.root().join("user/.profile"), "export PATH=/usr/bin:/bin\n")
+        // Codex runs commands in a login shell, which forgets what the user's profile does not know. Before 0.169 it is
+        // left to the profile, if the caller's own PATH leads to our programs.
+        let old = matches!(&program, Program::Codex { version, .. } if version == "0.130.0");
+        let path = if old { env.path_variable() } else { "/usr/bin:/bin".to_owned() };
+        fs::write(env.root().join("user/.profile"), format!("export PATH={path}\n"))
             .expect("the folder is writable");
         test(&env);
     }

@@ -104,7 +104,7 @@ impl Options {
         }
         arguments.extend(settings.arguments(environment));
         arguments.extend(self.extra.iter().cloned());
-        push_prompt(&mut arguments, prompt);
+        push_prompt(&mut arguments, settings, prompt);
         arguments
     }
 
@@ -120,7 +120,7 @@ impl Options {
         let mut arguments = vec!["--cd".to_owned(), cwd.to_string(), "--no-alt-screen".to_owned()];
         arguments.extend(settings.arguments(environment));
         arguments.extend(self.extra.iter().cloned());
-        push_prompt(&mut arguments, prompt);
+        push_prompt(&mut arguments, settings, prompt);
         arguments
     }
 
@@ -138,7 +138,10 @@ impl Options {
         // The user's own choice stands.
         let title = names_threads && !self.extra.iter().any(|argument| argument.contains("terminal_title"));
         let may_share = program.version.is_none_or(|version| version >= SHARED_DAEMON);
-        if !may_share || self.no_daemon || self.extra.iter().any(|argument| ends_daemon(argument)) {
+        if !may_share {
+            return Settings::BeforeDaemons;
+        }
+        if self.no_daemon || self.extra.iter().any(|argument| ends_daemon(argument)) {
             return Settings::Alone { title };
         }
         match program.process_model().await {
@@ -155,10 +158,47 @@ impl Options {
     }
 }
 
+/// The commands of Codex 0.130, which a prompt of one word would be taken for.
+const OLD_COMMANDS: [&str; 28] = [
+    "a",
+    "app-server",
+    "apply",
+    "cloud",
+    "cloud-tasks",
+    "completion",
+    "debug",
+    "e",
+    "exec",
+    "exec-server",
+    "execpolicy",
+    "features",
+    "fork",
+    "help",
+    "login",
+    "logout",
+    "mcp",
+    "mcp-server",
+    "plugin",
+    "proto",
+    "remote-control",
+    "responses",
+    "responses-api-proxy",
+    "resume",
+    "review",
+    "sandbox",
+    "stdio-to-uds",
+    "update",
+];
+
 /// A prompt that begins like an option, or is a word that may be a command of Codex (`logout`), is neither.
-fn push_prompt(arguments: &mut Vec<String>, prompt: Option<&str>) {
+fn push_prompt(arguments: &mut Vec<String>, settings: Settings, prompt: Option<&str>) {
     if let Some(prompt) = prompt.filter(|prompt| !prompt.is_empty()) {
-        if prompt.starts_with('-') || !prompt.contains(char::is_whitespace) {
+        let may_be_command = match settings {
+            Settings::BeforeDaemons => OLD_COMMANDS.contains(&prompt),
+            // What commands later versions have is not known here.
+            _ => !prompt.contains(char::is_whitespace),
+        };
+        if prompt.starts_with('-') || may_be_command {
             arguments.push("--".to_owned());
         }
         arguments.push(prompt.to_owned());
@@ -179,6 +219,9 @@ fn ends_daemon(argument: &str) -> bool {
 pub enum Settings {
     /// Nothing: this Codex would run otherwise than the user has it.
     None,
+    /// For a Codex before 0.169, whose arguments scripts know: nothing, unless the caller's own `PATH` does not lead to
+    /// our programs.
+    BeforeDaemons,
     /// By options of configuration, which a TUI in a process of its own takes.
     Alone {
         /// Whether the terminal title is made to name the thread, so that pane and thread are matched.
@@ -199,6 +242,8 @@ impl Settings {
     fn arguments(self, environment: &Environment) -> Vec<String> {
         let (beside, title): (&[&str], _) = match self {
             Self::None => return Vec::new(),
+            Self::BeforeDaemons if environment.finds_programs => return Vec::new(),
+            Self::BeforeDaemons => (&[], false),
             Self::Alone { title } => (&[], title),
             Self::BesideDaemon { title } => (&["--remote", "unix://"], title),
         };
@@ -223,6 +268,8 @@ pub struct Environment {
     pub set: Vec<(String, String)>,
     /// Variables that the program does not get, though tmux or the daemon has them.
     pub unset: Vec<String>,
+    /// Whether the caller's own `PATH` leads to our programs; then the user's profile does so too, most likely.
+    pub finds_programs: bool,
 }
 
 impl Environment {
@@ -238,7 +285,10 @@ impl Environment {
     ) -> Self {
         let mut set = vec![("CONVEYOR_STATE_ROOT".to_owned(), state_root.to_string())];
         let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
-        let folders = own_folder().map(String::from).into_iter().chain(given(&caller.path));
+        let own = own_folder().map(String::from);
+        let finds_programs = given(&caller.path)
+            .is_some_and(|path| path.split(':').any(|folder| own.as_deref() == Some(folder)));
+        let folders = own.into_iter().chain(given(&caller.path));
         set.push(("PATH".to_owned(), folders.collect::<Vec<_>>().join(":")));
         for (name, value) in [("HOME", &caller.home), ("CODEX_HOME", &caller.codex_home)] {
             set.extend(given(value).map(|value| (name.to_owned(), value)));
@@ -249,7 +299,7 @@ impl Environment {
         let mut unset: Vec<String> = inherited.into_iter().filter(unwanted).collect();
         unset.sort_unstable();
         unset.dedup();
-        Self { set, unset }
+        Self { set, unset, finds_programs }
     }
 
     /// What tmux is to run: the program with its arguments, without the variables that it does not get.
@@ -344,6 +394,7 @@ mod tests {
         let environment = Environment {
             set: vec![("PATH".into(), "/a \"b".into()), ("HOME".into(), "/h".into())],
             unset: Vec::new(),
+            finds_programs: false,
         };
         assert_eq!(options.arguments(settings, &environment, prompt), expect, "{options:?}");
     }
@@ -407,9 +458,20 @@ mod tests {
     }
 
     #[test]
+    fn an_older_codex_gets_the_arguments_that_scripts_know() {
+        let options = Options::default();
+        let before = Settings::BeforeDaemons;
+        check(options.clone(), before, Some("go"), &["-c", PATH, "go"]);
+        let set = vec![("PATH".to_owned(), "/a".to_owned())];
+        let known = Environment { set, unset: Vec::new(), finds_programs: true };
+        assert_eq!(options.arguments(before, &known, Some("go")), ["go"]);
+        assert_eq!(options.arguments(before, &known, Some("logout")), ["--", "logout"]);
+    }
+
+    #[test]
     fn the_older_verbs_name_the_folder_by_option() {
         let set = vec![("CONVEYOR_STATE_ROOT".to_owned(), "/s".to_owned())];
-        let environment = Environment { set, unset: Vec::new() };
+        let environment = Environment { set, unset: Vec::new(), finds_programs: true };
         let options = Options { extra: strings(&["--search"]), ..Options::default() };
         let arguments =
             options.legacy_arguments(Utf8Path::new("/a b"), Settings::None, &environment, Some("go"));
@@ -421,24 +483,25 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_settings(version: Option<Version>, extra: &[&str], no_daemon: bool, title: bool) {
+    fn check_settings(version: Option<Version>, extra: &[&str], no_daemon: bool, expect: Settings) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let options = Options { extra: strings(extra), no_daemon, ..Options::default() };
         // A program that cannot be asked has no daemon.
         let program = CodexProgram::known("/nonexistent/codex", version);
         let settings = runtime.block_on(options.settings(&program, async {}));
-        assert_eq!(settings, Settings::Alone { title }, "{extra:?}");
+        assert_eq!(settings, expect, "{extra:?}");
     }
 
     #[test]
     fn the_title_is_set_where_codex_can_and_the_user_has_none() {
         let new = Some(Version(0, 169, 0));
-        check_settings(Some(Version(0, 130, 0)), &[], false, false);
-        check_settings(None, &[], false, false);
-        check_settings(new, &[], true, true);
-        check_settings(new, &["-c", "model=\"x\""], false, true);
-        check_settings(new, &["-c", "tui.terminal_title=[]"], false, false);
-        check_settings(new, &["--profile=mine"], false, true);
+        let (titled, untitled) = (Settings::Alone { title: true }, Settings::Alone { title: false });
+        check_settings(Some(Version(0, 130, 0)), &[], false, Settings::BeforeDaemons);
+        check_settings(None, &[], false, untitled);
+        check_settings(new, &[], true, titled);
+        check_settings(new, &["-c", "model=\"x\""], false, titled);
+        check_settings(new, &["-c", "tui.terminal_title=[]"], false, untitled);
+        check_settings(new, &["--profile=mine"], false, titled);
     }
 
     #[test]
