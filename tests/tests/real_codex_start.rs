@@ -204,6 +204,51 @@ fn a_missing_login_and_a_wrong_option_are_told() {
 }
 
 #[test]
+fn an_offered_update_and_hooks_to_review_are_told_and_not_answered() {
+    with_each_codex(|env| {
+        let home = env.codex_home();
+        let start = || {
+            env.conveyorctl(&["start-worker", "--name", "w", "--task", "hello", "--timeout-seconds", "60"])
+        };
+        let sessions = || tmux_sessions(env).into_iter().filter(|name| name.starts_with("codex-")).count();
+
+        let config = fs::read_to_string(home.join("config.toml")).expect("the lab wrote it");
+        let asking =
+            config.replace("check_for_update_on_startup = false", "check_for_update_on_startup = true");
+        assert_ne!(config, asking, "the lab switches the question off");
+        fs::write(home.join("config.toml"), asking).expect("it is the lab's");
+        let known = json!({"latest_version": "0.999.0", "last_checked_at": jiff::Timestamp::now().to_string(), "dismissed_version": null});
+        fs::write(home.join("version.json"), known.to_string()).expect("it is the lab's");
+        // With a first prompt Codex only tells of it, in a box.
+        let _ = start().success();
+        let _ = env.conveyorctl(&["stop", "w"]).success();
+        assert_eq!(sessions(), 0);
+        // Without one it asks.
+        let create =
+            ["create", "u", "--no-initial-prompt", "--sandbox", "danger-full-access", "--wait-ready"];
+        let created = env.conveyorctl(&create).success();
+        let screen = env.tmux().screen(&env.tmux().pane("codex-u"));
+        assert!(created.stdout.contains("update"), "{}\n{screen}", created.stdout);
+        assert!(screen.contains("Update available") && screen.contains("› 1. Update now"), "{screen}");
+        let _ = env.conveyorctl(&["stop", "u"]).success();
+        fs::remove_file(home.join("version.json")).expect("it was written");
+        fs::write(home.join("config.toml"), config).expect("it is the lab's");
+
+        let ran = env.root().join("hook-ran");
+        let command = json!([{"type": "command", "command": format!("touch {ran}")}]);
+        let hooks = json!({"hooks": {"UserPromptSubmit": [{"hooks": command}]}});
+        fs::write(home.join("hooks.json"), hooks.to_string()).expect("it is the lab's");
+        let started = start();
+        // 0.130 says so in a line and goes on.
+        if started.code != Some(0) {
+            assert!(started.stderr.contains("hooks"), "{}", started.stderr);
+            assert_eq!(sessions(), 0, "what was started is ended");
+        }
+        assert!(!ran.exists(), "no hook was trusted");
+    });
+}
+
+#[test]
 fn a_session_finds_the_daemon_though_the_shared_one_was_started_by_somebody_else() {
     let shared = codex_versions().into_iter().filter_map(Program::with_shared_daemon);
     for program in shared {

@@ -46,7 +46,8 @@ pub enum PaneShows {
     /// What Codex leaves behind when it ended; a shell may follow.
     Exited,
     /// A Codex by its process, with a screen that is none of these: it comes up, redraws, or is of a version that
-    /// is not known. Only who knows the process says so; here such a screen is [unknown](Self::Unknown).
+    /// is not known. Here only a menu that is not drawn to its end is called so: another screen is
+    /// [unknown](Self::Unknown) to who does not know the process.
     Unclear,
     /// No Codex at all, or one that has not come up.
     Unknown,
@@ -134,6 +135,7 @@ pub fn look(title: &str, plain: &str, styled: Option<&str>) -> PaneLook {
         _ if shows_browser(&rows) => PaneShows::Browse,
         // The question is not on this screen yet, or in a form that we do not know.
         Some(_) if action_required(title) => PaneShows::Menu,
+        Some(at) if begins_menu(&rows[at..]) => PaneShows::Unclear,
         Some(at) if has_spinner(title) || works_above(&rows[..at]) => PaneShows::Busy,
         Some(_) => PaneShows::Ready,
         None if shows_list(&rows) => PaneShows::Menu,
@@ -172,6 +174,13 @@ fn find_composer(rows: &[Row]) -> Option<usize> {
         row.text.strip_prefix(sign).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\u{a0}']))
     });
     (prompt && at + 1 < rows.len()).then_some(at)
+}
+
+/// Whether rows that begin as the composer does are a menu that is not drawn to its end: `› 1. ...`, and no footer
+/// below. A draft that begins with a number has one.
+fn begins_menu(rows: &[Row]) -> bool {
+    let is_entry = |row: &Row| entry_number(row.trimmed().trim_start_matches(['›', ' '])).is_some();
+    rows.first().is_some_and(is_entry) && !rows.iter().any(|row| row.text.contains(" · "))
 }
 
 /// The composer's rows: all but the last paragraph, which is the footer or a list of completions.

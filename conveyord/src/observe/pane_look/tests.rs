@@ -45,6 +45,14 @@ const APPROVAL: &str = "• Running paint door
 ";
 
 #[test]
+fn a_menu_that_is_not_drawn_to_its_end_is_no_composer() {
+    let (drawn, _) = APPROVAL.split_once("  Press").unwrap();
+    check("x", drawn, PaneShows::Unclear);
+    // A draft stands above the footer.
+    check("x", "• Text\n\n› 1. paint the door\n\n  a-model high · /home/me/shop\n", PaneShows::Ready);
+}
+
+#[test]
 fn menus_are_told_apart() {
     let menu =
         |heading: &str, hint: &str| format!("• Text\n\n  {heading}\n\n› 1. First\n  2. Second\n\n  {hint}\n");
