@@ -3,25 +3,29 @@
 use crate::{
     approvals::Approvals,
     clock,
-    codex::app_server::AppServers,
     config::Config,
+    cycle::Observer,
     dispatch::{
         actuate::Actuator,
         app_server::AppServerSender,
-        pane::{Message, PaneSender},
-        transport::{Carrier, Courier},
+        courier::Courier,
+        pane::PaneSender,
+        transport::{Carrier, Message},
     },
     doctor::DoctorContext,
     drift::DriftContext,
     error::{Error, Result},
-    observe::{cycle::Observer, looks::PaneLooks, state},
-    rollout::ingest::Ingest,
-    spawn::{self, Spawner},
+    ingest::Ingest,
+    sessions::{app_servers::AppServers, looks::PaneLooks, start::Spawner, state},
     store::{SCHEMA_VERSION, Store, deliveries, sessions::Session},
-    supervision::finish::{FinishContext, MessageSender, UnderWay},
+    supervision::finish::{FinishContext, MessageSender},
+    under_way::UnderWay,
     workers::Workers,
 };
-use conveyor_proto::types::{cycle::CoarseState, daemon::DaemonStatus, pane::DeliveryOutcome};
+use conveyor_proto::{
+    ids::CommandId,
+    types::{cycle::CoarseState, daemon::DaemonStatus, pane::DeliveryOutcome},
+};
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -68,9 +72,9 @@ pub struct App {
     /// Work that goes on when its caller leaves.
     pub detached: TaskTracker,
     /// The finishes that run.
-    finishing: UnderWay,
+    finishing: UnderWay<CommandId>,
     /// The starts of sessions that run.
-    starting: spawn::UnderWay,
+    starting: UnderWay<String>,
     /// Rollouts that are watched.
     pub watched: Arc<AtomicU64>,
     /// Calls that wait.
@@ -115,7 +119,7 @@ impl App {
             connections: TaskTracker::new(),
             detached: TaskTracker::new(),
             finishing: UnderWay::default(),
-            starting: spawn::UnderWay::default(),
+            starting: UnderWay::default(),
             watched: Arc::default(),
             waiting: Arc::default(),
             last_error: Mutex::new(None),
@@ -303,7 +307,7 @@ impl LastMessage {
         let mut changes = self.store.changes().subscribe();
         let deadline = tokio::time::Instant::now() + LAST_MESSAGE_GRACE;
         loop {
-            let _ = self.ingest.run(&session.id, crate::rollout::ingest::Shrunk::Refuse).await;
+            let _ = self.ingest.run(&session.id, crate::ingest::Shrunk::Refuse).await;
             let looked_at = session.clone();
             let state = self
                 .store

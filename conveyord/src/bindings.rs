@@ -2,8 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    observe::state,
-    registration::communication,
+    sessions::{registration::communication, state},
     store::{
         Durability, Store, Tx,
         bindings::{self as rows, Binding},
@@ -11,9 +10,10 @@ use crate::{
         log::{self, Actor, Event, Run, Severity, Telemetry},
         notifications, rollouts,
         sessions::{self, Session},
-        tasks::{self, shown},
+        tasks::{self},
         turns,
     },
+    words::shown,
 };
 use conveyor_proto::{
     ids::{BindingId, TaskId},

@@ -12,8 +12,9 @@ mod workers;
 
 use crate::{
     error::Error,
-    spawn::UnderWay,
+    process,
     store::{self, Store, health::Health, sessions::Session},
+    under_way::UnderWay,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::{
@@ -32,7 +33,7 @@ pub struct DoctorContext {
     /// Time limit of each program that is run.
     pub command_timeout: Duration,
     /// The starts of sessions that run.
-    pub starting: UnderWay,
+    pub starting: UnderWay<String>,
 }
 
 /// Answers `doctor.run`.
@@ -43,7 +44,7 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
     let cwd = params.cwd.as_deref().or(params.caller.cwd.as_deref()).unwrap_or("/");
     let mut checks = BTreeMap::new();
     for (tool, version_flag) in [("tmux", "-V"), ("codex", "--version")] {
-        let found = tools::find(tool, &params.caller);
+        let found = process::find(tool, &params.caller);
         if let Some(program) = &found {
             let version =
                 tools::version(program, version_flag, &params.caller, context.command_timeout).await;

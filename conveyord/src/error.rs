@@ -1,36 +1,17 @@
-//! Errors of the domain: a refusal that a caller can act on, or a fault below.
+//! Errors of the domain: a refusal that a caller can act on, or a fault below, that of the database included.
 //!
 //! Domain modules return these; only `rpc` turns them into JSON-RPC errors.
 
-use crate::{store::StoreError, tmux::TmuxError};
+mod store;
+
+pub use store::StoreError;
+
+use crate::{refusal::Refusal, tmux::TmuxError};
 use conveyor_proto::ErrorClass;
 use serde_json::Value;
 
 /// What a domain function returns.
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// A refusal with its stable kind and the way out.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Refusal {
-    /// Class, which decides the code on the wire.
-    pub class: ErrorClass,
-    /// Stable snake_case word.
-    pub kind: &'static str,
-    /// A sentence that names the input and what is wrong with it.
-    pub message: String,
-    /// The way out.
-    pub hint: Option<String>,
-    /// Further facts for programs.
-    pub data: Option<Value>,
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 /// Why a domain function did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +33,18 @@ pub enum Error {
     Task(#[from] tokio::task::JoinError),
 }
 
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Box::new(refusal).into()
+    }
+}
+
+impl From<Box<Refusal>> for Error {
+    fn from(refusal: Box<Refusal>) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         Self::Store(StoreError::from(error))
@@ -62,35 +55,31 @@ impl Error {
     /// What was named does not exist.
     #[must_use]
     pub fn not_found(kind: &'static str, message: impl Into<String>) -> Self {
-        Self::refusal(ErrorClass::NotFound, kind, message)
+        Refusal::not_found(kind, message).into()
     }
 
     /// The present state does not allow it.
     #[must_use]
     pub fn conflict(kind: &'static str, message: impl Into<String>) -> Self {
-        Self::refusal(ErrorClass::Conflict, kind, message)
+        Refusal::conflict(kind, message).into()
     }
 
     /// A rule forbids it.
     #[must_use]
     pub fn refused(kind: &'static str, message: impl Into<String>) -> Self {
-        Self::refusal(ErrorClass::Refused, kind, message)
+        Refusal::refused(kind, message).into()
     }
 
     /// The input is not valid.
     #[must_use]
     pub fn invalid(kind: &'static str, message: impl Into<String>) -> Self {
-        Self::refusal(ErrorClass::Invalid, kind, message)
+        Refusal::invalid(kind, message).into()
     }
 
     /// Something that is needed is not there now.
     #[must_use]
     pub fn unavailable(kind: &'static str, message: impl Into<String>) -> Self {
-        Self::refusal(ErrorClass::Unavailable, kind, message)
-    }
-
-    fn refusal(class: ErrorClass, kind: &'static str, message: impl Into<String>) -> Self {
-        Self::Refused(Box::new(Refusal { class, kind, message: message.into(), hint: None, data: None }))
+        Refusal::unavailable(kind, message).into()
     }
 
     /// The same refusal as one of ingest, which a cycle records under that name.

@@ -4,9 +4,9 @@ use super::Approvals;
 use crate::{
     changes::ChangeKind,
     clock,
-    codex::app_server::{Request, RequestEvent, RequestKind},
+    codex::app_server::{Request, RequestKind},
     error::{Error, Result},
-    observe::state,
+    sessions::{app_servers::RequestEvent, state},
     store::{
         Durability, Tx,
         approvals::{self, Ended, NewApproval},

@@ -12,9 +12,10 @@ use crate::{
         bindings::{self, Binding},
         log::{self, Actor, Event, Run, Severity, Telemetry},
         sessions::{self, Session},
-        tasks::{self, shown},
+        tasks::{self},
     },
     supervision::{context, permissions},
+    words::shown,
 };
 use conveyor_proto::types::{
     approval::{ApprovalKind, ApprovalRow, ApprovalSource, ApprovalState, DecideParams, DecideResult},

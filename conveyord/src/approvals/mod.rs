@@ -9,10 +9,9 @@ mod decide;
 mod panes;
 
 use crate::{
-    codex::app_server::AppServers,
     dispatch::pane::PaneSender,
     error::Result,
-    observe::looks::PaneLooks,
+    sessions::{app_servers::AppServers, looks::PaneLooks},
     store::{Durability, Store, approvals, bindings, sessions, tasks},
 };
 use conveyor_proto::types::approval::{ApprovalRow, ListParams};

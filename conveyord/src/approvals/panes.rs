@@ -2,15 +2,13 @@
 //! without its output, and answered by the key that the menu names for it.
 
 use super::{Approvals, Decision};
+use crate::words::hex;
 use crate::{
     changes::{Change, ChangeKind},
+    codex::screen::{ApprovalMenu, PaneShows, approval_menu},
     error::{Error, Result},
     faults::{self, CrashPoint},
-    observe::{
-        pane_look::{ApprovalMenu, PaneShows, approval_menu},
-        target,
-    },
-    rollout::receipt,
+    sessions::pane,
     store::{
         approvals::{self, Approval, Ended, NewApproval},
         sessions::{self, Session},
@@ -141,7 +139,7 @@ impl Approvals {
         claim: impl Future<Output = Result<()>>,
     ) -> Result<bool> {
         let tmux = self.sender.tmux(session);
-        let first = target::find(&tmux, session).await?;
+        let first = pane::find(&tmux, session).await?;
         // Nobody types into this pane meanwhile.
         let turn = self.sender.turn_at(&tmux, first.pane.pane_id).await;
         // The pane and its process are verified again: the one before in the queue may have changed everything.
@@ -181,7 +179,7 @@ impl Approvals {
     }
 
     async fn menu_of(&self, tmux: &Tmux, session: &Session) -> Result<Option<ApprovalMenu>> {
-        let target = target::find(tmux, session).await?;
+        let target = pane::find(tmux, session).await?;
         if target.pane.in_mode {
             return Ok(None);
         }
@@ -246,5 +244,5 @@ fn asked(session: &Session, call: Option<&str>, menu: &ApprovalMenu) -> NewAppro
 
 /// What tells one question from another on the screen.
 fn fingerprint(menu: &ApprovalMenu) -> String {
-    receipt::hex(&Sha256::digest(format!("{}\n{}", menu.question, menu.body).as_bytes()))
+    hex(&Sha256::digest(format!("{}\n{}", menu.question, menu.body).as_bytes()))
 }

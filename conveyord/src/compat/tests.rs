@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    observe::state,
-    rollout::ingest::{Ingest, Shrunk},
+    ingest::{Ingest, Shrunk},
+    sessions::state,
     store::{StoreError, sessions, testing},
 };
 use conveyor_proto::ids::SessionId;

@@ -1,17 +1,19 @@
 //! `session.nudge` and `session.interrupt`: a caller's own text or key, at once, with its receipt.
 
 use super::{
+    courier::Courier,
     enqueue::{check_message, enqueue},
     outcome::Sent,
-    pane::{Message, time},
-    transport::Courier,
+    pane::time,
+    transport::Message,
 };
 use crate::{
     changes::ChangeKind,
+    codex::screen::PaneShows,
     error::{Error, Result},
     faults::{self, CrashPoint},
-    observe::{pane_look::PaneShows, state, target},
-    rollout::ingest::Shrunk,
+    ingest::Shrunk,
+    sessions::{pane, state},
     store::{
         Durability, Store, Tx, bindings,
         commands::{self, NewCommand},
@@ -49,7 +51,7 @@ pub struct Actuator {
     /// The ways to sessions.
     pub courier: Courier,
     /// Ingest, for receipts.
-    pub ingest: crate::rollout::ingest::Ingest,
+    pub ingest: crate::ingest::Ingest,
 }
 
 /// What is recorded of an action: who it concerned and what was done, never the text.
@@ -188,7 +190,7 @@ impl Actuator {
         match way {
             Transport::AppServer => Ok(format!("thread {}", self.courier.app_server.target(session)?.1)),
             Transport::Inbox => Ok("inbox".to_owned()),
-            Transport::Tmux | Transport::Auto => target::shown(session),
+            Transport::Tmux | Transport::Auto => pane::shown(session),
         }
     }
 
@@ -280,7 +282,7 @@ impl Actuator {
             return self.interrupt_turn(session, params, record, result).await;
         }
         let tmux = self.courier.pane.tmux(session);
-        let found = match target::find(&tmux, session).await {
+        let found = match pane::find(&tmux, session).await {
             // A dry run tells the target even if it is not there.
             Err(_) if params.dry_run => return Ok(result),
             found => found?,
@@ -491,7 +493,7 @@ impl Record {
         self.session.as_ref().map(|(session, _)| session).ok_or_else(|| {
             Error::not_found(
                 "unknown_session",
-                format!("no session has the name \"{}\"", crate::store::tasks::shown(&self.name)),
+                format!("no session has the name \"{}\"", crate::words::shown(&self.name)),
             )
             .hint("`sessions --state all` lists the sessions")
         })

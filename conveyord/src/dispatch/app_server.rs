@@ -5,16 +5,18 @@
 
 use super::{
     outcome::{Held, Sent},
-    pane::{BeforeSend, Message},
     receipts::{Awaited, Receipts},
-    transport::Carrier,
+    transport::{BeforeSend, Carrier, Message},
 };
 use crate::{
-    codex::app_server::{AppServers, CallError, Client, ThreadStatus, protocol::ActiveFlag},
+    codex::{
+        app_server::{CallError, Client, ThreadStatus, protocol::ActiveFlag},
+        rollout::receipt::receipt_key,
+        screen::PaneShows,
+    },
     error::{Error, Result},
     faults::{self, CrashPoint},
-    observe::{pane_look::PaneShows, state},
-    rollout::receipt::receipt_key,
+    sessions::{app_servers::AppServers, state},
     store::{
         Durability,
         deliveries::{self, NewDelivery, Unproven},

@@ -5,20 +5,22 @@ mod uncertain;
 pub(super) use uncertain::keep_uncertain;
 
 use super::{
-    BACK_OFF, HELD_BACK_OFF, back_off, lease,
+    BACK_OFF, HELD_BACK_OFF, back_off,
+    courier::{self, Courier},
+    dispatcher::Dispatcher,
+    lease,
     outcome::Sent,
-    pane::{Message, time},
-    pass::Pass,
+    pane::time,
     telemetry::{self, attempt_ids},
-    transport::{self, Courier},
+    transport::Message,
 };
 use crate::{
     changes::Changes,
     clock,
     error::{Error, Result},
     store::{
-        Durability, StoreError, Tx, bindings,
-        bindings::Binding,
+        Durability, StoreError, Tx,
+        bindings::{self, Binding},
         commands::claims::{self, Claim, Settled},
         deliveries,
         log::Severity,
@@ -28,14 +30,16 @@ use crate::{
     },
     supervision::{context, permissions},
 };
-use conveyor_proto::ids::SessionId;
-use conveyor_proto::types::{
-    command::CommandState,
-    common::{DeliveryMode, Transport},
-    dispatch::{PermissionCheck, PermissionCheckField, ProcessedCommand, ProcessedState, SignalType},
-    pane::{DeliveryOutcome, SendResult},
-    session::SessionState,
-    task::TaskRow,
+use conveyor_proto::{
+    ids::SessionId,
+    types::{
+        command::CommandState,
+        common::{DeliveryMode, Transport},
+        dispatch::{PermissionCheck, PermissionCheckField, ProcessedCommand, ProcessedState, SignalType},
+        pane::{DeliveryOutcome, SendResult},
+        session::SessionState,
+        task::TaskRow,
+    },
 };
 use serde_json::{Value, json};
 
@@ -67,7 +71,7 @@ impl Plan {
     }
 
     const fn mode(&self) -> DeliveryMode {
-        transport::mode(self.way)
+        courier::mode(self.way)
     }
 }
 
@@ -81,7 +85,7 @@ pub(super) enum Refusal {
 
 /// Executes a claimed command to its end and returns what is reported of it. `None` when another dispatcher
 /// has taken the claim over meanwhile.
-pub(super) async fn execute(pass: &Pass, claim: Claim) -> Result<Option<ProcessedCommand>> {
+pub(super) async fn execute(pass: &Dispatcher, claim: Claim) -> Result<Option<ProcessedCommand>> {
     let plan = {
         let claim = claim.clone();
         pass.store.read(move |connection| Ok::<_, Error>(plan(connection, &claim))).await?
@@ -249,13 +253,13 @@ pub(super) fn report(
 }
 
 async fn refuse(
-    pass: &Pass,
+    pass: &Dispatcher,
     claim: &Claim,
     state: CommandState,
     shown: ProcessedState,
     error: &Error,
 ) -> Result<Option<ProcessedCommand>> {
-    let mut item = report(&pass.dispatcher, claim, shown, DeliveryOutcome::Failed);
+    let mut item = report(&pass.id, claim, shown, DeliveryOutcome::Failed);
     item.error = Some(error.to_string());
     item.error_type = Some(error.type_name().to_owned());
     item.required_permission = Some(json!(claim.required_permission));
@@ -292,7 +296,7 @@ fn permission_checked(
 
 /// Ends a claimed command in one transaction, together with what `more` writes, if the claim is still owned.
 async fn end(
-    pass: &Pass,
+    pass: &Dispatcher,
     claim: Claim,
     state: CommandState,
     item: ProcessedCommand,
@@ -300,7 +304,7 @@ async fn end(
     + Send
     + 'static,
 ) -> Result<Option<ProcessedCommand>> {
-    let dispatcher = pass.dispatcher.clone();
+    let dispatcher = pass.id.clone();
     pass.store
         .write(Durability::Full, move |tx| Ok(end_in(tx, &dispatcher, &claim, state, item, more)?))
         .await
@@ -392,13 +396,13 @@ fn notify(
     Ok(id)
 }
 
-async fn pull(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedCommand>> {
-    let mut item = report(&pass.dispatcher, &claim, ProcessedState::PullRequired, DeliveryOutcome::Queued);
+async fn pull(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<ProcessedCommand>> {
+    let mut item = report(&pass.id, &claim, ProcessedState::PullRequired, DeliveryOutcome::Queued);
     item.delivery_mode = Some(DeliveryMode::PullRequired);
     item.transport = Some(Transport::Inbox);
     item.permission_check = Some(PermissionCheckField(plan.check.clone()));
     item.target_session = Some(plan.target.name.clone());
-    let dispatcher = pass.dispatcher.clone();
+    let dispatcher = pass.id.clone();
     end(pass, claim, CommandState::Succeeded, item, move |tx, claim, item| {
         into_inbox(tx, &dispatcher, claim, &plan, item, false)
     })
@@ -437,7 +441,7 @@ fn into_inbox(
     )
 }
 
-async fn push(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedCommand>> {
+async fn push(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<ProcessedCommand>> {
     let message = Message {
         text: plan.message.clone(),
         command_id: Some(claim.id.to_string()),
@@ -449,12 +453,12 @@ async fn push(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedC
     let renewed = claim.clone();
     let renew = move |tx: &Tx<'_>, until: &str| claims::renew(tx, &renewed, until).map(|_| ());
     let sent = lease::kept(pass, renew, pass.sender.send(plan.way, &plan.target, message, before)).await;
-    let mut item = report(&pass.dispatcher, &claim, ProcessedState::Delivered, DeliveryOutcome::Delivered);
+    let mut item = report(&pass.id, &claim, ProcessedState::Delivered, DeliveryOutcome::Delivered);
     item.delivery_mode = Some(DeliveryMode::Push);
     item.transport = Some(plan.way);
     item.permission_check = Some(PermissionCheckField(plan.check.clone()));
     item.target_session = Some(plan.target.name.clone());
-    let dispatcher = pass.dispatcher.clone();
+    let dispatcher = pass.id.clone();
     match sent {
         Err(Error::Refused(refusal)) if refusal.kind == "claim_lost" => Ok(None),
         Err(error) if fallback_wanted(&claim) && plan.binding.is_some() => {
@@ -535,7 +539,7 @@ fn fallback_wanted(claim: &Claim) -> bool {
 
 /// Puts a command back that a menu or draft holds up.
 async fn hold(
-    pass: &Pass,
+    pass: &Dispatcher,
     claim: Claim,
     mut item: ProcessedCommand,
     sent: &Sent,
@@ -546,7 +550,7 @@ async fn hold(
     item.blocked_by = Some(by.clone());
     let next = clock::in_milliseconds(super::milliseconds(back_off(HELD_BACK_OFF, claim.tries)));
     let first = claim.tries == 0;
-    let dispatcher = pass.dispatcher.clone();
+    let dispatcher = pass.id.clone();
     pass.store
         .write(Durability::Full, move |tx| {
             if !claims::put_back(tx, &claim, "held back by what the pane shows", Some(&by), &next)? {

@@ -1,8 +1,13 @@
 //! Routing completed turns of workers to the managers of their pairs, each once.
 
 use super::{
-    HELD_BACK_OFF, back_off, commands::next_try, lease, lost::LostClaim, pane::Message, pass::Pass,
-    telemetry::note, transport::Carrier,
+    HELD_BACK_OFF, back_off,
+    commands::next_try,
+    dispatcher::Dispatcher,
+    lease,
+    lost::LostClaim,
+    telemetry::note,
+    transport::{Carrier, Message},
 };
 use crate::{
     clock,
@@ -177,12 +182,12 @@ fn loaded(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Option<Ro
 /// Routes the oldest completions whose time has come, at most this many, and passes on what became of them. False
 /// when there is none.
 pub(super) async fn route_some(
-    pass: &Pass,
+    pass: &Dispatcher,
     limit: usize,
     mut tell: impl FnMut(ProcessedCompletion),
 ) -> Result<bool> {
     let (dispatcher, expires_at, ignore) =
-        (pass.dispatcher.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
+        (pass.id.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
     let changes = pass.store.changes().clone();
     // Inboxes are filled in the same transaction; a push is sent after it. It need not be flushed: a power cut takes
     // back the turn's mark together with the notification, and it is routed again. What tells anybody of it for good
@@ -222,7 +227,7 @@ pub(super) async fn route_some(
 }
 
 pub(super) async fn finish(
-    pass: &Pass,
+    pass: &Dispatcher,
     routed: Routed,
     recovered: bool,
 ) -> Result<Option<ProcessedCompletion>> {
@@ -410,7 +415,7 @@ pub(super) fn audit(
 }
 
 async fn push(
-    pass: &Pass,
+    pass: &Dispatcher,
     target: Target,
     mut item: ProcessedCompletion,
     recovered: bool,
@@ -497,7 +502,7 @@ pub(super) fn pushed(
 /// Leaves a push for later: nothing reached the pane. One telemetry row per change of state.
 #[expect(clippy::too_many_arguments, reason = "what is put back, why, until when and how it is told")]
 async fn put_back(
-    pass: &Pass,
+    pass: &Dispatcher,
     target: Target,
     item: ProcessedCompletion,
     kind: &'static str,

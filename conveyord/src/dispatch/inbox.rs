@@ -7,7 +7,6 @@ use crate::{
     changes::ChangeKind,
     clock,
     error::{Error, Result},
-    observe::wait::check_timeout,
     store::{
         Durability, Store, Tx, bindings,
         log::{self, Actor, Run, Severity, Telemetry},
@@ -15,6 +14,7 @@ use crate::{
         sessions::{self, Session},
         tasks,
     },
+    words::check_timeout,
 };
 use conveyor_proto::{
     limits::INBOX_LEASE_SECONDS,

@@ -20,9 +20,10 @@ use crate::{
             mending::{self as items, DISCARDED},
         },
         sessions,
-        tasks::{self, shown},
+        tasks::{self},
     },
     supervision::permissions,
+    words::shown,
 };
 use conveyor_proto::{
     ids::{BindingId, CommandId},

@@ -5,10 +5,12 @@
 //! goes on.
 
 use super::{
-    commands, completions, held,
+    commands, completions,
+    courier::Courier,
+    dispatcher::Dispatcher,
+    held,
     lost::{Lost, LostClaim},
-    pass::{Pass, command_types, heartbeat},
-    transport::Courier,
+    pass::{command_types, heartbeat},
     unsent,
 };
 use crate::{
@@ -61,11 +63,11 @@ pub async fn settle_earlier_boot(store: &Store, sender: &Courier, dispatcher: &s
         .await
 }
 
-fn pass(store: &Store, sender: &Courier, dispatcher: &str) -> Pass {
-    Pass {
+fn pass(store: &Store, sender: &Courier, dispatcher: &str) -> Dispatcher {
+    Dispatcher {
         store: store.clone(),
         sender: sender.clone(),
-        dispatcher: dispatcher.to_owned(),
+        id: dispatcher.to_owned(),
         lease_ms: LEASE_MS,
         ignore_back_off: false,
         lost: Lost::default(),
@@ -141,7 +143,7 @@ fn gives_work(change: &Change) -> bool {
 }
 
 struct Task {
-    pass: Pass,
+    pass: Dispatcher,
     /// Commands that are being executed.
     serving: JoinSet<Result<bool>>,
     /// At most one: completions are routed in their order.
@@ -239,7 +241,7 @@ impl Task {
     async fn beat(&mut self) {
         self.iteration += 1;
         let processed = std::mem::take(&mut self.processed);
-        let beat = heartbeat(&self.pass.store, &self.pass.dispatcher, self.iteration, processed);
+        let beat = heartbeat(&self.pass.store, &self.pass.id, self.iteration, processed);
         if let Err(error) = beat.await {
             tracing::warn!(%error, "the heartbeat of Dispatch could not be written");
         }
@@ -256,7 +258,7 @@ impl Task {
 }
 
 /// Routes all completions that are due; returns how many.
-async fn route(pass: Pass) -> Result<u64> {
+async fn route(pass: Dispatcher) -> Result<u64> {
     let (mut count, mut last) = (0, 0);
     while let Some(id) = unsent::recover_next(&pass, last, |_| count += 1).await? {
         last = id;

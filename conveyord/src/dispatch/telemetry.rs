@@ -3,7 +3,7 @@
 //! Messages stand once, in the command's payload; here they are given by length and hash.
 
 use crate::{
-    rollout::receipt::receipt_key,
+    codex::rollout::receipt::receipt_key,
     store::{
         StoreError, Tx,
         commands::{claims::Claim, recovery::Recovered},

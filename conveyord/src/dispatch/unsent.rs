@@ -3,7 +3,7 @@
 
 use super::{
     completions::{Routed, Target, audit, deliver, finish},
-    pass::Pass,
+    dispatcher::Dispatcher,
     telemetry::note,
 };
 use crate::{
@@ -27,12 +27,12 @@ use serde_json::{Value, json};
 /// Delivers the oldest completion after `after_id` that an earlier pass could not send, passes on what became of
 /// it, and returns its id.
 pub(super) async fn recover_next(
-    pass: &Pass,
+    pass: &Dispatcher,
     after_id: i64,
     tell: impl FnOnce(ProcessedCompletion),
 ) -> Result<Option<i64>> {
     let (dispatcher, expires_at, ignore) =
-        (pass.dispatcher.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
+        (pass.id.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
     let changes = pass.store.changes().clone();
     let recovered = pass
         .store

@@ -4,12 +4,11 @@ use super::DriftContext;
 use crate::{
     clock,
     error::Result,
-    observe::state,
-    rollout::{
-        ingest::Standing,
+    ingest::{
+        Standing,
         standing::{self, Seen},
     },
-    spawn,
+    sessions::{identity, start, state},
     store::{
         self, StoreError,
         drift::{AllUndone, OpenBinding},
@@ -18,7 +17,6 @@ use crate::{
         session_starts::{self, SessionStart},
         sessions::{self, Session},
     },
-    supervision::identity,
     tmux::{Pane, Tmux, TmuxError, TmuxServer},
 };
 use futures_util::future::join_all;
@@ -207,7 +205,7 @@ async fn unregistered(context: &DriftContext, starts: Vec<SessionStart>) -> Vec<
     for start in starts.into_iter().filter(|start| !context.starting.contains(&start.name)) {
         let tmux = Tmux::new(TmuxServer::at(&start.tmux_socket), context.command_timeout);
         let Ok(Some(pane)) = tmux.session(&start.tmux_session).await else { continue };
-        if spawn::is_of(&tmux, &pane, &start).await.unwrap_or(false) {
+        if start::is_of(&tmux, &pane, &start).await.unwrap_or(false) {
             found.push(start);
         }
     }

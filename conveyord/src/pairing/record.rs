@@ -10,12 +10,13 @@ use crate::{
         runs::{self, NewRun},
         session_starts,
         sessions::Session,
-        tasks::{self, shown},
+        tasks::{self},
     },
     supervision::{
         criteria,
         manager_config::{self, Change},
     },
+    words::shown,
 };
 use conveyor_proto::{
     ids::{BindingId, RunId, SessionId, TaskId},

@@ -12,8 +12,9 @@ use crate::{
         Durability, Store, Tx,
         log::{self, Actor, Event, Run, Severity, Telemetry},
         runs::{self as rows, NewRun},
-        tasks::{self, shown},
+        tasks::{self},
     },
+    words::shown,
 };
 use conveyor_proto::{
     limits::MAX_TASK_NAME,

@@ -3,8 +3,7 @@
 //!
 //! It stands around jsonrpsee's own dispatch for HTTP and WebSocket, and around that of [`super::lines`].
 
-use super::guard::guarded;
-use super::{Framing, Limits, fault};
+use super::{Framing, Limits, fault, guard::guarded};
 use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification, Request};
 use jsonrpsee::server::middleware::rpc::{RpcService, RpcServiceT};
 use jsonrpsee::server::{BatchResponseBuilder, MethodCallback, MethodResponse, Methods};

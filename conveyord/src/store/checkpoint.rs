@@ -74,10 +74,8 @@ fn checkpoint(connection: &Connection, mode: &str) -> Result<Reached, StoreError
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{Durability, testing},
-        *,
-    };
+    use super::*;
+    use crate::store::{Durability, testing};
 
     fn log_bytes(store: &Store) -> u64 {
         fs::metadata(format!("{}-wal", store.path())).map_or(0, |metadata| metadata.len())

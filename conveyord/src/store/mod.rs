@@ -5,7 +5,6 @@
 //! commit. No file here knows of tmux, of rollout files or of JSON-RPC.
 
 mod checkpoint;
-mod error;
 mod open;
 
 pub mod approvals;
@@ -50,7 +49,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-pub use error::StoreError;
+pub use crate::error::StoreError;
 pub use open::{APPLICATION_ID, SCHEMA_VERSION};
 
 /// Whether a commit must survive a power cut.

@@ -5,11 +5,12 @@ use super::{Store, StoreError, testing};
 use crate::{
     app::App,
     bindings,
+    codex::rollout::receipt::receipt_key,
     config::{Config, Flags},
     dispatch,
     history::divergences,
-    observe, registration,
-    rollout::{receipt::receipt_key, view, watcher::Watcher},
+    ingest::{view, watcher::Watcher},
+    sessions::registration,
     store::{
         Durability,
         approvals::{self, Ended},
@@ -218,7 +219,7 @@ async fn look_around(app: &App) {
         for turn in [json!(null), json!("last")] {
             let params = json!({ "name": "task", "until": until, "timeout": 0.0, "turn": turn });
             let params = serde_json::from_value(params).unwrap();
-            observe::wait::wait(&app.observer(), params, &app.shutdown).await.unwrap();
+            crate::waiting::wait(&app.observer(), params, &app.shutdown).await.unwrap();
         }
     }
     let enqueue = json!({ "task": "task", "message": "go on" });

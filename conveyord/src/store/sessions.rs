@@ -1,7 +1,7 @@
 //! Registered sessions.
 
-use super::{StoreError, Tx, tasks::shown};
-use crate::{changes, clock, error::Error};
+use super::{StoreError, Tx};
+use crate::{changes, clock, error::Error, words::shown};
 use conveyor_proto::{
     ids::SessionId,
     types::{

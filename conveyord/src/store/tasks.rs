@@ -1,6 +1,7 @@
 //! Tasks.
 
 use super::{StoreError, Tx};
+use crate::words::shown;
 use crate::{changes, clock, error::Error};
 use conveyor_proto::{
     ids::TaskId,
@@ -133,14 +134,4 @@ fn state(word: &str) -> TaskState {
         "failed" => TaskState::Failed,
         _ => TaskState::Candidate,
     }
-}
-
-/// A caller's word in a message: control characters escaped, length bounded.
-#[must_use]
-pub fn shown(text: &str) -> String {
-    let mut short: String = text.chars().take(200).flat_map(char::escape_debug).collect();
-    if text.chars().count() > 200 {
-        short.push('…');
-    }
-    short
 }

@@ -2,14 +2,14 @@
 //!
 //! A bound session is refused unless forced; then its binding ends in the transaction that marks it as gone.
 
-use super::{
-    finish::{FinishContext, MessageSender, check_message},
-    identity::{self, Sighting},
-};
+use super::finish::{FinishContext, MessageSender, check_message};
 use crate::{
     bindings,
     error::{Error, Result},
-    observe::target,
+    sessions::{
+        identity::{self, Sighting},
+        pane,
+    },
     store::{
         Durability, Store, StoreError, Tx, bindings as binding_rows,
         log::{self, Actor, Event, Run, Severity, Telemetry},
@@ -33,7 +33,7 @@ pub async fn stop<S: MessageSender>(context: FinishContext<S>, params: StopParam
     let mut result = StopResult {
         name: session.name.clone(),
         state: SessionState::Gone,
-        target: target::shown(&session).map_err(|error| {
+        target: pane::shown(&session).map_err(|error| {
             error.hint("end its process yourself; `deregister` marks it as gone before that is noticed")
         })?,
         killed_session: false,

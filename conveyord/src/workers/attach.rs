@@ -3,10 +3,10 @@
 use super::{Running, Subject, Workers, blocking, broken, is_default_server, not_running};
 use crate::{
     error::{Error, Result},
-    observe::target,
-    registration::check_name,
+    sessions::{pane, registration::check_name},
     store::{bindings, sessions, tasks},
     tmux::stored_name,
+    words::shown,
 };
 use conveyor_proto::types::{
     common::{Caller, Empty, Role},
@@ -31,7 +31,7 @@ impl Workers {
             _ => return Err(Error::invalid("name_or_task_needed", "either a name or a task is needed")),
         };
         let subject = self.find(&name, &caller).await?;
-        let tmux_session = target::shown(&subject.session)?;
+        let tmux_session = pane::shown(&subject.session)?;
         let attach_words = words(subject.session.tmux_socket.as_deref(), &tmux_session, &caller);
         let attach_command = for_a_shell(&attach_words);
         match self.running(&subject.session).await {
@@ -63,7 +63,7 @@ impl Workers {
                     None => None,
                 };
                 let session = session.ok_or_else(|| {
-                    let message = format!("task {} has no {} now", tasks::shown(&task.name), role.as_str());
+                    let message = format!("task {} has no {} now", shown(&task.name), role.as_str());
                     Error::conflict("not_bound", message).hint("`bind` gives it one")
                 })?;
                 Ok((session.name, task.name))

@@ -12,12 +12,12 @@ use crate::{
     codex::{
         launch::PromptArgument,
         ready::{self, Ended, Start, Watch},
+        screen::phrases::{self, StartupState},
         worker_prompts::{self, Contract},
     },
     error::{Error, Result},
     faults::{self, CrashPoint},
-    observe::classifier::{self, StartupState},
-    registration,
+    sessions::registration,
     store::{
         Durability,
         log::Actor,
@@ -379,7 +379,7 @@ impl Workers {
                 Ended::Stopped(shown) => judged(shown.start),
                 Ended::TimedOut(_) => {
                     let text = prepared.tmux.capture(pane, STARTUP_LINES, CaptureStyle::Plain).await?;
-                    let (state, reason) = classifier::startup(&text);
+                    let (state, reason) = phrases::startup(&text);
                     (state.name(), reason)
                 }
             };

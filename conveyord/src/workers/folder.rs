@@ -430,7 +430,7 @@ pub fn names(root: &Utf8Path) -> Result<Vec<String>, FolderError> {
     let folders = entries.filter_map(Result::ok).filter(|entry| entry.path().is_dir());
     let mut names: Vec<String> = folders
         .map(|entry| entry.file_name().to_owned())
-        .filter(|name| crate::registration::check_name(name).is_ok())
+        .filter(|name| crate::sessions::registration::check_name(name).is_ok())
         .collect();
     names.sort();
     Ok(names)

@@ -1,16 +1,17 @@
 //! All workers, and the events of one.
 
 use super::{
-    Subject, Workers, blocking, broken, folder, folder::Folder, panes_of, runs_among, status, unregistered,
+    Subject, Workers, blocking, broken,
+    folder::{self, Folder},
+    panes_of, runs_among, status, unregistered,
 };
 use crate::{
     error::{Error, Result},
-    registration::check_name,
+    sessions::{identity, registration::check_name},
     store::{
         sessions::{self, Session},
         workers as rows,
     },
-    supervision::identity,
 };
 use conveyor_proto::types::{
     common::Role,

@@ -22,16 +22,17 @@ pub mod watch;
 use crate::{
     clock,
     error::{Error, Result},
-    observe::target,
-    registration::{self, check_name},
+    sessions::{
+        identity, pane,
+        registration::{self, check_name},
+    },
     store::{
         Durability, Store, Tx,
         sessions::{self, Session},
-        tasks::shown,
         workers::{self as rows, NewWorker, Place},
     },
-    supervision::identity,
     tmux::{Pane, Tmux, TmuxError, TmuxServer},
+    words::shown,
 };
 use camino::Utf8PathBuf;
 use conveyor_proto::types::{
@@ -174,7 +175,7 @@ impl Workers {
         if session.tmux_session.is_none() {
             return Running::No;
         }
-        match target::tmux(session, self.command_timeout).panes().await {
+        match pane::tmux(session, self.command_timeout).panes().await {
             Ok(panes) if runs_among(&panes, session) => Running::Yes,
             Ok(_) | Err(TmuxError::ServerGone { .. }) => Running::No,
             Err(error) => Running::Unknown(error),
@@ -183,7 +184,7 @@ impl Workers {
 
     /// Refuses a worker whose tmux session does not run.
     async fn require_running(&self, subject: &Subject) -> Result<String> {
-        let tmux_session = target::shown(&subject.session)?;
+        let tmux_session = pane::shown(&subject.session)?;
         match self.running(&subject.session).await {
             Running::Yes => Ok(tmux_session),
             Running::No => Err(not_running(&subject.name, &tmux_session)),
@@ -252,7 +253,7 @@ fn new_worker(name: &str, config: &Config) -> NewWorker {
 }
 
 fn place(config: &Config, caller: &Caller) -> Place {
-    let socket = || target::server_of(caller).socket().to_string();
+    let socket = || pane::server_of(caller).socket().to_string();
     Place {
         tmux_socket: config.tmux_socket.clone().unwrap_or_else(socket),
         tmux_pane_pid: config.tmux_pane_pid,
@@ -310,5 +311,5 @@ async fn panes_of(
 /// Whether a tmux socket is the one that a plain `tmux` of the caller talks to outside of any pane.
 fn is_default_server(socket: &str, caller: &Caller) -> bool {
     let outside = Caller { tmux: None, ..caller.clone() };
-    target::server_of(&outside) == TmuxServer::at(socket)
+    pane::server_of(&outside) == TmuxServer::at(socket)
 }

@@ -11,17 +11,18 @@ use super::{
     BACK_OFF, HELD_BACK_OFF,
     app_server::AppServerSender,
     back_off,
+    courier::Courier,
+    dispatcher::Dispatcher,
     enqueue::enqueue,
     inbox,
     lost::Lost,
     pane::PaneSender,
-    pass::{self, Pass},
+    pass::{self},
     task,
-    transport::Courier,
 };
 use crate::{
-    codex::app_server::AppServers,
-    rollout::ingest::Ingest,
+    ingest::Ingest,
+    sessions::app_servers::AppServers,
     store::{Durability, Store, StoreError, Tx, testing},
 };
 use conveyor_proto::types::{
@@ -121,12 +122,12 @@ impl World {
         ));
     }
 
-    fn dispatcher(&self, id: &str) -> Pass {
-        Pass {
+    fn dispatcher(&self, id: &str) -> Dispatcher {
+        Dispatcher {
             lost: Lost::default(),
             store: self.store.clone(),
             sender: self.sender.clone(),
-            dispatcher: id.to_owned(),
+            id: id.to_owned(),
             lease_ms: 60_000,
             ignore_back_off: true,
         }

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     error::Error,
-    rollout::receipt::hex,
     store::{StoreError, Tx},
+    words::hex,
 };
 use conveyor_proto::{
     ids::SessionId,

@@ -1,11 +1,12 @@
 //! Rows of the worker folders that the first versions of the reference kept: a worker, its status, its last capture and
 //! its events.
 
-use super::{
-    super::{StoreError, Tx, json_text, log, log::Telemetry},
-    register,
-};
+use super::register;
 use crate::clock;
+use crate::store::{
+    StoreError, Tx, json_text,
+    log::{self, Telemetry},
+};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
 

@@ -1,7 +1,9 @@
 //! What the daemon needs beside imported rows: sessions of legacy records, and where the reading of rollouts goes on.
 
-use super::super::{StoreError, Tx};
-use crate::{changes, rollout::ingest::Mark};
+use crate::{
+    changes,
+    store::{StoreError, Tx, rollouts::Mark},
+};
 use conveyor_proto::ids::SessionId;
 use rusqlite::params;
 

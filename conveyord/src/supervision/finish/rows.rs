@@ -3,24 +3,23 @@
 use super::{
     gates::{self, Audits, Closed},
     sessions::Ended,
-    under_way::{Running, UnderWay},
 };
 use crate::{
     error::Error,
     store::{
-        Durability, Store, StoreError, Tx, bindings,
-        bindings::Binding,
+        Durability, Store, StoreError, Tx,
+        bindings::{self, Binding},
         commands::{self, NewCommand, claims},
         criteria, cycles,
         finish::{self, Ending},
-        log,
-        log::{Actor, Event, Run, Severity, Telemetry},
-        notifications, runs, sessions,
-        sessions::Session,
+        log::{self, Actor, Event, Run, Severity, Telemetry},
+        notifications, runs,
+        sessions::{self, Session},
         supervision, tasks,
         transcripts::{self, NewObservation},
     },
     supervision::{context, decisions},
+    under_way::{Running, UnderWay},
 };
 use conveyor_proto::{
     ids::CommandId,
@@ -50,13 +49,13 @@ pub(super) struct Claim {
     /// When the first try began that failed, if this is another one.
     pub(super) earlier: Option<String>,
     /// Not before the claim is recorded.
-    running: Option<Arc<Running>>,
+    running: Option<Arc<Running<CommandId>>>,
 }
 
 impl Claim {
     /// Counts the end as under way, until the claim is dropped: also when it is not committed.
-    fn begun(mut self, under_way: &UnderWay) -> Self {
-        self.running = Some(Arc::new(under_way.begin(self.command_id.clone())));
+    fn begun(mut self, under_way: &UnderWay<CommandId>) -> Self {
+        self.running = under_way.begin(&self.command_id).map(Arc::new);
         self
     }
 }
@@ -64,7 +63,7 @@ impl Claim {
 /// Passes the gates and claims the task, or refuses.
 pub(super) async fn claim_finish(
     store: &Store,
-    under_way: &UnderWay,
+    under_way: &UnderWay<CommandId>,
     params: &FinishParams,
 ) -> Result<(Claim, Audits), Error> {
     let (params, under_way) = (params.clone(), under_way.clone());
@@ -74,7 +73,7 @@ pub(super) async fn claim_finish(
 
 fn gates_and_claim(
     tx: &Tx<'_>,
-    under_way: &UnderWay,
+    under_way: &UnderWay<CommandId>,
     params: &FinishParams,
 ) -> Result<Result<(Claim, Audits), Error>, Error> {
     let task = resolve(tx, under_way, params)?;
@@ -99,7 +98,7 @@ fn gates_and_claim(
 /// Claims a task that is to be stopped, or refuses.
 pub(super) async fn claim_stop(
     store: &Store,
-    under_way: &UnderWay,
+    under_way: &UnderWay<CommandId>,
     params: &FinishParams,
 ) -> Result<Claim, Error> {
     let (params, under_way) = (params.clone(), under_way.clone());
@@ -114,7 +113,7 @@ pub(super) async fn claim_stop(
 }
 
 /// The task, after a claim on it was given up whose caller is gone.
-fn resolve(tx: &Tx<'_>, under_way: &UnderWay, params: &FinishParams) -> Result<TaskRow, Error> {
+fn resolve(tx: &Tx<'_>, under_way: &UnderWay<CommandId>, params: &FinishParams) -> Result<TaskRow, Error> {
     let task = tasks::resolve(tx, &params.task)?;
     if let Some(other) = finish::claimed_by(tx, &task.id)?.filter(|other| !under_way.contains(other)) {
         finish::release(tx, &other, &task.id)?;

@@ -1,13 +1,16 @@
 //! The sessions of a task that ends: looked at, told, stored and ended, in this order, the worker before the manager.
 
-use super::{FinishContext, MessageSender, rows::Claim, rows::event};
+use super::{
+    FinishContext, MessageSender,
+    rows::{Claim, event},
+};
 use crate::{
     error::Error,
     faults::{self, CrashPoint},
-    history::transcript::{self, Capture},
+    sessions::identity::{self, Sighting},
     store::{Durability, StoreError, finish::Ending, sessions::Session},
-    supervision::identity::{self, Sighting},
     tmux::{CaptureStyle, Tmux},
+    transcripts::{self, Capture},
 };
 use conveyor_proto::types::finish::{FinishParams, Identity, PreStopCapture, PreStopSegment};
 use serde_json::json;
@@ -257,7 +260,7 @@ async fn store_pane<S>(
                 content: &content,
                 source: CAPTURE_SOURCE,
             };
-            transcript::record(tx, &capture, mode)
+            transcripts::record(tx, &capture, mode)
         })
         .await?;
     if params.require_transcript_segment

@@ -6,9 +6,10 @@ use crate::{
         Durability, Store, StoreError, Tx,
         log::{self, Actor, Event, Run, Severity, Telemetry},
         supervision as store,
-        tasks::{self, shown},
+        tasks::{self},
     },
     supervision::{context, permissions},
+    words::shown,
 };
 use conveyor_proto::types::{
     common::TaskRef,

@@ -3,8 +3,10 @@
 use super::*;
 use crate::changes::{self, ChangeKind};
 use crate::store::notifications::{self, NewNotification};
-use conveyor_proto::ids::{BindingId, SessionId, TaskId};
-use conveyor_proto::types::common::DeliveryMode;
+use conveyor_proto::{
+    ids::{BindingId, SessionId, TaskId},
+    types::common::DeliveryMode,
+};
 use std::cell::Cell;
 use std::pin::pin;
 use tokio::time::Instant;
