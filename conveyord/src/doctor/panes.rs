@@ -22,7 +22,7 @@ pub(super) async fn check(sessions: &[Session], time_limit: Duration) -> DoctorC
         match Tmux::new(server, time_limit).panes().await {
             Ok(panes) => {
                 for session in sessions {
-                    match pane::find_among(panes.clone(), session) {
+                    match pane::find_among(&panes, session) {
                         Ok(_) => reached += 1,
                         Err(error) => wrong.push(format!("{}: {error}", session.name)),
                     }

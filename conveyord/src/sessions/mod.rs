@@ -4,7 +4,6 @@
 //! Not here: the rows (`store::sessions`), and what one does with several sessions: tasks, pairs, routes.
 
 pub mod app_servers;
-pub mod identity;
 pub mod locate;
 pub mod looks;
 pub mod pane;

@@ -103,7 +103,7 @@ async fn find(params: &RegisterParams, time_limit: Duration) -> Result<Found> {
         let message = format!("\"{}\" is no tmux session: it has a control character", shown(name));
         return Err(Error::invalid("invalid_tmux_session", message));
     }
-    let server = pane::server_of(&params.caller);
+    let server = pane::server_of_caller(&params.caller);
     let pane = match &tmux_session {
         None => None,
         Some(name) => match Tmux::new(server.clone(), time_limit).session(name).await {

@@ -6,10 +6,7 @@ use super::finish::{FinishContext, MessageSender, check_message};
 use crate::{
     bindings,
     error::{Error, Result},
-    sessions::{
-        identity::{self, Sighting},
-        pane,
-    },
+    sessions::pane::{self, Sighting},
     store::{
         Durability, Store, StoreError, Tx, bindings as binding_rows,
         log::{self, Actor, Event, Run, Severity, Telemetry},
@@ -19,6 +16,7 @@ use crate::{
 };
 use conveyor_proto::types::session::{SessionState, StopParams, StopResult};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Answers `session.stop`. To be run to its end whatever becomes of the caller, which may end its own pane by this.
 ///
@@ -43,13 +41,13 @@ pub async fn stop<S: MessageSender>(context: FinishContext<S>, params: StopParam
         also_stopped: Vec::new(),
         warnings: Vec::new(),
     };
-    let sighting = identity::look(&session, context.command_timeout).await?;
+    let sighting = Arc::new(pane::sight(&session, context.command_timeout).await?);
     if session.state == SessionState::Gone && sighting.is_gone() {
         return Ok(result);
     }
     sighting.require_pane()?;
     let message = params.message.as_deref().filter(|message| !message.is_empty());
-    let others = intend(&context.store, &session, &result.target, message, params.force).await?;
+    let others = intend(&context.store, &session, &sighting, &result.target, message, params.force).await?;
     for other in &others {
         let text = format!("session {} was in the same tmux session and ended with it", other.name);
         result.warnings.push(text);
@@ -84,11 +82,12 @@ async fn record(store: &Store, kind: &'static str, payload: Value) -> Result<()>
 async fn intend(
     store: &Store,
     session: &Session,
+    sighting: &Arc<Sighting>,
     target: &str,
     message: Option<&str>,
     force: bool,
 ) -> Result<Vec<Session>> {
-    let session = session.clone();
+    let (session, sighting) = (session.clone(), Arc::clone(sighting));
     let mut facts = facts(&session, target);
     facts["force"] = force.into();
     facts["text_length"] = message.map(|message| message.chars().count()).into();
@@ -104,7 +103,7 @@ async fn intend(
                     binding.task_id
                 )));
             }
-            let others = sharing(tx, &session)?;
+            let others = sharing(tx, &session, &sighting)?;
             if !others.is_empty() && !force {
                 return Err(shared(tx, &session, &others)?);
             }
@@ -128,14 +127,16 @@ fn shared(tx: &Tx<'_>, session: &Session, others: &[Session]) -> Result<Error> {
         .hint("--force ends them together, with their bindings"))
 }
 
-/// Other active sessions in the same tmux session.
-fn sharing(tx: &Tx<'_>, session: &Session) -> std::result::Result<Vec<Session>, StoreError> {
-    let server = identity::server_of(session);
+/// Other active sessions that end with a session's tmux session.
+fn sharing(
+    tx: &Tx<'_>,
+    session: &Session,
+    sighting: &Sighting,
+) -> std::result::Result<Vec<Session>, StoreError> {
+    let server = pane::server_of(session);
     let mut others = sessions::active(tx)?;
     others.retain(|other| {
-        other.id != session.id
-            && other.tmux_session == session.tmux_session
-            && identity::server_of(other) == server
+        other.id != session.id && pane::server_of(other) == server && sighting.ends_with(other)
     });
     Ok(others)
 }
@@ -160,7 +161,7 @@ async fn end<S: MessageSender>(
         None => {}
     }
     context.sender.end_turn(session).await;
-    result.killed_session = identity::end_pane(session, sighting, context.command_timeout).await?;
+    result.killed_session = pane::end(session, sighting, context.command_timeout).await?;
     Ok(())
 }
 

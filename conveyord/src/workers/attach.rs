@@ -1,9 +1,9 @@
 //! How a terminal is attached to a worker. Windows are opened by the caller, who knows the desktop.
 
-use super::{Running, Subject, Workers, blocking, broken, is_default_server, not_running};
+use super::{Subject, Workers, blocking, broken, is_default_server};
 use crate::{
     error::{Error, Result},
-    sessions::{pane, registration::check_name},
+    sessions::registration::check_name,
     store::{bindings, sessions, tasks},
     tmux::stored_name,
     words::shown,
@@ -31,14 +31,9 @@ impl Workers {
             _ => return Err(Error::invalid("name_or_task_needed", "either a name or a task is needed")),
         };
         let subject = self.find(&name, &caller).await?;
-        let tmux_session = pane::shown(&subject.session)?;
+        let tmux_session = self.require_running(&subject).await?;
         let attach_words = words(subject.session.tmux_socket.as_deref(), &tmux_session, &caller);
         let attach_command = for_a_shell(&attach_words);
-        match self.running(&subject.session).await {
-            Running::Yes => {}
-            Running::No => return Err(not_running(&name, &tmux_session)),
-            Running::Unknown(error) => return Err(error.into()),
-        }
         if task.is_none() && !force && subject.kind() == WorkerKind::File && self.was_opened(&subject).await?
         {
             let message = format!("a terminal was opened for {name} before");

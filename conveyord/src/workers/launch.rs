@@ -39,7 +39,7 @@ impl Workers {
         cwd: Option<&str>,
         caller: &Caller,
     ) -> Result<Prepared> {
-        let tmux = Tmux::new(pane::server_of(caller), self.command_timeout);
+        let tmux = Tmux::new(pane::server_of_caller(caller), self.command_timeout);
         let panes = match tmux.panes().await {
             Err(TmuxError::ServerGone { .. }) => Vec::new(),
             panes => panes?,

@@ -23,7 +23,7 @@ use crate::{
     clock,
     error::{Error, Result},
     sessions::{
-        identity, pane,
+        pane,
         registration::{self, check_name},
     },
     store::{
@@ -95,9 +95,10 @@ impl Subject {
     }
 }
 
-/// Whether a tmux session runs.
+/// Whether the tmux session of a worker runs.
 enum Running {
-    Yes,
+    /// In a tmux session of this name.
+    Yes(String),
     No,
     /// tmux could not be asked.
     Unknown(TmuxError),
@@ -176,18 +177,19 @@ impl Workers {
             return Running::No;
         }
         match pane::tmux(session, self.command_timeout).panes().await {
-            Ok(panes) if runs_among(&panes, session) => Running::Yes,
-            Ok(_) | Err(TmuxError::ServerGone { .. }) => Running::No,
+            Ok(panes) => running_among(&panes, session)
+                .map_or(Running::No, |pane| Running::Yes(pane.session_name.clone())),
+            Err(TmuxError::ServerGone { .. }) => Running::No,
             Err(error) => Running::Unknown(error),
         }
     }
 
-    /// Refuses a worker whose tmux session does not run.
+    /// The tmux session in which a worker runs now; refuses one that does not run.
     async fn require_running(&self, subject: &Subject) -> Result<String> {
-        let tmux_session = pane::shown(&subject.session)?;
+        let registered = pane::shown(&subject.session)?;
         match self.running(&subject.session).await {
-            Running::Yes => Ok(tmux_session),
-            Running::No => Err(not_running(&subject.name, &tmux_session)),
+            Running::Yes(tmux_session) => Ok(tmux_session),
+            Running::No => Err(not_running(&subject.name, &registered)),
             Running::Unknown(error) => Err(error.into()),
         }
     }
@@ -212,9 +214,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     Ok(tokio::task::spawn_blocking(work).await?)
 }
 
-fn runs_among(panes: &[Pane], session: &Session) -> bool {
-    let pane = session.tmux_session.as_deref().and_then(|name| identity::pane_among(panes, name, session));
-    pane.is_some_and(|pane| !pane.dead)
+/// The pane in which something runs where a worker was started: its own, or, when a person started it anew by hand, the
+/// one that is in the tmux session of that name.
+fn running_among<'a>(panes: &'a [Pane], session: &Session) -> Option<&'a Pane> {
+    pane::among(panes, session).pane().filter(|pane| !pane.dead)
 }
 
 fn unknown(name: &str) -> Error {
@@ -253,7 +256,7 @@ fn new_worker(name: &str, config: &Config) -> NewWorker {
 }
 
 fn place(config: &Config, caller: &Caller) -> Place {
-    let socket = || pane::server_of(caller).socket().to_string();
+    let socket = || pane::server_of_caller(caller).socket().to_string();
     Place {
         tmux_socket: config.tmux_socket.clone().unwrap_or_else(socket),
         tmux_pane_pid: config.tmux_pane_pid,
@@ -297,7 +300,7 @@ async fn panes_of(
 ) -> HashMap<TmuxServer, std::result::Result<Vec<Pane>, TmuxError>> {
     let mut found = HashMap::new();
     for session in sessions.iter().filter(|session| session.tmux_session.is_some()) {
-        if let Entry::Vacant(unasked) = found.entry(identity::server_of(session)) {
+        if let Entry::Vacant(unasked) = found.entry(pane::server_of(session)) {
             let panes = match Tmux::new(unasked.key().clone(), time_limit).panes().await {
                 Err(TmuxError::ServerGone { .. }) => Ok(Vec::new()),
                 panes => panes,
@@ -311,5 +314,5 @@ async fn panes_of(
 /// Whether a tmux socket is the one that a plain `tmux` of the caller talks to outside of any pane.
 fn is_default_server(socket: &str, caller: &Caller) -> bool {
     let outside = Caller { tmux: None, ..caller.clone() };
-    pane::server_of(&outside) == TmuxServer::at(socket)
+    pane::server_of_caller(&outside) == TmuxServer::at(socket)
 }

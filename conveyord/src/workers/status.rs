@@ -100,7 +100,7 @@ impl Workers {
     /// Whether a worker runs, and its pane if it is to be captured.
     pub(super) async fn look(&self, subject: &Subject, lines: Option<u32>, caller: &Caller) -> Result<Seen> {
         let (running, mut error) = match self.running(&subject.session).await {
-            Running::Yes => (true, None),
+            Running::Yes(_) => (true, None),
             Running::No => (false, None),
             Running::Unknown(error) => (false, Some(Error::from(error))),
         };

@@ -89,7 +89,7 @@ impl Spawner {
         let cwd = folder(request.cwd.as_deref(), &request.caller)?;
         let limit = self.config.command_timeout();
         let program = CodexProgram::find(&request.caller, limit).await?;
-        let tmux = Tmux::new(pane::server_of(&request.caller), limit);
+        let tmux = Tmux::new(pane::server_of_caller(&request.caller), limit);
         let panes = match tmux.panes().await {
             // The first session starts the server.
             Err(TmuxError::ServerGone { .. }) => Vec::new(),

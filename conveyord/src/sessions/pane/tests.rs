@@ -1,4 +1,4 @@
-//! Sessions without tmux, held against this test's own process. Those with tmux are looked at by the tests of `finish`.
+//! The rule of whose pane a pane is; and sessions without tmux, held against this test's own process. Those with tmux are looked at by the tests of `finish`.
 
 use super::*;
 use conveyor_proto::{ids::SessionId, types::common::Role};
@@ -51,7 +51,7 @@ fn check(change: impl FnOnce(&mut Session), mismatches: &[&str]) {
     let _held = write_rollout(&session);
     change(&mut session);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let sighting = runtime.block_on(look(&session, Duration::from_secs(20))).unwrap();
+    let sighting = runtime.block_on(sight(&session, Duration::from_secs(20))).unwrap();
     assert_eq!(sighting.identity.mismatches, mismatches);
     assert_eq!(sighting.require().is_ok(), mismatches.is_empty());
     assert!(!sighting.is_gone() && !sighting.identity.live);
@@ -77,4 +77,61 @@ fn each_thing_that_does_not_agree_is_named() {
         |session| session.codex_session_path = Some("/no/such/rollout-x.jsonl".into()),
         &["codex_session_path_invalid", "codex_session_pid_mismatch"],
     );
+}
+
+/// A pane `%ID` with this process, the active one of a tmux session.
+fn pane(id: u32, pid: i32, tmux_session: &str) -> Pane {
+    Pane {
+        session_id: format!("$ of {tmux_session}"),
+        session_name: tmux_session.into(),
+        pane_id: format!("%{id}").parse().unwrap(),
+        pane_pid: pid,
+        dead: false,
+        active: true,
+        alternate_on: false,
+        in_mode: false,
+        width: 80,
+        height: 24,
+        cursor_x: 0,
+        cursor_y: 0,
+        current_command: "codex".into(),
+        title: String::new(),
+    }
+}
+
+/// How the pane of a session stands that was registered in tmux session `a.b` with this pane and process.
+#[track_caller]
+fn check_among(recorded: (Option<u32>, Option<i32>), panes: &[Pane], expect: &str) {
+    let session = Session {
+        tmux_session: Some("a.b".into()),
+        tmux_pane_id: recorded.0.map(|id| format!("%{id}")),
+        tmux_pane_pid: recorded.1,
+        ..Session::unregistered("w", Role::Worker)
+    };
+    let found = match among(panes, &session) {
+        Standing::Own(pane) => format!("own {}", pane.pane_id),
+        Standing::Other(pane) => format!("other {}", pane.pane_id),
+        Standing::Gone => "gone".to_owned(),
+    };
+    assert_eq!(found, expect);
+}
+
+#[test]
+fn a_pane_is_known_by_its_id_and_process() {
+    let known = (Some(1), Some(100));
+    check_among(known, &[pane(0, 90, "x"), pane(1, 100, "a_b")], "own %1");
+    check_among(known, &[pane(2, 90, "a_b"), pane(1, 100, "renamed")], "own %1");
+    check_among(known, &[pane(1, 101, "a_b")], "other %1");
+    check_among(known, &[pane(2, 100, "a_b")], "other %2");
+    check_among(known, &[pane(2, 100, "elsewhere")], "gone");
+    check_among(known, &[], "gone");
+}
+
+#[test]
+fn what_an_old_row_does_not_tell_is_told_by_the_name() {
+    check_among((Some(1), None), &[pane(1, 100, "a_b")], "own %1");
+    check_among((Some(1), None), &[pane(1, 100, "elsewhere")], "other %1");
+    check_among((None, None), &[pane(7, 100, "a_b")], "own %7");
+    check_among((None, Some(100)), &[pane(7, 101, "a_b")], "other %7");
+    check_among((None, None), &[pane(7, 100, "elsewhere")], "gone");
 }
