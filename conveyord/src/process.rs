@@ -161,6 +161,7 @@ pub enum ProcessError {
 /// failure is no error here: its [`Output::status`] says so.
 pub async fn run(invocation: Invocation<'_>) -> Result<Output, ProcessError> {
     let program = || invocation.program.to_owned();
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that starts programs")]
     let mut command = Command::new(invocation.program);
     command
         .args(&invocation.args)

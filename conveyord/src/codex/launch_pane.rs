@@ -4,7 +4,7 @@
 //! that was cut off finds it again. What a session is and what a worker's folder is, is not known here.
 
 use super::{
-    launch::{Environment, Options},
+    launch::{Environment, Options, START_VARIABLE},
     program::CodexProgram,
     shared_daemon,
 };
@@ -82,4 +82,12 @@ impl Ready<'_> {
         let Launch { tmux, tmux_session: name, cwd, .. } = self.launch;
         tmux.new_session(&NewSession { name, cwd, argv: &self.argv, env: &self.environment.set }).await
     }
+}
+
+/// Whether a tmux session was made by the start that bears this mark.
+///
+/// # Errors
+/// Those of tmux.
+pub async fn is_marked(tmux: &Tmux, session_id: &str, mark: &str) -> Result<bool, TmuxError> {
+    Ok(tmux.session_variable(session_id, START_VARIABLE).await?.as_deref() == Some(mark))
 }

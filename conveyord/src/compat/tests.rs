@@ -1,3 +1,4 @@
+#![expect(clippy::disallowed_methods, reason = "the database is looked at from outside")]
 use super::*;
 use crate::{
     ingest::{Ingest, Shrunk},

@@ -9,6 +9,7 @@ use super::{
     transport::{BeforeSend, Carrier, Message},
 };
 use crate::{
+    clock,
     codex::{
         app_server::{CallError, Client, ThreadStatus, protocol::ActiveFlag},
         rollout::receipt::receipt_key,
@@ -25,7 +26,6 @@ use crate::{
     tmux::sanitize,
 };
 use conveyor_proto::types::common::Transport;
-use std::time::SystemTime;
 
 /// Sends by the app-servers. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -135,7 +135,7 @@ impl AppServerSender {
         let Some(delivery) = begin.await? else {
             return Err(Error::conflict("claim_lost", "another dispatcher has taken this delivery over"));
         };
-        let sent_at = SystemTime::now();
+        let sent_at = clock::system_time();
         let asked = ask(&client, &thread, running.as_deref(), text.as_str()).await;
         faults::reach(CrashPoint::TurnAsked);
         let complete = match asked {

@@ -145,9 +145,8 @@ pub async fn take(store: &Store, params: TakeParams, shutdown: &CancellationToke
 }
 
 fn until(time: &str) -> Option<Duration> {
-    let left = clock::parse(time)?.duration_since(jiff::Timestamp::now()).as_millis();
     // A little later than the end itself, so that the look after it finds the lease over.
-    Some(Duration::from_millis(u64::try_from(left).unwrap_or(0) + 5))
+    Some(clock::until(time)? + Duration::from_millis(5))
 }
 
 async fn look(

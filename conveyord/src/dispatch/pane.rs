@@ -26,7 +26,7 @@ use crate::{
     tmux::{CaptureStyle, Key, PaneId, PaneQueues, PaneTurn, Tmux, TmuxError, sanitize},
 };
 use conveyor_proto::types::common::Transport;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// The file name of Codex's own program, below whatever wraps it.
 const CODEX: &str = "codex";
@@ -133,7 +133,7 @@ impl PaneSender {
         let Some(delivery) = delivery else {
             return Err(Error::conflict("claim_lost", "another dispatcher has taken this delivery over"));
         };
-        let sent_at = SystemTime::now();
+        let sent_at = clock::system_time();
         let typed = type_in(&tmux, &target, &text).await;
         drop(turn);
         if let Err(Typed::Nothing(error)) = typed {

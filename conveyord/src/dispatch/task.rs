@@ -228,10 +228,9 @@ impl Task {
             })
             .await;
         let Ok(Some(due)) = due else { return SWEEP };
-        let Some(due) = clock::parse(&due) else { return SWEEP };
-        let left = due.duration_since(jiff::Timestamp::now()).as_millis();
-        match u64::try_from(left) {
-            Ok(left) if left > 0 => Duration::from_millis(left),
+        match clock::until(&due) {
+            None => SWEEP,
+            Some(left) if !left.is_zero() => left,
             // What is due and was not taken waits for what is under way, whose end is a wake.
             _ if !self.serving.is_empty() || !self.completions.is_empty() => SWEEP,
             _ => OVERDUE,

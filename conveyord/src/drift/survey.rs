@@ -207,8 +207,8 @@ async fn unregistered(context: &DriftContext, starts: Vec<SessionStart>) -> Vec<
     let mut found = Vec::new();
     for start in starts.into_iter().filter(|start| !context.starting.contains(&start.name)) {
         let tmux = Tmux::new(TmuxServer::at(&start.tmux_socket), context.command_timeout);
-        let Ok(Some(pane)) = tmux.session(&start.tmux_session).await else { continue };
-        if start::is_of(&tmux, &pane, &start).await.unwrap_or(false) {
+        let Ok(panes) = tmux.panes().await else { continue };
+        if start::pane_of(&tmux, &panes, &start).await.is_ok_and(|pane| pane.is_some()) {
             found.push(start);
         }
     }

@@ -220,6 +220,7 @@ mod tests {
         /// A session `w` with a turn that runs, and nobody but the watch of its process who would read its rollout.
         async fn new() -> Self {
             let (dir, store) = store();
+            #[expect(clippy::disallowed_methods, reason = "a process of its own to end")]
             let codex = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
             let rollout = dir.path().join("rollout.jsonl");
             let meta = json!({ "type": "session_meta", "payload": { "id": "thread" } });

@@ -10,6 +10,7 @@
 //!
 //! What must not live here: any method, any knowledge of what a request means, any SQL. The methods are
 //! handed in as [`jsonrpsee::Methods`]; handlers find a [`ConnectionInfo`] in the request's extensions.
+#![expect(clippy::disallowed_types, reason = "the wire is spoken here")]
 
 mod accept;
 mod fault;

@@ -3,6 +3,7 @@
 //! Invariants: there is one writer connection, and every write is one `begin immediate` transaction;
 //! readers are read-only connections and never wait for the writer. Changes are published after the
 //! commit. No file here knows of tmux, of rollout files or of JSON-RPC.
+#![expect(clippy::disallowed_methods, reason = "the one room that opens the database")]
 
 mod checkpoint;
 mod open;

@@ -135,7 +135,7 @@ impl Workers {
         let before = self.earlier(&folder, name, params.reuse).await?;
         let mark = before.row.as_ref().map(|row| row.id.clone());
         let mine = match &mark {
-            Some(mark) if before.never_ran() => end_leftover(prepared, tmux_session, mark).await?,
+            Some(mark) if before.never_ran() => end_leftover(prepared, mark).await?,
             _ => prepared.taken.is_none(),
         };
         if !mine {

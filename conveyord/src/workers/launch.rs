@@ -3,7 +3,7 @@
 use super::Workers;
 use crate::{
     codex::{
-        launch::{Options, START_VARIABLE},
+        launch::Options,
         launch_pane::{self, Style},
         program::CodexProgram,
     },
@@ -92,12 +92,12 @@ pub(super) struct Launch<'a> {
 }
 
 /// Ends a tmux session that an earlier start with this mark left behind. True when it was one.
-pub(super) async fn end_leftover(prepared: &Prepared, tmux_session: &str, mark: &str) -> Result<bool> {
+pub(super) async fn end_leftover(prepared: &Prepared, mark: &str) -> Result<bool> {
     let Some(id) = &prepared.taken else { return Ok(true) };
-    if prepared.tmux.session_variable(id, START_VARIABLE).await?.as_deref() != Some(mark) {
+    if !launch_pane::is_marked(&prepared.tmux, id, mark).await? {
         return Ok(false);
     }
-    prepared.tmux.kill_session(tmux_session).await?;
+    prepared.tmux.kill_session_by_id(id).await?;
     Ok(true)
 }
 

@@ -107,7 +107,7 @@ mod tests {
         let found = thread_with_message(&home, &receipt_key(" go on "), since).unwrap();
         assert_eq!(found.thread_id, "11111111-1111-7111-8111-111111111111");
         assert_eq!(thread_with_message(&home, &receipt_key("never sent"), since), None);
-        let later = SystemTime::now() + std::time::Duration::from_secs(3600);
+        let later = crate::clock::system_time() + std::time::Duration::from_secs(3600);
         assert_eq!(thread_with_message(&home, &receipt_key("go on"), later), None);
         rollout(&home, "2026/05/01", "33333333-3333-7333-8333-333333333333", "go on");
         assert_eq!(thread_with_message(&home, &receipt_key("go on"), since), None, "two threads have it");

@@ -10,7 +10,7 @@ mod prepare;
 mod search;
 
 pub use begin::Started;
-pub use prepare::{Prepared, Standing, is_of, kill_command, runs};
+pub use prepare::{Prepared, Standing, kill_command, pane_of, runs};
 
 use crate::{
     codex::launch::{Defaults, Options},

@@ -2,14 +2,14 @@
 
 use super::{Request, Spawner};
 use crate::{
-    codex::{launch::START_VARIABLE, program::CodexProgram},
+    codex::{launch_pane, program::CodexProgram},
     error::{Error, Result},
     sessions::{pane, registration::check_name, state},
     store::{
         session_starts::{self, SessionStart},
         sessions::{self, Session},
     },
-    tmux::{Pane, Tmux, TmuxError, stored_name},
+    tmux::{Pane, Tmux, TmuxError, active_pane},
     under_way::Running,
     words::{shell_word, shown},
 };
@@ -96,18 +96,20 @@ impl Spawner {
             panes => panes?,
         };
         let tmux_session = request.tmux_session();
-        let stored = stored_name(&tmux_session);
-        let pane = panes.into_iter().find(|pane| pane.session_name == stored);
-        let earlier = match (earlier, pane) {
-            (None, None) => Earlier::None,
-            (Some(start), None) => Earlier::Stale(start),
-            (Some(start), Some(pane)) if is_of(&tmux, &pane, &start).await? => {
+        let left = match &earlier {
+            Some(start) => pane_of(&tmux, &panes, start).await?,
+            None => None,
+        };
+        let earlier = match (earlier, left) {
+            (Some(start), Some(pane)) => {
                 if start.role != request.role || start.cwd != cwd.as_str() {
                     return Err(differs(&start));
                 }
                 Earlier::Pane(start, Box::new(pane))
             }
-            (_, Some(_)) => return Err(exists(&tmux_session, &tmux)),
+            _ if active_pane(&panes, &tmux_session).is_some() => return Err(exists(&tmux_session, &tmux)),
+            (Some(start), None) => Earlier::Stale(start),
+            (None, _) => Earlier::None,
         };
         Ok(Standing::Prepared(Box::new(Prepared { cwd, program, tmux, earlier, _running: running })))
     }
@@ -119,10 +121,21 @@ pub fn runs(session: &Session) -> bool {
     session.state == SessionState::Active && (session.pid.is_none() || state::is_alive(session))
 }
 
-/// Whether a pane is the one that a start has made: its session was given the start's id.
-pub async fn is_of(tmux: &Tmux, pane: &Pane, start: &SessionStart) -> Result<bool> {
-    let marked = tmux.session_variable(&pane.session_id, START_VARIABLE).await?;
-    Ok(marked.as_deref() == Some(start.id.as_str()))
+/// The pane that a start of the journal has left, wherever tmux has it now: by its id and process when they were noted,
+/// else by the tmux session that bears the start's id.
+///
+/// # Errors
+/// Those of tmux.
+pub async fn pane_of(tmux: &Tmux, panes: &[Pane], start: &SessionStart) -> Result<Option<Pane>> {
+    let noted = |pane: &&Pane| {
+        start.tmux_pane_pid == Some(pane.pane_pid)
+            && start.tmux_pane_id.as_deref() == Some(pane.pane_id.to_string().as_str())
+    };
+    if let Some(pane) = panes.iter().find(noted) {
+        return Ok(Some(pane.clone()));
+    }
+    let Some(pane) = active_pane(panes, &start.tmux_session) else { return Ok(None) };
+    Ok(launch_pane::is_marked(tmux, &pane.session_id, &start.id).await?.then(|| pane.clone()))
 }
 
 fn folder(given: Option<&str>, caller: &Caller) -> Result<Utf8PathBuf> {

@@ -1,4 +1,5 @@
 //! Stops of single sessions, on a real database and a private tmux server.
+#![expect(clippy::disallowed_methods, reason = "tmux is driven from outside")]
 
 use super::*;
 use crate::store::testing::{rows, store};

@@ -1,3 +1,4 @@
+#![expect(clippy::disallowed_methods, reason = "a process of its own to look at")]
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
