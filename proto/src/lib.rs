@@ -5,6 +5,9 @@
 //! of the database. A method is declared once, in [`registry`]; the daemon, the client and the OpenRPC
 //! document all derive from that declaration.
 
+#[macro_use]
+mod words;
+
 pub mod client;
 pub mod error;
 pub mod ids;

@@ -12,7 +12,6 @@ pub enum StoreError {
     /// The file or its folder cannot be used.
     #[error("the database {path} cannot be opened")]
     Open {
-        /// Database file.
         path: Utf8PathBuf,
         /// What the system said.
         #[source]
@@ -21,7 +20,6 @@ pub enum StoreError {
     /// The file is no SQLite database.
     #[error("{path} is not a database; move it away, or name another state root")]
     NotADatabase {
-        /// Database file.
         path: Utf8PathBuf,
     },
     /// The file belongs to another program.
@@ -30,7 +28,6 @@ pub enum StoreError {
          A database of agent-conveyor is brought over by `import-compat --database FILE`"
     )]
     Foreign {
-        /// Database file.
         path: Utf8PathBuf,
         /// Its application id.
         found: i32,
@@ -40,9 +37,7 @@ pub enum StoreError {
         "{path} has schema version {found}, this conveyord knows up to {known}: install the newer version again"
     )]
     Newer {
-        /// Database file.
         path: Utf8PathBuf,
-        /// Its version.
         found: i64,
         /// The newest known version.
         known: i64,

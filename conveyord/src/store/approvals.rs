@@ -18,13 +18,10 @@ pub struct NewApproval {
     pub source: ApprovalSource,
     /// What is asked for.
     pub kind: ApprovalKind,
-    /// Thread.
     pub thread_id: Option<String>,
-    /// Turn.
     pub turn_id: Option<String>,
     /// What tells it from the others of its source.
     pub subject: String,
-    /// The command.
     pub command: Option<String>,
     /// The folder that it concerns.
     pub cwd: Option<String>,
@@ -44,9 +41,6 @@ impl fmt::Debug for NewApproval {
 }
 
 /// Stores an approval, and returns its id; `None` when it is known and open, or was answered by us.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn open(tx: &Tx<'_>, new: &NewApproval) -> Result<Option<String>, StoreError> {
     let turn = new.turn_id.as_deref().unwrap_or_default();
     let thread = new.thread_id.as_deref().unwrap_or_default();
@@ -98,18 +92,13 @@ fn publish(tx: &Tx<'_>, id: &str, session: &SessionId, state: ApprovalState) {
 pub struct Decided<'a> {
     /// `accept` or `decline`.
     pub decision: &'static str,
-    /// Task.
     pub task: &'a TaskId,
     /// Manager of its pair.
     pub manager: &'a SessionId,
-    /// Why.
     pub reason: &'a str,
 }
 
 /// Claims an approval for one answer. False when it waits for none (any more).
-///
-/// # Errors
-/// Those of SQLite.
 pub fn claim(tx: &Tx<'_>, approval: &Approval, decided: &Decided<'_>) -> Result<bool, StoreError> {
     let claimed = tx
         .prepare_cached(
@@ -128,9 +117,6 @@ pub fn claim(tx: &Tx<'_>, approval: &Approval, decided: &Decided<'_>) -> Result<
 }
 
 /// Gives a claim back: nothing was answered.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn unclaim(tx: &Tx<'_>, id: &str) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update approvals set state = 'pending', decision = null, decided_task_id = null,
@@ -142,9 +128,6 @@ pub fn unclaim(tx: &Tx<'_>, id: &str) -> Result<(), StoreError> {
 }
 
 /// Ends a claimed approval: with its decision, or as uncertain. False when it was ended meanwhile.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn settle(tx: &Tx<'_>, id: &str, certain: bool) -> Result<bool, StoreError> {
     let settled: Option<(String, String)> = tx
         .prepare_cached(
@@ -172,9 +155,6 @@ pub enum Ended<'a> {
 }
 
 /// Ends open approvals: those that we answer with the decision, the others as resolved. Returns the ids.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn end(tx: &Tx<'_>, session: &SessionId, ended: Ended<'_>) -> Result<Vec<String>, StoreError> {
     let (source, subject, answering) = match ended {
         Ended::One(source, subject) => (Some(source.as_str()), Some(subject), true),
@@ -200,9 +180,6 @@ pub fn end(tx: &Tx<'_>, session: &SessionId, ended: Ended<'_>) -> Result<Vec<Str
 }
 
 /// Whether a session has open approvals.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn any_open(connection: &Connection, session: &SessionId) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from approvals where session_id = ?1 and state in ('pending', 'answering'))",
@@ -211,9 +188,6 @@ pub fn any_open(connection: &Connection, session: &SessionId) -> Result<bool, St
 }
 
 /// Whether a session has open approvals of a source about anything but this.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn any_other_open(
     connection: &Connection,
     session: &SessionId,
@@ -228,9 +202,6 @@ pub fn any_other_open(
 }
 
 /// Sessions with open approvals.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn sessions_with_open(connection: &Connection) -> Result<Vec<SessionId>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select distinct session_id from approvals where state in ('pending', 'answering')",
@@ -239,9 +210,6 @@ pub fn sessions_with_open(connection: &Connection) -> Result<Vec<SessionId>, Sto
 }
 
 /// Closes what a dead daemon was answering: the answer may have arrived.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     Ok(tx.execute(
         "update approvals set state = 'uncertain', resolved_at = ?1 where state = 'answering'",
@@ -313,19 +281,12 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Approval> {
     })
 }
 
-/// An approval.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn get(connection: &Connection, id: &str) -> Result<Option<Approval>, StoreError> {
     let mut statement = connection.prepare_cached(&format!("select {COLUMNS} where a.id = ?1"))?;
     Ok(statement.query_row([id], row).optional()?)
 }
 
 /// Open approvals in their order, of one session or of all; with `all` also the others, the newest hundred of both.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn list(
     connection: &Connection,
     session: Option<&SessionId>,
@@ -351,9 +312,6 @@ pub fn list(
 const CALL_RECORDS: i64 = 40;
 
 /// The newest call of a tool in a session's open turn that has no output yet: it runs, or waits for an approval.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn open_call(connection: &Connection, session: &SessionId) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select json_extract(payload_json, '$.type'), json_extract(payload_json, '$.call_id') from (

@@ -11,13 +11,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 /// A binding of two sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
-    /// Id.
     pub id: BindingId,
-    /// Task.
     pub task_id: TaskId,
-    /// Worker.
     pub worker: SessionId,
-    /// Manager.
     pub manager: SessionId,
     /// `active`, `ending`, `ended` or `invalid`.
     pub state: String,
@@ -50,9 +46,6 @@ fn one(connection: &Connection, filter: &str, id: &str) -> Result<Option<Binding
 }
 
 /// The open binding of a task.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn open_of_task(connection: &Connection, task: &TaskId) -> Result<Option<Binding>, StoreError> {
     one(connection, &format!("task_id = ?1 and {OPEN}"), task.as_str())
 }
@@ -69,17 +62,11 @@ pub fn require_open(connection: &Connection, task: &TaskRow) -> Result<Binding, 
 }
 
 /// The newest binding of a task, ended ones too.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn newest_of_task(connection: &Connection, task: &TaskId) -> Result<Option<Binding>, StoreError> {
     one(connection, "task_id = ?1", task.as_str())
 }
 
 /// The open binding in which a session is worker or manager.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn open_of_session(connection: &Connection, session: &SessionId) -> Result<Option<Binding>, StoreError> {
     match open_of_worker(connection, session)? {
         Some(binding) => Ok(Some(binding)),
@@ -88,17 +75,11 @@ pub fn open_of_session(connection: &Connection, session: &SessionId) -> Result<O
 }
 
 /// The open binding in which a session is the worker.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn open_of_worker(connection: &Connection, session: &SessionId) -> Result<Option<Binding>, StoreError> {
     one(connection, &format!("worker_session_id = ?1 and {OPEN}"), session.as_str())
 }
 
 /// Finds a binding by id.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn get(connection: &Connection, id: &BindingId) -> Result<Option<Binding>, StoreError> {
     one(connection, "id = ?1", id.as_str())
 }
@@ -133,9 +114,6 @@ pub fn insert(
 }
 
 /// Ends the open bindings of a task, legacy ones too, and returns their ids.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn end_of_task(tx: &Tx<'_>, task: &TaskId) -> Result<Vec<BindingId>, StoreError> {
     let mut statement = tx.prepare_cached(&format!(
         "update bindings set state = 'ended', ended_at = ?2 where task_id = ?1 and {OPEN} returning id"

@@ -33,9 +33,6 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Criterion> {
 }
 
 /// All criteria of a task, in the order of their ids.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn list(connection: &Connection, task: &TaskId) -> Result<Vec<Criterion>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "select {COLUMNS} from acceptance_criteria where task_id = ?1 order by id"
@@ -45,9 +42,6 @@ pub fn list(connection: &Connection, task: &TaskId) -> Result<Vec<Criterion>, St
 }
 
 /// A criterion of a task, by id.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn find(connection: &Connection, task: &TaskId, id: i64) -> Result<Option<Criterion>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "select {COLUMNS} from acceptance_criteria where id = ?1 and task_id = ?2"
@@ -58,19 +52,14 @@ pub fn find(connection: &Connection, task: &TaskId, id: i64) -> Result<Option<Cr
 /// A criterion to be stored.
 #[derive(Debug)]
 pub struct NewCriterion<'a> {
-    /// Task.
     pub task: &'a TaskId,
-    /// Text.
     pub criterion: &'a str,
     /// Who came up with it.
     pub source: CriterionSource,
     /// Where it stands.
     pub status: CriterionStatus,
-    /// Proof.
     pub proof: Option<&'a str>,
-    /// Rationale.
     pub rationale: Option<&'a str>,
-    /// Evidence.
     pub evidence: &'a Map<String, Value>,
 }
 
@@ -102,9 +91,6 @@ pub fn insert(tx: &Tx<'_>, new: &NewCriterion<'_>) -> Result<Criterion, StoreErr
 }
 
 /// Stores what may change of a criterion, with its telemetry, and returns the row.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn update(tx: &Tx<'_>, new: &Criterion, previous_status: &str) -> Result<Criterion, StoreError> {
     let mut statement = tx.prepare_cached(&format!(
         "update acceptance_criteria

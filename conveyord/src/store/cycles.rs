@@ -10,9 +10,6 @@ use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
 /// Begins a cycle of a task and returns its id.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn start(tx: &Tx<'_>, task: &TaskId) -> Result<i64, StoreError> {
     tx.prepare_cached("insert into manager_cycles (task_id, started_at, state) values (?1, ?2, 'started')")?
         .execute(params![task.as_str(), tx.now()])?;
@@ -20,25 +17,16 @@ pub fn start(tx: &Tx<'_>, task: &TaskId) -> Result<i64, StoreError> {
 }
 
 /// Ends a cycle well.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn succeed(tx: &Tx<'_>, id: i64, status: &Value) -> Result<(), StoreError> {
     end(tx, id, "succeeded", status, None)
 }
 
 /// Ends a cycle badly.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn fail(tx: &Tx<'_>, id: i64, status: &Value, error: &str) -> Result<(), StoreError> {
     end(tx, id, "failed", status, Some(error))
 }
 
 /// Moves the end of the task's last cycle to now if it failed with this status and error. Returns whether it did.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn renew_failure(tx: &Tx<'_>, task: &TaskId, status: &Value, error: &str) -> Result<bool, StoreError> {
     let renewed = tx
         .prepare_cached(
@@ -62,9 +50,6 @@ fn end(tx: &Tx<'_>, id: i64, state: &str, status: &Value, error: Option<&str>) -
 }
 
 /// Closes the cycles that an earlier daemon began and did not live to end. Returns how many.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     let mut statement =
         tx.prepare_cached("select id, task_id from manager_cycles where state = 'started'")?;
@@ -90,9 +75,6 @@ fn publish(tx: &Tx<'_>, id: i64, task: &str, state: &str) {
 }
 
 /// The newest cycles of a task whose pane showed something notable, newest first.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn divergences(
     connection: &Connection,
     task: &TaskId,
@@ -124,7 +106,6 @@ pub fn divergences(
 /// How a phase went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpanState {
-    /// Well.
     Succeeded,
     /// It ended the cycle.
     Failed,
@@ -145,21 +126,16 @@ impl SpanState {
 /// A phase of a cycle.
 #[derive(Debug)]
 pub struct Span<'a> {
-    /// Cycle.
     pub cycle_id: i64,
-    /// Task.
     pub task_id: &'a str,
     /// Name of the phase.
     pub phase: &'a str,
-    /// Start.
     pub started_at: &'a str,
-    /// End.
     pub completed_at: &'a str,
     /// Length in milliseconds, measured by a clock that does not jump.
     pub duration_ms: f64,
     /// How it went.
     pub state: SpanState,
-    /// Facts.
     pub attributes: Value,
     /// Kind of the error of a failed phase.
     pub error_type: Option<&'a str>,
@@ -170,9 +146,6 @@ pub struct Span<'a> {
 }
 
 /// Stores a phase. It belongs to the task's active run, if there is one.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn span(tx: &Tx<'_>, span: &Span<'_>) -> Result<(), StoreError> {
     tx.prepare_cached(
         "insert into manager_cycle_spans (manager_cycle_id, task_id, run_id, phase, started_at, completed_at,
@@ -197,9 +170,6 @@ pub fn span(tx: &Tx<'_>, span: &Span<'_>) -> Result<(), StoreError> {
 }
 
 /// Adds to a cycle that a decision came of it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn decision_span(
     tx: &Tx<'_>,
     cycle_id: i64,
@@ -226,9 +196,6 @@ pub fn decision_span(
 }
 
 /// Adds to a cycle that a command with a side effect came of its decision.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn side_effect_span(
     tx: &Tx<'_>,
     cycle_id: i64,

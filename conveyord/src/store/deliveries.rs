@@ -11,7 +11,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 /// A text that is about to be typed.
 #[derive(Debug)]
 pub struct NewDelivery<'a> {
-    /// Session.
     pub session: &'a SessionId,
     /// Command that asked for it.
     pub command_id: Option<&'a str>,
@@ -24,9 +23,6 @@ pub struct NewDelivery<'a> {
 }
 
 /// Remembers a text before it is typed.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<i64, StoreError> {
     tx.prepare_cached(
         "insert into deliveries (session_id, command_id, notification_id, text_sha256, sent_at, outcome, transport)
@@ -44,9 +40,6 @@ pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<i64, StoreError> {
 }
 
 /// Records that nothing proves the arrival, or that nothing was sent. A proof that came meanwhile stays.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn settle(tx: &Tx<'_>, id: i64, outcome: Unproven, note: &str) -> Result<(), StoreError> {
     let outcome = match outcome {
         Unproven::Uncertain => "uncertain",
@@ -67,9 +60,6 @@ pub enum Unproven {
 }
 
 /// Records the proof of a delivery, and marks the command or notification that it carried.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn prove(tx: &Tx<'_>, id: i64, proof: &DeliveryProof) -> Result<(), StoreError> {
     let carried: Option<(Option<String>, Option<i64>)> = tx
         .prepare_cached(
@@ -96,9 +86,6 @@ pub fn prove(tx: &Tx<'_>, id: i64, proof: &DeliveryProof) -> Result<(), StoreErr
 
 /// The delivery to a session that waits for the receipt of this text and was sent before a time, since what the user
 /// typed earlier proves nothing: the one that is sent now, else the oldest that was given up.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn awaiting(
     connection: &Connection,
     session: &SessionId,
@@ -115,9 +102,6 @@ pub fn awaiting(
 }
 
 /// Whether a text may have been typed to a session since a time.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn may_have_been_sent(
     connection: &Connection,
     session: &SessionId,
@@ -132,9 +116,6 @@ pub fn may_have_been_sent(
 }
 
 /// Whether any delivery to a session waits for a receipt.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn any_awaiting(connection: &Connection, session: &SessionId) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from deliveries where session_id = ?1 and outcome in ('sending', 'uncertain'))",
@@ -143,9 +124,6 @@ pub fn any_awaiting(connection: &Connection, session: &SessionId) -> Result<bool
 }
 
 /// The proof of a delivery, if there is one.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn proof(connection: &Connection, id: i64) -> Result<Option<DeliveryProof>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select proof_kind, proof_turn_id, proof_at from deliveries where id = ?1 and outcome = 'delivered'",
@@ -157,9 +135,6 @@ pub fn proof(connection: &Connection, id: i64) -> Result<Option<DeliveryProof>, 
 }
 
 /// Whether the rollout shows that the text of a notification arrived.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn notification_is_proven(connection: &Connection, notification: i64) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from deliveries where notification_id = ?1 and outcome = 'delivered')",
@@ -168,9 +143,6 @@ pub fn notification_is_proven(connection: &Connection, notification: i64) -> Res
 }
 
 /// Closes deliveries that a dead daemon left in the middle: something may have been sent.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     Ok(tx.execute(
         "update deliveries set outcome = 'uncertain', note = 'the daemon ended while it was sent'
@@ -180,9 +152,6 @@ pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
 }
 
 /// Whether a menu or draft holds anything back. What waits for a pane that cannot be reached is not held by it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn any_held(connection: &Connection) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from commands
@@ -194,9 +163,6 @@ pub fn any_held(connection: &Connection) -> Result<bool, StoreError> {
 }
 
 /// Proves what an inbox item carried: whoever consumed it has read it, whatever became of the pane.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn prove_by_consumption(tx: &Tx<'_>, notification: i64, command: Option<&str>) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update deliveries set outcome = 'delivered', proof_kind = 'consumption', proof_at = ?3, note = null
@@ -214,9 +180,6 @@ pub fn prove_by_consumption(tx: &Tx<'_>, notification: i64, command: Option<&str
 
 /// Closes what may not have arrived of a command or a notification: a person has decided about it, and a receipt
 /// that comes now belongs to something else.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn discard_of(
     tx: &Tx<'_>,
     notification: Option<i64>,
@@ -234,7 +197,6 @@ pub fn discard_of(
 /// A text that was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Typed {
-    /// Row.
     pub id: i64,
     /// Name of the session.
     pub session: Option<String>,
@@ -244,14 +206,10 @@ pub struct Typed {
     pub notification_id: Option<i64>,
     /// `sending`, `delivered`, `uncertain`, `failed` or `discarded`.
     pub outcome: String,
-    /// When.
     pub sent_at: String,
 }
 
 /// A text that was typed, by its row.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn get(connection: &Connection, id: i64) -> Result<Option<Typed>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select d.id, s.name, d.command_id, d.notification_id, d.outcome, d.sent_at
@@ -271,9 +229,6 @@ pub fn get(connection: &Connection, id: i64) -> Result<Option<Typed>, StoreError
 }
 
 /// Closes one text that may not have arrived. False when it does not stand so (any more).
-///
-/// # Errors
-/// Those of SQLite.
 pub fn discard(tx: &Tx<'_>, id: i64, note: &str) -> Result<bool, StoreError> {
     let closed = tx
         .prepare_cached(
@@ -284,9 +239,6 @@ pub fn discard(tx: &Tx<'_>, id: i64, note: &str) -> Result<bool, StoreError> {
 }
 
 /// Deliveries that need somebody's eye.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn counts(connection: &Connection) -> Result<DeliveryCounts, StoreError> {
     let pending_commands = connection
         .prepare_cached("select count(*) from commands where state = 'pending'")?

@@ -15,7 +15,6 @@ const LISTED: u32 = 100;
 /// One side of a binding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoundSide {
-    /// Role.
     pub role: Role,
     /// Name of the session.
     pub name: String,
@@ -26,9 +25,7 @@ pub struct BoundSide {
 /// An open binding of two sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenBinding {
-    /// Id.
     pub id: BindingId,
-    /// Task.
     pub task_id: TaskId,
     /// Name of the task.
     pub task_name: String,
@@ -52,9 +49,6 @@ impl OpenBinding {
 }
 
 /// The open bindings, oldest first.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn open_bindings(connection: &Connection) -> Result<Vec<OpenBinding>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select b.id, b.task_id, t.name, b.created_at, w.name, w.state, m.name, m.state,
@@ -88,9 +82,6 @@ pub fn open_bindings(connection: &Connection) -> Result<Vec<OpenBinding>, StoreE
 }
 
 /// Marks an open binding as invalid. The caller ends what waits for it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn mark_invalid(tx: &Tx<'_>, binding: &OpenBinding) -> Result<(), StoreError> {
     tx.prepare_cached("update bindings set state = 'invalid', ended_at = ?2 where id = ?1")?
         .execute(params![binding.id.as_str(), tx.now()])?;
@@ -99,9 +90,6 @@ pub fn mark_invalid(tx: &Tx<'_>, binding: &OpenBinding) -> Result<(), StoreError
 }
 
 /// The bindings that are over and still have commands that wait, with their tasks.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn orphaned(connection: &Connection) -> Result<Vec<(BindingId, TaskId)>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select distinct b.id, b.task_id from commands c join bindings b on b.id = c.binding_id
@@ -120,15 +108,12 @@ pub struct Undone {
     pub what: &'static str,
     /// Id of the row.
     pub id: String,
-    /// Task.
     pub task_id: Option<String>,
     /// Name of the task.
     pub task_name: Option<String>,
     /// Session that it is meant for, or of.
     pub session: Option<String>,
-    /// Binding.
     pub binding_id: Option<String>,
-    /// Since when.
     pub since: Option<String>,
     /// A word on it: what holds it back, who claimed it.
     pub note: Option<String>,
@@ -261,9 +246,6 @@ const SOURCES: [Source; 13] = [
 
 /// Reads what was left undone: what the daemon settles by itself only when it is older than `left_before`, what runs
 /// long only when it is older than `long_before`.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn undone(
     connection: &Connection,
     left_before: &str,

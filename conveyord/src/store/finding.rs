@@ -47,9 +47,6 @@ fn best<T>(
 }
 
 /// Tasks; `open` leaves out those that are over.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn tasks(
     connection: &Connection,
     open: bool,
@@ -61,9 +58,6 @@ pub fn tasks(
 }
 
 /// Tasks that are neither over nor bound.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn unbound_tasks(
     connection: &Connection,
     limit: usize,
@@ -89,9 +83,6 @@ fn ranked_tasks(
 }
 
 /// Sessions; `active` leaves out those that are gone, and old records without process and thread.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn sessions(
     connection: &Connection,
     active: bool,
@@ -103,9 +94,6 @@ pub fn sessions(
 }
 
 /// Active sessions that are not bound.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn unbound_sessions(
     connection: &Connection,
     limit: usize,
@@ -134,10 +122,6 @@ fn ranked_sessions(
     best(statement.query_map([], super::sessions::row)?, limit, rank)
 }
 
-/// Open bindings.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn bindings(
     connection: &Connection,
     limit: usize,
@@ -170,9 +154,6 @@ pub fn bindings(
 }
 
 /// Telemetry of this type, or with all these words, newest first.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn telemetry(
     connection: &Connection,
     query: &str,

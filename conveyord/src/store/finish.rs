@@ -49,9 +49,6 @@ impl Ending {
 }
 
 /// The command of the caller that is ending the task now.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn claimed_by(connection: &Connection, task: &TaskId) -> Result<Option<CommandId>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select id from commands where task_id = ?1 and state in ('pending', 'attempted')
@@ -61,9 +58,6 @@ pub fn claimed_by(connection: &Connection, task: &TaskId) -> Result<Option<Comma
 }
 
 /// When the first of the tries to end a task in this way began that failed since the last that did not.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn failed_since(
     connection: &Connection,
     task: &TaskId,
@@ -78,17 +72,11 @@ pub fn failed_since(
 }
 
 /// Marks the open binding of a task as ending.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn begin_ending(tx: &Tx<'_>, task: &TaskId) -> Result<(), StoreError> {
     set_binding_state(tx, task, "active", "ending")
 }
 
 /// Makes an ending binding active again.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn give_up_ending(tx: &Tx<'_>, task: &TaskId) -> Result<(), StoreError> {
     set_binding_state(tx, task, "ending", "active")
 }
@@ -111,9 +99,6 @@ fn set_binding_state(tx: &Tx<'_>, task: &TaskId, from: &str, to: &str) -> Result
 }
 
 /// Gives up the claims that an earlier daemon held when it ended. Returns how many.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     let mut statement = tx.prepare_cached(
         "select id, task_id from commands where state in ('pending', 'attempted')
@@ -128,9 +113,6 @@ pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
 }
 
 /// Gives up the claim of a caller that is gone.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn release(tx: &Tx<'_>, command: &CommandId, task: &TaskId) -> Result<(), StoreError> {
     let error = "the daemon ended, or could not write, while it ended the task; end it again, what was ended \
                  counts as done";

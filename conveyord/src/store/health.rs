@@ -150,11 +150,8 @@ fn damage(error: rusqlite::Error) -> Result<String, StoreError> {
 /// A task with the sessions of its open binding, as the live check looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoundTask {
-    /// Id.
     pub id: String,
-    /// Name.
     pub name: String,
-    /// State.
     pub state: String,
     /// Worker of its open binding.
     pub worker: Option<Session>,
@@ -163,9 +160,6 @@ pub struct BoundTask {
 }
 
 /// All tasks, oldest first, with the sessions of their open bindings.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn bound_tasks(connection: &Connection) -> Result<Vec<BoundTask>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select t.id, t.name, t.state, b.worker_session_id, b.manager_session_id
@@ -191,26 +185,17 @@ pub fn bound_tasks(connection: &Connection) -> Result<Vec<BoundTask>, StoreError
 /// A command that is pending or attempted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnfinishedCommand {
-    /// Creation.
     pub created_at: String,
-    /// Id.
     pub id: String,
-    /// State.
     pub state: String,
-    /// Task.
     pub task_id: Option<String>,
     /// Name of the task.
     pub task_name: Option<String>,
-    /// Type.
     pub kind: String,
-    /// Last change.
     pub updated_at: String,
 }
 
 /// All commands that are pending or attempted, oldest first.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn unfinished_commands(connection: &Connection) -> Result<Vec<UnfinishedCommand>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select c.created_at, c.id, c.state, c.task_id, t.name, c.type, c.updated_at

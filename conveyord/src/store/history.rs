@@ -18,9 +18,6 @@ use serde_json::{Map, Value};
 const BOOLEANS: [&str; 3] = ["side_effect_started", "side_effect_completed", "redacted"];
 
 /// Reads all rows of a task. The correlation chains are left empty: they are derived, not stored.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn of_task(connection: &Connection, task: &TaskRow) -> Result<AuditResult, StoreError> {
     let rows = |sql: &str| objects(connection, sql, &task.id);
     Ok(AuditResult {

@@ -12,9 +12,7 @@ use serde_json::Value;
 pub enum Actor {
     /// The mechanical router.
     Dispatch,
-    /// A manager.
     Manager,
-    /// A worker.
     Worker,
     /// Conveyor itself, on a caller's behalf. The name is the forerunner's.
     Workerctl,
@@ -38,11 +36,9 @@ impl Actor {
 /// How grave it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// Normal.
     Info,
     /// Worth a look.
     Warning,
-    /// Wrong.
     Error,
 }
 
@@ -59,24 +55,16 @@ impl Severity {
 /// An entry of the audit trail.
 #[derive(Debug)]
 pub struct Event<'a> {
-    /// Who.
     pub actor: Actor,
     /// What, a word of the catalogue.
     pub kind: &'a str,
-    /// Task.
     pub task_id: Option<&'a str>,
-    /// Command.
     pub command_id: Option<&'a str>,
-    /// Correlation.
     pub correlation_id: Option<&'a str>,
-    /// Facts.
     pub payload: Value,
 }
 
 /// Writes an entry of the audit trail and returns its id.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn event(tx: &Tx<'_>, event: &Event<'_>) -> Result<i64, StoreError> {
     tx.prepare_cached(
         "insert into events (created_at, actor, command_id, correlation_id, task_id, type, payload_json)
@@ -99,35 +87,26 @@ pub fn event(tx: &Tx<'_>, event: &Event<'_>) -> Result<i64, StoreError> {
 pub enum Run<'a> {
     /// The task's active run, if it has one.
     Active,
-    /// This one.
     Id(&'a str),
 }
 
 /// A telemetry event.
 #[derive(Debug)]
 pub struct Telemetry<'a> {
-    /// Who.
     pub actor: Actor,
     /// What, a word of the catalogue.
     pub kind: &'a str,
-    /// How grave.
     pub severity: Severity,
     /// One sentence for people, without texts of workers or managers.
     pub summary: String,
-    /// Task.
     pub task_id: Option<&'a str>,
-    /// Run.
     pub run: Run<'a>,
     /// Ids that link rows.
     pub correlation: Value,
-    /// Facts.
     pub attributes: Value,
 }
 
 /// Writes a telemetry event, with its full-text copy.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn telemetry(tx: &Tx<'_>, event: &Telemetry<'_>) -> Result<(), StoreError> {
     let run_id = match (event.run, event.task_id) {
         (Run::Id(run), _) => Some(run.to_owned()),
@@ -175,9 +154,6 @@ fn active_run(tx: &Tx<'_>, task_id: &str) -> Result<Option<String>, StoreError> 
 }
 
 /// The run, if it exists and belongs to the task.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn run_of_task(tx: &Tx<'_>, run: &str, task_id: &str) -> Result<Option<String>, StoreError> {
     let mut statement = tx.prepare_cached("select id from runs where id = ?1 and task_id = ?2")?;
     Ok(statement.query_row([run, task_id], |row| row.get(0)).optional()?)

@@ -10,9 +10,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The manager configuration of a task. `permissions` reads the stored column, whose older rows have other shapes.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn get(
     connection: &Connection,
     task: &TaskId,
@@ -46,9 +43,6 @@ pub fn get(
 }
 
 /// Stores the configuration of a task, in the place of the one before.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn put(tx: &Tx<'_>, config: &ManagerConfig) -> Result<(), StoreError> {
     tx.prepare_cached(
         "insert or replace into manager_configs (task_id, supervision_mode, objective, guidelines_json,

@@ -138,9 +138,6 @@ impl Store {
     }
 
     /// Runs one operation as one transaction: all of it is committed, or nothing.
-    ///
-    /// # Errors
-    /// Those of the operation, which then left nothing behind, and those of SQLite.
     pub async fn write<T, E, F>(&self, durability: Durability, work: F) -> Result<T, E>
     where
         F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
@@ -155,9 +152,6 @@ impl Store {
     }
 
     /// The same as [`Store::write`] on a thread that may block.
-    ///
-    /// # Errors
-    /// As [`Store::write`].
     pub fn write_blocking<T, E>(
         &self,
         durability: Durability,
@@ -196,9 +190,6 @@ impl Store {
     }
 
     /// Runs a read on a snapshot of the database.
-    ///
-    /// # Errors
-    /// Those of the operation and of SQLite.
     pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
@@ -213,9 +204,6 @@ impl Store {
     }
 
     /// The same as [`Store::read`] on a thread that may block.
-    ///
-    /// # Errors
-    /// As [`Store::read`].
     pub fn read_blocking<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E>
     where
         E: From<StoreError>,
@@ -228,9 +216,6 @@ impl Store {
 
     /// As [`Store::read`] on a connection of its own, for checks of the file: FTS5 keeps what it read for an earlier
     /// check on a connection, and takes what was written since for damage.
-    ///
-    /// # Errors
-    /// Those of the operation and of SQLite.
     pub async fn read_anew<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
@@ -250,9 +235,6 @@ impl Store {
     }
 
     /// Moves the write-ahead log into the database file, as far as readers allow.
-    ///
-    /// # Errors
-    /// Those of SQLite.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         writer.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;

@@ -17,23 +17,16 @@ pub const UNREACHABLE: &str = "unreachable";
 /// A notification to be stored.
 #[derive(Debug)]
 pub struct NewNotification<'a> {
-    /// Task.
     pub task: &'a TaskId,
-    /// Binding.
     pub binding: &'a BindingId,
-    /// Correlation.
     pub correlation_id: &'a str,
-    /// Source.
     pub source: &'a SessionId,
-    /// Target.
     pub target: &'a SessionId,
-    /// Signal.
     pub signal_type: &'a str,
     /// Record that caused it, with its time.
     pub source_event: Option<(i64, &'a str)>,
     /// Turn that caused it.
     pub turn_row_id: Option<i64>,
-    /// Dedupe key.
     pub dedupe_key: &'a str,
     /// Command that caused it.
     pub command_id: Option<&'a str>,
@@ -41,14 +34,10 @@ pub struct NewNotification<'a> {
     pub mode: DeliveryMode,
     /// Claim of the dispatcher that inserts it: name and end of the lease.
     pub claim: Option<(&'a str, &'a str)>,
-    /// Payload.
     pub payload: &'a Value,
 }
 
 /// Stores a pending notification; `None` when its dedupe key is taken: it was routed before.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert(tx: &Tx<'_>, new: &NewNotification<'_>) -> Result<Option<i64>, StoreError> {
     let inserted = tx
         .prepare_cached(
@@ -82,9 +71,6 @@ pub fn insert(tx: &Tx<'_>, new: &NewNotification<'_>) -> Result<Option<i64>, Sto
 }
 
 /// Puts a notification into the inbox of its target.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn deliver(tx: &Tx<'_>, id: i64, side_effect_completed: bool, uncertain: bool) -> Result<(), StoreError> {
     let (task, target): (String, String) = tx
         .prepare_cached(
@@ -110,9 +96,6 @@ fn publish(tx: &Tx<'_>, kind: changes::ChangeKind, id: i64, task: &str, target: 
 }
 
 /// Ends a notification as failed.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn fail(tx: &Tx<'_>, id: i64, error: &str) -> Result<(), StoreError> {
     tx.prepare_cached("update routed_notifications set state = 'failed', error = ?2 where id = ?1")?
         .execute(params![id, error])?;
@@ -120,9 +103,6 @@ pub fn fail(tx: &Tx<'_>, id: i64, error: &str) -> Result<(), StoreError> {
 }
 
 /// Ends a notification that must not be delivered any more.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn suppress(tx: &Tx<'_>, id: i64, reason: &str) -> Result<(), StoreError> {
     tx.prepare_cached("update routed_notifications set state = 'suppressed', error = ?2 where id = ?1")?
         .execute(params![id, reason])?;
@@ -130,9 +110,6 @@ pub fn suppress(tx: &Tx<'_>, id: i64, reason: &str) -> Result<(), StoreError> {
 }
 
 /// Takes back the notification of a turn that was followed at once by another, if nobody has it yet.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn suppress_of_turn(tx: &Tx<'_>, turn_row_id: i64) -> Result<usize, StoreError> {
     Ok(tx
         .prepare_cached(
@@ -145,9 +122,6 @@ pub fn suppress_of_turn(tx: &Tx<'_>, turn_row_id: i64) -> Result<usize, StoreErr
 }
 
 /// Records that a push may reach the pane from now on, if the claim is still owned.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn start_side_effect(tx: &Tx<'_>, id: i64, token: i64) -> Result<bool, StoreError> {
     let owned = tx
         .prepare_cached(
@@ -159,9 +133,6 @@ pub fn start_side_effect(tx: &Tx<'_>, id: i64, token: i64) -> Result<bool, Store
 }
 
 /// Whether a claim is still owned.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn owns(connection: &Connection, id: i64, token: i64) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from routed_notifications where id = ?1 and state = 'pending' and claim_token = ?2)",
@@ -170,9 +141,6 @@ pub fn owns(connection: &Connection, id: i64, token: i64) -> Result<bool, StoreE
 }
 
 /// Extends the lease of a claim that is still owned.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn renew(tx: &Tx<'_>, id: i64, token: i64, expires_at: &str) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update routed_notifications set claim_expires_at = ?3
@@ -184,9 +152,6 @@ pub fn renew(tx: &Tx<'_>, id: i64, token: i64, expires_at: &str) -> Result<(), S
 
 /// Puts a push off, if the claim is still owned: nothing reached the pane. Until it is tried again it can be taken
 /// from the inbox.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn put_back(
     tx: &Tx<'_>,
     id: i64,
@@ -211,9 +176,6 @@ pub fn put_back(
 
 /// Makes what a menu or draft holds back due at once: something has happened in a pane. A pane that cannot be
 /// reached keeps its back-off.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn hurry_held(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update routed_notifications set next_try_at = ?1
@@ -226,27 +188,17 @@ pub fn hurry_held(tx: &Tx<'_>) -> Result<(), StoreError> {
 /// A pending notification of a completion.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pending {
-    /// Id.
     pub id: i64,
-    /// Task.
     pub task: TaskId,
-    /// Binding.
     pub binding: BindingId,
-    /// Correlation.
     pub correlation_id: String,
-    /// Source.
     pub source: SessionId,
-    /// Target.
     pub target: SessionId,
-    /// Signal.
     pub signal_type: String,
     /// Record that caused it.
     pub source_event_id: Option<i64>,
-    /// Dedupe key.
     pub dedupe_key: String,
-    /// Payload.
     pub payload: Value,
-    /// Fencing token.
     pub token: i64,
     /// Tries so far.
     pub tries: i64,
@@ -282,9 +234,6 @@ const PENDING: &str = "id, task_id, binding_id, correlation_id, source_session_i
     signal_type";
 
 /// Completions whose send may have begun and whose dispatcher is gone.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn interrupted(connection: &Connection, all: bool, now: &str) -> Result<Vec<Pending>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "select {PENDING} from routed_notifications
@@ -295,9 +244,6 @@ pub fn interrupted(connection: &Connection, all: bool, now: &str) -> Result<Vec<
 }
 
 /// Claims the oldest completion that was never sent and whose time has come.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn claim_unsent(
     tx: &Tx<'_>,
     dispatcher: &str,
@@ -321,9 +267,6 @@ pub fn claim_unsent(
 }
 
 /// Gives back all claims of completions: their holders died with the last daemon.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn release_claims(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.execute(
         "update routed_notifications set claimed_by = null, claimed_at = null, claim_expires_at = null
@@ -334,9 +277,6 @@ pub fn release_claims(tx: &Tx<'_>) -> Result<(), StoreError> {
 }
 
 /// The next time at which a pending completion is due.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn next_due(connection: &Connection) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select min(due) from (
@@ -349,9 +289,6 @@ pub fn next_due(connection: &Connection) -> Result<Option<String>, StoreError> {
 }
 
 /// Drops what a binding has not delivered, and returns the ids.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn suppress_of_binding(tx: &Tx<'_>, binding: &BindingId) -> Result<Vec<i64>, StoreError> {
     let mut statement = tx.prepare_cached(
         "update routed_notifications set state = 'suppressed', error = 'the binding ended'
@@ -413,9 +350,6 @@ const IN_INBOX: &str =
     and (n.lease_token is null or n.lease_expires_at <= ?2)";
 
 /// Whether there is anything in an inbox.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn has_inbox_item(connection: &Connection, session: &SessionId) -> Result<bool, StoreError> {
     let mut statement = connection
         .prepare_cached(&format!("select exists (select 1 from routed_notifications n where {IN_INBOX})"))?;
@@ -423,9 +357,6 @@ pub fn has_inbox_item(connection: &Connection, session: &SessionId) -> Result<bo
 }
 
 /// The items of an inbox; those of a task first when one is given.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn inbox(
     connection: &Connection,
     session: &SessionId,
@@ -439,19 +370,12 @@ pub fn inbox(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// One notification.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn get(connection: &Connection, id: i64) -> Result<Option<Notification>, StoreError> {
     let mut statement = connection.prepare_cached(&format!("select {COLUMNS} where n.id = ?1"))?;
     Ok(statement.query_row([id], row).optional()?)
 }
 
 /// Takes the oldest item of an inbox in one statement: consumes it, or leases it when a token is given.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn take(
     tx: &Tx<'_>,
     session: &SessionId,
@@ -491,9 +415,6 @@ fn consumed(tx: &Tx<'_>, item: &Notification) -> Result<(), StoreError> {
 
 /// Consumes a leased item. Returns the item, and whether it was consumed now; `None` when the lease is
 /// unknown: it ran out and somebody else has the item.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn acknowledge(tx: &Tx<'_>, token: &str) -> Result<Option<(Notification, bool)>, StoreError> {
     let found: Option<(i64, bool)> = tx
         .prepare_cached("select id, consumed_at is null from routed_notifications where lease_token = ?1")?
@@ -515,9 +436,6 @@ pub fn acknowledge(tx: &Tx<'_>, token: &str) -> Result<Option<(Notification, boo
 }
 
 /// Consumes all items of a binding that are addressed to its manager, on behalf of a cycle.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn consume_for_cycle(
     tx: &Tx<'_>,
     binding: &BindingId,
@@ -552,9 +470,6 @@ pub fn consume_for_cycle(
 }
 
 /// The earliest end of a lease in an inbox, so that a waiting call can wake for it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn next_lease_end(connection: &Connection, session: &SessionId) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select min(lease_expires_at) from routed_notifications
@@ -565,9 +480,6 @@ pub fn next_lease_end(connection: &Connection, session: &SessionId) -> Result<Op
 }
 
 /// Remembers a dispatcher's sign of life in its one row.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn heartbeat(tx: &Tx<'_>, dispatcher: &str, iteration: u64, processed: u64) -> Result<(), StoreError> {
     tx.prepare_cached(
         "insert into dispatchers (dispatcher_id, heartbeat_at, iteration, processed_total) values (?1, ?2, ?3, ?4)
@@ -579,9 +491,6 @@ pub fn heartbeat(tx: &Tx<'_>, dispatcher: &str, iteration: u64, processed: u64) 
 }
 
 /// Makes the row of a dispatcher; returns whether there was none.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn enable_dispatcher(tx: &Tx<'_>, dispatcher: &str) -> Result<bool, StoreError> {
     let made = tx
         .prepare_cached(

@@ -29,9 +29,7 @@ impl PromptKind {
 pub struct NewPrompt<'a> {
     /// What it is for.
     pub kind: PromptKind,
-    /// Its text.
     pub content: &'a str,
-    /// Task.
     pub task_id: Option<&'a TaskId>,
     /// The session that is given it.
     pub session_name: &'a str,
@@ -54,9 +52,6 @@ impl fmt::Debug for NewPrompt<'_> {
 }
 
 /// Stores a prompt with its hash and the version of the program that made it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert(tx: &Tx<'_>, new: &NewPrompt<'_>) -> Result<(), StoreError> {
     tx.prepare_cached(
         "insert into prompts (task_id, kind, content, content_sha256, generator_version, source_snapshot_json,

@@ -10,11 +10,9 @@ const KEPT_QUARANTINE: i64 = 1000;
 /// A row of `rollouts`: a file in one generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollout {
-    /// Id.
     pub id: i64,
     /// Thread whose file it is.
     pub thread_id: String,
-    /// File.
     pub path: String,
     /// Counts the replacements of the file.
     pub generation: i64,
@@ -26,7 +24,6 @@ pub struct Rollout {
     pub read_offset: u64,
     /// How many bytes before the offset were hashed.
     pub check_bytes: u64,
-    /// Their hash.
     pub check_sha256: Option<String>,
 }
 
@@ -50,9 +47,6 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Rollout> {
 }
 
 /// The generation of a session's file that is read now.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn active(
     connection: &Connection,
     session: &SessionId,
@@ -65,9 +59,6 @@ pub fn active(
 }
 
 /// A file of a session that is read now, by its identity, whatever path it had.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn active_by_identity(
     connection: &Connection,
     session: &SessionId,
@@ -82,18 +73,12 @@ pub fn active_by_identity(
 }
 
 /// Records that a file stands elsewhere now.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn set_path(tx: &Tx<'_>, rollout: i64, path: &str) -> Result<(), StoreError> {
     tx.execute("update rollouts set path = ?2 where id = ?1", params![rollout, path])?;
     Ok(())
 }
 
 /// Begins a generation of a file at offset 0, and retires the one before.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn begin_generation(
     tx: &Tx<'_>,
     session: &SessionId,
@@ -142,9 +127,7 @@ pub fn begin_generation(
 /// How far a file is stored.
 #[derive(Debug)]
 pub struct Progress<'a> {
-    /// Generation.
     pub rollout_id: i64,
-    /// Session.
     pub session: &'a SessionId,
     /// Identity of the file.
     pub identity: (u64, u64),
@@ -154,7 +137,6 @@ pub struct Progress<'a> {
     pub offset: u64,
     /// How many bytes before the offset were hashed.
     pub check_bytes: u64,
-    /// Their hash.
     pub check_sha256: &'a str,
     /// Lines of this batch that could not be read.
     pub skipped: i64,
@@ -162,9 +144,6 @@ pub struct Progress<'a> {
 
 /// Stores how far a file is read, with the session's heartbeat. False when somebody else read it meanwhile,
 /// or began another generation: the batch must not be kept.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn advance(tx: &Tx<'_>, progress: &Progress<'_>) -> Result<bool, StoreError> {
     let (device, inode) = progress.identity;
     let mut statement = tx.prepare_cached(
@@ -196,17 +175,13 @@ pub fn advance(tx: &Tx<'_>, progress: &Progress<'_>) -> Result<bool, StoreError>
 /// A record as it is stored.
 #[derive(Debug)]
 pub struct NewEvent<'a> {
-    /// Session.
     pub session: &'a SessionId,
-    /// Generation.
     pub rollout_id: i64,
     /// Time of the record, or of its storing where the record names none that can be read.
     pub timestamp: &'a str,
     /// What the record had in place of a time that can be read.
     pub raw_timestamp: Option<&'a str>,
-    /// Type.
     pub kind: &'a str,
-    /// Subtype.
     pub subtype: Option<&'a str>,
     /// Payload exactly as Codex wrote it.
     pub payload: &'a str,
@@ -221,9 +196,6 @@ pub struct EventWriter<'tx> {
 
 impl<'tx> EventWriter<'tx> {
     /// A writer for the records of one transaction.
-    ///
-    /// # Errors
-    /// Those of SQLite.
     pub fn new(tx: &'tx Tx<'_>) -> Result<Self, StoreError> {
         let statement = tx.prepare_cached(
             "insert into codex_events (session_id, timestamp, type, subtype, payload_json, byte_offset,
@@ -234,9 +206,6 @@ impl<'tx> EventWriter<'tx> {
     }
 
     /// Stores a record and returns its id.
-    ///
-    /// # Errors
-    /// Those of SQLite.
     pub fn insert(&mut self, tx: &Tx<'_>, event: &NewEvent<'_>) -> Result<i64, StoreError> {
         let id = self.statement.insert(params![
             event.session.as_str(),
@@ -254,9 +223,6 @@ impl<'tx> EventWriter<'tx> {
 }
 
 /// Remembers a line that could not become a record.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn quarantine(
     tx: &Tx<'_>,
     session: &SessionId,
@@ -289,16 +255,11 @@ pub struct ThreadRow {
     pub machine_json: String,
     /// Time of the newest state-bearing record.
     pub last_state_event_at: Option<String>,
-    /// Its subtype.
     pub last_state_subtype: Option<String>,
-    /// Its id.
     pub last_state_event_id: Option<i64>,
 }
 
 /// The state of a thread.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn thread(
     connection: &Connection,
     session: &SessionId,
@@ -322,18 +283,12 @@ pub fn thread(
 /// The newest state-bearing record of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateEvent {
-    /// Id.
     pub id: i64,
-    /// Time.
     pub at: String,
-    /// Subtype.
     pub subtype: String,
 }
 
 /// Stores the state of a thread.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn save_thread(
     tx: &Tx<'_>,
     session: &SessionId,
@@ -371,9 +326,6 @@ pub fn save_thread(
 }
 
 /// The newest stored record of a session: id, time, subtype.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn newest_event(
     connection: &Connection,
     session: &SessionId,
@@ -388,24 +340,16 @@ pub fn newest_event(
 /// A stored record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEvent {
-    /// Id.
     pub id: i64,
-    /// Time.
     pub timestamp: String,
-    /// Type.
     pub kind: String,
-    /// Subtype.
     pub subtype: Option<String>,
     /// Where its line begins.
     pub byte_offset: i64,
-    /// Payload.
     pub payload: serde_json::Value,
 }
 
 /// The newest records of a session, newest first; a negative limit gives all.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn tail(
     connection: &Connection,
     session: &SessionId,
@@ -431,9 +375,6 @@ pub fn tail(
 }
 
 /// The payload of one record, exactly as Codex wrote it, with its time.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn event_payload(connection: &Connection, id: i64) -> Result<Option<(String, String)>, StoreError> {
     let mut statement =
         connection.prepare_cached("select timestamp, payload_json from codex_events where id = ?1")?;

@@ -42,15 +42,11 @@ fn status(word: &str) -> RunStatus {
 /// A run to be stored, which begins now.
 #[derive(Debug)]
 pub struct NewRun<'a> {
-    /// Task.
     pub task_id: &'a TaskId,
-    /// Name.
     pub name: &'a str,
-    /// Purpose.
     pub purpose: Option<&'a str>,
     /// Status. One that is not active ends as it begins.
     pub status: RunStatus,
-    /// Metadata.
     pub metadata: &'a Value,
 }
 
@@ -81,9 +77,6 @@ pub fn insert(tx: &Tx<'_>, new: &NewRun<'_>) -> Result<RunRow, StoreError> {
 }
 
 /// The active run of a task.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn active(connection: &Connection, task: &TaskId) -> Result<Option<RunRow>, StoreError> {
     let mut statement = connection
         .prepare_cached(&format!("select {COLUMNS} from runs where task_id = ?1 and status = 'active'"))?;
@@ -91,18 +84,12 @@ pub fn active(connection: &Connection, task: &TaskId) -> Result<Option<RunRow>, 
 }
 
 /// A run by id.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn get(connection: &Connection, id: &str) -> Result<Option<RunRow>, StoreError> {
     let mut statement = connection.prepare_cached(&format!("select {COLUMNS} from runs where id = ?1"))?;
     Ok(statement.query_row([id], row).optional()?)
 }
 
 /// All runs of a name, of a task or of all, newest first.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn named(connection: &Connection, name: &str, task: Option<&TaskId>) -> Result<Vec<RunRow>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "select {COLUMNS} from runs where name = ?1 and (?2 is null or task_id = ?2) {NEWEST_FIRST}"
@@ -112,9 +99,6 @@ pub fn named(connection: &Connection, name: &str, task: Option<&TaskId>) -> Resu
 }
 
 /// Lists runs, newest first.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn list(
     connection: &Connection,
     task: Option<&TaskId>,
@@ -128,9 +112,6 @@ pub fn list(
 }
 
 /// Ends a run, with its telemetry, and returns it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn end(tx: &Tx<'_>, id: &RunId, status: RunStatus) -> Result<RunRow, StoreError> {
     let run = tx
         .prepare_cached(&format!(
@@ -154,9 +135,6 @@ pub fn end(tx: &Tx<'_>, id: &RunId, status: RunStatus) -> Result<RunRow, StoreEr
 }
 
 /// Ends the active run of a task, with its telemetry, and returns it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn end_active(tx: &Tx<'_>, task: &TaskId, status: RunStatus) -> Result<Option<RunRow>, StoreError> {
     match active(tx, task)? {
         Some(run) => end(tx, &run.id, status).map(Some),

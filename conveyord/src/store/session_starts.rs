@@ -15,15 +15,11 @@ pub struct SessionStart {
     pub id: String,
     /// Name of the session.
     pub name: String,
-    /// Its role.
     pub role: Role,
-    /// The verb.
     pub via: String,
-    /// Working directory.
     pub cwd: String,
     /// Socket of the tmux server.
     pub tmux_socket: String,
-    /// tmux session.
     pub tmux_session: String,
     /// tmux pane, once it is known.
     pub tmux_pane_id: Option<String>,
@@ -78,17 +74,12 @@ fn row(row: &Row<'_>) -> rusqlite::Result<SessionStart> {
 pub struct NewStart<'a> {
     /// Name of the session.
     pub name: &'a str,
-    /// Its role.
     pub role: Role,
-    /// The verb.
     pub via: &'a str,
-    /// Task.
     pub task_id: Option<&'a TaskId>,
-    /// Working directory.
     pub cwd: &'a str,
     /// Socket of the tmux server.
     pub tmux_socket: &'a str,
-    /// tmux session.
     pub tmux_session: &'a str,
 }
 
@@ -123,9 +114,6 @@ pub fn new_id() -> String {
 }
 
 /// Writes down the pane of a start, which is under way (again).
-///
-/// # Errors
-/// Those of SQLite.
 pub fn set_pane(tx: &Tx<'_>, id: &str, pane: &str, pid: i32) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update session_starts set state = 'starting', error = null, tmux_pane_id = ?2, tmux_pane_pid = ?3,
@@ -136,9 +124,6 @@ pub fn set_pane(tx: &Tx<'_>, id: &str, pane: &str, pid: i32) -> Result<(), Store
 }
 
 /// Writes down that a start led to a session.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn registered(tx: &Tx<'_>, id: &str, session: &SessionId) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update session_starts set state = 'registered', session_id = ?2, updated_at = ?3 where id = ?1",
@@ -148,9 +133,6 @@ pub fn registered(tx: &Tx<'_>, id: &str, session: &SessionId) -> Result<(), Stor
 }
 
 /// Writes down that a start led to none. `error` is the kind of what went wrong.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn ended(tx: &Tx<'_>, id: &str, end: End, error: &str) -> Result<(), StoreError> {
     tx.prepare_cached("update session_starts set state = ?2, error = ?3, updated_at = ?4 where id = ?1")?
         .execute(params![id, end.as_str(), error, tx.now()])?;
@@ -158,9 +140,6 @@ pub fn ended(tx: &Tx<'_>, id: &str, end: End, error: &str) -> Result<(), StoreEr
 }
 
 /// The start of a name that is under way, was cut off, or was kept.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn open_of(connection: &Connection, name: &str) -> Result<Option<SessionStart>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "select {COLUMNS} from session_starts where name = ?1 and state in ('starting', 'kept')"
@@ -169,9 +148,6 @@ pub fn open_of(connection: &Connection, name: &str) -> Result<Option<SessionStar
 }
 
 /// All such starts, oldest first.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn open(connection: &Connection) -> Result<Vec<SessionStart>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "select {COLUMNS} from session_starts indexed by session_starts_open
@@ -181,9 +157,6 @@ pub fn open(connection: &Connection) -> Result<Vec<SessionStart>, StoreError> {
 }
 
 /// Whether a session was started for a task.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn was_for(connection: &Connection, session: &SessionId, task: &TaskId) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from session_starts where session_id = ?1 and task_id = ?2)",

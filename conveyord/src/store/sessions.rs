@@ -14,15 +14,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 /// A row of `sessions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Id.
     pub id: SessionId,
-    /// Name.
     pub name: String,
-    /// Role.
     pub role: Role,
-    /// Token.
     pub identity_token: String,
-    /// tmux session.
     pub tmux_session: Option<String>,
     /// tmux pane, `%N`.
     pub tmux_pane_id: Option<String>,
@@ -36,17 +31,13 @@ pub struct Session {
     pub codex_session_id: Option<String>,
     /// Codex's home folder.
     pub codex_home: Option<String>,
-    /// Process.
     pub pid: Option<i64>,
     /// Start of that process, against reuse of the number.
     pub pid_start: Option<u64>,
-    /// Working directory.
     pub cwd: String,
-    /// First registration.
     pub registered_at: String,
     /// Last ingest or registration.
     pub last_heartbeat_at: Option<String>,
-    /// State.
     pub state: SessionState,
     /// Bytes of the rollout that are stored.
     pub last_ingest_offset: Option<i64>,
@@ -154,36 +145,24 @@ pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<Session> {
 /// What a registration stores.
 #[derive(Debug, Clone)]
 pub struct Registration {
-    /// Name.
     pub name: String,
-    /// Role.
     pub role: Role,
-    /// tmux session.
     pub tmux_session: Option<String>,
-    /// tmux pane.
     pub tmux_pane_id: Option<String>,
     /// Process of the pane.
     pub tmux_pane_pid: Option<i32>,
     /// Socket of the tmux server.
     pub tmux_socket: Option<String>,
-    /// Rollout.
     pub codex_session_path: Option<String>,
-    /// Thread.
     pub codex_session_id: Option<String>,
     /// Codex's home folder.
     pub codex_home: Option<String>,
-    /// Process.
     pub pid: Option<i64>,
-    /// Its start.
     pub pid_start: Option<u64>,
-    /// Working directory.
     pub cwd: String,
 }
 
 /// Finds a session by name.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn find(connection: &Connection, name: &str) -> Result<Option<Session>, StoreError> {
     let mut statement =
         connection.prepare_cached(&format!("select {COLUMNS} from sessions where name = ?1"))?;
@@ -202,9 +181,6 @@ pub fn resolve(connection: &Connection, name: &str) -> Result<Session, Error> {
 }
 
 /// Finds a session by id.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn get(connection: &Connection, id: &str) -> Result<Option<Session>, StoreError> {
     let mut statement =
         connection.prepare_cached(&format!("select {COLUMNS} from sessions where id = ?1"))?;
@@ -212,9 +188,6 @@ pub fn get(connection: &Connection, id: &str) -> Result<Option<Session>, StoreEr
 }
 
 /// Active sessions on a Codex thread.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn active_on_thread(connection: &Connection, thread_id: &str) -> Result<Vec<Session>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "select {COLUMNS} from sessions where codex_session_id = ?1 and state = 'active' order by rowid"
@@ -223,9 +196,6 @@ pub fn active_on_thread(connection: &Connection, thread_id: &str) -> Result<Vec<
 }
 
 /// Active sessions, those whose rollouts the watcher follows.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn active(connection: &Connection) -> Result<Vec<Session>, StoreError> {
     let mut statement = connection
         .prepare_cached(&format!("select {COLUMNS} from sessions where state = 'active' order by id"))?;
@@ -246,9 +216,6 @@ pub struct Filter {
 }
 
 /// Lists sessions in the order of their registration.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Session>, StoreError> {
     let mut statement = connection
         .prepare_cached(&format!("select {COLUMNS} from sessions order by registered_at, rowid"))?;
@@ -275,9 +242,6 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Session>, St
 }
 
 /// Inserts or renews a session. The id, the token and the first registration stay.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn upsert(tx: &Tx<'_>, new: &Registration) -> Result<SessionId, StoreError> {
     tx.prepare_cached(
         "insert into sessions (id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_pane_pid,
@@ -324,9 +288,6 @@ pub fn upsert(tx: &Tx<'_>, new: &Registration) -> Result<SessionId, StoreError> 
 }
 
 /// Records how the Codex of a session was asked to run.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn set_launch(
     tx: &Tx<'_>,
     id: &SessionId,
@@ -342,9 +303,6 @@ pub fn set_launch(
 }
 
 /// How the Codex of a session was asked to run: its sandbox and its policy of approvals, where known.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn launch(
     connection: &Connection,
     id: &SessionId,
@@ -354,9 +312,6 @@ pub fn launch(
 }
 
 /// Marks a session as gone.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn set_gone(tx: &Tx<'_>, id: &SessionId, reason: &str) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update sessions set state = 'gone', last_heartbeat_at = ?2, gone_reason = ?3 where id = ?1",
@@ -367,9 +322,6 @@ pub fn set_gone(tx: &Tx<'_>, id: &SessionId, reason: &str) -> Result<(), StoreEr
 }
 
 /// Gives a session another thread: a rollout that appeared, or a new one in its pane.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn adopt_thread(
     tx: &Tx<'_>,
     id: &SessionId,
@@ -388,9 +340,6 @@ pub fn adopt_thread(
 }
 
 /// Shows how far the file of a session is stored, after its registration named it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn take_offset_of(tx: &Tx<'_>, id: &SessionId, path: &str) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update sessions set last_ingest_offset = (select nullif(read_offset, 0) from rollouts
@@ -401,9 +350,6 @@ pub fn take_offset_of(tx: &Tx<'_>, id: &SessionId, path: &str) -> Result<(), Sto
 }
 
 /// Remembers what a session's pane shows, and returns since when it has shown that.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn note_pane(tx: &Tx<'_>, id: &SessionId, shows: &str) -> Result<String, StoreError> {
     let changed = tx
         .prepare_cached(
@@ -423,9 +369,6 @@ pub fn note_pane(tx: &Tx<'_>, id: &SessionId, shows: &str) -> Result<String, Sto
 }
 
 /// Records that Codex now runs as another process in the same pane.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn set_process(tx: &Tx<'_>, id: &SessionId, pid: i64, start: Option<u64>) -> Result<(), StoreError> {
     tx.prepare_cached("update sessions set pid = ?2, pid_start = ?3 where id = ?1")?.execute(params![
         id.as_str(),
@@ -437,9 +380,6 @@ pub fn set_process(tx: &Tx<'_>, id: &SessionId, pid: i64, start: Option<u64>) ->
 
 /// Records what a `cycle` or `ingest` has reported of a session, and returns what was new:
 /// records and skipped lines since the last report.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn report_ingest(tx: &Tx<'_>, id: &SessionId) -> Result<(u64, u64), StoreError> {
     let (reported, skipped): (i64, i64) = tx
         .prepare_cached(

@@ -36,9 +36,6 @@ fn ack(row: &Row<'_>) -> rusqlite::Result<Acknowledgement> {
 }
 
 /// The newest acknowledgement of a role.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn latest_ack(
     connection: &Connection,
     task: &TaskId,
@@ -52,9 +49,6 @@ pub fn latest_ack(
 }
 
 /// Stores an acknowledgement. Its revision is the next of its task and role: there is one writer, so no two are alike.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert_ack(
     tx: &Tx<'_>,
     task: &TaskId,
@@ -102,9 +96,6 @@ fn handoff(row: &Row<'_>) -> rusqlite::Result<Handoff> {
 }
 
 /// The newest handoff of a task.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn latest_handoff(connection: &Connection, task: &TaskId) -> Result<Option<Handoff>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "select {HANDOFF_COLUMNS} from worker_handoffs where task_id = ?1 order by id desc limit 1"
@@ -113,9 +104,6 @@ pub fn latest_handoff(connection: &Connection, task: &TaskId) -> Result<Option<H
 }
 
 /// Stores a handoff.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert_handoff(
     tx: &Tx<'_>,
     task: &TaskId,
@@ -146,30 +134,21 @@ pub fn insert_handoff(
 /// A run of an epilogue step.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct EpilogueRun {
-    /// Correlation.
     pub correlation_id: Option<String>,
     /// What went wrong.
     pub error: Option<String>,
-    /// End.
     pub finished_at: Option<String>,
-    /// Id.
     pub id: i64,
     /// What came of it.
     pub result: Option<Value>,
-    /// Start.
     pub started_at: String,
     /// `pending`, `running`, `succeeded`, `failed` or `skipped`.
     pub state: String,
-    /// Step.
     pub step_name: String,
-    /// Task.
     pub task_id: String,
 }
 
 /// The newest run of an epilogue step.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn latest_epilogue_run(
     connection: &Connection,
     task: &TaskId,
@@ -198,26 +177,19 @@ pub fn latest_epilogue_run(
 /// A manager's decision.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Decision {
-    /// Creation.
     pub created_at: String,
     /// `wait`, `nudge`, `interrupt`, `escalate`, `stop` or `inspect`.
     pub decision: String,
-    /// Id.
     pub id: i64,
     /// The cycle that it came of.
     pub manager_cycle_id: Option<i64>,
     /// Legacy manager id.
     pub manager_id: Option<String>,
-    /// Why.
     pub reason: String,
-    /// Task.
     pub task_id: String,
 }
 
 /// A decision by id, of whatever task.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn decision(connection: &Connection, id: i64) -> Result<Option<Decision>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select created_at, decision, id, manager_cycle_id, manager_id, reason, task_id
@@ -238,9 +210,6 @@ pub fn decision(connection: &Connection, id: i64) -> Result<Option<Decision>, St
 }
 
 /// Stores a decision with its telemetry and returns its id.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert_decision(
     tx: &Tx<'_>,
     task: &TaskId,
@@ -274,9 +243,6 @@ pub fn insert_decision(
 /// The newest turn that a worker of the task completed after `watermark`, as its manager is told of it. Turns of
 /// compaction and of shell commands are no work; an interrupted turn is not complete. A turn that names no binding
 /// counts to `binding_id`.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn latest_receipt(
     connection: &Connection,
     task: &TaskId,

@@ -14,9 +14,6 @@ pub(super) const COLUMNS: &str = "t.id, t.name, t.goal, t.summary, t.state, t.cr
     b.max_nudges, b.nudges_used, b.expires_at";
 
 /// Creates a task in state `candidate`.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert(tx: &Tx<'_>, name: &str, goal: &str, summary: Option<&str>) -> Result<TaskId, StoreError> {
     let id = TaskId(clock::new_id(TaskId::PREFIX));
     tx.prepare_cached(
@@ -29,9 +26,6 @@ pub fn insert(tx: &Tx<'_>, name: &str, goal: &str, summary: Option<&str>) -> Res
 }
 
 /// Changes a task's state.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn set_state(tx: &Tx<'_>, id: &TaskId, state: TaskState) -> Result<(), StoreError> {
     tx.prepare_cached("update tasks set state = ?2, updated_at = ?3 where id = ?1")?.execute(params![
         id.as_str(),
@@ -51,9 +45,6 @@ fn publish(tx: &Tx<'_>, id: &str, state: TaskState) {
 }
 
 /// All tasks in the order of their creation.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn list(connection: &Connection, active_only: bool) -> Result<Vec<TaskRow>, StoreError> {
     let filter = if active_only { "where t.state in ('candidate', 'managed', 'paused')" } else { "" };
     let mut statement = connection.prepare_cached(&format!(
@@ -94,9 +85,6 @@ pub fn resolve(connection: &Connection, reference: &str) -> Result<TaskRow, Erro
 }
 
 /// Finds a task by id.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn find(connection: &Connection, id: &str) -> Result<Option<TaskRow>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "select {COLUMNS} from tasks t left join budgets b on b.task_id = t.id where t.id = ?1"

@@ -8,11 +8,8 @@ use serde_json::Value;
 
 /// A pane to be stored. Prints the length of its text, not the text.
 pub struct NewCapture<'a> {
-    /// Task.
     pub task_id: &'a str,
-    /// Whose pane.
     pub role: Role,
-    /// tmux session.
     pub tmux_session: &'a str,
     /// tmux pane, `%N`.
     pub tmux_pane_id: Option<&'a str>,
@@ -20,7 +17,6 @@ pub struct NewCapture<'a> {
     pub command_id: Option<&'a str>,
     /// Rows of scrollback that were asked for.
     pub history_lines: u32,
-    /// Its text.
     pub content: &'a str,
     /// Lower-case hexadecimal SHA-256 of the text.
     pub content_sha256: &'a str,
@@ -43,9 +39,6 @@ impl std::fmt::Debug for NewCapture<'_> {
 }
 
 /// Stores a pane and returns its id.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert_capture(tx: &Tx<'_>, new: &NewCapture<'_>) -> Result<i64, StoreError> {
     tx.prepare_cached(
         "insert into terminal_captures (task_id, role, tmux_session, tmux_pane_id, command_id, captured_at,
@@ -78,9 +71,7 @@ fn integer(size: usize) -> i64 {
 /// A stored pane that later ones are held against. Prints the length of its text, not the text.
 #[derive(PartialEq, Eq)]
 pub struct Baseline {
-    /// Capture.
     pub capture_id: i64,
-    /// Its hash.
     pub content_sha256: String,
     /// Its text; none once it was pruned.
     pub content: Option<String>,
@@ -97,9 +88,6 @@ impl std::fmt::Debug for Baseline {
 
 /// The newest pane of a role whose text stands in segments as a whole: what later panes show beyond it is new.
 /// Captures that only left metadata or an excerpt are passed over, or what they alone saw would be lost.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn baseline(connection: &Connection, task_id: &str, role: Role) -> Result<Option<Baseline>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select c.id, c.content_sha256, c.content
@@ -114,9 +102,6 @@ pub fn baseline(connection: &Connection, task_id: &str, role: Role) -> Result<Op
 }
 
 /// The hash of the newest pane of a role of which a segment with text was stored.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn newest_shown(
     connection: &Connection,
     task_id: &str,
@@ -131,9 +116,7 @@ pub fn newest_shown(
 
 /// A segment to be stored. Prints the length of its text, not the text.
 pub struct NewSegment<'a> {
-    /// Task.
     pub task_id: &'a str,
-    /// Whose pane.
     pub role: Role,
     /// The capture that it is of.
     pub capture_id: i64,
@@ -165,9 +148,6 @@ impl std::fmt::Debug for NewSegment<'_> {
 pub const RETENTION: &str = "hot";
 
 /// Stores a segment and returns its id.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert_segment(tx: &Tx<'_>, new: &NewSegment<'_>) -> Result<i64, StoreError> {
     tx.prepare_cached(
         "insert into transcript_segments (task_id, role, source_capture_id, previous_capture_id, captured_at,
@@ -196,26 +176,19 @@ pub fn insert_segment(tx: &Tx<'_>, new: &NewSegment<'_>) -> Result<i64, StoreErr
 /// An observation to be stored.
 #[derive(Debug)]
 pub struct NewObservation<'a> {
-    /// Task.
     pub task_id: &'a str,
-    /// Whose.
     pub role: Role,
     /// `capture` or `decision`.
     pub kind: &'a str,
     /// The capture that it names.
     pub capture_id: Option<i64>,
-    /// Command.
     pub command_id: Option<&'a str>,
     /// One sentence for people, without texts of workers or managers.
     pub message: &'a str,
-    /// Facts.
     pub payload: &'a Value,
 }
 
 /// Stores an observation and returns its id.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert_observation(tx: &Tx<'_>, new: &NewObservation<'_>) -> Result<i64, StoreError> {
     tx.prepare_cached(
         "insert into agent_observations (task_id, role, observation_type, severity, source_capture_id, command_id,

@@ -13,9 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 /// Where a turn stands: its session and thread.
 #[derive(Debug, Clone, Copy)]
 pub struct ThreadRef<'a> {
-    /// Session.
     pub session: &'a SessionId,
-    /// Thread.
     pub thread_id: &'a str,
 }
 
@@ -24,15 +22,11 @@ pub struct ThreadRef<'a> {
 pub struct TurnRef<'a> {
     /// Codex's id where it names one, else where its record stands.
     pub key: &'a str,
-    /// Codex's id.
     pub turn_id: Option<&'a str>,
 }
 
 /// Stores the beginning of a turn. One that is known already stays as it is, but for one that was given up
 /// as unfinished: a file that is read anew tells that it runs.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn begin(
     tx: &Tx<'_>,
     thread: ThreadRef<'_>,
@@ -55,9 +49,6 @@ pub fn begin(
 }
 
 /// Closes turns of a thread that never got an end.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn close_unfinished(
     tx: &Tx<'_>,
     thread: ThreadRef<'_>,
@@ -77,7 +68,6 @@ pub fn close_unfinished(
 pub enum Routing {
     /// To the manager of this binding, not before the given time.
     Pending {
-        /// Binding.
         binding: BindingId,
         /// Time until which a follow-up turn is awaited.
         after: Option<String>,
@@ -89,9 +79,7 @@ pub enum Routing {
 /// The end of a turn.
 #[derive(Debug)]
 pub struct End<'a> {
-    /// Time.
     pub at: &'a str,
-    /// Record.
     pub event_id: i64,
     /// `user`, `goal`, `exec`, `compaction`, `shell` or `unknown`.
     pub kind: &'a str,
@@ -104,9 +92,6 @@ pub struct End<'a> {
 }
 
 /// Stores the end of a turn, known or not. A turn that had ended before stays as it was.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn end(tx: &Tx<'_>, thread: ThreadRef<'_>, turn: TurnRef<'_>, end: &End<'_>) -> Result<(), StoreError> {
     let (routing, reason, binding, after) = match &end.routing {
         Routing::Pending { binding, after } => ("pending", None, Some(binding.as_str()), after.as_deref()),
@@ -166,9 +151,6 @@ fn publish(
 }
 
 /// The key of the turn that runs in a thread.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn running_key(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select turn_key from turns where session_id = ?1 and thread_id = ?2 and outcome is null
@@ -180,9 +162,6 @@ pub fn running_key(connection: &Connection, thread: ThreadRef<'_>) -> Result<Opt
 }
 
 /// Whether a turn of this id has ended in another thread of the session: then this one is a copy.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn ended_elsewhere(
     connection: &Connection,
     thread: ThreadRef<'_>,
@@ -198,18 +177,13 @@ pub fn ended_elsewhere(
 /// A turn that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// Row.
     pub row: i64,
     /// Key within the thread.
     pub key: String,
-    /// Time.
     pub ended_at: String,
 }
 
 /// The turn of a thread that ended last.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn last_ended(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<Ended>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select id, turn_key, ended_at from turns
@@ -223,9 +197,6 @@ pub fn last_ended(connection: &Connection, thread: ThreadRef<'_>) -> Result<Opti
 
 /// Marks a turn whose end was no end of work, since another followed at once: nobody is to be woken for it,
 /// not even by a binding that asks for what was stored before it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn set_followed(tx: &Tx<'_>, row: i64) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update turns set routing = 'skipped', routing_reason = 'followed_at_once'
@@ -236,9 +207,6 @@ pub fn set_followed(tx: &Tx<'_>, row: i64) -> Result<(), StoreError> {
 }
 
 /// Marks how the routing of a turn ended.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn set_routing(tx: &Tx<'_>, row: i64, routing: &str, reason: Option<&str>) -> Result<(), StoreError> {
     tx.prepare_cached("update turns set routing = ?2, routing_reason = ?3 where id = ?1")?
         .execute(params![row, routing, reason])?;
@@ -246,9 +214,6 @@ pub fn set_routing(tx: &Tx<'_>, row: i64, routing: &str, reason: Option<&str>) -
 }
 
 /// Drops what a binding has not routed yet, and returns how many turns that were.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn drop_unrouted(tx: &Tx<'_>, binding: &BindingId) -> Result<usize, StoreError> {
     Ok(tx
         .prepare_cached(
@@ -259,9 +224,6 @@ pub fn drop_unrouted(tx: &Tx<'_>, binding: &BindingId) -> Result<usize, StoreErr
 }
 
 /// Makes completed turns that were stored before a binding routable to it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn route_stored(tx: &Tx<'_>, worker: &SessionId, binding: &BindingId) -> Result<usize, StoreError> {
     Ok(tx
         .prepare_cached(
@@ -274,17 +236,13 @@ pub fn route_stored(tx: &Tx<'_>, worker: &SessionId, binding: &BindingId) -> Res
 /// A completed turn that waits to be routed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unrouted {
-    /// Row.
     pub id: i64,
-    /// Worker.
     pub session: SessionId,
-    /// Thread.
     pub thread_id: String,
     /// Key within the thread.
     pub turn_key: String,
     /// Record of the end.
     pub end_event_id: i64,
-    /// Binding.
     pub binding: BindingId,
     /// How the turn ended.
     pub outcome: String,
@@ -293,9 +251,6 @@ pub struct Unrouted {
 }
 
 /// Completed turns that wait to be routed, oldest first, whether their time has come or not.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn unrouted(connection: &Connection, limit: i64) -> Result<Vec<Unrouted>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select id, session_id, thread_id, turn_key, end_event_id, binding_id, outcome, route_after
@@ -331,9 +286,6 @@ fn view(row: &Row<'_>) -> rusqlite::Result<Turn> {
 }
 
 /// The newest turn of a thread.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn newest(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<Turn>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "select {VIEW} from turns where session_id = ?1 and thread_id = ?2 order by id desc limit 1"
@@ -342,9 +294,6 @@ pub fn newest(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<T
 }
 
 /// Whether the newest turn of a session ended by `task_complete`, after a record.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn completed_after(
     connection: &Connection,
     session: &SessionId,
@@ -364,7 +313,6 @@ pub fn completed_after(
 pub struct Placed {
     /// Row; rows are in the order in which the turns were first told of.
     pub row: i64,
-    /// The turn.
     pub turn: Turn,
 }
 
@@ -380,17 +328,11 @@ fn placed(
 }
 
 /// The newest turn of a session, whichever its thread.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn newest_of(connection: &Connection, session: &SessionId) -> Result<Option<Placed>, StoreError> {
     placed(connection, "order by id desc", [session.as_str()])
 }
 
 /// The turn of a session that Codex calls so.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn by_id(
     connection: &Connection,
     session: &SessionId,
@@ -400,17 +342,11 @@ pub fn by_id(
 }
 
 /// The turn of a session in a row.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn at_row(connection: &Connection, session: &SessionId, row: i64) -> Result<Option<Placed>, StoreError> {
     placed(connection, "and id = ?2", params![session.as_str(), row])
 }
 
 /// The first turn of a session after a row; turns that were copied from another thread are none of it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn first_after(
     connection: &Connection,
     session: &SessionId,

@@ -40,15 +40,11 @@ impl WorkerState {
 /// A row of `workers`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker {
-    /// Id.
     pub id: String,
-    /// Name.
     pub name: String,
-    /// tmux session.
     pub tmux_session: String,
     /// tmux pane, `%N`.
     pub tmux_pane_id: Option<String>,
-    /// Working directory.
     pub cwd: String,
     /// State; a word of the table.
     pub state: String,
@@ -68,9 +64,6 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Worker> {
 const COLUMNS: &str = "id, name, tmux_session, tmux_pane_id, cwd, state";
 
 /// Finds a worker by name.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn find(connection: &Connection, name: &str) -> Result<Option<Worker>, StoreError> {
     let mut statement =
         connection.prepare_cached(&format!("select {COLUMNS} from workers where name = ?1"))?;
@@ -78,9 +71,6 @@ pub fn find(connection: &Connection, name: &str) -> Result<Option<Worker>, Store
 }
 
 /// Finds the worker of a tmux session.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn of_tmux_session(connection: &Connection, tmux_session: &str) -> Result<Option<Worker>, StoreError> {
     let mut statement =
         connection.prepare_cached(&format!("select {COLUMNS} from workers where tmux_session = ?1"))?;
@@ -90,15 +80,12 @@ pub fn of_tmux_session(connection: &Connection, tmux_session: &str) -> Result<Op
 /// A worker to be stored. Prints without its token.
 #[derive(Clone)]
 pub struct NewWorker {
-    /// Name.
     pub name: String,
-    /// tmux session.
     pub tmux_session: String,
     /// tmux pane, where one is known.
     pub tmux_pane_id: Option<String>,
     /// Token; of a known worker it is replaced by this one.
     pub identity_token: String,
-    /// Working directory.
     pub cwd: String,
     /// State; without one a known worker keeps its own, and another is active.
     pub state: Option<WorkerState>,
@@ -143,9 +130,6 @@ pub fn upsert(tx: &Tx<'_>, new: &NewWorker) -> Result<String, StoreError> {
 }
 
 /// Gives a worker another state.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn set_state(tx: &Tx<'_>, id: &str, state: WorkerState) -> Result<(), StoreError> {
     tx.prepare_cached("update workers set state = ?2, updated_at = ?3 where id = ?1")?.execute(params![
         id,
@@ -168,9 +152,6 @@ pub struct Place {
 
 /// Gives a worker its row in `sessions`, under its own id, unless another session has the name; one that it has
 /// already is brought in step and is active again.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn mirror(tx: &Tx<'_>, id: &str, new: &NewWorker, place: &Place) -> Result<(), StoreError> {
     let changed = tx
         .prepare_cached(
@@ -214,9 +195,6 @@ pub fn mirror(tx: &Tx<'_>, id: &str, new: &NewWorker, place: &Place) -> Result<(
 }
 
 /// Makes the session of a worker that was started anew one without a thread: its Codex is another one now.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn forget_thread(tx: &Tx<'_>, id: &str, codex_home: Option<&str>) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update sessions set codex_session_path = null, codex_session_id = null, current_thread_id = null,
@@ -243,9 +221,6 @@ pub struct Status {
 }
 
 /// The newest status of the worker with this name, and its time.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn newest_status(connection: &Connection, name: &str) -> Result<Option<(Status, String)>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select s.state, s.current_task, s.next_action, s.blocker, s.created_at
@@ -264,9 +239,6 @@ pub fn newest_status(connection: &Connection, name: &str) -> Result<Option<(Stat
 }
 
 /// Stores what a worker said.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert_status(tx: &Tx<'_>, worker_id: &str, status: &Status) -> Result<(), StoreError> {
     tx.prepare_cached(
         "insert into statuses (worker_id, state, current_task, next_action, blocker, created_at)
@@ -285,11 +257,9 @@ pub fn insert_status(tx: &Tx<'_>, worker_id: &str, status: &Status) -> Result<()
 
 /// A worker's pane to be stored. Prints the length of its text, not the text.
 pub struct NewCapture<'a> {
-    /// Worker.
     pub worker_id: &'a str,
     /// Lower-case hexadecimal SHA-256 of the text.
     pub sha256: &'a str,
-    /// The text.
     pub content: &'a str,
     /// Lines of the text.
     pub line_count: usize,
@@ -310,9 +280,6 @@ impl std::fmt::Debug for NewCapture<'_> {
 pub const RETENTION: &str = "hot";
 
 /// The hash of the newest capture of a worker whose text is still there.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn newest_capture(connection: &Connection, worker_id: &str) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select sha256 from transcript_captures where worker_id = ?1 and content is not null order by id desc limit 1",
@@ -321,9 +288,6 @@ pub fn newest_capture(connection: &Connection, worker_id: &str) -> Result<Option
 }
 
 /// Stores a pane that has changed, and returns the row's id.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert_capture(tx: &Tx<'_>, new: &NewCapture<'_>) -> Result<i64, StoreError> {
     tx.prepare_cached(
         "insert into transcript_captures (worker_id, sha256, content, captured_at, changed_at, history_lines,
@@ -344,9 +308,6 @@ pub fn insert_capture(tx: &Tx<'_>, new: &NewCapture<'_>) -> Result<i64, StoreErr
 }
 
 /// Writes an entry of the audit trail about a worker.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn event(
     tx: &Tx<'_>,
     actor: super::log::Actor,

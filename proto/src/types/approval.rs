@@ -3,90 +3,52 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ApprovalKind {
-    /// To run a command.
-    Command,
-    /// To change files.
-    FileChange,
-    /// To grant permissions.
-    Permissions,
-    /// To call a tool.
-    Tool,
-    /// To answer a question; it cannot be accepted or declined.
-    UserInput,
-    /// Something that we do not know.
-    Other,
-}
-
-impl ApprovalKind {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Command => "command",
-            Self::FileChange => "file_change",
-            Self::Permissions => "permissions",
-            Self::Tool => "tool",
-            Self::UserInput => "user_input",
-            Self::Other => "other",
-        }
+words! {
+    /// What is asked for.
+    #[derive(JsonSchema)]
+    pub enum ApprovalKind {
+        /// To run a command.
+        Command = "command",
+        /// To change files.
+        FileChange = "file_change",
+        /// To grant permissions.
+        Permissions = "permissions",
+        /// To call a tool.
+        Tool = "tool",
+        /// To answer a question; it cannot be accepted or declined.
+        UserInput = "user_input",
+        /// Something that we do not know.
+        Other = "other",
     }
 }
 
-/// How we know of an approval, and how it is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ApprovalSource {
-    /// By Codex's app-server.
-    AppServer,
-    /// By the menu in the session's pane.
-    Pane,
-}
-
-impl ApprovalSource {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AppServer => "app_server",
-            Self::Pane => "pane",
-        }
+words! {
+    /// How we know of an approval, and how it is answered.
+    #[derive(JsonSchema)]
+    pub enum ApprovalSource {
+        /// By Codex's app-server.
+        AppServer = "app_server",
+        /// By the menu in the session's pane.
+        Pane = "pane",
     }
 }
 
-/// How an approval stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ApprovalState {
-    /// It waits for an answer.
-    Pending,
-    /// Our answer is on its way.
-    Answering,
-    /// It was accepted through Conveyor.
-    Accepted,
-    /// It was declined through Conveyor.
-    Declined,
-    /// It was answered through Conveyor, and nothing told that the answer arrived.
-    Uncertain,
-    /// Somebody else answered it, or Codex asks no more.
-    Resolved,
-}
-
-impl ApprovalState {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Answering => "answering",
-            Self::Accepted => "accepted",
-            Self::Declined => "declined",
-            Self::Uncertain => "uncertain",
-            Self::Resolved => "resolved",
-        }
+words! {
+    /// How an approval stands.
+    #[derive(JsonSchema)]
+    pub enum ApprovalState {
+        /// It waits for an answer.
+        Pending = "pending",
+        /// Our answer is on its way.
+        Answering = "answering",
+        /// It was accepted through Conveyor.
+        Accepted = "accepted",
+        /// It was declined through Conveyor.
+        Declined = "declined",
+        /// It was answered through Conveyor, and nothing told that the answer arrived.
+        Uncertain = "uncertain",
+        /// Somebody else answered it, or Codex asks no more.
+        Resolved = "resolved",
     }
 }
 

@@ -6,33 +6,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU64;
 
-/// Where a command stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CommandState {
-    /// Waits.
-    Pending,
-    /// Is being executed.
-    Attempted,
-    /// Ended well.
-    Succeeded,
-    /// Ended badly.
-    Failed,
-    /// Refused by policy.
-    Blocked,
-}
-
-impl CommandState {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Attempted => "attempted",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Blocked => "blocked",
-        }
+words! {
+    /// Where a command stands.
+    #[derive(JsonSchema)]
+    pub enum CommandState {
+        /// Waits.
+        Pending = "pending",
+        /// Is being executed.
+        Attempted = "attempted",
+        /// Ended well.
+        Succeeded = "succeeded",
+        /// Ended badly.
+        Failed = "failed",
+        /// Refused by policy.
+        Blocked = "blocked",
     }
 }
 

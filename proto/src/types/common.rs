@@ -37,24 +37,14 @@ pub struct Caller {
     pub tmux_tmpdir: Option<String>,
 }
 
-/// What a session is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Does the work.
-    Worker,
-    /// Supervises the worker.
-    Manager,
-}
-
-impl Role {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Worker => "worker",
-            Self::Manager => "manager",
-        }
+words! {
+    /// What a session is for.
+    #[derive(Hash, JsonSchema)]
+    pub enum Role {
+        /// Does the work.
+        Worker = "worker",
+        /// Supervises the worker.
+        Manager = "manager",
     }
 }
 
@@ -67,40 +57,31 @@ pub struct TaskRef {
     pub name: String,
 }
 
-/// How a message reaches a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DeliveryMode {
-    /// Typed into its tmux pane.
-    Push,
-    /// Waits in its inbox until the session takes it.
-    PullRequired,
-}
-
-impl DeliveryMode {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Push => "push",
-            Self::PullRequired => "pull_required",
-        }
+words! {
+    /// How a message reaches a session.
+    #[derive(JsonSchema)]
+    pub enum DeliveryMode {
+        /// Typed into its tmux pane.
+        Push = "push",
+        /// Waits in its inbox until the session takes it.
+        PullRequired = "pull_required",
     }
 }
 
-/// By which way a text goes to a session.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Transport {
-    /// The safest one that there is: its pane, else Codex's app-server, else the inbox.
-    #[default]
-    Auto,
-    /// Typed into its tmux pane.
-    Tmux,
-    /// By Codex's app-server.
-    AppServer,
-    /// Left in its inbox.
-    Inbox,
+words! {
+    /// By which way a text goes to a session.
+    #[derive(Default, JsonSchema)]
+    pub enum Transport {
+        /// The safest one that there is: its pane, else Codex's app-server, else the inbox.
+        #[default]
+        Auto = "auto",
+        /// Typed into its tmux pane.
+        Tmux = "tmux",
+        /// By Codex's app-server.
+        AppServer = "app-server",
+        /// Left in its inbox.
+        Inbox = "inbox",
+    }
 }
 
 impl Transport {
@@ -108,17 +89,6 @@ impl Transport {
     #[must_use]
     pub fn is_auto(&self) -> bool {
         *self == Self::Auto
-    }
-
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Tmux => "tmux",
-            Self::AppServer => "app-server",
-            Self::Inbox => "inbox",
-        }
     }
 }
 

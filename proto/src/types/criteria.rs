@@ -6,61 +6,36 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
-/// Where a criterion stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CriterionStatus {
-    /// Named, not yet settled.
-    #[default]
-    Proposed,
-    /// Must be satisfied.
-    Accepted,
-    /// Reached.
-    Satisfied,
-    /// Put off to later work.
-    Deferred,
-    /// Refused.
-    Rejected,
-}
-
-impl CriterionStatus {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Proposed => "proposed",
-            Self::Accepted => "accepted",
-            Self::Satisfied => "satisfied",
-            Self::Deferred => "deferred",
-            Self::Rejected => "rejected",
-        }
+words! {
+    /// Where a criterion stands.
+    #[derive(Default, JsonSchema)]
+    pub enum CriterionStatus {
+        /// Named, not yet settled.
+        #[default]
+        Proposed = "proposed",
+        /// Must be satisfied.
+        Accepted = "accepted",
+        /// Reached.
+        Satisfied = "satisfied",
+        /// Put off to later work.
+        Deferred = "deferred",
+        /// Refused.
+        Rejected = "rejected",
     }
 }
 
-/// Who came up with a criterion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CriterionSource {
-    /// The user.
-    UserRequested,
-    /// The manager.
-    ManagerInferred,
-    /// The worker.
-    WorkerProposed,
-    /// The audit before the end.
-    FinalAudit,
-}
-
-impl CriterionSource {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::UserRequested => "user_requested",
-            Self::ManagerInferred => "manager_inferred",
-            Self::WorkerProposed => "worker_proposed",
-            Self::FinalAudit => "final_audit",
-        }
+words! {
+    /// Who came up with a criterion.
+    #[derive(JsonSchema)]
+    pub enum CriterionSource {
+        /// The user.
+        UserRequested = "user_requested",
+        /// The manager.
+        ManagerInferred = "manager_inferred",
+        /// The worker.
+        WorkerProposed = "worker_proposed",
+        /// The audit before the end.
+        FinalAudit = "final_audit",
     }
 }
 

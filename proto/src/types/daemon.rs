@@ -42,33 +42,23 @@ pub struct Protocol {
     pub minor: u32,
 }
 
-/// Who started a daemon, and so who starts it again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StartedBy {
-    /// Somebody ran `conveyord`, or a service manager that did not say so.
-    #[default]
-    Foreground,
-    /// The command line, because nobody answered.
-    Cli,
-    /// A systemd user unit.
-    Systemd,
-    /// A launchd agent.
-    Launchd,
+words! {
+    /// Who started a daemon, and so who starts it again.
+    #[derive(Default, JsonSchema)]
+    pub enum StartedBy {
+        /// Somebody ran `conveyord`, or a service manager that did not say so.
+        #[default]
+        Foreground = "foreground",
+        /// The command line, because nobody answered.
+        Cli = "cli",
+        /// A systemd user unit.
+        Systemd = "systemd",
+        /// A launchd agent.
+        Launchd = "launchd",
+    }
 }
 
 impl StartedBy {
-    /// The word in JSON and on the daemon's command line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Foreground => "foreground",
-            Self::Cli => "cli",
-            Self::Systemd => "systemd",
-            Self::Launchd => "launchd",
-        }
-    }
-
     /// Whether a service manager starts the daemon again.
     #[must_use]
     pub const fn is_service(self) -> bool {

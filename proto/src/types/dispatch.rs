@@ -7,36 +7,22 @@ use super::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What Dispatch routes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SignalType {
-    /// A queued message to the manager.
-    NotifyManager,
-    /// A queued message to the worker.
-    NudgeWorker,
-    /// A queued request for the next pass of a loop.
-    ContinueIteration,
-    /// A turn of the worker that ended.
-    WorkerTaskComplete,
-    /// A text of `session.nudge` that a menu held back.
-    SessionNudge,
-    /// A worker that waits for an approval, or for an answer.
-    WorkerApprovalPending,
-}
-
-impl SignalType {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotifyManager => "notify_manager",
-            Self::NudgeWorker => "nudge_worker",
-            Self::ContinueIteration => "continue_iteration",
-            Self::WorkerTaskComplete => "worker_task_complete",
-            Self::SessionNudge => "session_nudge",
-            Self::WorkerApprovalPending => "worker_approval_pending",
-        }
+words! {
+    /// What Dispatch routes.
+    #[derive(Hash, JsonSchema)]
+    pub enum SignalType {
+        /// A queued message to the manager.
+        NotifyManager = "notify_manager",
+        /// A queued message to the worker.
+        NudgeWorker = "nudge_worker",
+        /// A queued request for the next pass of a loop.
+        ContinueIteration = "continue_iteration",
+        /// A turn of the worker that ended.
+        WorkerTaskComplete = "worker_task_complete",
+        /// A text of `session.nudge` that a menu held back.
+        SessionNudge = "session_nudge",
+        /// A worker that waits for an approval, or for an answer.
+        WorkerApprovalPending = "worker_approval_pending",
     }
 }
 
@@ -108,42 +94,26 @@ pub enum Processed {
     PlannedCompletion(Box<PlannedCompletion>),
 }
 
-/// What became of an item in a pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ProcessedState {
-    /// Sent to a pane.
-    Delivered,
-    /// Put in the inbox.
-    PullRequired,
-    /// Refused by the loop policy or by the state of task or session.
-    Blocked,
-    /// Ended in an error.
-    Failed,
-    /// Dropped: routed before, or its binding ended.
-    Suppressed,
-    /// Not sent: the pane shows a menu or a draft. It is tried again.
-    Held,
-    /// Its claim was taken back.
-    Requeued,
-    /// Of a dry run.
-    Planned,
-}
-
-impl ProcessedState {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::PullRequired => "pull_required",
-            Self::Blocked => "blocked",
-            Self::Failed => "failed",
-            Self::Suppressed => "suppressed",
-            Self::Held => "held",
-            Self::Requeued => "requeued",
-            Self::Planned => "planned",
-        }
+words! {
+    /// What became of an item in a pass.
+    #[derive(JsonSchema)]
+    pub enum ProcessedState {
+        /// Sent to a pane.
+        Delivered = "delivered",
+        /// Put in the inbox.
+        PullRequired = "pull_required",
+        /// Refused by the loop policy or by the state of task or session.
+        Blocked = "blocked",
+        /// Ended in an error.
+        Failed = "failed",
+        /// Dropped: routed before, or its binding ended.
+        Suppressed = "suppressed",
+        /// Not sent: the pane shows a menu or a draft. It is tried again.
+        Held = "held",
+        /// Its claim was taken back.
+        Requeued = "requeued",
+        /// Of a dry run.
+        Planned = "planned",
     }
 }
 

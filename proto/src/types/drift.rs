@@ -79,89 +79,60 @@ pub struct StuckTask {
     pub age_seconds: f64,
 }
 
-/// What does not agree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DriftKind {
-    /// The process of an active session does not run.
-    DeadProcess,
-    /// A session of an open binding is gone.
-    DanglingBinding,
-    /// A binding is marked as ending, and nobody ends it.
-    BindingEnding,
-    /// A waiting command belongs to a binding that has ended.
-    OrphanedCommand,
-    /// The manager has not looked at a bound task for long.
-    StuckTask,
-    /// The manager has never looked at a task that was bound long ago.
-    NeverCycled,
-    /// A cycle was begun long ago and has no end.
-    CycleUnfinished,
-    /// The rollout of a session is not there.
-    RolloutMissing,
-    /// The rollout of a session cannot be read.
-    RolloutUnreadable,
-    /// Another file stands where the rollout was.
-    RolloutReplaced,
-    /// The rollout is shorter than what was read of it.
-    RolloutShrunk,
-    /// A session has been waiting for its first rollout for long.
-    RolloutPending,
-    /// Whole lines of a rollout are not stored yet.
-    IngestBehind,
-    /// The pane of a session is not there.
-    PaneGone,
-    /// The pane of a session is another one, or runs another process.
-    PaneMismatch,
-    /// The tmux server of a session could not be asked.
-    TmuxUnreachable,
-    /// A Codex that was started is in a pane, and no session was registered for it.
-    StartUnregistered,
-    /// A dispatcher's claim ran out and was not taken back.
-    ClaimExpired,
-    /// A reader took an inbox item and did not acknowledge it in time.
-    LeaseExpired,
-    /// A finished turn has not been told to its manager.
-    CompletionUnrouted,
-    /// A text is held back by what its pane shows.
-    DeliveryHeld,
-    /// A text may or may not have arrived.
-    DeliveryUncertain,
-    /// A text did not arrive.
-    DeliveryFailed,
+words! {
+    /// What does not agree.
+    #[derive(PartialOrd, Ord, JsonSchema)]
+    pub enum DriftKind {
+        /// The process of an active session does not run.
+        DeadProcess = "dead_process",
+        /// A session of an open binding is gone.
+        DanglingBinding = "dangling_binding",
+        /// A binding is marked as ending, and nobody ends it.
+        BindingEnding = "binding_ending",
+        /// A waiting command belongs to a binding that has ended.
+        OrphanedCommand = "orphaned_command",
+        /// The manager has not looked at a bound task for long.
+        StuckTask = "stuck_task",
+        /// The manager has never looked at a task that was bound long ago.
+        NeverCycled = "never_cycled",
+        /// A cycle was begun long ago and has no end.
+        CycleUnfinished = "cycle_unfinished",
+        /// The rollout of a session is not there.
+        RolloutMissing = "rollout_missing",
+        /// The rollout of a session cannot be read.
+        RolloutUnreadable = "rollout_unreadable",
+        /// Another file stands where the rollout was.
+        RolloutReplaced = "rollout_replaced",
+        /// The rollout is shorter than what was read of it.
+        RolloutShrunk = "rollout_shrunk",
+        /// A session has been waiting for its first rollout for long.
+        RolloutPending = "rollout_pending",
+        /// Whole lines of a rollout are not stored yet.
+        IngestBehind = "ingest_behind",
+        /// The pane of a session is not there.
+        PaneGone = "pane_gone",
+        /// The pane of a session is another one, or runs another process.
+        PaneMismatch = "pane_mismatch",
+        /// The tmux server of a session could not be asked.
+        TmuxUnreachable = "tmux_unreachable",
+        /// A Codex that was started is in a pane, and no session was registered for it.
+        StartUnregistered = "start_unregistered",
+        /// A dispatcher's claim ran out and was not taken back.
+        ClaimExpired = "claim_expired",
+        /// A reader took an inbox item and did not acknowledge it in time.
+        LeaseExpired = "lease_expired",
+        /// A finished turn has not been told to its manager.
+        CompletionUnrouted = "completion_unrouted",
+        /// A text is held back by what its pane shows.
+        DeliveryHeld = "delivery_held",
+        /// A text may or may not have arrived.
+        DeliveryUncertain = "delivery_uncertain",
+        /// A text did not arrive.
+        DeliveryFailed = "delivery_failed",
+    }
 }
 
 impl DriftKind {
-    /// The word in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::DeadProcess => "dead_process",
-            Self::DanglingBinding => "dangling_binding",
-            Self::BindingEnding => "binding_ending",
-            Self::OrphanedCommand => "orphaned_command",
-            Self::StuckTask => "stuck_task",
-            Self::NeverCycled => "never_cycled",
-            Self::CycleUnfinished => "cycle_unfinished",
-            Self::RolloutMissing => "rollout_missing",
-            Self::RolloutUnreadable => "rollout_unreadable",
-            Self::RolloutReplaced => "rollout_replaced",
-            Self::RolloutShrunk => "rollout_shrunk",
-            Self::RolloutPending => "rollout_pending",
-            Self::IngestBehind => "ingest_behind",
-            Self::PaneGone => "pane_gone",
-            Self::PaneMismatch => "pane_mismatch",
-            Self::TmuxUnreachable => "tmux_unreachable",
-            Self::StartUnregistered => "start_unregistered",
-            Self::ClaimExpired => "claim_expired",
-            Self::LeaseExpired => "lease_expired",
-            Self::CompletionUnrouted => "completion_unrouted",
-            Self::DeliveryHeld => "delivery_held",
-            Self::DeliveryUncertain => "delivery_uncertain",
-            Self::DeliveryFailed => "delivery_failed",
-        }
-    }
-
     /// How grave it is: an error stops a pair from working, a warning wants a look.
     #[must_use]
     pub const fn severity(self) -> DriftSeverity {

@@ -7,34 +7,21 @@ use super::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How much of a pane a capture stores.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CaptureMode {
-    /// Sizes only.
-    Metadata,
-    /// The last lines of what is new.
-    Excerpt,
-    /// All of it.
-    Snapshot,
-    /// What is new.
-    #[default]
-    Segment,
-    /// What is new.
-    Full,
-}
-
-impl CaptureMode {
-    /// The word in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Metadata => "metadata",
-            Self::Excerpt => "excerpt",
-            Self::Snapshot => "snapshot",
-            Self::Segment => "segment",
-            Self::Full => "full",
-        }
+words! {
+    /// How much of a pane a capture stores.
+    #[derive(Default, JsonSchema)]
+    pub enum CaptureMode {
+        /// Sizes only.
+        Metadata = "metadata",
+        /// The last lines of what is new.
+        Excerpt = "excerpt",
+        /// All of it.
+        Snapshot = "snapshot",
+        /// What is new.
+        #[default]
+        Segment = "segment",
+        /// What is new.
+        Full = "full",
     }
 }
 

@@ -77,62 +77,37 @@ pub struct AuditResult {
     pub session_interrupts: Vec<Json>,
 }
 
-/// How much a replay shows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReplayFormat {
-    /// Without cycles and spans.
-    Compact,
-    /// With them.
-    #[default]
-    Timeline,
-    /// With stored panes.
-    Transcript,
-    /// With all their texts.
-    FullTranscript,
-}
-
-impl ReplayFormat {
-    /// The word in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Compact => "compact",
-            Self::Timeline => "timeline",
-            Self::Transcript => "transcript",
-            Self::FullTranscript => "full-transcript",
-        }
+words! {
+    /// How much a replay shows.
+    #[derive(Default, JsonSchema)]
+    pub enum ReplayFormat {
+        /// Without cycles and spans.
+        Compact = "compact",
+        /// With them.
+        #[default]
+        Timeline = "timeline",
+        /// With stored panes.
+        Transcript = "transcript",
+        /// With all their texts.
+        FullTranscript = "full-transcript",
     }
 }
 
-/// Whose entries a replay shows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ReplayRole {
-    /// Everybody's.
-    #[default]
-    All,
-    /// The worker's.
-    Worker,
-    /// The manager's.
-    Manager,
-    /// The reviewer's.
-    Reviewer,
-    /// Conveyor's own.
-    Workerctl,
-}
-
-impl ReplayRole {
-    /// The word in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Worker => "worker",
-            Self::Manager => "manager",
-            Self::Reviewer => "reviewer",
-            Self::Workerctl => "workerctl",
-        }
+words! {
+    /// Whose entries a replay shows.
+    #[derive(Default, JsonSchema)]
+    pub enum ReplayRole {
+        /// Everybody's.
+        #[default]
+        All = "all",
+        /// The worker's.
+        Worker = "worker",
+        /// The manager's.
+        Manager = "manager",
+        /// The reviewer's.
+        Reviewer = "reviewer",
+        /// Conveyor's own.
+        Workerctl = "workerctl",
     }
 }
 

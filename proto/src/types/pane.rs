@@ -26,33 +26,20 @@ pub struct NudgeParams {
     pub caller: Caller,
 }
 
-/// What became of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DeliveryOutcome {
-    /// It arrived: the rollout or the inbox's consumption proves it.
-    Delivered,
-    /// It waits in the inbox.
-    Queued,
-    /// It was not sent, because the pane shows a menu or holds a draft; it is sent when that is over.
-    Held,
-    /// It was sent, and no receipt was seen in time.
-    Uncertain,
-    /// It was not sent, or could not be.
-    Failed,
-}
-
-impl DeliveryOutcome {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Queued => "queued",
-            Self::Held => "held",
-            Self::Uncertain => "uncertain",
-            Self::Failed => "failed",
-        }
+words! {
+    /// What became of a text.
+    #[derive(JsonSchema)]
+    pub enum DeliveryOutcome {
+        /// It arrived: the rollout or the inbox's consumption proves it.
+        Delivered = "delivered",
+        /// It waits in the inbox.
+        Queued = "queued",
+        /// It was not sent, because the pane shows a menu or holds a draft; it is sent when that is over.
+        Held = "held",
+        /// It was sent, and no receipt was seen in time.
+        Uncertain = "uncertain",
+        /// It was not sent, or could not be.
+        Failed = "failed",
     }
 }
 

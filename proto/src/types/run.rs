@@ -6,31 +6,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
-/// How a run stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RunStatus {
-    /// What happens to the task is tagged with it.
-    Active,
-    /// Ended well. A loop run is this from its beginning.
-    #[default]
-    Finished,
-    /// Ended badly.
-    Failed,
-    /// Given up.
-    Abandoned,
-}
-
-impl RunStatus {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Finished => "finished",
-            Self::Failed => "failed",
-            Self::Abandoned => "abandoned",
-        }
+words! {
+    /// How a run stands.
+    #[derive(Default, JsonSchema)]
+    pub enum RunStatus {
+        /// What happens to the task is tagged with it.
+        Active = "active",
+        /// Ended well. A loop run is this from its beginning.
+        #[default]
+        Finished = "finished",
+        /// Ended badly.
+        Failed = "failed",
+        /// Given up.
+        Abandoned = "abandoned",
     }
 }
 

@@ -131,24 +131,14 @@ pub struct StopResult {
     pub warnings: Vec<String>,
 }
 
-/// Whether a session takes part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SessionState {
-    /// Registered.
-    Active,
-    /// Ended or deregistered.
-    Gone,
-}
-
-impl SessionState {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Gone => "gone",
-        }
+words! {
+    /// Whether a session takes part.
+    #[derive(JsonSchema)]
+    pub enum SessionState {
+        /// Registered.
+        Active = "active",
+        /// Ended or deregistered.
+        Gone = "gone",
     }
 }
 

@@ -5,83 +5,48 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How closely a manager supervises.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum SupervisionMode {
-    /// Loose looks at progress.
-    Light,
-    /// The usual nudges.
-    #[default]
-    Guided,
-    /// The criteria are checked again and again.
-    Strict,
-}
-
-impl SupervisionMode {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Light => "light",
-            Self::Guided => "guided",
-            Self::Strict => "strict",
-        }
+words! {
+    /// How closely a manager supervises.
+    #[derive(Default, JsonSchema)]
+    pub enum SupervisionMode {
+        /// Loose looks at progress.
+        Light = "light",
+        /// The usual nudges.
+        #[default]
+        Guided = "guided",
+        /// The criteria are checked again and again.
+        Strict = "strict",
     }
 }
 
-/// What happens when a worker has completed a turn and both sides have proposed how to go on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum NudgeOnCompletion {
-    /// Nothing.
-    Off,
-    /// A person decides.
-    #[default]
-    AskOperator,
-    /// A reviewer looks at the proposals.
-    AutoReview,
-    /// As `auto-review`; what the reviewer agrees to is done.
-    AutoProceed,
-}
-
-impl NudgeOnCompletion {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::AskOperator => "ask-operator",
-            Self::AutoReview => "auto-review",
-            Self::AutoProceed => "auto-proceed",
-        }
+words! {
+    /// What happens when a worker has completed a turn and both sides have proposed how to go on.
+    #[derive(Default, JsonSchema)]
+    pub enum NudgeOnCompletion {
+        /// Nothing.
+        Off = "off",
+        /// A person decides.
+        #[default]
+        AskOperator = "ask-operator",
+        /// A reviewer looks at the proposals.
+        AutoReview = "auto-review",
+        /// As `auto-review`; what the reviewer agrees to is done.
+        AutoProceed = "auto-proceed",
     }
 }
 
-/// A step before the end of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Epilogue {
-    /// The expected tools are there.
-    RunTools,
-    /// The facts for a pull request are gathered.
-    DraftPr,
-    /// A reviewer has looked.
-    SubagentReview,
-    /// A handoff is recorded.
-    RecordHandoff,
-}
-
-impl Epilogue {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RunTools => "run-tools",
-            Self::DraftPr => "draft-pr",
-            Self::SubagentReview => "subagent-review",
-            Self::RecordHandoff => "record-handoff",
-        }
+words! {
+    /// A step before the end of a task.
+    #[derive(JsonSchema)]
+    pub enum Epilogue {
+        /// The expected tools are there.
+        RunTools = "run-tools",
+        /// The facts for a pull request are gathered.
+        DraftPr = "draft-pr",
+        /// A reviewer has looked.
+        SubagentReview = "subagent-review",
+        /// A handoff is recorded.
+        RecordHandoff = "record-handoff",
     }
 }
 

@@ -4,35 +4,24 @@ use crate::ids::TaskId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TaskState {
-    /// Created.
-    Candidate,
-    /// Under management.
-    Managed,
-    /// Set aside.
-    Paused,
-    /// Ended well.
-    Done,
-    /// Ended badly.
-    Failed,
+words! {
+    /// Where a task stands.
+    #[derive(JsonSchema)]
+    pub enum TaskState {
+        /// Created.
+        Candidate = "candidate",
+        /// Under management.
+        Managed = "managed",
+        /// Set aside.
+        Paused = "paused",
+        /// Ended well.
+        Done = "done",
+        /// Ended badly.
+        Failed = "failed",
+    }
 }
 
 impl TaskState {
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Candidate => "candidate",
-            Self::Managed => "managed",
-            Self::Paused => "paused",
-            Self::Done => "done",
-            Self::Failed => "failed",
-        }
-    }
-
     /// Whether the task is over.
     #[must_use]
     pub const fn is_over(self) -> bool {

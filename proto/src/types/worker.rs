@@ -5,56 +5,32 @@ use super::pane::{InterruptResult, NudgeResult};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a worker says it is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum WorkState {
-    /// It plans.
-    Planning,
-    /// It edits.
-    Editing,
-    /// It verifies.
-    RunningTests,
-    /// It cannot go on by itself.
-    Blocked,
-    /// It waits for an instruction.
-    Waiting,
-    /// It has finished.
-    Done,
-    /// It did not say.
-    Unknown,
+words! {
+    /// What a worker says it is at.
+    #[derive(JsonSchema)]
+    pub enum WorkState {
+        /// It plans.
+        Planning = "planning",
+        /// It edits.
+        Editing = "editing",
+        /// It verifies.
+        RunningTests = "running_tests",
+        /// It cannot go on by itself.
+        Blocked = "blocked",
+        /// It waits for an instruction.
+        Waiting = "waiting",
+        /// It has finished.
+        Done = "done",
+        /// It did not say.
+        Unknown = "unknown",
+    }
 }
 
 impl WorkState {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Planning,
-        Self::Editing,
-        Self::RunningTests,
-        Self::Blocked,
-        Self::Waiting,
-        Self::Done,
-        Self::Unknown,
-    ];
-
-    /// The word in the database, in files and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Planning => "planning",
-            Self::Editing => "editing",
-            Self::RunningTests => "running_tests",
-            Self::Blocked => "blocked",
-            Self::Waiting => "waiting",
-            Self::Done => "done",
-            Self::Unknown => "unknown",
-        }
-    }
-
     /// The state of a word; any other word is unknown.
     #[must_use]
     pub fn of_word(word: &str) -> Self {
-        Self::ALL.into_iter().find(|state| state.as_str() == word).unwrap_or(Self::Unknown)
+        Self::from_word(word).unwrap_or(Self::Unknown)
     }
 }
 

@@ -17,23 +17,15 @@ use serde_json::Value;
 /// A claimed command with its attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
-    /// Command.
     pub id: CommandId,
-    /// Attempt.
     pub attempt_id: i64,
-    /// Fencing token.
     pub token: i64,
-    /// Type.
     pub kind: String,
-    /// Correlation.
     pub correlation_id: String,
-    /// Task.
     pub task_id: Option<String>,
     /// Binding that it was queued for.
     pub binding_id: Option<BindingId>,
-    /// Required permission.
     pub required_permission: Option<String>,
-    /// Payload.
     pub payload: Value,
     /// Executions, this one included.
     pub attempts: i64,
@@ -46,9 +38,7 @@ pub struct Claim {
 /// What a dispatcher may claim.
 #[derive(Debug, Clone)]
 pub struct ClaimFilter<'a> {
-    /// Types.
     pub kinds: &'a [&'a str],
-    /// Who claims.
     pub dispatcher: &'a str,
     /// End of the lease.
     pub expires_at: &'a str,
@@ -86,9 +76,6 @@ pub fn lane(claim: &Claim) -> String {
 }
 
 /// Whether commands that are due wait only because another dispatcher serves their lanes.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn waits_for_others(connection: &Connection, filter: &ClaimFilter<'_>) -> Result<bool, StoreError> {
     let mut statement =
         connection.prepare_cached(&format!("select exists (select 1 from commands c where {DUE})"))?;
@@ -120,9 +107,6 @@ fn claim_row(row: &Row<'_>) -> rusqlite::Result<Claim> {
 }
 
 /// Claims the oldest claimable command in one statement, with its attempt.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn claim(tx: &Tx<'_>, filter: &ClaimFilter<'_>) -> Result<Option<Claim>, StoreError> {
     let kinds = json_text(&filter.kinds)?;
     let claimed = tx
@@ -157,9 +141,6 @@ pub fn claim(tx: &Tx<'_>, filter: &ClaimFilter<'_>) -> Result<Option<Claim>, Sto
 }
 
 /// Commands that a pass would claim, oldest first, as if they had been.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn claimable(
     connection: &Connection,
     kinds: &[&str],
@@ -173,9 +154,6 @@ pub fn claimable(
 }
 
 /// Whether an attempt still owns its command; false when its lease was taken back.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn owns(connection: &Connection, claim: &Claim) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from commands where id = ?1 and state = 'attempted' and claim_token = ?2)",
@@ -184,9 +162,6 @@ pub fn owns(connection: &Connection, claim: &Claim) -> Result<bool, StoreError> 
 }
 
 /// Extends the lease of a claim that is still owned.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn renew(tx: &Tx<'_>, claim: &Claim, expires_at: &str) -> Result<bool, StoreError> {
     let renewed = tx
         .prepare_cached(
@@ -197,9 +172,6 @@ pub fn renew(tx: &Tx<'_>, claim: &Claim, expires_at: &str) -> Result<bool, Store
 }
 
 /// Records that something may be sent from now on.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn start_side_effect(tx: &Tx<'_>, claim: &Claim) -> Result<bool, StoreError> {
     if !owns(tx, claim)? {
         return Ok(false);
@@ -218,7 +190,6 @@ pub struct Settled<'a> {
     pub attempt_state: &'a str,
     /// Result; the same for both.
     pub result: Option<&'a Value>,
-    /// Error.
     pub error: Option<&'a str>,
     /// What became of the text.
     pub delivery: Option<&'a str>,
@@ -229,9 +200,6 @@ pub struct Settled<'a> {
 }
 
 /// Ends an attempt and its command, if the attempt still owns it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn settle(tx: &Tx<'_>, claim: &Claim, end: &Settled<'_>) -> Result<bool, StoreError> {
     if !owns(tx, claim)? {
         return Ok(false);
@@ -268,9 +236,6 @@ pub fn settle(tx: &Tx<'_>, claim: &Claim, end: &Settled<'_>) -> Result<bool, Sto
 }
 
 /// Puts a claimed command back without using up an attempt: nothing was sent.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn put_back(
     tx: &Tx<'_>,
     claim: &Claim,
@@ -300,22 +265,15 @@ pub fn put_back(
 /// A held command that is due for another look.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
-    /// Command.
     pub id: CommandId,
-    /// Type.
     pub kind: String,
-    /// Task.
     pub task_id: Option<String>,
-    /// Payload.
     pub payload: Value,
     /// Looks so far.
     pub tries: i64,
 }
 
 /// Held commands whose time has come, oldest first.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn due_held(connection: &Connection, now: &str, limit: i64) -> Result<Vec<Held>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select id, type, task_id, payload_json, tries from commands
@@ -336,9 +294,6 @@ pub fn due_held(connection: &Connection, now: &str, limit: i64) -> Result<Vec<He
 }
 
 /// Puts off the next look at a held command.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn put_off(tx: &Tx<'_>, id: &CommandId, held_by: &str, next_try_at: &str) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update commands set held_by = ?2, next_try_at = ?3, tries = tries + 1 where id = ?1 and state = 'pending'",
@@ -349,9 +304,6 @@ pub fn put_off(tx: &Tx<'_>, id: &CommandId, held_by: &str, next_try_at: &str) ->
 
 /// The next time at which a pending command becomes claimable or a claim runs out. Commands whose lane is
 /// being served wait for the end of that, not for a time.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn next_due(connection: &Connection) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached(
         &format!("select min(due) from (
@@ -364,9 +316,6 @@ pub fn next_due(connection: &Connection) -> Result<Option<String>, StoreError> {
 }
 
 /// Ends the waiting commands of a binding that ended, and returns their ids.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn cancel_of_binding(tx: &Tx<'_>, binding: &BindingId) -> Result<Vec<String>, StoreError> {
     let cancelled: Vec<(String, Option<String>)> = tx
         .prepare_cached(

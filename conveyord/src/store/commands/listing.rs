@@ -75,9 +75,6 @@ impl Condition {
 }
 
 /// Lists commands in the order of their creation; of `held` and `uncertain` also what is no command.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>, StoreError> {
     let mut rows = commands(connection, filter)?;
     // What is no command has no legacy worker or manager.
@@ -210,9 +207,6 @@ fn no_command(row: &Row<'_>, state: CommandState, delivery: &str) -> rusqlite::R
 }
 
 /// The executions of the listed commands, by command.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn attempts(
     connection: &Connection,
     commands: &[CommandRow],

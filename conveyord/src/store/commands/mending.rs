@@ -30,9 +30,6 @@ impl Closing {
 
 /// Closes a command that failed, was blocked, or may not have arrived; one that is pending is discarded only, and has
 /// failed then. False when it does not stand so (any more): a dispatcher may just have claimed it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn close(tx: &Tx<'_>, id: &CommandId, closing: Closing) -> Result<bool, StoreError> {
     let closed: Option<(Option<String>, String)> = tx
         .prepare_cached(
@@ -52,9 +49,6 @@ pub fn close(tx: &Tx<'_>, id: &CommandId, closing: Closing) -> Result<bool, Stor
 }
 
 /// Links a command to the one that it sends again; there can be only one such.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn link_retry(tx: &Tx<'_>, again: &CommandId, of: &CommandId) -> Result<(), StoreError> {
     tx.prepare_cached("update commands set retry_of = ?2 where id = ?1")?
         .execute(params![again.as_str(), of.as_str()])?;

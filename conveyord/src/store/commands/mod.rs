@@ -24,9 +24,7 @@ use serde_json::{Value, json};
 /// A command to be stored.
 #[derive(Debug)]
 pub struct NewCommand<'a> {
-    /// Type.
     pub kind: &'a str,
-    /// Task.
     pub task_id: Option<&'a str>,
     /// Binding that it was queued for.
     pub binding_id: Option<&'a str>,
@@ -34,16 +32,11 @@ pub struct NewCommand<'a> {
     pub correlation_id: Option<&'a str>,
     /// Idempotency key; the id when there is none.
     pub idempotency_key: Option<&'a str>,
-    /// Required permission.
     pub required_permission: Option<&'a str>,
-    /// Payload.
     pub payload: Value,
 }
 
 /// Stores a pending command with its telemetry.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert(tx: &Tx<'_>, new: &NewCommand<'_>) -> Result<CommandId, StoreError> {
     let id = CommandId(clock::new_id(CommandId::PREFIX));
     let correlation = match new.correlation_id {
@@ -99,9 +92,6 @@ fn publish(tx: &Tx<'_>, kind: changes::ChangeKind, id: &str, task_id: Option<&st
 }
 
 /// The command that holds an idempotency key of a task: id, type, payload, correlation, permission.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn by_idempotency_key(
     connection: &Connection,
     task_id: &str,
@@ -111,17 +101,11 @@ pub fn by_idempotency_key(
 }
 
 /// A command by id.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn get(connection: &Connection, id: &str) -> Result<Option<CommandRow>, StoreError> {
     one(connection, "c.id = ?1", params![id])
 }
 
 /// The binding that a command was queued for.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn binding_of(connection: &Connection, id: &CommandId) -> Result<Option<BindingId>, StoreError> {
     let mut statement = connection.prepare_cached("select binding_id from commands where id = ?1")?;
     let binding: Option<Option<String>> = statement.query_row([id.as_str()], |row| row.get(0)).optional()?;
@@ -186,9 +170,6 @@ fn one(
 }
 
 /// Marks a command that its own verb executes as attempted, with telemetry.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn mark_attempted(tx: &Tx<'_>, id: &CommandId) -> Result<(), StoreError> {
     tx.prepare_cached("update commands set state = 'attempted', updated_at = ?2 where id = ?1")?
         .execute(params![id.as_str(), tx.now()])?;
@@ -196,9 +177,6 @@ pub fn mark_attempted(tx: &Tx<'_>, id: &CommandId) -> Result<(), StoreError> {
 }
 
 /// Ends a command that its own verb executed well, with telemetry.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn succeed(tx: &Tx<'_>, id: &CommandId, result: &Value) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update commands set state = 'succeeded', updated_at = ?2, result_json = ?3 where id = ?1",
@@ -208,9 +186,6 @@ pub fn succeed(tx: &Tx<'_>, id: &CommandId, result: &Value) -> Result<(), StoreE
 }
 
 /// Ends a command that its own verb executed badly, with telemetry.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn fail(tx: &Tx<'_>, id: &CommandId, result: Option<&Value>, error: &str) -> Result<(), StoreError> {
     let text = result.map(json_text).transpose()?;
     tx.prepare_cached(

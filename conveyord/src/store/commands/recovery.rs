@@ -17,19 +17,13 @@ const MAX_RECOVERIES: i64 = 100;
 /// A claim that was taken back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recovered {
-    /// Attempt.
     pub attempt_id: Option<i64>,
-    /// Command.
     pub command_id: CommandId,
-    /// Type.
     pub kind: String,
-    /// Correlation.
     pub correlation_id: Option<String>,
-    /// Task.
     pub task_id: Option<String>,
     /// Binding that it was queued for.
     pub binding_id: Option<BindingId>,
-    /// Payload.
     pub payload: Value,
     /// Whether the rollout shows that the text arrived all the same.
     pub proven: bool,
@@ -37,7 +31,6 @@ pub struct Recovered {
     pub side_effect_started: bool,
     /// Whether it waits again.
     pub requeued: bool,
-    /// What happened.
     pub error: String,
 }
 
@@ -51,9 +44,6 @@ pub enum Expired {
 }
 
 /// Takes back claims: what may have been sent is closed as failed and uncertain, everything else waits again.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn recover(
     tx: &Tx<'_>,
     which: Expired,

@@ -44,7 +44,6 @@ const SUFFIX: &str = "-imported";
 /// What was imported, or would be.
 #[derive(Debug)]
 pub struct Imported {
-    /// The report.
     pub report: DatabaseImport,
     /// Sessions that are new here.
     pub sessions: Vec<SessionId>,
@@ -60,9 +59,6 @@ pub struct Content {
 
 impl Content {
     /// Reads a database of the reference, for the tables that we have.
-    ///
-    /// # Errors
-    /// Those of both databases.
     pub fn read(ours: &Connection, source: Source) -> Result<Self, Error> {
         let mut shapes = Vec::new();
         for table in TABLES {
@@ -74,9 +70,6 @@ impl Content {
 }
 
 /// Tells what an import would do.
-///
-/// # Errors
-/// Those of both databases.
 pub fn look(ours: &Connection, content: &Content) -> Result<Imported, Error> {
     Import::new(ours, None, content)?.run()
 }

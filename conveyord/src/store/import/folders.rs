@@ -11,9 +11,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
 
 /// Whether an artifact was imported before.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn is_imported(connection: &Connection, name: &str) -> Result<bool, StoreError> {
     let mut statement =
         connection.prepare_cached("select exists (select 1 from data_migrations where name = ?1)")?;
@@ -21,9 +18,6 @@ pub fn is_imported(connection: &Connection, name: &str) -> Result<bool, StoreErr
 }
 
 /// Remembers that an artifact is imported.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn remember(tx: &Tx<'_>, name: &str, path: &str, hash: &str) -> Result<(), StoreError> {
     register::insert(tx, name, path, hash)
 }
@@ -31,15 +25,10 @@ pub fn remember(tx: &Tx<'_>, name: &str, path: &str, hash: &str) -> Result<(), S
 /// A worker, as its folder tells.
 #[derive(Debug)]
 pub struct Worker<'a> {
-    /// Name.
     pub name: &'a str,
-    /// tmux session.
     pub tmux_session: &'a str,
-    /// tmux pane.
     pub tmux_pane_id: Option<&'a str>,
-    /// Token.
     pub identity_token: Option<&'a str>,
-    /// Working directory.
     pub cwd: &'a str,
     /// When it was made.
     pub created_at: Option<&'a str>,
@@ -81,9 +70,6 @@ pub fn upsert_worker(tx: &Tx<'_>, worker: &Worker<'_>) -> Result<String, StoreEr
 }
 
 /// The id of a worker.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn worker_id(connection: &Connection, name: &str) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached("select id from workers where name = ?1")?;
     Ok(statement.query_row([name], |row| row.get(0)).optional()?)
@@ -100,14 +86,10 @@ pub struct Status<'a> {
     pub next_action: Option<&'a str>,
     /// What it waits for.
     pub blocker: Option<&'a str>,
-    /// Time.
     pub at: &'a str,
 }
 
 /// Stores a status, unless the same is there.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert_status(tx: &Tx<'_>, worker_id: &str, status: &Status<'_>) -> Result<(), StoreError> {
     tx.prepare_cached(
         "insert into statuses (worker_id, state, current_task, next_action, blocker, created_at)
@@ -129,7 +111,6 @@ pub fn insert_status(tx: &Tx<'_>, worker_id: &str, status: &Status<'_>) -> Resul
 pub struct Capture<'a> {
     /// Hash of the text.
     pub sha256: &'a str,
-    /// Text.
     pub content: &'a str,
     /// When it was taken.
     pub captured_at: &'a str,
@@ -146,9 +127,6 @@ impl std::fmt::Debug for Capture<'_> {
 }
 
 /// Stores a capture, unless the same is there.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert_capture(tx: &Tx<'_>, worker_id: &str, capture: &Capture<'_>) -> Result<(), StoreError> {
     let (bytes, lines) = (capture.content.len() as u64, capture.content.lines().count() as u64);
     let inserted = tx
@@ -190,9 +168,6 @@ pub fn insert_capture(tx: &Tx<'_>, worker_id: &str, capture: &Capture<'_>) -> Re
 }
 
 /// Stores an event of a worker as an audit row with its own time.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn insert_event(
     tx: &Tx<'_>,
     worker_id: &str,

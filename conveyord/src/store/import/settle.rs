@@ -9,9 +9,6 @@ use rusqlite::params;
 
 /// Makes sessions of legacy workers and managers that have none, as the reference does at each start; where the name
 /// or the token is taken, none. Returns how many were made.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn mirror_legacy_rows(tx: &Tx<'_>) -> Result<u64, StoreError> {
     let workers = tx.execute(
         "insert or ignore into sessions
@@ -34,26 +31,19 @@ pub fn mirror_legacy_rows(tx: &Tx<'_>) -> Result<u64, StoreError> {
 /// An imported record.
 #[derive(Debug)]
 pub struct Record {
-    /// Id.
     pub id: i64,
     /// Time of the record.
     pub timestamp: String,
     /// Time of its storing.
     pub ingested_at: String,
-    /// Type.
     pub kind: String,
-    /// Subtype.
     pub subtype: Option<String>,
-    /// Payload.
     pub payload: String,
     /// Where its line begins.
     pub byte_offset: u64,
 }
 
 /// Hands out the records of a session, oldest first, one at a time.
-///
-/// # Errors
-/// Those of the taker and of SQLite.
 pub fn each_record<E: From<StoreError>>(
     tx: &Tx<'_>,
     session: &SessionId,
@@ -84,9 +74,6 @@ pub fn each_record<E: From<StoreError>>(
 }
 
 /// Stores from where a session's file is read on.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn read_on(
     tx: &Tx<'_>,
     session: &SessionId,
@@ -124,9 +111,6 @@ pub struct Beside<'a> {
 }
 
 /// Stores what is known of an imported session, and tells that it is there. Its records so far count as reported.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn complete(tx: &Tx<'_>, session: &SessionId, beside: &Beside<'_>) -> Result<(), StoreError> {
     tx.execute(
         "update sessions set codex_home = ?2, pid_start = ?3, current_thread_id = codex_session_id,
@@ -143,9 +127,6 @@ pub fn complete(tx: &Tx<'_>, session: &SessionId, beside: &Beside<'_>) -> Result
 
 /// Marks an active session as gone whose thread another active session of ours has: a thread is followed once.
 /// Returns whether that was so.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn give_up_taken_thread(tx: &Tx<'_>, session: &SessionId) -> Result<bool, StoreError> {
     let given_up = tx.execute(
         "update sessions set state = 'gone', gone_reason = 'replaced' where id = ?1 and state = 'active'

@@ -24,7 +24,6 @@ impl Column {
 /// A table as both sides have it. A column that only ours has keeps its default.
 #[derive(Debug, Clone)]
 pub(super) struct Shape {
-    /// Table.
     pub table: &'static str,
     /// Columns, in our order.
     pub columns: Vec<Column>,

@@ -41,7 +41,6 @@ pub struct Source {
 pub(super) enum Read {
     /// To be imported.
     Row(Vec<Value>),
-    /// Left out.
     Skipped(&'static str),
 }
 
@@ -80,7 +79,6 @@ impl Source {
         Ok(source)
     }
 
-    /// The file.
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
         &self.path
@@ -174,9 +172,6 @@ impl Source {
     }
 
     /// Every row of a table, in the order in which they were written.
-    ///
-    /// # Errors
-    /// Those of the taker, and those of reading the file.
     pub(super) fn each(
         &self,
         shape: &Shape,

@@ -16,9 +16,6 @@ pub const DISCARDED: &str = "discarded";
 const FREE: &str = "consumed_at is null and (lease_token is null or lease_expires_at <= ?2)";
 
 /// The notification of a command, if it has one.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn of_command(connection: &Connection, command: &str) -> Result<Option<Notification>, StoreError> {
     let mut statement = connection
         .prepare_cached("select id from routed_notifications where command_id = ?1 order by id desc")?;
@@ -27,9 +24,6 @@ pub fn of_command(connection: &Connection, command: &str) -> Result<Option<Notif
 }
 
 /// Whether somebody is just taking an item: it is lent, and the lease has not run out.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn is_lent(connection: &Connection, id: i64, now: &str) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from routed_notifications where id = ?1 and consumed_at is null
@@ -40,9 +34,6 @@ pub fn is_lent(connection: &Connection, id: i64, now: &str) -> Result<bool, Stor
 
 /// Takes an item out of its inbox, or a failed one out of the counts; one that is not being typed yet never will be.
 /// False when somebody has it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn withdraw(tx: &Tx<'_>, id: i64, reason: &str) -> Result<bool, StoreError> {
     let withdrawn = tx
         .prepare_cached(&format!(
@@ -56,9 +47,6 @@ pub fn withdraw(tx: &Tx<'_>, id: i64, reason: &str) -> Result<bool, StoreError> 
 }
 
 /// Makes a completion that failed or may not have arrived wait to be sent again. False when somebody has it.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn requeue(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
     let requeued = tx
         .prepare_cached(&format!(
@@ -91,9 +79,6 @@ pub fn publish_pending(tx: &Tx<'_>, id: i64, task: &str, target: &str) {
 }
 
 /// Drops a notification that nobody has got or been sent yet.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn suppress_unsent(tx: &Tx<'_>, dedupe_key: &str, reason: &str) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update routed_notifications set state = 'suppressed', error = ?2
