@@ -11,7 +11,8 @@ use crate::{
         Durability, Tx,
         approvals::{self, Ended, NewApproval},
         bindings,
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::{AuditEvent, TelemetryEvent},
+        log::{self, Actor, Event, Run, Telemetry},
         notifications::{self, NewNotification},
         sessions, tasks,
     },
@@ -233,18 +234,23 @@ fn tell_manager(
         "delivery_mode": mode, "kind": new.kind, "notification_id": notification, "session": worker.name,
         "source": new.source,
     });
-    let kind = "approval_requested";
     let correlation_id = Some(correlation_id.as_str());
     log::event(
         tx,
-        &Event { actor, kind, task_id, command_id: None, correlation_id, payload: facts.clone() },
+        &Event {
+            actor,
+            kind: AuditEvent::ApprovalRequested,
+            task_id,
+            command_id: None,
+            correlation_id,
+            payload: facts.clone(),
+        },
     )?;
     log::telemetry(
         tx,
         &Telemetry {
             actor,
-            kind,
-            severity: Severity::Warning,
+            kind: TelemetryEvent::ApprovalRequested,
             summary: format!("Worker {} waits for {what}.", worker.name),
             task_id,
             run: Run::Active,

@@ -23,7 +23,7 @@ use crate::{
         Durability, Store, StoreError, Tx,
         bindings::{self, Binding},
         cycles::{self, Span, SpanState},
-        log::Severity,
+        event_names::TelemetryEvent,
         notifications,
         sessions::{self, Session},
         tasks, turns,
@@ -120,14 +120,7 @@ impl Observer {
             .write(Durability::Normal, move |tx| {
                 let id = cycles::start(tx, &task)?;
                 let attributes = json!({ "busy_wait_seconds": busy_wait_seconds, "cycle_id": id });
-                telemetry(
-                    tx,
-                    "manager_cycle_started",
-                    Severity::Info,
-                    task.as_str(),
-                    correlation,
-                    attributes,
-                )?;
+                telemetry(tx, TelemetryEvent::ManagerCycleStarted, task.as_str(), correlation, attributes)?;
                 Ok::<_, Error>((id, tx.now().to_owned()))
             })
             .await
@@ -390,8 +383,8 @@ impl Observer {
                     "notable_pane_pattern": result.notable_pane_pattern, "state": result.state,
                     "task_completed": result.task_completed, "worker_alive": result.worker_alive,
                 });
-                let kind = "manager_cycle_succeeded";
-                telemetry(tx, kind, Severity::Info, task.id.as_str(), correlation, attributes)?;
+                let kind = TelemetryEvent::ManagerCycleSucceeded;
+                telemetry(tx, kind, task.id.as_str(), correlation, attributes)?;
                 cycles::succeed(tx, cycle_id, &status)?;
                 result.cycle_id = Some(cycle_id);
                 result.cycle_started_at = Some(started_at);
@@ -453,8 +446,8 @@ impl Observer {
                     },
                 )?;
                 let attributes = json!({ "error_type": kind, "failure_phase": phases.name });
-                let name = "manager_cycle_failed";
-                telemetry(tx, name, Severity::Error, task.as_str(), correlation, attributes)?;
+                let name = TelemetryEvent::ManagerCycleFailed;
+                telemetry(tx, name, task.as_str(), correlation, attributes)?;
                 cycles::fail(tx, cycle_id, &status, &text)?;
                 Ok::<_, Error>(())
             })

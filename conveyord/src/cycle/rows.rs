@@ -5,7 +5,8 @@ use crate::{
     store::{
         StoreError, Tx,
         cycles::{self, Span, SpanState},
-        log::{self, Actor, Run, Severity, Telemetry},
+        event_names::TelemetryEvent,
+        log::{self, Actor, Run, Telemetry},
     },
 };
 use conveyor_proto::types::cycle::{CycleResult, PaneSignal};
@@ -52,17 +53,16 @@ impl Phases {
 
 pub(super) fn telemetry(
     tx: &Tx<'_>,
-    kind: &str,
-    severity: Severity,
+    kind: TelemetryEvent,
     task_id: &str,
     correlation: Value,
     attributes: Value,
 ) -> std::result::Result<(), StoreError> {
-    let summary = format!("Manager cycle: {}.", kind.trim_start_matches("manager_cycle_"));
+    let summary = format!("Manager cycle: {}.", kind.as_str().trim_start_matches("manager_cycle_"));
     let task_id = Some(task_id);
     let run = Run::Active;
     let actor = Actor::Manager;
-    log::telemetry(tx, &Telemetry { actor, kind, severity, summary, task_id, run, correlation, attributes })
+    log::telemetry(tx, &Telemetry { actor, kind, summary, task_id, run, correlation, attributes })
 }
 
 pub(super) fn span(

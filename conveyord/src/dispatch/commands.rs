@@ -23,7 +23,7 @@ use crate::{
         bindings::{self, Binding},
         commands::claims::{self, Claim, Settled},
         deliveries,
-        log::Severity,
+        event_names::{InfoOrWarning, SharedEvent, TelemetryEvent},
         notifications::{self, NewNotification},
         sessions::{self, Session},
         tasks,
@@ -268,7 +268,7 @@ async fn refuse(
         _ => None,
     };
     end(pass, claim.clone(), state, item, move |tx, claim, _| match denied {
-        Some(check) => permission_checked(tx, claim, &check, Severity::Warning),
+        Some(check) => permission_checked(tx, claim, &check, InfoOrWarning::Warning),
         None => Ok(()),
     })
     .await
@@ -278,12 +278,11 @@ fn permission_checked(
     tx: &Tx<'_>,
     claim: &Claim,
     check: &Value,
-    severity: Severity,
+    level: InfoOrWarning,
 ) -> std::result::Result<(), StoreError> {
     telemetry::note(
         tx,
-        "dispatch_command_permission_checked",
-        severity,
+        TelemetryEvent::DispatchCommandPermissionChecked(level),
         format!("The permission that {} requires was looked up.", claim.kind),
         claim.task_id.as_deref(),
         json!({
@@ -324,12 +323,12 @@ pub(super) fn end_in(
     }
     more(tx, claim, &mut item)?;
     let result = serde_json::to_value(&item)?;
-    let (attempt_state, kind, severity) = match state {
-        CommandState::Succeeded => ("succeeded", "dispatch_command_succeeded", Severity::Info),
-        CommandState::Blocked => ("blocked", "dispatch_command_blocked", Severity::Warning),
-        _ => ("failed", "dispatch_command_failed", Severity::Error),
+    let (attempt_state, kind) = match state {
+        CommandState::Succeeded => ("succeeded", SharedEvent::DispatchCommandSucceeded),
+        CommandState::Blocked => ("blocked", SharedEvent::DispatchCommandBlocked),
+        _ => ("failed", SharedEvent::DispatchCommandFailed),
     };
-    telemetry::settled(tx, claim, dispatcher, kind, severity, &result, item.error.as_deref())?;
+    telemetry::settled(tx, claim, dispatcher, kind, &result, item.error.as_deref())?;
     let settled = Settled {
         state,
         attempt_state,
@@ -355,7 +354,7 @@ fn notify(
     };
     let check = serde_json::to_value(&plan.check)?;
     if plan.check.is_some() {
-        permission_checked(tx, claim, &check, Severity::Info)?;
+        permission_checked(tx, claim, &check, InfoOrWarning::Info)?;
     }
     let payload = json!({
         "command_id": claim.id, "command_type": claim.kind, "delivery_mode": plan.mode(),
@@ -383,8 +382,7 @@ fn notify(
     )?;
     telemetry::note(
         tx,
-        "dispatch_command_attempted",
-        Severity::Info,
+        TelemetryEvent::DispatchCommandAttempted,
         format!("Dispatch attempts {} to session {}.", claim.kind, plan.target.name),
         claim.task_id.as_deref(),
         attempt_ids(claim, pass_dispatcher, &json!({ "routed_notification_id": id })),
@@ -425,8 +423,7 @@ fn into_inbox(
     }
     telemetry::note(
         tx,
-        "dispatch_signal_pull_required",
-        Severity::Info,
+        TelemetryEvent::DispatchSignalPullRequired,
         format!("{} waits in the inbox of session {}.", claim.kind, plan.target.name),
         claim.task_id.as_deref(),
         attempt_ids(
@@ -560,8 +557,7 @@ async fn hold(
                 // One row per change of state, not one per look.
                 telemetry::note(
                     tx,
-                    "dispatch_command_held",
-                    Severity::Warning,
+                    TelemetryEvent::DispatchCommandHeld,
                     format!("{} is held back: the pane shows {by}.", claim.kind),
                     claim.task_id.as_deref(),
                     attempt_ids(&claim, &dispatcher, &Value::Null),

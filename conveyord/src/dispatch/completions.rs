@@ -15,7 +15,8 @@ use crate::{
     faults::{self, CrashPoint},
     store::{
         Durability, StoreError, Tx, bindings, deliveries,
-        log::{self, Actor, Event, Severity},
+        event_names::{AuditEvent, InfoOrWarning, TelemetryEvent},
+        log::{self, Actor, Event},
         notifications::{self, NewNotification},
         rollouts,
         sessions::{self, Session},
@@ -300,8 +301,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
     let Some(id) = inserted else {
         note(
             tx,
-            "dispatch_signal_suppressed",
-            Severity::Info,
+            TelemetryEvent::DispatchSignalSuppressed(InfoOrWarning::Info),
             "A completion was routed before.".to_owned(),
             task_id,
             ids,
@@ -311,8 +311,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
     };
     note(
         tx,
-        "dispatch_signal_detected",
-        Severity::Info,
+        TelemetryEvent::DispatchSignalDetected,
         format!("Worker {worker} completed a turn."),
         task_id,
         ids.clone(),
@@ -323,8 +322,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
         notifications::suppress(tx, id, "the binding ended")?;
         note(
             tx,
-            "dispatch_signal_suppressed",
-            Severity::Warning,
+            TelemetryEvent::DispatchSignalSuppressed(InfoOrWarning::Warning),
             "A completion was dropped: its pair is not bound any more.".to_owned(),
             task_id,
             ids,
@@ -379,15 +377,7 @@ pub(super) fn deliver(
     notifications::deliver(tx, id, false, false)?;
     let task_id = Some(task.id.as_str());
     let summary = "A completion waits in the manager's inbox.".to_owned();
-    note(
-        tx,
-        "dispatch_signal_pull_required",
-        Severity::Info,
-        summary,
-        task_id,
-        ids.clone(),
-        attributes.clone(),
-    )?;
+    note(tx, TelemetryEvent::DispatchSignalPullRequired, summary, task_id, ids.clone(), attributes.clone())?;
     audit(tx, task, ids, "pull_required")
 }
 
@@ -401,7 +391,7 @@ pub(super) fn audit(
         tx,
         &Event {
             actor: Actor::Dispatch,
-            kind: "dispatch_completion_settled",
+            kind: AuditEvent::DispatchCompletionSettled,
             task_id: Some(task.id.as_str()),
             command_id: None,
             correlation_id: ids.get("correlation_id").and_then(Value::as_str),
@@ -440,7 +430,8 @@ async fn push(
             let next = clock::in_milliseconds(super::milliseconds(back_off(HELD_BACK_OFF, target.tries)));
             item.state = ProcessedState::Held;
             item.error = Some(format!("the pane shows {by}"));
-            put_back(pass, target, item, "dispatch_signal_held", &by, &by, next, attributes).await
+            let kind = TelemetryEvent::DispatchSignalHeld;
+            put_back(pass, target, item, kind, &by, &by, next, attributes).await
         }
         Ok(sent) => {
             pass.store
@@ -459,8 +450,8 @@ async fn push(
                         attributes.insert("target".to_owned(), json!(target.manager.tmux_session));
                         attributes.insert("outcome".to_owned(), json!(outcome));
                     }
-                    let kind = "dispatch_signal_routed";
-                    note(tx, kind, Severity::Info, summary, task_id, target.ids.clone(), attributes)?;
+                    let kind = TelemetryEvent::DispatchSignalRouted;
+                    note(tx, kind, summary, task_id, target.ids.clone(), attributes)?;
                     audit(tx, &target.task, &target.ids, outcome.as_str())?;
                     Ok::<_, Error>(Some(item))
                 })
@@ -475,8 +466,8 @@ async fn push(
             if let Value::Object(attributes) = &mut attributes {
                 attributes.insert("error_type".to_owned(), json!(kind));
             }
-            let by = notifications::UNREACHABLE;
-            put_back(pass, target, item, "dispatch_signal_failed", &text, by, next, attributes).await
+            let (kind, by) = (TelemetryEvent::DispatchSignalFailed, notifications::UNREACHABLE);
+            put_back(pass, target, item, kind, &text, by, next, attributes).await
         }
     }
 }
@@ -505,7 +496,7 @@ async fn put_back(
     pass: &Dispatcher,
     target: Target,
     item: ProcessedCompletion,
-    kind: &'static str,
+    kind: TelemetryEvent,
     error: &str,
     held_by: &str,
     next: String,
@@ -521,11 +512,9 @@ async fn put_back(
                 if let Value::Object(attributes) = &mut attributes {
                     attributes.insert("error".to_owned(), json!(error));
                 }
-                let severity =
-                    if item.state == ProcessedState::Held { Severity::Warning } else { Severity::Error };
                 let summary = "A completion could not be typed into the manager's pane yet.".to_owned();
                 let task_id = Some(target.task.id.as_str());
-                note(tx, kind, severity, summary, task_id, target.ids.clone(), attributes)?;
+                note(tx, kind, summary, task_id, target.ids.clone(), attributes)?;
             }
             Ok::<_, Error>(Some(item))
         })

@@ -9,7 +9,8 @@ use crate::{
     error::{Error, Result},
     store::{
         Durability, Store, Tx, bindings,
-        log::{self, Actor, Run, Severity, Telemetry},
+        event_names::TelemetryEvent,
+        log::{self, Actor, Run, Telemetry},
         notifications,
         sessions::{self, Session},
         tasks,
@@ -242,8 +243,7 @@ fn consumed(tx: &Tx<'_>, item: &Notification, poll_count: u64, wait: bool) -> Re
         tx,
         &Telemetry {
             actor: Actor::Dispatch,
-            kind: "dispatch_inbox_consumed",
-            severity: Severity::Info,
+            kind: TelemetryEvent::DispatchInboxConsumed,
             summary: format!(
                 "An item was taken from the inbox of a {}.",
                 item.target_session_role.as_deref().unwrap_or("session")

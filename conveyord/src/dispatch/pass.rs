@@ -15,7 +15,7 @@ use crate::{
             claims::{self, Claim, ClaimFilter},
             recovery::{self, Expired, Recovered},
         },
-        log::Severity,
+        event_names::TelemetryEvent,
         notifications,
     },
 };
@@ -87,8 +87,7 @@ pub async fn heartbeat(store: &Store, dispatcher: &str, iteration: u64, processe
             notifications::heartbeat(tx, &dispatcher, iteration, processed)?;
             telemetry::note(
                 tx,
-                "dispatch_watch_heartbeat",
-                Severity::Info,
+                TelemetryEvent::DispatchWatchHeartbeat,
                 format!("Dispatcher {dispatcher} is alive."),
                 None,
                 json!({ "dispatcher_id": dispatcher, "iteration": iteration }),

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     store::{
         Durability, Tx, bindings, deliveries,
-        log::Severity,
+        event_names::{InfoOrWarning, TelemetryEvent},
         notifications::{self, Pending},
         sessions, tasks,
     },
@@ -90,7 +90,8 @@ fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str, changes: &Chang
         let summary = "A signal was dropped: its pair is not bound any more.".to_owned();
         let attributes = json!({ "recovered": true, "target_session": manager.name });
         let task_id = Some(task.id.as_str());
-        note(tx, "dispatch_signal_suppressed", Severity::Warning, summary, task_id, ids, attributes)?;
+        let kind = TelemetryEvent::DispatchSignalSuppressed(InfoOrWarning::Warning);
+        note(tx, kind, summary, task_id, ids, attributes)?;
         item.state = ProcessedState::Suppressed;
         return Ok(Routed::Done(item));
     }
@@ -134,8 +135,7 @@ pub(super) fn settle_interrupted(
         let error = "the dispatcher ended while it was sent; it is in the inbox, and not sent again";
         note(
             tx,
-            "dispatch_signal_failed",
-            Severity::Error,
+            TelemetryEvent::DispatchSignalFailed,
             "A signal may or may not have been typed into the manager's pane.".to_owned(),
             Some(pending.task.as_str()),
             ids.clone(),

@@ -12,7 +12,8 @@ use crate::{
     sessions::{locate, state},
     store::{
         Durability, Store, Tx, bindings,
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::{AuditEvent, TelemetryEvent, WarningOrError},
+        log::{self, Actor, Event, Run, Telemetry},
         sessions::{self, PROCESS_EXITED, Session},
     },
 };
@@ -172,20 +173,20 @@ fn mark_gone(tx: &Tx<'_>, id: &SessionId, process: Process) -> Result<()> {
     sessions::set_gone(tx, id, PROCESS_EXITED)?;
     let task_id = binding.as_ref().map(|binding| binding.task_id.as_str());
     let in_turn = state::coarse(&stored) == CoarseState::Busy;
-    let kind = "session_exited";
     let facts = json!({
         "name": session.name, "pid": session.pid, "reason": PROCESS_EXITED, "role": session.role,
         "session_id": session.id, "turn_running": in_turn,
         "turn_id": stored.turn.filter(|_| in_turn).and_then(|turn| turn.turn_id),
     });
     let (actor, command_id, correlation_id) = (Actor::System, None, None);
-    log::event(tx, &Event { actor, kind, task_id, command_id, correlation_id, payload: facts.clone() })?;
+    let (kind, payload) = (AuditEvent::SessionExited, facts.clone());
+    log::event(tx, &Event { actor, kind, task_id, command_id, correlation_id, payload })?;
+    let level = if in_turn { WarningOrError::Error } else { WarningOrError::Warning };
     log::telemetry(
         tx,
         &Telemetry {
             actor,
-            kind,
-            severity: if in_turn { Severity::Error } else { Severity::Warning },
+            kind: TelemetryEvent::SessionExited(level),
             summary: format!("The process of session {} has ended.", session.name),
             task_id,
             run: Run::Active,

@@ -9,7 +9,9 @@ use crate::{
     error::{Error, Result},
     sessions::locate::Survey,
     store::{
-        Durability, Store, Tx, log,
+        Durability, Store, Tx,
+        event_names::AuditEvent,
+        log,
         sessions::{self, Session},
     },
 };
@@ -107,7 +109,7 @@ impl Change {
         sessions::take_offset_of(tx, &before.id, path)?;
         let event = log::Event {
             actor: log::Actor::System,
-            kind: "session_thread_adopted",
+            kind: AuditEvent::SessionThreadAdopted,
             task_id: None,
             command_id: None,
             correlation_id: None,

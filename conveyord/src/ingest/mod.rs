@@ -27,7 +27,8 @@ use crate::{
     faults::{self, CrashPoint},
     store::{
         Durability, Store, StoreError, Tx,
-        log::{self, Actor, Run, Severity, Telemetry},
+        event_names::TelemetryEvent,
+        log::{self, Actor, Run, Telemetry},
         rollouts::{self, EventWriter, Mark, NewEvent, Progress, Rollout},
         sessions::{self, Session},
     },
@@ -502,8 +503,7 @@ fn replaced_telemetry(
         tx,
         &Telemetry {
             actor: Actor::System,
-            kind: "rollout_read_anew",
-            severity: Severity::Warning,
+            kind: TelemetryEvent::RolloutReadAnew,
             summary: format!(
                 "The rollout of session {} was {reason} and is read from its beginning.",
                 session.name

@@ -2,7 +2,8 @@
 
 use crate::store::{
     StoreError, Tx,
-    log::{self, Actor, Run, Severity, Telemetry},
+    event_names::TelemetryEvent,
+    log::{self, Actor, Run, Telemetry},
     sessions::Session,
 };
 use conveyor_proto::types::cycle::IngestCounts;
@@ -23,8 +24,7 @@ pub fn ingest_telemetry(
         tx,
         &Telemetry {
             actor: Actor::Workerctl,
-            kind: "codex_events_ingested",
-            severity: Severity::Info,
+            kind: TelemetryEvent::CodexEventsIngested,
             summary: format!("Records of session {} were read.", session.name),
             task_id,
             run: Run::Active,

@@ -6,7 +6,8 @@ use crate::{
     ingest::telemetry::ingest_telemetry,
     store::{
         Durability, Store, bindings,
-        log::{self, Actor, Run, Severity, Telemetry},
+        event_names::TelemetryEvent,
+        log::{self, Actor, Run, Telemetry},
         rollouts, sessions,
     },
 };
@@ -63,8 +64,7 @@ pub async fn tail(store: &Store, params: TailParams) -> Result<Vec<TailEvent>> {
             let rows = rollouts::tail(tx, &session.id, params.subtype.as_deref(), params.limit)?;
             let telemetry = Telemetry {
                 actor: Actor::Workerctl,
-                kind: "codex_events_tail_read",
-                severity: Severity::Info,
+                kind: TelemetryEvent::CodexEventsTailRead,
                 summary: format!("Stored records of session {} were shown.", session.name),
                 task_id: None,
                 run: Run::Active,

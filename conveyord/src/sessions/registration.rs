@@ -11,6 +11,7 @@ use crate::{
     store::{
         Durability, Store, Tx, bindings,
         commands::{self, NewCommand},
+        event_names::AuditEvent,
         log::{self, Actor, Event},
         rollouts,
         sessions::{self, Filter, Registration, Session},
@@ -317,7 +318,7 @@ pub fn store_registration(
     if let Some(via) = via {
         payload["via"] = via.into();
     }
-    let (actor, kind) = (Actor::Workerctl, "session_registered");
+    let (actor, kind) = (Actor::Workerctl, AuditEvent::SessionRegistered);
     log::event(tx, &Event { actor, kind, task_id: None, command_id: None, correlation_id: None, payload })?;
     sessions::get(tx, id.as_str())?
         .ok_or_else(|| Error::not_found("unknown_session", "the session was not stored"))
@@ -431,7 +432,7 @@ fn deregister_in(tx: &Tx<'_>, name: &str) -> Result<Result<DeregisterResult>> {
         },
     )?;
     commands::mark_attempted(tx, &id)?;
-    let event = |kind: &str, payload| {
+    let event = |kind, payload| {
         let (task_id, command_id) = (task_id, Some(id.as_str()));
         log::event(
             tx,
@@ -444,7 +445,7 @@ fn deregister_in(tx: &Tx<'_>, name: &str) -> Result<Result<DeregisterResult>> {
         let error = Error::conflict("session_bound", message)
             .hint(format!("unbind --task {} first", binding.task_id));
         event(
-            "session_deregister_failed",
+            AuditEvent::SessionDeregisterFailed,
             json!({
                 "active_binding": active, "error": error.to_string(), "error_type": error.type_name(),
                 "expected_failure": true, "name": session.name,
@@ -457,7 +458,7 @@ fn deregister_in(tx: &Tx<'_>, name: &str) -> Result<Result<DeregisterResult>> {
         return Ok(Err(error));
     }
     sessions::set_gone(tx, &session.id, "deregistered")?;
-    event("session_deregistered", json!({ "name": session.name }))?;
+    event(AuditEvent::SessionDeregistered, json!({ "name": session.name }))?;
     commands::succeed(tx, &id, &json!({ "command_id": id, "name": session.name, "state": "gone" }))?;
     Ok(Ok(DeregisterResult { name: session.name, state: SessionState::Gone, already_gone: false }))
 }

@@ -2,7 +2,10 @@
 //!
 //! The claim is an unfinished command of an [`Ending`]; while it is held, the open binding is `ending`.
 
-use super::{StoreError, Tx, commands};
+use super::{
+    StoreError, Tx, commands,
+    event_names::{AuditEvent, TelemetryEvent},
+};
 use crate::changes;
 use conveyor_proto::{
     ids::{BindingId, CommandId, TaskId},
@@ -20,7 +23,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// Type of the command, and what its events begin with.
+    /// Type of the command.
     #[must_use]
     pub const fn command(self) -> &'static str {
         match self {
@@ -38,6 +41,25 @@ impl Ending {
         }
     }
 
+    /// The names of the events that tell of the end.
+    #[must_use]
+    pub const fn events(self) -> EndingEvents {
+        match self {
+            Self::Finish => EndingEvents {
+                intent: AuditEvent::FinishTaskIntent,
+                succeeded: AuditEvent::FinishTaskSucceeded,
+                failed: AuditEvent::FinishTaskFailed,
+                ended: TelemetryEvent::TaskFinished,
+            },
+            Self::Stop => EndingEvents {
+                intent: AuditEvent::StopTaskIntent,
+                succeeded: AuditEvent::StopTaskSucceeded,
+                failed: AuditEvent::StopTaskFailed,
+                ended: TelemetryEvent::TaskStopped,
+            },
+        }
+    }
+
     /// How the active run of the task ends.
     #[must_use]
     pub const fn run_status(self) -> RunStatus {
@@ -46,6 +68,19 @@ impl Ending {
             Self::Stop => RunStatus::Abandoned,
         }
     }
+}
+
+/// The names of the events that tell of the end of a task.
+#[derive(Debug, Clone, Copy)]
+pub struct EndingEvents {
+    /// Before anything is ended.
+    pub intent: AuditEvent,
+    /// The task is over.
+    pub succeeded: AuditEvent,
+    /// The task goes on.
+    pub failed: AuditEvent,
+    /// The task is over, in telemetry.
+    pub ended: TelemetryEvent,
 }
 
 /// The command of the caller that is ending the task now.

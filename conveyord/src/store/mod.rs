@@ -15,6 +15,7 @@ pub mod criteria;
 pub mod cycles;
 pub mod deliveries;
 pub mod drift;
+pub mod event_names;
 pub mod finding;
 pub mod finish;
 pub mod health;

@@ -3,8 +3,10 @@
 //! have files of their own.
 
 use super::{
-    StoreError, Tx, json, json_text,
-    log::{self, Actor, Run, Severity, Telemetry},
+    StoreError, Tx,
+    event_names::TelemetryEvent,
+    json, json_text,
+    log::{self, Actor, Run, Telemetry},
     optional_json, texts,
 };
 use conveyor_proto::{
@@ -228,8 +230,7 @@ pub fn insert_decision(
         tx,
         &Telemetry {
             actor: Actor::Workerctl,
-            kind: "manager_decision_recorded",
-            severity: Severity::Info,
+            kind: TelemetryEvent::ManagerDecisionRecorded,
             summary: format!("The manager decided: {decision}."),
             task_id: Some(task.as_str()),
             run: Run::Active,

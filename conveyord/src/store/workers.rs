@@ -4,7 +4,7 @@
 //! Each has a row of the same id in `sessions` as well, where its name is free, so that text reaches it like any
 //! session.
 
-use super::{StoreError, Tx, json_text, sessions};
+use super::{StoreError, Tx, event_names::AuditEvent, json_text, sessions};
 use crate::clock;
 use conveyor_proto::{
     ids::SessionId,
@@ -311,13 +311,13 @@ pub fn insert_capture(tx: &Tx<'_>, new: &NewCapture<'_>) -> Result<i64, StoreErr
 pub fn event(
     tx: &Tx<'_>,
     actor: super::log::Actor,
-    kind: &str,
+    kind: AuditEvent,
     worker_id: &str,
     payload: &Value,
 ) -> Result<(), StoreError> {
     tx.prepare_cached(
         "insert into events (created_at, actor, worker_id, type, payload_json) values (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute(params![tx.now(), actor.as_str(), worker_id, kind, json_text(payload)?])?;
+    .execute(params![tx.now(), actor.as_str(), worker_id, kind.as_str(), json_text(payload)?])?;
     Ok(())
 }

@@ -9,7 +9,8 @@ use crate::{
     sessions::pane::{self, Sighting},
     store::{
         Durability, Store, StoreError, Tx, bindings as binding_rows,
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::{AuditEvent, TelemetryEvent},
+        log::{self, Actor, Event, Run, Telemetry},
         sessions::{self, Session},
         tasks,
     },
@@ -59,7 +60,7 @@ pub async fn stop<S: MessageSender>(context: FinishContext<S>, params: StopParam
             let mut facts = facts(&session, &result.target);
             facts["error"] = error.to_string().into();
             facts["error_type"] = error.type_name().into();
-            record(&context.store, "session_stop_failed", facts).await?;
+            record(&context.store, AuditEvent::SessionStopFailed, facts).await?;
             Err(error)
         }
     }
@@ -69,12 +70,12 @@ fn facts(session: &Session, target: &str) -> Value {
     json!({"role": session.role, "session": session.name, "target": target})
 }
 
-fn event(tx: &Tx<'_>, kind: &str, payload: Value) -> std::result::Result<(), StoreError> {
+fn event(tx: &Tx<'_>, kind: AuditEvent, payload: Value) -> std::result::Result<(), StoreError> {
     let (actor, task_id, command_id, correlation_id) = (Actor::Workerctl, None, None, None);
     log::event(tx, &Event { actor, kind, task_id, command_id, correlation_id, payload }).map(drop)
 }
 
-async fn record(store: &Store, kind: &'static str, payload: Value) -> Result<()> {
+async fn record(store: &Store, kind: AuditEvent, payload: Value) -> Result<()> {
     Ok(store.write(Durability::Full, move |tx| event(tx, kind, payload)).await?)
 }
 
@@ -107,7 +108,7 @@ async fn intend(
             if !others.is_empty() && !force {
                 return Err(shared(tx, &session, &others)?);
             }
-            event(tx, "session_stop_intent", facts)?;
+            event(tx, AuditEvent::SessionStopIntent, facts)?;
             Ok(others)
         })
         .await
@@ -156,7 +157,7 @@ async fn end<S: MessageSender>(
             context.sender.send(session, message, None).await?;
             let mut facts = facts(session, &result.target);
             facts["text_length"] = message.chars().count().into();
-            record(&context.store, "session_stop_message", facts).await?;
+            record(&context.store, AuditEvent::SessionStopMessage, facts).await?;
         }
         None => {}
     }
@@ -177,17 +178,16 @@ async fn settle(
             result.unbound_task = mark_gone(tx, &session, &mut result)?;
             for other in &others {
                 mark_gone(tx, other, &mut result)?;
-                event(tx, "session_stopped", facts(other, &result.target))?;
+                event(tx, AuditEvent::SessionStopped, facts(other, &result.target))?;
             }
             let mut facts = facts(&session, &result.target);
             facts["killed_session"] = result.killed_session.into();
-            event(tx, "session_stopped", facts.clone())?;
+            event(tx, AuditEvent::SessionStopped, facts.clone())?;
             log::telemetry(
                 tx,
                 &Telemetry {
                     actor: Actor::Workerctl,
-                    kind: "session_stopped",
-                    severity: Severity::Info,
+                    kind: TelemetryEvent::SessionStopped,
                     summary: format!("Session {} was stopped.", session.name),
                     task_id: None,
                     run: Run::Active,

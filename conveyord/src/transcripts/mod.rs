@@ -10,7 +10,8 @@ use crate::{
     history::text,
     store::{
         StoreError, Tx,
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::{AuditEvent, TelemetryEvent},
+        log::{self, Actor, Event, Run, Telemetry},
         transcripts::{self, Baseline, NewCapture, NewObservation, NewSegment, RETENTION},
     },
 };
@@ -124,7 +125,7 @@ pub fn record(tx: &Tx<'_>, capture: &Capture<'_>, mode: CaptureMode) -> Result<S
     telemetry(
         tx,
         capture,
-        "terminal_capture_recorded",
+        TelemetryEvent::TerminalCaptureRecorded,
         format!("A pane of the {role} was stored."),
         json!({
             "capture_id": id, "command_id": capture.command_id, "manager_id": null, "role": role,
@@ -146,8 +147,8 @@ pub fn record(tx: &Tx<'_>, capture: &Capture<'_>, mode: CaptureMode) -> Result<S
         &Event {
             actor: Actor::Workerctl,
             kind: match capture.role {
-                Role::Worker => "worker_terminal_captured",
-                Role::Manager => "manager_terminal_captured",
+                Role::Worker => AuditEvent::WorkerTerminalCaptured,
+                Role::Manager => AuditEvent::ManagerTerminalCaptured,
             },
             task_id: Some(capture.task_id),
             command_id: capture.command_id,
@@ -203,7 +204,7 @@ fn record_segment(
     telemetry(
         tx,
         capture,
-        "transcript_segment_recorded",
+        TelemetryEvent::TranscriptSegmentRecorded,
         format!(
             "{line_count} lines of the {}'s pane were stored as {}.",
             capture.role.as_str(),
@@ -232,7 +233,7 @@ fn record_segment(
 fn telemetry(
     tx: &Tx<'_>,
     capture: &Capture<'_>,
-    kind: &str,
+    kind: TelemetryEvent,
     summary: String,
     correlation: Value,
     attributes: Value,
@@ -242,7 +243,6 @@ fn telemetry(
         &Telemetry {
             actor: Actor::Workerctl,
             kind,
-            severity: Severity::Info,
             summary,
             task_id: Some(capture.task_id),
             run: Run::Active,

@@ -4,7 +4,7 @@ use super::{Subject, Workers, blocking, broken, is_default_server};
 use crate::{
     error::{Error, Result},
     sessions::registration::check_name,
-    store::{bindings, sessions, tasks},
+    store::{bindings, event_names::FileEvent, sessions, tasks},
     tmux::stored_name,
     words::shown,
 };
@@ -68,7 +68,7 @@ impl Workers {
 
     async fn was_opened(&self, subject: &Subject) -> Result<bool> {
         let folder = subject.folder.clone();
-        let opened = blocking(move || folder.events(Some("open"), Some(1))).await?;
+        let opened = blocking(move || folder.events(Some(FileEvent::Open.as_str()), Some(1))).await?;
         Ok(!opened.map_err(|error| broken(&subject.name, &error))?.events.is_empty())
     }
 
@@ -80,10 +80,10 @@ impl Workers {
         check_name(&params.name)?;
         let subject = self.find(&params.name, &Caller::default()).await?;
         let terminal = json!({ "terminal": params.terminal, "launched": params.launched });
-        self.note(&subject, "open_attempt", terminal).await;
+        self.note(&subject, FileEvent::OpenAttempt, terminal).await;
         if params.launched {
             let facts = json!({ "forced": params.forced, "terminal": params.terminal });
-            self.note(&subject, "open", facts).await;
+            self.note(&subject, FileEvent::Open, facts).await;
         }
         Ok(Empty {})
     }

@@ -8,7 +8,8 @@ use crate::{
     sessions::{pane, registration::check_name},
     store::{
         Durability, Tx,
-        log::{self, Actor, Run, Severity, Telemetry},
+        event_names::TelemetryEvent,
+        log::{self, Actor, Run, Telemetry},
         sessions::Session,
         workers::{self as rows, NewCapture, NewWorker, RETENTION, WorkerState},
     },
@@ -130,8 +131,7 @@ impl Workers {
                     tx,
                     &Telemetry {
                         actor: Actor::Workerctl,
-                        kind: "transcript_capture_recorded",
-                        severity: Severity::Info,
+                        kind: TelemetryEvent::TranscriptCaptureRecorded,
                         summary: "The pane of a worker was stored.".to_owned(),
                         task_id: None,
                         run: Run::Active,

@@ -20,6 +20,7 @@ use crate::{
     sessions::registration,
     store::{
         Durability,
+        event_names::{AuditEvent, FileEvent},
         log::Actor,
         prompts::{self, NewPrompt, PromptKind},
         sessions,
@@ -192,7 +193,7 @@ impl Workers {
                     "initial_prompt": params.initial_prompt, "task": params.task,
                 });
                 let folder = created.subject.folder.clone();
-                let noted = blocking(move || folder.append_event("create", facts)).await?;
+                let noted = blocking(move || folder.append_event(FileEvent::Create, facts)).await?;
                 noted.map_err(|error| broken(name, &error))?;
                 Ok(created)
             }
@@ -255,7 +256,7 @@ impl Workers {
                 let id = rows::upsert(tx, &new)?;
                 rows::insert_status(tx, &id, &status)?;
                 let facts = json!({ "cwd": new.cwd, "name": new.name, "tmux_session": new.tmux_session });
-                rows::event(tx, Actor::Workerctl, "worker_create_recorded", &id, &facts)?;
+                rows::event(tx, Actor::Workerctl, AuditEvent::WorkerCreateRecorded, &id, &facts)?;
                 if let Some(content) = &prompt {
                     prompts::insert(
                         tx,
@@ -330,7 +331,7 @@ impl Workers {
                     let id = store_worker(tx, &new, &place)?;
                     rows::forget_thread(tx, &id, place.codex_home.as_deref())?;
                     let facts = json!({ "tmux_pane_id": new.tmux_pane_id, "tmux_session": new.tmux_session });
-                    rows::event(tx, Actor::Workerctl, "worker_tmux_started", &id, &facts)?;
+                    rows::event(tx, Actor::Workerctl, AuditEvent::WorkerTmuxStarted, &id, &facts)?;
                     sessions::resolve(tx, &new.name)
                 })
                 .await
@@ -369,7 +370,7 @@ impl Workers {
             let ended = watch.ready().await?;
             accepted = watch.trust_accepted();
             if accepted {
-                self.note(&created.subject, "accept_trust", json!({})).await;
+                self.note(&created.subject, FileEvent::AcceptTrust, json!({})).await;
             }
             let (state, reason) = match ended {
                 Ended::Found(shown) => judged(shown.start),
@@ -412,7 +413,7 @@ impl Workers {
             trust_accepted,
             timeout_seconds: params.wait_ready_timeout,
         };
-        self.note(&created.subject, "wait_ready", json!(startup)).await;
+        self.note(&created.subject, FileEvent::WaitReady, json!(startup)).await;
         let Some(mut config) = created.subject.config.clone() else { return Ok(startup) };
         config.startup = Some(state.to_owned());
         config.startup_reason = Some(reason.to_owned());
@@ -448,7 +449,7 @@ impl Workers {
             if sessions::get(tx, &id)?.is_some() {
                 sessions::set_gone(tx, &conveyor_proto::ids::SessionId(id.clone()), "start_failed")?;
             }
-            Ok::<_, Error>(rows::event(tx, Actor::Workerctl, "worker_create_failed", &id, &facts)?)
+            Ok::<_, Error>(rows::event(tx, Actor::Workerctl, AuditEvent::WorkerCreateFailed, &id, &facts)?)
         });
         if let Err(error) = written.await.and(cleared) {
             tracing::error!(%error, "a failed create could not be settled; the next one of its name does it");

@@ -28,6 +28,7 @@ use crate::{
     },
     store::{
         Durability, Store, Tx,
+        event_names::FileEvent,
         sessions::{self, Session},
         workers::{self as rows, NewWorker, Place},
     },
@@ -195,7 +196,7 @@ impl Workers {
     }
 
     /// Adds an event to the file of a worker. A folder that cannot be written to is no reason to fail what was done.
-    async fn note(&self, subject: &Subject, kind: &'static str, payload: Value) {
+    async fn note(&self, subject: &Subject, kind: FileEvent, payload: Value) {
         if check_name(&subject.name).is_err() {
             return;
         }

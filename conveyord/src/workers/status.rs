@@ -11,6 +11,7 @@ use crate::{
     error::{Error, Result},
     store::{
         Durability, Tx,
+        event_names::{AuditEvent, FileEvent},
         log::Actor,
         workers::{self as rows, Status, WorkerState},
     },
@@ -141,7 +142,7 @@ impl Workers {
         let folder = subject.folder.clone();
         let written = blocking(move || {
             folder.write_status(&file)?;
-            folder.append_event("status_updated", facts)
+            folder.append_event(FileEvent::Reported, facts)
         })
         .await?;
         let warnings =
@@ -221,7 +222,7 @@ fn record(tx: &Tx<'_>, worker_id: &str, status: &Status, more: Value) -> Result<
     if let (Value::Object(payload), Value::Object(more)) = (&mut payload, more) {
         payload.extend(more);
     }
-    Ok(rows::event(tx, Actor::Worker, "status_updated", worker_id, &payload)?)
+    Ok(rows::event(tx, Actor::Worker, AuditEvent::StatusUpdated, worker_id, &payload)?)
 }
 
 #[cfg(test)]

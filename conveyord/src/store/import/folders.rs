@@ -4,7 +4,9 @@
 use super::register;
 use crate::clock;
 use crate::store::{
-    StoreError, Tx, json_text,
+    StoreError, Tx,
+    event_names::{IMPORTED, TelemetryEvent},
+    json_text,
     log::{self, Telemetry},
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -153,8 +155,7 @@ pub fn insert_capture(tx: &Tx<'_>, worker_id: &str, capture: &Capture<'_>) -> Re
         tx,
         &Telemetry {
             actor: log::Actor::Workerctl,
-            kind: "transcript_capture_recorded",
-            severity: log::Severity::Info,
+            kind: TelemetryEvent::TranscriptCaptureRecorded,
             summary: "A capture of a worker folder was imported.".to_owned(),
             task_id: None,
             run: log::Run::Active,
@@ -178,6 +179,6 @@ pub fn insert_event(
     tx.prepare_cached(
         "insert into events (created_at, actor, worker_id, type, payload_json) values (?1, 'compat', ?2, ?3, ?4)",
     )?
-    .execute(params![at.unwrap_or(tx.now()), worker_id, format!("compat_{kind}"), json_text(payload)?])?;
+    .execute(params![at.unwrap_or(tx.now()), worker_id, format!("{IMPORTED}{kind}"), json_text(payload)?])?;
     Ok(())
 }

@@ -11,8 +11,9 @@ use crate::{
         bindings::{self, Binding},
         commands::{self, NewCommand, claims},
         criteria, cycles,
+        event_names::AuditEvent,
         finish::{self, Ending},
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        log::{self, Actor, Event, Run, Telemetry},
         notifications, runs,
         sessions::{self, Session},
         supervision, tasks,
@@ -254,10 +255,10 @@ fn record_claim(
     let mut event_payload = intent;
     event_payload["final_decision_id"] = Value::Null;
     event_payload["final_observation_id"] = Value::Null;
-    event(tx, task_id, &command_id, &format!("{command}_intent"), event_payload)?;
+    event(tx, task_id, &command_id, claim.ending.events().intent, event_payload)?;
     commands::mark_attempted(tx, &command_id)?;
     if let Some(audits) = audits {
-        event(tx, task_id, &command_id, "finish_task_criteria_audit", json!(audits.criteria))?;
+        event(tx, task_id, &command_id, AuditEvent::FinishTaskCriteriaAudit, json!(audits.criteria))?;
     }
     Ok(command_id)
 }
@@ -307,7 +308,7 @@ fn record_closed(
     commands::fail(tx, &command_id, Some(&result), &error)?;
     result["error"] = error.into();
     result["error_type"] = closed.error.type_name().into();
-    event(tx, task.id.as_str(), &command_id, "finish_task_failed", result)
+    event(tx, task.id.as_str(), &command_id, Ending::Finish.events().failed, result)
 }
 
 /// Writes an event of an end.
@@ -315,7 +316,7 @@ pub(super) fn event(
     tx: &Tx<'_>,
     task_id: &str,
     command_id: &CommandId,
-    kind: &str,
+    kind: AuditEvent,
     payload: Value,
 ) -> Result<(), StoreError> {
     log::event(
@@ -350,8 +351,7 @@ pub(super) async fn complete<R: Serialize + Send + 'static>(
             let answer = result(write_end(tx, &params, &claim, &ended)?);
             let shown = serde_json::to_value(&answer).map_err(StoreError::from)?;
             commands::succeed(tx, &claim.command_id, &shown)?;
-            let kind = format!("{}_succeeded", claim.ending.command());
-            event(tx, claim.task.id.as_str(), &claim.command_id, &kind, shown)?;
+            event(tx, claim.task.id.as_str(), &claim.command_id, claim.ending.events().succeeded, shown)?;
             Ok(answer)
         })
         .await
@@ -427,8 +427,7 @@ fn end_telemetry(tx: &Tx<'_>, params: &FinishParams, claim: &Claim, ended: &Ende
         tx,
         &Telemetry {
             actor: Actor::Workerctl,
-            kind: &format!("task_{participle}"),
-            severity: Severity::Info,
+            kind: claim.ending.events().ended,
             summary: format!("The task was {participle}."),
             task_id: Some(claim.task.id.as_str()),
             // The run has just been closed, so it is named.
@@ -489,8 +488,7 @@ pub(super) async fn give_up(
                 "task": claim.task.name,
                 "worker_identity": ended.worker_identity,
             });
-            let kind = format!("{}_failed", claim.ending.command());
-            event(tx, claim.task.id.as_str(), &claim.command_id, &kind, payload)
+            event(tx, claim.task.id.as_str(), &claim.command_id, claim.ending.events().failed, payload)
         })
         .await
 }

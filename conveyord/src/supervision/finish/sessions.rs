@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     faults::{self, CrashPoint},
     sessions::pane::{self, Sighting},
-    store::{Durability, StoreError, finish::Ending, sessions::Session},
+    store::{Durability, StoreError, event_names::AuditEvent, finish::Ending, sessions::Session},
     tmux::CaptureStyle,
     transcripts::{self, Capture},
 };
@@ -219,8 +219,8 @@ fn segment_missing(session: &Session) -> Error {
 async fn record_identities<S>(context: &FinishContext<S>, claim: &Claim, ended: &Ended) -> Result<(), Error> {
     let (task_id, command_id) = (claim.task.id.clone(), claim.command_id.clone());
     let looks = [
-        ("manager_identity_verified", ended.manager_identity.clone()),
-        ("worker_identity_verified", ended.worker_identity.clone()),
+        (AuditEvent::ManagerIdentityVerified, ended.manager_identity.clone()),
+        (AuditEvent::WorkerIdentityVerified, ended.worker_identity.clone()),
     ];
     context
         .store
@@ -306,7 +306,7 @@ async fn record_captures<S>(
     context
         .store
         .write(Durability::Full, move |tx| {
-            event(tx, task_id.as_str(), &command_id, "finish_task_pre_stop_transcript_captured", payload)
+            event(tx, task_id.as_str(), &command_id, AuditEvent::FinishTaskPreStopTranscriptCaptured, payload)
         })
         .await
         .map_err(|error: StoreError| error.into())
