@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod approvals;
+pub mod background;
 pub mod bindings;
 pub mod changes;
 pub mod clock;
@@ -20,6 +21,7 @@ pub mod error;
 pub mod faults;
 pub mod feed;
 pub mod finding;
+pub mod guard;
 pub mod history;
 pub mod ingest;
 pub mod lock;

@@ -13,7 +13,6 @@
 
 mod accept;
 mod fault;
-pub mod guard;
 mod http;
 mod limits;
 mod line_buffer;
@@ -28,7 +27,6 @@ mod stream;
 mod tests;
 
 pub use accept::{ServeReport, serve};
-pub use guard::guarded;
 pub use limits::Limits;
 
 /// How the bytes of a connection are divided into requests.
