@@ -2,6 +2,7 @@
 
 use crate::{
     approvals::Approvals,
+    background::Loops,
     clock,
     config::Config,
     cycle::Observer,
@@ -28,7 +29,7 @@ use conveyor_proto::{
 };
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -79,8 +80,8 @@ pub struct App {
     pub watched: Arc<AtomicU64>,
     /// Calls that wait.
     waiting: Arc<AtomicU64>,
-    /// The last error of a background task.
-    last_error: Mutex<Option<String>>,
+    /// The background loops.
+    pub loops: Loops,
 }
 
 impl App {
@@ -103,6 +104,7 @@ impl App {
             sender: sender.clone(),
             looks: looks.clone(),
         };
+        let loops = Loops::new(shutdown.clone());
         Arc::new(Self {
             version: env!("CARGO_PKG_VERSION"),
             started_at: clock::now(),
@@ -122,7 +124,7 @@ impl App {
             starting: UnderWay::default(),
             watched: Arc::default(),
             waiting: Arc::default(),
-            last_error: Mutex::new(None),
+            loops,
         })
     }
 
@@ -134,6 +136,7 @@ impl App {
             state_root: self.config.files.root.clone(),
             command_timeout: self.config.command_timeout(),
             starting: self.starting.clone(),
+            loops: self.loops.clone(),
         }
     }
 
@@ -210,13 +213,6 @@ impl App {
         Waiting { count: Arc::clone(&self.waiting) }
     }
 
-    /// Remembers the error of a background task, for `daemon.status`.
-    pub fn note_error(&self, what: &str, error: &dyn std::error::Error) {
-        tracing::error!(%error, "{what}");
-        let text = format!("{}: {what}: {error}", clock::now());
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
-    }
-
     /// How the daemon fares.
     ///
     /// # Errors
@@ -247,7 +243,8 @@ impl App {
             connections: self.connections.len() as u64,
             waiting_calls: self.waiting.load(Ordering::Relaxed),
             deliveries,
-            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            last_error: self.loops.last_failure(),
+            loops: self.loops.status(),
         })
     }
 }

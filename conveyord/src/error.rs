@@ -6,7 +6,7 @@ mod store;
 
 pub use store::StoreError;
 
-use crate::{refusal::Refusal, tmux::TmuxError};
+use crate::{guard::Panicked, refusal::Refusal, tmux::TmuxError};
 use conveyor_proto::ErrorClass;
 use serde_json::Value;
 
@@ -31,6 +31,9 @@ pub enum Error {
     /// A worker thread of the daemon ended early.
     #[error("a background task of the daemon ended early")]
     Task(#[from] tokio::task::JoinError),
+    /// The work on something panicked.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }
 
 impl From<Refusal> for Error {
@@ -128,7 +131,7 @@ impl Error {
                 "install tmux; where you have it, the daemon was started with another PATH: `daemon restart` gives \
                  it yours",
             ),
-            Self::Tmux(_) | Self::Task(_) => None,
+            Self::Tmux(_) | Self::Task(_) | Self::Panicked(_) => None,
         }
     }
 
@@ -139,7 +142,7 @@ impl Error {
             Self::Refused(refusal) | Self::Ingest(refusal) => refusal.kind,
             Self::Store(error) => error.kind(),
             Self::Tmux(_) => "tmux_failed",
-            Self::Task(_) => "internal",
+            Self::Task(_) | Self::Panicked(_) => "internal",
         }
     }
 
@@ -150,7 +153,7 @@ impl Error {
             Self::Refused(refusal) | Self::Ingest(refusal) => refusal.class,
             Self::Store(error) => error.class(),
             Self::Tmux(_) => ErrorClass::Unavailable,
-            Self::Task(_) => ErrorClass::Internal,
+            Self::Task(_) | Self::Panicked(_) => ErrorClass::Internal,
         }
     }
 
@@ -161,7 +164,7 @@ impl Error {
             Self::Ingest(_) => "IngestError",
             Self::Store(_) => "StoreError",
             Self::Refused(_) | Self::Tmux(_) => "WorkerError",
-            Self::Task(_) => "InternalError",
+            Self::Task(_) | Self::Panicked(_) => "InternalError",
         }
     }
 }

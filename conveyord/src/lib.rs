@@ -12,6 +12,7 @@
 
 pub mod app;
 pub mod approvals;
+pub mod background;
 pub mod bindings;
 pub mod changes;
 pub mod clock;
@@ -27,6 +28,7 @@ pub mod error;
 pub mod faults;
 pub mod feed;
 pub mod finding;
+pub mod guard;
 pub mod history;
 pub mod ingest;
 pub mod lock;

@@ -15,11 +15,19 @@ use crate::{
     store::{Durability, Store, approvals, bindings, sessions, tasks},
 };
 use conveyor_proto::types::approval::{ApprovalRow, ListParams};
+use tokio::time::Instant;
 
 pub use decide::Decision;
 
 /// The permission that answers need.
 pub const PERMISSION: &str = "worker_session.approve";
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
 
 /// The approvals of a store's sessions. Cheap to clone.
 #[derive(Debug, Clone)]

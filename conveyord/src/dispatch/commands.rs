@@ -18,6 +18,7 @@ use crate::{
     changes::Changes,
     clock,
     error::{Error, Result},
+    faults,
     store::{
         Durability, StoreError, Tx,
         bindings::{self, Binding},
@@ -86,6 +87,7 @@ pub(super) enum Refusal {
 /// Executes a claimed command to its end and returns what is reported of it. `None` when another dispatcher
 /// has taken the claim over meanwhile.
 pub(super) async fn execute(pass: &Dispatcher, claim: Claim) -> Result<Option<ProcessedCommand>> {
+    faults::may_panic("item", "dispatch");
     let plan = {
         let claim = claim.clone();
         pass.store.read(move |connection| Ok::<_, Error>(plan(connection, &claim))).await?

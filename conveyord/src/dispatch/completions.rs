@@ -13,6 +13,7 @@ use crate::{
     clock,
     error::{Error, Result},
     faults::{self, CrashPoint},
+    guard::Panicked,
     store::{
         Durability, StoreError, Tx, bindings, deliveries,
         event_names::{AuditEvent, InfoOrWarning, TelemetryEvent},
@@ -189,7 +190,7 @@ pub(super) async fn route_some(
 ) -> Result<bool> {
     let (dispatcher, expires_at, ignore) =
         (pass.id.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
-    let changes = pass.store.changes().clone();
+    let (changes, items) = (pass.store.changes().clone(), pass.items.clone());
     // Inboxes are filled in the same transaction; a push is sent after it. It need not be flushed: a power cut takes
     // back the turn's mark together with the notification, and it is routed again. What tells anybody of it for good
     // (a consumption, the beginning of a push) is flushed, and this with it.
@@ -199,8 +200,9 @@ pub(super) async fn route_some(
             let now = tx.now().to_owned();
             let due = |turn: &Unrouted| ignore || turn.route_after.as_ref().is_none_or(|after| *after <= now);
             let mut batch = Vec::new();
-            for turn in turns::unrouted(tx, LOOKED_AT)?.into_iter().filter(due).take(limit.min(BATCH)) {
-                let row = turn.id;
+            let due = turns::unrouted(tx, LOOKED_AT)?.into_iter().filter(due);
+            for turn in due.filter(|turn| !items.rests(&item(turn))).take(limit.min(BATCH)) {
+                let (row, item) = (turn.id, item(&turn));
                 let Some(mut route) = loaded(tx, turn)? else {
                     // Left alone it would be in the way of all later ones.
                     turns::set_routing(tx, row, "skipped", Some("record_missing"))?;
@@ -209,7 +211,12 @@ pub(super) async fn route_some(
                 };
                 let has_pane = route.manager.has_tmux();
                 route.awaited = changes.is_awaited(route.manager.id.as_str());
-                batch.push(route_in(tx, route, &dispatcher, &expires_at)?);
+                let routed = items.attempt_now(&item, || {
+                    faults::may_panic("item", "dispatch");
+                    route_in(tx, route, &dispatcher, &expires_at)
+                });
+                // Takes back the whole batch; the next one leaves this completion out.
+                batch.push(routed.map_err(|_| Panicked)??);
                 if has_pane {
                     // It is typed, or ends the manager's wait, before it is known where the next one goes.
                     break;
@@ -227,6 +234,10 @@ pub(super) async fn route_some(
     Ok(any)
 }
 
+fn item(turn: &Unrouted) -> String {
+    format!("completion {} of {}", turn.id, turn.session)
+}
+
 pub(super) async fn finish(
     pass: &Dispatcher,
     routed: Routed,
@@ -237,7 +248,14 @@ pub(super) async fn finish(
         Routed::Done(item) => Ok(Some(item)),
         Routed::Push(target, item) => {
             let claim = LostClaim::Completion(target.id, target.token);
-            push(pass, *target, item, recovered).await.inspect_err(|_| pass.lost.add(claim))
+            let what = format!("notification {}", target.id);
+            match pass.items.attempt(&what, push(pass, *target, item, recovered)).await {
+                Ok(pushed) => pushed.inspect_err(|_| pass.lost.add(claim)),
+                Err(pause) => {
+                    pass.lost.add_after(claim, pause);
+                    Err(Panicked.into())
+                }
+            }
         }
     }
 }

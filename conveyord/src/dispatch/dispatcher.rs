@@ -1,7 +1,7 @@
 //! A dispatcher: what each part of a pass needs to know of who runs it.
 
 use super::{courier::Courier, lost::Lost};
-use crate::store::Store;
+use crate::{background::Items, store::Store};
 
 /// Who dispatches, with what and how. Cheap to clone.
 #[derive(Clone)]
@@ -18,4 +18,6 @@ pub struct Dispatcher {
     pub ignore_back_off: bool,
     /// Claims whose end could not be written.
     pub lost: Lost,
+    /// What is put off because the work on it panicked.
+    pub items: Items,
 }

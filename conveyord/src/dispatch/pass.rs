@@ -5,6 +5,7 @@ use super::{
     unsent,
 };
 use crate::{
+    background::{Items, LoopName},
     changes::ChangeKind,
     clock,
     config::DEFAULT_DISPATCHER,
@@ -59,6 +60,7 @@ pub async fn run(store: &Store, sender: &Courier, params: &DispatchParams) -> Re
             lease_ms: lease_seconds * 1000,
             ignore_back_off: true,
             lost: Lost::default(),
+            items: Items::new(LoopName::Dispatch),
         };
         pass.once(params.only, limit).await?
     };

@@ -5,8 +5,10 @@
 //! the pane: then the session goes when that turn has ended, or the daemon has.
 
 use crate::{
+    background::Items,
     changes::ChangeKind,
     error::{Error, Result},
+    faults,
     ingest::{Ingest, Shrunk},
     platform::{self, Pid, ProcessStart},
     sessions::{locate, state},
@@ -51,13 +53,15 @@ pub struct ExitWatch {
     ingest: Ingest,
     watched: HashMap<SessionId, (Process, AbortHandle)>,
     watches: JoinSet<SessionId>,
+    /// The sessions whose watch panicked.
+    items: Items,
 }
 
 impl ExitWatch {
     /// A watch over the sessions of a store.
     #[must_use]
-    pub fn new(store: Store, ingest: Ingest) -> Self {
-        Self { store, ingest, watched: HashMap::new(), watches: JoinSet::new() }
+    pub fn new(store: Store, ingest: Ingest, items: Items) -> Self {
+        Self { store, ingest, watched: HashMap::new(), watches: JoinSet::new(), items }
     }
 
     /// Runs until cancelled.
@@ -77,7 +81,7 @@ impl ExitWatch {
                     Some(_) => {}
                 },
                 Some(ended) = self.watches.join_next_with_id(), if !self.watches.is_empty() => {
-                    // A watch that was given up has been replaced by another.
+                    // A watch that was given up has been replaced by another; each catches its own panic.
                     if let Ok((task, session)) = ended
                         && self.watched.get(&session).is_some_and(|(_, watch)| watch.id() == task)
                     {
@@ -109,12 +113,13 @@ impl ExitWatch {
             watch.abort();
         }
         for (id, (process, session)) in processes {
-            if self.watched.contains_key(&id) {
+            if self.watched.contains_key(&id) || self.items.rests(id.as_str()) {
                 continue;
             }
-            let (store, ingest) = (self.store.clone(), self.ingest.clone());
+            let (store, ingest, items) = (self.store.clone(), self.ingest.clone(), self.items.clone());
             let watch = self.watches.spawn(async move {
-                if let Err(error) = watch(&store, &ingest, &session, process).await {
+                let watched = items.attempt(session.id.as_str(), watch(&store, &ingest, &session, process));
+                if let Ok(Err(error)) = watched.await {
                     // The sweep begins anew.
                     tracing::warn!(%error, session = %session.id, "the end of a process could not be recorded");
                 }
@@ -128,6 +133,7 @@ impl ExitWatch {
 /// Waits for the end of a session's process, and records it.
 async fn watch(store: &Store, ingest: &Ingest, session: &Session, process: Process) -> Result<()> {
     platform::ended(process.pid, process.start).await;
+    faults::may_panic("item", "process_exits");
     let mut changes = store.changes().subscribe();
     loop {
         if let Err(error) = ingest.run(&session.id, Shrunk::Refuse).await {
@@ -204,6 +210,7 @@ fn mark_gone(tx: &Tx<'_>, id: &SessionId, process: Process) -> Result<()> {
 mod tests {
     use super::*;
     use crate::{
+        background::LoopName,
         sessions::registration,
         store::testing::{rows, store},
     };
@@ -231,7 +238,11 @@ mod tests {
             let params = serde_json::from_value(params).unwrap();
             registration::register(&store, params, Duration::from_secs(1)).await.unwrap();
             let cancel = CancellationToken::new();
-            let watch = ExitWatch::new(store.clone(), Ingest::new(store.clone(), 0));
+            let watch = ExitWatch::new(
+                store.clone(),
+                Ingest::new(store.clone(), 0),
+                Items::new(LoopName::ProcessExits),
+            );
             let watch = tokio::spawn(watch.run(cancel.clone()));
             let world = Self { dir, store, codex, cancel, watch };
             world.append("task_started");

@@ -5,6 +5,7 @@
 
 use super::{Ingest, Shrunk};
 use crate::{
+    background::Items,
     codex::rollout::{discovery::read_session_meta, located::Located},
     error::{Error, Result},
     sessions::locate::Survey,
@@ -38,23 +39,38 @@ pub async fn follow(
     }
 }
 
-/// The same for many sessions by one look, without titles.
+/// The same for many sessions by one look, without titles. A session whose look panics is left out for a while.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn follow_all(store: &Store, ingest: &Ingest, sessions: Vec<Session>) -> Result<()> {
+pub async fn follow_all(store: &Store, ingest: &Ingest, items: &Items, sessions: Vec<Session>) -> Result<()> {
+    let looking = items.clone();
     let look = move || {
         // The oldest thread first: its look at the folders serves the others.
         let mut sessions = sessions;
         sessions.sort_by(|a, b| a.codex_session_id.cmp(&b.codex_session_id));
         let mut survey = Survey::default();
-        let locate = |session: Session| survey.locate(&session, None).map(|located| (session, located));
+        let locate = |session: Session| {
+            let item = item(&session);
+            if looking.rests(&item) {
+                return None;
+            }
+            let located = looking.attempt_now(&item, || survey.locate(&session, None));
+            located.ok().flatten().map(|located| (session, located))
+        };
         sessions.into_iter().filter_map(locate).collect::<Vec<_>>()
     };
     for (session, located) in tokio::task::spawn_blocking(look).await? {
-        adopt(store, ingest, &session, located).await?;
+        if let Ok(adopted) = items.attempt(&item(&session), adopt(store, ingest, &session, located)).await {
+            adopted?;
+        }
     }
     Ok(())
+}
+
+/// The look for a session's thread, as opposed to the reading of its rollout.
+fn item(session: &Session) -> String {
+    format!("thread of {}", session.id)
 }
 
 /// Gives a session the thread and file that were found for it. Returns whether anything changed.

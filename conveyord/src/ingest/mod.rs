@@ -118,6 +118,7 @@ impl Ingest {
     }
 
     fn run_blocking(&self, id: &SessionId, shrunk: Shrunk) -> Result<Ingested> {
+        faults::may_panic("item", "ingest");
         let slot = {
             let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(readers.entry(id.clone()).or_default())

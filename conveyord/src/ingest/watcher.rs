@@ -7,9 +7,11 @@
 use super::wakes::Wakes;
 use super::{Ingest, Ingested, Shrunk, follow, watch_set::WatchSet};
 use crate::{
+    background::Items,
     changes::ChangeKind,
     codex::rollout::discovery::read_session_meta,
     error::{Error, Result},
+    guard::guarded,
     store::{
         Store,
         sessions::{self, Session},
@@ -83,12 +85,14 @@ pub struct Watcher {
     /// Rollouts that nobody took when they were looked at; the sweep looks again.
     strangers: HashSet<PathBuf>,
     count: Arc<AtomicU64>,
+    /// The sessions whose runs panicked.
+    items: Items,
 }
 
 impl Watcher {
     /// A watcher over the sessions of a store. `count` tells others how many rollouts are watched.
     #[must_use]
-    pub fn new(store: Store, ingest: Ingest, count: Arc<AtomicU64>) -> Self {
+    pub fn new(store: Store, ingest: Ingest, count: Arc<AtomicU64>, items: Items) -> Self {
         let wakes = Arc::new(Wakes::default());
         Self {
             store,
@@ -102,6 +106,7 @@ impl Watcher {
             next_look: None,
             strangers: HashSet::new(),
             count,
+            items,
         }
     }
 
@@ -124,6 +129,7 @@ impl Watcher {
                     Some(_) => {}
                 },
                 Some(done) = self.runs.join_next(), if !self.runs.is_empty() => {
+                    // A run catches its own panic, and nobody breaks one off.
                     if let Ok((id, result)) = done {
                         self.finished(&id, result);
                     }
@@ -257,10 +263,10 @@ impl Watcher {
         if sessions.is_empty() {
             return;
         }
-        let (store, ingest) = (self.store.clone(), self.ingest.clone());
+        let (store, ingest, items) = (self.store.clone(), self.ingest.clone(), self.items.clone());
         self.looks.spawn(async move {
             // The change that follows makes the watcher read the new file.
-            if let Err(error) = follow::follow_all(&store, &ingest, sessions).await {
+            if let Err(error) = follow::follow_all(&store, &ingest, &items, sessions).await {
                 tracing::warn!(%error, "could not look where the sessions went");
             }
         });
@@ -287,6 +293,11 @@ impl Watcher {
     fn start(&mut self, id: &SessionId) {
         let Some(watched) = self.watched.get_mut(id) else { return };
         let Some(path) = watched.session.codex_session_path.as_deref() else { return };
+        if self.items.rests(id.as_str()) {
+            // The tail tries it again.
+            watched.seen = None;
+            return;
+        }
         if watched.running {
             watched.again = true;
             return;
@@ -298,8 +309,9 @@ impl Watcher {
         self.runs.spawn(async move {
             // Fails only when it is closed, which it never is.
             let _permit = reads.acquire_owned().await;
-            let result = ingest.run(&id, Shrunk::ReadAnew).await;
-            (id, result)
+            // A panic of the thread that reads comes back as `Error::Task`.
+            let result = guarded(ingest.run(&id, Shrunk::ReadAnew)).await;
+            (id, result.map_err(Error::from).flatten())
         });
     }
 
@@ -307,7 +319,14 @@ impl Watcher {
         let Some(watched) = self.watched.get_mut(id) else { return };
         watched.running = false;
         match result {
-            Ok(ingested) => watched.busy = ingested.busy,
+            Ok(ingested) => {
+                self.items.well(id.as_str());
+                watched.busy = ingested.busy;
+            }
+            Err(Error::Task(_) | Error::Panicked(_)) => {
+                self.items.failed(id.as_str());
+                (watched.busy, watched.seen) = (false, None);
+            }
             Err(error) => {
                 watched.busy = false;
                 // What could not be read now is tried again by the tail.

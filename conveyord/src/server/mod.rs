@@ -14,7 +14,6 @@
 
 mod accept;
 mod fault;
-pub mod guard;
 mod http;
 mod limits;
 mod line_buffer;
@@ -29,7 +28,6 @@ mod stream;
 mod tests;
 
 pub use accept::{ServeReport, serve};
-pub use guard::guarded;
 pub use limits::Limits;
 
 /// How the bytes of a connection are divided into requests.

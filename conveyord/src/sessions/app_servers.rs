@@ -5,6 +5,7 @@
 //! keep an idle thread in memory.
 
 use crate::{
+    background::Items,
     changes::{self, ChangeKind},
     clock,
     codex::app_server::{
@@ -12,6 +13,7 @@ use crate::{
         protocol::{Request, ThreadStatus},
     },
     error::Error,
+    faults,
     store::{
         Store,
         sessions::{self, Session},
@@ -29,7 +31,7 @@ use std::{
 };
 use tokio::{
     sync::{Notify, mpsc, watch},
-    task::{JoinHandle, JoinSet},
+    task::{self, JoinSet},
     time::{Instant, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
@@ -122,10 +124,34 @@ impl AppServers {
         })
     }
 
+    /// The requests that wait for an answer, with the sessions that their threads are in.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn waiting(&self, store: &Store) -> Result<Vec<(Vec<SessionId>, Request)>, Error> {
+        let sessions = wanted(store).await?;
+        let mut waiting = Vec::new();
+        for (path, home) in self.homes().iter() {
+            let Some(threads) = sessions.get(path) else { continue };
+            let asked = home.requests.iter().filter(|_| !home.client.is_closed());
+            waiting.extend(
+                asked.filter_map(|request| Some((threads.get(&request.thread_id)?.clone(), request.clone()))),
+            );
+        }
+        Ok(waiting)
+    }
+
     /// Keeps the connections until cancelled. What is asked of users goes to `sink`.
-    pub async fn run(self, store: Store, sink: mpsc::Sender<RequestEvent>, cancel: CancellationToken) {
-        let mut tasks: HashMap<String, (watch::Sender<Wanted>, CancellationToken, JoinHandle<()>)> =
-            HashMap::new();
+    pub async fn run(
+        self,
+        store: Store,
+        sink: mpsc::Sender<RequestEvent>,
+        cancel: CancellationToken,
+        items: Items,
+    ) {
+        // The tasks end with this run, however it ends: the next one connects anew.
+        let mut running: JoinSet<String> = JoinSet::new();
+        let mut tasks: HashMap<String, (watch::Sender<Wanted>, CancellationToken, task::Id)> = HashMap::new();
         let mut changes = store.changes().subscribe();
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -139,6 +165,15 @@ impl AppServers {
                     Some(change) if matches!(change.kind, ChangeKind::Session | ChangeKind::Lagged) => {}
                     Some(_) => continue,
                 },
+                Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
+                    // A task that was told to end may have been replaced by another.
+                    if let Ok((id, home)) = ended
+                        && tasks.get(&home).is_some_and(|(_, _, task)| *task == id)
+                    {
+                        tasks.remove(&home);
+                    }
+                    continue;
+                }
             }
             let wanted = match wanted(&store).await {
                 Ok(wanted) => wanted,
@@ -159,6 +194,9 @@ impl AppServers {
                     });
                     continue;
                 }
+                if items.rests(&item(&home)) {
+                    continue;
+                }
                 let (sender, receiver) = watch::channel(Arc::new(threads));
                 let stop = cancel.child_token();
                 let task = HomeTask {
@@ -168,18 +206,28 @@ impl AppServers {
                     home: home.clone(),
                     wanted: receiver,
                 };
-                tasks.insert(home, (sender, stop.clone(), tokio::spawn(task.run(stop))));
+                let (ending, items, of_home) = (stop.clone(), items.clone(), home.clone());
+                let task = running.spawn(async move {
+                    // One that panicked is begun again by the sweep, when it has rested.
+                    let _ = items.attempt(&item(&of_home), task.run(ending)).await;
+                    of_home
+                });
+                tasks.insert(home, (sender, stop, task.id()));
             }
         }
-        for (_, (_, stop, task)) in tasks {
+        for (_, stop, _) in tasks.values() {
             stop.cancel();
-            let _ = task.await;
         }
+        while running.join_next().await.is_some() {}
     }
 
     fn homes(&self) -> MutexGuard<'_, HashMap<String, Home>> {
         self.homes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn item(home: &str) -> String {
+    format!("app-server of {home}")
 }
 
 /// The threads of the active sessions, by Codex home.
@@ -217,7 +265,6 @@ impl HomeTask {
                 tracing::debug!(home = %self.home, "connected to an app-server");
                 let began = Instant::now();
                 self.serve(&client, events, &cancel).await;
-                client.close();
                 self.forget();
                 // One that ends at once is no better than one that does not answer.
                 if began.elapsed() > SWEEP {
@@ -246,10 +293,13 @@ impl HomeTask {
     ) {
         let home = Home { client: Arc::clone(client), threads: HashMap::new(), requests: Vec::new() };
         self.servers.homes().insert(self.home.clone(), home);
+        let _connected =
+            Connected { servers: self.servers.clone(), home: self.home.clone(), client: Arc::clone(client) };
         let mut calls = Calls::new(Arc::clone(client));
         let mut refresh = tokio::time::interval(REFRESH);
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            faults::may_panic("item", "app_servers");
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = client.ended() => return,
@@ -278,7 +328,9 @@ impl HomeTask {
                     }
                 },
                 Some(done) = calls.running.join_next(), if !calls.running.is_empty() => {
-                    if let Ok(Some((thread, status))) = done.map(|done| calls.done(done)) {
+                    // A call that panicked is begun anew with the next connection.
+                    let Ok(done) = done else { return };
+                    if let Some((thread, status)) = calls.done(done) {
                         self.status(&mut calls, thread, status).await;
                     }
                 }
@@ -356,12 +408,30 @@ impl HomeTask {
     /// Nothing is known any more; who waits for a session looks at pane and rollout again.
     fn forget(&self) {
         tracing::debug!(home = %self.home, "an app-server is gone");
-        self.servers.homes().remove(&self.home);
         for session in self.wanted.borrow().values().flatten() {
             self.store.changes().publish(changes::Change {
                 session_id: Some(session.to_string()),
                 ..changes::change(ChangeKind::SessionStatus)
             });
+        }
+    }
+}
+
+/// A connection that is known to all. It is closed and forgotten when this is dropped, be it by a panic: what nobody
+/// keeps up to date must not be believed.
+struct Connected {
+    servers: AppServers,
+    home: String,
+    client: Arc<Client>,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.client.close();
+        let mut homes = self.servers.homes();
+        // A task that took this one's place may be connected already.
+        if homes.get(&self.home).is_some_and(|home| Arc::ptr_eq(&home.client, &self.client)) {
+            homes.remove(&self.home);
         }
     }
 }

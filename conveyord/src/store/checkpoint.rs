@@ -32,7 +32,7 @@ impl Store {
                 Ok(Ok(())) => {}
                 // The next commit tries again; a log that stays is no loss.
                 Ok(Err(error)) => tracing::warn!(%error, "the write-ahead log could not be moved"),
-                Err(error) => tracing::error!(%error, "moving the write-ahead log ended early"),
+                Err(_) => tracing::error!("moving the write-ahead log panicked"),
             }
         }
     }

@@ -4,6 +4,7 @@
 use super::{Store, StoreError, testing};
 use crate::{
     app::App,
+    background::{Items, LoopName},
     bindings,
     codex::rollout::receipt::receipt_key,
     config::{Config, Flags},
@@ -162,15 +163,14 @@ async fn work(app: &App, worker: &Utf8Path) {
     let take =
         json!({ "task": "task", "role": "manager", "consume_next": true, "wait": true, "timeout": 60.0 });
     let cancel = CancellationToken::new();
-    let watcher = Watcher::new(store.clone(), app.ingest.clone(), std::sync::Arc::new(AtomicU64::new(0)));
+    let items = Items::new(LoopName::Ingest);
+    let watcher =
+        Watcher::new(store.clone(), app.ingest.clone(), std::sync::Arc::new(AtomicU64::new(0)), items);
+    let courier = app.courier.clone();
+    let dispatch = dispatch::task::DispatchLoop::new(store.clone(), courier, "dispatch-test".to_owned());
     let tasks = [
         tokio::spawn(watcher.run(cancel.clone())),
-        tokio::spawn(dispatch::task::run(
-            store.clone(),
-            app.courier.clone(),
-            "dispatch-test".to_owned(),
-            cancel.clone(),
-        )),
+        tokio::spawn(dispatch.run(cancel.clone(), Items::new(LoopName::Dispatch))),
     ];
     for turn in ["a", "b"] {
         let session = store.read::<_, StoreError, _>(|connection| sessions::find(connection, "worker"));

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     clock,
     error::{Error, Result},
+    faults,
     store::{
         Durability, Tx,
         event_names::{AuditEvent, FileEvent},
@@ -181,6 +182,7 @@ impl Workers {
     /// # Errors
     /// `worker_folder_invalid`, `tmux_session_taken`, and those of the database.
     pub async fn import_status(&self, name: &str) -> Result<bool> {
+        faults::may_panic("item", "worker_reports");
         let caller = Caller::default();
         let subject = match self.find(name, &caller).await {
             Err(error) if error.kind() == "unknown_worker" => return Ok(false),

@@ -22,6 +22,7 @@ use super::{
     task,
 };
 use crate::{
+    background::{Items, LoopName},
     ingest::Ingest,
     sessions::app_servers::AppServers,
     store::{Durability, Store, StoreError, Tx, testing},
@@ -126,12 +127,23 @@ impl World {
     fn dispatcher(&self, id: &str) -> Dispatcher {
         Dispatcher {
             lost: Lost::default(),
+            items: Items::new(LoopName::Dispatch),
             store: self.store.clone(),
             sender: self.sender.clone(),
             id: id.to_owned(),
             lease_ms: 60_000,
             ignore_back_off: true,
         }
+    }
+
+    /// Dispatch as the daemon runs it.
+    fn dispatch_loop(
+        &self,
+        id: &str,
+        cancel: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let dispatch = task::DispatchLoop::new(self.store.clone(), self.sender.clone(), id.to_owned());
+        dispatch.run(cancel, Items::new(LoopName::Dispatch))
     }
 
     /// One explicit pass, as JSON.

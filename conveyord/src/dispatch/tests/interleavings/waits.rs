@@ -117,7 +117,7 @@ async fn comes_to_dispatch(point: usize) -> Duration {
     let world = World::new();
     let (began, happened_at) = (Instant::now(), Cell::new(None));
     let cancel = CancellationToken::new();
-    let dispatch = task::run(world.store.clone(), world.sender.clone(), "one".to_owned(), cancel.clone());
+    let dispatch = world.dispatch_loop("one", cancel.clone());
     let mut changes = world.store.changes().subscribe();
     let happens = || {
         happened_at.set(Some(Instant::now()));
