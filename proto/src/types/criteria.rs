@@ -10,16 +10,16 @@ use serde_json::Map;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CriterionStatus {
-    /// Named, not yet settled.
+    /// The criterion was named and is not settled yet.
     #[default]
     Proposed,
-    /// Must be satisfied.
+    /// The task must satisfy the criterion.
     Accepted,
-    /// Reached.
+    /// The task satisfies the criterion.
     Satisfied,
-    /// Put off to later work.
+    /// The criterion was put off to later work.
     Deferred,
-    /// Refused.
+    /// The criterion was refused.
     Rejected,
 }
 
@@ -41,13 +41,13 @@ impl CriterionStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CriterionSource {
-    /// The user.
+    /// The user asked for it.
     UserRequested,
-    /// The manager.
+    /// The manager inferred it.
     ManagerInferred,
-    /// The worker.
+    /// The worker proposed it.
     WorkerProposed,
-    /// The audit before the end.
+    /// The audit before the end of the task found it.
     FinalAudit,
 }
 
@@ -70,7 +70,7 @@ impl CriterionSource {
 pub struct ListCriteriaParams {
     /// Task, by name or id.
     pub task: String,
-    /// Only these; empty for all.
+    /// Only criteria of these statuses; empty for all.
     #[serde(default)]
     pub statuses: Vec<CriterionStatus>,
 }
@@ -81,20 +81,20 @@ pub struct ListCriteriaParams {
 pub struct AddCriterionParams {
     /// Task, by name or id.
     pub task: String,
-    /// The text. One that the task has from the same source already is not added again.
+    /// Text of the criterion. A text that the task has from the same source already is not added again.
     pub criterion: String,
-    /// Who came up with it.
+    /// Who came up with the criterion.
     pub source: CriterionSource,
-    /// Where it stands.
+    /// Where the criterion stands at first.
     #[serde(default)]
     pub status: CriterionStatus,
-    /// What proves it.
+    /// What proves that the criterion is satisfied.
     #[serde(default)]
     pub proof: Option<String>,
     /// Why it stands where it stands.
     #[serde(default)]
     pub rationale: Option<String>,
-    /// What proves it, for programs.
+    /// What proves that the criterion is satisfied, for programs.
     #[serde(default)]
     pub evidence: Option<Map<String, Json>>,
     /// Leave the list of all criteria out of the answer.
@@ -108,7 +108,7 @@ pub struct AddCriterionParams {
 pub struct SettleCriterionParams {
     /// Task, by name or id.
     pub task: String,
-    /// The criterion.
+    /// Id of the criterion.
     pub id: i64,
     /// What proves it; this, rationale and evidence stay as they are where they are not given.
     #[serde(default)]
@@ -127,7 +127,7 @@ pub struct SettleCriterionParams {
 /// Result of `criteria.list`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ListCriteriaResult {
-    /// The task.
+    /// The task of the criteria.
     pub task: TaskRef,
     /// Number of all criteria of the task per status.
     pub summary: CriteriaSummary,
@@ -138,7 +138,7 @@ pub struct ListCriteriaResult {
 /// Result of a method that writes a criterion.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CriterionResult {
-    /// The task.
+    /// The task of the criterion.
     pub task: TaskRef,
     /// Number of criteria per status, after the change.
     pub summary: CriteriaSummary,
@@ -147,7 +147,7 @@ pub struct CriterionResult {
     pub criteria: Option<Vec<Criterion>>,
     /// The criterion that the call was about.
     pub affected_criterion: Criterion,
-    /// Whether it was added; false for one that was there before, and for a change.
+    /// Whether the criterion was added; false when it was there before, and for a change.
     pub created: bool,
     /// What a careful caller looks at.
     pub warnings: Vec<CriterionWarning>,
@@ -171,7 +171,7 @@ pub enum CriterionWarning {
 pub struct PlanCriteriaParams {
     /// Task, by name or id.
     pub task: String,
-    /// What the worker wrote.
+    /// Text that the worker wrote.
     pub text: String,
     /// The caller, for the command lines in the answer.
     #[serde(default)]
@@ -195,13 +195,13 @@ pub struct PlanCriteriaResult {
 /// A criterion that a worker's text proposes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CriterionSuggestion {
-    /// The text.
+    /// Text of the criterion.
     pub criterion: String,
-    /// Always `worker_proposed`.
+    /// Who came up with it: always `worker_proposed`.
     pub source: CriterionSource,
-    /// `accepted` or `deferred`.
+    /// Where it would stand: `accepted` or `deferred`.
     pub status: CriterionStatus,
-    /// Why it is deferred.
+    /// Why the criterion would be deferred.
     pub rationale: Option<String>,
     /// The command line that adds it, as a list of arguments.
     pub command: Vec<String>,
