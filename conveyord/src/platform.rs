@@ -198,7 +198,7 @@ pub fn children(pid: Pid) -> io::Result<Vec<Pid>> {
     Ok(children)
 }
 
-/// The descendants of a process, breadth first, without the process itself. At most [`MAX_DESCENDANTS`].
+/// The descendants of a process, breadth first, without the process itself. At most `MAX_DESCENDANTS`.
 pub fn descendants(pid: Pid) -> io::Result<Vec<Pid>> {
     Ok(ProcessTree::now()?.descendants(pid))
 }
@@ -215,7 +215,7 @@ impl ProcessTree {
         Ok(Self { by_parent: children_by_parent()? })
     }
 
-    /// The descendants of a process, breadth first, without the process itself. At most [`MAX_DESCENDANTS`].
+    /// The descendants of a process, breadth first, without the process itself. At most `MAX_DESCENDANTS`.
     #[must_use]
     pub fn descendants(&self, pid: Pid) -> Vec<Pid> {
         let mut found = Vec::new();
