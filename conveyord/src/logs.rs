@@ -46,10 +46,10 @@ impl LogFile {
         Ok(Self { inner: Arc::new(Mutex::new(inner)) })
     }
 
-    /// Goes on in the file of that name, which somebody may have moved away.
+    /// Opens the file of this name again. A program like logrotate may have moved the old file away.
     ///
     /// # Errors
-    /// Those of the file system; the old file is then kept.
+    /// When the file cannot be opened; then the log goes on in the old file.
     pub fn reopen(&self) -> io::Result<()> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         (inner.file, inner.size) = append_to(&inner.path)?;

@@ -3,7 +3,6 @@
 //! The end of a process and a new rollout are told by events. tmux has no event for what a pane shows, so the
 //! pane is captured: every 50 ms at first, then four times a second, and never after the deadline. Only the
 //! question whether the folder is trusted is ever answered, and only if the caller asked for that.
-//! trusted, and that only where the caller said so.
 
 use crate::{
     codex::{

@@ -11,7 +11,7 @@ const MIN_OVERLAP: usize = 2;
 pub(super) enum Kind {
     /// The delta continues the earlier capture.
     Segment,
-    /// It does not: this is the first capture, or something between the two is missing.
+    /// The delta does not continue it: there is no earlier capture, or something between the two is missing.
     Reset,
 }
 

@@ -25,7 +25,7 @@ const USAGE_LIMIT_EXCEEDED: &str = "usage_limit_exceeded";
 /// with 0.169: 10 ms.
 const QUEUE_GAP_MS: i64 = 250;
 
-/// The same for a turn in pursuit of a goal. Measured with 0.169: 8 ms.
+/// The same limit for a turn that Codex began in pursuit of a goal. Measured with 0.169: 8 ms.
 const GOAL_GAP_MS: i64 = 1000;
 
 /// The id of a turn, as Codex wrote it.
@@ -68,7 +68,7 @@ pub enum WorkerPhase {
 
     /// A turn waits for an approval.
     NeedsApproval,
-    /// The user is asked something.
+    /// Codex asks its user a question.
     NeedsAnswer,
     /// A turn was running when the process that ran it ended.
     Broken,

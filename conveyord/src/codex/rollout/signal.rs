@@ -77,7 +77,7 @@ pub enum TurnTrigger {
     Other,
 }
 
-/// A turn ended by itself.
+/// The end of a turn that ended by itself.
 #[derive(Debug)]
 pub struct TaskComplete<'a> {
     pub turn_id: Option<Cow<'a, str>>,
