@@ -30,7 +30,6 @@ pub enum Error {
     /// A task or thread of the daemon panicked or was cancelled.
     #[error("a background task of the daemon ended early")]
     Task(#[from] tokio::task::JoinError),
-    /// The work on something panicked.
     #[error(transparent)]
     Panicked(#[from] Panicked),
 }

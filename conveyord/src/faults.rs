@@ -94,7 +94,7 @@ pub(crate) struct Write {
 #[inline]
 pub(crate) const fn reach(_point: CrashPoint) {}
 
-/// Panics here, when that is asked for: in the loop or the item of a loop of this name.
+/// Panics here, if a test asked for it. `_what` is `loop` or `item`, and `_name` is the name of the loop.
 #[cfg(not(feature = "faults"))]
 #[inline]
 pub(crate) const fn may_panic(_what: &'static str, _name: &'static str) {}

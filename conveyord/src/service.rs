@@ -105,11 +105,12 @@ pub fn watchdog() -> Option<Duration> {
     sys::watchdog()
 }
 
-/// Sends signs of life to the watchdog of the service manager, which waits no longer than `limit`, until `end`.
+/// Sends signs of life to the watchdog of the service manager until `end`. The watchdog waits no longer than
+/// `limit`.
 ///
-/// The daemon is alive if all loops run that it needs and if it answers a call like that of any client, which
-/// needs the socket and the store. An error is an answer too, because a restart cannot repair a full disk. Only
-/// a missing answer counts as death.
+/// The daemon is alive if all loops run that it needs, and if it answers a call like that of any client,
+/// which needs the socket and the store. An error is an answer too, because a restart cannot repair a full
+/// disk. Only a missing answer counts as death.
 pub async fn prove_life(limit: Duration, socket: impl AsRef<Utf8Path>, loops: Loops, end: CancellationToken) {
     let half = limit / 2;
     let mut tick = interval(half);

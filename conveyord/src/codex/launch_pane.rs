@@ -81,10 +81,7 @@ impl Ready<'_> {
     }
 }
 
-/// Whether a tmux session was made by the start that bears this mark.
-///
-/// # Errors
-/// Those of tmux.
+/// Whether a tmux session was made by the start with this mark.
 pub async fn is_marked(tmux: &Tmux, session_id: &str, mark: &str) -> Result<bool, TmuxError> {
     Ok(tmux.session_variable(session_id, START_VARIABLE).await?.as_deref() == Some(mark))
 }

@@ -76,7 +76,7 @@ pub(crate) fn reach(point: CrashPoint) {
     }
 }
 
-/// Panics here, when that is asked for.
+/// Panics here, if a test asked for it. `what` is `loop` or `item`, and `name` is the name of the loop.
 pub(crate) fn may_panic(what: &'static str, name: &'static str) {
     assert!(asked(&format!("{what}-{name}"), "").is_none(), "as the test asked for");
 }
