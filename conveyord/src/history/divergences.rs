@@ -7,13 +7,13 @@ use crate::{
 use conveyor_proto::types::cycle::{Divergence, DivergencesParams};
 use rusqlite::Connection;
 
-/// The most cycles that one answer has: each brings the whole of what it saw.
+/// The most cycles of one answer. Each contains all that the cycle observed.
 const MAX_LIMIT: i64 = 10_000;
 
 /// Answers `cycle.divergences`.
 ///
 /// # Errors
-/// `invalid_limit`, `unknown_task`, `ambiguous_task`, and those of SQLite.
+/// `invalid_limit`, `unknown_task`, `ambiguous_task`.
 pub fn list(connection: &Connection, params: &DivergencesParams) -> Result<Vec<Divergence>> {
     let limit =
         usize::try_from(params.limit).ok().filter(|_| params.limit <= MAX_LIMIT).ok_or_else(|| {
