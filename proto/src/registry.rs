@@ -36,6 +36,8 @@ methods! {
     "session.register" => SessionRegister(session::RegisterParams) -> session::RegisterResult;
     /// Mark a session as gone; no process is ended.
     "session.deregister" => SessionDeregister(session::DeregisterParams) -> session::DeregisterResult;
+    /// Give a session another name; its tasks, history and inbox stay with it.
+    "session.rename" => SessionRename(session::RenameParams) -> session::RenameResult;
     /// End a session's tmux session and mark the session as gone.
     "session.stop" => SessionStop(session::StopParams) -> session::StopResult;
     /// Start Codex in a tmux session of its own and register it.

@@ -321,6 +321,20 @@ pub fn set_gone(tx: &Tx<'_>, id: &SessionId, reason: &str) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Gives a session another name, and its tmux session too where that has another one now. The caller has seen that no
+/// other session has the name: the column is unique.
+pub fn rename(
+    tx: &Tx<'_>,
+    session: &Session,
+    name: &str,
+    tmux_session: Option<&str>,
+) -> Result<(), StoreError> {
+    tx.prepare_cached("update sessions set name = ?2, tmux_session = coalesce(?3, tmux_session) where id = ?1")?
+        .execute(params![session.id.as_str(), name, tmux_session])?;
+    publish(tx, session.id.as_str(), session.state);
+    Ok(())
+}
+
 /// Gives a session another thread: a rollout that appeared, or a new one in its pane.
 pub fn adopt_thread(
     tx: &Tx<'_>,

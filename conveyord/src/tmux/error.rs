@@ -11,55 +11,30 @@ use thiserror::Error;
 use super::TmuxServer;
 use crate::process::{Output, ProcessError};
 
-/// What tmux was asked to do.
+/// What tmux was asked to do. Each method of [`Tmux`](super::Tmux) names its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    /// List the panes.
-    ListPanes,
-    /// Read a pane's text.
-    Capture,
-    /// Put text into a buffer of the server.
-    LoadBuffer,
-    /// Paste a buffer into a pane.
-    Paste,
-    /// Press a key in a pane.
-    Press,
-    /// Start a session.
-    NewSession,
-    /// End a session.
-    KillSession,
-    /// End a pane.
-    KillPane,
-    /// Read the variables that a session or the server passes to its programs.
-    ShowEnvironment,
-    /// Set an option of a window.
-    SetOption,
-    /// Print tmux's version.
-    Version,
+pub struct Operation {
+    /// The words between "failed to" and the target.
+    text: &'static str,
+    /// Whether the operation can change a pane or a session.
+    acts: bool,
 }
 
 impl Operation {
-    /// Whether the operation can change a pane or a session.
-    fn acts(self) -> bool {
-        matches!(self, Self::Paste | Self::Press | Self::NewSession | Self::KillSession | Self::KillPane)
+    /// An operation that changes nothing which a person or agent would see.
+    pub(super) const fn looking(text: &'static str) -> Self {
+        Self { text, acts: false }
+    }
+
+    /// An operation that can change a pane or a session.
+    pub(super) const fn acting(text: &'static str) -> Self {
+        Self { text, acts: true }
     }
 }
 
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ListPanes => "list the panes of",
-            Self::Capture => "capture",
-            Self::LoadBuffer => "load a text for",
-            Self::Paste => "paste into",
-            Self::Press => "press a key in",
-            Self::NewSession => "start session",
-            Self::KillSession => "end session",
-            Self::KillPane => "end pane",
-            Self::ShowEnvironment => "show the environment of",
-            Self::SetOption => "set an option of",
-            Self::Version => "tell the version of",
-        })
+        f.write_str(self.text)
     }
 }
 
@@ -130,7 +105,7 @@ impl TmuxError {
     /// answer never came. False means that nothing was changed.
     pub fn may_have_acted(&self) -> bool {
         match self {
-            Self::TimedOut { operation, .. } | Self::Unanswered { operation, .. } => operation.acts(),
+            Self::TimedOut { operation, .. } | Self::Unanswered { operation, .. } => operation.acts,
             _ => false,
         }
     }
@@ -232,7 +207,7 @@ mod tests {
     fn check(stderr: &str, expect: &str) {
         let output = Output { status: ExitStatus::from_raw(256), stdout: Vec::new(), stderr: stderr.into() };
         let server = TmuxServer::at("/none/permission denied/s");
-        let error = TmuxError::from_refusal(&output, &server, Operation::Capture, "%7");
+        let error = TmuxError::from_refusal(&output, &server, super::CAPTURE, "%7");
         let kind = format!("{error:?}");
         assert!(kind.starts_with(expect), "{stderr}: {kind}");
     }
@@ -263,9 +238,9 @@ mod tests {
     fn only_an_unanswered_action_is_uncertain() {
         let timed_out =
             |operation| TmuxError::TimedOut { operation, target: "%1".into(), limit: Duration::ZERO };
-        assert!(timed_out(Operation::Paste).may_have_acted());
-        assert!(timed_out(Operation::Press).may_have_acted());
-        assert!(!timed_out(Operation::LoadBuffer).may_have_acted());
+        assert!(timed_out(super::PASTE).may_have_acted());
+        assert!(timed_out(super::PRESS).may_have_acted());
+        assert!(!timed_out(super::LOAD_BUFFER).may_have_acted());
         assert!(!TmuxError::PaneMissing { pane: "%1".into() }.may_have_acted());
     }
 }

@@ -275,7 +275,19 @@ impl Tmux {
         self.call(Operation::KillSession, id, None, ["kill-session", "-t", id]).await.map(drop)
     }
 
+<<<<<<< Updated upstream
     /// Ends a pane. The last pane of a window or session takes that with it.
+=======
+    /// Gives the session of this id, `$N`, another name.
+    ///
+    /// # Errors
+    /// [`TmuxError::SessionMissing`], [`TmuxError::SessionExists`], or when tmux cannot be asked.
+    pub async fn rename_session(&self, id: &str, name: &str) -> Result<(), TmuxError> {
+        self.call(Operation::RenameSession, id, None, ["rename-session", "-t", id, "--", name]).await.map(drop)
+    }
+
+    /// Ends a pane, and with the last one of a window or session that too.
+>>>>>>> Stashed changes
     ///
     /// # Errors
     /// [`TmuxError::PaneMissing`], or when tmux cannot be asked.
