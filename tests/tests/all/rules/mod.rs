@@ -1,0 +1,8 @@
+//! What holds for the text of the project, its code and its documents.
+
+mod layout;
+mod links;
+mod openrpc;
+mod project;
+mod rust;
+mod tidy;
