@@ -1,5 +1,6 @@
 //! What holds for the text of the project, its code and its documents.
 
+mod arrows;
 mod layout;
 mod links;
 mod openrpc;
