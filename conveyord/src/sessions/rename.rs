@@ -28,7 +28,7 @@ use std::time::Duration;
 /// a session that works under its old name, and the same call again ends in the same state.
 ///
 /// # Errors
-/// `unknown_session`, `invalid_name`, `name_taken`, `worker_has_folder`; with `tmux` also `no_tmux_session`,
+/// `unknown_session`, `invalid_name`, `worker_exists`; with `tmux` also `no_tmux_session`,
 /// `tmux_session_missing`, `tmux_pane_mismatch`, `codex_exited`, `tmux_session_exists`.
 pub async fn rename(store: &Store, params: RenameParams, command_timeout: Duration) -> Result<RenameResult> {
     let RenameParams { name, new_name, tmux } = params;
@@ -47,7 +47,7 @@ fn checked(connection: &Connection, name: &str, new_name: &str) -> Result<Sessio
     let session = sessions::resolve(connection, name)?;
     if workers::find(connection, name)?.is_some() {
         let message = format!("{} is a worker with a folder of that name", shown(name));
-        return Err(Error::refused("worker_has_folder", message)
+        return Err(Error::conflict("worker_exists", message)
             .hint("create a worker of the other name; the folder's name is known to its Codex"));
     }
     let taken_by = if let Some(other) = sessions::find(connection, new_name)? {
@@ -59,7 +59,7 @@ fn checked(connection: &Connection, name: &str, new_name: &str) -> Result<Sessio
     };
     match taken_by {
         None => Ok(session),
-        Some(who) => Err(Error::conflict("name_taken", format!("{new_name} is the name of {who} already"))
+        Some(who) => Err(Error::conflict("worker_exists", format!("{new_name} is the name of {who} already"))
             .hint("use another name; `sessions --state all` lists those that are taken")),
     }
 }

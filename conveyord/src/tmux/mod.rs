@@ -36,6 +36,20 @@ use crate::{
 };
 
 /// A pane, as tmux lists it. `Debug` leaves out the title, which Codex makes from the user's words.
+// What tmux is asked to do, in the words that follow "failed to".
+const LIST_PANES: Operation = Operation::looking("list the panes of");
+const CAPTURE: Operation = Operation::looking("capture");
+const LOAD_BUFFER: Operation = Operation::looking("load a text for");
+const PASTE: Operation = Operation::acting("paste into");
+const PRESS: Operation = Operation::acting("press a key in");
+const NEW_SESSION: Operation = Operation::acting("start session");
+const RENAME_SESSION: Operation = Operation::acting("rename session");
+const KILL_SESSION: Operation = Operation::acting("end session");
+const KILL_PANE: Operation = Operation::acting("end pane");
+const SHOW_ENVIRONMENT: Operation = Operation::looking("show the environment of");
+const SET_OPTION: Operation = Operation::looking("set an option of");
+const VERSION: Operation = Operation::looking("tell the version of");
+
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pane {
     /// The id of the session in tmux, `$N`.
@@ -147,7 +161,7 @@ impl Tmux {
     pub async fn panes(&self) -> Result<Vec<Pane>, TmuxError> {
         let target = self.server.to_string();
         let output =
-            self.call(Operation::ListPanes, &target, None, ["list-panes", "-a", "-F", PANE_FORMAT]).await?;
+            self.call(LIST_PANES, &target, None, ["list-panes", "-a", "-F", PANE_FORMAT]).await?;
         parse_panes(&String::from_utf8_lossy(&output.stdout), &target)
     }
 
@@ -175,7 +189,7 @@ impl Tmux {
     ) -> Result<String, TmuxError> {
         let (target, start) = (pane.to_string(), format!("-{history_lines}"));
         let args = capture_command(&target, &start, history_lines, style);
-        let output = self.call(Operation::Capture, &target, None, args).await?;
+        let output = self.call(CAPTURE, &target, None, args).await?;
         Ok(without_last_newlines(&String::from_utf8_lossy(&output.stdout)))
     }
 
@@ -208,7 +222,7 @@ impl Tmux {
         let mut args =
             vec!["list-panes", "-a", "-F", PANE_FORMAT, ";", "display-message", "-p", &end_of_list, ";"];
         args.extend(capture_command(&target, &start, history_lines, style));
-        let output = self.call(Operation::Capture, &target, None, args).await?;
+        let output = self.call(CAPTURE, &target, None, args).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         let (list, captured) = text.split_once(&format!("{end_of_list}\n")).unwrap_or_default();
         Ok((parse_panes(list, &target)?, without_last_newlines(captured)))
@@ -227,18 +241,18 @@ impl Tmux {
         }
         let (target, buffer) = (pane.to_string(), format!("conveyor-{}", Uuid::now_v7()));
         let load = ["load-buffer", "-b", &buffer, "-"];
-        let pasted = match self.call(Operation::LoadBuffer, &target, Some(text.as_str()), load).await {
+        let pasted = match self.call(LOAD_BUFFER, &target, Some(text.as_str()), load).await {
             Ok(_) => {
                 faults::reach(CrashPoint::TextLoaded);
                 let paste = ["paste-buffer", "-d", "-p", "-r", "-b", &buffer, "-t", &target];
-                self.call(Operation::Paste, &target, None, paste).await
+                self.call(PASTE, &target, None, paste).await
             }
             Err(error) => Err(error),
         };
         if pasted.is_err() {
             // `paste-buffer -d` deletes the buffer only if the paste succeeds. The error of the paste is the
             // one to report.
-            let _ = self.call(Operation::LoadBuffer, &target, None, ["delete-buffer", "-b", &buffer]).await;
+            let _ = self.call(LOAD_BUFFER, &target, None, ["delete-buffer", "-b", &buffer]).await;
         }
         pasted.map(drop)
     }
@@ -250,7 +264,7 @@ impl Tmux {
     /// the key may have reached the pane.
     pub async fn press(&self, pane: PaneId, key: &Key) -> Result<(), TmuxError> {
         let (target, key) = (pane.to_string(), key.as_argument());
-        self.call(Operation::Press, &target, None, ["send-keys", "-t", &target, "--", &key]).await.map(drop)
+        self.call(PRESS, &target, None, ["send-keys", "-t", &target, "--", &key]).await.map(drop)
     }
 
     /// Ends the session with exactly this name, and all programs in it.
@@ -272,28 +286,24 @@ impl Tmux {
     /// # Errors
     /// [`TmuxError::SessionMissing`], or when tmux cannot be asked.
     pub async fn kill_session_by_id(&self, id: &str) -> Result<(), TmuxError> {
-        self.call(Operation::KillSession, id, None, ["kill-session", "-t", id]).await.map(drop)
+        self.call(KILL_SESSION, id, None, ["kill-session", "-t", id]).await.map(drop)
     }
 
-<<<<<<< Updated upstream
-    /// Ends a pane. The last pane of a window or session takes that with it.
-=======
     /// Gives the session of this id, `$N`, another name.
     ///
     /// # Errors
     /// [`TmuxError::SessionMissing`], [`TmuxError::SessionExists`], or when tmux cannot be asked.
     pub async fn rename_session(&self, id: &str, name: &str) -> Result<(), TmuxError> {
-        self.call(Operation::RenameSession, id, None, ["rename-session", "-t", id, "--", name]).await.map(drop)
+        self.call(RENAME_SESSION, id, None, ["rename-session", "-t", id, "--", name]).await.map(drop)
     }
 
-    /// Ends a pane, and with the last one of a window or session that too.
->>>>>>> Stashed changes
+    /// Ends a pane. The last pane of a window or session takes that with it.
     ///
     /// # Errors
     /// [`TmuxError::PaneMissing`], or when tmux cannot be asked.
     pub async fn kill_pane(&self, id: PaneId) -> Result<(), TmuxError> {
         let target = id.to_string();
-        self.call(Operation::KillPane, &target, None, ["kill-pane", "-t", &target]).await.map(drop)
+        self.call(KILL_PANE, &target, None, ["kill-pane", "-t", &target]).await.map(drop)
     }
 
     /// The output of `tmux -V`, for example `tmux 3.3a`. This needs no server.
@@ -301,7 +311,7 @@ impl Tmux {
     /// # Errors
     /// When tmux is not installed or does not answer.
     pub async fn version(&self) -> Result<String, TmuxError> {
-        let output = self.run(Operation::Version, "tmux", None, vec!["-V".into()]).await?;
+        let output = self.run(VERSION, "tmux", None, vec!["-V".into()]).await?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
@@ -336,7 +346,7 @@ impl Tmux {
             env: vec![("TMUX", None), ("TMUX_PANE", None)],
             // A server passes the environment of the client that started it to all its programs, so their
             // locale must be the user's.
-            locale: if operation == Operation::NewSession { Locale::Inherited } else { Locale::Fixed },
+            locale: if operation == NEW_SESSION { Locale::Inherited } else { Locale::Fixed },
             time_limit: self.time_limit,
             ..Invocation::new(Path::new(&self.program), args)
         };
@@ -353,7 +363,7 @@ impl Tmux {
 
 fn parse_panes(list: &str, target: &str) -> Result<Vec<Pane>, TmuxError> {
     let unlike = |line: &str| TmuxError::Failed {
-        operation: Operation::ListPanes,
+        operation: LIST_PANES,
         target: target.to_owned(),
         message: format!("an answer of {} characters is no list of panes", line.chars().count()),
     };

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 
 use camino::Utf8Path;
 
-use super::{Operation, PaneId, Tmux, TmuxError};
+use super::{NEW_SESSION, PaneId, SET_OPTION, SHOW_ENVIRONMENT, Tmux, TmuxError};
 
 /// A session to start. `Debug` prints only the number of its arguments, because they contain prompts.
 #[derive(Clone)]
@@ -71,10 +71,10 @@ impl Tmux {
         // Both commands are one call, so that the program cannot end before the option is set.
         let keep = [";", "set-option", "-w", "-t", &exactly, "remain-on-exit", "on"];
         let command = escaped.iter().map(String::as_str).chain(keep);
-        let output = self.run(Operation::NewSession, new.name, None, self.arguments(command)).await?;
+        let output = self.run(NEW_SESSION, new.name, None, self.arguments(command)).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         parse_started(&text).ok_or_else(|| TmuxError::Unanswered {
-            operation: Operation::NewSession,
+            operation: NEW_SESSION,
             target: new.name.to_owned(),
             message: format!("an answer of {} characters names no pane", text.chars().count()),
         })
@@ -88,7 +88,7 @@ impl Tmux {
     pub async fn close_with_program(&self, pane: PaneId) -> Result<(), TmuxError> {
         let target = pane.to_string();
         let args = ["set-option", "-w", "-u", "-t", &target, "remain-on-exit"];
-        self.call(Operation::SetOption, &target, None, args).await.map(drop)
+        self.call(SET_OPTION, &target, None, args).await.map(drop)
     }
 
     /// A variable in the environment of the session with this id, `$N`.
@@ -97,7 +97,7 @@ impl Tmux {
     /// [`TmuxError::SessionMissing`], or when tmux cannot be asked.
     pub async fn session_variable(&self, id: &str, name: &str) -> Result<Option<String>, TmuxError> {
         // All variables are read, because tmux reports an unset one as an error.
-        let output = self.call(Operation::ShowEnvironment, id, None, ["show-environment", "-t", id]).await?;
+        let output = self.call(SHOW_ENVIRONMENT, id, None, ["show-environment", "-t", id]).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         let mut lines = text.lines().filter_map(|line| line.split_once('='));
         Ok(lines.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned()))
@@ -107,7 +107,7 @@ impl Tmux {
     pub async fn global_variables(&self) -> Result<Vec<String>, TmuxError> {
         let target = self.server.to_string();
         let args = ["show-environment", "-g"];
-        let output = self.call(Operation::ShowEnvironment, &target, None, args).await?;
+        let output = self.call(SHOW_ENVIRONMENT, &target, None, args).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(text.lines().filter_map(|line| Some(line.split_once('=')?.0.to_owned())).collect())
     }

@@ -299,10 +299,10 @@ async fn a_tmux_that_hangs_is_given_up() {
     let tmux = Tmux::new(server.address(), Duration::from_millis(200)).with_program(&hung);
     let pane = "%0".parse().unwrap();
     let error = tmux.press(pane, &Key::enter()).await.unwrap_err();
-    assert!(matches!(error, TmuxError::TimedOut { operation: Operation::Press, .. }), "{error}");
+    assert!(matches!(error, TmuxError::TimedOut { operation: PRESS, .. }), "{error}");
     assert!(error.may_have_acted());
     let error = tmux.paste(pane, &sanitize("text")).await.unwrap_err();
-    assert!(matches!(error, TmuxError::TimedOut { operation: Operation::LoadBuffer, .. }), "{error}");
+    assert!(matches!(error, TmuxError::TimedOut { operation: LOAD_BUFFER, .. }), "{error}");
     assert!(!error.may_have_acted());
 }
 

@@ -1,0 +1,6 @@
+//! The life of the daemon, and its sudden ends.
+
+mod crash_points;
+mod kill9;
+mod lifecycle;
+mod random_kills;
