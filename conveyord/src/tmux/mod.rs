@@ -230,8 +230,8 @@ impl Tmux {
         let pasted = match self.call(Operation::LoadBuffer, &target, Some(text.as_str()), load).await {
             Ok(_) => {
                 faults::reach(CrashPoint::TextLoaded);
-                // Codex takes fast single keys for a paste, in which Enter is a line break (openai/codex#2544). A
-                // bracketed paste (`-p`) has a clear end, so an Enter after it submits.
+                // Codex takes fast single keys for a paste, in which Enter is a line break
+                // (openai/codex#2544). A bracketed paste (`-p`) has an end, so an Enter after it submits.
                 let paste = ["paste-buffer", "-d", "-p", "-r", "-b", &buffer, "-t", &target];
                 self.call(Operation::Paste, &target, None, paste).await
             }
