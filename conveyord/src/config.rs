@@ -129,7 +129,7 @@ impl Config {
     /// When the state root is unknown, or the file or a variable is not valid.
     pub fn load(flags: &Flags, environment: &dyn Environment) -> Result<Self, ConfigError> {
         let root = match (&flags.state_root, &flags.database) {
-            // If only a database is named, its folder is the state root.
+            // If only a database is named, it determines the state root: see `StateFiles::for_database`.
             (None, Some(database)) => {
                 let files = StateFiles::for_database(settings::absolute(database)?);
                 Sourced { value: files.root, source: Source::Flag }

@@ -3,8 +3,8 @@
 use futures_util::FutureExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A piece of work panicked. The text of the panic goes only to the panic hook, because it may contain untrusted
-/// text.
+/// A piece of work panicked. The text of the panic goes only to the panic hook, because it may contain
+/// untrusted text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it panicked; the log says where")]
 pub struct Panicked;

@@ -213,9 +213,8 @@ fn push_prompt(arguments: &mut Vec<String>, settings: Settings, prompt: Option<&
     }
 }
 
-/// Whether an argument makes the TUI run in its own process, or names the server that it uses. In both cases
-/// a `-c` of ours changes nothing about the process model. (Codex 0.169 leaves its shared daemon for any
-/// `-c`.)
+/// Whether an argument of the user decides the process model already: it makes the TUI run in its own
+/// process, or names the server that the TUI uses. Then a `-c` of ours changes nothing about that.
 fn ends_daemon(argument: &str) -> bool {
     let long = ["--config", "--profile", "--enable", "--disable", "--remote"];
     let whole = ["--no-daemon", "--dangerously-bypass-hook-trust", "-c", "-p"];

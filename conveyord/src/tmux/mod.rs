@@ -244,6 +244,8 @@ impl Tmux {
         let pasted = match self.call(LOAD_BUFFER, &target, Some(text.as_str()), load).await {
             Ok(_) => {
                 faults::reach(CrashPoint::TextLoaded);
+                // Codex takes fast single keys for a paste, in which Enter is a line break
+                // (openai/codex#2544). A bracketed paste (`-p`) has an end, so an Enter after it submits.
                 let paste = ["paste-buffer", "-d", "-p", "-r", "-b", &buffer, "-t", &target];
                 self.call(PASTE, &target, None, paste).await
             }
