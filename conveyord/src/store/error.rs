@@ -19,9 +19,7 @@ pub enum StoreError {
     },
     /// The file is no SQLite database.
     #[error("{path} is not a database; move it away, or name another state root")]
-    NotADatabase {
-        path: Utf8PathBuf,
-    },
+    NotADatabase { path: Utf8PathBuf },
     /// The file belongs to another program.
     #[error(
         "{path} is a database of another program (application id {found}); Conveyor does not write to it. \

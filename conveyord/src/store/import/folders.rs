@@ -2,7 +2,7 @@
 //! its events.
 
 use super::{
-    super::{StoreError, Tx, json_text, log, log::Telemetry},
+    super::{StoreError, Tx, json_text, log, log::Telemetry, rows::scalar},
     register,
 };
 use crate::clock;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub fn is_imported(connection: &Connection, name: &str) -> Result<bool, StoreError> {
     let mut statement =
         connection.prepare_cached("select exists (select 1 from data_migrations where name = ?1)")?;
-    Ok(statement.query_row([name], |row| row.get(0))?)
+    Ok(statement.query_row([name], scalar)?)
 }
 
 /// Remembers that an artifact is imported.
@@ -63,7 +63,7 @@ pub fn upsert_worker(tx: &Tx<'_>, worker: &Worker<'_>) -> Result<String, StoreEr
                 worker.cwd,
                 worker.created_at.unwrap_or(tx.now()),
             ],
-            |row| row.get(0),
+            scalar,
         )?;
     Ok(id)
 }
@@ -71,7 +71,7 @@ pub fn upsert_worker(tx: &Tx<'_>, worker: &Worker<'_>) -> Result<String, StoreEr
 /// The id of a worker.
 pub fn worker_id(connection: &Connection, name: &str) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached("select id from workers where name = ?1")?;
-    Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+    Ok(statement.query_row([name], scalar).optional()?)
 }
 
 /// A status, as a file tells.
