@@ -1,10 +1,11 @@
 //! The command line's definition: what all verbs share, and how arguments become a verb.
 
 use crate::argv::{self, Arguments, Unclear};
+use crate::global::GlobalArgs;
 use crate::program::Program;
-use crate::usage;
+use crate::usage::{self, Told};
 use crate::verbs::Verb;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
 use std::ffi::OsString;
 
 /// Let one Codex session supervise another
@@ -20,40 +21,14 @@ pub(crate) struct Cli {
     pub(crate) verb: Verb,
 }
 
-/// What every verb takes, before or after its name.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Options of every verb")]
-pub(crate) struct GlobalArgs {
-    /// Use the daemon of this state root
-    #[arg(long, global = true, value_name = "DIR")]
-    pub(crate) state_root: Option<String>,
-    /// Use the daemon of this database file
-    #[arg(long, global = true, value_name = "DB")]
-    pub(crate) path: Option<String>,
-    /// Fail with exit code 3 instead of starting the daemon
-    #[arg(long, global = true)]
-    pub(crate) no_start: bool,
-}
-
-/// What to run.
+/// A command line that can be run.
 #[derive(Debug)]
 pub(crate) struct Invocation {
     pub(crate) cli: Cli,
     /// The words of the verb as they were called.
     pub(crate) verb: Vec<String>,
-}
-
-/// What became of the arguments.
-#[derive(Debug)]
-pub(crate) enum Parsed {
-    Run(Box<Invocation>),
-    /// Help was asked for.
-    Help(String),
-    /// Wrong usage of the verb; of none, when `verb` is empty.
-    Wrong {
-        verb: Vec<String>,
-        message: String,
-    },
+    /// Whether the caller asked for JSON instead of text; then errors are JSON too.
+    pub(crate) prints_json: bool,
 }
 
 /// The whole definition under the program's present name.
@@ -64,47 +39,42 @@ pub(crate) fn command(program: Program) -> clap::Command {
 }
 
 /// Reads the arguments, without the program's name.
-pub(crate) fn parse(program: Program, args: impl Iterator<Item = OsString>) -> Parsed {
+pub(crate) fn parse(program: Program, args: impl Iterator<Item = OsString>) -> Result<Invocation, Told> {
     let mut command = command(program);
-    let args: Vec<String> = match args.map(OsString::into_string).collect() {
-        Ok(args) => args,
-        Err(arg) => {
-            let message = format!("an argument is not UTF-8: {}", arg.to_string_lossy());
-            return Parsed::Wrong { verb: Vec::new(), message };
-        }
-    };
-    let Arguments { tokens, verb } = match argv::arrange(&command, args) {
-        Ok(arguments) => arguments,
-        Err(Unclear { verb, message }) => return Parsed::Wrong { verb, message },
-    };
-    let matches =
-        command.try_get_matches_from_mut(std::iter::once(program.as_str().to_owned()).chain(tokens));
-    match matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
-        Ok(cli) => Parsed::Run(Box::new(Invocation { cli, verb })),
-        Err(error) => usage::refusal(&error, verb),
+    let args: Vec<String> = args.map(OsString::into_string).collect::<Result<_, _>>().map_err(|arg| {
+        let message = format!("an argument is not UTF-8: {}", arg.to_string_lossy());
+        Told::Wrong { verb: Vec::new(), message }
+    })?;
+    let Arguments { tokens, verb } =
+        argv::arrange(&command, args).map_err(|Unclear { verb, message }| Told::Wrong { verb, message })?;
+    let line = std::iter::once(program.as_str().to_owned()).chain(tokens);
+    let parsed = command.try_get_matches_from_mut(line).and_then(|mut matches| {
+        let prints_json = asks_for_json(&matches);
+        Ok((Cli::from_arg_matches_mut(&mut matches)?, prints_json))
+    });
+    match parsed {
+        Ok((cli, prints_json)) => Ok(Invocation { cli, verb, prints_json }),
+        Err(error) => Err(usage::refusal(&error, verb)),
     }
 }
 
-/// The usage line of a verb.
-pub(crate) fn usage(program: Program, verb: &[String]) -> String {
-    let mut command = command(program);
-    for word in verb {
-        let Some(below) = command.find_subcommand(word).cloned() else { break };
-        command = below;
-    }
-    let line = command.render_usage().to_string();
-    line.replacen("Usage:", "usage:", 1)
+/// Whether `--json` was given to the verb, or to the verb below it. The definition of the verb alone says whether it
+/// has that option: what prints JSON anyway has none.
+fn asks_for_json(matches: &ArgMatches) -> bool {
+    matches.try_get_one("json").ok().flatten().copied().unwrap_or(false)
+        || matches.subcommand().is_some_and(|(_, below)| asks_for_json(below))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verbs::WithDaemon;
 
     /// A line that is refused, and the first words of what is said about it.
     #[track_caller]
     fn refused(line: &[&str], expect_verb: &[&str], expect: &str) {
         match parse(Program::Conveyorctl, line.iter().map(OsString::from)) {
-            Parsed::Wrong { verb, message } => {
+            Err(Told::Wrong { verb, message }) => {
                 assert_eq!(
                     (verb, message.as_str()),
                     (expect_verb.iter().map(|s| (*s).to_owned()).collect(), expect)
@@ -117,7 +87,7 @@ mod tests {
     #[track_caller]
     fn accepted(line: &[&str]) -> Cli {
         match parse(Program::Conveyorctl, line.iter().map(OsString::from)) {
-            Parsed::Run(invocation) => invocation.cli,
+            Ok(invocation) => invocation.cli,
             other => panic!("{line:?} gave {other:?}"),
         }
     }
@@ -167,12 +137,15 @@ mod tests {
 
     #[test]
     fn the_last_of_a_repeated_option_counts() {
-        let Verb::Tasks(args) = accepted(&["tasks", "--create", "a", "--goal", "g", "--create", "b"]).verb
+        let Verb::WithDaemon(WithDaemon::Tasks(args)) =
+            accepted(&["tasks", "--create", "a", "--goal", "g", "--create", "b"]).verb
         else {
             panic!("not tasks")
         };
         assert_eq!(args.create.as_deref(), Some("b"));
-        let Verb::Sessions(args) = accepted(&["sessions", "--name", "a", "--name", "b"]).verb else {
+        let Verb::WithDaemon(WithDaemon::Sessions(args)) =
+            accepted(&["sessions", "--name", "a", "--name", "b"]).verb
+        else {
             panic!("not sessions")
         };
         assert_eq!(args.name, ["a", "b"]);
@@ -192,7 +165,7 @@ mod tests {
     fn help_is_no_error() {
         for line in [vec!["-h"], vec!["--help"], vec!["bind", "-h"], vec!["daemon", "start", "--help"]] {
             let parsed = parse(Program::Conveyor, line.iter().map(OsString::from));
-            let Parsed::Help(text) = parsed else { panic!("{line:?} gave {parsed:?}") };
+            let Err(Told::Help(text)) = parsed else { panic!("{line:?} gave {parsed:?}") };
             assert!(text.contains("Usage: conveyor "), "{text}");
         }
     }
@@ -200,7 +173,29 @@ mod tests {
     #[test]
     fn the_usage_line_names_the_program_and_the_verb() {
         let verb = ["daemon".to_owned(), "logs".to_owned()];
-        assert_eq!(usage(Program::Workerctl, &verb), "usage: workerctl daemon logs [OPTIONS]");
-        assert_eq!(usage(Program::Conveyor, &[]), "usage: conveyor [OPTIONS] <VERB>");
+        let line = |program, verb: &[String]| usage::line(command(program), verb);
+        assert_eq!(line(Program::Workerctl, &verb), "usage: workerctl daemon logs [OPTIONS]");
+        assert_eq!(line(Program::Conveyor, &[]), "usage: conveyor [OPTIONS] <VERB>");
+    }
+
+    #[track_caller]
+    fn check_json(line: &[&str], expect: bool) {
+        let parsed = parse(Program::Conveyorctl, line.iter().map(OsString::from));
+        assert_eq!(parsed.unwrap().prints_json, expect, "{line:?}");
+    }
+
+    #[test]
+    fn errors_are_json_where_json_was_asked_for() {
+        check_json(&["tasks"], false);
+        check_json(&["tasks", "--json"], true);
+        check_json(&["worker-ack", "t", "--json"], true);
+        check_json(&["commands", "retry", "command-1", "--reason", "r"], false);
+        check_json(&["commands", "retry", "command-1", "--reason", "r", "--json"], true);
+        check_json(&["commands", "--json", "retry", "command-1", "--reason", "r"], true);
+        check_json(&["approvals", "list", "--json"], true);
+        check_json(&["install-skills", "--json"], true);
+        check_json(&["sessions"], false);
+        // It prints JSON anyway, and its errors are texts as those of `sessions` are.
+        check_json(&["daemon", "status", "--json"], false);
     }
 }

@@ -1,13 +1,11 @@
 //! What a verb can end in besides success, and the exit code of each.
 
+use crate::program::Program;
+use conveyor_client::{Error, StartError};
 use conveyor_proto::RpcError;
 use conveyor_proto::client::ClientError;
 use rustix::io::Errno;
-use std::error::Error as _;
 use std::io;
-
-/// The word for a request that the daemon cannot have received, since it was just ending.
-pub(crate) const NOT_SENT: &str = "not_sent";
 
 /// The exit codes of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +41,9 @@ pub(crate) enum ErrorKind {
     Usage,
     /// No daemon answers.
     NoDaemon,
-    /// Ctrl-C.
+    /// The connection ended before the answer. Whether the request was carried out is not known.
+    ConnectionLost,
+    /// Ctrl-C was pressed.
     Interrupted,
     /// What there is to say has been printed; only the exit status is left.
     Reported(ExitStatus),
@@ -55,7 +55,7 @@ impl ErrorKind {
     pub(crate) const fn exit_status(&self) -> ExitStatus {
         match self {
             Self::OutputClosed => ExitStatus::Done,
-            Self::Failed(_) => ExitStatus::Failed,
+            Self::Failed(_) | Self::ConnectionLost => ExitStatus::Failed,
             Self::Usage => ExitStatus::WrongUsage,
             Self::NoDaemon => ExitStatus::NoDaemon,
             Self::Interrupted => ExitStatus::Interrupted,
@@ -69,6 +69,7 @@ impl ErrorKind {
             Self::Failed(word) => Some(word),
             Self::Usage => Some("usage"),
             Self::NoDaemon => Some("no_daemon"),
+            Self::ConnectionLost => Some("connection_lost"),
             // After Ctrl-C the terminal shows ^C; whoever pressed it knows.
             Self::Interrupted | Self::Reported(_) | Self::OutputClosed => None,
         }
@@ -108,10 +109,6 @@ impl CommandError {
             .hint("what was waited for may have come since: start it and wait again")
     }
 
-    pub(crate) fn interrupted() -> Self {
-        Self::new(ErrorKind::Interrupted, "interrupted")
-    }
-
     /// The answer has been printed in full, and is not a success.
     pub(crate) fn reported(status: ExitStatus) -> Self {
         Self::new(ErrorKind::Reported(status), "")
@@ -143,34 +140,74 @@ impl From<RpcError> for CommandError {
     }
 }
 
-impl From<ClientError> for CommandError {
-    fn from(error: ClientError) -> Self {
+/// What goes wrong between a client and the daemon, in the words of this program.
+impl CommandError {
+    /// The error of a call, with the ways out that a command line has. `program` is the name that they use.
+    pub(crate) fn of_client(program: Program, error: Error) -> Self {
+        let message = with_sources(&error);
         match error {
-            ClientError::Rpc(error) => error.into(),
-            ClientError::NoDaemon { .. } => Self::no_daemon(with_sources(&error)),
+            Error::DaemonEnding(error) | Error::Refused(error) => error.into(),
+            Error::UnknownMethod(error) => Self::from(error).hint(format!(
+                "`{program} rpc methods` lists what this daemon knows; after an update, `{program} daemon restart`"
+            )),
+            Error::StartForbidden(_) | Error::NotRunning { .. } => {
+                Self::no_daemon(message).hint(format!("start it with `{program} daemon start`"))
+            }
+            Error::Start(error) => Self::of_start(program, message, &error),
+            Error::Silent { files, .. } => Self::no_daemon(message)
+                .hint(format!("if it is stuck, end it: its process id is in {}", files.lock()))
+                .hint(format!("its log is {}", files.log())),
+            Error::ProtocolMismatch { .. } => Self::failed("protocol_mismatch", message)
+                .hint(format!("restart it as the version of this program: `{program} daemon restart`")),
+            Error::NotSent => {
+                Self::failed("not_sent", message).hint("the request was not carried out: repeat it")
+            }
+            Error::ConnectionLost => Self::new(ErrorKind::ConnectionLost, message)
+                .hint("whether the request was carried out is not known: look before you repeat it"),
+            Error::Client(error) => Self::of_connection(message, &error),
+            Error::Interrupted => Self::new(ErrorKind::Interrupted, message),
+            _ => Self::failed("protocol", message),
+        }
+    }
+
+    fn of_start(program: Program, message: String, error: &StartError) -> Self {
+        match error {
+            StartError::NotInstalled => Self::no_daemon(message).hint("`make install` installs both"),
+            StartError::Ended { log, .. } => Self::no_daemon(message).hint(format!("its log is {log}")),
+            StartError::Slow { .. } => Self::no_daemon(message)
+                .hint(format!("it may still be starting: see `{program} daemon logs`")),
+            StartError::StillStopping { log, .. } => {
+                Self::failed("still_stopping", message).hint(format!("its log says what it waits for: {log}"))
+            }
+            StartError::LockHeld { lock } => Self::no_daemon(message).hint(format!("it holds {lock}")),
+            StartError::StateRoot { .. } => {
+                Self::no_daemon(message).hint("name another one with --state-root or CONVEYOR_STATE_ROOT")
+            }
+            _ => Self::no_daemon(message),
+        }
+    }
+
+    fn of_connection(message: String, error: &ClientError) -> Self {
+        match error {
+            ClientError::NoDaemon { .. } => Self::no_daemon(message),
             // A folder of somebody else's is EACCES; a call that is not permitted at all is a sandbox.
-            ClientError::Connect { ref source, .. } if source.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
-                Self::no_daemon(with_sources(&error)).hint(
+            ClientError::Connect { source, .. } if source.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
+                Self::no_daemon(message).hint(
                     "a sandbox keeps this command from the daemon: run it as a command of its own, without a pipe \
                      or redirection, where a rule of Codex lets it out, or ask for leave to run it outside",
                 )
             }
-            ClientError::Connect { .. } => Self::no_daemon(with_sources(&error)).hint(
-                "the state root must be a folder of yours: --state-root or CONVEYOR_STATE_ROOT names it",
-            ),
-            ClientError::PathTooLong { .. } => Self::failed("path_too_long", with_sources(&error)),
-            ClientError::RequestTooLarge { .. } => Self::failed("request_too_large", with_sources(&error)),
-            ClientError::NotSent => Self::failed(NOT_SENT, with_sources(&error))
-                .hint("the request was not carried out: repeat it"),
-            ClientError::Closed => Self::failed("connection_lost", with_sources(&error))
-                .hint("whether the request was carried out is not known: look before you repeat it"),
-            _ => Self::failed("protocol", with_sources(&error)),
+            ClientError::Connect { .. } => Self::no_daemon(message)
+                .hint("the state root must be a folder of yours: --state-root or CONVEYOR_STATE_ROOT names it"),
+            ClientError::PathTooLong { .. } => Self::failed("path_too_long", message),
+            ClientError::RequestTooLarge { .. } => Self::failed("request_too_large", message),
+            _ => Self::failed("protocol", message),
         }
     }
 }
 
 /// The message of an error and of those behind it, in one line.
-fn with_sources(error: &ClientError) -> String {
+fn with_sources(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -193,12 +230,16 @@ mod tests {
         assert_eq!(error.hints, hints);
     }
 
+    fn of_client(error: impl Into<Error>) -> CommandError {
+        CommandError::of_client(Program::Conveyor, error.into())
+    }
+
     #[test]
     fn each_kind_has_its_exit_code() {
         check(CommandError::failed("not_bound", "x"), Some("not_bound"), 1, &[]);
         check(CommandError::usage("x"), Some("usage"), 2, &[]);
         check(CommandError::no_daemon("x").hint("start it"), Some("no_daemon"), 3, &["start it"]);
-        check(CommandError::interrupted(), None, 130, &[]);
+        check(of_client(Error::Interrupted), None, 130, &[]);
         check(CommandError::reported(ExitStatus::Failed), None, 1, &[]);
         check(CommandError::output(&io::ErrorKind::BrokenPipe.into()), None, 0, &[]);
         check(CommandError::output(&io::ErrorKind::StorageFull.into()), Some("output"), 1, &[]);
@@ -208,10 +249,41 @@ mod tests {
     fn a_sandbox_is_told_from_a_folder_of_somebody_else() {
         let hint = |errno: Errno| {
             let error = ClientError::Connect { path: "/s".into(), source: errno.into() };
-            CommandError::from(error).hints.concat()
+            of_client(error).hints.concat()
         };
         assert!(hint(Errno::PERM).contains("sandbox"));
         assert!(hint(Errno::ACCESS).contains("--state-root"));
+    }
+
+    #[test]
+    fn what_a_client_meets_has_a_word_and_a_way_out() {
+        let lost = of_client(ClientError::Closed);
+        assert_eq!(lost.kind, ErrorKind::ConnectionLost);
+        let hint = "whether the request was carried out is not known: look before you repeat it";
+        check(lost, Some("connection_lost"), 1, &[hint]);
+        let hint = "the request was not carried out: repeat it";
+        check(of_client(ClientError::NotSent), Some("not_sent"), 1, &[hint]);
+        let no_daemon = || ClientError::NoDaemon { path: "/s".into(), source: Errno::NOENT.into() };
+        check(of_client(no_daemon()), Some("no_daemon"), 3, &[]);
+        let forbidden = Error::StartForbidden(no_daemon());
+        check(of_client(forbidden), Some("no_daemon"), 3, &["start it with `conveyor daemon start`"]);
+        let held = StartError::LockHeld { lock: "/s/lock".into() };
+        check(of_client(held), Some("no_daemon"), 3, &["it holds /s/lock"]);
+        let ending = RpcError {
+            code: -32005,
+            message: "conveyord ends".into(),
+            data: Some(json!({ "kind": "daemon_ending", "hint": "the same call again goes on with it" })),
+        };
+        let hints = &["the same call again goes on with it"];
+        check(of_client(ClientError::Rpc(ending)), Some("daemon_ending"), 1, hints);
+    }
+
+    #[test]
+    fn a_message_tells_its_causes() {
+        let source = Errno::ACCESS.into();
+        let error = of_client(StartError::StateRoot { root: "/s".into(), source });
+        let message = "failed to use the state root /s: Permission denied (os error 13)";
+        assert_eq!(error.message, message);
     }
 
     #[test]

@@ -1,58 +1,45 @@
-//! What a verb needs of its surroundings: which daemon it is about, a connection to it, and the caller's
-//! circumstances that travel with a call.
+//! What a verb needs of its surroundings: the daemon that the arguments mean, calls to it whose failures are this
+//! program's errors, and the caller's circumstances that travel with a call.
+//!
+//! What must not live here: how a daemon is found, started or waited for, which is `conveyor-client`'s.
 
-use crate::cli::GlobalArgs;
-use crate::error::{CommandError, NOT_SENT};
-use crate::interrupt::Interrupt;
+use crate::error::CommandError;
+use crate::global::GlobalArgs;
 use crate::program::Program;
-use crate::start;
 use crate::ui::Ui;
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_proto::client::{Client, ClientError};
+use conveyor_client::{Daemon, Error, Event, Progress, SearchPath, StartLock, Starting, Target, TargetError};
+use conveyor_proto::client::Subscription;
 use conveyor_proto::method::Method;
-use conveyor_proto::openrpc::PROTOCOL_MAJOR;
-use conveyor_proto::registry::RpcHello;
-use conveyor_proto::settings::{self, Environment, StateFiles};
+use conveyor_proto::settings::{self, Environment, StateFiles, StateRootError};
 use conveyor_proto::types::common::Caller;
-use conveyor_proto::types::daemon::HelloParams;
-use serde::Deserialize as _;
+use conveyor_proto::types::daemon::StopResult;
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
-use std::cell::RefCell;
+use serde_json::value::RawValue;
 use std::future::Future;
+use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
-
-/// How long a daemon that closes connections before it greets is taken for one that is just ending.
-const DYING_DAEMON: Duration = Duration::from_secs(5);
-/// How often it is looked whether another has taken its place.
-const DYING_DAEMON_LOOK: Duration = Duration::from_millis(20);
-
-/// How long a wait outlives a daemon that was stopped, in case it is a restart.
-const RESTART_GRACE: Duration = Duration::from_secs(5);
-/// How often it is looked whether the new one answers.
-const RESTART_LOOK: Duration = Duration::from_millis(50);
-
-/// How long a call may last before a person at the terminal is told what it waits for.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// How long a daemon may take to say who it is, or to do what needs no work of it.
-const PROMPT_LIMIT: Duration = Duration::from_secs(10);
-
-/// JSON-RPC's code for a method that the other side does not have.
-const METHOD_NOT_FOUND: i32 = -32601;
 
 /// One run's view of its surroundings.
 pub(crate) struct Helper {
     program: Program,
-    files: StateFiles,
-    database_named: bool,
-    /// The options that named the daemon, with absolute paths.
-    daemon_options: Vec<String>,
-    may_start: bool,
+    daemon: Daemon,
     environment: Rc<dyn Environment>,
-    connection: RefCell<Option<Client>>,
-    interrupt: Interrupt,
+}
+
+/// Shows what goes on during a call where a person looks.
+impl Progress for Ui {
+    fn take(&mut self, event: Event<'_>) {
+        match event {
+            Event::Starting { state_root } => {
+                self.note(&format!("starting conveyord (state root {state_root})"))
+            }
+            Event::Waiting { method } => {
+                self.progress(&format!("waiting for conveyord ({method}); Ctrl-C ends the waiting"));
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Helper {
@@ -61,74 +48,57 @@ impl Helper {
         global: &GlobalArgs,
         environment: Rc<dyn Environment>,
     ) -> Result<Self, CommandError> {
-        let unknown = |error: settings::StateRootError| CommandError::failed("state_root", error.to_string());
-        let state_root = global.state_root.as_deref().filter(|path| !path.is_empty()).map(Utf8Path::new);
-        let database = global.path.as_deref().filter(|path| !path.is_empty()).map(Utf8Path::new);
-        let mut daemon_options = Vec::new();
-        for (option, path) in [("--state-root", state_root), ("--path", database)] {
-            let Some(path) = path else { continue };
-            let path = settings::absolute(path).map_err(unknown)?;
-            daemon_options.extend([option.to_owned(), path.into_string()]);
-        }
-        let files = match (state_root, database) {
-            (Some(_), Some(_)) => {
-                return Err(CommandError::usage(
-                    "--path cannot be used with --state-root: each names a daemon",
-                ));
+        let named =
+            |path: &Option<String>| path.clone().filter(|path| !path.is_empty()).map(Utf8PathBuf::from);
+        let (state_root, database) = (named(&global.state_root), named(&global.path));
+        let target = Target::find(state_root.as_deref(), database.as_deref(), &*environment);
+        let target = target.map_err(|error| match error {
+            TargetError::Both => {
+                CommandError::usage("--path cannot be used with --state-root: each names a daemon")
             }
-            (None, Some(path)) => StateFiles::for_database(settings::absolute(path).map_err(unknown)?),
-            (root, None) => {
-                StateFiles::in_root(settings::state_root(root, &*environment).map_err(unknown)?.value)
-            }
-        };
-        Ok(Self {
-            program,
-            files,
-            database_named: database.is_some(),
-            daemon_options,
-            may_start: !global.no_start,
-            environment,
-            connection: RefCell::new(None),
-            interrupt: Interrupt::default(),
-        })
+            TargetError::StateRoot(error) => unknown_root(&error),
+            error => CommandError::failed("state_root", error.to_string()),
+        })?;
+        let starting = if global.no_start { Starting::Forbidden } else { Starting::Allowed };
+        let daemon = Daemon::new(target, SearchPath::of(&*environment), starting);
+        Ok(Self { program, daemon, environment })
     }
 
     pub(crate) const fn program(&self) -> Program {
         self.program
     }
 
-    /// The files of the daemon that is meant.
-    pub(crate) const fn files(&self) -> &StateFiles {
-        &self.files
+    /// The daemon that is meant.
+    pub(crate) const fn target(&self) -> &Target {
+        self.daemon.target()
     }
 
-    /// The state root of the caller. A daemon of a database that was named has one of its own beside that.
+    /// The files of the daemon that is meant.
+    pub(crate) const fn files(&self) -> &StateFiles {
+        self.daemon.target().files()
+    }
+
+    /// The state root of the caller. The daemon of a database that was named has another one, beside that file.
     pub(crate) fn caller_root(&self) -> Result<Utf8PathBuf, CommandError> {
-        if !self.database_named {
-            return Ok(self.files.root.clone());
+        if self.target().named_database().is_none() {
+            return Ok(self.files().root.clone());
         }
-        let root = settings::state_root(None, &*self.environment);
-        let root = root.map_err(|error| CommandError::failed("state_root", error.to_string()))?;
+        let root = settings::state_root(None, &*self.environment).map_err(|error| unknown_root(&error))?;
         Ok(root.value)
     }
 
-    pub(crate) const fn may_start(&self) -> bool {
-        self.may_start
+    /// Whether a call may start the daemon.
+    pub(crate) const fn starting(&self) -> Starting {
+        self.daemon.starting()
     }
 
-    /// Ends the connection; the next call makes a new one.
-    pub(crate) fn disconnect(&self) {
-        *self.connection.borrow_mut() = None;
-    }
-
-    /// Whether the database was named, so that the daemon is started on it.
-    pub(crate) const fn database_named(&self) -> bool {
-        self.database_named
-    }
-
-    /// The options that a command line needs to reach the daemon of this one.
-    pub(crate) fn daemon_options(&self) -> &[String] {
-        &self.daemon_options
+    /// The options that a command line needs to reach the daemon of this one, with absolute paths.
+    pub(crate) fn daemon_options(&self) -> Vec<String> {
+        let target = self.target();
+        let named = [("--state-root", target.named_state_root()), ("--path", target.named_database())];
+        let given =
+            named.into_iter().filter_map(|(option, path)| Some([option, path.map(Utf8Path::as_str)?]));
+        given.flatten().map(str::to_owned).collect()
     }
 
     pub(crate) fn environment(&self) -> &dyn Environment {
@@ -137,52 +107,30 @@ impl Helper {
 
     /// The caller's circumstances; the daemon has others.
     pub(crate) fn caller(&self) -> Caller {
-        let variable = |name| self.environment.get(name);
-        Caller {
-            cwd: settings::current_dir().ok().map(|dir| dir.to_string()),
-            program: Some(self.program.to_string()),
-            pid: Some(i64::from(std::process::id())),
-            codex_home: variable("CODEX_HOME"),
-            home: variable("HOME"),
-            path: variable("PATH"),
-            tmux: variable("TMUX"),
-            tmux_pane: variable("TMUX_PANE"),
-            tmux_tmpdir: variable("TMUX_TMPDIR"),
-        }
+        conveyor_client::caller(self.program.as_str(), &*self.environment)
     }
 
-    /// Calls a method. Ctrl-C ends the waiting. What a daemon that was just ending cannot have received is sent to the
-    /// next one.
+    /// Calls a method. Ctrl-C ends the waiting.
     pub(crate) async fn call<M: Method>(
         &self,
         ui: &mut Ui,
         params: &M::Params,
     ) -> Result<M::Result, CommandError> {
-        let patience = Instant::now() + DYING_DAEMON;
-        loop {
-            let client = self.connection(ui).await?;
-            match self.answer(ui, M::NAME, client.call::<M>(params)).await {
-                Err(error) if error.kind.word() == Some(NOT_SENT) && Instant::now() < patience => {}
-                answer => return answer,
-            }
-        }
+        self.daemon.call::<M>(ui, params).await.map_err(|error| self.failure(error))
     }
 
-    /// Calls a method whose answer is printed as it came: a newer daemon's new keys are kept.
+    /// Calls a method whose answer is printed as it came: the keys of a newer daemon are kept.
     pub(crate) async fn call_json<M: Method>(
         &self,
         ui: &mut Ui,
         params: &M::Params,
     ) -> Result<Value, CommandError> {
-        let params = to_raw_value(params).map_err(|error| {
-            CommandError::failed("protocol", format!("failed to encode the parameters: {error}"))
-        })?;
-        self.call_by_name(ui, M::NAME, Some(params)).await
+        self.daemon.call_json::<M>(ui, params).await.map_err(|error| self.failure(error))
     }
 
     /// Reads an answer that is printed as it came and also has to be looked into.
-    pub(crate) fn understand<M: Method>(answer: &Value) -> Result<M::Result, CommandError> {
-        M::Result::deserialize(answer).map_err(|error| not_understood(M::NAME, &error))
+    pub(crate) fn understand<M: Method>(&self, answer: &Value) -> Result<M::Result, CommandError> {
+        Daemon::understand::<M>(answer).map_err(|error| self.failure(error))
     }
 
     /// Calls a method by its name.
@@ -192,182 +140,92 @@ impl Helper {
         method: &str,
         params: Option<Box<RawValue>>,
     ) -> Result<Value, CommandError> {
-        let patience = Instant::now() + DYING_DAEMON;
-        loop {
-            let client = self.connection(ui).await?;
-            match self.answer(ui, method, client.call_raw(method, params.clone())).await {
-                Err(error) if error.kind.word() == Some(NOT_SENT) && Instant::now() < patience => {}
-                Err(error) => return Err(error),
-                Ok(result) => {
-                    return serde_json::from_str(result.get())
-                        .map_err(|error| not_understood(method, &error));
-                }
-            }
-        }
+        self.daemon.call_by_name(ui, method, params).await.map_err(|error| self.failure(error))
     }
 
-    /// Calls a method on a daemon that runs, whatever its version; none is started.
-    ///
-    /// # Errors
-    /// As [`Helper::call_json`]; `None` when no daemon runs.
+    /// Calls a method on a daemon that runs, whatever its version; `None` when none runs, and none is started.
     pub(crate) async fn call_running<M: Method>(
         &self,
         ui: &mut Ui,
         params: &M::Params,
     ) -> Result<Option<Value>, CommandError> {
-        if !start::is_running(&self.files) {
-            return Ok(None);
-        }
-        match Client::connect(self.files.socket().as_std_path()).await {
-            Ok(client) => {
-                *self.connection.borrow_mut() = Some(client);
-                self.promptly(self.call_json::<M>(ui, params)).await.map(Some)
-            }
-            Err(ClientError::NoDaemon { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        self.daemon.call_running::<M>(ui, params).await.map_err(|error| self.failure(error))
+    }
+
+    /// Opens a subscription whose items are printed as they came.
+    pub(crate) async fn subscribe_json<M: Method>(
+        &self,
+        ui: &mut Ui,
+        params: &M::Params,
+    ) -> Result<Subscription<Box<RawValue>>, CommandError> {
+        self.daemon.subscribe_json::<M>(ui, params).await.map_err(|error| self.failure(error))
+    }
+
+    /// Connects, starting the daemon where that is allowed.
+    pub(crate) async fn connect(&self, ui: &mut Ui) -> Result<(), CommandError> {
+        self.daemon.connect(ui).await.map_err(|error| self.failure(error))
+    }
+
+    /// Ends the connection; the next call makes a new one.
+    pub(crate) fn disconnect(&self) {
+        self.daemon.disconnect();
     }
 
     /// Whether a daemon that is not about to end answers now.
     pub(crate) async fn answers(&self) -> bool {
-        let Ok(client) = Client::connect(self.files.socket().as_std_path()).await else { return false };
-        let who = HelloParams::default();
-        let hello = client.call::<RpcHello>(&who);
-        tokio::time::timeout(PROMPT_LIMIT, hello).await.is_ok_and(|hello| hello.is_ok())
+        self.daemon.answers().await
     }
 
     /// Whether another daemon answers soon after one has ended in good order, as in a restart.
     pub(crate) async fn daemon_returns(&self) -> Result<bool, CommandError> {
-        let deadline = Instant::now() + RESTART_GRACE;
-        while Instant::now() < deadline {
-            self.interruptible(tokio::time::sleep(RESTART_LOOK)).await?;
-            if self.answers().await {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.daemon.returns().await.map_err(|error| self.failure(error))
     }
 
-    /// Connects, starting the daemon where that is allowed.
-    pub(crate) async fn connection(&self, ui: &mut Ui) -> Result<Client, CommandError> {
-        if let Some(client) = self.connection.borrow().clone() {
-            return Ok(client);
-        }
-        let patience = Instant::now() + DYING_DAEMON;
-        loop {
-            let client = self.connect(ui).await?;
-            match self.promptly(self.greet(ui, &client)).await {
-                Ok(()) => {
-                    *self.connection.borrow_mut() = Some(client.clone());
-                    return Ok(client);
-                }
-                // It took the connection and died. A greeting has no effect, so another daemon may have it.
-                Err(error)
-                    if [Some("connection_lost"), Some(NOT_SENT)].contains(&error.kind.word())
-                        && Instant::now() < patience =>
-                {
-                    self.interruptible(tokio::time::sleep(DYING_DAEMON_LOOK)).await?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+    /// Ends the daemon and tells what it was; `None` when none ran.
+    pub(crate) async fn stop(&self, ui: &mut Ui) -> Result<Option<StopResult>, CommandError> {
+        self.daemon.stop(ui).await.map_err(|error| self.failure(error))
     }
 
-    async fn connect(&self, ui: &mut Ui) -> Result<Client, CommandError> {
-        let socket = self.files.socket();
-        if !self.may_start && socket.exists() && !start::is_running(&self.files) {
-            return Err(CommandError::no_daemon(format!("no daemon runs that serves {socket}"))
-                .hint(format!("start it with `{} daemon start`", self.program)));
-        }
-        match Client::connect(socket.as_std_path()).await {
-            Err(ClientError::NoDaemon { .. }) if self.may_start => {
-                self.interruptible(start::start(self, ui)).await?
-            }
-            Err(error @ ClientError::NoDaemon { .. }) => {
-                let hint = format!("start it with `{} daemon start`", self.program);
-                Err(CommandError::from(error).hint(hint))
-            }
-            other => Ok(other?),
-        }
+    /// As [`Helper::stop`], for a caller who holds the start lock.
+    pub(crate) async fn stop_locked(
+        &self,
+        lock: &StartLock,
+        ui: &mut Ui,
+    ) -> Result<Option<StopResult>, CommandError> {
+        self.daemon.stop_locked(lock, ui).await.map_err(|error| self.failure(error))
+    }
+
+    /// Ends the daemon and starts it again.
+    pub(crate) async fn restart(&self, ui: &mut Ui) -> Result<(), CommandError> {
+        self.daemon.restart(ui).await.map_err(|error| self.failure(error))
+    }
+
+    /// Takes the start lock: no other client starts or ends the daemon while it is held.
+    pub(crate) async fn lock_start(&self) -> Result<StartLock, CommandError> {
+        self.daemon.lock_start().await.map_err(|error| self.failure(error))
+    }
+
+    /// The path of the daemon's program.
+    pub(crate) fn find_daemon(&self) -> Result<PathBuf, CommandError> {
+        self.daemon.search().find().map_err(|error| self.failure(error))
     }
 
     /// Resolves when Ctrl-C has been pressed.
     pub(crate) async fn interruption(&self) {
-        self.interrupt.pressed().await;
+        self.daemon.interruption().await;
     }
 
     /// Runs work until it is done or Ctrl-C is pressed.
     pub(crate) async fn interruptible<T>(&self, work: impl Future<Output = T>) -> Result<T, CommandError> {
-        tokio::select! {
-            done = work => Ok(done),
-            () = self.interruption() => Err(CommandError::interrupted()),
-        }
+        self.daemon.interruptible(work).await.map_err(|error| self.failure(error))
     }
 
-    /// Gives up on a daemon that took the connection and does not answer what it can answer at once.
-    async fn promptly<T>(
-        &self,
-        call: impl Future<Output = Result<T, CommandError>>,
-    ) -> Result<T, CommandError> {
-        tokio::time::timeout(PROMPT_LIMIT, call).await.unwrap_or_else(|_| {
-            let (limit, files) = (PROMPT_LIMIT.as_secs(), &self.files);
-            let message = format!("conveyord at {} does not answer within {limit} s", files.socket());
-            Err(CommandError::no_daemon(message)
-                .hint(format!("if it is stuck, end it: its process id is in {}", files.lock()))
-                .hint(format!("its log is {}", files.log())))
-        })
-    }
-
-    /// Holds the protocols of both sides against each other, before anything has an effect.
-    async fn greet(&self, ui: &mut Ui, client: &Client) -> Result<(), CommandError> {
-        let params = HelloParams {
-            client_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-            protocol: Some(PROTOCOL_MAJOR),
-        };
-        let hello = self.answer(ui, RpcHello::NAME, client.call::<RpcHello>(&params)).await?;
-        let theirs = hello.protocol.major;
-        if theirs == PROTOCOL_MAJOR {
-            return Ok(());
-        }
-        let message = format!(
-            "conveyord {} (pid {}) speaks protocol {theirs}, this program speaks {PROTOCOL_MAJOR}",
-            hello.server_version, hello.pid
-        );
-        let hint = format!("restart it as the version of this program: `{} daemon restart`", self.program);
-        Err(CommandError::failed("protocol_mismatch", message).hint(hint))
-    }
-
-    /// Awaits an answer. A connection that broke is forgotten, so that the next call makes a new one.
-    async fn answer<T>(
-        &self,
-        ui: &mut Ui,
-        method: &str,
-        call: impl Future<Output = Result<T, ClientError>>,
-    ) -> Result<T, CommandError> {
-        let mut call = std::pin::pin!(call);
-        let answer = match tokio::time::timeout(PATIENCE, self.interruptible(call.as_mut())).await {
-            Ok(answer) => answer?,
-            Err(_) => {
-                ui.progress(&format!("waiting for conveyord ({method}); Ctrl-C ends the waiting"));
-                self.interruptible(call).await?
-            }
-        };
-        match answer {
-            Err(error @ (ClientError::Closed | ClientError::NotSent)) => {
-                self.disconnect();
-                Err(error.into())
-            }
-            Err(ClientError::Rpc(error)) if error.code == METHOD_NOT_FOUND => {
-                let program = self.program;
-                Err(CommandError::from(error).hint(format!(
-                    "`{program} rpc methods` lists what this daemon knows; after an update, `{program} daemon restart`"
-                )))
-            }
-            answer => Ok(answer?),
-        }
+    /// What a verb ends in when the daemon, or the way to it, failed.
+    pub(crate) fn failure(&self, error: impl Into<Error>) -> CommandError {
+        CommandError::of_client(self.program, error.into())
     }
 }
 
-fn not_understood(method: &str, error: &serde_json::Error) -> CommandError {
-    CommandError::failed("protocol", format!("failed to understand the result of {method}: {error}"))
+fn unknown_root(error: &StateRootError) -> CommandError {
+    CommandError::failed("state_root", error.to_string())
 }

@@ -1,23 +1,22 @@
 //! Conveyor's command line: each verb is one call to `conveyord`, and the rendering of its answer.
 //!
-//! What must not live here: domain logic, SQL, tmux. A verb never looks into the database file, and nothing
-//! but `ui` writes to the terminal.
+//! What must not live here: domain logic, SQL, tmux, and how the daemon is found, started and waited for, which is
+//! `conveyor-client`'s. A verb never looks into the database file, and nothing but `ui` writes to the terminal.
 //!
 //! From the outside in: `argv` brings the arguments into one shape, `cli` gives them types, `verbs` has
-//! one file per verb, `helper` carries a verb's calls to the daemon, which `start` starts when none
-//! answers, and `ui` prints.
+//! one file per verb, `helper` carries a verb's calls to the daemon, and `ui` prints. What a verb uses knows neither
+//! `verbs` nor `cli`; the test `rooms` holds that.
 
 mod argv;
 mod cli;
 mod error;
+mod global;
 mod helper;
-mod interrupt;
 mod json;
 mod program;
 mod reference;
 mod service;
 mod skills;
-mod start;
 mod terminal;
 mod text;
 mod ui;
@@ -28,7 +27,7 @@ mod verbs;
 pub use reference::reference_markdown;
 pub use ui::Io;
 
-use cli::{Invocation, Parsed};
+use cli::Invocation;
 use conveyor_proto::settings::Environment;
 use error::{CommandError, ErrorKind, ExitStatus};
 use helper::Helper;
@@ -37,6 +36,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::rc::Rc;
 use ui::Ui;
+use usage::Told;
+use verbs::{Verb, WithDaemon};
 
 /// Runs one command line, the program's own name first, to its end.
 ///
@@ -48,11 +49,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io) -> ExitCode {
     let program = Program::from_call(args.next().as_deref(), &*environment);
     let mut ui = Ui::new(program, io);
     let status = match cli::parse(program, args) {
-        Parsed::Help(text) => end(&mut ui, &[], |ui| ui.text(&text)),
-        Parsed::Wrong { verb, message } => ui.wrong_usage(&verb, &message),
-        Parsed::Run(invocation) => {
-            let Invocation { cli, verb } = *invocation;
-            ui.set_errors_as_json(cli.verb.prints_json());
+        Err(Told::Help(text)) => end(&mut ui, &[], |ui| ui.text(&text)),
+        Err(Told::Wrong { verb, message }) => wrong_usage(&mut ui, &verb, &message),
+        Ok(Invocation { cli, verb, prints_json }) => {
+            ui.set_errors_as_json(prints_json);
             end(&mut ui, &verb, |ui| run_verb(ui, &cli, environment))
         }
     };
@@ -63,7 +63,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io) -> ExitCode {
 fn end(ui: &mut Ui, verb: &[String], work: impl FnOnce(&mut Ui) -> Result<(), CommandError>) -> ExitStatus {
     match work(ui) {
         Ok(()) => ExitStatus::Done,
-        Err(error) if error.kind == ErrorKind::Usage => ui.wrong_usage(verb, &error.message),
+        Err(error) if error.kind == ErrorKind::Usage => wrong_usage(ui, verb, &error.message),
         Err(error) => {
             ui.error(&error);
             error.kind.exit_status()
@@ -71,15 +71,30 @@ fn end(ui: &mut Ui, verb: &[String], work: impl FnOnce(&mut Ui) -> Result<(), Co
     }
 }
 
+fn wrong_usage(ui: &mut Ui, verb: &[String], message: &str) -> ExitStatus {
+    let usage = usage::line(cli::command(ui.program()), verb);
+    ui.wrong_usage(&usage, verb, message);
+    ExitStatus::WrongUsage
+}
+
 fn run_verb(ui: &mut Ui, cli: &cli::Cli, environment: Rc<dyn Environment>) -> Result<(), CommandError> {
-    if let Some(result) = verbs::run_alone(ui, &cli.verb) {
-        return result;
+    match &cli.verb {
+        Verb::Alone(verb) => verb.run(ui, &cli::command(ui.program())),
+        Verb::WithDaemon(verb) => run_with_daemon(ui, &cli.global, verb, environment),
     }
-    let helper = Helper::new(ui.program(), &cli.global, environment)?;
+}
+
+fn run_with_daemon(
+    ui: &mut Ui,
+    global: &global::GlobalArgs,
+    verb: &WithDaemon,
+    environment: Rc<dyn Environment>,
+) -> Result<(), CommandError> {
+    let helper = Helper::new(ui.program(), global, environment)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         CommandError::failed("runtime", format!("failed to start the event loop: {error}"))
     })?;
-    let result = runtime.block_on(verbs::run(ui, &helper, &cli.verb));
+    let result = runtime.block_on(verb.run(ui, &helper));
     // A blocking wait for a lock that nobody releases any more must not hold up the end of the program.
     runtime.shutdown_background();
     result

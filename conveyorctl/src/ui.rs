@@ -1,7 +1,6 @@
 //! The only place that prints: results to standard output, everything else to standard error.
 
-use crate::cli;
-use crate::error::{CommandError, ExitStatus};
+use crate::error::CommandError;
 use crate::json;
 use crate::program::Program;
 use crate::text::printable_lines;
@@ -155,15 +154,13 @@ impl Ui {
     }
 
     /// Wrong usage: how the verb is used, then what is wrong. `verb` is empty for faults of no verb.
-    pub(crate) fn wrong_usage(&mut self, verb: &[String], message: &str) -> ExitStatus {
+    pub(crate) fn wrong_usage(&mut self, usage: &str, verb: &[String], message: &str) {
         let mut called = self.program.to_string();
         for part in verb {
             called.push(' ');
             called.push_str(part);
         }
-        let usage = cli::usage(self.program, verb);
         self.diagnose(&format!("{usage}\n{called}: error: {}\n", printable_lines(message)));
-        ExitStatus::WrongUsage
     }
 
     /// Nobody can be told when standard error is gone, so that is not an error.

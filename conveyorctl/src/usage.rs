@@ -1,22 +1,33 @@
-//! What is said about arguments that clap refuses: one line, in words of this program.
+//! What the caller is told instead of running a verb: the help, or what is wrong with the arguments, in one line and in
+//! words of this program.
 
-use crate::cli::Parsed;
-use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, Error};
 use std::error::Error as _;
 
+/// What is told instead of running a verb.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Help was asked for.
+    Help(String),
+    /// Wrong usage of the verb; of no verb in particular, when `verb` is empty.
+    Wrong {
+        /// The words of the verb as they were called.
+        verb: Vec<String>,
+        message: String,
+    },
+}
+
 /// Turns clap's refusal into ours. `verb` are the words of the verb that was called.
-pub(crate) fn refusal(error: &Error, verb: Vec<String>) -> Parsed {
+pub(crate) fn refusal(error: &Error, verb: Vec<String>) -> Told {
     let argument = text(error, ContextKind::InvalidArg);
     let value = text(error, ContextKind::InvalidValue);
     let message = match error.kind() {
-        ErrorKind::DisplayHelp => return Parsed::Help(error.render().to_string()),
+        ErrorKind::DisplayHelp => return Told::Help(error.render().to_string()),
         // Reported of the program and not of the verb, as scripts know it.
         ErrorKind::UnknownArgument => {
-            return Parsed::Wrong {
-                verb: Vec::new(),
-                message: format!("unrecognized arguments: {argument}"),
-            };
+            let message = format!("unrecognized arguments: {argument}");
+            return Told::Wrong { verb: Vec::new(), message };
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             "a verb is missing".to_owned()
@@ -37,7 +48,17 @@ pub(crate) fn refusal(error: &Error, verb: Vec<String>) -> Parsed {
         ErrorKind::TooManyValues => format!("{argument}: takes no value, and got `{value}`"),
         _ => error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
     };
-    Parsed::Wrong { verb, message }
+    Told::Wrong { verb, message }
+}
+
+/// The usage line of a verb. `command` is the definition of the whole program.
+pub(crate) fn line(mut command: Command, verb: &[String]) -> String {
+    for word in verb {
+        let Some(below) = command.find_subcommand(word).cloned() else { break };
+        command = below;
+    }
+    let line = command.render_usage().to_string();
+    line.replacen("Usage:", "usage:", 1)
 }
 
 fn unknown_verb(error: &Error) -> String {

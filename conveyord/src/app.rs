@@ -2,29 +2,34 @@
 
 use crate::{
     approvals::Approvals,
+    background::Loops,
     clock,
-    codex::app_server::AppServers,
     config::Config,
+    cycle::Observer,
     dispatch::{
         actuate::Actuator,
         app_server::AppServerSender,
-        pane::{Message, PaneSender},
-        transport::{Carrier, Courier},
+        courier::Courier,
+        pane::PaneSender,
+        transport::{Carrier, Message},
     },
     doctor::DoctorContext,
     drift::DriftContext,
     error::{Error, Result},
-    observe::{cycle::Observer, looks::PaneLooks, state},
-    rollout::ingest::Ingest,
-    spawn::{self, Spawner},
+    ingest::Ingest,
+    sessions::{app_servers::AppServers, looks::PaneLooks, start::Spawner, state},
     store::{SCHEMA_VERSION, Store, deliveries, sessions::Session},
-    supervision::finish::{FinishContext, MessageSender, UnderWay},
+    supervision::finish::{FinishContext, MessageSender},
+    under_way::UnderWay,
     workers::Workers,
 };
-use conveyor_proto::types::{cycle::CoarseState, daemon::DaemonStatus, pane::DeliveryOutcome};
+use conveyor_proto::{
+    ids::CommandId,
+    types::{cycle::CoarseState, daemon::DaemonStatus, pane::DeliveryOutcome},
+};
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -68,15 +73,15 @@ pub struct App {
     /// Work that goes on when its caller leaves.
     pub detached: TaskTracker,
     /// The finishes that run.
-    finishing: UnderWay,
+    finishing: UnderWay<CommandId>,
     /// The starts of sessions that run.
-    starting: spawn::UnderWay,
+    starting: UnderWay<String>,
     /// Rollouts that are watched.
     pub watched: Arc<AtomicU64>,
     /// Calls that wait.
     waiting: Arc<AtomicU64>,
-    /// The last error of a background task.
-    last_error: Mutex<Option<String>>,
+    /// The background loops.
+    pub loops: Loops,
 }
 
 impl App {
@@ -99,6 +104,7 @@ impl App {
             sender: sender.clone(),
             looks: looks.clone(),
         };
+        let loops = Loops::new(shutdown.clone());
         Arc::new(Self {
             version: env!("CARGO_PKG_VERSION"),
             started_at: clock::now(),
@@ -115,10 +121,10 @@ impl App {
             connections: TaskTracker::new(),
             detached: TaskTracker::new(),
             finishing: UnderWay::default(),
-            starting: spawn::UnderWay::default(),
+            starting: UnderWay::default(),
             watched: Arc::default(),
             waiting: Arc::default(),
-            last_error: Mutex::new(None),
+            loops,
         })
     }
 
@@ -130,6 +136,7 @@ impl App {
             state_root: self.config.files.root.clone(),
             command_timeout: self.config.command_timeout(),
             starting: self.starting.clone(),
+            loops: self.loops.clone(),
         }
     }
 
@@ -206,13 +213,6 @@ impl App {
         Waiting { count: Arc::clone(&self.waiting) }
     }
 
-    /// Remembers the error of a background task, for `daemon.status`.
-    pub fn note_error(&self, what: &str, error: &dyn std::error::Error) {
-        tracing::error!(%error, "{what}");
-        let text = format!("{}: {what}: {error}", clock::now());
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
-    }
-
     /// How the daemon fares.
     ///
     /// # Errors
@@ -243,7 +243,8 @@ impl App {
             connections: self.connections.len() as u64,
             waiting_calls: self.waiting.load(Ordering::Relaxed),
             deliveries,
-            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            last_error: self.loops.last_failure(),
+            loops: self.loops.status(),
         })
     }
 }
@@ -303,7 +304,7 @@ impl LastMessage {
         let mut changes = self.store.changes().subscribe();
         let deadline = tokio::time::Instant::now() + LAST_MESSAGE_GRACE;
         loop {
-            let _ = self.ingest.run(&session.id, crate::rollout::ingest::Shrunk::Refuse).await;
+            let _ = self.ingest.run(&session.id, crate::ingest::Shrunk::Refuse).await;
             let looked_at = session.clone();
             let state = self
                 .store

@@ -2,18 +2,19 @@
 
 use crate::{
     error::{Error, Result},
-    observe::state,
-    registration::communication,
+    sessions::{registration::communication, state},
     store::{
         Durability, Store, Tx,
         bindings::{self as rows, Binding},
         commands::claims,
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::{AuditEvent, TelemetryEvent},
+        log::{self, Actor, Event, Run, Telemetry},
         notifications, rollouts,
         sessions::{self, Session},
-        tasks::{self, shown},
+        tasks::{self},
         turns,
     },
+    words::shown,
 };
 use conveyor_proto::{
     ids::{BindingId, TaskId},
@@ -72,11 +73,11 @@ pub fn create_task_in(tx: &Tx<'_>, name: &str, goal: &str, summary: Option<&str>
     let summary = summary.filter(|summary| !summary.is_empty());
     let id = tasks::insert(tx, name, goal, summary)?;
     let payload = json!({ "goal": goal, "name": name, "summary": summary });
-    event(tx, "task_created", Some(&id), payload)?;
+    event(tx, AuditEvent::TaskCreated, Some(&id), payload)?;
     Ok(id)
 }
 
-fn event(tx: &Tx<'_>, kind: &str, task: Option<&TaskId>, payload: Value) -> Result<()> {
+fn event(tx: &Tx<'_>, kind: AuditEvent, task: Option<&TaskId>, payload: Value) -> Result<()> {
     let (actor, task_id) = (Actor::Workerctl, task.map(TaskId::as_str));
     log::event(tx, &Event { actor, kind, task_id, command_id: None, correlation_id: None, payload })?;
     Ok(())
@@ -120,8 +121,8 @@ pub fn bind_in(tx: &Tx<'_>, params: &BindParams) -> Result<BindResult> {
     let names = json!({
         "binding_id": id, "manager": params.manager, "task": params.task, "worker": params.worker,
     });
-    event(tx, "binding_created", Some(&task.id), names.clone())?;
-    telemetry(tx, "binding_created", &task, names)?;
+    event(tx, AuditEvent::BindingCreated, Some(&task.id), names.clone())?;
+    telemetry(tx, TelemetryEvent::BindingCreated, &task, names)?;
     let program = params.caller.program.as_deref();
     let side = |session: &Session| communication(session, Some(task.id.as_str()), program);
     Ok(BindResult {
@@ -134,14 +135,13 @@ pub fn bind_in(tx: &Tx<'_>, params: &BindParams) -> Result<BindResult> {
     })
 }
 
-fn telemetry(tx: &Tx<'_>, kind: &str, task: &TaskRow, correlation: Value) -> Result<()> {
+fn telemetry(tx: &Tx<'_>, kind: TelemetryEvent, task: &TaskRow, correlation: Value) -> Result<()> {
     log::telemetry(
         tx,
         &Telemetry {
             actor: Actor::Workerctl,
             kind,
-            severity: Severity::Info,
-            summary: format!("Task {}: {}.", shown(&task.name), kind.replace('_', " ")),
+            summary: format!("Task {}: {}.", shown(&task.name), kind.as_str().replace('_', " ")),
             task_id: Some(task.id.as_str()),
             run: Run::Active,
             correlation,
@@ -243,7 +243,7 @@ pub fn end_open(tx: &Tx<'_>, task: &TaskRow, reference: &str) -> Result<Option<E
         "task": reference, "cancelled_commands": ended.cancelled_commands,
         "suppressed_notifications": ended.suppressed_notifications,
     });
-    event(tx, "binding_ended", Some(&task.id), payload)?;
-    telemetry(tx, "binding_ended", task, json!({ "binding_ids": bindings, "task": reference }))?;
+    event(tx, AuditEvent::BindingEnded, Some(&task.id), payload)?;
+    telemetry(tx, TelemetryEvent::BindingEnded, task, json!({ "binding_ids": bindings, "task": reference }))?;
     Ok(Some(ended))
 }

@@ -1,12 +1,33 @@
 //! The one place that reads the wall clock and makes ids, so that rows agree in form.
+#![expect(clippy::disallowed_methods, reason = "the wall clock is read here and nowhere else")]
 
 use jiff::{Timestamp, tz::TimeZone};
+use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 /// The time now, RFC 3339 UTC with milliseconds and `Z`.
 #[must_use]
 pub fn now() -> String {
     text(Timestamp::now())
+}
+
+/// The time now, for comparisons with times that others wrote.
+#[must_use]
+pub fn timestamp() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The time now in the form in which file systems tell times.
+#[must_use]
+pub fn system_time() -> SystemTime {
+    SystemTime::now()
+}
+
+/// How long it is until a row's time: nothing when it has passed, `None` when it cannot be read.
+#[must_use]
+pub fn until(text: &str) -> Option<Duration> {
+    let left = parse(text)?.duration_since(Timestamp::now()).as_millis();
+    Some(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
 }
 
 /// A time in the form of every row: RFC 3339 UTC with milliseconds and `Z`.

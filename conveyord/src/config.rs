@@ -1,14 +1,19 @@
 //! The daemon's settings: flag, then environment, then `config.toml`, then default.
 
-use crate::{codex::launch, dispatch::DEFAULT_DISPATCHER};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 use conveyor_proto::{
     settings::{self, Environment, Source, Sourced, StateFiles, StateRootError},
-    types::daemon::{ConfigResult, Origin, StartedBy},
+    types::{
+        daemon::{ConfigResult, Origin, StartedBy},
+        start::{FULL_ACCESS, NO_APPROVAL},
+    },
 };
 use serde::Deserialize;
 use std::{io, time::Duration};
+
+/// The internal Dispatch's id, unless it was configured otherwise.
+pub const DEFAULT_DISPATCHER: &str = "dispatch-local";
 
 /// Conveyor's daemon
 ///
@@ -176,8 +181,8 @@ impl Config {
             receipt_timeout_ms: number("CONVEYOR_RECEIPT_TIMEOUT_MS", file.receipt_timeout_ms, 5000)?,
             completion_settle_ms: number("CONVEYOR_COMPLETION_SETTLE_MS", file.completion_settle_ms, 50)?,
             command_timeout_ms: number("CONVEYOR_COMMAND_TIMEOUT_MS", file.command_timeout_ms, 5000)?,
-            codex_sandbox: text(&None, "CONVEYOR_CODEX_SANDBOX", file.codex_sandbox, launch::FULL_ACCESS),
-            codex_approval: text(&None, "CONVEYOR_CODEX_APPROVAL", file.codex_approval, launch::NO_APPROVAL),
+            codex_sandbox: text(&None, "CONVEYOR_CODEX_SANDBOX", file.codex_sandbox, FULL_ACCESS),
+            codex_approval: text(&None, "CONVEYOR_CODEX_APPROVAL", file.codex_approval, NO_APPROVAL),
             files,
         })
     }

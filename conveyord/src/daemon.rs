@@ -3,15 +3,15 @@
 use crate::{
     app::App,
     approvals::Approvals,
+    background::LoopName,
     changes::Changes,
     config::{Config, Flags},
-    dispatch,
+    dispatch::{self, task::DispatchLoop},
     faults::{self, CrashPoint},
+    ingest::{exits::ExitWatch, watcher::Watcher},
     lock::{Lock, LockError},
     logs::{self, LogFile},
-    observe::exits::ExitWatch,
     platform::{self, Pid},
-    rollout::watcher::Watcher,
     rpc,
     server::{self, Limits},
     service::{self, State},
@@ -22,7 +22,7 @@ use anyhow::{Context, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 use conveyor_proto::{limits::MAX_SOCKET_PATH, settings::ProcessEnvironment, types::daemon::StartedBy};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal as SignalNumber, kill};
 use std::{
     ffi::OsString,
     fs,
@@ -32,12 +32,13 @@ use std::{
         net::UnixStream,
     },
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
     net::UnixListener,
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{Mutex, mpsc},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -134,29 +135,16 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
     };
     faults::reach(CrashPoint::SocketBound);
     tracing::info!(version = app.version, pid = std::process::id(), root = %files.root, "started");
-    on_signals(&shutdown, log)?;
-
+    keep_taking_signals(&app, log)?;
+    keep_proving_life(&app);
     // Dispatch and the watcher go on while calls are drained, so that what a call waits for can still happen.
     let background = CancellationToken::new();
-    let mut tasks = vec![tokio::spawn(app.store.clone().keep_log_small(background.clone()))];
+    let store = app.store.clone();
+    app.loops.keep(LoopName::Checkpoint, &background, move |cancel, _| store.clone().keep_log_small(cancel));
     if app.config.watch.value {
-        let watcher = Watcher::new(app.store.clone(), app.ingest.clone(), app.watched.clone());
-        tasks.push(tokio::spawn(watcher.run(background.clone())));
-        let exits = ExitWatch::new(app.store.clone(), app.ingest.clone());
-        tasks.push(tokio::spawn(exits.run(background.clone())));
-        tasks.push(tokio::spawn(workers::watch::run(app.workers.clone(), background.clone())));
-        let (asked, approvals) = mpsc::channel(REQUESTS);
-        tasks.push(tokio::spawn(app.approvals.clone().follow(approvals, background.clone())));
-        tasks.push(tokio::spawn(app.approvals.clone().watch_panes(background.clone())));
-        let app_servers = app.app_servers.clone();
-        tasks.push(tokio::spawn(app_servers.run(app.store.clone(), asked, background.clone())));
+        keep_watching(&app, &background);
     }
-    if app.config.dispatch.value {
-        let (store, sender) = (app.store.clone(), app.courier.clone());
-        let id = app.config.dispatcher_id.value.clone();
-        tasks.push(tokio::spawn(dispatch::task::run(store, sender, id, background.clone())));
-    }
-    tasks.push(tokio::spawn(service::prove_life(files.socket(), shutdown.clone())));
+    let dispatch = app.config.dispatch.value.then(|| keep_dispatching(&app, &background));
     let module = rpc::module(app.clone())?;
     drop(starting);
     service::tell(State::Ready);
@@ -169,21 +157,68 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
         tracing::warn!(left = app.detached.len(), "ending in the middle of work whose callers have left");
     }
     background.cancel();
-    for task in tasks {
-        if let Err(error) = task.await {
-            app.note_error("a background task ended early", &error);
-        }
+    app.loops.ended().await;
+    if let Some(dispatch) = dispatch {
+        dispatch.drain().await;
     }
     faults::reach(CrashPoint::Drained);
     if let Err(error) = app.store.checkpoint() {
-        app.note_error("the write-ahead log could not be moved into the database", &error);
+        tracing::error!(%error, "the write-ahead log could not be moved into the database");
     }
     faults::reach(CrashPoint::Checkpointed);
     if let Some(own) = own_socket {
         own.remove().context("the socket could not be removed")?;
     }
     tracing::info!("ended");
-    Ok(())
+    app.loops.given_up().map_or(Ok(()), |given_up| Err(given_up.into()))
+}
+
+/// Everything that follows sessions: their rollouts, processes, reports and approvals.
+fn keep_watching(app: &Arc<App>, cancel: &CancellationToken) {
+    let watcher = app.clone();
+    app.loops.keep(LoopName::Ingest, cancel, move |cancel, items| {
+        let app = &watcher;
+        Watcher::new(app.store.clone(), app.ingest.clone(), app.watched.clone(), items).run(cancel)
+    });
+    let (store, ingest) = (app.store.clone(), app.ingest.clone());
+    app.loops.keep(LoopName::ProcessExits, cancel, move |cancel, items| {
+        ExitWatch::new(store.clone(), ingest.clone(), items).run(cancel)
+    });
+    let workers = app.workers.clone();
+    app.loops.keep(LoopName::WorkerReports, cancel, move |cancel, items| {
+        workers::watch::run(workers.clone(), cancel, items)
+    });
+    // Both ends outlive the loops that use them.
+    let (asked, requests) = mpsc::channel(REQUESTS);
+    let (approvals, requests) = (app.approvals.clone(), Arc::new(Mutex::new(requests)));
+    app.loops.keep(LoopName::Approvals, cancel, move |cancel, items| {
+        approvals.clone().follow(requests.clone(), cancel, items)
+    });
+    let approvals = app.approvals.clone();
+    app.loops.keep(LoopName::ApprovalPanes, cancel, move |cancel, items| {
+        approvals.clone().watch_panes(cancel, items)
+    });
+    let (app_servers, store) = (app.app_servers.clone(), app.store.clone());
+    app.loops.keep(LoopName::AppServers, cancel, move |cancel, items| {
+        app_servers.clone().run(store.clone(), asked.clone(), cancel, items)
+    });
+}
+
+fn keep_dispatching(app: &App, cancel: &CancellationToken) -> DispatchLoop {
+    let id = app.config.dispatcher_id.value.clone();
+    let dispatch = DispatchLoop::new(app.store.clone(), app.courier.clone(), id);
+    let kept = dispatch.clone();
+    app.loops.keep(LoopName::Dispatch, cancel, move |cancel, items| kept.clone().run(cancel, items));
+    dispatch
+}
+
+/// Where a service manager wants it. The loop ends when the daemon begins to.
+fn keep_proving_life(app: &App) {
+    let Some(limit) = service::watchdog() else { return };
+    let (socket, loops) = (app.config.files.socket(), app.loops.clone());
+    app.loops.keep(LoopName::Watchdog, &app.shutdown, move |cancel, _| {
+        service::prove_life(limit, socket.clone(), loops.clone(), cancel)
+    });
 }
 
 fn gone_is_fine(error: io::Error) -> io::Result<()> {
@@ -239,7 +274,7 @@ async fn take_lock(path: &Utf8Path, started_by: StartedBy) -> Result<Lock, LockE
             if told != Some(pid) && platform::program_name(pid).as_deref() == Some(PROGRAM) {
                 service::tell(State::Starting("taking over from a daemon that a client started"));
                 // Gone meanwhile is as good as ended.
-                let _ = kill(nix::unistd::Pid::from_raw(pid.as_raw()), Signal::SIGTERM);
+                let _ = kill(nix::unistd::Pid::from_raw(pid.as_raw()), SignalNumber::SIGTERM);
                 told = Some(pid);
                 deadline = Instant::now() + TAKE_OVER;
             }
@@ -296,26 +331,41 @@ fn listen(socket: &Utf8Path) -> anyhow::Result<(UnixListener, OwnSocket)> {
     Ok((listener, OwnSocket::of(socket)?))
 }
 
-fn on_signals(shutdown: &CancellationToken, log: LogFile) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    let shutdown = shutdown.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                () = shutdown.cancelled() => break,
-                _ = hang_up.recv() => {
-                    if let Err(error) = log.reopen() {
-                        tracing::warn!(%error, "the log could not be reopened");
-                    }
+/// The signals that the daemon takes. What comes while the loop that reads them is restarted waits here.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+fn keep_taking_signals(app: &App, log: LogFile) -> io::Result<()> {
+    let signals = Arc::new(Mutex::new(Signals {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+        hang_up: signal(SignalKind::hangup())?,
+    }));
+    app.loops.keep(LoopName::Signals, &app.shutdown, move |shutdown, _| {
+        take_signals(signals.clone(), log.clone(), shutdown)
+    });
+    Ok(())
+}
+
+/// Reopens the log when that is asked for, until the daemon is to end.
+async fn take_signals(signals: Arc<Mutex<Signals>>, log: LogFile, shutdown: CancellationToken) {
+    let mut signals = signals.lock().await;
+    let Signals { terminate, interrupt, hang_up } = &mut *signals;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            () = shutdown.cancelled() => break,
+            _ = hang_up.recv() => {
+                if let Err(error) = log.reopen() {
+                    tracing::warn!(%error, "the log could not be reopened");
                 }
             }
         }
-        shutdown.cancel();
-        service::tell(State::Stopping);
-    });
-    Ok(())
+    }
+    shutdown.cancel();
+    service::tell(State::Stopping);
 }

@@ -2,6 +2,7 @@
 //!
 //! What belongs to the caller (its `PATH`, its folder) is looked at as the caller sees it, not as the daemon does.
 
+mod background_loops;
 pub mod calling;
 pub mod database;
 mod disk_space;
@@ -11,9 +12,11 @@ mod watch_limit;
 mod workers;
 
 use crate::{
+    background::Loops,
     error::Error,
-    spawn::UnderWay,
+    process,
     store::{self, Store, health::Health, sessions::Session},
+    under_way::UnderWay,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::{
@@ -32,7 +35,9 @@ pub struct DoctorContext {
     /// Time limit of each program that is run.
     pub command_timeout: Duration,
     /// The starts of sessions that run.
-    pub starting: UnderWay,
+    pub starting: UnderWay<String>,
+    /// The background loops.
+    pub loops: Loops,
 }
 
 /// Answers `doctor.run`.
@@ -43,7 +48,7 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
     let cwd = params.cwd.as_deref().or(params.caller.cwd.as_deref()).unwrap_or("/");
     let mut checks = BTreeMap::new();
     for (tool, version_flag) in [("tmux", "-V"), ("codex", "--version")] {
-        let found = tools::find(tool, &params.caller);
+        let found = process::find(tool, &params.caller);
         if let Some(program) = &found {
             let version =
                 tools::version(program, version_flag, &params.caller, context.command_timeout).await;
@@ -58,15 +63,17 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
     checks.insert("disk_space".to_owned(), disk_space::check(context.store.path()));
     checks.insert("daemon".to_owned(), daemon_check());
     let (database, sessions, deliveries) = stored(context).await?;
-    let database_ok = database.ok;
+    let loops = background_loops::check(&context.loops.status(), &sessions);
+    let daemon_ok = database.ok && loops.ok;
     checks.insert("database".to_owned(), database);
+    checks.insert("background_loops".to_owned(), loops);
     checks
         .insert("watch_limit".to_owned(), watch_limit::check(sessions.len(), context.command_timeout).await);
     checks.insert("panes".to_owned(), panes::check(&sessions, context.command_timeout).await);
     checks.insert("deliveries".to_owned(), deliveries_check(deliveries));
     Ok(DoctorResult {
         checks,
-        ok: required_ok && database_ok,
+        ok: required_ok && daemon_ok,
         project_root: cwd.to_owned(),
         workers: workers::list(&context.state_root, &params.caller, context.command_timeout).await,
         deliveries,

@@ -1,36 +1,17 @@
-//! Errors of the domain: a refusal that a caller can act on, or a fault below.
+//! Errors of the domain: a refusal that a caller can act on, or a fault below, that of the database included.
 //!
 //! Domain modules return these; only `rpc` turns them into JSON-RPC errors.
 
-use crate::{store::StoreError, tmux::TmuxError};
+mod store;
+
+pub use store::StoreError;
+
+use crate::{guard::Panicked, refusal::Refusal, tmux::TmuxError};
 use conveyor_proto::ErrorClass;
 use serde_json::Value;
 
 /// What a domain function returns.
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// A refusal with its stable kind and the way out.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Refusal {
-    /// Class, which decides the code on the wire.
-    pub class: ErrorClass,
-    /// Stable snake_case word.
-    pub kind: &'static str,
-    /// A sentence that names the input and what is wrong with it.
-    pub message: String,
-    /// The way out.
-    pub hint: Option<String>,
-    /// Further facts for programs.
-    pub data: Option<Value>,
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 /// Why a domain function did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +31,21 @@ pub enum Error {
     /// A worker thread of the daemon ended early.
     #[error("a background task of the daemon ended early")]
     Task(#[from] tokio::task::JoinError),
+    /// The work on something panicked.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Box::new(refusal).into()
+    }
+}
+
+impl From<Box<Refusal>> for Error {
+    fn from(refusal: Box<Refusal>) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 impl From<rusqlite::Error> for Error {
@@ -62,35 +58,31 @@ impl Error {
     /// What was named does not exist.
     #[must_use]
     pub fn not_found(kind: &'static str, message: impl Into<String>) -> Self {
-        Self::refusal(ErrorClass::NotFound, kind, message)
+        Refusal::not_found(kind, message).into()
     }
 
     /// The present state does not allow it.
     #[must_use]
     pub fn conflict(kind: &'static str, message: impl Into<String>) -> Self {
-        Self::refusal(ErrorClass::Conflict, kind, message)
+        Refusal::conflict(kind, message).into()
     }
 
     /// A rule forbids it.
     #[must_use]
     pub fn refused(kind: &'static str, message: impl Into<String>) -> Self {
-        Self::refusal(ErrorClass::Refused, kind, message)
+        Refusal::refused(kind, message).into()
     }
 
     /// The input is not valid.
     #[must_use]
     pub fn invalid(kind: &'static str, message: impl Into<String>) -> Self {
-        Self::refusal(ErrorClass::Invalid, kind, message)
+        Refusal::invalid(kind, message).into()
     }
 
     /// Something that is needed is not there now.
     #[must_use]
     pub fn unavailable(kind: &'static str, message: impl Into<String>) -> Self {
-        Self::refusal(ErrorClass::Unavailable, kind, message)
-    }
-
-    fn refusal(class: ErrorClass, kind: &'static str, message: impl Into<String>) -> Self {
-        Self::Refused(Box::new(Refusal { class, kind, message: message.into(), hint: None, data: None }))
+        Refusal::unavailable(kind, message).into()
     }
 
     /// The same refusal as one of ingest, which a cycle records under that name.
@@ -139,7 +131,7 @@ impl Error {
                 "install tmux; where you have it, the daemon was started with another PATH: `daemon restart` gives \
                  it yours",
             ),
-            Self::Tmux(_) | Self::Task(_) => None,
+            Self::Tmux(_) | Self::Task(_) | Self::Panicked(_) => None,
         }
     }
 
@@ -150,7 +142,7 @@ impl Error {
             Self::Refused(refusal) | Self::Ingest(refusal) => refusal.kind,
             Self::Store(error) => error.kind(),
             Self::Tmux(_) => "tmux_failed",
-            Self::Task(_) => "internal",
+            Self::Task(_) | Self::Panicked(_) => "internal",
         }
     }
 
@@ -161,7 +153,7 @@ impl Error {
             Self::Refused(refusal) | Self::Ingest(refusal) => refusal.class,
             Self::Store(error) => error.class(),
             Self::Tmux(_) => ErrorClass::Unavailable,
-            Self::Task(_) => ErrorClass::Internal,
+            Self::Task(_) | Self::Panicked(_) => ErrorClass::Internal,
         }
     }
 
@@ -172,7 +164,7 @@ impl Error {
             Self::Ingest(_) => "IngestError",
             Self::Store(_) => "StoreError",
             Self::Refused(_) | Self::Tmux(_) => "WorkerError",
-            Self::Task(_) => "InternalError",
+            Self::Task(_) | Self::Panicked(_) => "InternalError",
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Faults on demand, for the tests that crash the daemon at a chosen place and for those whose store fails.
+//! Faults on demand, for the tests that crash the daemon at a chosen place, for those whose store fails, and for those
+//! in which a background loop panics.
 //!
 //! Compiled only with the cargo feature `faults`, which nothing but the binary `conveyord-faults` asks for:
 //! without it every function here is empty. What is to happen is read from the file that `CONVEYOR_FAULTS`
@@ -10,7 +11,7 @@ mod armed;
 #[cfg(feature = "faults")]
 pub use armed::names;
 #[cfg(feature = "faults")]
-pub(crate) use armed::reach;
+pub(crate) use armed::{may_panic, reach};
 
 /// A place at which the daemon can be made to crash. `docs/crash-matrix.md` says what a crash there leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,11 @@ pub(crate) struct Write {
 #[cfg(not(feature = "faults"))]
 #[inline]
 pub(crate) const fn reach(_point: CrashPoint) {}
+
+/// Panics here, when that is asked for: in the loop or the item of a loop of this name.
+#[cfg(not(feature = "faults"))]
+#[inline]
+pub(crate) const fn may_panic(_what: &'static str, _name: &'static str) {}
 
 #[cfg(not(feature = "faults"))]
 impl Write {

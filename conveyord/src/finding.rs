@@ -4,8 +4,7 @@
 
 use crate::{
     error::{Error, Result},
-    observe::state,
-    registration,
+    sessions::{registration, state},
     store::{
         Store, bindings,
         finding::{self, Rank},

@@ -15,12 +15,14 @@
 
 pub mod app;
 pub mod approvals;
+pub mod background;
 pub mod bindings;
 pub mod changes;
 pub mod clock;
 pub mod codex;
 pub mod compat;
 pub mod config;
+pub mod cycle;
 pub mod daemon;
 pub mod dispatch;
 pub mod doctor;
@@ -29,25 +31,28 @@ pub mod error;
 pub mod faults;
 pub mod feed;
 pub mod finding;
+pub mod guard;
 pub mod history;
+pub mod ingest;
 pub mod lock;
 pub mod logs;
-pub mod observe;
 pub mod pairing;
 pub mod platform;
 pub mod process;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod properties;
-pub mod registration;
-pub mod rollout;
+pub mod refusal;
 pub mod rpc;
 pub mod runs;
 pub mod server;
 pub mod service;
-pub mod spawn;
+pub mod sessions;
 pub mod store;
 pub mod supervision;
 pub mod tmux;
+pub mod transcripts;
+pub mod under_way;
+pub mod waiting;
 pub mod words;
 pub mod workers;
 

@@ -7,10 +7,13 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::types::common::Caller;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -158,6 +161,7 @@ pub enum ProcessError {
 /// failure is no error here: its [`Output::status`] says so.
 pub async fn run(invocation: Invocation<'_>) -> Result<Output, ProcessError> {
     let program = || invocation.program.to_owned();
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that starts programs")]
     let mut command = Command::new(invocation.program);
     command
         .args(&invocation.args)
@@ -221,6 +225,18 @@ async fn read_all(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     Ok(bytes)
+}
+
+/// The first executable file of this name on the caller's `PATH`.
+pub(crate) fn find(name: &str, caller: &Caller) -> Option<Utf8PathBuf> {
+    let cwd = Utf8Path::new(caller.cwd.as_deref().unwrap_or("/"));
+    // An empty entry means the current folder, as in a shell.
+    let folders = caller.path.as_deref()?.split(':').map(|entry| cwd.join(entry));
+    folders.map(|folder| folder.join(name)).find(|file| is_executable(file))
+}
+
+fn is_executable(file: &Utf8Path) -> bool {
+    file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@
 //! An input begins with a line that says how the rest is presented, then comes the rest as it is. A recorded
 //! rollout, session or screen becomes a seed by putting such a line before it.
 
-pub use crate::observe::properties::pane_classifier;
-pub use crate::rollout::properties::rollout_line;
+pub use crate::codex::rollout::properties::rollout_line;
+pub use crate::codex::screen::properties::pane_classifier;
 pub use crate::server::properties::line_framing;
 
 /// Pieces of an input at most: more of them find no more, and take time.

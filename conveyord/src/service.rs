@@ -4,6 +4,7 @@
 //! systemd and launchd stand in `systemd` and `launchd`. Elsewhere the daemon does not know by whom it is run; units and
 //! agents are written by `conveyorctl daemon install`.
 
+use crate::background::Loops;
 use camino::Utf8Path;
 use conveyor_proto::{
     client::{Client, ClientError},
@@ -100,12 +101,18 @@ pub async fn ask_for_time(done: CancellationToken) {
     }
 }
 
-/// Proves to the service manager's watchdog, where there is one, that the daemon lives, until `end`.
+/// Within what time the service manager's watchdog, where there is one, wants a proof of life.
+#[must_use]
+pub fn watchdog() -> Option<Duration> {
+    sys::watchdog()
+}
+
+/// Proves to the service manager's watchdog, which waits no longer than `limit`, that the daemon lives, until `end`.
 ///
-/// The proof is a call as any client makes it: the socket was accepted, the store was asked, the answer came. An error
-/// is an answer too, since a restart mends no full disk; only silence is none.
-pub async fn prove_life(socket: impl AsRef<Utf8Path>, end: CancellationToken) {
-    let Some(limit) = sys::watchdog() else { return };
+/// The proof is that all loops run that the daemon needs, and a call as any client makes it: the socket was accepted,
+/// the store was asked, the answer came. An error is an answer too, since a restart mends no full disk; only silence is
+/// none.
+pub async fn prove_life(limit: Duration, socket: impl AsRef<Utf8Path>, loops: Loops, end: CancellationToken) {
     let half = limit / 2;
     let mut tick = interval(half);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -115,13 +122,20 @@ pub async fn prove_life(socket: impl AsRef<Utf8Path>, end: CancellationToken) {
             // The end has a limit of its own, which begins now.
             () = end.cancelled() => return sys::alive(),
         }
-        match timeout(half, answers(socket.as_ref())).await {
+        let proof = async {
+            loops.needed_are_up().await;
+            answers(socket.as_ref()).await
+        };
+        match timeout(half, proof).await {
             Ok(true) => sys::alive(),
             Ok(false) => {
                 tracing::warn!("the daemon's socket does not lead to it; its service manager will restart it")
             }
             Err(_) => {
-                tracing::warn!("the daemon does not answer itself; its service manager will restart it")
+                tracing::warn!(
+                    "the daemon does not answer itself, or a loop that it needs is down; its service manager will \
+                     restart it"
+                )
             }
         }
     }

@@ -1,6 +1,8 @@
-//! Command lines in texts for people and agents: under which name the program is called, and how words are quoted.
+//! Words of callers and words for them: under which name the program is called, how words are quoted, shown and checked.
 
-use conveyor_proto::types::common::Caller;
+use crate::refusal::Refusal;
+use conveyor_proto::{limits::MAX_WAIT_SECONDS, types::common::Caller};
+use std::fmt::Write as _;
 
 /// The name that the caller knows the command line by.
 #[must_use]
@@ -22,6 +24,39 @@ pub fn shell_word(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// A caller's word in a message: control characters escaped, length bounded.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let mut short: String = text.chars().take(200).flat_map(char::escape_debug).collect();
+    if text.chars().count() > 200 {
+        short.push('…');
+    }
+    short
+}
+
+/// Bytes as lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Refuses a wait that is no time, or too long.
+///
+/// # Errors
+/// `invalid_timeout`.
+pub fn check_timeout(timeout: f64) -> Result<(), Box<Refusal>> {
+    // Written so that a value that is not a number fails too.
+    if !(0.0..=MAX_WAIT_SECONDS).contains(&timeout) {
+        let message = format!("--timeout must be between 0 and {MAX_WAIT_SECONDS} seconds");
+        return Err(Box::new(Refusal::invalid("invalid_timeout", message)));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -37,6 +37,33 @@ impl ErrorClass {
     }
 }
 
+/// JSON-RPC's code for a method that the other side does not have.
+const METHOD_NOT_FOUND: i32 = -32601;
+
+/// The kinds of refusals on which clients react by themselves. All other kinds are shown to the caller as they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KnownKind {
+    /// The daemon ends. What it had begun stands in its journal, and the same call to the next daemon goes on with it.
+    DaemonEnding,
+    /// The daemon has no such method: it is older than the client.
+    UnknownMethod,
+}
+
+impl KnownKind {
+    /// Every known kind.
+    pub const ALL: [Self; 2] = [Self::DaemonEnding, Self::UnknownMethod];
+
+    /// The kind as it crosses the socket.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DaemonEnding => "daemon_ending",
+            Self::UnknownMethod => "unknown_method",
+        }
+    }
+}
+
 /// A JSON-RPC error object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RpcError {
@@ -56,6 +83,15 @@ impl RpcError {
         self.data.as_ref()?.get("kind")?.as_str()
     }
 
+    /// The kind, when it is one on which clients react by themselves.
+    #[must_use]
+    pub fn known_kind(&self) -> Option<KnownKind> {
+        if self.code == METHOD_NOT_FOUND {
+            return Some(KnownKind::UnknownMethod);
+        }
+        KnownKind::ALL.into_iter().find(|known| self.kind() == Some(known.as_str()))
+    }
+
     /// The way out, when the error names one.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
@@ -70,3 +106,25 @@ impl fmt::Display for RpcError {
 }
 
 impl std::error::Error for RpcError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[track_caller]
+    fn check(code: i32, kind: Option<&str>, expect: Option<KnownKind>) {
+        let data = kind.map(|kind| json!({ "kind": kind }));
+        assert_eq!(RpcError { code, message: String::new(), data }.known_kind(), expect);
+    }
+
+    #[test]
+    fn a_known_kind_is_told_by_its_word_or_by_the_code_of_the_standard() {
+        for kind in KnownKind::ALL {
+            check(-32005, Some(kind.as_str()), Some(kind));
+        }
+        check(METHOD_NOT_FOUND, None, Some(KnownKind::UnknownMethod));
+        check(-32001, Some("unknown_task"), None);
+        check(-32001, None, None);
+    }
+}

@@ -18,5 +18,5 @@ pub mod registry;
 pub mod settings;
 pub mod types;
 
-pub use error::{ErrorClass, RpcError};
+pub use error::{ErrorClass, KnownKind, RpcError};
 pub use method::Method;

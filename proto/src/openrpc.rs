@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 /// The protocol's major version: a client with another one is refused.
 pub const PROTOCOL_MAJOR: u32 = 1;
 /// The protocol's minor version: grows with additions.
-pub const PROTOCOL_MINOR: u32 = 1;
+pub const PROTOCOL_MINOR: u32 = 2;
 
 /// The document that describes every method.
 #[must_use]

@@ -13,19 +13,19 @@ use conveyor_proto::types::common::Role;
 #[derive(Debug, Args)]
 pub(crate) struct WorkerAckArgs {
     #[command(flatten)]
-    pub(crate) ack: AckArgs,
+    ack: AckArgs,
 }
 
 /// Record that the manager acknowledges the contract of its task, or show the newest such record
 #[derive(Debug, Args)]
 pub(crate) struct ManagerAckArgs {
     #[command(flatten)]
-    pub(crate) ack: AckArgs,
+    ack: AckArgs,
 }
 
 /// What both take.
 #[derive(Debug, Args)]
-pub(crate) struct AckArgs {
+struct AckArgs {
     /// Task, by name or id
     #[arg(value_name = "TASK")]
     task: String,
@@ -34,18 +34,29 @@ pub(crate) struct AckArgs {
     from_stdin: bool,
     /// Show the newest record; `null` when there is none
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Id under which what belongs together is found again
     #[arg(long, value_name = "ID")]
     correlation_id: Option<String>,
 }
 
-pub(crate) async fn run(
+pub(crate) async fn run_worker(
     ui: &mut Ui,
     helper: &Helper,
-    role: Role,
-    args: &AckArgs,
+    args: &WorkerAckArgs,
 ) -> Result<(), CommandError> {
+    acknowledge(ui, helper, Role::Worker, &args.ack).await
+}
+
+pub(crate) async fn run_manager(
+    ui: &mut Ui,
+    helper: &Helper,
+    args: &ManagerAckArgs,
+) -> Result<(), CommandError> {
+    acknowledge(ui, helper, Role::Manager, &args.ack).await
+}
+
+async fn acknowledge(ui: &mut Ui, helper: &Helper, role: Role, args: &AckArgs) -> Result<(), CommandError> {
     let task = args.task.clone();
     let newest = ShowAckParams { task: task.clone(), role };
     let ack = if args.from_stdin {

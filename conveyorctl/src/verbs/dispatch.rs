@@ -1,6 +1,6 @@
 //! `dispatch`: run one Dispatch pass, or keep running passes.
 
-use crate::error::{CommandError, ErrorKind};
+use crate::error::{CommandError, ErrorKind, ExitStatus};
 use crate::helper::Helper;
 use crate::ui::Ui;
 use crate::values::{given, seconds, word};
@@ -56,7 +56,7 @@ pub(crate) struct DispatchArgs {
     dry_run: bool,
     /// Print JSON
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 /// One pass, or all passes of a watch together. The items are printed as they came.
@@ -124,7 +124,7 @@ async fn watch(ui: &mut Ui, helper: &Helper, args: &DispatchArgs) -> Result<Summ
                 }
             }
             Err(error) if error.kind == ErrorKind::Interrupted => return Ok(summary),
-            Err(error) if iteration > 1 && matches!(error.kind, ErrorKind::Failed(_)) => {
+            Err(error) if iteration > 1 && error.kind.exit_status() == ExitStatus::Failed => {
                 ui.note(&format!("pass {iteration} failed: {}", error.message));
             }
             Err(error) => return Err(error),

@@ -1,39 +1,204 @@
-//! `events`: the events of a worker's file.
+//! `watch`: follow committed changes as they happen.
 
-use crate::error::CommandError;
+use crate::error::{CommandError, ErrorKind};
 use crate::helper::Helper;
+use crate::text::printable;
 use crate::ui::Ui;
-use crate::values::given;
+use crate::values::word;
 use clap::Args;
-use conveyor_proto::registry::WorkerEvents;
-use conveyor_proto::types::worker::EventsParams;
+use conveyor_proto::client::{ClientError, Subscription};
+use conveyor_proto::registry::EventsSubscribe;
+use conveyor_proto::types::events::{Change, ChangeKind, SubscribeParams};
+use serde::Deserialize as _;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::time::Duration;
 
-/// Show the events of a worker, oldest first, a JSON object per line
+/// How soon it is looked whether a new daemon runs.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+/// The longest pause between two such looks, when none has come for long.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The kinds of changes, as they cross the socket.
+const KINDS: [&str; 12] = [
+    "session",
+    "task",
+    "binding",
+    "ingested",
+    "turn_started",
+    "turn_ended",
+    "command_queued",
+    "command",
+    "notification_delivered",
+    "notification_consumed",
+    "notification",
+    "cycle",
+];
+
+/// Follow changes as they happen, a line each
+///
+/// Each line has the time, the kind, the task, the session and what changed, separated by tabs. Of a task also the
+/// changes of its two sessions are shown. Ends with Ctrl-C. Goes on when the daemon was restarted; what happened in
+/// between is not shown.
 #[derive(Debug, Args)]
-pub(crate) struct EventsArgs {
-    /// Name of the worker
-    #[arg(value_name = "NAME")]
-    name: String,
-    /// Only events of this type
-    #[arg(long = "type", value_name = "TYPE")]
-    kind: Option<String>,
-    /// Only the last so many; 0 for all
-    #[arg(long, value_name = "COUNT")]
-    limit: Option<u64>,
+pub(crate) struct WatchArgs {
+    /// Only this task, by name or id
+    #[arg(value_name = "TASK")]
+    task: Option<String>,
+    /// Only this session
+    #[arg(long, value_name = "NAME")]
+    session: Option<String>,
+    /// Only these kinds, separated by commas
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = word::<ChangeKind>(&KINDS))]
+    kinds: Vec<ChangeKind>,
+    /// Print a JSON object per line
+    #[arg(long)]
+    json: bool,
 }
 
-pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &EventsArgs) -> Result<(), CommandError> {
+type Changes = Subscription<Box<RawValue>>;
+
+pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &WatchArgs) -> Result<(), CommandError> {
     let params =
-        EventsParams { name: args.name.clone(), kind: given(args.kind.as_deref()), limit: args.limit };
-    let found = helper.call::<WorkerEvents>(ui, &params).await?;
-    for event in &found.events {
-        ui.json_line(event)?;
+        SubscribeParams { task: args.task.clone(), session: args.session.clone(), kinds: args.kinds.clone() };
+    let mut changes = helper.subscribe_json::<EventsSubscribe>(ui, &params).await?;
+    loop {
+        follow(ui, helper, args, &mut changes).await?;
+        ui.note("conveyord has ended; the watch goes on when it is back");
+        changes = helper.interruptible(resume(ui, helper, &params)).await??;
+        ui.note("conveyord is back; what happened in between is not shown");
     }
-    if found.skipped_lines > 0 {
-        ui.note(&format!("{} lines of the file are no events and were skipped", found.skipped_lines));
+}
+
+/// Shows changes until the daemon ends.
+async fn follow(
+    ui: &mut Ui,
+    helper: &Helper,
+    args: &WatchArgs,
+    changes: &mut Changes,
+) -> Result<(), CommandError> {
+    loop {
+        let change = match helper.interruptible(changes.next()).await? {
+            None | Some(Err(ClientError::Closed)) => return Ok(()),
+            Some(change) => change.map_err(|error| helper.failure(error))?,
+        };
+        let change: Value = serde_json::from_str(change.get()).map_err(|error| not_understood(&error))?;
+        if args.json {
+            ui.json_line(&change)?;
+        } else {
+            ui.line(&line(&change)?)?;
+        }
     }
-    if found.older_left_off {
-        ui.note("the file is very large: events before those at its end were left off");
+}
+
+/// Subscribes again when a daemon answers; one that was stopped is not started by somebody who only looks.
+async fn resume(ui: &mut Ui, helper: &Helper, params: &SubscribeParams) -> Result<Changes, CommandError> {
+    let mut pause = FIRST_LOOK;
+    loop {
+        helper.disconnect();
+        tokio::time::sleep(pause).await;
+        pause = longer(pause);
+        if !helper.answers().await {
+            continue;
+        }
+        match helper.subscribe_json::<EventsSubscribe>(ui, params).await {
+            Err(error) if matches!(error.kind, ErrorKind::ConnectionLost | ErrorKind::NoDaemon) => {}
+            other => return other,
+        }
     }
-    Ok(())
+}
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(LONGEST_PAUSE)
+}
+
+fn not_understood(error: &serde_json::Error) -> CommandError {
+    CommandError::failed("protocol", format!("failed to understand a change: {error}"))
+}
+
+/// A change of a kind that this program does not know yet is shown by its words.
+fn line(change: &Value) -> Result<String, CommandError> {
+    let field = |key: &str| printable(change[key].as_str().unwrap_or("-")).into_owned();
+    let words = match Change::deserialize(change) {
+        Ok(change) => words(&change),
+        Err(_) => format!("{} {}", field("id"), field("state")),
+    };
+    let (task, session) = (named(change, "task"), named(change, "session"));
+    Ok(format!("{}\t{}\t{task}\t{session}\t{words}", field("at"), field("kind")))
+}
+
+/// The name, or the id of what has none.
+fn named(change: &Value, key: &str) -> String {
+    let name = change[key].as_str().or_else(|| change[format!("{key}_id")].as_str());
+    printable(name.unwrap_or("-")).into_owned()
+}
+
+/// What changed, in plain words.
+fn words(change: &Change) -> String {
+    let id = printable(change.id.as_deref().unwrap_or("")).into_owned();
+    let state = printable(change.state.as_deref().unwrap_or("")).into_owned();
+    let count = change.count.unwrap_or_default();
+    match change.kind {
+        ChangeKind::Session => format!("the session is {state}"),
+        ChangeKind::Task => format!("the task is {state}"),
+        ChangeKind::Binding => format!("the binding is {state}: {id}"),
+        ChangeKind::Ingested => format!("{count} new records"),
+        ChangeKind::TurnStarted => format!("a turn began: {id}"),
+        ChangeKind::TurnEnded => format!("the turn ended, {state}: {id}"),
+        ChangeKind::CommandQueued => format!("queued: {id}"),
+        ChangeKind::Command => format!("the command is {state}: {id}"),
+        ChangeKind::NotificationDelivered => format!("an item is in the inbox ({state}): #{id}"),
+        ChangeKind::NotificationConsumed => format!("the item was taken: #{id}"),
+        ChangeKind::Notification => format!("the item is {state}: #{id}"),
+        ChangeKind::Cycle => format!("cycle {id} has ended: {state}"),
+        ChangeKind::SessionStatus if state.is_empty() => "the app-server is gone".to_owned(),
+        ChangeKind::SessionStatus => format!("the session shows {state}"),
+        ChangeKind::Approval => format!("the approval is {state}: {id}"),
+        ChangeKind::Lagged => format!("too slow: {count} changes were missed; look at the rows"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[track_caller]
+    fn check(change: Value, expect: &str) {
+        assert_eq!(line(&change).unwrap(), expect);
+    }
+
+    #[test]
+    fn a_change_is_one_line_in_plain_words() {
+        check(
+            json!({ "kind": "turn_ended", "at": "T", "task": "t", "session": "w", "id": "01", "state": "done" }),
+            "T\tturn_ended\tt\tw\tthe turn ended, done: 01",
+        );
+        check(
+            json!({ "kind": "ingested", "session_id": "session-1", "count": 3 }),
+            "-\tingested\t-\tsession-1\t3 new records",
+        );
+        check(
+            json!({ "kind": "lagged", "count": 7 }),
+            "-\tlagged\t-\t-\ttoo slow: 7 changes were missed; look at the rows",
+        );
+        check(
+            json!({ "kind": "from_the_future", "task": "a\tb\u{1b}", "state": "new" }),
+            "-\tfrom_the_future\ta\\tb\\u{1b}\t-\t- new",
+        );
+    }
+
+    #[test]
+    fn a_daemon_that_stays_away_is_looked_for_ever_less_often() {
+        let pauses = std::iter::successors(Some(FIRST_LOOK), |pause| Some(longer(*pause)));
+        let milliseconds: Vec<u128> = pauses.take(8).map(|pause| pause.as_millis()).collect();
+        assert_eq!(milliseconds, [50, 100, 200, 400, 800, 1600, 2000, 2000]);
+    }
+
+    #[test]
+    fn every_kind_but_lagged_can_be_chosen() {
+        for kind in KINDS {
+            assert!(ChangeKind::deserialize(&json!(kind)).is_ok(), "{kind}");
+        }
+    }
 }

@@ -1,267 +1,215 @@
 //! One file per verb: its arguments, whose doc comments are its help, and the call that it is.
 //!
+//! The folders and files are the daemon's namespaces (`conveyord/src/rpc/`): `session.register` is called from
+//! `session/register.rs`. A namespace with one verb is a file. A verb that makes several calls stands in the namespace
+//! of the first, under the name of what it does. Verbs about the program itself and about the daemon as a program are
+//! in `own/`.
+//!
 //! A verb calls the daemon through [`Helper`] and prints through [`Ui`]; it decides nothing that the daemon
-//! could decide.
+//! could decide. To add one: its file, its `mod` line and its line in the table below, whose order is that of the help.
 
 mod ack;
-mod approvals;
-mod audit;
-mod bind;
-mod capture;
-mod classify;
-mod commands;
-mod completions;
-mod config;
-mod create;
-mod criteria;
-mod criteria_plan;
-mod cycle;
-mod daemon;
-mod daemon_logs;
-mod daemon_service;
-mod db_doctor;
-mod deregister;
+mod approval;
+mod binding {
+    pub(super) mod create;
+    pub(super) mod end;
+}
+mod command {
+    pub(super) mod commands;
+    pub(super) mod enqueue;
+}
+mod compat;
+mod criteria {
+    pub(super) mod plan;
+    pub(super) mod settle;
+}
+mod cycle {
+    pub(super) mod divergences;
+    pub(super) mod run;
+}
+mod db;
 mod discover;
 mod dispatch;
-mod divergences;
-mod doctor;
-mod doctor_self;
-mod enqueue;
+mod doctor {
+    pub(super) mod calling;
+    pub(super) mod run;
+}
 mod events;
-mod finish_task;
 mod handoff;
-mod idle_check;
-mod import_compat;
-mod inbox;
-mod inbox_text;
-mod ingest;
-mod install_skills;
-mod interrupt;
-mod list;
-mod man;
-mod manager_config;
-mod manager_config_interactive;
-mod manager_permission;
-mod nudge;
-mod open;
+mod inbox {
+    pub(super) mod take;
+    mod text;
+}
+mod manager_config {
+    pub(super) mod check_permission;
+    mod interactive;
+    pub(super) mod set;
+}
+mod own {
+    pub(super) mod completions;
+    pub(super) mod config;
+    pub(super) mod daemon;
+    pub(super) mod install_skills;
+    pub(super) mod man;
+    pub(super) mod rpc;
+}
 mod pair;
+mod pane;
 mod reconcile;
-mod register;
-mod replay;
-mod replay_text;
-mod rpc;
-mod runs;
-mod session_interrupt;
-mod session_nudge;
-mod sessions;
-mod start;
-mod start_session;
-mod status;
-mod stop;
-mod stop_task;
-mod tail;
-mod tasks;
-mod unbind;
-mod update_status;
-mod wait;
-mod watch;
+mod rollout {
+    pub(super) mod ingest;
+    pub(super) mod tail;
+}
+mod run;
+mod session {
+    pub(super) mod deregister;
+    pub(super) mod interrupt;
+    pub(super) mod list;
+    pub(super) mod nudge;
+    pub(super) mod register;
+    pub(super) mod start;
+}
+mod state;
+mod task {
+    pub(super) mod audit;
+    pub(super) mod finish;
+    pub(super) mod replay;
+    mod replay_text;
+    pub(super) mod stop;
+    pub(super) mod tasks;
+}
+mod worker {
+    pub(super) mod attach;
+    pub(super) mod capture;
+    pub(super) mod create;
+    pub(super) mod events;
+    pub(super) mod idle_check;
+    pub(super) mod interrupt;
+    pub(super) mod list;
+    pub(super) mod nudge;
+    pub(super) mod start;
+    pub(super) mod status;
+    pub(super) mod stop;
+    pub(super) mod update_status;
+}
 
 use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::ui::Ui;
 use clap::Subcommand;
-use conveyor_proto::registry;
-use conveyor_proto::types::common::Role;
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    RegisterWorker(register::RegisterWorkerArgs),
-    RegisterManager(register::RegisterManagerArgs),
-    StartWorker(start_session::StartWorkerArgs),
-    StartManager(start_session::StartManagerArgs),
-    Pair(Box<pair::PairArgs>),
-    Deregister(deregister::DeregisterArgs),
-    Stop(stop::StopArgs),
-    Sessions(sessions::SessionsArgs),
-    Create(create::CreateArgs),
-    StartTest(create::StartTestArgs),
-    Start(start::StartArgs),
-    List(list::ListArgs),
-    Status(status::StatusArgs),
-    UpdateStatus(update_status::UpdateStatusArgs),
-    IdleCheck(idle_check::IdleCheckArgs),
-    Events(events::EventsArgs),
-    Capture(capture::CaptureArgs),
-    Nudge(nudge::NudgeArgs),
-    Interrupt(interrupt::InterruptArgs),
-    Open(open::OpenArgs),
-    OpenWorker(open::OpenWorkerArgs),
-    OpenManager(open::OpenManagerArgs),
-    Tasks(tasks::TasksArgs),
-    Bind(bind::BindArgs),
-    Unbind(unbind::UnbindArgs),
-    ManagerConfig(manager_config::ManagerConfigArgs),
-    ManagerPermission(manager_permission::ManagerPermissionArgs),
-    Criteria(criteria::CriteriaArgs),
-    CriteriaPlan(criteria_plan::CriteriaPlanArgs),
-    Handoff(handoff::HandoffArgs),
-    WorkerAck(ack::WorkerAckArgs),
-    ManagerAck(ack::ManagerAckArgs),
-    Runs(runs::RunsArgs),
-    Cycle(cycle::CycleArgs),
-    Divergences(divergences::DivergencesArgs),
-    Ingest(ingest::IngestArgs),
-    Tail(tail::TailArgs),
-    Classify(classify::ClassifyArgs),
-    SessionNudge(session_nudge::SessionNudgeArgs),
-    SessionInterrupt(session_interrupt::SessionInterruptArgs),
-    Dispatch(dispatch::DispatchArgs),
-    EnqueueNotifyManager(enqueue::EnqueueNotifyManagerArgs),
-    EnqueueNudgeWorker(enqueue::EnqueueNudgeWorkerArgs),
-    Commands(commands::CommandsArgs),
-    Approvals(approvals::ApprovalsArgs),
-    Wait(wait::WaitArgs),
-    Watch(watch::WatchArgs),
-    SessionInbox(inbox::SessionInboxArgs),
-    ManagerInbox(inbox::ManagerInboxArgs),
-    WorkerInbox(inbox::WorkerInboxArgs),
-    FinishTask(finish_task::FinishTaskArgs),
-    StopTask(stop_task::StopTaskArgs),
-    Audit(audit::AuditArgs),
-    Replay(replay::ReplayArgs),
-    Doctor(doctor::DoctorArgs),
-    DoctorSelf(doctor_self::DoctorSelfArgs),
+    #[command(flatten)]
+    WithDaemon(WithDaemon),
+    #[command(flatten)]
+    Alone(Alone),
+}
+
+/// Makes the verbs that need the daemon out of one line per verb: its name, its arguments, the function that runs it.
+macro_rules! verbs {
+    ($( $(#[$attribute:meta])* $verb:ident($args:ty) => $run:path; )+) => {
+        /// The verbs that need the daemon, or at least its files.
+        #[derive(Debug, Subcommand)]
+        pub(crate) enum WithDaemon {
+            $( $(#[$attribute])* $verb($args), )+
+        }
+
+        impl WithDaemon {
+            /// Runs the verb to its end.
+            pub(crate) async fn run(&self, ui: &mut Ui, helper: &Helper) -> Result<(), CommandError> {
+                match self {
+                    $( Self::$verb(args) => $run(ui, helper, args).await, )+
+                }
+            }
+        }
+    };
+}
+
+verbs! {
+    RegisterWorker(session::register::RegisterWorkerArgs) => session::register::run_worker;
+    RegisterManager(session::register::RegisterManagerArgs) => session::register::run_manager;
+    StartWorker(session::start::StartWorkerArgs) => session::start::run_worker;
+    StartManager(session::start::StartManagerArgs) => session::start::run_manager;
+    Pair(Box<pair::PairArgs>) => pair::run;
+    Deregister(session::deregister::DeregisterArgs) => session::deregister::run;
+    Stop(worker::stop::StopArgs) => worker::stop::run;
+    Sessions(session::list::SessionsArgs) => session::list::run;
+    Create(worker::create::CreateArgs) => worker::create::run;
+    StartTest(worker::create::StartTestArgs) => worker::create::run_test;
+    Start(worker::start::StartArgs) => worker::start::run;
+    List(worker::list::ListArgs) => worker::list::run;
+    Status(worker::status::StatusArgs) => worker::status::run;
+    UpdateStatus(worker::update_status::UpdateStatusArgs) => worker::update_status::run;
+    IdleCheck(worker::idle_check::IdleCheckArgs) => worker::idle_check::run;
+    Events(worker::events::EventsArgs) => worker::events::run;
+    Capture(worker::capture::CaptureArgs) => worker::capture::run;
+    Nudge(worker::nudge::NudgeArgs) => worker::nudge::run;
+    Interrupt(worker::interrupt::InterruptArgs) => worker::interrupt::run;
+    Open(worker::attach::OpenArgs) => worker::attach::run;
+    OpenWorker(worker::attach::OpenWorkerArgs) => worker::attach::run_worker;
+    OpenManager(worker::attach::OpenManagerArgs) => worker::attach::run_manager;
+    Tasks(task::tasks::TasksArgs) => task::tasks::run;
+    Bind(binding::create::BindArgs) => binding::create::run;
+    Unbind(binding::end::UnbindArgs) => binding::end::run;
+    ManagerConfig(manager_config::set::ManagerConfigArgs) => manager_config::set::run;
+    ManagerPermission(manager_config::check_permission::ManagerPermissionArgs)
+        => manager_config::check_permission::run;
+    Criteria(criteria::settle::CriteriaArgs) => criteria::settle::run;
+    CriteriaPlan(criteria::plan::CriteriaPlanArgs) => criteria::plan::run;
+    Handoff(handoff::HandoffArgs) => handoff::run;
+    WorkerAck(ack::WorkerAckArgs) => ack::run_worker;
+    ManagerAck(ack::ManagerAckArgs) => ack::run_manager;
+    Runs(run::RunsArgs) => run::run;
+    Cycle(cycle::run::CycleArgs) => cycle::run::run;
+    Divergences(cycle::divergences::DivergencesArgs) => cycle::divergences::run;
+    Ingest(rollout::ingest::IngestArgs) => rollout::ingest::run;
+    Tail(rollout::tail::TailArgs) => rollout::tail::run;
+    Classify(pane::ClassifyArgs) => pane::run;
+    SessionNudge(session::nudge::SessionNudgeArgs) => session::nudge::run;
+    SessionInterrupt(session::interrupt::SessionInterruptArgs) => session::interrupt::run;
+    Dispatch(dispatch::DispatchArgs) => dispatch::run;
+    EnqueueNotifyManager(command::enqueue::EnqueueNotifyManagerArgs) => command::enqueue::run_notify_manager;
+    EnqueueNudgeWorker(command::enqueue::EnqueueNudgeWorkerArgs) => command::enqueue::run_nudge_worker;
+    Commands(command::commands::CommandsArgs) => command::commands::run;
+    Approvals(approval::ApprovalsArgs) => approval::run;
+    Wait(state::WaitArgs) => state::run;
+    Watch(events::WatchArgs) => events::run;
+    SessionInbox(inbox::take::SessionInboxArgs) => inbox::take::run_session;
+    ManagerInbox(inbox::take::ManagerInboxArgs) => inbox::take::run_manager;
+    WorkerInbox(inbox::take::WorkerInboxArgs) => inbox::take::run_worker;
+    FinishTask(task::finish::FinishTaskArgs) => task::finish::run;
+    StopTask(task::stop::StopTaskArgs) => task::stop::run;
+    Audit(task::audit::AuditArgs) => task::audit::run;
+    Replay(task::replay::ReplayArgs) => task::replay::run;
+    Doctor(doctor::run::DoctorArgs) => doctor::run::run;
+    DoctorSelf(doctor::calling::DoctorSelfArgs) => doctor::calling::run;
     #[command(visible_alias = "search")]
-    Discover(discover::DiscoverArgs),
-    DbDoctor(db_doctor::DbDoctorArgs),
-    Reconcile(reconcile::ReconcileArgs),
-    ImportCompat(import_compat::ImportCompatArgs),
-    Daemon(daemon::DaemonArgs),
-    Config(config::ConfigArgs),
-    Rpc(rpc::RpcArgs),
-    InstallSkills(install_skills::InstallSkillsArgs),
-    Completions(completions::CompletionsArgs),
-    Man(man::ManArgs),
+    Discover(discover::DiscoverArgs) => discover::run;
+    DbDoctor(db::DbDoctorArgs) => db::run;
+    Reconcile(reconcile::ReconcileArgs) => reconcile::run;
+    ImportCompat(compat::ImportCompatArgs) => compat::run;
+    Daemon(own::daemon::DaemonArgs) => own::daemon::run;
+    Config(own::config::ConfigArgs) => own::config::run;
+    Rpc(own::rpc::RpcArgs) => own::rpc::run;
 }
 
-impl Verb {
-    /// Whether the caller asked for JSON instead of text; then errors are JSON too.
-    pub(crate) const fn prints_json(&self) -> bool {
+/// The verbs that are about the program alone: they need neither a daemon nor a state root.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Alone {
+    InstallSkills(own::install_skills::InstallSkillsArgs),
+    Completions(own::completions::CompletionsArgs),
+    Man(own::man::ManArgs),
+}
+
+impl Alone {
+    /// Runs the verb to its end. `definition` is that of the whole program, under the name that it was called by.
+    pub(crate) fn run(&self, ui: &mut Ui, definition: &clap::Command) -> Result<(), CommandError> {
         match self {
-            Self::Pair(args) => args.json,
-            Self::List(args) => args.json,
-            Self::Tasks(args) => args.json,
-            Self::CriteriaPlan(args) => args.json,
-            Self::WorkerAck(args) => args.ack.json,
-            Self::ManagerAck(args) => args.ack.json,
-            Self::Dispatch(args) => args.json,
-            Self::EnqueueNotifyManager(args) => args.message.json,
-            Self::EnqueueNudgeWorker(args) => args.message.json,
-            Self::Commands(args) => args.prints_json(),
-            Self::Approvals(args) => args.prints_json(),
-            Self::Wait(args) => args.json,
-            Self::Watch(args) => args.json,
-            Self::SessionInbox(args) => args.taking.json,
-            Self::ManagerInbox(args) => args.taking.json,
-            Self::WorkerInbox(args) => args.taking.json,
-            Self::Audit(args) => args.json,
-            Self::Replay(args) => args.json,
-            Self::Config(args) => args.json,
-            Self::InstallSkills(args) => args.json,
-            _ => false,
+            Self::InstallSkills(args) => own::install_skills::run(ui, args),
+            Self::Completions(args) => own::completions::run(ui, definition, args),
+            Self::Man(args) => own::man::run(ui, definition, args),
         }
-    }
-}
-
-/// Runs a verb that is about the program alone: it needs neither a daemon nor a state root. None for all others.
-pub(crate) fn run_alone(ui: &mut Ui, verb: &Verb) -> Option<Result<(), CommandError>> {
-    match verb {
-        Verb::InstallSkills(args) => Some(install_skills::run(ui, args)),
-        Verb::Completions(args) => Some(completions::run(ui, args)),
-        Verb::Man(args) => Some(man::run(ui, args)),
-        _ => None,
-    }
-}
-
-/// Runs a verb to its end.
-pub(crate) async fn run(ui: &mut Ui, helper: &Helper, verb: &Verb) -> Result<(), CommandError> {
-    match verb {
-        Verb::RegisterWorker(args) => register::run(ui, helper, Role::Worker, &args.session).await,
-        Verb::RegisterManager(args) => register::run(ui, helper, Role::Manager, &args.session).await,
-        Verb::StartWorker(args) => start_session::start_worker(ui, helper, args).await,
-        Verb::StartManager(args) => start_session::start_manager(ui, helper, args).await,
-        Verb::Pair(args) => pair::run(ui, helper, args).await,
-        Verb::Deregister(args) => deregister::run(ui, helper, args).await,
-        Verb::Stop(args) => stop::run(ui, helper, args).await,
-        Verb::Sessions(args) => sessions::run(ui, helper, args).await,
-        Verb::Create(args) => create::run(ui, helper, args).await,
-        Verb::StartTest(args) => create::run_test(ui, helper, args).await,
-        Verb::Start(args) => start::run(ui, helper, args).await,
-        Verb::List(args) => list::run(ui, helper, args).await,
-        Verb::Status(args) => status::run(ui, helper, args).await,
-        Verb::UpdateStatus(args) => update_status::run(ui, helper, args).await,
-        Verb::IdleCheck(args) => idle_check::run(ui, helper, args).await,
-        Verb::Events(args) => events::run(ui, helper, args).await,
-        Verb::Capture(args) => capture::run(ui, helper, args).await,
-        Verb::Nudge(args) => nudge::run(ui, helper, args).await,
-        Verb::Interrupt(args) => interrupt::run(ui, helper, args).await,
-        Verb::Open(args) => open::run(ui, helper, args).await,
-        Verb::OpenWorker(args) => open::run_for_task(ui, helper, Role::Worker, &args.side).await,
-        Verb::OpenManager(args) => open::run_for_task(ui, helper, Role::Manager, &args.side).await,
-        Verb::Tasks(args) => tasks::run(ui, helper, args).await,
-        Verb::Bind(args) => bind::run(ui, helper, args).await,
-        Verb::Unbind(args) => unbind::run(ui, helper, args).await,
-        Verb::ManagerConfig(args) => manager_config::run(ui, helper, args).await,
-        Verb::ManagerPermission(args) => manager_permission::run(ui, helper, args).await,
-        Verb::Criteria(args) => criteria::run(ui, helper, args).await,
-        Verb::CriteriaPlan(args) => criteria_plan::run(ui, helper, args).await,
-        Verb::Handoff(args) => handoff::run(ui, helper, args).await,
-        Verb::WorkerAck(args) => ack::run(ui, helper, Role::Worker, &args.ack).await,
-        Verb::ManagerAck(args) => ack::run(ui, helper, Role::Manager, &args.ack).await,
-        Verb::Runs(args) => runs::run(ui, helper, args).await,
-        Verb::Cycle(args) => cycle::run(ui, helper, args).await,
-        Verb::Divergences(args) => divergences::run(ui, helper, args).await,
-        Verb::Ingest(args) => ingest::run(ui, helper, args).await,
-        Verb::Tail(args) => tail::run(ui, helper, args).await,
-        Verb::Classify(args) => classify::run(ui, helper, args).await,
-        Verb::SessionNudge(args) => session_nudge::run(ui, helper, args).await,
-        Verb::SessionInterrupt(args) => session_interrupt::run(ui, helper, args).await,
-        Verb::Dispatch(args) => dispatch::run(ui, helper, args).await,
-        Verb::EnqueueNotifyManager(args) => {
-            enqueue::run::<registry::CommandEnqueueNotifyManager>(ui, helper, &args.message).await
-        }
-        Verb::EnqueueNudgeWorker(args) => {
-            enqueue::run::<registry::CommandEnqueueNudgeWorker>(ui, helper, &args.message).await
-        }
-        Verb::Commands(args) => commands::run(ui, helper, args).await,
-        Verb::Approvals(args) => approvals::run(ui, helper, args).await,
-        Verb::Wait(args) => wait::run(ui, helper, args).await,
-        Verb::Watch(args) => watch::run(ui, helper, args).await,
-        Verb::SessionInbox(args) => {
-            inbox::run(ui, helper, inbox::Owner::Session(&args.session), &args.taking).await
-        }
-        Verb::ManagerInbox(args) => {
-            inbox::run(ui, helper, inbox::Owner::Task(&args.task, Role::Manager), &args.taking).await
-        }
-        Verb::WorkerInbox(args) => {
-            inbox::run(ui, helper, inbox::Owner::Task(&args.task, Role::Worker), &args.taking).await
-        }
-        Verb::FinishTask(args) => finish_task::run(ui, helper, args).await,
-        Verb::StopTask(args) => stop_task::run(ui, helper, args).await,
-        Verb::Audit(args) => audit::run(ui, helper, args).await,
-        Verb::Replay(args) => replay::run(ui, helper, args).await,
-        Verb::Doctor(args) => doctor::run(ui, helper, args).await,
-        Verb::DoctorSelf(args) => doctor_self::run(ui, helper, args).await,
-        Verb::Discover(args) => discover::run(ui, helper, args).await,
-        Verb::DbDoctor(args) => db_doctor::run(ui, helper, args).await,
-        Verb::Reconcile(args) => reconcile::run(ui, helper, args).await,
-        Verb::ImportCompat(args) => import_compat::run(ui, helper, args).await,
-        Verb::Daemon(args) => daemon::run(ui, helper, args).await,
-        Verb::Config(args) => config::run(ui, helper, args).await,
-        Verb::Rpc(args) => rpc::run(ui, helper, args).await,
-        Verb::InstallSkills(args) => install_skills::run(ui, args),
-        Verb::Completions(args) => completions::run(ui, args),
-        Verb::Man(args) => man::run(ui, args),
     }
 }

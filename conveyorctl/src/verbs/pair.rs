@@ -1,6 +1,6 @@
 //! `pair`: a task with a worker and a manager that are started for it.
 
-use super::start_session::{CodexArgs, warn};
+use super::session::start::{CodexArgs, warn};
 use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::ui::Ui;
@@ -58,7 +58,7 @@ pub(crate) struct PairArgs {
     dry_run: bool,
     /// Print JSON, as always; errors too
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 /// What changes of the manager's configuration.

@@ -8,5 +8,6 @@ mod endings;
 mod inboxes;
 mod interrupting;
 mod reference;
+mod rooms;
 mod starting;
 mod support;

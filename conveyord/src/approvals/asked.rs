@@ -1,17 +1,20 @@
 //! Keeps the items in step with what is asked: stores what comes, ends what is over, and tells the manager.
 
-use super::Approvals;
+use super::{Approvals, until};
 use crate::{
-    changes::ChangeKind,
+    background::Items,
+    changes::{Change, ChangeKind},
     clock,
-    codex::app_server::{Request, RequestEvent, RequestKind},
+    codex::app_server::{Request, RequestKind},
     error::{Error, Result},
-    observe::state,
+    faults,
+    sessions::{app_servers::RequestEvent, state},
     store::{
         Durability, Tx,
         approvals::{self, Ended, NewApproval},
         bindings,
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::{AuditEvent, TelemetryEvent},
+        log::{self, Actor, Event, Run, Telemetry},
         notifications::{self, NewNotification},
         sessions, tasks,
     },
@@ -27,60 +30,96 @@ use conveyor_proto::{
     },
 };
 use serde_json::json;
-use tokio::sync::mpsc;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
+/// How long to wait before all is looked at again, when the work on a session panicked.
+type Again = Option<Duration>;
+
 impl Approvals {
-    /// Follows what the app-servers tell, and the ends of turns, until cancelled.
-    pub async fn follow(self, mut events: mpsc::Receiver<RequestEvent>, cancel: CancellationToken) {
+    /// Follows what the app-servers tell, and the ends of turns, until cancelled. `events` outlives a run that failed;
+    /// what that run had in hand is made up for by [`Self::catch_up`], with which each run begins.
+    pub async fn follow(
+        self,
+        events: Arc<Mutex<mpsc::Receiver<RequestEvent>>>,
+        cancel: CancellationToken,
+        items: Items,
+    ) {
+        let mut events = events.lock().await;
         let mut changes = self.store.changes().subscribe();
+        let mut catch_up = Some(Instant::now());
         loop {
             let done = tokio::select! {
                 () = cancel.cancelled() => return,
+                () = until(catch_up) => {
+                    catch_up = None;
+                    self.catch_up(&items).await
+                }
                 event = events.recv() => match event {
                     None => return,
-                    Some(event) => self.told(event).await,
+                    Some(event) => self.told(&items, event).await,
                 },
                 change = changes.next() => match change {
                     None => return,
-                    Some(change) if change.kind == ChangeKind::TurnEnded => match change.session_id {
-                        Some(session) => self.end_stale(vec![SessionId(session)]).await,
-                        None => Ok(()),
-                    },
-                    Some(change) if matches!(change.kind, ChangeKind::Session | ChangeKind::Lagged) => {
-                        self.sweep().await
-                    }
-                    Some(_) => Ok(()),
+                    Some(change) => self.changed(&items, change).await,
                 },
             };
-            if let Err(error) = done {
-                tracing::warn!(%error, "what became of an approval could not be stored");
+            match done {
+                Ok(None) => {}
+                Ok(Some(pause)) => catch_up = Some(Instant::now() + pause),
+                Err(error) => tracing::warn!(%error, "what became of an approval could not be stored"),
             }
         }
     }
 
-    async fn told(&self, event: RequestEvent) -> Result<()> {
-        match event {
-            RequestEvent::Opened(sessions, request) => {
-                for session in sessions {
-                    self.opened(asked(session, &request)).await?;
+    /// Stores what the app-servers wait for, and ends what is over, whether it was told or not.
+    async fn catch_up(&self, items: &Items) -> Result<Again> {
+        let mut again = None;
+        for (sessions, request) in self.app_servers.waiting(&self.store).await? {
+            again = again.max(self.told(items, RequestEvent::Opened(sessions, request)).await?);
+        }
+        Ok(again.max(self.sweep(items).await?))
+    }
+
+    async fn changed(&self, items: &Items, change: Change) -> Result<Again> {
+        match (change.kind, change.session_id) {
+            (ChangeKind::TurnEnded, Some(session)) => self.end_stale(items, vec![SessionId(session)]).await,
+            (ChangeKind::Session | ChangeKind::Lagged, _) => self.sweep(items).await,
+            _ => Ok(None),
+        }
+    }
+
+    async fn told(&self, items: &Items, event: RequestEvent) -> Result<Again> {
+        let (RequestEvent::Opened(sessions, _)
+        | RequestEvent::Resolved(sessions, _)
+        | RequestEvent::Settled(sessions)) = &event;
+        let mut again = None;
+        for session in sessions {
+            let work = async {
+                match &event {
+                    RequestEvent::Opened(_, request) => {
+                        faults::may_panic("item", "approvals");
+                        self.opened(asked(session.clone(), request)).await
+                    }
+                    RequestEvent::Resolved(_, request) => {
+                        let which = Ended::One(ApprovalSource::AppServer, &request.subject);
+                        self.ended(session.clone(), which).await
+                    }
+                    RequestEvent::Settled(_) => {
+                        self.ended(session.clone(), Ended::Of(ApprovalSource::AppServer)).await
+                    }
                 }
-                Ok(())
-            }
-            RequestEvent::Resolved(sessions, request) => {
-                let which = Ended::One(ApprovalSource::AppServer, &request.subject);
-                for session in sessions {
-                    self.ended(session, which).await?;
-                }
-                Ok(())
-            }
-            RequestEvent::Settled(sessions) => {
-                for session in sessions {
-                    self.ended(session, Ended::Of(ApprovalSource::AppServer)).await?;
-                }
-                Ok(())
+            };
+            match items.attempt(session.as_str(), work).await {
+                Ok(done) => done?,
+                Err(pause) => again = again.max(Some(pause)),
             }
         }
+        Ok(again)
     }
 
     /// Stores an approval that is asked for, and tells the manager of the session's pair, once.
@@ -126,27 +165,33 @@ impl Approvals {
     }
 
     /// Ends what sessions ask for that run no turn any more, or are gone.
-    async fn end_stale(&self, sessions: Vec<SessionId>) -> Result<()> {
+    async fn end_stale(&self, items: &Items, sessions: Vec<SessionId>) -> Result<Again> {
+        let mut again = None;
         for id in sessions {
-            let looked_at = id.clone();
-            let over = self.store.read(move |connection| {
-                if !approvals::any_open(connection, &looked_at)? {
-                    return Ok(false);
-                }
-                let Some(session) = sessions::get(connection, looked_at.as_str())? else { return Ok(false) };
-                let busy = state::coarse(&state::stored(connection, &session)?) == CoarseState::Busy;
-                Ok::<_, Error>(session.state == SessionState::Gone || !busy)
-            });
-            if over.await? {
-                self.ended(id, Ended::Waiting).await?;
+            match items.attempt(id.as_str(), self.end_if_stale(&id)).await {
+                Ok(done) => done?,
+                Err(pause) => again = again.max(Some(pause)),
             }
         }
-        Ok(())
+        Ok(again)
     }
 
-    async fn sweep(&self) -> Result<()> {
+    async fn end_if_stale(&self, id: &SessionId) -> Result<()> {
+        let looked_at = id.clone();
+        let over = self.store.read(move |connection| {
+            if !approvals::any_open(connection, &looked_at)? {
+                return Ok(false);
+            }
+            let Some(session) = sessions::get(connection, looked_at.as_str())? else { return Ok(false) };
+            let busy = state::coarse(&state::stored(connection, &session)?) == CoarseState::Busy;
+            Ok::<_, Error>(session.state == SessionState::Gone || !busy)
+        });
+        if over.await? { self.ended(id.clone(), Ended::Waiting).await } else { Ok(()) }
+    }
+
+    async fn sweep(&self, items: &Items) -> Result<Again> {
         let open = self.store.read(|connection| Ok::<_, Error>(approvals::sessions_with_open(connection)?));
-        self.end_stale(open.await?).await
+        self.end_stale(items, open.await?).await
     }
 }
 
@@ -233,18 +278,23 @@ fn tell_manager(
         "delivery_mode": mode, "kind": new.kind, "notification_id": notification, "session": worker.name,
         "source": new.source,
     });
-    let kind = "approval_requested";
     let correlation_id = Some(correlation_id.as_str());
     log::event(
         tx,
-        &Event { actor, kind, task_id, command_id: None, correlation_id, payload: facts.clone() },
+        &Event {
+            actor,
+            kind: AuditEvent::ApprovalRequested,
+            task_id,
+            command_id: None,
+            correlation_id,
+            payload: facts.clone(),
+        },
     )?;
     log::telemetry(
         tx,
         &Telemetry {
             actor,
-            kind,
-            severity: Severity::Warning,
+            kind: TelemetryEvent::ApprovalRequested,
             summary: format!("Worker {} waits for {what}.", worker.name),
             task_id,
             run: Run::Active,

@@ -10,11 +10,13 @@ use crate::{
         Durability, Tx,
         approvals::{self, Approval, Decided},
         bindings::{self, Binding},
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::{InfoOrWarning, SharedEvent},
+        log::{self, Actor, Event, Run, Telemetry},
         sessions::{self, Session},
-        tasks::{self, shown},
+        tasks::{self},
     },
     supervision::{context, permissions},
+    words::shown,
 };
 use conveyor_proto::types::{
     approval::{ApprovalKind, ApprovalRow, ApprovalSource, ApprovalState, DecideParams, DecideResult},
@@ -160,7 +162,7 @@ impl Approvals {
                     let now = approvals::get(tx, &judged.approval.row.id)?;
                     return Err(over(&now.map_or(judged.approval.row, |now| now.row)));
                 }
-                record(tx, "approval_decision_intent", Severity::Info, &judged, Value::Null)
+                record(tx, SharedEvent::ApprovalDecisionIntent, &judged, Value::Null)
             })
             .await
     }
@@ -172,8 +174,8 @@ impl Approvals {
             .write(Durability::Full, move |tx| {
                 approvals::settle(tx, &id, certain)?;
                 let approval = approvals::get(tx, &id)?.unwrap_or_else(|| judged.approval.clone());
-                let severity = if certain { Severity::Info } else { Severity::Warning };
-                record(tx, "approval_decided", severity, &judged, json!(approval.row.state))?;
+                let level = if certain { InfoOrWarning::Info } else { InfoOrWarning::Warning };
+                record(tx, SharedEvent::ApprovalDecided(level), &judged, json!(approval.row.state))?;
                 Ok::<_, Error>(approval)
             })
             .await?;
@@ -195,7 +197,7 @@ impl Approvals {
         let denied = json!("permission_denied");
         self.store
             .write(Durability::Full, move |tx| {
-                record(tx, "approval_decision_refused", Severity::Warning, &judged, denied)
+                record(tx, SharedEvent::ApprovalDecisionRefused, &judged, denied)
             })
             .await?;
         let why = if configured { "" } else { ": no manager configuration is recorded" };
@@ -251,7 +253,7 @@ fn answer_to(request: &Request, decision: Decision) -> Value {
 }
 
 /// Who decided what about which command; the outcome, where there is one.
-fn record(tx: &Tx<'_>, kind: &str, severity: Severity, judged: &Judged, outcome: Value) -> Result<()> {
+fn record(tx: &Tx<'_>, kind: SharedEvent, judged: &Judged, outcome: Value) -> Result<()> {
     let row = &judged.approval.row;
     let manager = sessions::get(tx, judged.binding.manager.as_str())?.map(|manager| manager.name);
     let task_id = Some(judged.task.id.as_str());
@@ -263,14 +265,20 @@ fn record(tx: &Tx<'_>, kind: &str, severity: Severity, judged: &Judged, outcome:
     });
     log::event(
         tx,
-        &Event { actor, kind, task_id, command_id: None, correlation_id: Some(&row.id), payload: facts },
+        &Event {
+            actor,
+            kind: kind.into(),
+            task_id,
+            command_id: None,
+            correlation_id: Some(&row.id),
+            payload: facts,
+        },
     )?;
     log::telemetry(
         tx,
         &Telemetry {
             actor,
-            kind,
-            severity,
+            kind: kind.into(),
             summary: format!("An approval of worker {}: {decision}.", row.session),
             task_id,
             run: Run::Active,

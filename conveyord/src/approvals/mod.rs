@@ -9,18 +9,25 @@ mod decide;
 mod panes;
 
 use crate::{
-    codex::app_server::AppServers,
     dispatch::pane::PaneSender,
     error::Result,
-    observe::looks::PaneLooks,
+    sessions::{app_servers::AppServers, looks::PaneLooks},
     store::{Durability, Store, approvals, bindings, sessions, tasks},
 };
 use conveyor_proto::types::approval::{ApprovalRow, ListParams};
+use tokio::time::Instant;
 
 pub use decide::Decision;
 
 /// The permission that answers need.
 pub const PERMISSION: &str = "worker_session.approve";
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
 
 /// The approvals of a store's sessions. Cheap to clone.
 #[derive(Debug, Clone)]

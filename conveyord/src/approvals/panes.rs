@@ -1,16 +1,15 @@
 //! Approvals of sessions without an app-server: found by a look at the pane when the rollout shows a call of a tool
 //! without its output, and answered by the key that the menu names for it.
 
-use super::{Approvals, Decision};
+use super::{Approvals, Decision, until};
+use crate::words::hex;
 use crate::{
+    background::Items,
     changes::{Change, ChangeKind},
+    codex::screen::{ApprovalMenu, PaneShows, approval_menu},
     error::{Error, Result},
     faults::{self, CrashPoint},
-    observe::{
-        pane_look::{ApprovalMenu, PaneShows, approval_menu},
-        target,
-    },
-    rollout::receipt,
+    sessions::pane,
     store::{
         approvals::{self, Approval, Ended, NewApproval},
         sessions::{self, Session},
@@ -59,9 +58,10 @@ impl Due {
 impl Approvals {
     /// Looks at the panes of sessions that may ask for an approval, until cancelled: one look at a time per session,
     /// ever less often while nothing happens, and none while no call of a tool is open.
-    pub async fn watch_panes(self, cancel: CancellationToken) {
+    pub async fn watch_panes(self, cancel: CancellationToken, items: Items) {
         let mut changes = self.store.changes().subscribe();
-        let mut due: HashMap<SessionId, Due> = HashMap::new();
+        // What was told before this run began, or was missed, is found by a look at each session.
+        let mut due = self.all_due().await;
         let mut looks: JoinSet<(SessionId, Duration, bool)> = JoinSet::new();
         loop {
             let next = due.values().map(|due| due.at).min();
@@ -69,6 +69,7 @@ impl Approvals {
                 () = cancel.cancelled() => break,
                 change = changes.next() => match change {
                     None => break,
+                    Some(change) if change.kind == ChangeKind::Lagged => due.extend(self.all_due().await),
                     Some(change) => {
                         if let Some(session) = may_ask(&change) {
                             due.insert(SessionId(session.to_owned()), Due::soon());
@@ -78,13 +79,17 @@ impl Approvals {
                 () = until(next) => {
                     let now = Instant::now();
                     for (session, was) in due.extract_if(|_, due| due.at <= now) {
-                        let approvals = self.clone();
+                        let (approvals, items) = (self.clone(), items.clone());
                         looks.spawn(async move {
-                            let again = approvals.look(&session).await.unwrap_or_else(|error| {
-                                tracing::warn!(%error, %session, "a pane's approval could not be looked for");
-                                false
-                            });
-                            (session, was.pause, again)
+                            let (pause, again) = match items.attempt(session.as_str(), approvals.look(&session)).await {
+                                Ok(Ok(again)) => (was.pause, again),
+                                Ok(Err(error)) => {
+                                    tracing::warn!(%error, %session, "a pane's approval could not be looked for");
+                                    (was.pause, false)
+                                }
+                                Err(pause) => (pause, true),
+                            };
+                            (session, pause, again)
                         });
                     }
                 }
@@ -97,8 +102,19 @@ impl Approvals {
         }
     }
 
+    /// All sessions, each to be looked at soon: a look at one that has no call of a tool open costs a read.
+    async fn all_due(&self) -> HashMap<SessionId, Due> {
+        let active = self.store.read(|connection| Ok::<_, Error>(sessions::active(connection)?)).await;
+        let active = active.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the sessions that may ask for an approval could not be read");
+            Vec::new()
+        });
+        active.into_iter().map(|session| (session.id, Due::soon())).collect()
+    }
+
     /// Looks once; true when it is to be looked at again.
     async fn look(&self, id: &SessionId) -> Result<bool> {
+        faults::may_panic("item", "approval_panes");
         let read = id.clone();
         let found = self.store.read(move |connection| {
             let Some(session) = sessions::get(connection, read.as_str())? else { return Ok(None) };
@@ -141,7 +157,7 @@ impl Approvals {
         claim: impl Future<Output = Result<()>>,
     ) -> Result<bool> {
         let tmux = self.sender.tmux(session);
-        let first = target::find(&tmux, session).await?;
+        let first = pane::find(&tmux, session).await?;
         // Nobody types into this pane meanwhile.
         let turn = self.sender.turn_at(&tmux, first.pane.pane_id).await;
         // The pane and its process are verified again: the one before in the queue may have changed everything.
@@ -181,7 +197,7 @@ impl Approvals {
     }
 
     async fn menu_of(&self, tmux: &Tmux, session: &Session) -> Result<Option<ApprovalMenu>> {
-        let target = target::find(tmux, session).await?;
+        let target = pane::find(tmux, session).await?;
         if target.pane.in_mode {
             return Ok(None);
         }
@@ -199,13 +215,6 @@ async fn approvals_but(approvals: &Approvals, session: &SessionId, subject: &str
             Ok(approvals::any_other_open(connection, &session, ApprovalSource::Pane, &subject)?)
         })
         .await
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// The session that may ask for an approval since this change, or may have ceased to.
@@ -246,5 +255,5 @@ fn asked(session: &Session, call: Option<&str>, menu: &ApprovalMenu) -> NewAppro
 
 /// What tells one question from another on the screen.
 fn fingerprint(menu: &ApprovalMenu) -> String {
-    receipt::hex(&Sha256::digest(format!("{}\n{}", menu.question, menu.body).as_bytes()))
+    hex(&Sha256::digest(format!("{}\n{}", menu.question, menu.body).as_bytes()))
 }

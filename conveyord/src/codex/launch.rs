@@ -4,11 +4,10 @@
 //! only by such that leave it the process model that the user has.
 
 use super::program::{CodexProgram, ProcessModel, Version};
-use crate::config::Config;
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::{
     common::Caller,
-    start::{CodexOptions, CodexProfile},
+    start::{CodexOptions, CodexProfile, FULL_ACCESS, NO_APPROVAL},
 };
 use std::{
     fmt, fs,
@@ -33,10 +32,14 @@ const SHARED_DAEMON: Version = TITLES_NAME_THREADS;
 /// Puts the thread's id into the terminal title.
 const TITLE: &str = r#"tui.terminal_title=["activity","run-state","thread-id"]"#;
 
-/// The sandbox of a start that names none, unless the daemon's settings do.
-pub const FULL_ACCESS: &str = "danger-full-access";
-/// The policy of approvals of such a start.
-pub const NO_APPROVAL: &str = "never";
+/// Sandbox and approvals of a start that names none, as the daemon's settings have them.
+#[derive(Debug, Clone, Copy)]
+pub struct Defaults<'a> {
+    /// Codex's `--sandbox`.
+    pub sandbox: &'a str,
+    /// Codex's `--ask-for-approval`.
+    pub approval: &'a str,
+}
 
 /// How Codex is asked to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,16 +57,16 @@ pub struct Options {
 }
 
 impl Options {
-    /// What a caller asked for; where it asked for nothing the profile holds, else the daemon's settings.
+    /// What a caller asked for; where it asked for nothing the profile holds, else these defaults.
     #[must_use]
-    pub fn of(asked: &CodexOptions, settings: &Config) -> Self {
+    pub fn of(asked: &CodexOptions, defaults: Defaults<'_>) -> Self {
         let fixed = asked.codex_profile == Some(CodexProfile::Yolo);
         let choose = |asked: &Option<String>, profile: &str, setting: &str| {
             asked.clone().or_else(|| Some(if fixed { profile } else { setting }.to_owned()))
         };
         Self {
-            sandbox: choose(&asked.sandbox, FULL_ACCESS, &settings.codex_sandbox.value),
-            approval: choose(&asked.ask_for_approval, NO_APPROVAL, &settings.codex_approval.value),
+            sandbox: choose(&asked.sandbox, FULL_ACCESS, defaults.sandbox),
+            approval: choose(&asked.ask_for_approval, NO_APPROVAL, defaults.approval),
             model: asked.model.clone(),
             no_daemon: asked.no_daemon,
             extra: asked.args.clone(),

@@ -6,7 +6,11 @@
 
 pub mod app_server;
 pub mod launch;
+pub mod launch_pane;
 pub mod program;
 pub mod prompts;
 pub mod ready;
+pub mod rollout;
+pub mod screen;
+pub mod shared_daemon;
 pub mod worker_prompts;

@@ -1,7 +1,6 @@
 //! The `codex` program of a caller: where it is, which version, and whether its TUIs share a daemon.
 
 use crate::{
-    doctor::tools,
     error::{Error, Result},
     process::{self, Invocation, Output},
 };
@@ -57,7 +56,7 @@ impl CodexProgram {
     /// # Errors
     /// `codex_missing`.
     pub async fn find(caller: &Caller, time_limit: Duration) -> Result<Self> {
-        let path = tools::find("codex", caller).ok_or_else(|| {
+        let path = process::find("codex", caller).ok_or_else(|| {
             Error::unavailable("codex_missing", "there is no program codex on the caller's PATH")
                 .hint("install Codex, or add its folder to PATH")
         })?;

@@ -5,13 +5,15 @@
 //! trusted, and that only where the caller said so.
 
 use crate::{
-    error::{Error, Result},
-    observe::{
-        classifier::{self, StartupState},
-        pane_look::{self, PaneShows},
+    codex::{
+        rollout::appearances::Appearances,
+        screen::{
+            self, PaneShows,
+            phrases::{self, StartupState},
+        },
     },
+    error::{Error, Result},
     platform::{self, Pid, ProcessStart},
-    rollout::appearances::Appearances,
     tmux::{CaptureStyle, Key, PaneId, Tmux, TmuxError},
 };
 use std::{fmt, time::Duration};
@@ -92,7 +94,7 @@ impl fmt::Debug for Shown {
 /// What a screen shows, by the pane's title and the text of its rows. `dead` says that its program has ended.
 #[must_use]
 pub fn judge(title: &str, text: &str, dead: bool) -> Shown {
-    let look = pane_look::look(title, text, None);
+    let look = screen::look(title, text, None);
     let start = match look.shows {
         _ if dead => Start::Exited,
         _ if asks_for_login(text) => Start::Login,
@@ -132,7 +134,7 @@ fn by_phrases(text: &str) -> Start {
     let asked = last.iter().rposition(|row| {
         row.contains("do you trust the contents of this directory") || row.contains("trust this folder?")
     });
-    match (asked, classifier::startup(text).0) {
+    match (asked, phrases::startup(text).0) {
         (Some(at), _) if !last[at + 1..].iter().any(|row| row.contains("openai codex")) => Start::Trust,
         (_, StartupState::Ready) => Start::Ready,
         (Some(_), _) if text.to_lowercase().contains("openai codex") && text.contains('›') => Start::Ready,

@@ -3,12 +3,12 @@
 
 use crate::{
     error::{Error, Result},
-    registration::check_name,
-    rollout::receipt::hex,
+    sessions::registration::check_name,
     store::{
         Tx,
         import::folders::{self as rows, Capture, Status, Worker},
     },
+    words::hex,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::compat::{FolderAction, FolderActionKind as Kind, WorkerImport};

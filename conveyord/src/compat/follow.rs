@@ -3,18 +3,18 @@
 
 use crate::{
     clock,
+    codex::rollout::record::{Record, normalise_timestamp},
     error::Result,
-    observe::state,
-    platform::{self, Pid},
-    rollout::{
+    ingest::{
+        self,
         apply::{Stored, Thread},
-        ingest::{self, Mark},
-        locate,
-        record::{Record, normalise_timestamp},
     },
+    platform::{self, Pid},
+    sessions::{locate, state},
     store::{
         Tx, bindings,
         import::settle::{self, Beside},
+        rollouts::Mark,
         sessions::{self, Session},
     },
 };

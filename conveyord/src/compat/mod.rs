@@ -11,8 +11,9 @@ use crate::{
     error::{Error, Result},
     store::{
         Durability, Store, Tx,
+        event_names::{AuditEvent, TelemetryEvent},
         import::{self, Content, Imported, Source},
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        log::{self, Actor, Event, Run, Telemetry},
     },
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -131,20 +132,19 @@ fn write_database(tx: &Tx<'_>, content: &Content) -> Result<DatabaseImport> {
 
 /// Records the import itself.
 fn record(tx: &Tx<'_>, report: &DatabaseImport) -> Result<()> {
-    let kind = "database_imported";
     let rows: u64 = report.tables.iter().map(|table| table.new).sum();
     let facts = json!({
         "path": report.path, "renamed": report.renamed, "renumbered": report.renumbered, "rows": rows,
         "schema_version": report.schema_version,
     });
     let (actor, task_id, command_id, correlation_id) = (Actor::Workerctl, None, None, None);
-    log::event(tx, &Event { actor, kind, task_id, command_id, correlation_id, payload: facts.clone() })?;
+    let (kind, payload) = (AuditEvent::DatabaseImported, facts.clone());
+    log::event(tx, &Event { actor, kind, task_id, command_id, correlation_id, payload })?;
     log::telemetry(
         tx,
         &Telemetry {
             actor,
-            kind,
-            severity: Severity::Info,
+            kind: TelemetryEvent::DatabaseImported,
             summary: format!("A database of agent-conveyor was imported: {rows} rows."),
             task_id,
             run: Run::Active,

@@ -1,7 +1,8 @@
+#![expect(clippy::disallowed_methods, reason = "the database is looked at from outside")]
 use super::*;
 use crate::{
-    observe::state,
-    rollout::ingest::{Ingest, Shrunk},
+    ingest::{Ingest, Shrunk},
+    sessions::state,
     store::{StoreError, sessions, testing},
 };
 use conveyor_proto::ids::SessionId;

@@ -1,21 +1,24 @@
 //! `session.nudge` and `session.interrupt`: a caller's own text or key, at once, with its receipt.
 
 use super::{
+    courier::Courier,
     enqueue::{check_message, enqueue},
     outcome::Sent,
-    pane::{Message, time},
-    transport::Courier,
+    pane::time,
+    transport::Message,
 };
 use crate::{
     changes::ChangeKind,
+    codex::screen::PaneShows,
     error::{Error, Result},
     faults::{self, CrashPoint},
-    observe::{pane_look::PaneShows, state, target},
-    rollout::ingest::Shrunk,
+    ingest::Shrunk,
+    sessions::{pane, state},
     store::{
         Durability, Store, Tx, bindings,
         commands::{self, NewCommand},
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::{AuditEvent, TelemetryEvent},
+        log::{self, Actor, Event, Run, Telemetry},
         sessions::{self, Session},
     },
     tmux::Key,
@@ -49,12 +52,51 @@ pub struct Actuator {
     /// The ways to sessions.
     pub courier: Courier,
     /// Ingest, for receipts.
-    pub ingest: crate::rollout::ingest::Ingest,
+    pub ingest: crate::ingest::Ingest,
+}
+
+/// What is done to a session's pane.
+#[derive(Debug, Clone, Copy)]
+enum Action {
+    Nudge,
+    Interrupt,
+}
+
+impl Action {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nudge => "nudge",
+            Self::Interrupt => "interrupt",
+        }
+    }
+
+    const fn intent(self) -> AuditEvent {
+        match self {
+            Self::Nudge => AuditEvent::SessionNudgeIntent,
+            Self::Interrupt => AuditEvent::SessionInterruptIntent,
+        }
+    }
+
+    const fn done(self) -> AuditEvent {
+        match self {
+            Self::Nudge => AuditEvent::SessionNudged,
+            Self::Interrupt => AuditEvent::SessionInterrupted,
+        }
+    }
+
+    const fn told(self, success: bool) -> TelemetryEvent {
+        match (self, success) {
+            (Self::Nudge, true) => TelemetryEvent::SessionNudgeSucceeded,
+            (Self::Nudge, false) => TelemetryEvent::SessionNudgeFailed,
+            (Self::Interrupt, true) => TelemetryEvent::SessionInterruptSucceeded,
+            (Self::Interrupt, false) => TelemetryEvent::SessionInterruptFailed,
+        }
+    }
 }
 
 /// What is recorded of an action: who it concerned and what was done, never the text.
 struct Record {
-    verb: &'static str,
+    action: Action,
     session: Option<(Session, Option<(TaskId, String)>)>,
     name: String,
     /// Keys of the event and of the telemetry's correlation and attributes.
@@ -81,7 +123,7 @@ impl Actuator {
     }
 
     async fn nudge_with(&self, params: NudgeParams, facts: Value) -> Result<NudgeResult> {
-        let record = self.record("nudge", &params.name).await?.with(facts).with(json!({
+        let record = self.record(Action::Nudge, &params.name).await?.with(facts).with(json!({
             "dry_run": params.dry_run, "text_length": params.text.chars().count(),
         }));
         match self.nudge_session(&params, &record).await {
@@ -188,7 +230,7 @@ impl Actuator {
         match way {
             Transport::AppServer => Ok(format!("thread {}", self.courier.app_server.target(session)?.1)),
             Transport::Inbox => Ok("inbox".to_owned()),
-            Transport::Tmux | Transport::Auto => target::shown(session),
+            Transport::Tmux | Transport::Auto => pane::shown(session),
         }
     }
 
@@ -227,7 +269,7 @@ impl Actuator {
     /// As [`Actuator::nudge`], and `unknown_key`.
     pub async fn interrupt(&self, params: InterruptParams) -> Result<InterruptResult> {
         let followup_length = params.followup.as_deref().map_or(0, |text| text.chars().count());
-        let record = self.record("interrupt", &params.name).await?.with(json!({
+        let record = self.record(Action::Interrupt, &params.name).await?.with(json!({
             "dry_run": params.dry_run, "followup_length": followup_length,
         }));
         match self.interrupt_session(&params, &record).await {
@@ -280,7 +322,7 @@ impl Actuator {
             return self.interrupt_turn(session, params, record, result).await;
         }
         let tmux = self.courier.pane.tmux(session);
-        let found = match target::find(&tmux, session).await {
+        let found = match pane::find(&tmux, session).await {
             // A dry run tells the target even if it is not there.
             Err(_) if params.dry_run => return Ok(result),
             found => found?,
@@ -425,7 +467,7 @@ impl Actuator {
             .await
     }
 
-    async fn record(&self, verb: &'static str, name: &str) -> Result<Record> {
+    async fn record(&self, action: Action, name: &str) -> Result<Record> {
         let owned = name.to_owned();
         let session = self
             .store
@@ -439,19 +481,18 @@ impl Actuator {
             })
             .await?;
         let name = name.to_owned();
-        Ok(Record { verb, session, name, facts: Map::new(), correlation: Map::new() })
+        Ok(Record { action, session, name, facts: Map::new(), correlation: Map::new() })
     }
 
     /// Before the deed: a crash between the two leaves this.
     async fn intend(&self, record: &Record) -> Result<()> {
-        let (verb, facts, task) = (record.verb, record.facts.clone(), record.task_id());
+        let (action, facts, task) = (record.action, record.facts.clone(), record.task_id());
         let name = record.name.clone();
         self.store
             .write(Durability::Full, move |tx| {
-                let kind = format!("session_{verb}_intent");
                 let mut payload = facts;
                 payload.insert("session".to_owned(), json!(name));
-                event(tx, &kind, task.as_deref(), Value::Object(payload))
+                event(tx, action.intent(), task.as_deref(), Value::Object(payload))
             })
             .await
     }
@@ -491,7 +532,7 @@ impl Record {
         self.session.as_ref().map(|(session, _)| session).ok_or_else(|| {
             Error::not_found(
                 "unknown_session",
-                format!("no session has the name \"{}\"", crate::store::tasks::shown(&self.name)),
+                format!("no session has the name \"{}\"", crate::words::shown(&self.name)),
             )
             .hint("`sessions --state all` lists the sessions")
         })
@@ -520,8 +561,7 @@ impl Record {
                 facts.insert("rollback_error".to_owned(), Value::Null);
             }
         }
-        let past = if self.verb == "nudge" { "session_nudged" } else { "session_interrupted" };
-        event(tx, past, task.as_deref(), Value::Object(payload))?;
+        event(tx, self.action.done(), task.as_deref(), Value::Object(payload))?;
         let (session, binding) = match &self.session {
             Some((session, binding)) => (Some(session), binding.as_ref().map(|(_, binding)| binding)),
             None => (None, None),
@@ -532,19 +572,16 @@ impl Record {
         correlation.insert("session_id".to_owned(), json!(session.map(|session| &session.id)));
         correlation.insert("dry_run".to_owned(), self.facts.get("dry_run").cloned().unwrap_or_default());
         correlation.insert("session".to_owned(), json!(self.name));
-        let (kind, severity) = match (self.verb, success) {
-            ("nudge", true) => ("session_nudge_succeeded", Severity::Info),
-            ("nudge", false) => ("session_nudge_failed", Severity::Error),
-            (_, true) => ("session_interrupt_succeeded", Severity::Info),
-            (_, false) => ("session_interrupt_failed", Severity::Error),
-        };
         log::telemetry(
             tx,
             &Telemetry {
                 actor: Actor::Workerctl,
-                kind,
-                severity,
-                summary: format!("Session {}: {}.", self.verb, if success { "done" } else { "failed" }),
+                kind: self.action.told(success),
+                summary: format!(
+                    "Session {}: {}.",
+                    self.action.as_str(),
+                    if success { "done" } else { "failed" }
+                ),
                 task_id: task.as_deref(),
                 run: Run::Active,
                 correlation: Value::Object(correlation),
@@ -564,7 +601,7 @@ const fn role(role: Role) -> &'static str {
     role.as_str()
 }
 
-fn event(tx: &Tx<'_>, kind: &str, task_id: Option<&str>, payload: Value) -> Result<()> {
+fn event(tx: &Tx<'_>, kind: AuditEvent, task_id: Option<&str>, payload: Value) -> Result<()> {
     let actor = Actor::Workerctl;
     log::event(tx, &Event { actor, kind, task_id, command_id: None, correlation_id: None, payload })?;
     Ok(())

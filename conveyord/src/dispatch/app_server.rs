@@ -5,16 +5,19 @@
 
 use super::{
     outcome::{Held, Sent},
-    pane::{BeforeSend, Message},
     receipts::{Awaited, Receipts},
-    transport::Carrier,
+    transport::{BeforeSend, Carrier, Message},
 };
 use crate::{
-    codex::app_server::{AppServers, CallError, Client, ThreadStatus, protocol::ActiveFlag},
+    clock,
+    codex::{
+        app_server::{CallError, Client, ThreadStatus, protocol::ActiveFlag},
+        rollout::receipt::receipt_key,
+        screen::PaneShows,
+    },
     error::{Error, Result},
     faults::{self, CrashPoint},
-    observe::{pane_look::PaneShows, state},
-    rollout::receipt::receipt_key,
+    sessions::{app_servers::AppServers, state},
     store::{
         Durability,
         deliveries::{self, NewDelivery, Unproven},
@@ -23,7 +26,6 @@ use crate::{
     tmux::sanitize,
 };
 use conveyor_proto::types::common::Transport;
-use std::time::SystemTime;
 
 /// Sends by the app-servers. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -133,7 +135,7 @@ impl AppServerSender {
         let Some(delivery) = begin.await? else {
             return Err(Error::conflict("claim_lost", "another dispatcher has taken this delivery over"));
         };
-        let sent_at = SystemTime::now();
+        let sent_at = clock::system_time();
         let asked = ask(&client, &thread, running.as_deref(), text.as_str()).await;
         faults::reach(CrashPoint::TurnAsked);
         let complete = match asked {

@@ -5,37 +5,42 @@ mod uncertain;
 pub(super) use uncertain::keep_uncertain;
 
 use super::{
-    BACK_OFF, HELD_BACK_OFF, back_off, lease,
+    BACK_OFF, HELD_BACK_OFF, back_off,
+    courier::{self, Courier},
+    dispatcher::Dispatcher,
+    lease,
     outcome::Sent,
-    pane::{Message, time},
-    pass::Pass,
+    pane::time,
     telemetry::{self, attempt_ids},
-    transport::{self, Courier},
+    transport::Message,
 };
 use crate::{
     changes::Changes,
     clock,
     error::{Error, Result},
+    faults,
     store::{
-        Durability, StoreError, Tx, bindings,
-        bindings::Binding,
+        Durability, StoreError, Tx,
+        bindings::{self, Binding},
         commands::claims::{self, Claim, Settled},
         deliveries,
-        log::Severity,
+        event_names::{InfoOrWarning, SharedEvent, TelemetryEvent},
         notifications::{self, NewNotification},
         sessions::{self, Session},
         tasks,
     },
     supervision::{context, permissions},
 };
-use conveyor_proto::ids::SessionId;
-use conveyor_proto::types::{
-    command::CommandState,
-    common::{DeliveryMode, Transport},
-    dispatch::{PermissionCheck, PermissionCheckField, ProcessedCommand, ProcessedState, SignalType},
-    pane::{DeliveryOutcome, SendResult},
-    session::SessionState,
-    task::TaskRow,
+use conveyor_proto::{
+    ids::SessionId,
+    types::{
+        command::CommandState,
+        common::{DeliveryMode, Transport},
+        dispatch::{PermissionCheck, PermissionCheckField, ProcessedCommand, ProcessedState, SignalType},
+        pane::{DeliveryOutcome, SendResult},
+        session::SessionState,
+        task::TaskRow,
+    },
 };
 use serde_json::{Value, json};
 
@@ -67,7 +72,7 @@ impl Plan {
     }
 
     const fn mode(&self) -> DeliveryMode {
-        transport::mode(self.way)
+        courier::mode(self.way)
     }
 }
 
@@ -81,7 +86,8 @@ pub(super) enum Refusal {
 
 /// Executes a claimed command to its end and returns what is reported of it. `None` when another dispatcher
 /// has taken the claim over meanwhile.
-pub(super) async fn execute(pass: &Pass, claim: Claim) -> Result<Option<ProcessedCommand>> {
+pub(super) async fn execute(pass: &Dispatcher, claim: Claim) -> Result<Option<ProcessedCommand>> {
+    faults::may_panic("item", "dispatch");
     let plan = {
         let claim = claim.clone();
         pass.store.read(move |connection| Ok::<_, Error>(plan(connection, &claim))).await?
@@ -249,13 +255,13 @@ pub(super) fn report(
 }
 
 async fn refuse(
-    pass: &Pass,
+    pass: &Dispatcher,
     claim: &Claim,
     state: CommandState,
     shown: ProcessedState,
     error: &Error,
 ) -> Result<Option<ProcessedCommand>> {
-    let mut item = report(&pass.dispatcher, claim, shown, DeliveryOutcome::Failed);
+    let mut item = report(&pass.id, claim, shown, DeliveryOutcome::Failed);
     item.error = Some(error.to_string());
     item.error_type = Some(error.type_name().to_owned());
     item.required_permission = Some(json!(claim.required_permission));
@@ -264,7 +270,7 @@ async fn refuse(
         _ => None,
     };
     end(pass, claim.clone(), state, item, move |tx, claim, _| match denied {
-        Some(check) => permission_checked(tx, claim, &check, Severity::Warning),
+        Some(check) => permission_checked(tx, claim, &check, InfoOrWarning::Warning),
         None => Ok(()),
     })
     .await
@@ -274,12 +280,11 @@ fn permission_checked(
     tx: &Tx<'_>,
     claim: &Claim,
     check: &Value,
-    severity: Severity,
+    level: InfoOrWarning,
 ) -> std::result::Result<(), StoreError> {
     telemetry::note(
         tx,
-        "dispatch_command_permission_checked",
-        severity,
+        TelemetryEvent::DispatchCommandPermissionChecked(level),
         format!("The permission that {} requires was looked up.", claim.kind),
         claim.task_id.as_deref(),
         json!({
@@ -292,7 +297,7 @@ fn permission_checked(
 
 /// Ends a claimed command in one transaction, together with what `more` writes, if the claim is still owned.
 async fn end(
-    pass: &Pass,
+    pass: &Dispatcher,
     claim: Claim,
     state: CommandState,
     item: ProcessedCommand,
@@ -300,7 +305,7 @@ async fn end(
     + Send
     + 'static,
 ) -> Result<Option<ProcessedCommand>> {
-    let dispatcher = pass.dispatcher.clone();
+    let dispatcher = pass.id.clone();
     pass.store
         .write(Durability::Full, move |tx| Ok(end_in(tx, &dispatcher, &claim, state, item, more)?))
         .await
@@ -320,12 +325,12 @@ pub(super) fn end_in(
     }
     more(tx, claim, &mut item)?;
     let result = serde_json::to_value(&item)?;
-    let (attempt_state, kind, severity) = match state {
-        CommandState::Succeeded => ("succeeded", "dispatch_command_succeeded", Severity::Info),
-        CommandState::Blocked => ("blocked", "dispatch_command_blocked", Severity::Warning),
-        _ => ("failed", "dispatch_command_failed", Severity::Error),
+    let (attempt_state, kind) = match state {
+        CommandState::Succeeded => ("succeeded", SharedEvent::DispatchCommandSucceeded),
+        CommandState::Blocked => ("blocked", SharedEvent::DispatchCommandBlocked),
+        _ => ("failed", SharedEvent::DispatchCommandFailed),
     };
-    telemetry::settled(tx, claim, dispatcher, kind, severity, &result, item.error.as_deref())?;
+    telemetry::settled(tx, claim, dispatcher, kind, &result, item.error.as_deref())?;
     let settled = Settled {
         state,
         attempt_state,
@@ -351,7 +356,7 @@ fn notify(
     };
     let check = serde_json::to_value(&plan.check)?;
     if plan.check.is_some() {
-        permission_checked(tx, claim, &check, Severity::Info)?;
+        permission_checked(tx, claim, &check, InfoOrWarning::Info)?;
     }
     let payload = json!({
         "command_id": claim.id, "command_type": claim.kind, "delivery_mode": plan.mode(),
@@ -379,8 +384,7 @@ fn notify(
     )?;
     telemetry::note(
         tx,
-        "dispatch_command_attempted",
-        Severity::Info,
+        TelemetryEvent::DispatchCommandAttempted,
         format!("Dispatch attempts {} to session {}.", claim.kind, plan.target.name),
         claim.task_id.as_deref(),
         attempt_ids(claim, pass_dispatcher, &json!({ "routed_notification_id": id })),
@@ -392,13 +396,13 @@ fn notify(
     Ok(id)
 }
 
-async fn pull(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedCommand>> {
-    let mut item = report(&pass.dispatcher, &claim, ProcessedState::PullRequired, DeliveryOutcome::Queued);
+async fn pull(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<ProcessedCommand>> {
+    let mut item = report(&pass.id, &claim, ProcessedState::PullRequired, DeliveryOutcome::Queued);
     item.delivery_mode = Some(DeliveryMode::PullRequired);
     item.transport = Some(Transport::Inbox);
     item.permission_check = Some(PermissionCheckField(plan.check.clone()));
     item.target_session = Some(plan.target.name.clone());
-    let dispatcher = pass.dispatcher.clone();
+    let dispatcher = pass.id.clone();
     end(pass, claim, CommandState::Succeeded, item, move |tx, claim, item| {
         into_inbox(tx, &dispatcher, claim, &plan, item, false)
     })
@@ -421,8 +425,7 @@ fn into_inbox(
     }
     telemetry::note(
         tx,
-        "dispatch_signal_pull_required",
-        Severity::Info,
+        TelemetryEvent::DispatchSignalPullRequired,
         format!("{} waits in the inbox of session {}.", claim.kind, plan.target.name),
         claim.task_id.as_deref(),
         attempt_ids(
@@ -437,7 +440,7 @@ fn into_inbox(
     )
 }
 
-async fn push(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedCommand>> {
+async fn push(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<ProcessedCommand>> {
     let message = Message {
         text: plan.message.clone(),
         command_id: Some(claim.id.to_string()),
@@ -449,12 +452,12 @@ async fn push(pass: &Pass, claim: Claim, plan: Plan) -> Result<Option<ProcessedC
     let renewed = claim.clone();
     let renew = move |tx: &Tx<'_>, until: &str| claims::renew(tx, &renewed, until).map(|_| ());
     let sent = lease::kept(pass, renew, pass.sender.send(plan.way, &plan.target, message, before)).await;
-    let mut item = report(&pass.dispatcher, &claim, ProcessedState::Delivered, DeliveryOutcome::Delivered);
+    let mut item = report(&pass.id, &claim, ProcessedState::Delivered, DeliveryOutcome::Delivered);
     item.delivery_mode = Some(DeliveryMode::Push);
     item.transport = Some(plan.way);
     item.permission_check = Some(PermissionCheckField(plan.check.clone()));
     item.target_session = Some(plan.target.name.clone());
-    let dispatcher = pass.dispatcher.clone();
+    let dispatcher = pass.id.clone();
     match sent {
         Err(Error::Refused(refusal)) if refusal.kind == "claim_lost" => Ok(None),
         Err(error) if fallback_wanted(&claim) && plan.binding.is_some() => {
@@ -535,7 +538,7 @@ fn fallback_wanted(claim: &Claim) -> bool {
 
 /// Puts a command back that a menu or draft holds up.
 async fn hold(
-    pass: &Pass,
+    pass: &Dispatcher,
     claim: Claim,
     mut item: ProcessedCommand,
     sent: &Sent,
@@ -546,7 +549,7 @@ async fn hold(
     item.blocked_by = Some(by.clone());
     let next = clock::in_milliseconds(super::milliseconds(back_off(HELD_BACK_OFF, claim.tries)));
     let first = claim.tries == 0;
-    let dispatcher = pass.dispatcher.clone();
+    let dispatcher = pass.id.clone();
     pass.store
         .write(Durability::Full, move |tx| {
             if !claims::put_back(tx, &claim, "held back by what the pane shows", Some(&by), &next)? {
@@ -556,8 +559,7 @@ async fn hold(
                 // One row per change of state, not one per look.
                 telemetry::note(
                     tx,
-                    "dispatch_command_held",
-                    Severity::Warning,
+                    TelemetryEvent::DispatchCommandHeld,
                     format!("{} is held back: the pane shows {by}.", claim.kind),
                     claim.task_id.as_deref(),
                     attempt_ids(&claim, &dispatcher, &Value::Null),

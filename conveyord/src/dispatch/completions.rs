@@ -1,16 +1,23 @@
 //! Routing completed turns of workers to the managers of their pairs, each once.
 
 use super::{
-    HELD_BACK_OFF, back_off, commands::next_try, lease, lost::LostClaim, pane::Message, pass::Pass,
-    telemetry::note, transport::Carrier,
+    HELD_BACK_OFF, back_off,
+    commands::next_try,
+    dispatcher::Dispatcher,
+    lease,
+    lost::LostClaim,
+    telemetry::note,
+    transport::{Carrier, Message},
 };
 use crate::{
     clock,
     error::{Error, Result},
     faults::{self, CrashPoint},
+    guard::Panicked,
     store::{
         Durability, StoreError, Tx, bindings, deliveries,
-        log::{self, Actor, Event, Severity},
+        event_names::{AuditEvent, InfoOrWarning, TelemetryEvent},
+        log::{self, Actor, Event},
         notifications::{self, NewNotification},
         rollouts,
         sessions::{self, Session},
@@ -177,13 +184,13 @@ fn loaded(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Option<Ro
 /// Routes the oldest completions whose time has come, at most this many, and passes on what became of them. False
 /// when there is none.
 pub(super) async fn route_some(
-    pass: &Pass,
+    pass: &Dispatcher,
     limit: usize,
     mut tell: impl FnMut(ProcessedCompletion),
 ) -> Result<bool> {
     let (dispatcher, expires_at, ignore) =
-        (pass.dispatcher.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
-    let changes = pass.store.changes().clone();
+        (pass.id.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
+    let (changes, items) = (pass.store.changes().clone(), pass.items.clone());
     // Inboxes are filled in the same transaction; a push is sent after it. It need not be flushed: a power cut takes
     // back the turn's mark together with the notification, and it is routed again. What tells anybody of it for good
     // (a consumption, the beginning of a push) is flushed, and this with it.
@@ -193,8 +200,9 @@ pub(super) async fn route_some(
             let now = tx.now().to_owned();
             let due = |turn: &Unrouted| ignore || turn.route_after.as_ref().is_none_or(|after| *after <= now);
             let mut batch = Vec::new();
-            for turn in turns::unrouted(tx, LOOKED_AT)?.into_iter().filter(due).take(limit.min(BATCH)) {
-                let row = turn.id;
+            let due = turns::unrouted(tx, LOOKED_AT)?.into_iter().filter(due);
+            for turn in due.filter(|turn| !items.rests(&item(turn))).take(limit.min(BATCH)) {
+                let (row, item) = (turn.id, item(&turn));
                 let Some(mut route) = loaded(tx, turn)? else {
                     // Left alone it would be in the way of all later ones.
                     turns::set_routing(tx, row, "skipped", Some("record_missing"))?;
@@ -203,7 +211,12 @@ pub(super) async fn route_some(
                 };
                 let has_pane = route.manager.has_tmux();
                 route.awaited = changes.is_awaited(route.manager.id.as_str());
-                batch.push(route_in(tx, route, &dispatcher, &expires_at)?);
+                let routed = items.attempt_now(&item, || {
+                    faults::may_panic("item", "dispatch");
+                    route_in(tx, route, &dispatcher, &expires_at)
+                });
+                // Takes back the whole batch; the next one leaves this completion out.
+                batch.push(routed.map_err(|_| Panicked)??);
                 if has_pane {
                     // It is typed, or ends the manager's wait, before it is known where the next one goes.
                     break;
@@ -221,8 +234,12 @@ pub(super) async fn route_some(
     Ok(any)
 }
 
+fn item(turn: &Unrouted) -> String {
+    format!("completion {} of {}", turn.id, turn.session)
+}
+
 pub(super) async fn finish(
-    pass: &Pass,
+    pass: &Dispatcher,
     routed: Routed,
     recovered: bool,
 ) -> Result<Option<ProcessedCompletion>> {
@@ -231,7 +248,14 @@ pub(super) async fn finish(
         Routed::Done(item) => Ok(Some(item)),
         Routed::Push(target, item) => {
             let claim = LostClaim::Completion(target.id, target.token);
-            push(pass, *target, item, recovered).await.inspect_err(|_| pass.lost.add(claim))
+            let what = format!("notification {}", target.id);
+            match pass.items.attempt(&what, push(pass, *target, item, recovered)).await {
+                Ok(pushed) => pushed.inspect_err(|_| pass.lost.add(claim)),
+                Err(pause) => {
+                    pass.lost.add_after(claim, pause);
+                    Err(Panicked.into())
+                }
+            }
         }
     }
 }
@@ -295,8 +319,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
     let Some(id) = inserted else {
         note(
             tx,
-            "dispatch_signal_suppressed",
-            Severity::Info,
+            TelemetryEvent::DispatchSignalSuppressed(InfoOrWarning::Info),
             "A completion was routed before.".to_owned(),
             task_id,
             ids,
@@ -306,8 +329,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
     };
     note(
         tx,
-        "dispatch_signal_detected",
-        Severity::Info,
+        TelemetryEvent::DispatchSignalDetected,
         format!("Worker {worker} completed a turn."),
         task_id,
         ids.clone(),
@@ -318,8 +340,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
         notifications::suppress(tx, id, "the binding ended")?;
         note(
             tx,
-            "dispatch_signal_suppressed",
-            Severity::Warning,
+            TelemetryEvent::DispatchSignalSuppressed(InfoOrWarning::Warning),
             "A completion was dropped: its pair is not bound any more.".to_owned(),
             task_id,
             ids,
@@ -374,15 +395,7 @@ pub(super) fn deliver(
     notifications::deliver(tx, id, false, false)?;
     let task_id = Some(task.id.as_str());
     let summary = "A completion waits in the manager's inbox.".to_owned();
-    note(
-        tx,
-        "dispatch_signal_pull_required",
-        Severity::Info,
-        summary,
-        task_id,
-        ids.clone(),
-        attributes.clone(),
-    )?;
+    note(tx, TelemetryEvent::DispatchSignalPullRequired, summary, task_id, ids.clone(), attributes.clone())?;
     audit(tx, task, ids, "pull_required")
 }
 
@@ -396,7 +409,7 @@ pub(super) fn audit(
         tx,
         &Event {
             actor: Actor::Dispatch,
-            kind: "dispatch_completion_settled",
+            kind: AuditEvent::DispatchCompletionSettled,
             task_id: Some(task.id.as_str()),
             command_id: None,
             correlation_id: ids.get("correlation_id").and_then(Value::as_str),
@@ -410,7 +423,7 @@ pub(super) fn audit(
 }
 
 async fn push(
-    pass: &Pass,
+    pass: &Dispatcher,
     target: Target,
     mut item: ProcessedCompletion,
     recovered: bool,
@@ -435,7 +448,8 @@ async fn push(
             let next = clock::in_milliseconds(super::milliseconds(back_off(HELD_BACK_OFF, target.tries)));
             item.state = ProcessedState::Held;
             item.error = Some(format!("the pane shows {by}"));
-            put_back(pass, target, item, "dispatch_signal_held", &by, &by, next, attributes).await
+            let kind = TelemetryEvent::DispatchSignalHeld;
+            put_back(pass, target, item, kind, &by, &by, next, attributes).await
         }
         Ok(sent) => {
             pass.store
@@ -454,8 +468,8 @@ async fn push(
                         attributes.insert("target".to_owned(), json!(target.manager.tmux_session));
                         attributes.insert("outcome".to_owned(), json!(outcome));
                     }
-                    let kind = "dispatch_signal_routed";
-                    note(tx, kind, Severity::Info, summary, task_id, target.ids.clone(), attributes)?;
+                    let kind = TelemetryEvent::DispatchSignalRouted;
+                    note(tx, kind, summary, task_id, target.ids.clone(), attributes)?;
                     audit(tx, &target.task, &target.ids, outcome.as_str())?;
                     Ok::<_, Error>(Some(item))
                 })
@@ -470,8 +484,8 @@ async fn push(
             if let Value::Object(attributes) = &mut attributes {
                 attributes.insert("error_type".to_owned(), json!(kind));
             }
-            let by = notifications::UNREACHABLE;
-            put_back(pass, target, item, "dispatch_signal_failed", &text, by, next, attributes).await
+            let (kind, by) = (TelemetryEvent::DispatchSignalFailed, notifications::UNREACHABLE);
+            put_back(pass, target, item, kind, &text, by, next, attributes).await
         }
     }
 }
@@ -497,10 +511,10 @@ pub(super) fn pushed(
 /// Leaves a push for later: nothing reached the pane. One telemetry row per change of state.
 #[expect(clippy::too_many_arguments, reason = "what is put back, why, until when and how it is told")]
 async fn put_back(
-    pass: &Pass,
+    pass: &Dispatcher,
     target: Target,
     item: ProcessedCompletion,
-    kind: &'static str,
+    kind: TelemetryEvent,
     error: &str,
     held_by: &str,
     next: String,
@@ -516,11 +530,9 @@ async fn put_back(
                 if let Value::Object(attributes) = &mut attributes {
                     attributes.insert("error".to_owned(), json!(error));
                 }
-                let severity =
-                    if item.state == ProcessedState::Held { Severity::Warning } else { Severity::Error };
                 let summary = "A completion could not be typed into the manager's pane yet.".to_owned();
                 let task_id = Some(target.task.id.as_str());
-                note(tx, kind, severity, summary, task_id, target.ids.clone(), attributes)?;
+                note(tx, kind, summary, task_id, target.ids.clone(), attributes)?;
             }
             Ok::<_, Error>(Some(item))
         })

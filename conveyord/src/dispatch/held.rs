@@ -2,11 +2,12 @@
 
 use super::{HELD_BACK_OFF, back_off, milliseconds, pane::PaneSender};
 use crate::{
+    background::Items,
     clock,
     error::{Error, Result},
     store::{
         Durability, Store, Tx, bindings,
-        commands::claims,
+        commands::claims::{self, Held},
         notifications,
         sessions::{self, Session},
         tasks,
@@ -17,34 +18,40 @@ use serde_json::Value;
 
 /// Looks at the panes of held commands that are due, or of all, and puts those off that are still blocked.
 /// Held completions become due by it; their own pass looks.
-pub(super) async fn look(store: &Store, sender: &PaneSender, everything: bool) -> Result<()> {
+pub(super) async fn look(store: &Store, sender: &PaneSender, items: &Items, everything: bool) -> Result<()> {
     if everything {
         store.write(Durability::Normal, notifications::hurry_held).await?;
     }
     let now = if everything { "9999".to_owned() } else { clock::now() };
     let due = store.read(move |connection| Ok::<_, Error>(claims::due_held(connection, &now, 64)?)).await?;
     for held in due {
-        let target = {
-            let (kind, task, payload) = (held.kind.clone(), held.task_id.clone(), held.payload.clone());
-            store.read(move |connection| held_target(connection, &kind, task.as_deref(), &payload)).await?
-        };
-        let Some(session) = target else { continue };
-        let Ok(pane) = sender.target(&session).await else { continue };
-        let Ok(seen) = sender.look(&sender.tmux(&session), &pane).await else { continue };
-        let clears = held.payload.get("clear_draft").and_then(Value::as_bool).unwrap_or(false);
-        if let Some(by) = super::pane::held_by(&pane, &seen)
-            && !(clears && by.by == "draft")
-        {
-            let next = clock::in_milliseconds(milliseconds(back_off(HELD_BACK_OFF, held.tries)));
-            let put_off = move |tx: &Tx<'_>| claims::put_off(tx, &held.id, &by.by, &next);
-            store.write(Durability::Normal, put_off).await?;
-        } else {
-            let due_now = clock::now();
-            let put_off = move |tx: &Tx<'_>| claims::put_off(tx, &held.id, "released", &due_now);
-            store.write(Durability::Normal, put_off).await?;
+        let item = format!("command {}", held.id);
+        if items.rests(&item) {
+            continue;
+        }
+        if let Ok(looked) = items.attempt(&item, look_at(store, sender, held)).await {
+            looked?;
         }
     }
     Ok(())
+}
+
+async fn look_at(store: &Store, sender: &PaneSender, held: Held) -> Result<()> {
+    let target = {
+        let (kind, task, payload) = (held.kind.clone(), held.task_id.clone(), held.payload.clone());
+        store.read(move |connection| held_target(connection, &kind, task.as_deref(), &payload)).await?
+    };
+    let Some(session) = target else { return Ok(()) };
+    let Ok(pane) = sender.target(&session).await else { return Ok(()) };
+    let Ok(seen) = sender.look(&sender.tmux(&session), &pane).await else { return Ok(()) };
+    let clears = held.payload.get("clear_draft").and_then(Value::as_bool).unwrap_or(false);
+    let blocks = super::pane::held_by(&pane, &seen).filter(|by| !(clears && by.by == "draft"));
+    let (by, next) = match blocks {
+        Some(by) => (by.by, clock::in_milliseconds(milliseconds(back_off(HELD_BACK_OFF, held.tries)))),
+        None => ("released".to_owned(), clock::now()),
+    };
+    let put_off = move |tx: &Tx<'_>| claims::put_off(tx, &held.id, &by, &next);
+    Ok(store.write(Durability::Normal, put_off).await?)
 }
 
 fn held_target(

@@ -7,14 +7,15 @@ use crate::{
     changes::ChangeKind,
     clock,
     error::{Error, Result},
-    observe::wait::check_timeout,
     store::{
         Durability, Store, Tx, bindings,
-        log::{self, Actor, Run, Severity, Telemetry},
+        event_names::TelemetryEvent,
+        log::{self, Actor, Run, Telemetry},
         notifications,
         sessions::{self, Session},
         tasks,
     },
+    words::check_timeout,
 };
 use conveyor_proto::{
     limits::INBOX_LEASE_SECONDS,
@@ -145,9 +146,8 @@ pub async fn take(store: &Store, params: TakeParams, shutdown: &CancellationToke
 }
 
 fn until(time: &str) -> Option<Duration> {
-    let left = clock::parse(time)?.duration_since(jiff::Timestamp::now()).as_millis();
     // A little later than the end itself, so that the look after it finds the lease over.
-    Some(Duration::from_millis(u64::try_from(left).unwrap_or(0) + 5))
+    Some(clock::until(time)? + Duration::from_millis(5))
 }
 
 async fn look(
@@ -243,8 +243,7 @@ fn consumed(tx: &Tx<'_>, item: &Notification, poll_count: u64, wait: bool) -> Re
         tx,
         &Telemetry {
             actor: Actor::Dispatch,
-            kind: "dispatch_inbox_consumed",
-            severity: Severity::Info,
+            kind: TelemetryEvent::DispatchInboxConsumed,
             summary: format!(
                 "An item was taken from the inbox of a {}.",
                 item.target_session_role.as_deref().unwrap_or("session")

@@ -1,6 +1,6 @@
 //! Leases that are kept while a send lasts, so that a slow pane never loses its claim.
 
-use super::pass::Pass;
+use super::dispatcher::Dispatcher;
 use crate::{
     clock,
     store::{Durability, StoreError, Tx},
@@ -11,7 +11,7 @@ use std::time::Duration;
 const SHORTEST: Duration = Duration::from_millis(100);
 
 /// Runs a send; meanwhile `renew` extends its lease to the time it is given.
-pub(super) async fn kept<T, R>(pass: &Pass, renew: R, send: impl Future<Output = T>) -> T
+pub(super) async fn kept<T, R>(pass: &Dispatcher, renew: R, send: impl Future<Output = T>) -> T
 where
     R: Fn(&Tx<'_>, &str) -> Result<(), StoreError> + Clone + Send + 'static,
 {

@@ -1,7 +1,8 @@
 //! Listing durable commands.
 
-use crate::{clock, dispatch::mend::Reference};
 use crate::{
+    clock,
+    dispatch::mend::Reference,
     error::{Error, Result},
     store::{
         Store,
@@ -12,6 +13,7 @@ use crate::{
         deliveries::{self, Typed},
         notifications, tasks,
     },
+    words::shown,
 };
 use conveyor_proto::types::command::{CommandRow, ListParams};
 use rusqlite::Connection;
@@ -57,7 +59,7 @@ pub async fn commands(store: &Store, params: ListParams) -> Result<Vec<CommandRo
 /// A time as rows have it.
 fn since(text: &str) -> Result<String> {
     let at = clock::parse(text).ok_or_else(|| {
-        Error::invalid("invalid_time", format!("\"{}\" is no time", tasks::shown(text)))
+        Error::invalid("invalid_time", format!("\"{}\" is no time", shown(text)))
             .hint("RFC 3339, for example 2026-05-01T10:00:00Z; a time without zone is UTC")
     })?;
     Ok(clock::text(at))

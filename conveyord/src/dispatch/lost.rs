@@ -1,12 +1,20 @@
 //! Claims whose holder could not write how they ended, as on a full disk: they are given up as soon as the store
 //! takes writes again, and recovery settles them then. Else they would stand until their leases run out.
+//! A claim whose work panicked is given up too, after a pause.
 
-use crate::store::{
-    Durability, Store, StoreError,
-    commands::claims::{self, Claim},
-    notifications,
+use super::milliseconds;
+use crate::{
+    clock,
+    store::{
+        Durability, Store, StoreError,
+        commands::claims::{self, Claim},
+        notifications,
+    },
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 /// A claim that nobody works on any more.
 #[derive(Debug, Clone)]
@@ -19,11 +27,20 @@ pub(super) enum LostClaim {
 
 /// The lost claims of one dispatcher; never more than it serves at a time. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Lost(Arc<Mutex<Vec<LostClaim>>>);
+pub struct Lost(Arc<Mutex<Vec<(LostClaim, Option<String>)>>>);
 
 impl Lost {
     pub(super) fn add(&self, claim: LostClaim) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(claim);
+        self.push(claim, None);
+    }
+
+    /// A claim whose work panicked: nobody takes it up before this pause is over.
+    pub(super) fn add_after(&self, claim: LostClaim, pause: Duration) {
+        self.push(claim, Some(clock::in_milliseconds(milliseconds(pause))));
+    }
+
+    fn push(&self, claim: LostClaim, until: Option<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((claim, until));
     }
 
     /// Ends the leases, so that recovery finds them.
@@ -38,17 +55,18 @@ impl Lost {
         let lost = claims.clone();
         let given_up = store
             .write(Durability::Normal, move |tx| {
-                for claim in &lost {
+                for (claim, until) in &lost {
+                    let until = until.as_deref().unwrap_or(tx.now());
                     match claim {
-                        LostClaim::Command(claim) => claims::renew(tx, claim, tx.now()).map(drop)?,
-                        LostClaim::Completion(id, token) => notifications::renew(tx, *id, *token, tx.now())?,
+                        LostClaim::Command(claim) => claims::renew(tx, claim, until).map(drop)?,
+                        LostClaim::Completion(id, token) => notifications::renew(tx, *id, *token, until)?,
                     }
                 }
                 Ok(())
             })
             .await;
         if given_up.is_err() {
-            claims.into_iter().for_each(|claim| self.add(claim));
+            claims.into_iter().for_each(|(claim, until)| self.push(claim, until));
         }
         given_up
     }

@@ -14,15 +14,17 @@ use crate::{
             mending::{self, Closing},
         },
         deliveries::{self, Typed},
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::SharedEvent,
+        log::{self, Actor, Event, Run, Telemetry},
         notifications::{
             self,
             mending::{self as items, DISCARDED},
         },
         sessions,
-        tasks::{self, shown},
+        tasks::{self},
     },
     supervision::permissions,
+    words::shown,
 };
 use conveyor_proto::{
     ids::{BindingId, CommandId},
@@ -184,7 +186,7 @@ fn retry_command(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<RetryRes
     mending::link_retry(tx, &again, &row.id)?;
     deliveries::discard_of(tx, notification, Some(row.id.as_str()), &format!("sent again as {again}"))?;
     let record = Record::of_command(row, notification);
-    record.write(tx, "delivery_retried", reason, Some(again.as_str()))?;
+    record.write(tx, SharedEvent::DeliveryRetried, reason, Some(again.as_str()))?;
     Ok(RetryResult {
         id: row.id.to_string(),
         retried_as: again.to_string(),
@@ -206,7 +208,7 @@ fn discard_command(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<Discar
             return Err(changed(row.id.as_str()));
         }
         deliveries::discard_of(tx, notification, Some(row.id.as_str()), reason)?;
-        Record::of_command(row, notification).write(tx, "delivery_discarded", reason, None)?;
+        Record::of_command(row, notification).write(tx, SharedEvent::DeliveryDiscarded, reason, None)?;
     }
     Ok(DiscardResult {
         id: row.id.to_string(),
@@ -334,7 +336,7 @@ fn retry_completion(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<Re
         return Err(changed(&id));
     }
     deliveries::discard_of(tx, Some(item.id), None, "sent again")?;
-    Record::of_completion(item).write(tx, "delivery_retried", reason, Some(&id))?;
+    Record::of_completion(item).write(tx, SharedEvent::DeliveryRetried, reason, Some(&id))?;
     Ok(RetryResult {
         retried_as: id.clone(),
         id,
@@ -353,7 +355,7 @@ fn discard_completion(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<
         }
         withdraw(tx, item, DISCARDED)?;
         deliveries::discard_of(tx, Some(item.id), None, reason)?;
-        Record::of_completion(item).write(tx, "delivery_discarded", reason, None)?;
+        Record::of_completion(item).write(tx, SharedEvent::DeliveryDiscarded, reason, None)?;
     }
     Ok(DiscardResult {
         id: name(item),
@@ -399,7 +401,7 @@ fn discard_typed(tx: &Tx<'_>, typed: &Typed, reason: &str) -> Result<DiscardResu
             let standing = if typed.outcome == "delivered" { "has arrived" } else { "is being sent" };
             return Err(not_mendable(&id, standing));
         }
-        Record::of_typed(typed).write(tx, "delivery_discarded", reason, None)?;
+        Record::of_typed(typed).write(tx, SharedEvent::DeliveryDiscarded, reason, None)?;
     }
     Ok(DiscardResult {
         id,
@@ -458,7 +460,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn write(&self, tx: &Tx<'_>, kind: &str, reason: &str, retried_as: Option<&str>) -> Result<()> {
+    fn write(&self, tx: &Tx<'_>, kind: SharedEvent, reason: &str, retried_as: Option<&str>) -> Result<()> {
         let ids = json!({
             "command_id": self.command_id, "correlation_id": self.correlation_id, "delivery_id": self.delivery_id,
             "notification_id": self.notification_id, "signal_type": self.kind, "retried_as": retried_as,
@@ -472,7 +474,7 @@ impl<'a> Record<'a> {
             tx,
             &Event {
                 actor: Actor::Workerctl,
-                kind,
+                kind: kind.into(),
                 task_id: self.task_id,
                 command_id: self.command_id,
                 correlation_id: self.correlation_id,
@@ -483,9 +485,8 @@ impl<'a> Record<'a> {
             tx,
             &Telemetry {
                 actor: Actor::Workerctl,
-                kind,
-                severity: Severity::Info,
-                summary: format!("A {} was {}.", self.kind, kind.trim_start_matches("delivery_")),
+                kind: kind.into(),
+                summary: format!("A {} was {}.", self.kind, kind.as_str().trim_start_matches("delivery_")),
                 task_id: self.task_id,
                 run: Run::Active,
                 correlation: ids,

@@ -7,6 +7,8 @@ pub mod actuate;
 pub mod app_server;
 pub mod commands;
 pub mod completions;
+pub mod courier;
+pub mod dispatcher;
 pub mod enqueue;
 mod held;
 pub mod inbox;
@@ -25,9 +27,6 @@ mod unsent;
 
 use conveyor_proto::types::dispatch::SignalType;
 use std::time::Duration;
-
-/// The internal Dispatch's id, unless it was configured otherwise.
-pub const DEFAULT_DISPATCHER: &str = "dispatch-local";
 
 /// Types of queued commands that Dispatch executes. Others are executed by their own verbs.
 pub const COMMAND_TYPES: [SignalType; 4] = [

@@ -5,18 +5,19 @@
 use super::{
     outcome::{Held, Sent},
     receipts::{Awaited, Receipts},
-    transport::Carrier,
+    transport::{BeforeSend, Carrier, Message},
 };
 use crate::{
     clock,
+    codex::{
+        rollout::receipt::receipt_key,
+        screen::{Composer, PaneLook, PaneShows, look},
+    },
     error::{Error, Result},
     faults::{self, CrashPoint},
-    observe::{
-        pane_look::{Composer, PaneLook, PaneShows, look},
-        target::{self, Target},
-    },
+    ingest::Ingest,
     platform::{self, Pid},
-    rollout::{ingest::Ingest, receipt::receipt_key},
+    sessions::pane::{self, Target},
     store::{
         Durability, Store,
         deliveries::{self, NewDelivery, Unproven},
@@ -25,7 +26,7 @@ use crate::{
     tmux::{CaptureStyle, Key, PaneId, PaneQueues, PaneTurn, Tmux, TmuxError, sanitize},
 };
 use conveyor_proto::types::common::Transport;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// The file name of Codex's own program, below whatever wraps it.
 const CODEX: &str = "codex";
@@ -42,22 +43,6 @@ pub struct PaneSender {
     command_timeout: Duration,
 }
 
-/// A text for a pane.
-#[derive(Debug, Clone)]
-pub struct Message {
-    /// The text, as the caller gave it.
-    pub text: String,
-    /// Command that it belongs to.
-    pub command_id: Option<String>,
-    /// Notification that it carries.
-    pub notification_id: Option<i64>,
-    /// Clear a draft in the composer instead of waiting for its end.
-    pub clear_draft: bool,
-}
-
-/// What is called once, after the last moment at which nothing was sent, and before anything is.
-pub type BeforeSend = Box<dyn FnOnce(&crate::store::Tx<'_>) -> Result<bool> + Send>;
-
 impl PaneSender {
     /// A sender over one store. The time limits are for each call of tmux, and for the receipt.
     #[must_use]
@@ -69,7 +54,7 @@ impl PaneSender {
     /// The tmux client for a session's server.
     #[must_use]
     pub fn tmux(&self, session: &Session) -> Tmux {
-        target::tmux(session, self.command_timeout)
+        pane::tmux(session, self.command_timeout)
     }
 
     /// The pane of a session, verified.
@@ -77,7 +62,7 @@ impl PaneSender {
     /// # Errors
     /// `no_tmux_session`, `tmux_session_missing`, `tmux_pane_mismatch`, and those of tmux.
     pub async fn target(&self, session: &Session) -> Result<Target> {
-        target::find(&self.tmux(session), session).await
+        pane::find(&self.tmux(session), session).await
     }
 
     /// What a pane shows now.
@@ -106,16 +91,16 @@ impl PaneSender {
 
     async fn send_now(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
         let tmux = self.tmux(session);
-        let first = target::find(&tmux, session).await?;
+        let first = pane::find(&tmux, session).await?;
         let turn = self.queues.turn(tmux.server(), first.pane.pane_id).await;
         // Looked at again: the one before in the queue may have changed everything.
-        let target = target::find(&tmux, session).await?;
+        let target = pane::find(&tmux, session).await?;
         let mut seen = self.look(&tmux, &target).await?;
         if message.clear_draft && seen.composer == Composer::Draft {
             seen = self.clear_draft(&tmux, &target).await?;
         }
         if seen.shows == PaneShows::Exited {
-            return Err(target::exited(session));
+            return Err(pane::exited(session));
         }
         if let Some(held) = held_by(&target, &seen) {
             return Ok(Sent::held(held));
@@ -148,7 +133,7 @@ impl PaneSender {
         let Some(delivery) = delivery else {
             return Err(Error::conflict("claim_lost", "another dispatcher has taken this delivery over"));
         };
-        let sent_at = SystemTime::now();
+        let sent_at = clock::system_time();
         let typed = type_in(&tmux, &target, &text).await;
         drop(turn);
         if let Err(Typed::Nothing(error)) = typed {

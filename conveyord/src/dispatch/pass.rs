@@ -1,12 +1,14 @@
 //! One pass of Dispatch, in the order that callers of the explicit verb rely on.
 
 use super::{
-    COMMAND_TYPES, DEFAULT_DISPATCHER, commands, completions, lost::Lost, telemetry, transport::Courier,
+    COMMAND_TYPES, commands, completions, courier::Courier, dispatcher::Dispatcher, lost::Lost, telemetry,
     unsent,
 };
 use crate::{
+    background::{Items, LoopName},
     changes::ChangeKind,
     clock,
+    config::DEFAULT_DISPATCHER,
     error::{Error, Result},
     store::{
         Durability, Store,
@@ -14,7 +16,7 @@ use crate::{
             claims::{self, Claim, ClaimFilter},
             recovery::{self, Expired, Recovered},
         },
-        log::Severity,
+        event_names::TelemetryEvent,
         notifications,
     },
 };
@@ -27,23 +29,6 @@ use tokio::time::Instant;
 
 /// How long a pass waits for dispatchers that serve the lanes it has work for.
 const FOR_OTHERS: Duration = Duration::from_secs(10);
-
-/// What a pass needs. Cheap to clone.
-#[derive(Clone)]
-pub struct Pass {
-    /// Database.
-    pub store: Store,
-    /// Sender.
-    pub sender: Courier,
-    /// Who dispatches.
-    pub dispatcher: String,
-    /// Length of a lease, in milliseconds.
-    pub lease_ms: i64,
-    /// Take also what is backing off, as explicit passes do.
-    pub ignore_back_off: bool,
-    /// Claims whose end could not be written.
-    pub lost: Lost,
-}
 
 /// Runs the pass that a caller asked for.
 ///
@@ -68,13 +53,14 @@ pub async fn run(store: &Store, sender: &Courier, params: &DispatchParams) -> Re
         let only = params.only;
         store.read(move |connection| plan(connection, only, limit)).await?
     } else {
-        let pass = Pass {
+        let pass = Dispatcher {
             store: store.clone(),
             sender: sender.clone(),
-            dispatcher: dispatcher.clone(),
+            id: dispatcher.clone(),
             lease_ms: lease_seconds * 1000,
             ignore_back_off: true,
             lost: Lost::default(),
+            items: Items::new(LoopName::Dispatch),
         };
         pass.once(params.only, limit).await?
     };
@@ -103,8 +89,7 @@ pub async fn heartbeat(store: &Store, dispatcher: &str, iteration: u64, processe
             notifications::heartbeat(tx, &dispatcher, iteration, processed)?;
             telemetry::note(
                 tx,
-                "dispatch_watch_heartbeat",
-                Severity::Info,
+                TelemetryEvent::DispatchWatchHeartbeat,
                 format!("Dispatcher {dispatcher} is alive."),
                 None,
                 json!({ "dispatcher_id": dispatcher, "iteration": iteration }),
@@ -148,7 +133,7 @@ fn plan(connection: &rusqlite::Connection, only: Option<SignalType>, limit: i64)
     Ok(planned)
 }
 
-impl Pass {
+impl Dispatcher {
     /// One pass with one budget: commands first, then completions.
     ///
     /// # Errors
@@ -211,7 +196,7 @@ impl Pass {
             .write(Durability::Full, move |tx| {
                 let claim = claims::claim(tx, &pass.filter(&kinds, &skip, &expires_at))?;
                 if let Some(claim) = &claim {
-                    telemetry::claimed(tx, claim, &pass.dispatcher)?;
+                    telemetry::claimed(tx, claim, &pass.id)?;
                 }
                 Ok::<_, Error>(claim)
             })
@@ -233,7 +218,7 @@ impl Pass {
         skip: &'a [String],
         expires_at: &'a str,
     ) -> ClaimFilter<'a> {
-        let (dispatcher, ignore_back_off) = (self.dispatcher.as_str(), self.ignore_back_off);
+        let (dispatcher, ignore_back_off) = (self.id.as_str(), self.ignore_back_off);
         ClaimFilter { kinds, dispatcher, expires_at, ignore_back_off, skip }
     }
 
@@ -248,7 +233,7 @@ impl Pass {
         which: Expired,
         limit: i64,
     ) -> Result<Vec<Processed>> {
-        let (dispatcher, kinds) = (self.dispatcher.clone(), kinds.to_vec());
+        let (dispatcher, kinds) = (self.id.clone(), kinds.to_vec());
         self.store
             .write(Durability::Full, move |tx| {
                 let mut shown = Vec::new();
@@ -271,7 +256,7 @@ impl Pass {
     /// # Errors
     /// Those of the database.
     pub async fn settle_interrupted(&self, everything: bool) -> Result<Vec<Processed>> {
-        let dispatcher = self.dispatcher.clone();
+        let dispatcher = self.id.clone();
         let settled = self
             .store
             .write(Durability::Full, move |tx| unsent::settle_interrupted(tx, everything, &dispatcher))

@@ -2,11 +2,9 @@
 
 use crate::{
     changes::ChangeKind,
+    codex::rollout::by_text,
     error::{Error, Result},
-    rollout::{
-        by_text, follow,
-        ingest::{Ingest, Shrunk},
-    },
+    ingest::{Ingest, Shrunk, follow},
     store::{
         Durability, Store,
         deliveries::{self, Unproven},

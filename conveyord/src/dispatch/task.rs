@@ -2,28 +2,35 @@
 //!
 //! Commands of one task are served one after the other, different ones side by side; completions have a
 //! budget of their own, so that a slow pane delays nobody else. Errors of a pass are logged and the loop
-//! goes on.
+//! goes on. A panic in the work on one command or completion puts that one off, and nothing else.
 
 use super::{
-    commands, completions, held,
+    commands, completions,
+    courier::Courier,
+    dispatcher::Dispatcher,
+    held,
     lost::{Lost, LostClaim},
-    pass::{Pass, command_types, heartbeat},
-    transport::Courier,
+    pass::{command_types, heartbeat},
     unsent,
 };
 use crate::{
+    background::{Items, LoopName},
     changes::{Change, ChangeKind},
     clock,
     error::{Error, Result},
     faults::{self, CrashPoint},
+    guard::Panicked,
     store::{
         self, Durability, Store,
         commands::{claims, recovery::Expired},
         deliveries, notifications,
     },
 };
-use std::time::Duration;
-use tokio::task::{JoinError, JoinSet};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    task::{JoinError, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Length of a lease; it is renewed while a send lasts.
@@ -45,7 +52,7 @@ const HELD_LOOK: Duration = Duration::from_millis(200);
 /// # Errors
 /// Those of the database.
 pub async fn settle_earlier_boot(store: &Store, sender: &Courier, dispatcher: &str) -> Result<()> {
-    let pass = pass(store, sender, dispatcher);
+    let pass = pass(store.clone(), sender.clone(), dispatcher.to_owned());
     pass.recover_commands(&command_types(None), Expired::All, i64::MAX).await?;
     faults::reach(CrashPoint::CommandsRecovered);
     pass.settle_interrupted(true).await?;
@@ -61,30 +68,58 @@ pub async fn settle_earlier_boot(store: &Store, sender: &Courier, dispatcher: &s
         .await
 }
 
-fn pass(store: &Store, sender: &Courier, dispatcher: &str) -> Pass {
-    Pass {
-        store: store.clone(),
-        sender: sender.clone(),
-        dispatcher: dispatcher.to_owned(),
-        lease_ms: LEASE_MS,
-        ignore_back_off: false,
-        lost: Lost::default(),
+fn pass(store: Store, sender: Courier, id: String) -> Dispatcher {
+    let items = Items::new(LoopName::Dispatch);
+    Dispatcher { store, sender, id, lease_ms: LEASE_MS, ignore_back_off: false, lost: Lost::default(), items }
+}
+
+/// Dispatch, and what of it outlives a run that panicked. Cheap to clone.
+#[derive(Clone)]
+pub struct DispatchLoop {
+    pass: Dispatcher,
+    under_way: Arc<Mutex<UnderWay>>,
+}
+
+/// The work that is under way. A send that has begun is not broken off because the loop beside it panicked.
+#[derive(Default)]
+struct UnderWay {
+    /// Commands that are being executed.
+    serving: JoinSet<Result<bool>>,
+    /// At most one: completions are routed in their order.
+    completions: JoinSet<Result<u64>>,
+}
+
+impl DispatchLoop {
+    /// A Dispatch that does not run yet.
+    #[must_use]
+    pub fn new(store: Store, sender: Courier, dispatcher: String) -> Self {
+        Self { pass: pass(store, sender, dispatcher), under_way: Arc::default() }
+    }
+
+    /// Runs until cancelled, then waits for what is under way. A run that follows a failed one goes on with its work.
+    pub async fn run(self, cancel: CancellationToken, items: Items) {
+        let task = Task {
+            pass: Dispatcher { items, ..self.pass },
+            under_way: self.under_way.lock_owned().await,
+            completions_again: false,
+            failed: false,
+            any_held: false,
+            iteration: 0,
+            processed: 0,
+        };
+        run(task, cancel).await;
+    }
+
+    /// Waits for what a Dispatch that was given up has left under way.
+    pub async fn drain(self) {
+        let mut under_way = self.under_way.lock().await;
+        while under_way.serving.join_next().await.is_some() {}
+        while under_way.completions.join_next().await.is_some() {}
     }
 }
 
-/// Runs until cancelled, then waits for what is under way.
-pub async fn run(store: Store, sender: Courier, dispatcher: String, cancel: CancellationToken) {
-    let mut task = Task {
-        pass: pass(&store, &sender, &dispatcher),
-        serving: JoinSet::new(),
-        completions: JoinSet::new(),
-        completions_again: false,
-        failed: false,
-        any_held: false,
-        iteration: 0,
-        processed: 0,
-    };
-    let mut changes = store.changes().subscribe();
+async fn run(mut task: Task, cancel: CancellationToken) {
+    let mut changes = task.pass.store.changes().subscribe();
     let mut beat = tokio::time::interval(HEARTBEAT);
     let mut last_held_look = tokio::time::Instant::now();
     let mut work = true;
@@ -97,6 +132,7 @@ pub async fn run(store: Store, sender: Courier, dispatcher: String, cancel: Canc
         tokio::pin!(sleep);
         // Ends with whether there may be work.
         work = loop {
+            let UnderWay { serving, completions } = &mut *task.under_way;
             tokio::select! {
                 () = cancel.cancelled() => {
                     task.drain().await;
@@ -116,11 +152,11 @@ pub async fn run(store: Store, sender: Courier, dispatcher: String, cancel: Canc
                     }
                     Some(_) => {}
                 },
-                Some(done) = task.serving.join_next(), if !task.serving.is_empty() => {
+                Some(done) = serving.join_next(), if !serving.is_empty() => {
                     task.served(done);
                     break true;
                 }
-                Some(done) = task.completions.join_next(), if !task.completions.is_empty() => {
+                Some(done) = completions.join_next(), if !completions.is_empty() => {
                     break task.routed(done);
                 }
                 _ = beat.tick() => task.beat().await,
@@ -141,11 +177,8 @@ fn gives_work(change: &Change) -> bool {
 }
 
 struct Task {
-    pass: Pass,
-    /// Commands that are being executed.
-    serving: JoinSet<Result<bool>>,
-    /// At most one: completions are routed in their order.
-    completions: JoinSet<Result<u64>>,
+    pass: Dispatcher,
+    under_way: OwnedMutexGuard<UnderWay>,
     /// Whether something came up while completions were routed.
     completions_again: bool,
     /// Whether the last round ended in an error: then the next waits for the sweep.
@@ -161,20 +194,32 @@ impl Task {
         self.failed = false;
         self.pass.lost.give_up(&self.pass.store).await?;
         // First, since a manager may wait for one.
-        self.completions_again = !self.completions.is_empty();
-        if self.completions.is_empty() {
-            self.completions.spawn(route(self.pass.clone()));
+        self.completions_again = !self.under_way.completions.is_empty();
+        if self.under_way.completions.is_empty() {
+            self.under_way.completions.spawn(route(self.pass.clone()));
         }
         let kinds = command_types(None);
         self.pass.recover_commands(&kinds, Expired::ByLease, 100).await?;
         self.pass.settle_interrupted(false).await?;
         self.look_at_held(false).await;
-        while self.serving.len() < MAX_LANES {
+        while self.under_way.serving.len() < MAX_LANES {
             let Some(claim) = self.pass.claim(&kinds, &[]).await? else { break };
             let pass = self.pass.clone();
-            self.serving.spawn(async move {
-                let executed = commands::execute(&pass, claim.clone()).await;
-                Ok(executed.inspect_err(|_| pass.lost.add(LostClaim::Command(Box::new(claim))))?.is_some())
+            self.under_way.serving.spawn(async move {
+                let item = format!("command {}", claim.id);
+                let executed = pass.items.attempt(&item, commands::execute(&pass, claim.clone())).await;
+                let lost = LostClaim::Command(Box::new(claim));
+                match executed {
+                    Ok(Ok(settled)) => Ok(settled.is_some()),
+                    Ok(Err(error)) => {
+                        pass.lost.add(lost);
+                        Err(error)
+                    }
+                    Err(pause) => {
+                        pass.lost.add_after(lost, pause);
+                        Err(Panicked.into())
+                    }
+                }
             });
         }
         Ok(())
@@ -192,6 +237,8 @@ impl Task {
     fn routed(&mut self, done: std::result::Result<Result<u64>, JoinError>) -> bool {
         match done.map_err(Error::from).flatten() {
             Ok(count) => self.processed += count,
+            // The one whose work panicked rests; the others need not wait for the sweep.
+            Err(Error::Panicked(_)) => return true,
             Err(error) => {
                 self.failed = true;
                 tracing::error!(%error, "a completion could not be routed");
@@ -203,7 +250,7 @@ impl Task {
     /// Looks at the panes of what is held back.
     async fn look_at_held(&mut self, everything: bool) {
         let (store, sender) = (&self.pass.store, &self.pass.sender.pane);
-        let looked = held::look(store, sender, everything).await;
+        let looked = held::look(store, sender, &self.pass.items, everything).await;
         let any = store.read(|connection| Ok::<_, Error>(deliveries::any_held(connection)?)).await;
         self.any_held = any.as_ref().is_ok_and(|any| *any);
         if let Err(error) = looked.and(any) {
@@ -226,12 +273,11 @@ impl Task {
             })
             .await;
         let Ok(Some(due)) = due else { return SWEEP };
-        let Some(due) = clock::parse(&due) else { return SWEEP };
-        let left = due.duration_since(jiff::Timestamp::now()).as_millis();
-        match u64::try_from(left) {
-            Ok(left) if left > 0 => Duration::from_millis(left),
+        match clock::until(&due) {
+            None => SWEEP,
+            Some(left) if !left.is_zero() => left,
             // What is due and was not taken waits for what is under way, whose end is a wake.
-            _ if !self.serving.is_empty() || !self.completions.is_empty() => SWEEP,
+            _ if !self.under_way.serving.is_empty() || !self.under_way.completions.is_empty() => SWEEP,
             _ => OVERDUE,
         }
     }
@@ -239,24 +285,24 @@ impl Task {
     async fn beat(&mut self) {
         self.iteration += 1;
         let processed = std::mem::take(&mut self.processed);
-        let beat = heartbeat(&self.pass.store, &self.pass.dispatcher, self.iteration, processed);
+        let beat = heartbeat(&self.pass.store, &self.pass.id, self.iteration, processed);
         if let Err(error) = beat.await {
             tracing::warn!(%error, "the heartbeat of Dispatch could not be written");
         }
     }
 
     async fn drain(&mut self) {
-        while let Some(done) = self.serving.join_next().await {
+        while let Some(done) = self.under_way.serving.join_next().await {
             self.served(done);
         }
-        while let Some(done) = self.completions.join_next().await {
+        while let Some(done) = self.under_way.completions.join_next().await {
             self.routed(done);
         }
     }
 }
 
 /// Routes all completions that are due; returns how many.
-async fn route(pass: Pass) -> Result<u64> {
+async fn route(pass: Dispatcher) -> Result<u64> {
     let (mut count, mut last) = (0, 0);
     while let Some(id) = unsent::recover_next(&pass, last, |_| count += 1).await? {
         last = id;

@@ -3,11 +3,12 @@
 //! Messages stand once, in the command's payload; here they are given by length and hash.
 
 use crate::{
-    rollout::receipt::receipt_key,
+    codex::rollout::receipt::receipt_key,
     store::{
         StoreError, Tx,
         commands::{claims::Claim, recovery::Recovered},
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::{SharedEvent, TelemetryEvent, WarningOrError},
+        log::{self, Actor, Event, Run, Telemetry},
     },
 };
 use serde_json::{Map, Value, json};
@@ -15,8 +16,7 @@ use serde_json::{Map, Value, json};
 /// Writes one telemetry event of Dispatch.
 pub(super) fn note(
     tx: &Tx<'_>,
-    kind: &str,
-    severity: Severity,
+    kind: TelemetryEvent,
     summary: String,
     task_id: Option<&str>,
     correlation: Value,
@@ -27,7 +27,6 @@ pub(super) fn note(
         &Telemetry {
             actor: Actor::Dispatch,
             kind,
-            severity,
             summary,
             task_id,
             run: Run::Active,
@@ -55,8 +54,7 @@ pub(super) fn attempt_ids(claim: &Claim, dispatcher: &str, more: &Value) -> Valu
 pub(super) fn claimed(tx: &Tx<'_>, claim: &Claim, dispatcher: &str) -> Result<(), StoreError> {
     note(
         tx,
-        "dispatch_command_claimed",
-        Severity::Info,
+        TelemetryEvent::DispatchCommandClaimed,
         format!("Dispatch claimed {}.", claim.kind),
         claim.task_id.as_deref(),
         attempt_ids(claim, dispatcher, &Value::Null),
@@ -71,8 +69,7 @@ pub(super) fn settled(
     tx: &Tx<'_>,
     claim: &Claim,
     dispatcher: &str,
-    kind: &str,
-    severity: Severity,
+    kind: SharedEvent,
     result: &Value,
     error: Option<&str>,
 ) -> Result<(), StoreError> {
@@ -81,9 +78,12 @@ pub(super) fn settled(
     let stripped = without_texts(result);
     note(
         tx,
-        kind,
-        severity,
-        format!("Dispatch settled {}: {}.", claim.kind, kind.trim_start_matches("dispatch_command_")),
+        kind.into(),
+        format!(
+            "Dispatch settled {}: {}.",
+            claim.kind,
+            kind.as_str().trim_start_matches("dispatch_command_")
+        ),
         claim.task_id.as_deref(),
         attempt_ids(claim, dispatcher, &Value::Null),
         json!({
@@ -95,7 +95,7 @@ pub(super) fn settled(
         tx,
         &Event {
             actor: Actor::Dispatch,
-            kind,
+            kind: kind.into(),
             task_id: claim.task_id.as_deref(),
             command_id: Some(claim.id.as_str()),
             correlation_id: Some(&claim.correlation_id),
@@ -110,15 +110,13 @@ pub(super) fn settled(
 
 pub(super) fn recovered(tx: &Tx<'_>, item: &Recovered, dispatcher: &str) -> Result<(), StoreError> {
     let (kind, state) = match (item.side_effect_started, item.requeued) {
-        (false, true) => ("dispatch_command_abandoned", "requeued"),
-        (false, false) => ("dispatch_command_abandoned", "failed"),
-        (true, _) => ("dispatch_command_failed", "failed"),
+        (false, true) => (SharedEvent::DispatchCommandAbandoned(WarningOrError::Warning), "requeued"),
+        (false, false) => (SharedEvent::DispatchCommandAbandoned(WarningOrError::Error), "failed"),
+        (true, _) => (SharedEvent::DispatchCommandFailed, "failed"),
     };
-    let severity = if item.requeued { Severity::Warning } else { Severity::Error };
     note(
         tx,
-        kind,
-        severity,
+        kind.into(),
         format!("A claim of {} ran out and was taken back: {state}.", item.kind),
         item.task_id.as_deref(),
         json!({
@@ -132,7 +130,7 @@ pub(super) fn recovered(tx: &Tx<'_>, item: &Recovered, dispatcher: &str) -> Resu
             tx,
             &Event {
                 actor: Actor::Dispatch,
-                kind,
+                kind: kind.into(),
                 task_id: item.task_id.as_deref(),
                 command_id: Some(item.command_id.as_str()),
                 correlation_id: item.correlation_id.as_deref(),

@@ -1,16 +1,26 @@
-//! The ways by which a text reaches a session, behind one trait, and the choice between them.
-//!
-//! By default it is the pane, as long as the session has one: what is typed there is seen, and held back, with the
-//! eyes of its user. A session without a pane is reached by Codex's app-server, if that has its thread in memory; else
-//! its messages wait in the inbox.
+//! The trait of a way by which a text reaches a session, and what is sent.
 
-use super::{
-    app_server::AppServerSender,
-    outcome::Sent,
-    pane::{BeforeSend, Message, PaneSender},
+use super::outcome::Sent;
+use crate::{
+    error::Result,
+    store::{Tx, sessions::Session},
 };
-use crate::{error::Result, store::sessions::Session};
-use conveyor_proto::types::common::{DeliveryMode, Transport};
+
+/// A text for a session.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The text, as the caller gave it.
+    pub text: String,
+    /// Command that it belongs to.
+    pub command_id: Option<String>,
+    /// Notification that it carries.
+    pub notification_id: Option<i64>,
+    /// Clear a draft in the composer instead of waiting for its end.
+    pub clear_draft: bool,
+}
+
+/// What is called once, after the last moment at which nothing was sent, and before anything is.
+pub type BeforeSend = Box<dyn FnOnce(&Tx<'_>) -> Result<bool> + Send>;
 
 /// One way to a session. What it has sent it proves by the rollout, or says that it is uncertain.
 pub trait Carrier {
@@ -25,54 +35,4 @@ pub trait Carrier {
         message: Message,
         before: BeforeSend,
     ) -> impl Future<Output = Result<Sent>> + Send;
-}
-
-/// The ways together. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Courier {
-    /// By the pane.
-    pub pane: PaneSender,
-    /// By Codex's app-server.
-    pub app_server: AppServerSender,
-}
-
-impl Courier {
-    /// The way that a text takes which was asked to take this one: never `auto`.
-    #[must_use]
-    pub fn way(&self, session: &Session, asked: Transport) -> Transport {
-        match asked {
-            Transport::Auto if session.has_tmux() => Transport::Tmux,
-            Transport::Auto if self.app_server.reaches(session) => Transport::AppServer,
-            Transport::Auto => Transport::Inbox,
-            asked => asked,
-        }
-    }
-
-    /// Sends a text by a way. The inbox is none: nothing is sent there.
-    ///
-    /// # Errors
-    /// As [`Carrier::send`].
-    pub async fn send(
-        &self,
-        way: Transport,
-        session: &Session,
-        message: Message,
-        before: BeforeSend,
-    ) -> Result<Sent> {
-        match way {
-            Transport::AppServer => self.app_server.send(session, message, before).await,
-            Transport::Tmux | Transport::Auto | Transport::Inbox => {
-                self.pane.send(session, message, before).await
-            }
-        }
-    }
-}
-
-/// Push or pull.
-#[must_use]
-pub const fn mode(way: Transport) -> DeliveryMode {
-    match way {
-        Transport::Inbox => DeliveryMode::PullRequired,
-        Transport::Tmux | Transport::AppServer | Transport::Auto => DeliveryMode::Push,
-    }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     completions::{Routed, Target, audit, deliver, finish},
-    pass::Pass,
+    dispatcher::Dispatcher,
     telemetry::note,
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     store::{
         Durability, Tx, bindings, deliveries,
-        log::Severity,
+        event_names::{InfoOrWarning, TelemetryEvent},
         notifications::{self, Pending},
         sessions, tasks,
     },
@@ -27,12 +27,12 @@ use serde_json::{Value, json};
 /// Delivers the oldest completion after `after_id` that an earlier pass could not send, passes on what became of
 /// it, and returns its id.
 pub(super) async fn recover_next(
-    pass: &Pass,
+    pass: &Dispatcher,
     after_id: i64,
     tell: impl FnOnce(ProcessedCompletion),
 ) -> Result<Option<i64>> {
     let (dispatcher, expires_at, ignore) =
-        (pass.dispatcher.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
+        (pass.id.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
     let changes = pass.store.changes().clone();
     let recovered = pass
         .store
@@ -90,7 +90,8 @@ fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str, changes: &Chang
         let summary = "A signal was dropped: its pair is not bound any more.".to_owned();
         let attributes = json!({ "recovered": true, "target_session": manager.name });
         let task_id = Some(task.id.as_str());
-        note(tx, "dispatch_signal_suppressed", Severity::Warning, summary, task_id, ids, attributes)?;
+        let kind = TelemetryEvent::DispatchSignalSuppressed(InfoOrWarning::Warning);
+        note(tx, kind, summary, task_id, ids, attributes)?;
         item.state = ProcessedState::Suppressed;
         return Ok(Routed::Done(item));
     }
@@ -133,8 +134,7 @@ pub(super) fn settle_interrupted(
         let error = "the dispatcher ended while it was sent; it is in the inbox, and not sent again";
         note(
             tx,
-            "dispatch_signal_failed",
-            Severity::Error,
+            TelemetryEvent::DispatchSignalFailed,
             "A signal may or may not have been typed into the manager's pane.".to_owned(),
             Some(pending.task.as_str()),
             ids.clone(),

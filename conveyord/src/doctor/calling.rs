@@ -3,12 +3,13 @@
 //! The caller's word that it is in a pane is believed only if its process stands below that pane's: the environment of a
 //! shared daemon of Codex names the pane of whoever started it.
 
-use super::{DoctorContext, tools};
+use super::DoctorContext;
 use crate::{
+    codex::rollout::discovery,
     error::{Error, Result},
     platform::{self, Pid, ProcessTree},
-    registration,
-    rollout::discovery,
+    process,
+    sessions::registration,
     store::{self, sessions::Session},
     tmux::{Pane, PaneId, Tmux, TmuxError, TmuxServer},
     words::{program, shell_word},
@@ -57,12 +58,12 @@ pub async fn run(context: &DoctorContext, params: &SelfParams) -> Result<SelfRes
     let session = params.session.clone().filter(|name| !name.is_empty());
     let session = session.or_else(|| pane.map(|pane| pane.session_name.clone()));
 
-    let found = tools::find(program(caller), caller);
+    let found = process::find(program(caller), caller);
     let mut checks = vec![
         file_check("workerctl_on_path", found.as_deref()),
         file_check("workerctl_script", beside_the_daemon().as_deref()),
-        file_check("tmux_on_path", tools::find("tmux", caller).as_deref()),
-        file_check("codex_on_path", tools::find("codex", caller).as_deref()),
+        file_check("tmux_on_path", process::find("tmux", caller).as_deref()),
+        file_check("codex_on_path", process::find("codex", caller).as_deref()),
         SelfCheck {
             name: "inside_tmux".to_owned(),
             ok: pane.is_some(),

@@ -1,7 +1,7 @@
 //! Whether the daemon reaches the panes of the active sessions. It asks as it does for a delivery: with its own
 //! tmux, each session's own server.
 
-use crate::observe::target;
+use crate::sessions::pane;
 use crate::store::sessions::Session;
 use crate::tmux::Tmux;
 use conveyor_proto::types::doctor::DoctorCheck;
@@ -15,14 +15,14 @@ const NAMED: usize = 5;
 pub(super) async fn check(sessions: &[Session], time_limit: Duration) -> DoctorCheck {
     let mut servers: BTreeMap<_, Vec<&Session>> = BTreeMap::new();
     for session in sessions.iter().filter(|session| session.has_tmux()) {
-        servers.entry(target::tmux(session, time_limit).server().clone()).or_default().push(session);
+        servers.entry(pane::tmux(session, time_limit).server().clone()).or_default().push(session);
     }
     let (mut reached, mut wrong) = (0, Vec::new());
     for (server, sessions) in servers {
         match Tmux::new(server, time_limit).panes().await {
             Ok(panes) => {
                 for session in sessions {
-                    match target::find_among(panes.clone(), session) {
+                    match pane::find_among(&panes, session) {
                         Ok(_) => reached += 1,
                         Err(error) => wrong.push(format!("{}: {error}", session.name)),
                     }

@@ -1,9 +1,11 @@
 //! The checks on a machine of their own making: a folder of tools, a state root, a database.
+#![expect(clippy::disallowed_methods, reason = "the database is changed from outside")]
 
 use super::*;
-use crate::store::testing::store;
+use crate::{background::LoopName, store::testing::store};
 use conveyor_proto::types::{common::Caller, doctor::DbDoctorParams};
 use std::os::unix::fs::PermissionsExt;
+use tokio_util::sync::CancellationToken;
 
 struct Machine {
     dir: tempfile::TempDir,
@@ -31,7 +33,13 @@ fn machine(tools: &[(&str, &str)]) -> Machine {
     let command_timeout = Duration::from_secs(5);
     Machine {
         dir,
-        context: DoctorContext { store, state_root: root, command_timeout, starting: UnderWay::default() },
+        context: DoctorContext {
+            store,
+            state_root: root,
+            command_timeout,
+            starting: UnderWay::default(),
+            loops: Loops::new(CancellationToken::new()),
+        },
         caller,
     }
 }
@@ -141,4 +149,27 @@ async fn the_database_is_held_against_what_runs() {
 
     let plain = database::run(&machine.context, &db_params(false)).await.unwrap();
     assert!(plain.ok && plain.live_reconcile.is_none());
+}
+
+#[tokio::test]
+async fn a_loop_that_is_down_and_an_item_that_fails_are_named() {
+    let machine = machine(&[("tmux", "echo tmux 3.4"), ("codex", "echo codex-cli 0.130.0")]);
+    let loops = machine.context.loops.clone();
+    let cancel = CancellationToken::new();
+    loops.keep(LoopName::Ingest, &cancel, |cancel, items| async move {
+        items.failed("session-1");
+        cancel.cancelled().await;
+    });
+    tokio::task::yield_now().await;
+    let params = DoctorParams { caller: machine.caller.clone(), ..DoctorParams::default() };
+    let doctored = run(&machine.context, &params).await.unwrap();
+    let check = &doctored.checks["background_loops"];
+    assert_eq!((check.ok, doctored.ok, check.value.as_deref()), (false, false, Some("1 of 1 run")));
+    let message = check.message.as_deref().unwrap();
+    assert!(message.starts_with("the work of ingest on session-1 panicked 1 times"), "{message}");
+    cancel.cancel();
+    loops.ended().await;
+    let doctored = run(&machine.context, &params).await.unwrap();
+    let message = doctored.checks["background_loops"].message.clone().unwrap();
+    assert!(message.starts_with("ingest does not run since "), "{message}");
 }

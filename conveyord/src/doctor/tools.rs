@@ -1,21 +1,9 @@
-//! Programs on the caller's `PATH`, and their versions.
+//! The versions of programs.
 
 use crate::process::{self, Invocation};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use conveyor_proto::types::{common::Caller, doctor::DoctorCheck};
-use std::{ffi::OsStr, os::unix::fs::PermissionsExt, time::Duration};
-
-/// The first executable file of this name on the caller's `PATH`.
-pub(crate) fn find(name: &str, caller: &Caller) -> Option<Utf8PathBuf> {
-    let cwd = Utf8Path::new(caller.cwd.as_deref().unwrap_or("/"));
-    // An empty entry means the current folder, as in a shell.
-    let folders = caller.path.as_deref()?.split(':').map(|entry| cwd.join(entry));
-    folders.map(|folder| folder.join(name)).find(|file| is_executable(file))
-}
-
-fn is_executable(file: &Utf8Path) -> bool {
-    file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-}
+use std::{ffi::OsStr, time::Duration};
 
 /// Asks a program for its version. It runs with the caller's `PATH`, where it may find its interpreter.
 pub(super) async fn version(

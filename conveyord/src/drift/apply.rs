@@ -10,8 +10,9 @@ use crate::{
     store::{
         self, Durability, Store, StoreError, Tx,
         drift::OpenBinding,
+        event_names::SharedEvent,
         finish,
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        log::{self, Actor, Event, Run, Telemetry},
         sessions::{self, Session},
     },
 };
@@ -61,7 +62,7 @@ fn mark_gone(tx: &Tx<'_>, looked_at: &Session, applied: &mut Applied) -> Result<
     }
     sessions::set_gone(tx, &now.id, REASON)?;
     let facts = json!({"name": now.name, "pid": now.pid, "reason": REASON});
-    record(tx, "session_marked_gone_by_reconcile", None, facts)?;
+    record(tx, SharedEvent::SessionMarkedGoneByReconcile, None, facts)?;
     applied.sessions_marked_gone.push(now.name);
     Ok(())
 }
@@ -75,7 +76,7 @@ fn repair_binding(tx: &Tx<'_>, binding: &OpenBinding, applied: &mut Applied) -> 
         if binding.is_ending {
             finish::give_up_ending(tx, &binding.task_id)?;
             let facts = json!({"binding_id": binding.id, "task_name": binding.task_name});
-            record(tx, "binding_reactivated_by_reconcile", Some(&binding.task_id), facts)?;
+            record(tx, SharedEvent::BindingReactivatedByReconcile, Some(&binding.task_id), facts)?;
             applied.bindings_reactivated.push(binding.id.clone());
         }
         return Ok(());
@@ -93,7 +94,7 @@ fn repair_binding(tx: &Tx<'_>, binding: &OpenBinding, applied: &mut Applied) -> 
         "suppressed_notifications": ended.suppressed_notifications,
         "task_name": binding.task_name,
     });
-    record(tx, "binding_marked_invalid_by_reconcile", Some(&binding.task_id), facts)?;
+    record(tx, SharedEvent::BindingMarkedInvalidByReconcile, Some(&binding.task_id), facts)?;
     applied.bindings_marked_invalid.push(binding.id.clone());
     applied.cancelled_commands.extend(ended.cancelled_commands);
     applied.suppressed_notifications.extend(ended.suppressed_notifications);
@@ -107,7 +108,7 @@ fn cancel_orphans(tx: &Tx<'_>, binding: &BindingId, task: &TaskId, applied: &mut
         return Ok(());
     }
     let facts = json!({"binding_id": binding, "cancelled_commands": ended.cancelled_commands});
-    record(tx, "commands_cancelled_by_reconcile", Some(task), facts)?;
+    record(tx, SharedEvent::CommandsCancelledByReconcile, Some(task), facts)?;
     applied.cancelled_commands.extend(ended.cancelled_commands);
     applied.suppressed_notifications.extend(ended.suppressed_notifications);
     Ok(())
@@ -116,20 +117,25 @@ fn cancel_orphans(tx: &Tx<'_>, binding: &BindingId, task: &TaskId, applied: &mut
 /// The audit event and the telemetry of a repair, of one name and with the same facts.
 fn record(
     tx: &Tx<'_>,
-    kind: &str,
+    kind: SharedEvent,
     task: Option<&TaskId>,
     facts: Value,
 ) -> std::result::Result<(), StoreError> {
     let (actor, task_id) = (Actor::Workerctl, task.map(TaskId::as_str));
     let (command_id, correlation_id) = (None, None);
-    log::event(tx, &Event { actor, kind, task_id, command_id, correlation_id, payload: facts.clone() })?;
+    log::event(
+        tx,
+        &Event { actor, kind: kind.into(), task_id, command_id, correlation_id, payload: facts.clone() },
+    )?;
     log::telemetry(
         tx,
         &Telemetry {
             actor,
-            kind,
-            severity: Severity::Warning,
-            summary: format!("Reconcile: {}.", kind.trim_end_matches("_by_reconcile").replace('_', " ")),
+            kind: kind.into(),
+            summary: format!(
+                "Reconcile: {}.",
+                kind.as_str().trim_end_matches("_by_reconcile").replace('_', " ")
+            ),
             task_id,
             run: Run::Active,
             correlation: json!({"source": "reconcile"}),

@@ -3,8 +3,8 @@
 use super::survey::{PaneStanding, RolloutStanding, Sighted, Survey};
 use crate::{
     clock,
-    rollout::ingest::Standing,
-    spawn::kill_command,
+    ingest::Standing,
+    sessions::start::kill_command,
     store::{
         drift::{OpenBinding, Undone},
         notifications::UNREACHABLE,

@@ -11,8 +11,8 @@ mod survey;
 
 use crate::{
     error::Result,
-    spawn::UnderWay,
     store::{Store, health::Health},
+    under_way::UnderWay,
 };
 use conveyor_proto::types::drift::{ReconcileParams, ReconcileResult, SchemaHealth};
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub struct DriftContext {
     /// Time limit of each call of tmux.
     pub command_timeout: Duration,
     /// The starts of sessions that run.
-    pub starting: UnderWay,
+    pub starting: UnderWay<String>,
 }
 
 /// Answers `reconcile.run`.

@@ -4,12 +4,14 @@ use super::DriftContext;
 use crate::{
     clock,
     error::Result,
-    observe::state,
-    rollout::{
-        ingest::Standing,
+    ingest::{
+        Standing,
         standing::{self, Seen},
     },
-    spawn,
+    sessions::{
+        pane::{self, Standing as PaneIs},
+        start, state,
+    },
     store::{
         self, StoreError,
         drift::{AllUndone, OpenBinding},
@@ -18,7 +20,6 @@ use crate::{
         session_starts::{self, SessionStart},
         sessions::{self, Session},
     },
-    supervision::identity,
     tmux::{Pane, Tmux, TmuxError, TmuxServer},
 };
 use futures_util::future::join_all;
@@ -90,19 +91,19 @@ impl PaneStanding {
     }
 
     fn of(session: &Session, panes: &std::result::Result<Vec<Pane>, TmuxError>) -> Self {
-        let Some(tmux_session) = &session.tmux_session else { return Self::None };
+        if !session.has_tmux() {
+            return Self::None;
+        }
         let panes = match panes {
             Ok(panes) => panes.as_slice(),
             Err(TmuxError::ServerGone { .. } | TmuxError::NotInstalled) => &[],
             Err(error) => return Self::Unknown(error.to_string()),
         };
-        match identity::pane_among(panes, tmux_session, session) {
-            None => Self::Gone,
-            Some(pane) if pane.dead => Self::Gone,
-            Some(pane) if identity::is_pane_of(pane, session) => {
-                Self::There { pane_id: pane.pane_id.to_string() }
-            }
-            Some(pane) => Self::Other { pane_id: pane.pane_id.to_string() },
+        match pane::among(panes, session) {
+            PaneIs::Own(pane) | PaneIs::Other(pane) if pane.dead => Self::Gone,
+            PaneIs::Own(pane) => Self::There { pane_id: pane.pane_id.to_string() },
+            PaneIs::Other(pane) => Self::Other { pane_id: pane.pane_id.to_string() },
+            PaneIs::Gone => Self::Gone,
         }
     }
 }
@@ -157,7 +158,7 @@ pub async fn survey(context: &DriftContext) -> Result<Survey> {
     let sessions = tokio::task::spawn_blocking(move || {
         let sight = |(session, stored): (Session, Option<Rollout>)| Sighted {
             alive: session.pid.map(|_| state::is_owner_alive(&session)),
-            pane: match panes.get(&identity::server_of(&session)) {
+            pane: match panes.get(&pane::server_of(&session)) {
                 Some(panes) => PaneStanding::of(&session, panes),
                 None => PaneStanding::None,
             },
@@ -206,8 +207,8 @@ async fn unregistered(context: &DriftContext, starts: Vec<SessionStart>) -> Vec<
     let mut found = Vec::new();
     for start in starts.into_iter().filter(|start| !context.starting.contains(&start.name)) {
         let tmux = Tmux::new(TmuxServer::at(&start.tmux_socket), context.command_timeout);
-        let Ok(Some(pane)) = tmux.session(&start.tmux_session).await else { continue };
-        if spawn::is_of(&tmux, &pane, &start).await.unwrap_or(false) {
+        let Ok(panes) = tmux.panes().await else { continue };
+        if start::pane_of(&tmux, &panes, &start).await.is_ok_and(|pane| pane.is_some()) {
             found.push(start);
         }
     }
@@ -220,7 +221,7 @@ type Panes = HashMap<TmuxServer, std::result::Result<Vec<Pane>, TmuxError>>;
 async fn panes(context: &DriftContext, sessions: &[(Session, Option<Rollout>)]) -> Panes {
     let with_tmux = sessions.iter().filter(|(session, _)| session.has_tmux());
     let servers: std::collections::HashSet<TmuxServer> =
-        with_tmux.map(|(session, _)| identity::server_of(session)).collect();
+        with_tmux.map(|(session, _)| pane::server_of(session)).collect();
     let ask = |server: TmuxServer| async {
         let panes = Tmux::new(server.clone(), context.command_timeout).panes().await;
         (server, panes)

@@ -1,4 +1,5 @@
 //! Drift of every kind, on a real database, real processes, files and a private tmux server.
+#![expect(clippy::disallowed_methods, reason = "tmux is driven from outside")]
 
 use super::*;
 use crate::store::{

@@ -39,6 +39,8 @@ struct Order {
 enum Fault {
     /// The process ends as by `kill -9`.
     Crash,
+    /// A panic, at the places for that: `loop-` or `item-` and the name of a background loop.
+    Panic,
     /// SQLite's answers. At a place that is no write of the store they crash too.
     Full,
     Busy,
@@ -48,7 +50,7 @@ enum Fault {
 impl Fault {
     const fn code(self) -> Option<i32> {
         match self {
-            Self::Crash => None,
+            Self::Crash | Self::Panic => None,
             Self::Full => Some(ffi::SQLITE_FULL),
             Self::Busy => Some(ffi::SQLITE_BUSY),
             Self::Io => Some(ffi::SQLITE_IOERR_WRITE),
@@ -70,9 +72,14 @@ fn name(point: CrashPoint) -> String {
 
 /// Crashes here, when that is asked for.
 pub(crate) fn reach(point: CrashPoint) {
-    if asked(point, "").is_some() {
+    if asked(&name(point), "").is_some() {
         crash();
     }
+}
+
+/// Panics here, when that is asked for.
+pub(crate) fn may_panic(what: &'static str, name: &'static str) {
+    assert!(asked(&format!("{what}-{name}"), "").is_none(), "as the test asked for");
 }
 
 impl Write {
@@ -86,7 +93,7 @@ impl Write {
         if point != CrashPoint::WriteBegins && connection.total_changes() == self.rows_before {
             return Ok(());
         }
-        match asked(point, self.function).map(Fault::code) {
+        match asked(&name(point), self.function).map(Fault::code) {
             None => Ok(()),
             Some(None) => crash(),
             Some(Some(code)) => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)),
@@ -94,11 +101,11 @@ impl Write {
     }
 }
 
-fn asked(point: CrashPoint, write: &str) -> Option<Fault> {
+fn asked(point: &str, write: &str) -> Option<Fault> {
     let text = fs::read_to_string(env::var_os(VARIABLE)?).ok()?;
     #[expect(clippy::expect_used, reason = "a test that asks for what there is not must not pass")]
     let order: Order = serde_json::from_str(&text).expect("the file of faults is valid");
-    if order.point != name(point) || !write.contains(&order.write) {
+    if order.point != point || !write.contains(&order.write) {
         return None;
     }
     let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);

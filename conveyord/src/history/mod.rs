@@ -8,4 +8,3 @@ pub mod chains;
 pub mod divergences;
 pub mod replay;
 pub mod text;
-pub mod transcript;

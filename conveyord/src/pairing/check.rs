@@ -4,8 +4,10 @@ use super::record;
 use crate::{
     bindings::{check_task, of_role},
     error::{Error, Result},
-    registration::check_name,
-    spawn::{self, LONG_TIMEOUT, Prompt, Request, Spawner, Standing},
+    sessions::{
+        registration::check_name,
+        start::{self, LONG_TIMEOUT, Prompt, Request, Spawner, Standing},
+    },
     store::{bindings, runs, sessions, tasks},
     supervision::manager_config::{Change, Source},
 };
@@ -78,7 +80,7 @@ fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
     }
     for (name, role) in [(&params.worker_name, Role::Worker), (&params.manager_name, Role::Manager)] {
         let Some(session) = sessions::find(connection, name)? else { continue };
-        if spawn::runs(&session) {
+        if start::runs(&session) {
             of_role(connection, name, role)?;
         }
         // Also of one that is gone: its binding stands until somebody ends it.

@@ -4,12 +4,17 @@
 //! again, after whatever failure or crash, ends in the same state. How a session is started is `spawn`'s business.
 
 mod check;
+pub mod manager_prompt;
 mod record;
+mod single;
+
+pub use single::start;
 
 use crate::{
     codex::prompts,
     error::{Error, Result},
-    spawn::{self, ManagerOf, Prompt, Request, Spawner, Standing, Started, manager_prompt},
+    pairing::manager_prompt::{ManagerOf, manager_prompt},
+    sessions::start::{self, Prompt, Request, Spawner, Standing, Started},
     store::{Durability, sessions},
     words,
 };
@@ -129,7 +134,7 @@ async fn go_on(
     let mut warnings = Vec::new();
     let dispatch = dispatch(spawner, params, &mut warnings).await?;
     let task = Some(set_up.task.id.as_str());
-    let side = |started: &Started| spawn::result(started, task, program);
+    let side = |started: &Started| start::result(started, task, program);
     let (worker, manager) = (side(&worker), side(&manager));
     warnings.extend(worker.warnings.iter().chain(&manager.warnings).cloned());
     let Bound { binding_id, run_id, .. } = bound;

@@ -5,17 +5,19 @@ use crate::{
     error::Result,
     store::{
         Tx, bindings,
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::{AuditEvent, TelemetryEvent},
+        log::{self, Actor, Event, Run, Telemetry},
         notifications,
         runs::{self, NewRun},
         session_starts,
         sessions::Session,
-        tasks::{self, shown},
+        tasks::{self},
     },
     supervision::{
         criteria,
         manager_config::{self, Change},
     },
+    words::shown,
 };
 use conveyor_proto::{
     ids::{BindingId, RunId, SessionId, TaskId},
@@ -85,8 +87,8 @@ pub(super) fn set_up(tx: &Tx<'_>, params: &PairParams, change: &Change) -> Resul
     let cwd = params.cwd.as_deref().or(params.caller.cwd.as_deref());
     let goal_provided = params.task_goal.as_deref().is_some_and(|goal| !goal.is_empty());
     let started = json!({ "cwd": cwd, "task_created": created, "task_goal_provided": goal_provided });
-    note(tx, &task.id, "pair_started", names.clone(), started)?;
-    note(tx, &task.id, "pair_task_resolved", names.clone(), json!({ "created": created }))?;
+    note(tx, &task.id, TelemetryEvent::PairStarted, names.clone(), started)?;
+    note(tx, &task.id, TelemetryEvent::PairTaskResolved, names.clone(), json!({ "created": created }))?;
     let recorded = manager_config::record_in(tx, &task, change, None)?;
     let config = &recorded.config;
     if recorded.written {
@@ -97,7 +99,7 @@ pub(super) fn set_up(tx: &Tx<'_>, params: &PairParams, change: &Change) -> Resul
             "reference_count": config.reference_paths.len(),
             "supervision_mode": config.supervision_mode,
         });
-        note(tx, &task.id, "pair_manager_config_seeded", names, attributes)?;
+        note(tx, &task.id, TelemetryEvent::PairManagerConfigSeeded, names, attributes)?;
     }
     let seeded = criteria::seed_in(tx, &task, config)?;
     let criteria_seeded = seeded.len() as u64;
@@ -107,8 +109,8 @@ pub(super) fn set_up(tx: &Tx<'_>, params: &PairParams, change: &Change) -> Resul
 /// Notes that a session of the pair was started and registered.
 pub(super) fn spawned(tx: &Tx<'_>, params: &PairParams, task: &TaskId, session: &Session) -> Result<()> {
     let (kind, key) = match session.role {
-        Role::Worker => ("pair_worker_spawned", "worker_session_id"),
-        Role::Manager => ("pair_manager_spawned", "manager_session_id"),
+        Role::Worker => (TelemetryEvent::PairWorkerSpawned, "worker_session_id"),
+        Role::Manager => (TelemetryEvent::PairManagerSpawned, "manager_session_id"),
     };
     let mut names = correlation(params, None);
     names["binding_id"] = Value::Null;
@@ -148,7 +150,7 @@ pub(super) fn bind(
             };
             let id = bind_in(tx, &bind)?.binding_id;
             let sessions = json!({ "manager_session_id": manager.id, "worker_session_id": worker.id });
-            note(tx, &task.id, "pair_binding_created", correlation(params, Some(&id)), sessions)?;
+            note(tx, &task.id, TelemetryEvent::PairBindingCreated, correlation(params, Some(&id)), sessions)?;
             id
         }
     };
@@ -185,7 +187,7 @@ fn begin_run(tx: &Tx<'_>, params: &PairParams, set_up: &SetUp, binding: &Binding
         tx,
         &Event {
             actor: Actor::Workerctl,
-            kind: "run_created",
+            kind: AuditEvent::RunCreated,
             task_id: Some(task.id.as_str()),
             command_id: None,
             correlation_id: None,
@@ -197,7 +199,7 @@ fn begin_run(tx: &Tx<'_>, params: &PairParams, set_up: &SetUp, binding: &Binding
         "manager_config_seeded": true,
         "manager_config_seeded_by_pair": set_up.config_written,
     });
-    note(tx, &task.id, "pair_run_created", correlation(params, Some(binding)), attributes)?;
+    note(tx, &task.id, TelemetryEvent::PairRunCreated, correlation(params, Some(binding)), attributes)?;
     Ok(run.id)
 }
 
@@ -220,7 +222,7 @@ pub(super) fn failed(
         "run_created": progress.run_created,
         "worker_spawned": progress.worker.is_some(),
     });
-    write(tx, task, "pair_failed", Severity::Error, names, attributes)
+    note(tx, task, TelemetryEvent::PairFailed, names, attributes)
 }
 
 /// Enables a dispatcher's id; returns whether it was not before.
@@ -246,15 +248,10 @@ fn correlation(params: &PairParams, binding: Option<&BindingId>) -> Value {
     names
 }
 
-fn note(tx: &Tx<'_>, task: &TaskId, kind: &str, names: Value, attributes: Value) -> Result<()> {
-    write(tx, task, kind, Severity::Info, names, attributes)
-}
-
-fn write(
+fn note(
     tx: &Tx<'_>,
     task: &TaskId,
-    kind: &str,
-    severity: Severity,
+    kind: TelemetryEvent,
     correlation: Value,
     attributes: Value,
 ) -> Result<()> {
@@ -264,8 +261,10 @@ fn write(
         &Telemetry {
             actor: Actor::Workerctl,
             kind,
-            severity,
-            summary: format!("Pair for task {of}: {}.", kind.trim_start_matches("pair_").replace('_', " ")),
+            summary: format!(
+                "Pair for task {of}: {}.",
+                kind.as_str().trim_start_matches("pair_").replace('_', " ")
+            ),
             task_id: Some(task.as_str()),
             run: Run::Active,
             correlation,

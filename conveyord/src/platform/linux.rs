@@ -10,6 +10,7 @@ use nix::unistd::{SysconfVar, Uid, sysconf};
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::{OpenFile, Pid, Process, ProcessStart};
+use crate::clock;
 
 /// How the kernel marks the path of an open file whose name was removed.
 const DELETED: &[u8] = b" (deleted)";
@@ -29,7 +30,7 @@ pub(super) fn wall_clock(start: ProcessStart) -> Option<Timestamp> {
     let ticks_per_second = i32::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
     let started = f64::from(u32::try_from(start.0).ok()?) / f64::from(ticks_per_second);
     let ago = SignedDuration::try_from_secs_f64(up - started).ok()?;
-    Timestamp::now().checked_sub(ago).ok()
+    clock::timestamp().checked_sub(ago).ok()
 }
 
 /// A descriptor that is readable once the process has ended.

@@ -1,3 +1,4 @@
+#![expect(clippy::disallowed_methods, reason = "processes of its own to look at")]
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};

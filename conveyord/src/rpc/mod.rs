@@ -1,6 +1,7 @@
 //! The methods: each parses its parameters, calls one domain function and answers. One file per namespace.
 //!
 //! Invariants: no SQL here, no decision here. Only this folder makes JSON-RPC errors out of the domain's.
+#![expect(clippy::disallowed_types, reason = "the wire is spoken here")]
 
 mod ack;
 mod approval;

@@ -1,7 +1,7 @@
 //! `pane.*`: the classifiers.
 
 use super::Methods;
-use crate::observe::classify;
+use crate::cycle::classify;
 use conveyor_proto::registry::PaneClassify;
 use jsonrpsee::core::RegisterMethodError;
 

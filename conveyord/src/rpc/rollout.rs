@@ -1,7 +1,7 @@
 //! `rollout.*`: reading rollouts and their stored records.
 
 use super::Methods;
-use crate::rollout::view;
+use crate::ingest::view;
 use conveyor_proto::registry::{RolloutIngest, RolloutTail};
 use jsonrpsee::core::RegisterMethodError;
 

@@ -1,7 +1,7 @@
 //! `session.*`: registration, keys and text to a session, its end.
 
 use super::Methods;
-use crate::{registration, supervision::stop};
+use crate::{pairing, sessions::registration, supervision::stop};
 use conveyor_proto::registry::{
     SessionDeregister, SessionInterrupt, SessionList, SessionNudge, SessionRegister, SessionStart,
     SessionStop,
@@ -21,7 +21,7 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     // To its end though the caller may leave: half a start would be a Codex that nobody knows.
     methods.add::<SessionStart, _, _>(|app, params| async move {
         let spawner = app.spawner();
-        app.to_its_end(async move { spawner.start(params).await }).await
+        app.to_its_end(async move { pairing::start(&spawner, params).await }).await
     })?;
     methods.add::<SessionList, _, _>(
         |app, params| async move { registration::list(&app.store, params).await },

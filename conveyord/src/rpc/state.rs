@@ -1,13 +1,13 @@
 //! `state.*`: waiting for what a session does or gets.
 
 use super::Methods;
-use crate::observe::wait;
+use crate::waiting;
 use conveyor_proto::registry::StateWait;
 use jsonrpsee::core::RegisterMethodError;
 
 pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
     methods.add::<StateWait, _, _>(|app, params| async move {
         let _waiting = (params.timeout > 0.0).then(|| app.waiting());
-        wait::wait(&app.observer(), params, &app.shutdown).await
+        waiting::wait(&app.observer(), params, &app.shutdown).await
     })
 }

@@ -10,10 +10,12 @@ use crate::{
     error::{Error, Result},
     store::{
         Durability, Store, Tx,
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::{AuditEvent, TelemetryEvent},
+        log::{self, Actor, Event, Run, Telemetry},
         runs::{self as rows, NewRun},
-        tasks::{self, shown},
+        tasks::{self},
     },
+    words::shown,
 };
 use conveyor_proto::{
     limits::MAX_TASK_NAME,
@@ -88,7 +90,7 @@ fn record_creation(tx: &Tx<'_>, run: &RunRow, is_loop: bool) -> Result<()> {
         tx,
         &Event {
             actor: Actor::Workerctl,
-            kind: "run_created",
+            kind: AuditEvent::RunCreated,
             task_id: Some(run.task_id.as_str()),
             command_id: None,
             correlation_id: None,
@@ -99,8 +101,7 @@ fn record_creation(tx: &Tx<'_>, run: &RunRow, is_loop: bool) -> Result<()> {
         tx,
         &Telemetry {
             actor: Actor::Workerctl,
-            kind: "run_created",
-            severity: Severity::Info,
+            kind: TelemetryEvent::RunCreated,
             summary: "A run was created.".to_owned(),
             task_id: Some(run.task_id.as_str()),
             // A telemetry run is the active one by now; a loop run tags nothing.

@@ -1,8 +1,11 @@
 //! Accepts connections, asks who is there, and gives each to its framing; ends them all at shutdown.
 
-use super::http::{self, Http};
-use super::stream::Stream;
-use super::{ConnectionInfo, Framing, Limits, fault, lines, peer};
+use super::{
+    ConnectionInfo, Framing, Limits, fault,
+    http::{self, Http},
+    lines, peer,
+    stream::Stream,
+};
 use jsonrpsee::server::{Methods, stop_channel};
 use jsonrpsee::types::Id;
 use std::io;

@@ -4,10 +4,12 @@
 //! The head and the body of a request must arrive in time and within the limit of size before jsonrpsee sees
 //! them; its `serve_with_graceful_shutdown` bounds only the time to the first request.
 
-use super::message::{self, Incoming, Message};
-use super::policy::Policy;
-use super::stream::Stream;
-use super::{ConnectionInfo, Framing, Limits, clamp, fault};
+use super::{
+    ConnectionInfo, Framing, Limits, clamp, fault,
+    message::{self, Incoming, Message},
+    policy::Policy,
+    stream::Stream,
+};
 use hyper::body::{Body, Incoming as IncomingBody};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;

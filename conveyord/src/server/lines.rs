@@ -8,11 +8,15 @@
 //! The callbacks are called here and not by `Methods::raw_json_request`, which gives every connection the
 //! same id, so that one could end another's subscriptions, and which writes requests to the log.
 
-use super::accept::LAST_REQUESTS;
-use super::line_buffer::{Line, LineBuffer};
-use super::message::{self, Incoming, Message};
-use super::policy::{Governed, Invoke, Policy};
-use super::{ConnectionInfo, Limits, fault, peer};
+use super::{
+    ConnectionInfo, Limits,
+    accept::LAST_REQUESTS,
+    fault,
+    line_buffer::{Line, LineBuffer},
+    message::{self, Incoming, Message},
+    peer,
+    policy::{Governed, Invoke, Policy},
+};
 use jsonrpsee::core::middleware::{Batch, BatchEntry, BatchEntryErr, Request};
 use jsonrpsee::server::middleware::rpc::RpcServiceT;
 use jsonrpsee::server::{

@@ -10,10 +10,10 @@
 //!
 //! What must not live here: any method, any knowledge of what a request means, any SQL. The methods are
 //! handed in as [`jsonrpsee::Methods`]; handlers find a [`ConnectionInfo`] in the request's extensions.
+#![expect(clippy::disallowed_types, reason = "the wire is spoken here")]
 
 mod accept;
 mod fault;
-pub mod guard;
 mod http;
 mod limits;
 mod line_buffer;
@@ -28,7 +28,6 @@ mod stream;
 mod tests;
 
 pub use accept::{ServeReport, serve};
-pub use guard::guarded;
 pub use limits::Limits;
 
 /// How the bytes of a connection are divided into requests.

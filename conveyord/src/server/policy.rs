@@ -3,8 +3,8 @@
 //!
 //! It stands around jsonrpsee's own dispatch for HTTP and WebSocket, and around that of [`super::lines`].
 
-use super::guard::guarded;
 use super::{Framing, Limits, fault};
+use crate::guard::{Panicked, guarded};
 use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification, Request};
 use jsonrpsee::server::middleware::rpc::{RpcService, RpcServiceT};
 use jsonrpsee::server::{BatchResponseBuilder, MethodCallback, MethodResponse, Methods};
@@ -120,7 +120,10 @@ impl<S: Invoke> Governed<S> {
         // Synchronous methods run while `invoke` is called: that too is inside the guard.
         match guarded(async { self.service.invoke(request).await }).await {
             Ok(response) => response,
-            Err(panicked) => MethodResponse::error(id, ErrorObjectOwned::from(panicked)),
+            Err(Panicked) => {
+                let message = "the request failed inside the daemon; its log says where";
+                MethodResponse::error(id, fault::internal(message))
+            }
         }
     }
 

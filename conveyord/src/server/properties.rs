@@ -1,8 +1,12 @@
 //! What must hold of any bytes of a client that speaks lines: see [`crate::properties`].
 
-use super::line_buffer::{Line, LineBuffer};
-use super::message::{self, Incoming, Message};
-use super::{ConnectionInfo, Framing, Limits, lines, policy};
+use super::{
+    ConnectionInfo, Framing, Limits,
+    line_buffer::{Line, LineBuffer},
+    lines,
+    message::{self, Incoming, Message},
+    policy,
+};
 use crate::properties::{head_and_rest, pieces};
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::Methods;

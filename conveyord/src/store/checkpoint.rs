@@ -32,7 +32,7 @@ impl Store {
                 Ok(Ok(())) => {}
                 // The next commit tries again; a log that stays is no loss.
                 Ok(Err(error)) => tracing::warn!(%error, "the write-ahead log could not be moved"),
-                Err(error) => tracing::error!(%error, "moving the write-ahead log ended early"),
+                Err(_) => tracing::error!("moving the write-ahead log panicked"),
             }
         }
     }
@@ -78,10 +78,8 @@ fn checkpoint(connection: &Connection, mode: &str) -> Result<Reached, StoreError
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{Durability, testing},
-        *,
-    };
+    use super::*;
+    use crate::store::{Durability, testing};
 
     fn log_bytes(store: &Store) -> u64 {
         fs::metadata(format!("{}-wal", store.path())).map_or(0, |metadata| metadata.len())

@@ -1,8 +1,10 @@
 //! The acceptance criteria of tasks.
 
 use super::{
-    StoreError, Tx, json_text,
-    log::{self, Actor, Run, Severity, Telemetry},
+    StoreError, Tx,
+    event_names::TelemetryEvent,
+    json_text,
+    log::{self, Actor, Run, Telemetry},
     rows::{FromRow, all, columns, first},
 };
 use conveyor_proto::{
@@ -69,7 +71,7 @@ pub fn insert(tx: &Tx<'_>, new: &NewCriterion<'_>) -> Result<Criterion, StoreErr
         ],
         Criterion::from_row,
     )?;
-    telemetry(tx, "acceptance_criterion_added", "A criterion was added.", &stored, None)?;
+    telemetry(tx, TelemetryEvent::AcceptanceCriterionAdded, "A criterion was added.", &stored, None)?;
     Ok(stored)
 }
 
@@ -86,14 +88,14 @@ pub fn update(tx: &Tx<'_>, new: &Criterion, previous_status: &str) -> Result<Cri
         Criterion::from_row,
     )?;
     let summary = "A criterion was changed.";
-    telemetry(tx, "acceptance_criterion_updated", summary, &stored, Some(previous_status))?;
+    telemetry(tx, TelemetryEvent::AcceptanceCriterionUpdated, summary, &stored, Some(previous_status))?;
     Ok(stored)
 }
 
 /// Texts stay in their own table: telemetry has their lengths.
 fn telemetry(
     tx: &Tx<'_>,
-    kind: &str,
+    kind: TelemetryEvent,
     summary: &str,
     stored: &Criterion,
     previous_status: Option<&str>,
@@ -112,7 +114,6 @@ fn telemetry(
         &Telemetry {
             actor: Actor::Workerctl,
             kind,
-            severity: Severity::Info,
             summary: summary.to_owned(),
             task_id: Some(&stored.task_id),
             run: Run::Active,

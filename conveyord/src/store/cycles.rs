@@ -224,10 +224,8 @@ pub fn side_effect_span(
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{Durability, Store, history, tasks, testing::store},
-        *,
-    };
+    use super::*;
+    use crate::store::{Durability, Store, history, tasks, testing::store};
     use conveyor_proto::types::history::AuditResult;
 
     /// The task's rows after some work on it.

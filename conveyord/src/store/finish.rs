@@ -4,6 +4,7 @@
 
 use super::{
     StoreError, Tx, commands,
+    event_names::{AuditEvent, TelemetryEvent},
     rows::{column, scalar},
 };
 use crate::changes;
@@ -23,7 +24,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// Type of the command, and what its events begin with.
+    /// Type of the command.
     #[must_use]
     pub const fn command(self) -> &'static str {
         match self {
@@ -41,6 +42,25 @@ impl Ending {
         }
     }
 
+    /// The names of the events that tell of the end.
+    #[must_use]
+    pub const fn events(self) -> EndingEvents {
+        match self {
+            Self::Finish => EndingEvents {
+                intent: AuditEvent::FinishTaskIntent,
+                succeeded: AuditEvent::FinishTaskSucceeded,
+                failed: AuditEvent::FinishTaskFailed,
+                ended: TelemetryEvent::TaskFinished,
+            },
+            Self::Stop => EndingEvents {
+                intent: AuditEvent::StopTaskIntent,
+                succeeded: AuditEvent::StopTaskSucceeded,
+                failed: AuditEvent::StopTaskFailed,
+                ended: TelemetryEvent::TaskStopped,
+            },
+        }
+    }
+
     /// How the active run of the task ends.
     #[must_use]
     pub const fn run_status(self) -> RunStatus {
@@ -49,6 +69,19 @@ impl Ending {
             Self::Stop => RunStatus::Abandoned,
         }
     }
+}
+
+/// The names of the events that tell of the end of a task.
+#[derive(Debug, Clone, Copy)]
+pub struct EndingEvents {
+    /// Before anything is ended.
+    pub intent: AuditEvent,
+    /// The task is over.
+    pub succeeded: AuditEvent,
+    /// The task goes on.
+    pub failed: AuditEvent,
+    /// The task is over, in telemetry.
+    pub ended: TelemetryEvent,
 }
 
 /// The command of the caller that is ending the task now.

@@ -218,7 +218,8 @@ pub fn unfinished_commands(connection: &Connection) -> Result<Vec<UnfinishedComm
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing::store, *};
+    use super::*;
+    use crate::store::testing::store;
 
     const ORDER: [&str; 12] = [
         "foreign_keys",
@@ -304,12 +305,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_written_since_the_last_check_is_no_damage() {
-        use super::super::{Durability, tasks};
+        use crate::store::{Durability, tasks};
         let (_dir, store) = store();
         for round in ["one", "two", "three"] {
-            let add = |tx: &super::super::Tx<'_>| {
+            let add = |tx: &crate::store::Tx<'_>| {
                 let task = tasks::insert(tx, round, "goal", None)?;
-                let command = super::super::commands::NewCommand {
+                let command = crate::store::commands::NewCommand {
                     kind: "nudge_worker",
                     task_id: Some(task.as_str()),
                     binding_id: None,
@@ -318,7 +319,7 @@ mod tests {
                     required_permission: None,
                     payload: Value::Null,
                 };
-                super::super::commands::insert(tx, &command)
+                crate::store::commands::insert(tx, &command)
             };
             store.write_blocking(Durability::Full, add).unwrap();
             let health = store.read_anew(check).await.unwrap();

@@ -5,7 +5,11 @@
 
 use super::{StoreError, rows::FromColumn as _};
 use conveyor_proto::{
-    ids::TaskId, types::history::AuditResult, types::history::TaskObject, types::task::TaskRow,
+    ids::TaskId,
+    types::{
+        history::{AuditResult, TaskObject},
+        task::TaskRow,
+    },
 };
 use rusqlite::{Connection, Row, types::ValueRef};
 use serde_json::{Map, Value};
@@ -176,7 +180,8 @@ const SESSION_INTERRUPTS: &str = "select actor, attributes_json, correlation_jso
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing::store, *};
+    use super::*;
+    use crate::store::testing::store;
 
     #[test]
     fn no_query_reads_a_whole_table() {

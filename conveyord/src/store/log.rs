@@ -2,7 +2,12 @@
 //!
 //! Both are written in the transaction of what they tell about: undone with it, never apart from it.
 
-use super::{StoreError, Tx, json_text, rows::scalar};
+use super::{
+    StoreError, Tx,
+    event_names::{AuditEvent, TelemetryEvent},
+    json_text,
+    rows::scalar,
+};
 use crate::clock;
 use rusqlite::{OptionalExtension, params};
 use serde_json::Value;
@@ -43,7 +48,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Info => "info",
             Self::Warning => "warning",
@@ -56,8 +61,7 @@ impl Severity {
 #[derive(Debug)]
 pub struct Event<'a> {
     pub actor: Actor,
-    /// What, a word of the catalogue.
-    pub kind: &'a str,
+    pub kind: AuditEvent,
     pub task_id: Option<&'a str>,
     pub command_id: Option<&'a str>,
     pub correlation_id: Option<&'a str>,
@@ -76,7 +80,7 @@ pub fn event(tx: &Tx<'_>, event: &Event<'_>) -> Result<i64, StoreError> {
         event.command_id,
         event.correlation_id,
         event.task_id,
-        event.kind,
+        event.kind.as_str(),
         json_text(&event.payload)?,
     ])?;
     Ok(tx.last_insert_rowid())
@@ -94,9 +98,8 @@ pub enum Run<'a> {
 #[derive(Debug)]
 pub struct Telemetry<'a> {
     pub actor: Actor,
-    /// What, a word of the catalogue.
-    pub kind: &'a str,
-    pub severity: Severity,
+    /// What happened, and how grave it is.
+    pub kind: TelemetryEvent,
     /// One sentence for people, without texts of workers or managers.
     pub summary: String,
     pub task_id: Option<&'a str>,
@@ -126,8 +129,8 @@ pub fn telemetry(tx: &Tx<'_>, event: &Telemetry<'_>) -> Result<(), StoreError> {
         event.task_id,
         tx.now(),
         event.actor.as_str(),
-        event.kind,
-        event.severity.as_str(),
+        event.kind.as_str(),
+        event.kind.severity().as_str(),
         event.summary,
         json_text(&event.correlation)?,
         attributes,
@@ -141,7 +144,7 @@ pub fn telemetry(tx: &Tx<'_>, event: &Telemetry<'_>) -> Result<(), StoreError> {
         event.task_id,
         run_id,
         event.actor.as_str(),
-        event.kind,
+        event.kind.as_str(),
         event.summary,
         attributes,
     ])?;

@@ -3,9 +3,9 @@
 //! Invariants: there is one writer connection, and every write is one `begin immediate` transaction;
 //! readers are read-only connections and never wait for the writer. Changes are published after the
 //! commit. No file here knows of tmux, of rollout files or of JSON-RPC.
+#![expect(clippy::disallowed_methods, reason = "the one room that opens the database")]
 
 mod checkpoint;
-mod error;
 mod open;
 mod rows;
 
@@ -16,6 +16,7 @@ pub mod criteria;
 pub mod cycles;
 pub mod deliveries;
 pub mod drift;
+pub mod event_names;
 pub mod finding;
 pub mod finish;
 pub mod health;
@@ -51,7 +52,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-pub use error::StoreError;
+pub use crate::error::StoreError;
 pub use open::{APPLICATION_ID, SCHEMA_VERSION};
 
 /// Whether a commit must survive a power cut.

@@ -4,12 +4,14 @@
 use super::{Store, StoreError, testing};
 use crate::{
     app::App,
+    background::{Items, LoopName},
     bindings,
+    codex::rollout::receipt::receipt_key,
     config::{Config, Flags},
     dispatch,
     history::divergences,
-    observe, registration,
-    rollout::{receipt::receipt_key, view, watcher::Watcher},
+    ingest::{view, watcher::Watcher},
+    sessions::registration,
     store::{
         Durability,
         approvals::{self, Ended},
@@ -161,15 +163,14 @@ async fn work(app: &App, worker: &Utf8Path) {
     let take =
         json!({ "task": "task", "role": "manager", "consume_next": true, "wait": true, "timeout": 60.0 });
     let cancel = CancellationToken::new();
-    let watcher = Watcher::new(store.clone(), app.ingest.clone(), std::sync::Arc::new(AtomicU64::new(0)));
+    let items = Items::new(LoopName::Ingest);
+    let watcher =
+        Watcher::new(store.clone(), app.ingest.clone(), std::sync::Arc::new(AtomicU64::new(0)), items);
+    let courier = app.courier.clone();
+    let dispatch = dispatch::task::DispatchLoop::new(store.clone(), courier, "dispatch-test".to_owned());
     let tasks = [
         tokio::spawn(watcher.run(cancel.clone())),
-        tokio::spawn(dispatch::task::run(
-            store.clone(),
-            app.courier.clone(),
-            "dispatch-test".to_owned(),
-            cancel.clone(),
-        )),
+        tokio::spawn(dispatch.run(cancel.clone(), Items::new(LoopName::Dispatch))),
     ];
     for turn in ["a", "b"] {
         let session = store.read::<_, StoreError, _>(|connection| sessions::find(connection, "worker"));
@@ -218,7 +219,7 @@ async fn look_around(app: &App) {
         for turn in [json!(null), json!("last")] {
             let params = json!({ "name": "task", "until": until, "timeout": 0.0, "turn": turn });
             let params = serde_json::from_value(params).unwrap();
-            observe::wait::wait(&app.observer(), params, &app.shutdown).await.unwrap();
+            crate::waiting::wait(&app.observer(), params, &app.shutdown).await.unwrap();
         }
     }
     let enqueue = json!({ "task": "task", "message": "go on" });

@@ -356,12 +356,23 @@ pub fn event(connection: &Connection, id: i64) -> Result<Option<StoredEvent>, St
     first(connection, "from codex_events where id = ?1", [id])
 }
 
+/// A file as it is known by after it was read up to an offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Device and inode.
+    pub identity: (u64, u64),
+    /// Bytes that were read.
+    pub offset: u64,
+    /// How many bytes before the offset were hashed.
+    pub check_bytes: u64,
+    /// Their hash.
+    pub check_sha256: String,
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{Durability, Store, sessions, testing},
-        *,
-    };
+    use super::*;
+    use crate::store::{Durability, Store, sessions, testing};
     use conveyor_proto::types::common::Role;
 
     fn advance_from(store: &Store, rollout: &Rollout, session: &SessionId, start: u64) -> bool {

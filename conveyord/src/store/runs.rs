@@ -1,8 +1,10 @@
 //! Runs: the telemetry runs of tasks, and the records of loop policies.
 
 use super::{
-    StoreError, Tx, json_text,
-    log::{self, Actor, Run, Severity, Telemetry},
+    StoreError, Tx,
+    event_names::{InfoOrError, TelemetryEvent},
+    json_text,
+    log::{self, Actor, Run, Telemetry},
     rows::{FromRow, all, columns, first},
 };
 use crate::clock;
@@ -92,12 +94,12 @@ pub fn end(tx: &Tx<'_>, id: &RunId, status: RunStatus) -> Result<RunRow, StoreEr
             RunRow::COLUMNS
         ))?
         .query_row(params![id.as_str(), status.as_str(), tx.now()], RunRow::from_row)?;
+    let level = if status == RunStatus::Failed { InfoOrError::Error } else { InfoOrError::Info };
     log::telemetry(
         tx,
         &Telemetry {
             actor: Actor::Workerctl,
-            kind: "run_finished",
-            severity: if status == RunStatus::Failed { Severity::Error } else { Severity::Info },
+            kind: TelemetryEvent::RunFinished(level),
             summary: format!("A run ended: {}.", status.as_str()),
             task_id: Some(run.task_id.as_str()),
             run: Run::Id(run.id.as_str()),

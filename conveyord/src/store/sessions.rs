@@ -3,9 +3,8 @@
 use super::{
     StoreError, Tx,
     rows::{all, column, columns, first, scalar},
-    tasks::shown,
 };
-use crate::{changes, clock, error::Error};
+use crate::{changes, clock, error::Error, words::shown};
 use conveyor_proto::{
     ids::SessionId,
     types::{

@@ -3,8 +3,10 @@
 //! have files of their own.
 
 use super::{
-    StoreError, Tx, json_text,
-    log::{self, Actor, Run, Severity, Telemetry},
+    StoreError, Tx,
+    event_names::TelemetryEvent,
+    json_text,
+    log::{self, Actor, Run, Telemetry},
     rows::{FromRow, column, columns, first, scalar},
 };
 use conveyor_proto::{
@@ -184,8 +186,7 @@ pub fn insert_decision(
         tx,
         &Telemetry {
             actor: Actor::Workerctl,
-            kind: "manager_decision_recorded",
-            severity: Severity::Info,
+            kind: TelemetryEvent::ManagerDecisionRecorded,
             summary: format!("The manager decided: {decision}."),
             task_id: Some(task.as_str()),
             run: Run::Active,

@@ -4,6 +4,7 @@ use super::{
     StoreError, Tx,
     rows::{FromRow, column, columns},
 };
+use crate::words::shown;
 use crate::{changes, clock, error::Error};
 use conveyor_proto::{
     ids::TaskId,
@@ -111,14 +112,4 @@ fn budget(row: &Row<'_>) -> rusqlite::Result<Option<Budget>> {
     let nudges_used: i64 = column(row, "nudges_used")?;
     let expires_at = column(row, "expires_at")?;
     Ok(Some(Budget { max_nudges, nudges_used, nudges_remaining: max_nudges - nudges_used, expires_at }))
-}
-
-/// A caller's word in a message: control characters escaped, length bounded.
-#[must_use]
-pub fn shown(text: &str) -> String {
-    let mut short: String = text.chars().take(200).flat_map(char::escape_debug).collect();
-    if text.chars().count() > 200 {
-        short.push('…');
-    }
-    short
 }

@@ -5,7 +5,9 @@
 //! session.
 
 use super::{
-    StoreError, Tx, json_text,
+    StoreError, Tx,
+    event_names::AuditEvent,
+    json_text,
     rows::{FromRow, column, columns, first, scalar},
     sessions,
 };
@@ -293,13 +295,13 @@ pub fn insert_capture(tx: &Tx<'_>, new: &NewCapture<'_>) -> Result<i64, StoreErr
 pub fn event(
     tx: &Tx<'_>,
     actor: super::log::Actor,
-    kind: &str,
+    kind: AuditEvent,
     worker_id: &str,
     payload: &Value,
 ) -> Result<(), StoreError> {
     tx.prepare_cached(
         "insert into events (created_at, actor, worker_id, type, payload_json) values (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute(params![tx.now(), actor.as_str(), worker_id, kind, json_text(payload)?])?;
+    .execute(params![tx.now(), actor.as_str(), worker_id, kind.as_str(), json_text(payload)?])?;
     Ok(())
 }

@@ -5,7 +5,8 @@ use crate::{
     error::{Error, Result},
     store::{
         Durability, Store, bindings,
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::SharedEvent,
+        log::{self, Actor, Event, Run, Telemetry},
         supervision as store, tasks,
     },
 };
@@ -29,8 +30,8 @@ pub async fn record(database: &Store, params: RecordAckParams) -> Result<Acknowl
     limits::payload("the acknowledgement", &params.payload)?;
     limits::text("the correlation id", params.correlation_id.as_deref().unwrap_or_default())?;
     let (actor, kind) = match params.role {
-        Role::Worker => (Actor::Worker, "worker_ack_recorded"),
-        Role::Manager => (Actor::Manager, "manager_ack_recorded"),
+        Role::Worker => (Actor::Worker, SharedEvent::WorkerAckRecorded),
+        Role::Manager => (Actor::Manager, SharedEvent::ManagerAckRecorded),
     };
     database
         .write(Durability::Full, move |tx| {
@@ -53,7 +54,7 @@ pub async fn record(database: &Store, params: RecordAckParams) -> Result<Acknowl
                 tx,
                 &Event {
                     actor,
-                    kind,
+                    kind: kind.into(),
                     task_id: Some(task.id.as_str()),
                     command_id: None,
                     correlation_id,
@@ -66,8 +67,7 @@ pub async fn record(database: &Store, params: RecordAckParams) -> Result<Acknowl
                 tx,
                 &Telemetry {
                     actor,
-                    kind,
-                    severity: Severity::Info,
+                    kind: kind.into(),
                     summary: "The contract was acknowledged.".to_owned(),
                     task_id: Some(task.id.as_str()),
                     run: Run::Active,

@@ -8,16 +8,21 @@
 mod gates;
 mod rows;
 mod sessions;
-mod under_way;
 
-use crate::{error::Error, store::Store, store::sessions::Session};
-use conveyor_proto::types::finish::{CaptureMode, FinishParams, FinishResult, StopTaskParams, TaskEnd};
+use crate::{
+    error::Error,
+    store::{Store, sessions::Session},
+    under_way::UnderWay,
+};
+use conveyor_proto::{
+    ids::CommandId,
+    types::finish::{CaptureMode, FinishParams, FinishResult, StopTaskParams, TaskEnd},
+};
 use serde::Serialize;
 use std::{future::Future, time::Duration};
 
 pub use gates::check_message;
 pub use rows::close_interrupted;
-pub use under_way::UnderWay;
 
 /// Sends a text to a session's pane.
 pub trait MessageSender: Send + Sync + 'static {
@@ -49,7 +54,7 @@ pub struct FinishContext<S> {
     /// How a message reaches the worker.
     pub sender: S,
     /// The finishes that run.
-    pub under_way: UnderWay,
+    pub under_way: UnderWay<CommandId>,
 }
 
 /// Answers `task.finish`.

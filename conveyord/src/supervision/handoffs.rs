@@ -5,7 +5,8 @@ use crate::{
     error::Result,
     store::{
         Durability, Store, bindings,
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::SharedEvent,
+        log::{self, Actor, Event, Run, Telemetry},
         supervision as store, tasks,
     },
 };
@@ -17,7 +18,7 @@ use serde_json::json;
 /// # Errors
 /// `text_too_long`, `payload_too_large`, `unknown_task`, `ambiguous_task`, and those of the database.
 pub async fn record(database: &Store, params: RecordHandoffParams) -> Result<Handoff> {
-    const KIND: &str = "worker_handoff_recorded";
+    const KIND: SharedEvent = SharedEvent::WorkerHandoffRecorded;
     limits::text("the summary", &params.summary)?;
     params.next_steps.iter().try_for_each(|step| limits::text("a next step", step))?;
     limits::payload("the list of next steps", &params.next_steps)?;
@@ -33,7 +34,7 @@ pub async fn record(database: &Store, params: RecordHandoffParams) -> Result<Han
                 tx,
                 &Event {
                     actor: Actor::Workerctl,
-                    kind: KIND,
+                    kind: KIND.into(),
                     task_id,
                     command_id: None,
                     correlation_id: None,
@@ -50,8 +51,7 @@ pub async fn record(database: &Store, params: RecordHandoffParams) -> Result<Han
                 tx,
                 &Telemetry {
                     actor: Actor::Worker,
-                    kind: KIND,
-                    severity: Severity::Info,
+                    kind: KIND.into(),
                     summary: "A handoff was recorded.".to_owned(),
                     task_id,
                     run: Run::Active,

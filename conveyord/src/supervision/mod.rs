@@ -9,7 +9,6 @@ pub mod criteria;
 pub mod decisions;
 pub mod finish;
 pub mod handoffs;
-pub mod identity;
 mod limits;
 pub mod manager_config;
 pub mod negotiation;

@@ -1,6 +1,6 @@
 //! The permission taxonomy: which permissions exist, their aliases, and whether a configuration grants one.
 
-use crate::{error::Error, store::tasks::shown};
+use crate::{error::Error, words::shown};
 use conveyor_proto::types::{dispatch::PermissionCheck, supervision::ManagerConfig};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

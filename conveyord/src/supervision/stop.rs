@@ -2,23 +2,22 @@
 //!
 //! A bound session is refused unless forced; then its binding ends in the transaction that marks it as gone.
 
-use super::{
-    finish::{FinishContext, MessageSender, check_message},
-    identity::{self, Sighting},
-};
+use super::finish::{FinishContext, MessageSender, check_message};
 use crate::{
     bindings,
     error::{Error, Result},
-    observe::target,
+    sessions::pane::{self, Sighting},
     store::{
         Durability, Store, StoreError, Tx, bindings as binding_rows,
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::{AuditEvent, TelemetryEvent},
+        log::{self, Actor, Event, Run, Telemetry},
         sessions::{self, Session},
         tasks,
     },
 };
 use conveyor_proto::types::session::{SessionState, StopParams, StopResult};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Answers `session.stop`. To be run to its end whatever becomes of the caller, which may end its own pane by this.
 ///
@@ -33,7 +32,7 @@ pub async fn stop<S: MessageSender>(context: FinishContext<S>, params: StopParam
     let mut result = StopResult {
         name: session.name.clone(),
         state: SessionState::Gone,
-        target: target::shown(&session).map_err(|error| {
+        target: pane::shown(&session).map_err(|error| {
             error.hint("end its process yourself; `deregister` marks it as gone before that is noticed")
         })?,
         killed_session: false,
@@ -43,13 +42,13 @@ pub async fn stop<S: MessageSender>(context: FinishContext<S>, params: StopParam
         also_stopped: Vec::new(),
         warnings: Vec::new(),
     };
-    let sighting = identity::look(&session, context.command_timeout).await?;
+    let sighting = Arc::new(pane::sight(&session, context.command_timeout).await?);
     if session.state == SessionState::Gone && sighting.is_gone() {
         return Ok(result);
     }
     sighting.require_pane()?;
     let message = params.message.as_deref().filter(|message| !message.is_empty());
-    let others = intend(&context.store, &session, &result.target, message, params.force).await?;
+    let others = intend(&context.store, &session, &sighting, &result.target, message, params.force).await?;
     for other in &others {
         let text = format!("session {} was in the same tmux session and ended with it", other.name);
         result.warnings.push(text);
@@ -61,7 +60,7 @@ pub async fn stop<S: MessageSender>(context: FinishContext<S>, params: StopParam
             let mut facts = facts(&session, &result.target);
             facts["error"] = error.to_string().into();
             facts["error_type"] = error.type_name().into();
-            record(&context.store, "session_stop_failed", facts).await?;
+            record(&context.store, AuditEvent::SessionStopFailed, facts).await?;
             Err(error)
         }
     }
@@ -71,12 +70,12 @@ fn facts(session: &Session, target: &str) -> Value {
     json!({"role": session.role, "session": session.name, "target": target})
 }
 
-fn event(tx: &Tx<'_>, kind: &str, payload: Value) -> std::result::Result<(), StoreError> {
+fn event(tx: &Tx<'_>, kind: AuditEvent, payload: Value) -> std::result::Result<(), StoreError> {
     let (actor, task_id, command_id, correlation_id) = (Actor::Workerctl, None, None, None);
     log::event(tx, &Event { actor, kind, task_id, command_id, correlation_id, payload }).map(drop)
 }
 
-async fn record(store: &Store, kind: &'static str, payload: Value) -> Result<()> {
+async fn record(store: &Store, kind: AuditEvent, payload: Value) -> Result<()> {
     Ok(store.write(Durability::Full, move |tx| event(tx, kind, payload)).await?)
 }
 
@@ -84,11 +83,12 @@ async fn record(store: &Store, kind: &'static str, payload: Value) -> Result<()>
 async fn intend(
     store: &Store,
     session: &Session,
+    sighting: &Arc<Sighting>,
     target: &str,
     message: Option<&str>,
     force: bool,
 ) -> Result<Vec<Session>> {
-    let session = session.clone();
+    let (session, sighting) = (session.clone(), Arc::clone(sighting));
     let mut facts = facts(&session, target);
     facts["force"] = force.into();
     facts["text_length"] = message.map(|message| message.chars().count()).into();
@@ -104,11 +104,11 @@ async fn intend(
                     binding.task_id
                 )));
             }
-            let others = sharing(tx, &session)?;
+            let others = sharing(tx, &session, &sighting)?;
             if !others.is_empty() && !force {
                 return Err(shared(tx, &session, &others)?);
             }
-            event(tx, "session_stop_intent", facts)?;
+            event(tx, AuditEvent::SessionStopIntent, facts)?;
             Ok(others)
         })
         .await
@@ -128,14 +128,16 @@ fn shared(tx: &Tx<'_>, session: &Session, others: &[Session]) -> Result<Error> {
         .hint("--force ends them together, with their bindings"))
 }
 
-/// Other active sessions in the same tmux session.
-fn sharing(tx: &Tx<'_>, session: &Session) -> std::result::Result<Vec<Session>, StoreError> {
-    let server = identity::server_of(session);
+/// Other active sessions that end with a session's tmux session.
+fn sharing(
+    tx: &Tx<'_>,
+    session: &Session,
+    sighting: &Sighting,
+) -> std::result::Result<Vec<Session>, StoreError> {
+    let server = pane::server_of(session);
     let mut others = sessions::active(tx)?;
     others.retain(|other| {
-        other.id != session.id
-            && other.tmux_session == session.tmux_session
-            && identity::server_of(other) == server
+        other.id != session.id && pane::server_of(other) == server && sighting.ends_with(other)
     });
     Ok(others)
 }
@@ -155,12 +157,12 @@ async fn end<S: MessageSender>(
             context.sender.send(session, message, None).await?;
             let mut facts = facts(session, &result.target);
             facts["text_length"] = message.chars().count().into();
-            record(&context.store, "session_stop_message", facts).await?;
+            record(&context.store, AuditEvent::SessionStopMessage, facts).await?;
         }
         None => {}
     }
     context.sender.end_turn(session).await;
-    result.killed_session = identity::end_pane(session, sighting, context.command_timeout).await?;
+    result.killed_session = pane::end(session, sighting, context.command_timeout).await?;
     Ok(())
 }
 
@@ -176,17 +178,16 @@ async fn settle(
             result.unbound_task = mark_gone(tx, &session, &mut result)?;
             for other in &others {
                 mark_gone(tx, other, &mut result)?;
-                event(tx, "session_stopped", facts(other, &result.target))?;
+                event(tx, AuditEvent::SessionStopped, facts(other, &result.target))?;
             }
             let mut facts = facts(&session, &result.target);
             facts["killed_session"] = result.killed_session.into();
-            event(tx, "session_stopped", facts.clone())?;
+            event(tx, AuditEvent::SessionStopped, facts.clone())?;
             log::telemetry(
                 tx,
                 &Telemetry {
                     actor: Actor::Workerctl,
-                    kind: "session_stopped",
-                    severity: Severity::Info,
+                    kind: TelemetryEvent::SessionStopped,
                     summary: format!("Session {} was stopped.", session.name),
                     task_id: None,
                     run: Run::Active,

@@ -27,6 +27,8 @@ pub enum Operation {
     NewSession,
     /// End a session.
     KillSession,
+    /// Ending a pane.
+    KillPane,
     /// Read the variables that a session or the server gives to its programs.
     ShowEnvironment,
     /// Set an option of a window.
@@ -38,7 +40,7 @@ pub enum Operation {
 impl Operation {
     /// Whether a pane or session may be changed by it.
     fn acts(self) -> bool {
-        matches!(self, Self::Paste | Self::Press | Self::NewSession | Self::KillSession)
+        matches!(self, Self::Paste | Self::Press | Self::NewSession | Self::KillSession | Self::KillPane)
     }
 }
 
@@ -52,6 +54,7 @@ impl fmt::Display for Operation {
             Self::Press => "press a key in",
             Self::NewSession => "start session",
             Self::KillSession => "end session",
+            Self::KillPane => "end pane",
             Self::ShowEnvironment => "show the environment of",
             Self::SetOption => "set an option of",
             Self::Version => "tell the version of",

@@ -189,17 +189,32 @@ impl Tmux {
         Ok(without_last_newlines(&String::from_utf8_lossy(&output.stdout)))
     }
 
-    /// A pane and its text, as [`Tmux::pane`] and [`Tmux::capture`] give them, by one call: starting tmux takes
-    /// longer than what it does here.
+    /// A pane and its text, as [`Tmux::pane`] and [`Tmux::capture`] give them.
     ///
     /// # Errors
-    /// As [`Tmux::capture`]; a missing pane is [`TmuxError::PaneMissing`].
+    /// As [`Tmux::panes_and_text`].
     pub async fn pane_and_text(
         &self,
         pane: PaneId,
         history_lines: u32,
         style: CaptureStyle,
     ) -> Result<(Pane, String), TmuxError> {
+        let (panes, text) = self.panes_and_text(pane, history_lines, style).await?;
+        let found = panes.into_iter().find(|listed| listed.pane_id == pane);
+        Ok((found.ok_or_else(|| TmuxError::PaneMissing { pane: pane.to_string() })?, text))
+    }
+
+    /// All panes, and the text of one of them, as [`Tmux::panes`] and [`Tmux::capture`] give them, by one call: starting
+    /// tmux takes longer than what it does here.
+    ///
+    /// # Errors
+    /// As [`Tmux::capture`]; a missing pane is [`TmuxError::PaneMissing`].
+    pub async fn panes_and_text(
+        &self,
+        pane: PaneId,
+        history_lines: u32,
+        style: CaptureStyle,
+    ) -> Result<(Vec<Pane>, String), TmuxError> {
         let (target, start) = (pane.to_string(), format!("-{history_lines}"));
         // Ends the list of panes; no line of that can be like it.
         let end_of_list = Uuid::now_v7().to_string();
@@ -209,9 +224,7 @@ impl Tmux {
         let output = self.call(Operation::Capture, &target, None, args).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         let (list, captured) = text.split_once(&format!("{end_of_list}\n")).unwrap_or_default();
-        let found = parse_panes(list, &target)?.into_iter().find(|listed| listed.pane_id == pane);
-        let found = found.ok_or(TmuxError::PaneMissing { pane: target })?;
-        Ok((found, without_last_newlines(captured)))
+        Ok((parse_panes(list, &target)?, without_last_newlines(captured)))
     }
 
     /// Pastes a text into a pane, as one bracketed paste where the program asked for such, line feeds as they are.
@@ -271,6 +284,15 @@ impl Tmux {
     /// [`TmuxError::SessionMissing`], or when tmux cannot be asked.
     pub async fn kill_session_by_id(&self, id: &str) -> Result<(), TmuxError> {
         self.call(Operation::KillSession, id, None, ["kill-session", "-t", id]).await.map(drop)
+    }
+
+    /// Ends a pane, and with the last one of a window or session that too.
+    ///
+    /// # Errors
+    /// [`TmuxError::PaneMissing`], or when tmux cannot be asked.
+    pub async fn kill_pane(&self, id: PaneId) -> Result<(), TmuxError> {
+        let target = id.to_string();
+        self.call(Operation::KillPane, &target, None, ["kill-pane", "-t", &target]).await.map(drop)
     }
 
     /// What `tmux -V` prints, for example `tmux 3.3a`. Needs no server.

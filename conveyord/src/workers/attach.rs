@@ -1,12 +1,12 @@
 //! How a terminal is attached to a worker. Windows are opened by the caller, who knows the desktop.
 
-use super::{Running, Subject, Workers, blocking, broken, is_default_server, not_running};
+use super::{Subject, Workers, blocking, broken, is_default_server};
 use crate::{
     error::{Error, Result},
-    observe::target,
-    registration::check_name,
-    store::{bindings, sessions, tasks},
+    sessions::registration::check_name,
+    store::{bindings, event_names::FileEvent, sessions, tasks},
     tmux::stored_name,
+    words::shown,
 };
 use conveyor_proto::types::{
     common::{Caller, Empty, Role},
@@ -31,14 +31,9 @@ impl Workers {
             _ => return Err(Error::invalid("name_or_task_needed", "either a name or a task is needed")),
         };
         let subject = self.find(&name, &caller).await?;
-        let tmux_session = target::shown(&subject.session)?;
+        let tmux_session = self.require_running(&subject).await?;
         let attach_words = words(subject.session.tmux_socket.as_deref(), &tmux_session, &caller);
         let attach_command = for_a_shell(&attach_words);
-        match self.running(&subject.session).await {
-            Running::Yes => {}
-            Running::No => return Err(not_running(&name, &tmux_session)),
-            Running::Unknown(error) => return Err(error.into()),
-        }
         if task.is_none() && !force && subject.kind() == WorkerKind::File && self.was_opened(&subject).await?
         {
             let message = format!("a terminal was opened for {name} before");
@@ -63,7 +58,7 @@ impl Workers {
                     None => None,
                 };
                 let session = session.ok_or_else(|| {
-                    let message = format!("task {} has no {} now", tasks::shown(&task.name), role.as_str());
+                    let message = format!("task {} has no {} now", shown(&task.name), role.as_str());
                     Error::conflict("not_bound", message).hint("`bind` gives it one")
                 })?;
                 Ok((session.name, task.name))
@@ -73,7 +68,7 @@ impl Workers {
 
     async fn was_opened(&self, subject: &Subject) -> Result<bool> {
         let folder = subject.folder.clone();
-        let opened = blocking(move || folder.events(Some("open"), Some(1))).await?;
+        let opened = blocking(move || folder.events(Some(FileEvent::Open.as_str()), Some(1))).await?;
         Ok(!opened.map_err(|error| broken(&subject.name, &error))?.events.is_empty())
     }
 
@@ -85,10 +80,10 @@ impl Workers {
         check_name(&params.name)?;
         let subject = self.find(&params.name, &Caller::default()).await?;
         let terminal = json!({ "terminal": params.terminal, "launched": params.launched });
-        self.note(&subject, "open_attempt", terminal).await;
+        self.note(&subject, FileEvent::OpenAttempt, terminal).await;
         if params.launched {
             let facts = json!({ "forced": params.forced, "terminal": params.terminal });
-            self.note(&subject, "open", facts).await;
+            self.note(&subject, FileEvent::Open, facts).await;
         }
         Ok(Empty {})
     }

@@ -4,15 +4,16 @@ use super::{Subject, Workers, blocking, broken, folder::CaptureMeta, new_worker,
 use crate::{
     clock,
     error::{Error, Result},
-    history::{text, transcript::sha256},
-    observe::target,
-    registration::check_name,
+    history::text,
+    sessions::{pane, registration::check_name},
     store::{
         Durability, Tx,
-        log::{self, Actor, Run, Severity, Telemetry},
+        event_names::TelemetryEvent,
+        log::{self, Actor, Run, Telemetry},
         sessions::Session,
         workers::{self as rows, NewCapture, NewWorker, RETENTION, WorkerState},
     },
+    transcripts::sha256,
 };
 use conveyor_proto::types::{
     common::Caller,
@@ -63,8 +64,8 @@ impl Workers {
         caller: &Caller,
     ) -> Result<Captured> {
         check_name(&subject.name)?;
-        let tmux = target::tmux(&subject.session, self.command_timeout);
-        let (_, text) = target::find_with_text(&tmux, &subject.session, lines).await?;
+        let tmux = pane::tmux(&subject.session, self.command_timeout);
+        let (_, text) = pane::find_with_text(&tmux, &subject.session, lines).await?;
         let captured = Captured { sha256: sha256(&text), line_count: text::line_count(&text), text };
         let _lock = self.locks.of(&subject.name).await;
         self.store_capture(subject, &captured, lines, caller).await?;
@@ -130,8 +131,7 @@ impl Workers {
                     tx,
                     &Telemetry {
                         actor: Actor::Workerctl,
-                        kind: "transcript_capture_recorded",
-                        severity: Severity::Info,
+                        kind: TelemetryEvent::TranscriptCaptureRecorded,
                         summary: "The pane of a worker was stored.".to_owned(),
                         task_id: None,
                         run: Run::Active,

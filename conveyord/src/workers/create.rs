@@ -12,14 +12,15 @@ use crate::{
     codex::{
         launch::PromptArgument,
         ready::{self, Ended, Start, Watch},
+        screen::phrases::{self, StartupState},
         worker_prompts::{self, Contract},
     },
     error::{Error, Result},
     faults::{self, CrashPoint},
-    observe::classifier::{self, StartupState},
-    registration,
+    sessions::registration,
     store::{
         Durability,
+        event_names::{AuditEvent, FileEvent},
         log::Actor,
         prompts::{self, NewPrompt, PromptKind},
         sessions,
@@ -135,7 +136,7 @@ impl Workers {
         let before = self.earlier(&folder, name, params.reuse).await?;
         let mark = before.row.as_ref().map(|row| row.id.clone());
         let mine = match &mark {
-            Some(mark) if before.never_ran() => end_leftover(prepared, tmux_session, mark).await?,
+            Some(mark) if before.never_ran() => end_leftover(prepared, mark).await?,
             _ => prepared.taken.is_none(),
         };
         if !mine {
@@ -192,7 +193,7 @@ impl Workers {
                     "initial_prompt": params.initial_prompt, "task": params.task,
                 });
                 let folder = created.subject.folder.clone();
-                let noted = blocking(move || folder.append_event("create", facts)).await?;
+                let noted = blocking(move || folder.append_event(FileEvent::Create, facts)).await?;
                 noted.map_err(|error| broken(name, &error))?;
                 Ok(created)
             }
@@ -255,7 +256,7 @@ impl Workers {
                 let id = rows::upsert(tx, &new)?;
                 rows::insert_status(tx, &id, &status)?;
                 let facts = json!({ "cwd": new.cwd, "name": new.name, "tmux_session": new.tmux_session });
-                rows::event(tx, Actor::Workerctl, "worker_create_recorded", &id, &facts)?;
+                rows::event(tx, Actor::Workerctl, AuditEvent::WorkerCreateRecorded, &id, &facts)?;
                 if let Some(content) = &prompt {
                     prompts::insert(
                         tx,
@@ -330,7 +331,7 @@ impl Workers {
                     let id = store_worker(tx, &new, &place)?;
                     rows::forget_thread(tx, &id, place.codex_home.as_deref())?;
                     let facts = json!({ "tmux_pane_id": new.tmux_pane_id, "tmux_session": new.tmux_session });
-                    rows::event(tx, Actor::Workerctl, "worker_tmux_started", &id, &facts)?;
+                    rows::event(tx, Actor::Workerctl, AuditEvent::WorkerTmuxStarted, &id, &facts)?;
                     sessions::resolve(tx, &new.name)
                 })
                 .await
@@ -369,7 +370,7 @@ impl Workers {
             let ended = watch.ready().await?;
             accepted = watch.trust_accepted();
             if accepted {
-                self.note(&created.subject, "accept_trust", json!({})).await;
+                self.note(&created.subject, FileEvent::AcceptTrust, json!({})).await;
             }
             let (state, reason) = match ended {
                 Ended::Found(shown) => judged(shown.start),
@@ -379,7 +380,7 @@ impl Workers {
                 Ended::Stopped(shown) => judged(shown.start),
                 Ended::TimedOut(_) => {
                     let text = prepared.tmux.capture(pane, STARTUP_LINES, CaptureStyle::Plain).await?;
-                    let (state, reason) = classifier::startup(&text);
+                    let (state, reason) = phrases::startup(&text);
                     (state.name(), reason)
                 }
             };
@@ -412,7 +413,7 @@ impl Workers {
             trust_accepted,
             timeout_seconds: params.wait_ready_timeout,
         };
-        self.note(&created.subject, "wait_ready", json!(startup)).await;
+        self.note(&created.subject, FileEvent::WaitReady, json!(startup)).await;
         let Some(mut config) = created.subject.config.clone() else { return Ok(startup) };
         config.startup = Some(state.to_owned());
         config.startup_reason = Some(reason.to_owned());
@@ -448,7 +449,7 @@ impl Workers {
             if sessions::get(tx, &id)?.is_some() {
                 sessions::set_gone(tx, &conveyor_proto::ids::SessionId(id.clone()), "start_failed")?;
             }
-            Ok::<_, Error>(rows::event(tx, Actor::Workerctl, "worker_create_failed", &id, &facts)?)
+            Ok::<_, Error>(rows::event(tx, Actor::Workerctl, AuditEvent::WorkerCreateFailed, &id, &facts)?)
         });
         if let Err(error) = written.await.and(cleared) {
             tracing::error!(%error, "a failed create could not be settled; the next one of its name does it");

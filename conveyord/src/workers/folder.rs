@@ -4,6 +4,7 @@
 //! Blocking. The rows are what survives a power cut; of the files only the last moment may be lost, never a part.
 
 use crate::clock;
+use crate::store::event_names::FileEvent;
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::worker::WorkState;
 use jiff::Timestamp;
@@ -299,10 +300,10 @@ impl Folder {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn append_event(&self, kind: &str, payload: Value) -> Result<(), FolderError> {
+    pub fn append_event(&self, kind: FileEvent, payload: Value) -> Result<(), FolderError> {
         let Value::Object(mut event) = payload else { return Ok(()) };
         event.insert("time".to_owned(), clock::now().into());
-        event.insert("type".to_owned(), kind.into());
+        event.insert("type".to_owned(), kind.as_str().into());
         event.sort_keys();
         let mut line = Value::Object(event).to_string();
         line.push('\n');
@@ -430,7 +431,7 @@ pub fn names(root: &Utf8Path) -> Result<Vec<String>, FolderError> {
     let folders = entries.filter_map(Result::ok).filter(|entry| entry.path().is_dir());
     let mut names: Vec<String> = folders
         .map(|entry| entry.file_name().to_owned())
-        .filter(|name| crate::registration::check_name(name).is_ok())
+        .filter(|name| crate::sessions::registration::check_name(name).is_ok())
         .collect();
     names.sort();
     Ok(names)
@@ -490,7 +491,7 @@ mod tests {
         let (_dir, folder) = folder();
         let text = "x".repeat(300_000);
         for number in 0..12 {
-            let kind = if number % 2 == 0 { "even" } else { "odd" };
+            let kind = if number % 2 == 0 { FileEvent::Nudge } else { FileEvent::Interrupt };
             folder.append_event(kind, json!({ "number": number, "text": text })).unwrap();
         }
         let size: u64 = folder
@@ -503,7 +504,7 @@ mod tests {
         let file = folder.path().join(EVENTS);
         let mut out = OpenOptions::new().append(true).open(file).unwrap();
         out.write_all(b"garbage\n\n[1]\n").unwrap();
-        let found = folder.events(Some("odd"), Some(2)).unwrap();
+        let found = folder.events(Some("interrupt"), Some(2)).unwrap();
         let numbers: Vec<&Value> = found.events.iter().map(|event| &event["number"]).collect();
         assert_eq!((numbers, found.skipped, found.cut), (vec![&json!(9), &json!(11)], 2, false));
     }
@@ -530,7 +531,9 @@ mod tests {
         }
         std::os::unix::fs::symlink("/dev/zero", folder.transcript()).unwrap();
         assert!(folder.config().unwrap_err().to_string().contains("no regular file"));
-        assert!(folder.events(None, None).is_err() && folder.append_event("x", json!({})).is_err());
+        assert!(
+            folder.events(None, None).is_err() && folder.append_event(FileEvent::Open, json!({})).is_err()
+        );
         assert_eq!((folder.status(), folder.last_text()), (None, None));
     }
 }

@@ -3,8 +3,8 @@
 use super::{Workers, blocking};
 use crate::{
     clock,
+    codex::screen::phrases::{self, BusyWait, Freshness, LAST_SCREEN},
     error::Result,
-    observe::classifier::{self, BusyWait, Freshness, LAST_SCREEN},
 };
 use conveyor_proto::types::worker::{Health, IdleCheck, IdleCheckParams, WorkState};
 
@@ -85,11 +85,7 @@ struct Judgement {
 
 impl Facts<'_> {
     fn busy_wait(&self, text: &str, threshold: i64) -> Option<BusyWait> {
-        classifier::busy_wait(
-            text,
-            Freshness { age: self.status_age, threshold, recent_events: 0 },
-            LAST_SCREEN,
-        )
+        phrases::busy_wait(text, Freshness { age: self.status_age, threshold, recent_events: 0 }, LAST_SCREEN)
     }
 
     /// The first that applies, in the contract's order; a pane that could not be asked for is not a stopped one.

@@ -3,15 +3,14 @@
 use super::Workers;
 use crate::{
     codex::{
-        launch::{Environment, Options, START_VARIABLE},
+        launch::Options,
+        launch_pane::{self, Style},
         program::CodexProgram,
     },
     error::{Error, Result},
-    observe::target,
-    registration::check_name,
-    spawn::shared_daemon,
-    store::tasks::shown,
-    tmux::{NewSession, StartedSession, Tmux, TmuxError, active_pane},
+    sessions::{pane, registration::check_name},
+    tmux::{StartedSession, Tmux, TmuxError, active_pane},
+    words::shown,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::common::Caller;
@@ -40,7 +39,7 @@ impl Workers {
         cwd: Option<&str>,
         caller: &Caller,
     ) -> Result<Prepared> {
-        let tmux = Tmux::new(target::server_of(caller), self.command_timeout);
+        let tmux = Tmux::new(pane::server_of_caller(caller), self.command_timeout);
         let panes = match tmux.panes().await {
             Err(TmuxError::ServerGone { .. }) => Vec::new(),
             panes => panes?,
@@ -69,17 +68,20 @@ impl Workers {
         arguments: Launch<'_>,
         caller: &Caller,
     ) -> Result<StartedSession> {
-        // A server that does not run yet will have ours.
-        let mut inherited = prepared.tmux.global_variables().await.unwrap_or_default();
-        inherited.extend(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
-        let environment = Environment::of(caller, &self.root, Some(mark), inherited);
         let options = Options { extra: arguments.extra.to_vec(), ..Options::default() };
-        let start_daemon = shared_daemon::start(&prepared.tmux, &prepared.program, &environment);
-        let settings = options.settings(&prepared.program, start_daemon).await;
-        let arguments = options.legacy_arguments(&prepared.cwd, settings, &environment, arguments.prompt);
-        let argv = environment.command(&prepared.program.path, arguments);
-        let new = NewSession { name: tmux_session, cwd: &prepared.cwd, argv: &argv, env: &environment.set };
-        Ok(prepared.tmux.new_session(&new).await?)
+        let launch = launch_pane::Launch {
+            tmux: &prepared.tmux,
+            program: &prepared.program,
+            cwd: &prepared.cwd,
+            tmux_session,
+            mark,
+            style: Style::Worker,
+            options: &options,
+            prompt: arguments.prompt,
+            caller,
+            state_root: &self.root,
+        };
+        Ok(launch.ready().await.start().await?)
     }
 }
 
@@ -90,12 +92,12 @@ pub(super) struct Launch<'a> {
 }
 
 /// Ends a tmux session that an earlier start with this mark left behind. True when it was one.
-pub(super) async fn end_leftover(prepared: &Prepared, tmux_session: &str, mark: &str) -> Result<bool> {
+pub(super) async fn end_leftover(prepared: &Prepared, mark: &str) -> Result<bool> {
     let Some(id) = &prepared.taken else { return Ok(true) };
-    if prepared.tmux.session_variable(id, START_VARIABLE).await?.as_deref() != Some(mark) {
+    if !launch_pane::is_marked(&prepared.tmux, id, mark).await? {
         return Ok(false);
     }
-    prepared.tmux.kill_session(tmux_session).await?;
+    prepared.tmux.kill_session_by_id(id).await?;
     Ok(true)
 }
 

@@ -1,16 +1,17 @@
 //! All workers, and the events of one.
 
 use super::{
-    Subject, Workers, blocking, broken, folder, folder::Folder, panes_of, runs_among, status, unregistered,
+    Subject, Workers, blocking, broken,
+    folder::{self, Folder},
+    panes_of, running_among, status, unregistered,
 };
 use crate::{
     error::{Error, Result},
-    registration::check_name,
+    sessions::{pane, registration::check_name},
     store::{
         sessions::{self, Session},
         workers as rows,
     },
-    supervision::identity,
 };
 use conveyor_proto::types::{
     common::Role,
@@ -90,8 +91,8 @@ impl Workers {
             .map(|worker| {
                 let session = &worker.session;
                 let panes =
-                    session.tmux_session.as_ref().and_then(|_| servers.get(&identity::server_of(session)));
-                let running = matches!(panes, Some(Ok(panes)) if runs_among(panes, session));
+                    session.tmux_session.as_ref().and_then(|_| servers.get(&pane::server_of(session)));
+                let running = matches!(panes, Some(Ok(panes)) if running_among(panes, session).is_some());
                 WorkerRow {
                     name: session.name.clone(),
                     kind: worker.kind,

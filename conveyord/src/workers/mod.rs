@@ -22,16 +22,18 @@ pub mod watch;
 use crate::{
     clock,
     error::{Error, Result},
-    observe::target,
-    registration::{self, check_name},
+    sessions::{
+        pane,
+        registration::{self, check_name},
+    },
     store::{
         Durability, Store, Tx,
+        event_names::FileEvent,
         sessions::{self, Session},
-        tasks::shown,
         workers::{self as rows, NewWorker, Place},
     },
-    supervision::identity,
     tmux::{Pane, Tmux, TmuxError, TmuxServer},
+    words::shown,
 };
 use camino::Utf8PathBuf;
 use conveyor_proto::types::{
@@ -94,9 +96,10 @@ impl Subject {
     }
 }
 
-/// Whether a tmux session runs.
+/// Whether the tmux session of a worker runs.
 enum Running {
-    Yes,
+    /// In a tmux session of this name.
+    Yes(String),
     No,
     /// tmux could not be asked.
     Unknown(TmuxError),
@@ -174,25 +177,26 @@ impl Workers {
         if session.tmux_session.is_none() {
             return Running::No;
         }
-        match target::tmux(session, self.command_timeout).panes().await {
-            Ok(panes) if runs_among(&panes, session) => Running::Yes,
-            Ok(_) | Err(TmuxError::ServerGone { .. }) => Running::No,
+        match pane::tmux(session, self.command_timeout).panes().await {
+            Ok(panes) => running_among(&panes, session)
+                .map_or(Running::No, |pane| Running::Yes(pane.session_name.clone())),
+            Err(TmuxError::ServerGone { .. }) => Running::No,
             Err(error) => Running::Unknown(error),
         }
     }
 
-    /// Refuses a worker whose tmux session does not run.
+    /// The tmux session in which a worker runs now; refuses one that does not run.
     async fn require_running(&self, subject: &Subject) -> Result<String> {
-        let tmux_session = target::shown(&subject.session)?;
+        let registered = pane::shown(&subject.session)?;
         match self.running(&subject.session).await {
-            Running::Yes => Ok(tmux_session),
-            Running::No => Err(not_running(&subject.name, &tmux_session)),
+            Running::Yes(tmux_session) => Ok(tmux_session),
+            Running::No => Err(not_running(&subject.name, &registered)),
             Running::Unknown(error) => Err(error.into()),
         }
     }
 
     /// Adds an event to the file of a worker. A folder that cannot be written to is no reason to fail what was done.
-    async fn note(&self, subject: &Subject, kind: &'static str, payload: Value) {
+    async fn note(&self, subject: &Subject, kind: FileEvent, payload: Value) {
         if check_name(&subject.name).is_err() {
             return;
         }
@@ -211,9 +215,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     Ok(tokio::task::spawn_blocking(work).await?)
 }
 
-fn runs_among(panes: &[Pane], session: &Session) -> bool {
-    let pane = session.tmux_session.as_deref().and_then(|name| identity::pane_among(panes, name, session));
-    pane.is_some_and(|pane| !pane.dead)
+/// The pane in which something runs where a worker was started: its own, or, when a person started it anew by hand, the
+/// one that is in the tmux session of that name.
+fn running_among<'a>(panes: &'a [Pane], session: &Session) -> Option<&'a Pane> {
+    pane::among(panes, session).pane().filter(|pane| !pane.dead)
 }
 
 fn unknown(name: &str) -> Error {
@@ -252,7 +257,7 @@ fn new_worker(name: &str, config: &Config) -> NewWorker {
 }
 
 fn place(config: &Config, caller: &Caller) -> Place {
-    let socket = || target::server_of(caller).socket().to_string();
+    let socket = || pane::server_of_caller(caller).socket().to_string();
     Place {
         tmux_socket: config.tmux_socket.clone().unwrap_or_else(socket),
         tmux_pane_pid: config.tmux_pane_pid,
@@ -296,7 +301,7 @@ async fn panes_of(
 ) -> HashMap<TmuxServer, std::result::Result<Vec<Pane>, TmuxError>> {
     let mut found = HashMap::new();
     for session in sessions.iter().filter(|session| session.tmux_session.is_some()) {
-        if let Entry::Vacant(unasked) = found.entry(identity::server_of(session)) {
+        if let Entry::Vacant(unasked) = found.entry(pane::server_of(session)) {
             let panes = match Tmux::new(unasked.key().clone(), time_limit).panes().await {
                 Err(TmuxError::ServerGone { .. }) => Ok(Vec::new()),
                 panes => panes,
@@ -310,5 +315,5 @@ async fn panes_of(
 /// Whether a tmux socket is the one that a plain `tmux` of the caller talks to outside of any pane.
 fn is_default_server(socket: &str, caller: &Caller) -> bool {
     let outside = Caller { tmux: None, ..caller.clone() };
-    target::server_of(&outside) == TmuxServer::at(socket)
+    pane::server_of_caller(&outside) == TmuxServer::at(socket)
 }

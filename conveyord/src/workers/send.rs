@@ -6,6 +6,7 @@ use crate::{
     error::Result,
     store::{
         Durability,
+        event_names::FileEvent,
         workers::{self as rows, WorkerState},
     },
     supervision::{
@@ -47,7 +48,8 @@ impl Workers {
         let to = NudgeParams { name, text, dry_run: false, clear_draft: false, transport, caller };
         let nudge = actuator.nudge_by_name(to).await?;
         if kind == WorkerKind::File && nudge.outcome != Some(DeliveryOutcome::Failed) {
-            self.note(&subject, "nudge", json!({ "message": message, "outcome": nudge.outcome })).await;
+            self.note(&subject, FileEvent::Nudge, json!({ "message": message, "outcome": nudge.outcome }))
+                .await;
         }
         Ok(NudgeWorkerResult { kind, nudge })
     }
@@ -73,7 +75,7 @@ impl Workers {
                 "dry_run": interrupt.dry_run, "followup": interrupt.followup, "key": interrupt.key,
                 "name": subject.name, "sent": interrupt.sent,
             });
-            self.note(&subject, "interrupt", facts).await;
+            self.note(&subject, FileEvent::Interrupt, facts).await;
         }
         Ok(InterruptWorkerResult { name: subject.name.clone(), kind: subject.kind(), interrupt })
     }
@@ -102,7 +104,7 @@ impl Workers {
         let sends = params.message.as_deref().filter(|message| !message.is_empty()).map(str::to_owned);
         let stopped = stop::stop(context, params).await?;
         if let (Some(message), true) = (sends, stopped.killed_session) {
-            self.note(&subject, "stop_message", json!({ "message": message })).await;
+            self.note(&subject, FileEvent::StopMessage, json!({ "message": message })).await;
         }
         let mut facts = json!({ "killed_session": stopped.killed_session });
         if let Some(reason) = reason {
@@ -118,7 +120,7 @@ impl Workers {
         }
         // A second stop of what has ended changes nothing, so it leaves nothing.
         if stopped.killed_session || subject.config.is_some() {
-            self.note(&subject, "stop", facts).await;
+            self.note(&subject, FileEvent::Stop, facts).await;
         }
         Ok(stopped)
     }

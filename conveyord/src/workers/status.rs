@@ -9,8 +9,10 @@ use super::{
 use crate::{
     clock,
     error::{Error, Result},
+    faults,
     store::{
         Durability, Tx,
+        event_names::{AuditEvent, FileEvent},
         log::Actor,
         workers::{self as rows, Status, WorkerState},
     },
@@ -100,7 +102,7 @@ impl Workers {
     /// Whether a worker runs, and its pane if it is to be captured.
     pub(super) async fn look(&self, subject: &Subject, lines: Option<u32>, caller: &Caller) -> Result<Seen> {
         let (running, mut error) = match self.running(&subject.session).await {
-            Running::Yes => (true, None),
+            Running::Yes(_) => (true, None),
             Running::No => (false, None),
             Running::Unknown(error) => (false, Some(Error::from(error))),
         };
@@ -141,7 +143,7 @@ impl Workers {
         let folder = subject.folder.clone();
         let written = blocking(move || {
             folder.write_status(&file)?;
-            folder.append_event("status_updated", facts)
+            folder.append_event(FileEvent::Reported, facts)
         })
         .await?;
         let warnings =
@@ -180,6 +182,7 @@ impl Workers {
     /// # Errors
     /// `worker_folder_invalid`, `tmux_session_taken`, and those of the database.
     pub async fn import_status(&self, name: &str) -> Result<bool> {
+        faults::may_panic("item", "worker_reports");
         let caller = Caller::default();
         let subject = match self.find(name, &caller).await {
             Err(error) if error.kind() == "unknown_worker" => return Ok(false),
@@ -221,7 +224,7 @@ fn record(tx: &Tx<'_>, worker_id: &str, status: &Status, more: Value) -> Result<
     if let (Value::Object(payload), Value::Object(more)) = (&mut payload, more) {
         payload.extend(more);
     }
-    Ok(rows::event(tx, Actor::Worker, "status_updated", worker_id, &payload)?)
+    Ok(rows::event(tx, Actor::Worker, AuditEvent::StatusUpdated, worker_id, &payload)?)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     error::Result,
     platform::{self, Pid},
+    store::event_names::FileEvent,
 };
 use conveyor_proto::types::{common::Caller, create::Verification, worker::WorkState};
 use serde_json::json;
@@ -64,15 +65,19 @@ impl Workers {
             let _ = timeout_at(deadline.min(Instant::now() + LOOK_TICK), woken).await;
         };
         if let Err(error) = self.capture_of(subject, LINES, caller).await {
-            self.note(subject, "capture_failed", json!({ "error": error.to_string(), "phase": "verify" }))
-                .await;
+            self.note(
+                subject,
+                FileEvent::CaptureFailed,
+                json!({ "error": error.to_string(), "phase": "verify" }),
+            )
+            .await;
         }
         let state = said.status.state;
         let facts = match ok {
             true => json!({ "ok": true, "reason": reason, "state": state }),
             false => json!({ "ok": false, "reason": reason, "timeout_seconds": seconds }),
         };
-        self.note(subject, "verify", facts).await;
+        self.note(subject, FileEvent::Verify, facts).await;
         Ok(Verification { ok, reason: reason.to_owned(), state, current_task: said.status.current_task })
     }
 }

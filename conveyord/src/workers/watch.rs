@@ -7,6 +7,7 @@ use super::{
     Workers, blocking,
     folder::{self, STATUS},
 };
+use crate::{background::Items, error::Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::{
@@ -88,7 +89,7 @@ pub(super) fn paths_of(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
 }
 
 /// Brings reports by file into the rows until cancelled.
-pub async fn run(workers: Workers, cancel: CancellationToken) {
+pub async fn run(workers: Workers, cancel: CancellationToken, items: Items) {
     let mut events = FileEvents::new();
     // As the system will name them.
     let root = workers.root.canonicalize_utf8().unwrap_or_else(|_| workers.root.clone());
@@ -106,7 +107,13 @@ pub async fn run(workers: Workers, cancel: CancellationToken) {
                 false
             }
         };
-        let looked = look(root.clone()).await;
+        let looked = match look(root.clone()).await {
+            Ok(looked) => looked,
+            Err(error) => {
+                tracing::error!(%error, "the folders of the workers could not be looked at");
+                continue;
+            }
+        };
         let mut wanted = BTreeSet::from([root.clone()]);
         for (folder, _, _) in &looked {
             wanted.extend(paths_of(folder));
@@ -114,10 +121,12 @@ pub async fn run(workers: Workers, cancel: CancellationToken) {
         events.set(wanted);
         seen.retain(|name, _| looked.iter().any(|(_, known, _)| known == name));
         for (_, name, modified) in looked {
-            if seen.get(&name) == Some(&modified) {
+            let item = format!("worker {name}");
+            if seen.get(&name) == Some(&modified) || items.rests(&item) {
                 continue;
             }
-            match workers.import_status(&name).await {
+            let Ok(imported) = items.attempt(&item, workers.import_status(&name)).await else { continue };
+            match imported {
                 Ok(_) => {
                     seen.insert(name, modified);
                 }
@@ -142,7 +151,7 @@ fn is_ours(path: &Utf8Path) -> bool {
 }
 
 /// The folders of workers that have a report, with the time of its last change.
-async fn look(root: Utf8PathBuf) -> Vec<(Utf8PathBuf, String, SystemTime)> {
+async fn look(root: Utf8PathBuf) -> Result<Vec<(Utf8PathBuf, String, SystemTime)>> {
     let look = move || {
         let names = folder::names(&root).unwrap_or_default();
         let of_name = |name: String| {
@@ -153,5 +162,5 @@ async fn look(root: Utf8PathBuf) -> Vec<(Utf8PathBuf, String, SystemTime)> {
         };
         names.into_iter().filter_map(of_name).collect()
     };
-    blocking(look).await.unwrap_or_default()
+    blocking(look).await
 }

@@ -140,8 +140,51 @@ pub struct DaemonStatus {
     pub waiting_calls: u64,
     /// Deliveries that need somebody's eye.
     pub deliveries: DeliveryCounts,
-    /// The last error of a background task, if any, with its time.
+    /// The last failure of a background loop or of an item of one, if any, with its time.
     pub last_error: Option<String>,
+    /// The background loops. A daemon of an earlier version does not say.
+    #[serde(default)]
+    pub loops: Vec<LoopStatus>,
+}
+
+/// How a background loop fares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LoopStatus {
+    /// Its name, a stable word. Later versions may have others.
+    pub name: String,
+    /// State.
+    pub state: LoopState,
+    /// Since when it has been in this state.
+    pub since: String,
+    /// How often it was restarted.
+    pub restarts: u64,
+    /// When and how it failed last, if ever.
+    pub last_failure: Option<String>,
+    /// What it could not work on because the work panicked. Each is tried again after a while.
+    pub failing: Vec<FailingItem>,
+}
+
+/// The state of a background loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LoopState {
+    /// It runs.
+    Running,
+    /// It failed, and begins again after a pause.
+    Restarting,
+    /// It is over: the daemon ends.
+    Ended,
+}
+
+/// An item of a background loop whose work panicked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FailingItem {
+    /// What it is: a session's id, or a kind and a name.
+    pub item: String,
+    /// How often the work panicked in a row.
+    pub failures: u64,
+    /// When it panicked last.
+    pub last_failed_at: String,
 }
 
 /// Answer to `daemon.stop`.

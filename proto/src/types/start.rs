@@ -5,6 +5,11 @@ use crate::ids::SessionId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Codex's `--sandbox` for no sandbox: the default of a start.
+pub const FULL_ACCESS: &str = "danger-full-access";
+/// Codex's `--ask-for-approval` for never asking: the default of a start.
+pub const NO_APPROVAL: &str = "never";
+
 /// Options of Codex under one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -64,7 +64,7 @@ impl CallError {
 
 /// What an app-server says by itself.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(crate) enum Event {
     Status(String, ThreadStatus),
     Request(Request),
     Resolved { thread_id: String, request_id: Value },
@@ -89,7 +89,7 @@ impl Client {
     ///
     /// # Errors
     /// `NotSent` when nobody of ours listens there, otherwise as any call.
-    pub(super) async fn connect(path: &Utf8Path) -> Result<(Arc<Self>, mpsc::Receiver<Event>), CallError> {
+    pub(crate) async fn connect(path: &Utf8Path) -> Result<(Arc<Self>, mpsc::Receiver<Event>), CallError> {
         let connected = tokio::time::timeout(CALL_LIMIT, open(path)).await;
         let (sender, receiver) =
             connected.map_err(|_| CallError::NotSent("no handshake in time".to_owned()))??;

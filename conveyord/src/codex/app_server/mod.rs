@@ -22,9 +22,7 @@
 //!   themselves when it starts again. Request ids begin anew then.
 
 pub mod client;
-pub mod hub;
 pub mod protocol;
 
 pub use client::{CallError, Client};
-pub use hub::{AppServers, LiveStatus, RequestEvent, thread_of};
 pub use protocol::{Request, RequestKind, ThreadStatus};

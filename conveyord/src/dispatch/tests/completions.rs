@@ -10,8 +10,7 @@ async fn dispatchers_that_race_route_each_completion_once() {
         world.complete_turn(&format!("turn-{number}"));
     }
     let cancel = CancellationToken::new();
-    let internal =
-        tokio::spawn(task::run(world.store.clone(), world.sender.clone(), "internal".into(), cancel.clone()));
+    let internal = tokio::spawn(world.dispatch_loop("internal", cancel.clone()));
     let pass = |id: &'static str| world.dispatch(json!({"dispatcher_id": id, "limit": 20}));
     tokio::join!(pass("a"), pass("b"), pass("c"), pass("d"));
     cancel.cancel();

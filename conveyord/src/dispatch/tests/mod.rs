@@ -1,4 +1,5 @@
 //! Dispatch on a real database and, where panes matter, a private tmux server.
+#![expect(clippy::disallowed_methods, reason = "tmux is driven from outside")]
 
 mod commands;
 mod completions;
@@ -11,17 +12,19 @@ use super::{
     BACK_OFF, HELD_BACK_OFF,
     app_server::AppServerSender,
     back_off,
+    courier::Courier,
+    dispatcher::Dispatcher,
     enqueue::enqueue,
     inbox,
     lost::Lost,
     pane::PaneSender,
-    pass::{self, Pass},
+    pass::{self},
     task,
-    transport::Courier,
 };
 use crate::{
-    codex::app_server::AppServers,
-    rollout::ingest::Ingest,
+    background::{Items, LoopName},
+    ingest::Ingest,
+    sessions::app_servers::AppServers,
     store::{Durability, Store, StoreError, Tx, testing},
 };
 use conveyor_proto::types::{
@@ -121,15 +124,26 @@ impl World {
         ));
     }
 
-    fn dispatcher(&self, id: &str) -> Pass {
-        Pass {
+    fn dispatcher(&self, id: &str) -> Dispatcher {
+        Dispatcher {
             lost: Lost::default(),
+            items: Items::new(LoopName::Dispatch),
             store: self.store.clone(),
             sender: self.sender.clone(),
-            dispatcher: id.to_owned(),
+            id: id.to_owned(),
             lease_ms: 60_000,
             ignore_back_off: true,
         }
+    }
+
+    /// Dispatch as the daemon runs it.
+    fn dispatch_loop(
+        &self,
+        id: &str,
+        cancel: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let dispatch = task::DispatchLoop::new(self.store.clone(), self.sender.clone(), id.to_owned());
+        dispatch.run(cancel, Items::new(LoopName::Dispatch))
     }
 
     /// One explicit pass, as JSON.

@@ -87,7 +87,7 @@ async fn a_short_lease_is_kept_while_a_send_lasts() {
     let file = world.start_pane("manager");
     // A turn in the pane's queue holds the send up for several leases.
     let sender = world.dispatcher("slow");
-    let pass = Pass { lease_ms: 300, ..sender };
+    let pass = Dispatcher { lease_ms: 300, ..sender };
     let hold = world.hold_pane("manager").await;
     world.complete_turn("turn");
     let expiry = "select coalesce(max(claim_expires_at), '') x from routed_notifications";

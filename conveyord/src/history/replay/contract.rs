@@ -2,6 +2,7 @@
 
 use super::{Draft, of_role, pick, text, time};
 use crate::history::text::short;
+use crate::store::event_names::AuditEvent;
 use conveyor_proto::types::history::{AuditResult, ReplayRole};
 use serde_json::{Map, Value};
 
@@ -116,7 +117,9 @@ const CRITERION_KEYS: [&str; 13] = [
 
 pub(super) fn criteria(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>> {
     let about_criteria = |event: &&Value| {
-        matches!(text(event, "type"), "acceptance_criterion_added" | "acceptance_criterion_updated")
+        [AuditEvent::AcceptanceCriterionAdded, AuditEvent::AcceptanceCriterionUpdated]
+            .iter()
+            .any(|kind| text(event, "type") == kind.as_str())
     };
     audit.events.iter().filter(about_criteria).map(|event| {
         let payload = &event["payload"];

@@ -1,8 +1,10 @@
 //! The client of `conveyor-proto` against this server.
 
 use super::*;
-use conveyor_proto::client::{Client, ClientError};
-use conveyor_proto::method::Method;
+use conveyor_proto::{
+    client::{Client, ClientError},
+    method::Method,
+};
 use std::collections::BTreeMap;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 

@@ -9,8 +9,10 @@ pub mod mending;
 pub mod recovery;
 
 use super::{
-    StoreError, Tx, json_text,
-    log::{self, Actor, Run, Severity, Telemetry},
+    StoreError, Tx,
+    event_names::TelemetryEvent,
+    json_text,
+    log::{self, Actor, Run, Telemetry},
     rows::{column, columns, first, scalar},
 };
 use crate::{changes, clock};
@@ -64,8 +66,7 @@ pub fn insert(tx: &Tx<'_>, new: &NewCommand<'_>) -> Result<CommandId, StoreError
         tx,
         &Telemetry {
             actor: Actor::Workerctl,
-            kind: "command_created",
-            severity: Severity::Info,
+            kind: TelemetryEvent::CommandCreated,
             summary: format!("Command {} was created.", new.kind),
             task_id: new.task_id,
             run: Run::Active,
@@ -138,7 +139,7 @@ fn one(
 pub fn mark_attempted(tx: &Tx<'_>, id: &CommandId) -> Result<(), StoreError> {
     tx.prepare_cached("update commands set state = 'attempted', updated_at = ?2 where id = ?1")?
         .execute(params![id.as_str(), tx.now()])?;
-    own_telemetry(tx, id, "command_attempted", Severity::Info, "attempted", None)
+    own_telemetry(tx, id, TelemetryEvent::CommandAttempted, "attempted", None)
 }
 
 /// Ends a command that its own verb executed well, with telemetry.
@@ -147,7 +148,7 @@ pub fn succeed(tx: &Tx<'_>, id: &CommandId, result: &Value) -> Result<(), StoreE
         "update commands set state = 'succeeded', updated_at = ?2, result_json = ?3 where id = ?1",
     )?
     .execute(params![id.as_str(), tx.now(), json_text(result)?])?;
-    own_telemetry(tx, id, "command_succeeded", Severity::Info, "succeeded", Some((Some(result), None)))
+    own_telemetry(tx, id, TelemetryEvent::CommandSucceeded, "succeeded", Some((Some(result), None)))
 }
 
 /// Ends a command that its own verb executed badly, with telemetry.
@@ -157,14 +158,13 @@ pub fn fail(tx: &Tx<'_>, id: &CommandId, result: Option<&Value>, error: &str) ->
         "update commands set state = 'failed', updated_at = ?2, result_json = ?3, error = ?4 where id = ?1",
     )?
     .execute(params![id.as_str(), tx.now(), text, error])?;
-    own_telemetry(tx, id, "command_failed", Severity::Error, "failed", Some((result, Some(error))))
+    own_telemetry(tx, id, TelemetryEvent::CommandFailed, "failed", Some((result, Some(error))))
 }
 
 fn own_telemetry(
     tx: &Tx<'_>,
     id: &CommandId,
-    kind: &str,
-    severity: Severity,
+    kind: TelemetryEvent,
     state: &str,
     end: Option<(Option<&Value>, Option<&str>)>,
 ) -> Result<(), StoreError> {
@@ -181,7 +181,6 @@ fn own_telemetry(
         &Telemetry {
             actor: Actor::Workerctl,
             kind,
-            severity,
             summary: format!("Command {command_type} {state}."),
             task_id: task_id.as_deref(),
             run: Run::Active,

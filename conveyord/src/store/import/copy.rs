@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{
     error::Error,
-    rollout::receipt::hex,
     store::{
         StoreError, Tx,
         rows::{column, scalar},
     },
+    words::hex,
 };
 use conveyor_proto::{
     ids::SessionId,

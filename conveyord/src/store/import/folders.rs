@@ -1,11 +1,15 @@
 //! Rows of the worker folders that the first versions of the reference kept: a worker, its status, its last capture and
 //! its events.
 
-use super::{
-    super::{StoreError, Tx, json_text, log, log::Telemetry, rows::scalar},
-    register,
-};
+use super::register;
 use crate::clock;
+use crate::store::{
+    StoreError, Tx,
+    event_names::{IMPORTED, TelemetryEvent},
+    json_text,
+    log::{self, Telemetry},
+    rows::scalar,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
 
@@ -152,8 +156,7 @@ pub fn insert_capture(tx: &Tx<'_>, worker_id: &str, capture: &Capture<'_>) -> Re
         tx,
         &Telemetry {
             actor: log::Actor::Workerctl,
-            kind: "transcript_capture_recorded",
-            severity: log::Severity::Info,
+            kind: TelemetryEvent::TranscriptCaptureRecorded,
             summary: "A capture of a worker folder was imported.".to_owned(),
             task_id: None,
             run: log::Run::Active,
@@ -177,6 +180,6 @@ pub fn insert_event(
     tx.prepare_cached(
         "insert into events (created_at, actor, worker_id, type, payload_json) values (?1, 'compat', ?2, ?3, ?4)",
     )?
-    .execute(params![at.unwrap_or(tx.now()), worker_id, format!("compat_{kind}"), json_text(payload)?])?;
+    .execute(params![at.unwrap_or(tx.now()), worker_id, format!("{IMPORTED}{kind}"), json_text(payload)?])?;
     Ok(())
 }

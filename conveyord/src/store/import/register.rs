@@ -4,10 +4,8 @@
 //! - `database-content:ID:DIGEST`: exactly these rows were imported
 //! - `database-rows:ID:TABLE:LAST+ADDED`: up to the row LAST, ADDED was added to the numbers
 
-use super::{
-    super::{StoreError, Tx, rows::scalar},
-    numbers::Segment,
-};
+use super::numbers::Segment;
+use crate::store::{StoreError, Tx, rows::scalar};
 use rusqlite::{Connection, OptionalExtension};
 
 /// A database that is imported, as it is known here.

@@ -1,10 +1,13 @@
 //! What the daemon needs beside imported rows: sessions of legacy records, and where the reading of rollouts goes on.
 
-use super::super::{
-    StoreError, Tx,
-    rows::{FromRow, columns},
+use crate::{
+    changes,
+    store::{
+        StoreError, Tx,
+        rollouts::Mark,
+        rows::{FromRow, columns},
+    },
 };
-use crate::{changes, rollout::ingest::Mark};
 use conveyor_proto::ids::SessionId;
 use rusqlite::params;
 

@@ -1,6 +1,6 @@
 //! The shape of a table: the columns that both sides have, its key, and what its columns refer to.
 
-use super::super::{
+use crate::store::{
     StoreError,
     rows::{column, scalar},
 };

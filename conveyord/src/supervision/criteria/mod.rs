@@ -11,6 +11,7 @@ use crate::{
     store::{
         Durability, Store, Tx,
         criteria::{self as rows, NewCriterion},
+        event_names::AuditEvent,
         log::{self, Actor, Event},
         tasks,
     },
@@ -81,7 +82,7 @@ pub async fn add(store: &Store, params: AddCriterionParams) -> Result<CriterionR
             let added = rows::insert(tx, &new)?;
             let mut payload = facts(&added);
             payload["created"] = true.into();
-            event(tx, &task, "acceptance_criterion_added", payload)?;
+            event(tx, &task, AuditEvent::AcceptanceCriterionAdded, payload)?;
             let warnings = lacks_evidence(&added).into_iter().collect();
             result(tx, task, added, true, warnings, params.brief)
         })
@@ -127,7 +128,7 @@ pub async fn settle(
             payload["previous_proof"] = before.proof.into();
             payload["previous_rationale"] = before.rationale.into();
             payload["previous_status"] = before.status.into();
-            event(tx, &task, "acceptance_criterion_updated", payload)?;
+            event(tx, &task, AuditEvent::AcceptanceCriterionUpdated, payload)?;
             result(tx, task, after, false, warnings, params.brief)
         })
         .await
@@ -162,7 +163,7 @@ pub fn seed_in(tx: &Tx<'_>, task: &TaskRow, config: &ManagerConfig) -> Result<Ve
     }
     if !ids.is_empty() {
         let payload = json!({ "criterion_ids": ids, "source": SOURCE });
-        event(tx, task, "manager_acceptance_criteria_seeded", payload)?;
+        event(tx, task, AuditEvent::ManagerAcceptanceCriteriaSeeded, payload)?;
     }
     Ok(ids)
 }
@@ -203,7 +204,7 @@ fn facts(criterion: &Criterion) -> Value {
     })
 }
 
-fn event(tx: &Tx<'_>, task: &TaskRow, kind: &str, payload: Value) -> Result<()> {
+fn event(tx: &Tx<'_>, task: &TaskRow, kind: AuditEvent, payload: Value) -> Result<()> {
     log::event(
         tx,
         &Event {

@@ -3,24 +3,24 @@
 use super::{
     gates::{self, Audits, Closed},
     sessions::Ended,
-    under_way::{Running, UnderWay},
 };
 use crate::{
     error::Error,
     store::{
-        Durability, Store, StoreError, Tx, bindings,
-        bindings::Binding,
+        Durability, Store, StoreError, Tx,
+        bindings::{self, Binding},
         commands::{self, NewCommand, claims},
         criteria, cycles,
+        event_names::AuditEvent,
         finish::{self, Ending},
-        log,
-        log::{Actor, Event, Run, Severity, Telemetry},
-        notifications, runs, sessions,
-        sessions::Session,
+        log::{self, Actor, Event, Run, Telemetry},
+        notifications, runs,
+        sessions::{self, Session},
         supervision, tasks,
         transcripts::{self, NewObservation},
     },
     supervision::{context, decisions},
+    under_way::{Running, UnderWay},
 };
 use conveyor_proto::{
     ids::CommandId,
@@ -50,13 +50,13 @@ pub(super) struct Claim {
     /// When the first try began that failed, if this is another one.
     pub(super) earlier: Option<String>,
     /// Not before the claim is recorded.
-    running: Option<Arc<Running>>,
+    running: Option<Arc<Running<CommandId>>>,
 }
 
 impl Claim {
     /// Counts the end as under way, until the claim is dropped: also when it is not committed.
-    fn begun(mut self, under_way: &UnderWay) -> Self {
-        self.running = Some(Arc::new(under_way.begin(self.command_id.clone())));
+    fn begun(mut self, under_way: &UnderWay<CommandId>) -> Self {
+        self.running = under_way.begin(&self.command_id).map(Arc::new);
         self
     }
 }
@@ -64,7 +64,7 @@ impl Claim {
 /// Passes the gates and claims the task, or refuses.
 pub(super) async fn claim_finish(
     store: &Store,
-    under_way: &UnderWay,
+    under_way: &UnderWay<CommandId>,
     params: &FinishParams,
 ) -> Result<(Claim, Audits), Error> {
     let (params, under_way) = (params.clone(), under_way.clone());
@@ -74,7 +74,7 @@ pub(super) async fn claim_finish(
 
 fn gates_and_claim(
     tx: &Tx<'_>,
-    under_way: &UnderWay,
+    under_way: &UnderWay<CommandId>,
     params: &FinishParams,
 ) -> Result<Result<(Claim, Audits), Error>, Error> {
     let task = resolve(tx, under_way, params)?;
@@ -99,7 +99,7 @@ fn gates_and_claim(
 /// Claims a task that is to be stopped, or refuses.
 pub(super) async fn claim_stop(
     store: &Store,
-    under_way: &UnderWay,
+    under_way: &UnderWay<CommandId>,
     params: &FinishParams,
 ) -> Result<Claim, Error> {
     let (params, under_way) = (params.clone(), under_way.clone());
@@ -114,7 +114,7 @@ pub(super) async fn claim_stop(
 }
 
 /// The task, after a claim on it was given up whose caller is gone.
-fn resolve(tx: &Tx<'_>, under_way: &UnderWay, params: &FinishParams) -> Result<TaskRow, Error> {
+fn resolve(tx: &Tx<'_>, under_way: &UnderWay<CommandId>, params: &FinishParams) -> Result<TaskRow, Error> {
     let task = tasks::resolve(tx, &params.task)?;
     if let Some(other) = finish::claimed_by(tx, &task.id)?.filter(|other| !under_way.contains(other)) {
         finish::release(tx, &other, &task.id)?;
@@ -255,10 +255,10 @@ fn record_claim(
     let mut event_payload = intent;
     event_payload["final_decision_id"] = Value::Null;
     event_payload["final_observation_id"] = Value::Null;
-    event(tx, task_id, &command_id, &format!("{command}_intent"), event_payload)?;
+    event(tx, task_id, &command_id, claim.ending.events().intent, event_payload)?;
     commands::mark_attempted(tx, &command_id)?;
     if let Some(audits) = audits {
-        event(tx, task_id, &command_id, "finish_task_criteria_audit", json!(audits.criteria))?;
+        event(tx, task_id, &command_id, AuditEvent::FinishTaskCriteriaAudit, json!(audits.criteria))?;
     }
     Ok(command_id)
 }
@@ -308,7 +308,7 @@ fn record_closed(
     commands::fail(tx, &command_id, Some(&result), &error)?;
     result["error"] = error.into();
     result["error_type"] = closed.error.type_name().into();
-    event(tx, task.id.as_str(), &command_id, "finish_task_failed", result)
+    event(tx, task.id.as_str(), &command_id, Ending::Finish.events().failed, result)
 }
 
 /// Writes an event of an end.
@@ -316,7 +316,7 @@ pub(super) fn event(
     tx: &Tx<'_>,
     task_id: &str,
     command_id: &CommandId,
-    kind: &str,
+    kind: AuditEvent,
     payload: Value,
 ) -> Result<(), StoreError> {
     log::event(
@@ -351,8 +351,7 @@ pub(super) async fn complete<R: Serialize + Send + 'static>(
             let answer = result(write_end(tx, &params, &claim, &ended)?);
             let shown = serde_json::to_value(&answer).map_err(StoreError::from)?;
             commands::succeed(tx, &claim.command_id, &shown)?;
-            let kind = format!("{}_succeeded", claim.ending.command());
-            event(tx, claim.task.id.as_str(), &claim.command_id, &kind, shown)?;
+            event(tx, claim.task.id.as_str(), &claim.command_id, claim.ending.events().succeeded, shown)?;
             Ok(answer)
         })
         .await
@@ -428,8 +427,7 @@ fn end_telemetry(tx: &Tx<'_>, params: &FinishParams, claim: &Claim, ended: &Ende
         tx,
         &Telemetry {
             actor: Actor::Workerctl,
-            kind: &format!("task_{participle}"),
-            severity: Severity::Info,
+            kind: claim.ending.events().ended,
             summary: format!("The task was {participle}."),
             task_id: Some(claim.task.id.as_str()),
             // The run has just been closed, so it is named.
@@ -490,8 +488,7 @@ pub(super) async fn give_up(
                 "task": claim.task.name,
                 "worker_identity": ended.worker_identity,
             });
-            let kind = format!("{}_failed", claim.ending.command());
-            event(tx, claim.task.id.as_str(), &claim.command_id, &kind, payload)
+            event(tx, claim.task.id.as_str(), &claim.command_id, claim.ending.events().failed, payload)
         })
         .await
 }

@@ -1,13 +1,16 @@
 //! The sessions of a task that ends: looked at, told, stored and ended, in this order, the worker before the manager.
 
-use super::{FinishContext, MessageSender, rows::Claim, rows::event};
+use super::{
+    FinishContext, MessageSender,
+    rows::{Claim, event},
+};
 use crate::{
     error::Error,
     faults::{self, CrashPoint},
-    history::transcript::{self, Capture},
-    store::{Durability, StoreError, finish::Ending, sessions::Session},
-    supervision::identity::{self, Sighting},
-    tmux::{CaptureStyle, Tmux},
+    sessions::pane::{self, Sighting},
+    store::{Durability, StoreError, event_names::AuditEvent, finish::Ending, sessions::Session},
+    tmux::CaptureStyle,
+    transcripts::{self, Capture},
 };
 use conveyor_proto::types::finish::{FinishParams, Identity, PreStopCapture, PreStopSegment};
 use serde_json::json;
@@ -47,20 +50,23 @@ pub(super) async fn end<S: MessageSender>(
     ended.warnings = warnings(params, claim);
     // The manager is looked at in any case, so that a stale one is noticed; the worker only when it is to be ended.
     let manager = match &claim.manager {
-        Some(session) => Some(identity::look(session, context.command_timeout).await?),
+        Some(session) => Some(pane::sight(session, context.command_timeout).await?),
         None => None,
     };
     let worker = match claim.worker.as_ref().filter(|_| params.stop_worker) {
-        Some(session) => Some(identity::look(session, context.command_timeout).await?),
+        Some(session) => Some(pane::sight(session, context.command_timeout).await?),
         None => None,
     };
     ended.manager_identity = manager.as_ref().map(|sighting| sighting.identity.clone());
     ended.worker_identity = worker.as_ref().map(|sighting| sighting.identity.clone());
     record_identities(context, claim, ended).await?;
 
+    let shared = share_tmux_session(claim, worker.as_ref(), manager.as_ref());
     let worker = doomed(claim.worker.as_ref(), worker.as_ref(), params.stop_worker, &mut ended.warnings)?;
     let manager = doomed(claim.manager.as_ref(), manager.as_ref(), params.stop_manager, &mut ended.warnings)?;
-    refuse_shared_session(claim, worker.as_ref(), manager.as_ref())?;
+    if shared {
+        refuse_one_of_two(claim, worker.as_ref(), manager.as_ref())?;
+    }
     let captures = params.capture_transcript_before_stop;
     let gone = [&worker, &manager].into_iter().flatten().find(|doomed| doomed.sighting.is_gone());
     if let Some(gone) = gone.filter(|_| captures && params.require_transcript_segment) {
@@ -88,12 +94,10 @@ pub(super) async fn end<S: MessageSender>(
         }
         record_captures(context, params, claim, ended).await?;
     }
-    let shared = share_tmux_session(claim);
     let worker_is_doomed = worker.is_some();
     if let Some(worker) = worker {
         context.sender.end_turn(worker.session).await;
-        ended.killed_worker =
-            identity::end_pane(worker.session, worker.sighting, context.command_timeout).await?;
+        ended.killed_worker = pane::end(worker.session, worker.sighting, context.command_timeout).await?;
         faults::reach(CrashPoint::WorkerEnded);
         ended.worker_is_gone = true;
     }
@@ -101,19 +105,21 @@ pub(super) async fn end<S: MessageSender>(
         context.sender.end_turn(manager.session).await;
         // One that shared the worker's tmux session has ended with it.
         ended.killed_manager = !(shared && worker_is_doomed)
-            && identity::end_pane(manager.session, manager.sighting, context.command_timeout).await?;
+            && pane::end(manager.session, manager.sighting, context.command_timeout).await?;
         faults::reach(CrashPoint::ManagerEnded);
         ended.manager_is_gone = true;
     }
     Ok(())
 }
 
-/// Whether both sessions run in the same tmux session.
-fn share_tmux_session(claim: &Claim) -> bool {
-    let (Some(worker), Some(manager)) = (&claim.worker, &claim.manager) else { return false };
-    worker.has_tmux()
-        && worker.tmux_session == manager.tmux_session
-        && identity::server_of(worker) == identity::server_of(manager)
+/// Whether ending the tmux session of one of the two ends the other too, by a look at either.
+fn share_tmux_session(claim: &Claim, worker: Option<&Sighting>, manager: Option<&Sighting>) -> bool {
+    let (Some(of_worker), Some(of_manager)) = (&claim.worker, &claim.manager) else { return false };
+    of_worker.has_tmux()
+        && of_manager.has_tmux()
+        && pane::server_of(of_worker) == pane::server_of(of_manager)
+        && (worker.is_some_and(|worker| worker.ends_with(of_manager))
+            || manager.is_some_and(|manager| manager.ends_with(of_worker)))
 }
 
 /// Flags that have no effect.
@@ -186,13 +192,13 @@ fn doomed<'a>(
 }
 
 /// Refuses to end one of two sessions in the same tmux session: the other would end with it.
-fn refuse_shared_session(
+fn refuse_one_of_two(
     claim: &Claim,
     worker: Option<&Doomed<'_>>,
     manager: Option<&Doomed<'_>>,
 ) -> Result<(), Error> {
     let doomed = [worker, manager].into_iter().flatten().filter(|doomed| !doomed.sighting.is_gone()).count();
-    if !share_tmux_session(claim) || doomed != 1 {
+    if doomed != 1 {
         return Ok(());
     }
     Err(Error::conflict(
@@ -213,8 +219,8 @@ fn segment_missing(session: &Session) -> Error {
 async fn record_identities<S>(context: &FinishContext<S>, claim: &Claim, ended: &Ended) -> Result<(), Error> {
     let (task_id, command_id) = (claim.task.id.clone(), claim.command_id.clone());
     let looks = [
-        ("manager_identity_verified", ended.manager_identity.clone()),
-        ("worker_identity_verified", ended.worker_identity.clone()),
+        (AuditEvent::ManagerIdentityVerified, ended.manager_identity.clone()),
+        (AuditEvent::WorkerIdentityVerified, ended.worker_identity.clone()),
     ];
     context
         .store
@@ -239,7 +245,7 @@ async fn store_pane<S>(
 ) -> Result<Option<PreStopCapture>, Error> {
     let Some(pane) = &doomed.sighting.pane else { return Ok(None) };
     let history_lines = u32::try_from(params.capture_transcript_lines).unwrap_or_default();
-    let tmux = Tmux::new(identity::server_of(doomed.session), context.command_timeout);
+    let tmux = pane::tmux(doomed.session, context.command_timeout);
     let content = tmux.capture(pane.pane_id, history_lines, CaptureStyle::Plain).await?;
     let (task_id, command_id, role) = (claim.task.id.clone(), claim.command_id.clone(), doomed.session.role);
     let (tmux_session, pane_id) = (pane.session_name.clone(), pane.pane_id.to_string());
@@ -257,7 +263,7 @@ async fn store_pane<S>(
                 content: &content,
                 source: CAPTURE_SOURCE,
             };
-            transcript::record(tx, &capture, mode)
+            transcripts::record(tx, &capture, mode)
         })
         .await?;
     if params.require_transcript_segment
@@ -300,7 +306,7 @@ async fn record_captures<S>(
     context
         .store
         .write(Durability::Full, move |tx| {
-            event(tx, task_id.as_str(), &command_id, "finish_task_pre_stop_transcript_captured", payload)
+            event(tx, task_id.as_str(), &command_id, AuditEvent::FinishTaskPreStopTranscriptCaptured, payload)
         })
         .await
         .map_err(|error: StoreError| error.into())

@@ -1,4 +1,5 @@
 //! Whole finishes, on a real database and a private tmux server.
+#![expect(clippy::disallowed_methods, reason = "tmux is driven from outside")]
 
 use super::*;
 use crate::{

@@ -3,8 +3,8 @@
 use super::Unknown;
 use crate::{
     error::{Error, Result},
-    store::tasks::shown,
     supervision::permissions::{self, Permission},
+    words::shown,
 };
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};

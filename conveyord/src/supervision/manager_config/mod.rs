@@ -13,7 +13,8 @@ use crate::{
     error::{Error, Result},
     store::{
         Durability, Store, Tx,
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::{AuditEvent, TelemetryEvent},
+        log::{self, Actor, Event, Run, Telemetry},
         manager_configs, tasks,
     },
 };
@@ -261,7 +262,7 @@ fn record_change(
         tx,
         &Event {
             actor: Actor::Workerctl,
-            kind: "manager_config_recorded",
+            kind: AuditEvent::ManagerConfigRecorded,
             task_id: Some(&config.task_id),
             command_id: None,
             correlation_id: None,
@@ -272,8 +273,7 @@ fn record_change(
         tx,
         &Telemetry {
             actor: Actor::Workerctl,
-            kind: "manager_config_recorded",
-            severity: Severity::Info,
+            kind: TelemetryEvent::ManagerConfigRecorded,
             summary: "The manager's configuration was recorded.".to_owned(),
             task_id: Some(&config.task_id),
             run: Run::Active,

@@ -4,11 +4,13 @@ use crate::{
     error::{Error, Result},
     store::{
         Durability, Store, StoreError, Tx,
-        log::{self, Actor, Event, Run, Severity, Telemetry},
+        event_names::{AuditEvent, InfoOrWarning, TelemetryEvent},
+        log::{self, Actor, Event, Run, Telemetry},
         supervision as store,
-        tasks::{self, shown},
+        tasks::{self},
     },
     supervision::{context, permissions},
+    words::shown,
 };
 use conveyor_proto::types::{
     common::TaskRef,
@@ -84,14 +86,14 @@ pub async fn list(database: &Store, params: ListPermissionsParams) -> Result<Per
 
 /// The audit keeps the revision of the configuration, not all of it with each question.
 fn record(tx: &Tx<'_>, answer: &PermissionResult) -> std::result::Result<(), StoreError> {
-    const KIND: &str = "manager_permission_checked";
     let PermissionResult { action, allowed, config, handoff_id, reasons, require_handoff, .. } = answer;
     let task_id = Some(answer.task.id.as_str());
+    let level = if *allowed { InfoOrWarning::Info } else { InfoOrWarning::Warning };
     log::event(
         tx,
         &Event {
             actor: Actor::Workerctl,
-            kind: KIND,
+            kind: AuditEvent::ManagerPermissionChecked,
             task_id,
             command_id: None,
             correlation_id: None,
@@ -111,8 +113,7 @@ fn record(tx: &Tx<'_>, answer: &PermissionResult) -> std::result::Result<(), Sto
         tx,
         &Telemetry {
             actor: Actor::Manager,
-            kind: KIND,
-            severity: if *allowed { Severity::Info } else { Severity::Warning },
+            kind: TelemetryEvent::ManagerPermissionChecked(level),
             summary: format!(
                 "A permission was asked for: {}.",
                 if *allowed { "granted" } else { "not granted" }

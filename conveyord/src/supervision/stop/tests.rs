@@ -1,7 +1,9 @@
 //! Stops of single sessions, on a real database and a private tmux server.
+#![expect(clippy::disallowed_methods, reason = "tmux is driven from outside")]
 
-use super::{super::finish::UnderWay, *};
+use super::*;
 use crate::store::testing::{rows, store};
+use crate::under_way::UnderWay;
 use std::{process::Command, time::Duration};
 
 /// Takes every message, or none.

@@ -10,12 +10,14 @@ use crate::store::{
     },
     deliveries::{self, NewDelivery},
 };
-use conveyor_proto::ids::SessionId;
-use conveyor_proto::types::{
-    command::CommandState,
-    common::DeliveryMode,
-    dispatch::{ProcessedCommand, ProcessedState},
-    pane::{DeliveryOutcome, DeliveryProof},
+use conveyor_proto::{
+    ids::SessionId,
+    types::{
+        command::CommandState,
+        common::DeliveryMode,
+        dispatch::{ProcessedCommand, ProcessedState},
+        pane::{DeliveryOutcome, DeliveryProof},
+    },
 };
 
 #[derive(Debug, Clone, Copy)]

@@ -3,8 +3,10 @@
 use super::*;
 use crate::dispatch::{completions, unsent};
 use crate::store::notifications::{self, NewNotification};
-use conveyor_proto::ids::{BindingId, SessionId, TaskId};
-use conveyor_proto::types::common::DeliveryMode;
+use conveyor_proto::{
+    ids::{BindingId, SessionId, TaskId},
+    types::common::DeliveryMode,
+};
 
 #[derive(Debug, Clone, Copy)]
 enum Step {

@@ -3,8 +3,10 @@
 use super::*;
 use crate::changes::{self, ChangeKind};
 use crate::store::notifications::{self, NewNotification};
-use conveyor_proto::ids::{BindingId, SessionId, TaskId};
-use conveyor_proto::types::common::DeliveryMode;
+use conveyor_proto::{
+    ids::{BindingId, SessionId, TaskId},
+    types::common::DeliveryMode,
+};
 use std::cell::Cell;
 use std::pin::pin;
 use tokio::time::Instant;
@@ -115,7 +117,7 @@ async fn comes_to_dispatch(point: usize) -> Duration {
     let world = World::new();
     let (began, happened_at) = (Instant::now(), Cell::new(None));
     let cancel = CancellationToken::new();
-    let dispatch = task::run(world.store.clone(), world.sender.clone(), "one".to_owned(), cancel.clone());
+    let dispatch = world.dispatch_loop("one", cancel.clone());
     let mut changes = world.store.changes().subscribe();
     let happens = || {
         happened_at.set(Some(Instant::now()));

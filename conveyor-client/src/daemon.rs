@@ -1,0 +1,386 @@
+//! The daemon as a client has it: a connection that is made when it is needed, and the calls over it.
+
+use crate::error::Error;
+use crate::interrupt::Interrupt;
+use crate::progress::{Event, Progress};
+use crate::start::{self, SearchPath, StartLock};
+use crate::target::Target;
+use conveyor_proto::client::{Client, ClientError, Subscription};
+use conveyor_proto::method::Method;
+use conveyor_proto::openrpc::PROTOCOL_MAJOR;
+use conveyor_proto::registry::{DaemonStop, RpcHello};
+use conveyor_proto::types::common::Empty;
+use conveyor_proto::types::daemon::{HelloParams, StopResult};
+use serde::{Deserialize as _, Serialize};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a daemon that closes connections before it greets is taken for one that is just ending.
+const DYING_DAEMON: Duration = Duration::from_secs(5);
+/// Pause between two looks whether another daemon has taken the place of one that is ending.
+const DYING_DAEMON_LOOK: Duration = Duration::from_millis(20);
+
+/// How long a wait outlives a daemon that was stopped, in case it is a restart.
+const RESTART_GRACE: Duration = Duration::from_secs(5);
+/// Pause between two looks whether the restarted daemon answers.
+const RESTART_LOOK: Duration = Duration::from_millis(50);
+
+/// How long a call may last before the caller is told what is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a daemon may take to say who it is, or to do what needs no work of it.
+const PROMPT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Whether a call may start the daemon when none answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Starting {
+    /// A call starts the daemon.
+    Allowed,
+    /// A call fails when no daemon answers.
+    Forbidden,
+}
+
+/// The daemon that is meant, and the connection to it.
+///
+/// The connection is made by the first call, starting the daemon where that is allowed, and made anew when it broke.
+/// Both sides' protocols are held against each other before anything else is asked. Ctrl-C ends every wait.
+#[derive(Debug)]
+pub struct Daemon {
+    target: Target,
+    search: SearchPath,
+    starting: Starting,
+    connection: Mutex<Option<Client>>,
+    interrupt: Interrupt,
+}
+
+impl Daemon {
+    /// The daemon of a target; `search` tells where its program is found when it has to be started.
+    #[must_use]
+    pub fn new(target: Target, search: SearchPath, starting: Starting) -> Self {
+        Self { target, search, starting, connection: Mutex::new(None), interrupt: Interrupt::default() }
+    }
+
+    /// Which daemon is meant.
+    #[must_use]
+    pub const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Where the daemon's program is looked for.
+    #[must_use]
+    pub const fn search(&self) -> &SearchPath {
+        &self.search
+    }
+
+    /// Whether a call may start the daemon.
+    #[must_use]
+    pub const fn starting(&self) -> Starting {
+        self.starting
+    }
+
+    /// Ends the connection; the next call makes a new one.
+    pub fn disconnect(&self) {
+        *self.slot() = None;
+    }
+
+    /// Calls a method. What a daemon that was just ending cannot have received is sent to the next daemon.
+    ///
+    /// # Errors
+    /// What the daemon refused, else what went wrong on the way; [`Error::Interrupted`] after Ctrl-C.
+    pub async fn call<M: Method>(
+        &self,
+        progress: &mut impl Progress,
+        params: &M::Params,
+    ) -> Result<M::Result, Error> {
+        let patience = Instant::now() + DYING_DAEMON;
+        loop {
+            let client = self.connection(progress).await?;
+            match self.answer(progress, M::NAME, client.call::<M>(params)).await {
+                Err(Error::NotSent) if Instant::now() < patience => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Calls a method whose answer is handed on as it came: the keys of a newer daemon are kept.
+    ///
+    /// # Errors
+    /// As [`Daemon::call`].
+    pub async fn call_json<M: Method>(
+        &self,
+        progress: &mut impl Progress,
+        params: &M::Params,
+    ) -> Result<Value, Error> {
+        self.call_by_name(progress, M::NAME, Some(encode(params)?)).await
+    }
+
+    /// Reads an answer that is handed on as it came and also has to be looked into.
+    ///
+    /// # Errors
+    /// [`Error::NotUnderstood`] when it is not of the type that the method declares.
+    pub fn understand<M: Method>(answer: &Value) -> Result<M::Result, Error> {
+        M::Result::deserialize(answer).map_err(|source| not_understood(M::NAME, source))
+    }
+
+    /// Calls a method by its name.
+    ///
+    /// # Errors
+    /// As [`Daemon::call`].
+    pub async fn call_by_name(
+        &self,
+        progress: &mut impl Progress,
+        method: &str,
+        params: Option<Box<RawValue>>,
+    ) -> Result<Value, Error> {
+        let patience = Instant::now() + DYING_DAEMON;
+        loop {
+            let client = self.connection(progress).await?;
+            match self.answer(progress, method, client.call_raw(method, params.clone())).await {
+                Err(Error::NotSent) if Instant::now() < patience => {}
+                Err(error) => return Err(error),
+                Ok(result) => {
+                    return serde_json::from_str(result.get())
+                        .map_err(|source| not_understood(method, source));
+                }
+            }
+        }
+    }
+
+    /// Calls a method on a daemon that runs, whatever its version; none is started.
+    ///
+    /// # Errors
+    /// As [`Daemon::call`]; `None` when no daemon runs.
+    pub async fn call_running<M: Method>(
+        &self,
+        progress: &mut impl Progress,
+        params: &M::Params,
+    ) -> Result<Option<Value>, Error> {
+        let files = self.target.files();
+        if !start::is_running(files) {
+            return Ok(None);
+        }
+        match Client::connect(files.socket().as_std_path()).await {
+            Ok(client) => {
+                *self.slot() = Some(client);
+                self.promptly(self.call_json::<M>(progress, params)).await.map(Some)
+            }
+            Err(ClientError::NoDaemon { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a subscription whose items are handed on as they came.
+    ///
+    /// # Errors
+    /// As [`Daemon::call`].
+    pub async fn subscribe_json<M: Method>(
+        &self,
+        progress: &mut impl Progress,
+        params: &M::Params,
+    ) -> Result<Subscription<Box<RawValue>>, Error> {
+        let client = self.connection(progress).await?;
+        let params = encode(params)?;
+        Ok(self.interruptible(client.subscribe_raw(M::NAME, Some(params))).await??)
+    }
+
+    /// Connects now instead of with the first call, starting the daemon where that is allowed.
+    ///
+    /// # Errors
+    /// As [`Daemon::call`].
+    pub async fn connect(&self, progress: &mut impl Progress) -> Result<(), Error> {
+        self.connection(progress).await.map(drop)
+    }
+
+    /// Whether a daemon that is not about to end answers now.
+    pub async fn answers(&self) -> bool {
+        let socket = self.target.files().socket();
+        let Ok(client) = Client::connect(socket.as_std_path()).await else { return false };
+        let who = HelloParams::default();
+        let hello = client.call::<RpcHello>(&who);
+        tokio::time::timeout(PROMPT_LIMIT, hello).await.is_ok_and(|hello| hello.is_ok())
+    }
+
+    /// Whether another daemon answers soon after one has ended in good order, as in a restart.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] after Ctrl-C.
+    pub async fn returns(&self) -> Result<bool, Error> {
+        let deadline = Instant::now() + RESTART_GRACE;
+        while Instant::now() < deadline {
+            self.interruptible(tokio::time::sleep(RESTART_LOOK)).await?;
+            if self.answers().await {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes the start lock, creating the state root where it is missing.
+    ///
+    /// # Errors
+    /// When the state root cannot be used, and when another client holds the lock for too long.
+    pub async fn lock_start(&self) -> Result<StartLock, Error> {
+        Ok(start::lock_start(self.target.files()).await?)
+    }
+
+    /// Ends the daemon after what is under way, and waits until it is gone. Tells what it was; `None` when none ran.
+    ///
+    /// # Errors
+    /// As [`Daemon::call`], and when the daemon is not gone in time.
+    pub async fn stop(&self, progress: &mut impl Progress) -> Result<Option<StopResult>, Error> {
+        // Where no daemon has ever run, nothing is to be created either.
+        if !self.target.files().lock().exists() {
+            return Ok(None);
+        }
+        let stopping = async {
+            let lock = self.lock_start().await?;
+            self.stop_locked(&lock, progress).await
+        };
+        self.interruptible(stopping).await?
+    }
+
+    /// As [`Daemon::stop`], for a caller who holds the start lock.
+    ///
+    /// # Errors
+    /// As [`Daemon::stop`].
+    pub async fn stop_locked(
+        &self,
+        _: &StartLock,
+        progress: &mut impl Progress,
+    ) -> Result<Option<StopResult>, Error> {
+        let stopping = self.call_running::<DaemonStop>(progress, &Empty {}).await?;
+        let stopping = stopping.map(|stopping| Self::understand::<DaemonStop>(&stopping)).transpose()?;
+        self.disconnect();
+        // Also when nobody answers: a daemon that is just ending has closed its socket before.
+        let pid = stopping.as_ref().map(|stopping| stopping.pid);
+        start::wait_until_gone(self.target.files(), pid).await?;
+        Ok(stopping)
+    }
+
+    /// Ends the daemon and starts it again. No other client starts one in between.
+    ///
+    /// # Errors
+    /// As [`Daemon::stop`], and when the daemon cannot be started.
+    pub async fn restart(&self, progress: &mut impl Progress) -> Result<(), Error> {
+        let restarting = async {
+            let lock = self.lock_start().await?;
+            self.stop_locked(&lock, progress).await?;
+            start::start_locked(&lock, &self.target, &self.search, progress).await.map(drop)
+        };
+        self.interruptible(restarting).await?
+    }
+
+    /// Resolves when Ctrl-C has been pressed.
+    pub async fn interruption(&self) {
+        self.interrupt.pressed().await;
+    }
+
+    /// Runs work until it is done or Ctrl-C is pressed.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] after Ctrl-C.
+    pub async fn interruptible<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.interruption() => Err(Error::Interrupted),
+        }
+    }
+
+    /// A panic while the lock was held leaves the connection as it was before or after: it stays usable.
+    fn slot(&self) -> MutexGuard<'_, Option<Client>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection that there is, else a new one, greeted.
+    async fn connection(&self, progress: &mut impl Progress) -> Result<Client, Error> {
+        let made = self.slot().clone();
+        if let Some(client) = made {
+            return Ok(client);
+        }
+        let patience = Instant::now() + DYING_DAEMON;
+        loop {
+            let client = self.connect_or_start(progress).await?;
+            match self.promptly(self.greet(progress, &client)).await {
+                Ok(()) => {
+                    *self.slot() = Some(client.clone());
+                    return Ok(client);
+                }
+                // The daemon took the connection and died. A greeting has no effect, so another daemon may have it.
+                Err(Error::ConnectionLost | Error::NotSent) if Instant::now() < patience => {
+                    self.interruptible(tokio::time::sleep(DYING_DAEMON_LOOK)).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn connect_or_start(&self, progress: &mut impl Progress) -> Result<Client, Error> {
+        let files = self.target.files();
+        let socket = files.socket();
+        let may_start = self.starting == Starting::Allowed;
+        // Connecting to the socket of a service manager would start the daemon.
+        if !may_start && socket.exists() && !start::is_running(files) {
+            return Err(Error::NotRunning { socket });
+        }
+        match Client::connect(socket.as_std_path()).await {
+            Err(ClientError::NoDaemon { .. }) if may_start => {
+                self.interruptible(start::start(&self.target, &self.search, progress)).await?
+            }
+            Err(error @ ClientError::NoDaemon { .. }) => Err(Error::StartForbidden(error)),
+            other => Ok(other?),
+        }
+    }
+
+    /// Gives up on a daemon that took the connection and does not answer what it can answer at once.
+    async fn promptly<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::time::timeout(PROMPT_LIMIT, call).await.unwrap_or_else(|_| {
+            Err(Error::Silent { files: self.target.files().clone(), limit: PROMPT_LIMIT })
+        })
+    }
+
+    /// Holds the protocols of both sides against each other, before anything has an effect.
+    async fn greet(&self, progress: &mut impl Progress, client: &Client) -> Result<(), Error> {
+        let params = HelloParams {
+            client_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            protocol: Some(PROTOCOL_MAJOR),
+        };
+        let hello = self.answer(progress, RpcHello::NAME, client.call::<RpcHello>(&params)).await?;
+        let protocol = hello.protocol.major;
+        if protocol == PROTOCOL_MAJOR {
+            return Ok(());
+        }
+        Err(Error::ProtocolMismatch { version: hello.server_version, pid: hello.pid, protocol })
+    }
+
+    /// Awaits an answer. A connection that broke is forgotten, so that the next call makes a new one.
+    async fn answer<T>(
+        &self,
+        progress: &mut impl Progress,
+        method: &str,
+        call: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, Error> {
+        let mut call = std::pin::pin!(call);
+        let answer = match tokio::time::timeout(PATIENCE, self.interruptible(call.as_mut())).await {
+            Ok(answer) => answer?,
+            Err(_) => {
+                progress.take(Event::Waiting { method });
+                self.interruptible(call).await?
+            }
+        };
+        if matches!(answer, Err(ClientError::Closed | ClientError::NotSent)) {
+            self.disconnect();
+        }
+        Ok(answer?)
+    }
+}
+
+fn encode(params: &impl Serialize) -> Result<Box<RawValue>, Error> {
+    to_raw_value(params).map_err(Error::Encode)
+}
+
+fn not_understood(method: &str, source: serde_json::Error) -> Error {
+    Error::NotUnderstood { method: method.to_owned(), source }
+}

@@ -1,0 +1,171 @@
+//! `session-inbox`, `manager-inbox`, `worker-inbox`: list, take or wait for what is in an inbox.
+//!
+//! An item is leased, printed, and only then acknowledged: when this program ends before it has printed, by
+//! whatever cause, the item is still in the inbox.
+
+use super::text;
+use crate::error::{CommandError, ErrorKind};
+use crate::helper::Helper;
+use crate::ui::Ui;
+use crate::values::seconds;
+use clap::Args;
+use conveyor_proto::registry::{InboxAcknowledge, InboxTake};
+use conveyor_proto::types::common::Role;
+use conveyor_proto::types::inbox::{AcknowledgeParams, TakeParams};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// List, take or wait for what is in a session's inbox
+#[derive(Debug, Args)]
+pub(crate) struct SessionInboxArgs {
+    /// Name of the session
+    #[arg(value_name = "SESSION")]
+    session: String,
+    #[command(flatten)]
+    taking: TakingArgs,
+}
+
+/// List, take or wait for what is in the inbox of a task's manager
+#[derive(Debug, Args)]
+pub(crate) struct ManagerInboxArgs {
+    /// Task, by name or id
+    #[arg(value_name = "TASK")]
+    task: String,
+    #[command(flatten)]
+    taking: TakingArgs,
+}
+
+/// List, take or wait for what is in the inbox of a task's worker
+#[derive(Debug, Args)]
+pub(crate) struct WorkerInboxArgs {
+    /// Task, by name or id
+    #[arg(value_name = "TASK")]
+    task: String,
+    #[command(flatten)]
+    taking: TakingArgs,
+}
+
+/// What all three take.
+#[derive(Debug, Args)]
+struct TakingArgs {
+    /// Take the oldest item out, then list the rest
+    #[arg(long)]
+    consume_next: bool,
+    /// Wait until there is an item; exit code 3 when conveyord was ended meanwhile and not started again
+    #[arg(long)]
+    wait: bool,
+    /// Longest wait
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    timeout: f64,
+    /// Kept for scripts; the wait ends at once when an item comes
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    interval: f64,
+    /// How many items to list; 0 means 10
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    limit: i64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Whose inbox it is.
+#[derive(Debug, Clone, Copy)]
+enum Owner<'a> {
+    Session(&'a str),
+    /// The worker or manager of a task's pair.
+    Task(&'a str, Role),
+}
+
+pub(crate) async fn run_session(
+    ui: &mut Ui,
+    helper: &Helper,
+    args: &SessionInboxArgs,
+) -> Result<(), CommandError> {
+    show(ui, helper, Owner::Session(&args.session), &args.taking).await
+}
+
+pub(crate) async fn run_manager(
+    ui: &mut Ui,
+    helper: &Helper,
+    args: &ManagerInboxArgs,
+) -> Result<(), CommandError> {
+    show(ui, helper, Owner::Task(&args.task, Role::Manager), &args.taking).await
+}
+
+pub(crate) async fn run_worker(
+    ui: &mut Ui,
+    helper: &Helper,
+    args: &WorkerInboxArgs,
+) -> Result<(), CommandError> {
+    show(ui, helper, Owner::Task(&args.task, Role::Worker), &args.taking).await
+}
+
+/// Takes and prints; what was leased is acknowledged when it has been printed.
+async fn show(ui: &mut Ui, helper: &Helper, owner: Owner<'_>, args: &TakingArgs) -> Result<(), CommandError> {
+    let (session, task, role) = match owner {
+        Owner::Session(name) => (Some(name.to_owned()), None, None),
+        Owner::Task(task, role) => (None, Some(task.to_owned()), Some(role)),
+    };
+    let params = TakeParams {
+        session,
+        task,
+        role,
+        consume_next: args.consume_next,
+        lease: args.consume_next,
+        wait: args.wait,
+        timeout: args.timeout,
+        interval: args.interval,
+        limit: args.limit,
+    };
+    let mut answer = take(ui, helper, params).await?;
+    let has_ended = answer["wait"]["draining"] == true;
+    // The token is this program's business, not its caller's.
+    let lease = answer.as_object_mut().and_then(|answer| answer.remove("lease"));
+    if args.json {
+        ui.json(&answer)?;
+    } else {
+        ui.text(&text::inbox(&helper.understand::<InboxTake>(&answer)?))?;
+    }
+    let Some(lease) = lease.as_ref().and_then(|lease| lease.as_str()) else {
+        return if has_ended { Err(CommandError::daemon_ended()) } else { Ok(()) };
+    };
+    let params = AcknowledgeParams {
+        lease: lease.to_owned(),
+        poll_count: answer["wait"]["poll_count"].as_u64().unwrap_or(1),
+        waited: args.wait,
+    };
+    match helper.call_json::<InboxAcknowledge>(ui, &params).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.hint("the item that was shown stays in the inbox, and will come again")),
+    }
+}
+
+/// Takes from an inbox, and goes on waiting when the daemon ends meanwhile: after a crash a new one is
+/// started, after a stop one that comes soon is asked again. Nothing can be lost by that: what was leased to
+/// the connection that broke returns to the inbox.
+async fn take(ui: &mut Ui, helper: &Helper, mut params: TakeParams) -> Result<Value, CommandError> {
+    let started = Instant::now();
+    let whole = params.timeout;
+    loop {
+        let answer = helper.call_json::<InboxTake>(ui, &params).await;
+        let left = (whole - started.elapsed().as_secs_f64()).max(0.0);
+        let crashed = matches!(&answer, Err(error) if error.kind == ErrorKind::ConnectionLost);
+        let drained = matches!(&answer, Ok(answer) if answer["wait"]["draining"] == true);
+        let again = params.wait && left > 0.0 && (crashed || drained && helper.daemon_returns().await?);
+        if !again {
+            return match answer {
+                Ok(answer) if params.wait => Ok(in_all(answer, whole, started.elapsed())),
+                answer => answer,
+            };
+        }
+        helper.disconnect();
+        params.timeout = left;
+    }
+}
+
+/// The answer to the last of several calls, as one to the whole wait.
+fn in_all(mut answer: Value, whole: f64, elapsed: Duration) -> Value {
+    answer["wait"]["timeout_seconds"] = whole.into();
+    answer["wait"]["elapsed_seconds"] = elapsed.as_secs_f64().into();
+    answer
+}

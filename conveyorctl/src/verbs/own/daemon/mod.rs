@@ -1,0 +1,144 @@
+//! `daemon`: start, stop and look at the daemon itself.
+
+mod logs;
+mod service;
+
+use crate::error::{CommandError, ExitStatus};
+use crate::helper::Helper;
+use crate::service::Manager;
+use crate::text::printable;
+use crate::ui::Ui;
+use clap::{Args, Subcommand};
+use conveyor_client::Starting;
+use conveyor_proto::registry;
+use conveyor_proto::types::common::Empty;
+use conveyor_proto::types::daemon::Origin;
+use logs::LogsArgs;
+use serde::Serialize;
+use service::{InstallArgs, UninstallArgs};
+
+/// Start, stop and look at the daemon
+#[derive(Debug, Args)]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+pub(crate) struct DaemonArgs {
+    #[command(subcommand)]
+    verb: DaemonVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum DaemonVerb {
+    /// Start the daemon, unless it runs
+    Start,
+    /// End the daemon after what is under way, and wait until it is gone
+    Stop,
+    /// End the daemon and start it again
+    Restart,
+    /// Tell how the daemon fares; exit code 3 when none runs
+    Status {
+        /// Print JSON, which it always does
+        #[arg(long = "json", hide = true)]
+        always: bool,
+    },
+    Logs(LogsArgs),
+    Install(InstallArgs),
+    Uninstall(UninstallArgs),
+}
+
+pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &DaemonArgs) -> Result<(), CommandError> {
+    match &args.verb {
+        DaemonVerb::Start => start(ui, helper).await,
+        DaemonVerb::Stop => match helper.stop(ui).await? {
+            Some(stopped) => {
+                ui.line(&format!("conveyord (pid {}) is gone", stopped.pid))?;
+                tell_of_service(ui, &stopped.origin);
+                Ok(())
+            }
+            None => Ok(()),
+        },
+        DaemonVerb::Restart => restart(ui, helper).await,
+        DaemonVerb::Status { .. } => status(ui, helper).await,
+        DaemonVerb::Logs(args) => logs::run(ui, helper, args).await,
+        DaemonVerb::Install(args) => service::install(ui, helper, args).await,
+        DaemonVerb::Uninstall(args) => service::uninstall(ui, helper, args).await,
+    }
+}
+
+async fn start(ui: &mut Ui, helper: &Helper) -> Result<(), CommandError> {
+    must_be_allowed(helper)?;
+    helper.connect(ui).await?;
+    running(ui, helper).await
+}
+
+fn must_be_allowed(helper: &Helper) -> Result<(), CommandError> {
+    match helper.starting() {
+        Starting::Allowed => Ok(()),
+        Starting::Forbidden => Err(CommandError::usage("--no-start forbids what this is to do")),
+    }
+}
+
+async fn restart(ui: &mut Ui, helper: &Helper) -> Result<(), CommandError> {
+    must_be_allowed(helper)?;
+    helper.restart(ui).await?;
+    running(ui, helper).await
+}
+
+/// Says who starts a daemon again that has just been stopped.
+fn tell_of_service(ui: &mut Ui, origin: &Origin) {
+    if !origin.socket_activated {
+        return;
+    }
+    ui.note("the next call starts it again: a service manager holds its socket");
+    if origin.started_by.is_service() {
+        let stop = Manager::of_this_system().stop_hint();
+        ui.hint(&format!(
+            "`{stop}` ends it until the next login, `{} daemon uninstall` for good",
+            ui.program()
+        ));
+    }
+}
+
+/// Says who runs, in one line.
+async fn running(ui: &mut Ui, helper: &Helper) -> Result<(), CommandError> {
+    let status = helper.call::<registry::DaemonStatus>(ui, &Empty {}).await?;
+    let by = match (status.origin.started_by.is_service(), &status.origin.unit) {
+        (true, Some(unit)) => format!(", started by {}", printable(unit)),
+        _ => String::new(),
+    };
+    ui.line(&format!(
+        "conveyord {} runs (pid {}, state root {}{by})",
+        printable(&status.version),
+        status.pid,
+        printable(&status.state_root)
+    ))
+}
+
+/// What is printed when no daemon runs.
+#[derive(Serialize)]
+struct NotRunning<'a> {
+    running: bool,
+    state_root: &'a str,
+    socket: String,
+    database: &'a str,
+    log: String,
+}
+
+async fn status(ui: &mut Ui, helper: &Helper) -> Result<(), CommandError> {
+    if let Some(status) = helper.call_running::<registry::DaemonStatus>(ui, &Empty {}).await? {
+        ui.json(&status)?;
+        for state in ["held", "uncertain", "failed"] {
+            if status["deliveries"][state].as_u64().is_some_and(|count| count > 0) {
+                ui.hint(&format!("`{} commands --state {state}` shows the {state} deliveries", ui.program()));
+            }
+        }
+        return Ok(());
+    }
+    let files = helper.files();
+    ui.json(&NotRunning {
+        running: false,
+        state_root: files.root.as_str(),
+        socket: files.socket().into_string(),
+        database: files.database.as_str(),
+        log: files.log().into_string(),
+    })?;
+    Err(CommandError::reported(ExitStatus::NoDaemon))
+}

@@ -1,0 +1,76 @@
+//! `session-nudge`: send a text to a session's pane.
+
+use crate::error::{CommandError, ExitStatus};
+use crate::helper::Helper;
+use crate::ui::Ui;
+use crate::values::word;
+use clap::Args;
+use conveyor_proto::registry::SessionNudge;
+use conveyor_proto::types::common::Transport;
+use conveyor_proto::types::pane::{DeliveryOutcome, NudgeParams, NudgeResult};
+
+/// Send a text to a session's pane and wait for its receipt
+///
+/// While the pane shows a menu or holds a draft the text is kept, and sent when that is over. An empty text
+/// presses Enter only.
+#[derive(Debug, Args)]
+pub(crate) struct SessionNudgeArgs {
+    /// Name of the session
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Text to send
+    #[arg(value_name = "TEXT")]
+    text: String,
+    /// Show where it would go, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Clear a draft in the composer first
+    #[arg(long)]
+    clear_draft: bool,
+    /// Which way it goes: the pane, Codex's app-server, the inbox, or what there is, in this order
+    #[arg(
+        long,
+        value_name = "WAY",
+        default_value = "auto",
+        value_parser = word::<Transport>(&["auto", "tmux", "app-server", "inbox"])
+    )]
+    transport: Transport,
+}
+
+pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &SessionNudgeArgs) -> Result<(), CommandError> {
+    let params = NudgeParams {
+        name: args.name.clone(),
+        text: args.text.clone(),
+        dry_run: args.dry_run,
+        clear_draft: args.clear_draft,
+        transport: args.transport,
+        caller: helper.caller(),
+    };
+    let answer = helper.call_json::<SessionNudge>(ui, &params).await?;
+    ui.json(&answer)?;
+    tell_outcome(ui, &helper.understand::<SessionNudge>(&answer)?)
+}
+
+/// Says what remains open, and fails where nothing was sent.
+pub(crate) fn tell_outcome(ui: &mut Ui, sent: &NudgeResult) -> Result<(), CommandError> {
+    match sent.outcome {
+        Some(DeliveryOutcome::Held) => {
+            let by = sent.blocked_by.as_deref().unwrap_or("the pane");
+            ui.hint(
+                sent.note.as_deref().unwrap_or(&format!("held back by {by}, and sent when that is over")),
+            );
+            Ok(())
+        }
+        Some(DeliveryOutcome::Uncertain) => {
+            let program = ui.program();
+            ui.hint(sent.note.as_deref().unwrap_or("sent, but no receipt was seen in time"));
+            ui.hint(&format!(
+                "`{program} commands --state uncertain` shows it until its receipt comes; `{program} commands discard \
+                 ID --reason TEXT` closes it"
+            ));
+            Ok(())
+        }
+        Some(DeliveryOutcome::Failed) => Err(CommandError::reported(ExitStatus::Failed)),
+        Some(DeliveryOutcome::Delivered | DeliveryOutcome::Queued) | None => Ok(()),
+    }
+}

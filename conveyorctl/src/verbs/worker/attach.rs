@@ -1,0 +1,216 @@
+//! `open`, `open-worker`, `open-manager`: a terminal window attached to a tmux session.
+//!
+//! The daemon knows the session, the caller knows the desktop: so windows are opened here.
+
+use crate::error::CommandError;
+use crate::helper::Helper;
+use crate::terminal::{self, Choice};
+use crate::text::printable;
+use crate::ui::Ui;
+use crate::values::word;
+use clap::Args;
+use conveyor_proto::registry::{WorkerAttach, WorkerOpened};
+use conveyor_proto::types::common::Role;
+use conveyor_proto::types::worker::{AttachParams, AttachResult, OpenedParams};
+use serde::Serialize;
+
+/// Open a terminal window attached to a worker
+///
+/// Where no terminal is found, the command that attaches one is told.
+#[derive(Debug, Args)]
+pub(crate) struct OpenArgs {
+    /// Name of the worker
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    window: WindowArgs,
+    /// Also when one was opened for the worker before
+    #[arg(long)]
+    force: bool,
+}
+
+/// Open a terminal window attached to the worker of a task
+#[derive(Debug, Args)]
+pub(crate) struct OpenWorkerArgs {
+    #[command(flatten)]
+    side: SideArgs,
+}
+
+/// Open a terminal window attached to the manager of a task
+#[derive(Debug, Args)]
+pub(crate) struct OpenManagerArgs {
+    #[command(flatten)]
+    side: SideArgs,
+}
+
+#[derive(Debug, Args)]
+struct SideArgs {
+    /// Task, by id or name
+    #[arg(value_name = "TASK")]
+    task: String,
+    #[command(flatten)]
+    window: WindowArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WindowArgs {
+    /// Terminal to open
+    #[arg(long, value_name = "TERMINAL", default_value = "auto", value_parser = word::<Choice>(Choice::WORDS))]
+    pub(crate) terminal: Choice,
+    /// Show what would be run, and run nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// What is printed.
+#[derive(Serialize)]
+struct Opened<'a> {
+    attach_command: &'a str,
+    terminal: &'a str,
+    tmux_session: &'a str,
+    dry_run: bool,
+    /// In a dry run only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    force: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manager: Option<&'a str>,
+}
+
+impl<'a> Opened<'a> {
+    fn new(attach: &'a AttachResult, launch: &'a terminal::Launch, dry_run: bool) -> Self {
+        Self {
+            attach_command: &attach.attach_command,
+            terminal: launch.terminal(),
+            tmux_session: &attach.tmux_session,
+            dry_run,
+            command: dry_run.then_some(launch.command()),
+            force: None,
+            name: None,
+            task: None,
+            worker: None,
+            manager: None,
+        }
+    }
+}
+
+pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &OpenArgs) -> Result<(), CommandError> {
+    let (attach, launch) = open(ui, helper, &args.name, &args.window, args.force).await?;
+    let opened = Opened::new(&attach, &launch, args.window.dry_run);
+    ui.json(&Opened { force: Some(args.force), name: Some(&attach.name), ..opened })?;
+    tell_by_hand(ui, &attach, &launch);
+    Ok(())
+}
+
+/// Opens a window for a worker that was just made, and says so.
+pub(crate) async fn open_for(
+    ui: &mut Ui,
+    helper: &Helper,
+    name: &str,
+    window: &WindowArgs,
+    force: bool,
+) -> Result<(), CommandError> {
+    let (attach, launch) = open(ui, helper, name, window, force).await?;
+    if !launch.command().is_empty() {
+        ui.line(&format!("\nopened {} in {}", printable(name), launch.terminal()))?;
+    }
+    tell_by_hand(ui, &attach, &launch);
+    Ok(())
+}
+
+async fn open(
+    ui: &mut Ui,
+    helper: &Helper,
+    name: &str,
+    window: &WindowArgs,
+    force: bool,
+) -> Result<(AttachResult, terminal::Launch), CommandError> {
+    let params = AttachParams {
+        name: Some(name.to_owned()),
+        task: None,
+        role: None,
+        force: force || window.dry_run,
+        caller: helper.caller(),
+    };
+    let attach = helper.call::<WorkerAttach>(ui, &params).await?;
+    let launch = terminal::plan(window.terminal, helper.environment(), &attach.attach_words);
+    if !window.dry_run {
+        launch_and_note(ui, helper, &attach, &launch, force).await?;
+    }
+    Ok((attach, launch))
+}
+
+pub(crate) async fn run_worker(
+    ui: &mut Ui,
+    helper: &Helper,
+    args: &OpenWorkerArgs,
+) -> Result<(), CommandError> {
+    open_side(ui, helper, Role::Worker, &args.side).await
+}
+
+pub(crate) async fn run_manager(
+    ui: &mut Ui,
+    helper: &Helper,
+    args: &OpenManagerArgs,
+) -> Result<(), CommandError> {
+    open_side(ui, helper, Role::Manager, &args.side).await
+}
+
+async fn open_side(ui: &mut Ui, helper: &Helper, role: Role, args: &SideArgs) -> Result<(), CommandError> {
+    let params = AttachParams {
+        name: None,
+        task: Some(args.task.clone()),
+        role: Some(role),
+        force: false,
+        caller: helper.caller(),
+    };
+    let attach = helper.call::<WorkerAttach>(ui, &params).await?;
+    let launch = terminal::plan(args.window.terminal, helper.environment(), &attach.attach_words);
+    if !args.window.dry_run {
+        launch.run().await?;
+    }
+    let mut opened = Opened::new(&attach, &launch, args.window.dry_run);
+    opened.task = attach.task.as_deref();
+    match role {
+        Role::Worker => opened.worker = Some(&attach.name),
+        Role::Manager => opened.manager = Some(&attach.name),
+    }
+    ui.json(&opened)?;
+    tell_by_hand(ui, &attach, &launch);
+    Ok(())
+}
+
+/// Opens the window and lets the worker's file remember it; one that could not be opened blocks no other try.
+async fn launch_and_note(
+    ui: &mut Ui,
+    helper: &Helper,
+    attach: &AttachResult,
+    launch: &terminal::Launch,
+    forced: bool,
+) -> Result<(), CommandError> {
+    if launch.command().is_empty() {
+        return Ok(());
+    }
+    let run = launch.run().await;
+    let note = OpenedParams {
+        name: attach.name.clone(),
+        terminal: launch.terminal().to_owned(),
+        forced,
+        launched: run.is_ok(),
+    };
+    helper.call::<WorkerOpened>(ui, &note).await?;
+    run
+}
+
+fn tell_by_hand(ui: &mut Ui, attach: &AttachResult, launch: &terminal::Launch) {
+    if launch.command().is_empty() {
+        ui.hint(&format!("no terminal was found here; attach one by hand: {}", attach.attach_command));
+    }
+}

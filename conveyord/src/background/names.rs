@@ -1,0 +1,84 @@
+//! The loops by name, and what becomes of each that cannot be kept up.
+//!
+//! Every loop is restarted when it panics or ends by itself. The policy says what happens when that does not help.
+//!
+//! | loop | does | policy | why |
+//! |---|---|---|---|
+//! | `signals` | SIGTERM, SIGINT, SIGHUP | end the daemon | without it only SIGKILL ends the daemon, in no order |
+//! | `watchdog` | proves to the service manager that the daemon lives | end the daemon | the service manager would end it without order |
+//! | `ingest` | reads rollouts as they grow | end the daemon | no completion would be noticed |
+//! | `process_exits` | notices the ends of Codex processes | end the daemon | sessions that have ended would look alive and keep their tasks waiting |
+//! | `dispatch` | routes completions, sends commands | end the daemon | nothing would reach anybody |
+//! | `checkpoint` | keeps the write-ahead log small | keep trying | SQLite's own checkpoint bounds the log |
+//! | `worker_reports` | imports workers' `status.json` | keep trying | the verbs of workers read the file themselves |
+//! | `app_servers` | keeps the connections to Codex's app-servers | keep trying | pane and rollout tell the same, later |
+//! | `approvals` | keeps approvals in step with what app-servers ask | keep trying | the pane shows the question, and a cycle reports it |
+//! | `approval_panes` | looks for approvals in panes | keep trying | a cycle reports it |
+
+/// A background loop of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LoopName {
+    /// Takes the signals of the system.
+    Signals,
+    /// Proves to the service manager that the daemon lives.
+    Watchdog,
+    /// Keeps the write-ahead log small.
+    Checkpoint,
+    /// Reads rollouts as they grow.
+    Ingest,
+    /// Notices the ends of Codex processes.
+    ProcessExits,
+    /// Routes completions and sends commands.
+    Dispatch,
+    /// Imports what workers report by file.
+    WorkerReports,
+    /// Keeps the connections to Codex's app-servers.
+    AppServers,
+    /// Keeps approvals in step with what app-servers ask.
+    Approvals,
+    /// Looks for approvals in panes.
+    ApprovalPanes,
+}
+
+/// What becomes of a loop that fails again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// The daemon ends in order, since it cannot do its work: whoever started it starts it again.
+    EndDaemon,
+    /// It is restarted for ever, at the longest pause: the daemon is of use without it.
+    KeepTrying,
+}
+
+impl LoopName {
+    /// The word in JSON and in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signals => "signals",
+            Self::Watchdog => "watchdog",
+            Self::Checkpoint => "checkpoint",
+            Self::Ingest => "ingest",
+            Self::ProcessExits => "process_exits",
+            Self::Dispatch => "dispatch",
+            Self::WorkerReports => "worker_reports",
+            Self::AppServers => "app_servers",
+            Self::Approvals => "approvals",
+            Self::ApprovalPanes => "approval_panes",
+        }
+    }
+
+    /// What becomes of it when it fails again and again; the table above says why.
+    #[must_use]
+    pub const fn policy(self) -> Policy {
+        match self {
+            Self::Signals | Self::Watchdog | Self::Ingest | Self::ProcessExits | Self::Dispatch => {
+                Policy::EndDaemon
+            }
+            Self::Checkpoint
+            | Self::WorkerReports
+            | Self::AppServers
+            | Self::Approvals
+            | Self::ApprovalPanes => Policy::KeepTrying,
+        }
+    }
+}

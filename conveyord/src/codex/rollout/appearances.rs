@@ -1,0 +1,127 @@
+//! Waking when a rollout may have appeared below a Codex home: for those who wait for one of a Codex that was
+//! just started.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::sync::Notify;
+
+/// Levels of folders below `sessions`: year, month, day.
+const LEVELS: usize = 3;
+
+/// The system's events of the folders in which rollouts appear. A wake says only that it is worth to look.
+pub struct Appearances {
+    home: Utf8PathBuf,
+    events: Option<RecommendedWatcher>,
+    watched: BTreeSet<Utf8PathBuf>,
+    wake: Arc<Notify>,
+}
+
+impl Appearances {
+    /// The events of a Codex home, from now on. Where the system tells none, nothing wakes: who waits looks now
+    /// and then by itself.
+    #[must_use]
+    pub fn below(codex_home: &Utf8Path) -> Self {
+        let wake = Arc::new(Notify::new());
+        let told = Arc::clone(&wake);
+        let events = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !matches!(event.kind, notify::EventKind::Access(_))) {
+                told.notify_one();
+            }
+        });
+        let home = codex_home.canonicalize_utf8().unwrap_or_else(|_| codex_home.to_owned());
+        let mut new = Self { home, events: events.ok(), watched: BTreeSet::new(), wake };
+        new.follow();
+        new
+    }
+
+    /// Resolves when something happened since the last call. Nothing is lost when it is given up.
+    pub async fn next(&mut self) {
+        self.wake.notified().await;
+        self.follow();
+    }
+
+    /// Watches the folders that came since. What was made in one before its watch was set is seen by listing
+    /// again.
+    fn follow(&mut self) {
+        let Some(events) = &mut self.events else { return };
+        loop {
+            let mut added = false;
+            for folder in newest_folders(&self.home) {
+                if !self.watched.contains(&folder)
+                    && events.watch(folder.as_std_path(), RecursiveMode::NonRecursive).is_ok()
+                {
+                    added |= self.watched.insert(folder);
+                }
+            }
+            if !added {
+                return;
+            }
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// `sessions` below a Codex home and the newest folder of each level below it; the home itself while it has no
+/// `sessions`.
+pub fn newest_folders(home: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let sessions = home.join("sessions");
+    if !sessions.is_dir() {
+        return vec![home.to_owned()];
+    }
+    let mut folders = vec![sessions];
+    for _ in 0..LEVELS {
+        let newest = folders.last().and_then(|folder| newest_folder(folder));
+        let Some(newest) = newest else { break };
+        folders.push(newest);
+    }
+    folders
+}
+
+fn newest_folder(folder: &Utf8Path) -> Option<Utf8PathBuf> {
+    let entries = folder.read_dir_utf8().ok()?.filter_map(Result::ok);
+    entries.map(|entry| entry.into_path()).filter(|path| path.is_dir()).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_rollout_in_folders_that_come_later_wakes() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+        let mut appearances = Appearances::below(&home);
+        let folder = home.join("sessions/2026/04/30");
+        let waited = async {
+            while !folder.join("rollout-1.jsonl").exists() {
+                appearances.next().await;
+            }
+        };
+        let made = async {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("rollout-1.jsonl"), "{}\n").unwrap();
+        };
+        let both = async { tokio::join!(waited, made) };
+        tokio::time::timeout(Duration::from_secs(20), both).await.expect("the rollout woke");
+    }
+
+    #[test]
+    fn the_newest_folder_of_each_level_is_watched() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+        let check = |expect: &[&str]| {
+            let expect: Vec<_> = expect.iter().map(|folder| home.join(folder)).collect();
+            assert_eq!(newest_folders(&home), expect);
+        };
+        assert_eq!(newest_folders(&home), std::slice::from_ref(&home));
+        std::fs::create_dir(home.join("sessions")).unwrap();
+        check(&["sessions"]);
+        std::fs::create_dir_all(home.join("sessions/2026/04/30")).unwrap();
+        check(&["sessions", "sessions/2026", "sessions/2026/04", "sessions/2026/04/30"]);
+        std::fs::create_dir(home.join("sessions/2026/05")).unwrap();
+        std::fs::write(home.join("sessions/2026/05/99"), "").unwrap();
+        check(&["sessions", "sessions/2026", "sessions/2026/05"]);
+    }
+}

@@ -1,0 +1,115 @@
+//! Finding a session's thread by a text that was typed into its pane.
+//!
+//! With Codex's shared daemon the pane's processes hold no rollout, and the title names no thread unless it
+//! was told to. A thread that received just the text that was just sent, and no other, is the pane's.
+
+use super::{
+    discovery::read_session_meta,
+    lines::{Line, LineScanner},
+    receipt::receipt_key,
+    record::parse_line,
+    signal::Signal,
+};
+use crate::codex::rollout::located::Located;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::{fs::File, time::SystemTime};
+
+/// Folders of days that are looked at, newest first: a thread may have begun before midnight.
+const DAYS: usize = 3;
+
+/// The thread whose file was written since a moment and has a user's message of that key; none when several
+/// have it. May block: it reads files.
+#[must_use]
+pub fn thread_with_message(codex_home: &Utf8Path, key: &str, since: SystemTime) -> Option<Located> {
+    let mut found = recent_rollouts(codex_home)
+        .into_iter()
+        .filter(|path| path.metadata().and_then(|meta| meta.modified()).is_ok_and(|at| at >= since))
+        .filter(|path| has_message(path, key));
+    let path = found.next()?;
+    if found.next().is_some() {
+        return None;
+    }
+    let meta = read_session_meta(&path).ok().filter(|meta| !meta.is_subagent())?;
+    Some(Located { thread_id: meta.thread_id.as_str().to_owned(), path: Some(path) })
+}
+
+/// The rollouts of the last days.
+pub(super) fn recent_rollouts(codex_home: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let days = newest_days(&codex_home.join("sessions"));
+    days.iter().flat_map(|day| files(day)).filter(|path| path.extension() == Some("jsonl")).collect()
+}
+
+/// The newest folders `YYYY/MM/DD` below a folder.
+fn newest_days(sessions: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let mut days = Vec::new();
+    for year in newest(sessions) {
+        for month in newest(&year) {
+            days.extend(newest(&month));
+            if days.len() >= DAYS {
+                days.truncate(DAYS);
+                return days;
+            }
+        }
+    }
+    days
+}
+
+/// The folders in a folder, newest name first.
+fn newest(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let mut folders = files(folder);
+    folders.retain(|path| path.is_dir());
+    folders.sort_unstable_by(|a, b| b.cmp(a));
+    folders
+}
+
+fn files(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let Ok(entries) = folder.read_dir_utf8() else { return Vec::new() };
+    entries.filter_map(Result::ok).map(|entry| entry.into_path()).collect()
+}
+
+fn has_message(path: &Utf8Path, key: &str) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    let mut lines = LineScanner::new(0);
+    while let Ok(Some(line)) = lines.next_line(&file) {
+        if let Line::Complete { bytes, .. } = line
+            && let Ok(record) = parse_line(bytes)
+            && let Signal::UserMessage(message) = record.signal()
+            && receipt_key(&message.text) == key
+        {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rollout(home: &Utf8Path, day: &str, id: &str, text: &str) {
+        let folder = home.join("sessions").join(day);
+        std::fs::create_dir_all(&folder).unwrap();
+        let lines = format!(
+            "{{\"timestamp\":\"2026-05-01T10:00:00.000Z\",\"type\":\"session_meta\",\"payload\":{{\"id\":\"{id}\"}}}}\n\
+             {{\"timestamp\":\"2026-05-01T10:00:01.000Z\",\"type\":\"event_msg\",\"payload\":\
+             {{\"type\":\"user_message\",\"message\":\"{text}\"}}}}\n"
+        );
+        std::fs::write(folder.join(format!("rollout-2026-05-01T10-00-00-{id}.jsonl")), lines).unwrap();
+    }
+
+    #[test]
+    fn the_only_thread_that_got_the_text_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+        rollout(&home, "2026/04/30", "11111111-1111-7111-8111-111111111111", "go on");
+        rollout(&home, "2026/05/01", "22222222-2222-7222-8222-222222222222", "something else");
+        let since = SystemTime::UNIX_EPOCH;
+        let found = thread_with_message(&home, &receipt_key(" go on "), since).unwrap();
+        assert_eq!(found.thread_id, "11111111-1111-7111-8111-111111111111");
+        assert_eq!(thread_with_message(&home, &receipt_key("never sent"), since), None);
+        let later = crate::clock::system_time() + std::time::Duration::from_secs(3600);
+        assert_eq!(thread_with_message(&home, &receipt_key("go on"), later), None);
+        rollout(&home, "2026/05/01", "33333333-3333-7333-8333-333333333333", "go on");
+        assert_eq!(thread_with_message(&home, &receipt_key("go on"), since), None, "two threads have it");
+    }
+}

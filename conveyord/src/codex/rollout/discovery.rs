@@ -1,0 +1,511 @@
+//! Which thread, and which rollout files, belong to a process, a pane or a thread id.
+//!
+//! Everything here looks once and answers; waiting, retrying and remembering is for the callers. Files are
+//! opened for reading only, and of a rollout no more than its first line is read.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::located;
+use super::meta::{NoThreadId, SessionMeta, ThreadId};
+use super::record::string;
+use crate::platform::{self, Pid, ProcessTree};
+
+/// The longest first line that is read. `session_meta` holds the base instructions, some tens of kilobytes.
+const MAX_META_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Below a Codex home: the rollouts in folders by day, and those that were archived.
+const ROLLOUT_FOLDERS: [&str; 2] = ["sessions", "archived_sessions"];
+
+/// How deep below those folders rollouts stand: year, month, day, file.
+const ROLLOUT_DEPTH: usize = 4;
+
+/// Below a Codex home: one file per thread, held open by the process that owns the thread.
+const LOCK_FOLDER: &str = "thread-writer-locks";
+
+/// Below a Codex home: where the shared app-server daemon leaves its process id.
+const DAEMON_PID_FILE: &str = "app-server-daemon/daemon.pid";
+
+/// The form of a rollout's time in its name, `2026-01-31T09-30-00`.
+const NAME_TIME_LEN: usize = 19;
+
+/// The length of a UUID, and of the shortest part of one that names a thread: the first two groups.
+const UUID_LEN: usize = 36;
+const MIN_ID_PREFIX: usize = 13;
+
+/// A rollout whose first line cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("rollout {path}: {reason}")]
+pub struct MetaError {
+    /// The file.
+    pub path: Utf8PathBuf,
+    /// What is wrong with it.
+    #[source]
+    pub reason: MetaErrorReason,
+}
+
+/// What is wrong with a rollout's first line.
+#[derive(Debug, thiserror::Error)]
+pub enum MetaErrorReason {
+    /// There is no such file.
+    #[error("file not found")]
+    NotFound,
+    /// It is a folder.
+    #[error("is a folder, not a file")]
+    IsFolder,
+    /// It is neither a file nor a folder.
+    #[error("is not a regular file")]
+    NotAFile,
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Io(#[source] io::Error),
+    /// It has no bytes.
+    #[error("is empty")]
+    Empty,
+    /// The first line is longer than any `session_meta`.
+    #[error("the first line is longer than {MAX_META_BYTES} bytes")]
+    TooLong,
+    /// The first line is not UTF-8.
+    #[error("the first line is not UTF-8")]
+    NotUtf8,
+    /// The first line is not JSON. It may not have been written whole yet.
+    #[error("the first line is not JSON")]
+    NotJson,
+    /// The first line is JSON, but not an object.
+    #[error("the first line is not a JSON object")]
+    NotObject,
+    /// The first record is another one.
+    #[error("the first record is not session_meta")]
+    NotSessionMeta,
+    /// Its payload is something else than an object.
+    #[error("the payload of session_meta is not an object")]
+    PayloadNotObject,
+    /// It names no thread.
+    #[error(transparent)]
+    NoId(#[from] NoThreadId),
+}
+
+/// The processes below a pane or a shell could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoveryError {
+    /// The process is gone.
+    #[error("process {0} does not exist")]
+    NoProcess(Pid),
+    /// Its open files may not be read.
+    #[error("the open files of process {pid} cannot be read")]
+    Unreadable {
+        /// The process.
+        pid: Pid,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// The system's processes cannot be listed.
+    #[error("the processes below {pid} cannot be listed")]
+    NoTree {
+        /// The process.
+        pid: Pid,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A rollout that a process holds open.
+#[derive(Debug)]
+pub struct HeldRollout {
+    /// The process.
+    pub pid: Pid,
+    /// The file.
+    pub path: Utf8PathBuf,
+    /// Its first record.
+    pub meta: SessionMeta,
+    /// When it was last written.
+    pub modified: Timestamp,
+}
+
+/// A rollout that was found open, and that is not offered as the one of a worker.
+#[derive(Debug)]
+pub struct Rejected {
+    /// The process that holds it.
+    pub pid: Pid,
+    /// The file.
+    pub path: Utf8PathBuf,
+    /// Why it is not offered.
+    pub reason: RejectReason,
+}
+
+/// Why a rollout is not offered.
+#[derive(Debug, thiserror::Error)]
+pub enum RejectReason {
+    /// Its first line cannot be used.
+    #[error("{}", .0.reason)]
+    Unusable(#[source] MetaError),
+    /// It belongs to a sub-agent.
+    #[error("it belongs to a sub-agent")]
+    Subagent,
+    /// The shared app-server daemon holds it, as it holds those of all panes: that it stands below this
+    /// process only means that this pane was the first.
+    #[error("it is held by the shared app-server daemon")]
+    SharedDaemon,
+}
+
+/// The rollouts that a process tree holds open.
+#[derive(Debug)]
+pub struct HeldRollouts {
+    /// The root of the tree.
+    pub pid: Pid,
+    /// How many processes were looked at.
+    pub processes: usize,
+    /// Those that may be the worker's.
+    pub rollouts: Vec<HeldRollout>,
+    /// The others.
+    pub rejected: Vec<Rejected>,
+}
+
+/// No process of a tree holds a rollout that can be the worker's.
+#[derive(Debug, thiserror::Error)]
+#[error("process {} and the {} below it hold no rollout{}", .0.pid, .0.processes.saturating_sub(1), candidates(.0))]
+pub struct NotFound(pub HeldRollouts);
+
+fn candidates(held: &HeldRollouts) -> String {
+    let list: Vec<_> =
+        held.rejected.iter().map(|found| format!("{}: {}", found.path, found.reason)).collect();
+    if list.is_empty() { String::new() } else { format!(" of their own ({})", list.join("; ")) }
+}
+
+/// Reads the first line of a rollout.
+///
+/// # Errors
+///
+/// What is wrong with the file or its first record.
+pub fn read_session_meta(path: &Utf8Path) -> Result<SessionMeta, MetaError> {
+    first_line(path)
+        .and_then(|line| parse_session_meta(&line))
+        .map_err(|reason| MetaError { path: path.to_owned(), reason })
+}
+
+fn first_line(path: &Utf8Path) -> Result<Vec<u8>, MetaErrorReason> {
+    let not_found = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => MetaErrorReason::NotFound,
+        _ => MetaErrorReason::Io(error),
+    };
+    // Looked at before it is opened: opening a pipe would wait for its other end.
+    let metadata = fs::metadata(path).map_err(not_found)?;
+    if metadata.is_dir() {
+        return Err(MetaErrorReason::IsFolder);
+    }
+    if !metadata.is_file() {
+        return Err(MetaErrorReason::NotAFile);
+    }
+    let file = File::open(path).map_err(not_found)?;
+    let mut line = Vec::new();
+    BufReader::new(file).take(MAX_META_BYTES).read_until(b'\n', &mut line).map_err(MetaErrorReason::Io)?;
+    if line.is_empty() {
+        return Err(MetaErrorReason::Empty);
+    }
+    if !line.ends_with(b"\n") && u64::try_from(line.len()).is_ok_and(|len| len == MAX_META_BYTES) {
+        return Err(MetaErrorReason::TooLong);
+    }
+    Ok(line)
+}
+
+fn parse_session_meta(line: &[u8]) -> Result<SessionMeta, MetaErrorReason> {
+    #[derive(Deserialize)]
+    struct First<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<&'a RawValue>,
+        #[serde(borrow)]
+        payload: Option<&'a RawValue>,
+    }
+    let text = std::str::from_utf8(line).map_err(|_| MetaErrorReason::NotUtf8)?;
+    let raw: &RawValue = serde_json::from_str(text).map_err(|_| MetaErrorReason::NotJson)?;
+    if !raw.get().starts_with('{') {
+        return Err(MetaErrorReason::NotObject);
+    }
+    let first: First<'_> = serde_json::from_str(raw.get()).map_err(|_| MetaErrorReason::NotJson)?;
+    if first.kind.and_then(string).as_deref() != Some("session_meta") {
+        return Err(MetaErrorReason::NotSessionMeta);
+    }
+    // What other languages take for false counts as absent.
+    match first.payload.map(RawValue::get) {
+        None | Some("null" | "false" | "0" | "\"\"" | "[]") => Err(NoThreadId.into()),
+        Some(payload) if payload.starts_with('{') => Ok(SessionMeta::from_payload(payload)?),
+        Some(_) => Err(MetaErrorReason::PayloadNotObject),
+    }
+}
+
+/// The rollouts that a process or one below it holds open, wherever its Codex home is.
+///
+/// # Errors
+///
+/// The process is gone, or it or the tree below it cannot be looked at.
+pub fn rollouts_held_by(pid: Pid) -> Result<HeldRollouts, DiscoveryError> {
+    rollouts_held_in(&process_tree(pid)?, pid)
+}
+
+/// The same in a tree that was listed before.
+///
+/// # Errors
+///
+/// The process is gone, or its open files cannot be looked at.
+pub fn rollouts_held_in(tree: &ProcessTree, pid: Pid) -> Result<HeldRollouts, DiscoveryError> {
+    let mut held = HeldRollouts { pid, processes: 0, rollouts: Vec::new(), rejected: Vec::new() };
+    for (holder, path) in files_held_by(tree, pid, &mut held.processes)? {
+        if !is_rollout_path(&path) || held.knows(&path) {
+            continue;
+        }
+        match inspect(holder, &path) {
+            Ok(rollout) => held.rollouts.push(rollout),
+            Err(reason) => held.rejected.push(Rejected { pid: holder, path, reason }),
+        }
+    }
+    Ok(held)
+}
+
+/// The rollout that was written last, which is the one of the thread that the pane shows now: a Codex keeps
+/// the files of threads that it left by `/clear` open.
+///
+/// # Errors
+///
+/// There is none; the error lists those that were found and rejected.
+pub fn choose(mut held: HeldRollouts) -> Result<HeldRollout, NotFound> {
+    // Of files written in the same instant, the later thread: ids of threads grow with time.
+    held.rollouts.sort_by(|a, b| (a.modified, &a.meta.thread_id).cmp(&(b.modified, &b.meta.thread_id)));
+    held.rollouts.pop().ok_or(NotFound(held))
+}
+
+/// The threads of a Codex home whose writer is a process or one below it. With Codex 0.169 this names a
+/// thread before it has a rollout; earlier ones give none. The shared app-server daemon is passed over: it
+/// stands below the pane that happened to start it, and owns the threads of all panes.
+///
+/// # Errors
+///
+/// The process is gone, or it or the tree below it cannot be looked at.
+pub fn threads_locked_by(codex_home: &Utf8Path, pid: Pid) -> Result<Vec<ThreadId>, DiscoveryError> {
+    threads_locked_in(&process_tree(pid)?, codex_home, pid)
+}
+
+/// The same in a tree that was listed before.
+///
+/// # Errors
+///
+/// The process is gone, or its open files cannot be looked at.
+pub fn threads_locked_in(
+    tree: &ProcessTree,
+    codex_home: &Utf8Path,
+    pid: Pid,
+) -> Result<Vec<ThreadId>, DiscoveryError> {
+    // The system names files by their resolved paths.
+    let home = codex_home.canonicalize_utf8().unwrap_or_else(|_| codex_home.to_owned());
+    let locks = home.join(LOCK_FOLDER);
+    let daemon = shared_daemon_pid(&home);
+    let mut threads: Vec<ThreadId> = files_held_by(tree, pid, &mut 0)?
+        .into_iter()
+        .filter(|(holder, path)| {
+            path.parent() == Some(&locks) && path.extension() == Some("lock") && Some(*holder) != daemon
+        })
+        .filter_map(|(_, path)| ThreadId::new(path.file_stem()?))
+        .collect();
+    threads.sort();
+    threads.dedup();
+    Ok(threads)
+}
+
+/// The newest file of each thread below a Codex home, by the thread's id. A thread has one more each time it
+/// is rewound. Folders of days before `since` are passed over: see [`first_day_of`].
+///
+/// # Errors
+///
+/// A folder cannot be read. A folder that does not exist holds nothing.
+pub fn newest_rollouts(
+    codex_home: &Utf8Path,
+    since: Option<Date>,
+) -> io::Result<HashMap<String, Utf8PathBuf>> {
+    let mut newest: HashMap<String, Utf8PathBuf> = HashMap::new();
+    let since = since.map(|day| day.strftime("%Y/%m/%d").to_string()).unwrap_or_default();
+    for name in ROLLOUT_FOLDERS {
+        let root = codex_home.join(name);
+        let wanted = |folder: &Utf8Path| folder.strip_prefix(&root).is_ok_and(|day| !is_before(day, &since));
+        visit(&root, ROLLOUT_DEPTH, &wanted, &mut |path| {
+            let Some(name) = RolloutName::parse(&path) else { return };
+            match newest.get(name.thread) {
+                Some(known) if RolloutName::parse(known).as_ref() >= Some(&name) => {}
+                _ => {
+                    newest.insert(name.thread.to_owned(), path);
+                }
+            }
+        })?;
+    }
+    Ok(newest)
+}
+
+/// The first day whose folder can hold a file of a thread, by the time in its id; `None` when that tells none.
+/// Folders are named by local time, and clocks were set back before.
+#[must_use]
+pub fn first_day_of(thread_id: &str) -> Option<Date> {
+    let begun = located::time_of(thread_id)?;
+    begun.checked_sub(SignedDuration::from_hours(48)).ok().map(|time| time.to_zoned(TimeZone::UTC).date())
+}
+
+/// Whether a folder `YYYY`, `YYYY/MM` or `YYYY/MM/DD` holds only days before `since`. Folders of other names
+/// may hold anything.
+fn is_before(folder: &Utf8Path, since: &str) -> bool {
+    let is_day = folder.as_str().bytes().all(|byte| byte.is_ascii_digit() || byte == b'/');
+    is_day && since.get(..folder.as_str().len()).is_some_and(|since| folder.as_str() < since)
+}
+
+/// The process of the shared app-server daemon of a Codex home, which owns the threads of all its panes;
+/// `None` when there is none. Whether it still lives is not looked at.
+pub fn shared_daemon_pid(codex_home: &Utf8Path) -> Option<Pid> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum PidFile {
+        Object { pid: i64 },
+        Number(i64),
+    }
+    let text = fs::read_to_string(codex_home.join(DAEMON_PID_FILE)).ok()?;
+    let (PidFile::Object { pid } | PidFile::Number(pid)) = serde_json::from_str(&text).ok()?;
+    Pid::try_from(pid).ok()
+}
+
+/// The thread id in a pane's title, where Codex was told to show it; titles cut it short. At least its first
+/// two groups are needed, and what follows them must be of a UUID of version 7.
+pub fn thread_id_in_title(title: &str) -> Option<&str> {
+    title
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .map(|word| word.trim_end_matches('-'))
+        .find(|word| is_id_prefix(word))
+}
+
+/// Whether a part of an id, as [`thread_id_in_title`] finds it, is of this thread.
+pub fn matches_thread(prefix: &str, thread: &ThreadId) -> bool {
+    is_id_prefix(prefix) && thread.as_str().starts_with(prefix)
+}
+
+fn is_id_prefix(word: &str) -> bool {
+    (MIN_ID_PREFIX..=UUID_LEN).contains(&word.len())
+        && word.bytes().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            14 => byte == b'7',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        })
+}
+
+/// `rollout-<time>-<thread>.jsonl`, or `rollout-<time>-<thread>_<uuid>.jsonl` after a rewind. In order of
+/// time: the time in the name, then the suffix, whose UUIDs grow with time.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct RolloutName<'a> {
+    time: &'a str,
+    thread: &'a str,
+    suffix: Option<&'a str>,
+}
+
+impl<'a> RolloutName<'a> {
+    fn parse(path: &'a Utf8Path) -> Option<Self> {
+        let name = path.file_name()?.strip_prefix("rollout-")?.strip_suffix(".jsonl")?;
+        let (time, rest) = name.split_at_checked(NAME_TIME_LEN)?;
+        let id = rest.strip_prefix('-')?;
+        let (thread, suffix) =
+            id.split_once('_').map_or((id, None), |(thread, suffix)| (thread, Some(suffix)));
+        Some(Self { time, thread, suffix })
+    }
+}
+
+impl HeldRollouts {
+    fn knows(&self, path: &Utf8Path) -> bool {
+        self.rollouts.iter().any(|known| known.path == path)
+            || self.rejected.iter().any(|known| known.path == path)
+    }
+}
+
+fn process_tree(pid: Pid) -> Result<ProcessTree, DiscoveryError> {
+    ProcessTree::now().map_err(|source| DiscoveryError::NoTree { pid, source })
+}
+
+/// The open files of a process and of all below it, breadth first.
+fn files_held_by(
+    tree: &ProcessTree,
+    pid: Pid,
+    processes: &mut usize,
+) -> Result<Vec<(Pid, Utf8PathBuf)>, DiscoveryError> {
+    let own = platform::open_files(pid).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => DiscoveryError::NoProcess(pid),
+        _ => DiscoveryError::Unreadable { pid, source },
+    })?;
+    let below = tree.descendants(pid);
+    *processes = 1 + below.len();
+    // A child may end while it is looked at, or run as another user; then it is no Codex of ours.
+    let others = below.into_iter().flat_map(|child| {
+        platform::open_files(child).unwrap_or_default().into_iter().map(move |file| (child, file))
+    });
+    let all = own.into_iter().map(|file| (pid, file)).chain(others);
+    Ok(all.filter_map(|(pid, file)| Some((pid, Utf8PathBuf::from_path_buf(file.path).ok()?))).collect())
+}
+
+/// `.../sessions/.../rollout-*.jsonl`, in whatever Codex home.
+fn is_rollout_path(path: &Utf8Path) -> bool {
+    let is_named =
+        path.file_name().is_some_and(|name| name.starts_with("rollout-") && name.ends_with(".jsonl"));
+    is_named && codex_home_of(path).is_some()
+}
+
+fn codex_home_of(rollout: &Utf8Path) -> Option<&Utf8Path> {
+    let sessions = rollout.ancestors().skip(1).find(|folder| folder.file_name() == Some("sessions"))?;
+    sessions.parent()
+}
+
+fn inspect(holder: Pid, path: &Utf8Path) -> Result<HeldRollout, RejectReason> {
+    if codex_home_of(path).and_then(shared_daemon_pid) == Some(holder) {
+        return Err(RejectReason::SharedDaemon);
+    }
+    let meta = read_session_meta(path).map_err(RejectReason::Unusable)?;
+    if meta.is_subagent() {
+        return Err(RejectReason::Subagent);
+    }
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    let modified = modified.and_then(|time| Timestamp::try_from(time).map_err(io::Error::other));
+    let modified = modified.map_err(|error| {
+        RejectReason::Unusable(MetaError { path: path.to_owned(), reason: MetaErrorReason::Io(error) })
+    })?;
+    Ok(HeldRollout { pid: holder, path: path.to_owned(), meta, modified })
+}
+
+/// Calls `found` for each regular file at most `depth` levels below a folder, in folders that are wanted. Links
+/// are not followed.
+fn visit(
+    folder: &Utf8Path,
+    depth: usize,
+    wanted: &impl Fn(&Utf8Path) -> bool,
+    found: &mut impl FnMut(Utf8PathBuf),
+) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        // It never was, or it was moved away while we looked.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let Ok(path) = Utf8PathBuf::from_path_buf(entry.path()) else {
+            continue;
+        };
+        let kind = entry.file_type()?;
+        if kind.is_file() {
+            found(path);
+        } else if kind.is_dir() && depth > 1 && wanted(&path) {
+            visit(&path, depth - 1, wanted, found)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,32 @@
+//! A thread that was found, with its file; and the time that a thread's id carries.
+
+use camino::Utf8PathBuf;
+use jiff::Timestamp;
+
+/// A thread and the file to read of it, if there is one yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Thread.
+    pub thread_id: String,
+    /// Its newest file.
+    pub path: Option<Utf8PathBuf>,
+}
+
+/// The time in a thread's id.
+#[must_use]
+pub fn time_of(thread_id: &str) -> Option<Timestamp> {
+    let (seconds, nanoseconds) = uuid::Uuid::parse_str(thread_id).ok()?.get_timestamp()?.to_unix();
+    Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threads_id_carries_its_time() {
+        let at = time_of("01a1fb2f-28ba-70d3-8c13-04e1d9d744ed").unwrap();
+        assert_eq!(at.to_string().get(..10), Some("2026-11-20"));
+        assert_eq!(time_of("no id"), None);
+    }
+}

@@ -1,0 +1,21 @@
+//! The rollout files of Codex: their records, the state machine of a thread, and how the file of a process, a thread or
+//! a text is found.
+//!
+//! Invariants: a rollout is only ever read. Nothing here knows a row, a task or a manager.
+
+pub mod appearances;
+pub mod by_start;
+pub mod by_text;
+pub mod discovery;
+pub mod lines;
+pub mod located;
+pub mod machine;
+pub mod meta;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod properties;
+pub mod receipt;
+pub mod record;
+pub mod signal;
+
+#[cfg(test)]
+mod tests;

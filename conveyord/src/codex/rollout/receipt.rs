@@ -1,0 +1,24 @@
+//! How a text that was typed into a pane is recognised in the rollout.
+
+use crate::words::hex;
+use sha2::{Digest, Sha256};
+
+/// The key by which a sent text and a user's message of the rollout are the same: Codex trims white space at
+/// the ends, and line ends may differ.
+#[must_use]
+pub fn receipt_key(text: &str) -> String {
+    let unified = text.replace("\r\n", "\n").replace('\r', "\n");
+    hex(&Sha256::digest(unified.trim().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn white_space_at_the_ends_and_line_ends_do_not_matter() {
+        assert_eq!(receipt_key(" !ls \n"), receipt_key("!ls"));
+        assert_eq!(receipt_key("a\r\nb"), receipt_key("a\nb"));
+        assert_ne!(receipt_key("a b"), receipt_key("a  b"));
+    }
+}

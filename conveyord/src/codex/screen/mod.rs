@@ -1,0 +1,425 @@
+//! What a live Codex pane shows, judged by its title and the layout of its screen.
+//!
+//! Codex repeats the words of users and models in its transcript, so phrases alone prove nothing. A menu counts only
+//! at the end of the screen, by its selected entry (`› 1. ...`) and the key hint below it; the composer only when
+//! nothing but indented rows stands below it. Nothing here talks to tmux or decides what may be sent.
+
+mod approval;
+pub mod phrases;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod properties;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use approval::{ApprovalMenu, approval_menu};
+use rows::{Row, plain_rows, styled_rows};
+
+/// What a pane shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PaneShows {
+    /// The composer; no turn runs.
+    Ready,
+    /// The composer; a turn runs.
+    Busy,
+    /// A question for approval of a command, an edit, a tool or a permission.
+    Approval,
+    /// A question of the model.
+    Question,
+    /// The question whether the folder is trusted.
+    Trust,
+    /// The question about new hooks.
+    Hooks,
+    /// The offer of an update.
+    Update,
+    /// The question whether a plan is to be implemented.
+    Plan,
+    /// The question whether to switch the model near a rate limit.
+    RateLimit,
+    /// Another menu or list.
+    Menu,
+    /// The transcript browser, in which Enter takes messages back.
+    Browse,
+    /// What Codex leaves behind when it ended; a shell may follow.
+    Exited,
+    /// A Codex by its process, with a screen that is none of these: it comes up, redraws, or is of a version that
+    /// is not known. Here only a menu that is not drawn to its end is called so: another screen is
+    /// [unknown](Self::Unknown) to who does not know the process.
+    Unclear,
+    /// No Codex at all, or one that has not come up.
+    Unknown,
+}
+
+impl PaneShows {
+    /// The word in JSON and in rows.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Busy => "busy",
+            Self::Approval => "approval",
+            Self::Question => "question",
+            Self::Trust => "trust",
+            Self::Hooks => "hooks",
+            Self::Update => "update",
+            Self::Plan => "plan",
+            Self::RateLimit => "rate_limit",
+            Self::Menu => "menu",
+            Self::Browse => "browse",
+            Self::Exited => "exited",
+            Self::Unclear => "unclear",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether text and Enter would go elsewhere than into the composer: they would answer a question, act on a
+    /// list, or, after Codex [exited](Self::Exited), run in a shell.
+    ///
+    /// An [unknown](Self::Unknown) screen does not block: the program may be another than Codex.
+    pub fn blocks_sending(self) -> bool {
+        !matches!(self, Self::Ready | Self::Busy | Self::Unknown)
+    }
+}
+
+/// What stands in the composer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Composer {
+    /// Nothing, or a dim suggestion.
+    Clean,
+    /// Something that was typed: it would stand before a text that is pasted now.
+    Draft,
+    /// There is no composer on the screen.
+    Absent,
+    /// A suggestion or a draft: without the screen's style they look alike.
+    Unknown,
+}
+
+/// What a pane shows. Prints the length of its question only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PaneLook {
+    /// What it shows.
+    pub shows: PaneShows,
+    /// What stands in the composer.
+    pub composer: Composer,
+    /// The question or heading of a menu, for people: one line, control characters escaped, at most
+    /// [`QUESTION_CHARS`] characters and an ellipsis.
+    pub question: Option<String>,
+}
+
+impl fmt::Debug for PaneLook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaneLook")
+            .field("shows", &self.shows)
+            .field("composer", &self.composer)
+            .field("question_bytes", &self.question.as_ref().map(String::len))
+            .finish()
+    }
+}
+
+/// Most characters of a question's text before it is cut.
+pub const QUESTION_CHARS: usize = 200;
+
+/// What a pane shows, by its title and the plain text of its visible rows. The same rows with style tell a draft from
+/// a suggestion.
+pub fn look(title: &str, plain: &str, styled: Option<&str>) -> PaneLook {
+    let rows = plain_rows(plain);
+    if let Some(menu) = Menu::find(&rows) {
+        let shows = menu.kind(title);
+        return PaneLook { shows, composer: Composer::Absent, question: menu.question(shows) };
+    }
+    let composer = find_composer(&rows);
+    let shows = match composer {
+        _ if shows_browser(&rows) => PaneShows::Browse,
+        // The question is not on this screen yet, or in a form that we do not know.
+        Some(_) if action_required(title) => PaneShows::Menu,
+        Some(at) if begins_menu(&rows[at..]) => PaneShows::Unclear,
+        Some(at) if has_spinner(title) || works_above(&rows[..at]) => PaneShows::Busy,
+        Some(_) => PaneShows::Ready,
+        None if shows_list(&rows) => PaneShows::Menu,
+        None if shows_exit(&rows) => PaneShows::Exited,
+        None if action_required(title) => PaneShows::Menu,
+        None => PaneShows::Unknown,
+    };
+    let composer = match (composer, styled) {
+        (None, _) => Composer::Absent,
+        (Some(at), None) => plain_composer(&rows, at),
+        (Some(_), Some(styled)) => {
+            let rows = styled_rows(styled);
+            find_composer(&rows).map_or(Composer::Unknown, |at| styled_composer(&rows, at))
+        }
+    };
+    PaneLook { shows, composer, question: None }
+}
+
+/// Whether the title shows that a turn runs: it begins with a turning braille pattern then.
+fn has_spinner(title: &str) -> bool {
+    title.trim_start().starts_with(|c| ('\u{2800}'..='\u{28ff}').contains(&c))
+}
+
+/// Whether the title calls for the user: `[ ! ] Action Required`, blinking with `[ . ]`.
+fn action_required(title: &str) -> bool {
+    let title = title.trim_start();
+    ["[ ! ]", "[ . ]"].iter().any(|mark| title.starts_with(mark)) && title.contains("Action Required")
+}
+
+/// The row in which the composer begins: its prompt sign, `!` in shell mode, stands at the edge, and below it stand
+/// only indented rows, the footer at least.
+fn find_composer(rows: &[Row]) -> Option<usize> {
+    let at = rows.iter().rposition(|row| !row.is_blank() && !row.is_indented())?;
+    let row = &rows[at];
+    let prompt = ["›", "!"].iter().any(|sign| {
+        row.text.strip_prefix(sign).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\u{a0}']))
+    });
+    (prompt && at + 1 < rows.len()).then_some(at)
+}
+
+/// Whether rows that begin as the composer does are a menu that is not drawn to its end: `› 1. ...`, and no footer
+/// below. A draft that begins with a number has one.
+fn begins_menu(rows: &[Row]) -> bool {
+    let is_entry = |row: &Row| entry_number(row.trimmed().trim_start_matches(['›', ' '])).is_some();
+    rows.first().is_some_and(is_entry) && !rows.iter().any(|row| row.text.contains(" · "))
+}
+
+/// The composer's rows: all but the last paragraph, which is the footer or a list of completions.
+fn composer_rows(rows: &[Row], at: usize) -> &[Row] {
+    let end = rows.iter().rposition(Row::is_blank).filter(|&blank| blank > at).unwrap_or(rows.len());
+    &rows[at..end]
+}
+
+fn plain_composer(rows: &[Row], at: usize) -> Composer {
+    if rows[at].text.starts_with('!') {
+        return Composer::Draft;
+    }
+    let text: Vec<&str> =
+        composer_rows(rows, at).iter().map(Row::trimmed).filter(|row| !row.is_empty()).collect();
+    match text.as_slice() {
+        ["›" | "› Ask Codex to do anything"] => Composer::Clean,
+        _ => Composer::Unknown,
+    }
+}
+
+fn styled_composer(rows: &[Row], at: usize) -> Composer {
+    if rows[at].text.starts_with('!') {
+        return Composer::Draft;
+    }
+    let typed = composer_rows(rows, at).iter().enumerate().any(|(number, row)| {
+        // The prompt sign itself is not dim.
+        let skip = usize::from(number == 0);
+        row.text.chars().zip(&row.dim).skip(skip).any(|(c, dim)| !c.is_whitespace() && !dim)
+    });
+    if typed { Composer::Draft } else { Composer::Clean }
+}
+
+/// Whether the status line of a running turn stands above the composer, with nothing between them but its details
+/// and the messages that wait for the turn's end.
+fn works_above(rows: &[Row]) -> bool {
+    for row in rows.iter().rev().filter(|row| !row.is_blank()) {
+        if row.is_indented() {
+            // What follows a turn that ended.
+            if row.trimmed().starts_with("Worked for ") {
+                return false;
+            }
+            continue;
+        }
+        let Some(text) = row.text.strip_prefix("• ").or_else(|| row.text.strip_prefix("◦ ")) else {
+            return false;
+        };
+        if text.starts_with("Queued follow-up inputs") || text.starts_with("Messages to be submitted after") {
+            continue;
+        }
+        return text.contains(" • esc to interrupt)");
+    }
+    false
+}
+
+/// Whether the transcript browser shows: today as a line below the composer, formerly as a pager of its own.
+fn shows_browser(rows: &[Row]) -> bool {
+    rows.last().is_some_and(|row| {
+        let text = row.trimmed();
+        row.is_indented() && (text.starts_with("Browsing transcript") || text.starts_with("q to quit"))
+    })
+}
+
+/// Whether a list without numbers shows, such as the one of sessions to resume.
+fn shows_list(rows: &[Row]) -> bool {
+    let end = last_paragraph(rows);
+    let hint = &end[end.len().saturating_sub(2)..];
+    hint.iter().all(Row::is_indented) && is_key_hint(&joined(hint))
+}
+
+/// Whether the screen ends in what Codex prints when it ends, or tmux when the pane's program did.
+fn shows_exit(rows: &[Row]) -> bool {
+    rows.iter().rev().filter(|row| !row.is_blank()).take(8).any(|row| {
+        ["To continue this session, run", "Pane is dead"].iter().any(|start| row.text.starts_with(start))
+    })
+}
+
+/// Whether a text names the keys of a menu: `enter select · esc back` and its like.
+fn is_key_hint(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let has_word = |word: &str| text.split(|c: char| !c.is_alphanumeric()).any(|other| other == word);
+    text.contains("press enter to ") || (has_word("enter") && has_word("esc"))
+}
+
+/// The rows after the last blank one.
+fn last_paragraph(rows: &[Row]) -> &[Row] {
+    let start = rows.iter().rposition(Row::is_blank).map_or(0, |blank| blank + 1);
+    &rows[start..]
+}
+
+/// The texts of some rows in one line.
+fn joined(rows: &[Row]) -> String {
+    rows.iter().map(Row::trimmed).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// A numbered menu at the end of the screen.
+struct Menu<'a> {
+    /// The rows above the first entry that is on the screen.
+    above: &'a [Row],
+    first_entry: &'a str,
+    /// The last two rows, which name the keys.
+    hint: String,
+}
+
+impl<'a> Menu<'a> {
+    fn find(rows: &'a [Row]) -> Option<Self> {
+        let selected = rows.iter().rposition(|row| row.trimmed().starts_with('›'))?;
+        entry_number(rows[selected].trimmed().trim_start_matches(['›', ' ']))?;
+        // Arrows at the edge mark a list that is longer than its room.
+        let below = &rows[selected + 1..];
+        if !below.iter().all(|row| row.is_blank() || row.is_indented() || row.text.starts_with(['↓', '↑']))
+        {
+            return None;
+        }
+        let end = last_paragraph(rows);
+        let hint = joined(&end[end.len().saturating_sub(2).max(end.len().saturating_sub(below.len()))..]);
+        if !is_key_hint(&hint) {
+            return None;
+        }
+        let first = rows[..selected]
+            .iter()
+            .rposition(|row| entry_number(row.trimmed()) == Some(1))
+            .filter(|&first| rows[first..selected].iter().all(|row| !row.is_blank()))
+            .unwrap_or(selected);
+        let first_entry = rows[first].trimmed().trim_start_matches(['›', ' ']);
+        Some(Self { above: &rows[..first], first_entry, hint: hint.to_lowercase() })
+    }
+
+    fn kind(&self, title: &str) -> PaneShows {
+        // Only approvals can be cancelled. What stands above may be the command in question, and say anything.
+        if self.hint.contains("submit answer") || self.hint.contains("add notes") {
+            PaneShows::Question
+        } else if self.hint.contains("esc to cancel") {
+            PaneShows::Approval
+        } else if let Some((kind, _)) = self.heading() {
+            kind
+        } else if let Some(kind) = named(&FIRST_ENTRIES, self.first_entry) {
+            kind
+        } else if action_required(title) {
+            PaneShows::Approval
+        } else {
+            PaneShows::Menu
+        }
+    }
+
+    /// The heading that names the menu's kind, in the two paragraphs nearest above it.
+    fn heading(&self) -> Option<(PaneShows, &'a Row)> {
+        let mut blank_before = true;
+        let mut paragraphs = 0;
+        for row in self.above.iter().rev() {
+            if row.is_blank() {
+                blank_before = true;
+                continue;
+            }
+            paragraphs += usize::from(blank_before);
+            blank_before = false;
+            if paragraphs > 2 || !row.is_indented() {
+                return None;
+            }
+            if let Some(kind) = named(&HEADINGS, row.trimmed()) {
+                return Some((kind, row));
+            }
+        }
+        None
+    }
+
+    fn question(&self, shows: PaneShows) -> Option<String> {
+        let nearest =
+            self.above.iter().rposition(|row| !row.is_blank()).map_or(&[][..], |end| &self.above[..=end]);
+        let paragraph = last_paragraph(nearest);
+        let text = match shows {
+            PaneShows::Question => {
+                let rows = paragraph.iter().position(|row| row.trimmed().starts_with("Question "));
+                joined(rows.map_or(paragraph, |header| &paragraph[header + 1..]))
+            }
+            // The command or the edits stand between the question and the entries.
+            PaneShows::Approval => {
+                let asks = |row: &&Row| row.is_indented() && named(&HEADINGS, row.trimmed()) == Some(shows);
+                self.above.iter().rev().find(asks).or(paragraph.first())?.trimmed().to_owned()
+            }
+            _ => self.heading().map(|(_, row)| row).or(paragraph.first())?.trimmed().to_owned(),
+        };
+        (!text.is_empty()).then(|| for_people(&text))
+    }
+}
+
+/// How the headings of menus begin, in both generations of Codex, in lower case.
+const HEADINGS: [(&str, PaneShows); 10] = [
+    ("trust this folder?", PaneShows::Trust),
+    ("do you trust the contents", PaneShows::Trust),
+    ("hooks need review", PaneShows::Hooks),
+    ("update available", PaneShows::Update),
+    ("implement this plan?", PaneShows::Plan),
+    ("approaching rate limits", PaneShows::RateLimit),
+    ("would you like to ", PaneShows::Approval),
+    ("do you want to approve", PaneShows::Approval),
+    ("allow the ", PaneShows::Approval),
+    ("question 1/", PaneShows::Question),
+];
+
+/// How first entries begin: for menus whose heading is out of sight.
+const FIRST_ENTRIES: [(&str, PaneShows); 6] = [
+    ("1. trust and continue", PaneShows::Trust),
+    ("1. yes, continue", PaneShows::Trust),
+    ("1. review hooks", PaneShows::Hooks),
+    ("1. update now", PaneShows::Update),
+    ("1. yes, implement this plan", PaneShows::Plan),
+    ("1. yes, proceed", PaneShows::Approval),
+];
+
+/// The kind whose words a row begins with, not counting signs before its first letter or digit.
+fn named(table: &[(&str, PaneShows)], row: &str) -> Option<PaneShows> {
+    let row = row.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    table.iter().find(|(words, _)| row.starts_with(words)).map(|(_, kind)| *kind)
+}
+
+/// The number of a menu's entry: `2. Skip` has 2.
+fn entry_number(text: &str) -> Option<u32> {
+    let (number, rest) = text.split_once('.')?;
+    rest.starts_with(' ').then(|| number.parse().ok())?
+}
+
+/// A text of a pane in one bounded line that cannot drive a terminal.
+fn for_people(text: &str) -> String {
+    let mut line = String::new();
+    for c in text.chars().take(QUESTION_CHARS) {
+        // Marks that hide text or turn its direction deceive as control characters do.
+        let deceives =
+            matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || deceives {
+            line.extend(c.escape_unicode());
+        } else {
+            line.push(c);
+        }
+    }
+    if text.chars().nth(QUESTION_CHARS).is_some() {
+        line.push('…');
+    }
+    line
+}

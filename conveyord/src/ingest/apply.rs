@@ -1,0 +1,280 @@
+//! What a batch of records changes beside the records themselves: turns, receipts, the state of the thread.
+
+use crate::codex::rollout::machine::TurnId;
+use crate::{
+    clock,
+    codex::rollout::{
+        machine::{Effect, Outcome, ThreadState, TurnEnd, TurnKind, followed_at_once},
+        receipt::receipt_key,
+        record::normalise_timestamp,
+        signal::{Signal, TurnTrigger},
+    },
+    store::{
+        StoreError, Tx, bindings, deliveries, notifications,
+        rollouts::{self, StateEvent},
+        turns::{self, End, Routing, ThreadRef, TurnRef},
+    },
+};
+use conveyor_proto::{ids::SessionId, types::pane::DeliveryProof};
+use jiff::SignedDuration;
+
+/// How much older than its sending a receipt may look.
+const RECEIPT_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
+
+/// Subtypes whose newest record dates the state.
+const STATE_BEARING: [&str; 4] = ["task_started", "user_message", "task_complete", "turn_aborted"];
+
+/// The state of a session's thread while its records are applied.
+#[derive(Debug, Clone)]
+pub struct Thread {
+    /// Session.
+    pub session: SessionId,
+    /// Thread.
+    pub thread_id: String,
+    /// State machine.
+    pub machine: ThreadState,
+    /// Whether the session has a pane, from which a queued follow-up may come.
+    pub has_pane: bool,
+    /// Whether it is told anew, by records that were imported: then nobody is to be woken.
+    imported: bool,
+    /// The newest state-bearing record that is not stored with the thread yet.
+    newest: Option<StateEvent>,
+}
+
+/// A record as it was stored.
+#[derive(Debug, Clone, Copy)]
+pub struct Stored<'a> {
+    /// Id.
+    pub id: i64,
+    /// Time.
+    pub at: &'a str,
+    /// Subtype.
+    pub subtype: Option<&'a str>,
+    /// Offset of its line.
+    pub offset: u64,
+    /// The line.
+    pub line: &'a [u8],
+}
+
+impl Thread {
+    /// The state of a thread as stored, or of a new one.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn load(
+        connection: &rusqlite::Connection,
+        session: &SessionId,
+        thread_id: &str,
+        has_pane: bool,
+    ) -> Result<Self, StoreError> {
+        let stored = rollouts::thread(connection, session, thread_id)?;
+        let machine = match stored {
+            Some(row) => serde_json::from_str(&row.machine_json)?,
+            None => ThreadState::default(),
+        };
+        let thread_id = thread_id.to_owned();
+        Ok(Self { session: session.clone(), thread_id, machine, has_pane, imported: false, newest: None })
+    }
+
+    /// A thread whose records were imported. None of its turns is routed.
+    #[must_use]
+    pub fn imported(session: SessionId, thread_id: String) -> Self {
+        let machine = ThreadState::default();
+        Self { session, thread_id, machine, has_pane: false, imported: true, newest: None }
+    }
+
+    /// Stores the state with its batch.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn save(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
+        let json = serde_json::to_string(&self.machine)?;
+        rollouts::save_thread(
+            tx,
+            &self.session,
+            &self.thread_id,
+            self.machine.phase.name(),
+            &json,
+            self.machine.since.as_deref(),
+            self.newest.take().as_ref(),
+        )
+    }
+
+    fn reference(&self) -> ThreadRef<'_> {
+        ThreadRef { session: &self.session, thread_id: &self.thread_id }
+    }
+
+    /// Takes the next record. `settle_ms` is how long the completion of a session with a pane waits for a
+    /// follow-up turn.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn apply(
+        &mut self,
+        tx: &Tx<'_>,
+        signal: &Signal<'_>,
+        stored: Stored<'_>,
+        settle_ms: u64,
+    ) -> Result<(), StoreError> {
+        if let Some(subtype) = stored.subtype.filter(|subtype| STATE_BEARING.contains(subtype)) {
+            let (at, subtype) = (stored.at.to_owned(), subtype.to_owned());
+            self.newest = Some(StateEvent { id: stored.id, at, subtype });
+        }
+        match self.machine.apply(signal, stored.at) {
+            Effect::Started { turn_id, trigger, .. } => {
+                self.turn_started(tx, turn_id.as_ref().map(TurnId::as_str), trigger, stored)?;
+            }
+            Effect::Ended(end) => self.turn_ended(tx, &end, signal, stored, settle_ms)?,
+            Effect::None | Effect::EndIgnored { .. } => {}
+        }
+        if let Signal::UserMessage(message) = signal {
+            let running = self.machine.turn.as_ref().and_then(|turn| turn.id.as_ref());
+            let turn_id = message.turn_id.as_deref().or(running.map(TurnId::as_str));
+            self.note_receipt(tx, &message.text, turn_id, stored.at)?;
+        }
+        Ok(())
+    }
+
+    fn turn_started(
+        &self,
+        tx: &Tx<'_>,
+        turn_id: Option<&str>,
+        trigger: Option<TurnTrigger>,
+        stored: Stored<'_>,
+    ) -> Result<(), StoreError> {
+        let thread = self.reference();
+        let key = turn_key(turn_id, stored);
+        turns::close_unfinished(tx, thread, Some(&key), stored.at)?;
+        if let Some(last) = turns::last_ended(tx, thread)?
+            && last.key != key
+            && followed_at_once(&last.ended_at, stored.at, trigger)
+        {
+            // The end was no end of work: nobody is to be woken for it, or no longer.
+            turns::set_followed(tx, last.row)?;
+            notifications::suppress_of_turn(tx, last.row)?;
+        }
+        turns::begin(tx, thread, TurnRef { key: &key, turn_id }, stored.at, stored.id)
+    }
+
+    fn turn_ended(
+        &self,
+        tx: &Tx<'_>,
+        end: &TurnEnd,
+        signal: &Signal<'_>,
+        stored: Stored<'_>,
+        settle_ms: u64,
+    ) -> Result<(), StoreError> {
+        let thread = self.reference();
+        let turn_id = end.turn_id.as_ref().map(TurnId::as_str);
+        let key = match turn_id {
+            Some(id) => id.to_owned(),
+            None => turns::running_key(tx, thread)?.unwrap_or_else(|| turn_key(None, stored)),
+        };
+        let routing = self.routing(tx, end, signal, turn_id, settle_ms)?;
+        let (outcome, error) = match &end.outcome {
+            Outcome::Done => ("done", None),
+            Outcome::Failed { error } => {
+                ("failed", Some(error.as_ref().map_or("unknown", |e| e.code.as_str())))
+            }
+            Outcome::Interrupted { reason } => ("interrupted", reason.as_deref()),
+        };
+        let row =
+            End { at: stored.at, event_id: stored.id, kind: kind_name(end.kind), outcome, error, routing };
+        turns::end(tx, thread, TurnRef { key: &key, turn_id }, &row)
+    }
+
+    fn routing(
+        &self,
+        tx: &Tx<'_>,
+        end: &TurnEnd,
+        signal: &Signal<'_>,
+        turn_id: Option<&str>,
+        settle_ms: u64,
+    ) -> Result<Routing, StoreError> {
+        if !matches!(signal, Signal::TaskComplete(_)) {
+            return Ok(Routing::Skipped("interrupted"));
+        }
+        if !end.wakes_manager() {
+            return Ok(Routing::Skipped("no_work"));
+        }
+        if let Some(turn_id) = turn_id
+            && (predates_thread(turn_id, &self.thread_id)
+                || turns::ended_elsewhere(tx, self.reference(), turn_id)?)
+        {
+            return Ok(Routing::Skipped("copied"));
+        }
+        if self.imported {
+            return Ok(Routing::Skipped("imported"));
+        }
+        let Some(binding) = bindings::open_of_worker(tx, &self.session)? else {
+            return Ok(Routing::Skipped("not_bound"));
+        };
+        let after = (self.has_pane && settle_ms > 0)
+            .then(|| clock::in_milliseconds(i64::try_from(settle_ms).unwrap_or(i64::MAX)));
+        Ok(Routing::Pending { binding: binding.id, after })
+    }
+
+    fn note_receipt(
+        &self,
+        tx: &Tx<'_>,
+        text: &str,
+        turn_id: Option<&str>,
+        at: &str,
+    ) -> Result<(), StoreError> {
+        if !deliveries::any_awaiting(tx, &self.session)? {
+            return Ok(());
+        }
+        let sent_before = latest_sending(at);
+        if let Some(delivery) = deliveries::awaiting(tx, &self.session, &receipt_key(text), &sent_before)? {
+            let proof = DeliveryProof {
+                kind: "user_message".to_owned(),
+                turn_id: turn_id.map(str::to_owned),
+                at: at.to_owned(),
+            };
+            deliveries::prove(tx, delivery, &proof)?;
+        }
+        Ok(())
+    }
+}
+
+/// The latest time at which a text can have been sent that was received at `at`: some more, since records may
+/// tell whole seconds only.
+fn latest_sending(at: &str) -> String {
+    let received = normalise_timestamp(at);
+    let latest = received.and_then(|at| at.checked_add(RECEIPT_TOLERANCE).ok());
+    latest.map_or_else(clock::now, clock::text)
+}
+
+/// A turn without an id is known by where and how its record stands, so that a file that is read again
+/// gives the same key.
+fn turn_key(turn_id: Option<&str>, stored: Stored<'_>) -> String {
+    match turn_id {
+        Some(id) => id.to_owned(),
+        None => {
+            use sha2::{Digest, Sha256};
+            let hash = crate::words::hex(&Sha256::digest(stored.line));
+            format!("offset:{}:{}", stored.offset, hash.get(..16).unwrap_or_default())
+        }
+    }
+}
+
+/// Ids of turns and threads carry their time. A turn that is older than its thread was copied from another;
+/// within one millisecond the rest of an id tells nothing.
+fn predates_thread(turn_id: &str, thread_id: &str) -> bool {
+    let made_at = |id: &str| {
+        let id = uuid::Uuid::parse_str(id).ok().filter(|id| id.get_version_num() == 7)?;
+        id.get_timestamp().map(|time| time.to_unix())
+    };
+    made_at(turn_id).zip(made_at(thread_id)).is_some_and(|(turn, thread)| turn < thread)
+}
+
+const fn kind_name(kind: TurnKind) -> &'static str {
+    match kind {
+        TurnKind::User => "user",
+        TurnKind::Goal => "goal",
+        TurnKind::Exec => "exec",
+        TurnKind::Compaction => "compaction",
+        TurnKind::Shell => "shell",
+        TurnKind::Unknown => "unknown",
+    }
+}

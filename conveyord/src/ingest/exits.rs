@@ -1,0 +1,324 @@
+//! Watching the processes of sessions: one whose process has ended is marked `gone`, with that reason.
+//!
+//! The system tells of each end; beneath lies a slow sweep. Nothing is read of a session that is gone, so what its
+//! process wrote last is read before. A turn that the shared daemon of a Codex home works on outlives the process in
+//! the pane: then the session goes when that turn has ended, or the daemon has.
+
+use crate::{
+    background::Items,
+    changes::ChangeKind,
+    error::{Error, Result},
+    faults,
+    ingest::{Ingest, Shrunk},
+    platform::{self, Pid, ProcessStart},
+    sessions::{locate, state},
+    store::{
+        Durability, Store, Tx, bindings,
+        event_names::{AuditEvent, TelemetryEvent, WarningOrError},
+        log::{self, Actor, Event, Run, Telemetry},
+        sessions::{self, PROCESS_EXITED, Session},
+    },
+};
+use conveyor_proto::{
+    ids::SessionId,
+    types::{cycle::CoarseState, session::SessionState},
+};
+use serde_json::json;
+use std::{collections::HashMap, time::Duration};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// How often the watched processes are held against the database, for what a failed read or write has left undone.
+const SWEEP: Duration = Duration::from_secs(10);
+/// How often a turn is looked at that goes on without the session's process.
+const ORPHAN_TICK: Duration = Duration::from_secs(2);
+
+/// A process of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Process {
+    pid: Pid,
+    start: Option<ProcessStart>,
+}
+
+impl Process {
+    fn of(session: &Session) -> Option<Self> {
+        let pid = Pid::try_from(session.pid?).ok()?;
+        Some(Self { pid, start: session.pid_start.map(ProcessStart) })
+    }
+}
+
+/// The watch over the processes of all active sessions. One task of the daemon.
+pub struct ExitWatch {
+    store: Store,
+    ingest: Ingest,
+    watched: HashMap<SessionId, (Process, AbortHandle)>,
+    watches: JoinSet<SessionId>,
+    /// The sessions whose watch panicked.
+    items: Items,
+}
+
+impl ExitWatch {
+    /// A watch over the sessions of a store.
+    #[must_use]
+    pub fn new(store: Store, ingest: Ingest, items: Items) -> Self {
+        Self { store, ingest, watched: HashMap::new(), watches: JoinSet::new(), items }
+    }
+
+    /// Runs until cancelled.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        let mut changes = self.store.changes().subscribe();
+        let mut sweep = tokio::time::interval(SWEEP);
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                // Its first tick comes at once.
+                _ = sweep.tick() => self.refresh().await,
+                change = changes.next() => match change {
+                    None => break,
+                    Some(change) if matches!(change.kind, ChangeKind::Session | ChangeKind::Lagged) => {
+                        self.refresh().await;
+                    }
+                    Some(_) => {}
+                },
+                Some(ended) = self.watches.join_next_with_id(), if !self.watches.is_empty() => {
+                    // A watch that was given up has been replaced by another; each catches its own panic.
+                    if let Ok((task, session)) = ended
+                        && self.watched.get(&session).is_some_and(|(_, watch)| watch.id() == task)
+                    {
+                        self.watched.remove(&session);
+                    }
+                }
+            }
+        }
+        self.watches.shutdown().await;
+    }
+
+    /// Brings the watched processes in step with the database.
+    async fn refresh(&mut self) {
+        let active = match self.store.read(|connection| Ok::<_, Error>(sessions::active(connection)?)).await {
+            Ok(active) => active,
+            Err(error) => {
+                tracing::warn!(%error, "the processes to watch could not be read");
+                return;
+            }
+        };
+        let processes: HashMap<SessionId, (Process, Session)> = active
+            .into_iter()
+            .filter_map(|session| Some((session.id.clone(), (Process::of(&session)?, session))))
+            .collect();
+        for (_, (_, watch)) in self
+            .watched
+            .extract_if(|id, (process, _)| processes.get(id).is_none_or(|(now, _)| now != process))
+        {
+            watch.abort();
+        }
+        for (id, (process, session)) in processes {
+            if self.watched.contains_key(&id) || self.items.rests(id.as_str()) {
+                continue;
+            }
+            let (store, ingest, items) = (self.store.clone(), self.ingest.clone(), self.items.clone());
+            let watch = self.watches.spawn(async move {
+                let watched = items.attempt(session.id.as_str(), watch(&store, &ingest, &session, process));
+                if let Ok(Err(error)) = watched.await {
+                    // The sweep begins anew.
+                    tracing::warn!(%error, session = %session.id, "the end of a process could not be recorded");
+                }
+                session.id
+            });
+            self.watched.insert(id, (process, watch));
+        }
+    }
+}
+
+/// Waits for the end of a session's process, and records it.
+async fn watch(store: &Store, ingest: &Ingest, session: &Session, process: Process) -> Result<()> {
+    platform::ended(process.pid, process.start).await;
+    faults::may_panic("item", "process_exits");
+    let mut changes = store.changes().subscribe();
+    loop {
+        if let Err(error) = ingest.run(&session.id, Shrunk::Refuse).await {
+            tracing::debug!(%error, session = %session.id, "a rollout could not be read after its process ended");
+        }
+        let owner = locate::owner(session).filter(|owner| platform::is_alive(*owner, None));
+        let Some(owner) = owner else { break };
+        if !is_busy(store, session).await? {
+            break;
+        }
+        let turn_ended = changes.wait_for(|change| {
+            change.kind == ChangeKind::TurnEnded && change.session_id.as_deref() == Some(session.id.as_str())
+        });
+        tokio::select! {
+            _ = turn_ended => {}
+            () = platform::ended(owner, None) => {}
+            () = tokio::time::sleep(ORPHAN_TICK) => {}
+        }
+    }
+    let id = session.id.clone();
+    store.write(Durability::Full, move |tx| mark_gone(tx, &id, process)).await
+}
+
+async fn is_busy(store: &Store, session: &Session) -> Result<bool> {
+    let id = session.id.clone();
+    store
+        .read(move |connection| {
+            // It may be on another thread by now.
+            let Some(session) = sessions::get(connection, id.as_str())? else { return Ok(false) };
+            Ok(state::coarse(&state::stored(connection, &session)?) == CoarseState::Busy)
+        })
+        .await
+}
+
+/// Marks a session as gone, unless it was registered with another process meanwhile.
+fn mark_gone(tx: &Tx<'_>, id: &SessionId, process: Process) -> Result<()> {
+    let Some(session) = sessions::get(tx, id.as_str())? else { return Ok(()) };
+    if session.state != SessionState::Active || Process::of(&session) != Some(process) {
+        return Ok(());
+    }
+    let stored = state::stored(tx, &session)?;
+    let binding = bindings::open_of_session(tx, id)?;
+    sessions::set_gone(tx, id, PROCESS_EXITED)?;
+    let task_id = binding.as_ref().map(|binding| binding.task_id.as_str());
+    let in_turn = state::coarse(&stored) == CoarseState::Busy;
+    let facts = json!({
+        "name": session.name, "pid": session.pid, "reason": PROCESS_EXITED, "role": session.role,
+        "session_id": session.id, "turn_running": in_turn,
+        "turn_id": stored.turn.filter(|_| in_turn).and_then(|turn| turn.turn_id),
+    });
+    let (actor, command_id, correlation_id) = (Actor::System, None, None);
+    let (kind, payload) = (AuditEvent::SessionExited, facts.clone());
+    log::event(tx, &Event { actor, kind, task_id, command_id, correlation_id, payload })?;
+    let level = if in_turn { WarningOrError::Error } else { WarningOrError::Warning };
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor,
+            kind: TelemetryEvent::SessionExited(level),
+            summary: format!("The process of session {} has ended.", session.name),
+            task_id,
+            run: Run::Active,
+            correlation: json!({
+                "binding_id": binding.as_ref().map(|binding| &binding.id), "role": session.role,
+                "session": session.name, "session_id": session.id,
+            }),
+            attributes: facts,
+        },
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        background::LoopName,
+        sessions::registration,
+        store::testing::{rows, store},
+    };
+    use std::process::{Child, Command};
+
+    struct World {
+        dir: tempfile::TempDir,
+        store: Store,
+        codex: Child,
+        cancel: CancellationToken,
+        watch: tokio::task::JoinHandle<()>,
+    }
+
+    impl World {
+        /// A session `w` with a turn that runs, and nobody but the watch of its process who would read its rollout.
+        async fn new() -> Self {
+            let (dir, store) = store();
+            #[expect(clippy::disallowed_methods, reason = "a process of its own to end")]
+            let codex = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+            let rollout = dir.path().join("rollout.jsonl");
+            let meta = json!({ "type": "session_meta", "payload": { "id": "thread" } });
+            std::fs::write(&rollout, format!("{meta}\n")).unwrap();
+            let params =
+                json!({ "name": "w", "role": "worker", "codex_session": rollout, "pid": codex.id() });
+            let params = serde_json::from_value(params).unwrap();
+            registration::register(&store, params, Duration::from_secs(1)).await.unwrap();
+            let cancel = CancellationToken::new();
+            let watch = ExitWatch::new(
+                store.clone(),
+                Ingest::new(store.clone(), 0),
+                Items::new(LoopName::ProcessExits),
+            );
+            let watch = tokio::spawn(watch.run(cancel.clone()));
+            let world = Self { dir, store, codex, cancel, watch };
+            world.append("task_started");
+            world
+        }
+
+        fn append(&self, kind: &str) {
+            use std::io::Write as _;
+            let payload = json!({ "type": kind, "turn_id": "turn" });
+            let record =
+                json!({ "timestamp": "2026-05-01T10:00:00Z", "type": "event_msg", "payload": payload });
+            let path = self.dir.path().join("rollout.jsonl");
+            let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+            writeln!(file, "{record}").unwrap();
+        }
+
+        fn session(&self) -> Vec<Vec<String>> {
+            rows(&self.store, "sessions", "state, gone_reason", "name = 'w'")
+        }
+
+        /// Ends the process, and waits until its session is gone.
+        async fn end(&mut self) {
+            let mut changes = self.store.changes().subscribe();
+            self.codex.kill().unwrap();
+            let gone = changes.wait_for(|change| change.kind == ChangeKind::Session);
+            tokio::time::timeout(Duration::from_secs(30), gone).await.unwrap();
+            assert_eq!(self.session(), [["gone", PROCESS_EXITED]]);
+        }
+
+        async fn close(mut self) {
+            self.cancel.cancel();
+            self.watch.await.unwrap();
+            self.codex.kill().unwrap();
+            self.codex.wait().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_written_last_is_read_before_the_session_is_gone() {
+        let mut world = World::new().await;
+        world.append("task_complete");
+        world.end().await;
+        assert_eq!(rows(&world.store, "turns", "turn_id, outcome", "1"), [["turn", "done"]]);
+        let facts = "json_extract(attributes_json, '$.turn_running'), severity";
+        let told = rows(&world.store, "telemetry_events", facts, "event_type = 'session_exited'");
+        assert_eq!(told, [["0", "warning"]]);
+        world.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_is_cut_off_is_told() {
+        let mut world = World::new().await;
+        world.end().await;
+        let facts = "json_extract(attributes_json, '$.turn_id'), severity";
+        let told = rows(&world.store, "telemetry_events", facts, "event_type = 'session_exited'");
+        assert_eq!(told, [["turn", "error"]]);
+        world.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_session_that_has_another_process_by_now_stays() {
+        let world = World::new().await;
+        let before = world
+            .store
+            .write(Durability::Full, |tx| {
+                let session = sessions::find(tx, "w")?;
+                tx.execute("update sessions set pid_start = pid_start + 1 where name = 'w'", [])?;
+                Ok::<_, Error>(session)
+            })
+            .await
+            .unwrap()
+            .unwrap();
+        let process = Process::of(&before).unwrap();
+        let mark = world.store.write(Durability::Full, move |tx| mark_gone(tx, &before.id, process));
+        mark.await.unwrap();
+        assert_eq!(world.session(), [["active", "-"]]);
+        world.close().await;
+    }
+}

@@ -1,0 +1,144 @@
+//! Giving a session the thread and file that it shows now.
+//!
+//! Where those are is found out in `locate`. A session is changed only as it was looked at, and never to a
+//! thread that another session has.
+
+use super::{Ingest, Shrunk};
+use crate::{
+    background::Items,
+    codex::rollout::{discovery::read_session_meta, located::Located},
+    error::{Error, Result},
+    sessions::locate::Survey,
+    store::{
+        Durability, Store, Tx,
+        event_names::AuditEvent,
+        log,
+        sessions::{self, Session},
+    },
+};
+use conveyor_proto::types::session::SessionState;
+use serde_json::json;
+
+/// Brings a session to the thread and file that it shows now. `title` is that of its pane, when one was looked
+/// at. Returns whether anything changed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn follow(
+    store: &Store,
+    ingest: &Ingest,
+    session: &Session,
+    title: Option<String>,
+) -> Result<bool> {
+    let looked_at = session.clone();
+    let located =
+        tokio::task::spawn_blocking(move || Survey::default().locate(&looked_at, title.as_deref())).await?;
+    match located {
+        Some(located) => adopt(store, ingest, session, located).await,
+        None => Ok(false),
+    }
+}
+
+/// The same for many sessions by one look, without titles. A session whose look panics is left out for a while.
+///
+/// # Errors
+/// Those of the database.
+pub async fn follow_all(store: &Store, ingest: &Ingest, items: &Items, sessions: Vec<Session>) -> Result<()> {
+    let looking = items.clone();
+    let look = move || {
+        // The oldest thread first: its look at the folders serves the others.
+        let mut sessions = sessions;
+        sessions.sort_by(|a, b| a.codex_session_id.cmp(&b.codex_session_id));
+        let mut survey = Survey::default();
+        let locate = |session: Session| {
+            let item = item(&session);
+            if looking.rests(&item) {
+                return None;
+            }
+            let located = looking.attempt_now(&item, || survey.locate(&session, None));
+            located.ok().flatten().map(|located| (session, located))
+        };
+        sessions.into_iter().filter_map(locate).collect::<Vec<_>>()
+    };
+    for (session, located) in tokio::task::spawn_blocking(look).await? {
+        if let Ok(adopted) = items.attempt(&item(&session), adopt(store, ingest, &session, located)).await {
+            adopted?;
+        }
+    }
+    Ok(())
+}
+
+/// The look for a session's thread, as opposed to the reading of its rollout.
+fn item(session: &Session) -> String {
+    format!("thread of {}", session.id)
+}
+
+/// Gives a session the thread and file that were found for it. Returns whether anything changed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn adopt(store: &Store, ingest: &Ingest, session: &Session, located: Located) -> Result<bool> {
+    // A new thread without a file yet: the old file stays until there is one.
+    let Some(path) = located.path else { return Ok(false) };
+    // Links resolved, so that a file has one name.
+    let path = path.canonicalize_utf8().unwrap_or(path);
+    if session.codex_session_path.as_deref() == Some(path.as_str()) {
+        return Ok(false);
+    }
+    if !session.is_pending()
+        && let Err(error) = ingest.run(&session.id, Shrunk::Refuse).await
+    {
+        // What was written last to the file before is read; one that is gone keeps nobody.
+        tracing::debug!(%error, session = %session.id, "the file before was not read to its end");
+    }
+    let change = Change {
+        cwd: read_session_meta(&path).ok().and_then(|meta| meta.cwd),
+        path: path.into_string(),
+        thread_id: located.thread_id,
+        before: session.clone(),
+    };
+    store.write(Durability::Full, move |tx| change.apply(tx)).await
+}
+
+struct Change {
+    before: Session,
+    thread_id: String,
+    path: String,
+    cwd: Option<String>,
+}
+
+impl Change {
+    fn apply(&self, tx: &Tx<'_>) -> Result<bool> {
+        let Self { before, thread_id, path, cwd } = self;
+        let Some(now) = sessions::get(tx, before.id.as_str())? else { return Ok(false) };
+        // Somebody else changed the session since it was looked at.
+        if now.state != SessionState::Active
+            || now.codex_session_path != before.codex_session_path
+            || now.codex_session_id != before.codex_session_id
+        {
+            return Ok(false);
+        }
+        if sessions::active_on_thread(tx, thread_id)?.iter().any(|other| other.id != before.id) {
+            return Ok(false);
+        }
+        sessions::adopt_thread(tx, &before.id, thread_id, path, cwd.as_deref())?;
+        sessions::take_offset_of(tx, &before.id, path)?;
+        let event = log::Event {
+            actor: log::Actor::System,
+            kind: AuditEvent::SessionThreadAdopted,
+            task_id: None,
+            command_id: None,
+            correlation_id: None,
+            payload: json!({
+                "name": before.name,
+                "session_id": before.id,
+                "codex_session_id": thread_id,
+                "codex_session_path": path,
+                "previous_codex_session_id": before.codex_session_id,
+                "previous_codex_session_path": before.codex_session_path,
+            }),
+        };
+        log::event(tx, &event)?;
+        Ok::<_, Error>(true)
+    }
+}

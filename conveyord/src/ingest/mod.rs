@@ -1,0 +1,518 @@
+//! Ingest: new lines of a session's rollout become rows, exactly once.
+//!
+//! One reader per session at a time. The offset, the records, the turns and the heartbeat of a batch commit
+//! together, so a crash at any point neither loses nor doubles a record.
+
+pub mod apply;
+pub mod exits;
+pub mod follow;
+pub mod standing;
+pub mod telemetry;
+pub mod view;
+mod wakes;
+mod watch_set;
+pub mod watcher;
+
+#[cfg(test)]
+mod ingest_tests;
+
+use self::apply::{Stored, Thread};
+use crate::{
+    changes::{self, Change, ChangeKind},
+    codex::rollout::{
+        lines::{Line, LineScanner, ReadAt},
+        record::{Record, SkipReason, normalise_timestamp, parse_line},
+    },
+    error::{Error, Result},
+    faults::{self, CrashPoint},
+    store::{
+        Durability, Store, StoreError, Tx,
+        event_names::TelemetryEvent,
+        log::{self, Actor, Run, Telemetry},
+        rollouts::{self, EventWriter, Mark, NewEvent, Progress, Rollout},
+        sessions::{self, Session},
+    },
+    words::hex,
+};
+use conveyor_proto::{ids::SessionId, types::session::SessionState};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::{
+    collections::HashMap,
+    fs::File,
+    io,
+    os::unix::fs::MetadataExt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Bytes of lines per transaction: large enough that commits cost little, small enough that others get their
+/// turn with the writer.
+const BATCH_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes before the offset that are hashed, to notice a file that was replaced.
+const CHECK_BYTES: u64 = 1024;
+
+/// What to do with a file that is shorter than what was read of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shrunk {
+    /// Say so and change nothing, as an explicit call does.
+    Refuse,
+    /// Read it anew as another generation, as the watcher does.
+    ReadAnew,
+}
+
+/// What a run has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ingested {
+    /// Records stored.
+    pub new_events: u64,
+    /// Lines passed over.
+    pub skipped: u64,
+    /// Offset before.
+    pub start_offset: u64,
+    /// Offset after.
+    pub offset: u64,
+    /// Whether a turn runs now.
+    pub busy: bool,
+}
+
+/// The ingest of all sessions. Cheap to clone.
+#[derive(Clone)]
+pub struct Ingest {
+    store: Store,
+    settle_ms: u64,
+    readers: Arc<Mutex<HashMap<SessionId, Slot>>>,
+}
+
+/// One session's reader, if it has one; locked while a run goes on.
+type Slot = Arc<Mutex<Option<Reader>>>;
+
+/// What is kept between two runs over a file: the partial last line and the thread's state.
+struct Reader {
+    rollout: Rollout,
+    file: File,
+    scanner: LineScanner,
+    thread: Thread,
+}
+
+impl std::fmt::Debug for Ingest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ingest").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl Ingest {
+    /// The ingest into a store.
+    #[must_use]
+    pub fn new(store: Store, settle_ms: u64) -> Self {
+        Self { store, settle_ms, readers: Arc::default() }
+    }
+
+    /// Reads what is new of a session's rollout.
+    ///
+    /// # Errors
+    /// Refusals of the kind `Error::Ingest` (gone session, no rollout, missing, shrunk or unreadable file),
+    /// and those of the database.
+    pub async fn run(&self, id: &SessionId, shrunk: Shrunk) -> Result<Ingested> {
+        let (ingest, id) = (self.clone(), id.clone());
+        tokio::task::spawn_blocking(move || ingest.run_blocking(&id, shrunk)).await?
+    }
+
+    fn run_blocking(&self, id: &SessionId, shrunk: Shrunk) -> Result<Ingested> {
+        faults::may_panic("item", "ingest");
+        let slot = {
+            let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(readers.entry(id.clone()).or_default())
+        };
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = self
+            .store
+            .read_blocking(|connection| sessions::get(connection, id.as_str()))?
+            .ok_or_else(|| Error::not_found("unknown_session", "the session does not exist"))?;
+        // Taken out, so that an error leaves no half-advanced reader behind.
+        let before = slot.take();
+        let mut reader = self.reader(&session, before, shrunk).map_err(Error::into_ingest)?;
+        let ingested = self.read_lines(&session, &mut reader)?;
+        // Readers of sessions that are silent for hours hold no buffers.
+        reader.scanner.rest();
+        *slot = Some(reader);
+        Ok(ingested)
+    }
+
+    /// Forgets what is kept of a session, when it is gone.
+    pub fn forget(&self, id: &SessionId) {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// The reader to go on with: the one kept, or one that begins where the database says.
+    fn reader(&self, session: &Session, kept: Option<Reader>, shrunk: Shrunk) -> Result<Reader> {
+        let name = &session.name;
+        if session.state != SessionState::Active {
+            let message = format!("session {name} is gone; register it again before its rollout is read");
+            return Err(Error::conflict("session_gone", message));
+        }
+        let Some(path) = session.codex_session_path.as_deref() else {
+            return Err(Error::unavailable("rollout_pending", format!("session {name} has no rollout yet"))
+                .hint("Codex creates it at the first input; it is adopted when it appears"));
+        };
+        // Looked at before it is opened: opening a pipe would wait for its other end.
+        if !std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_file() {
+            return Err(Error::invalid("rollout_unreadable", format!("rollout {path} is not a file")));
+        }
+        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
+        let identity = (metadata.dev(), metadata.ino());
+        let stored = self.stored(session, path, &file, metadata.len(), identity)?;
+        let thread_id = session.codex_session_id.clone().unwrap_or_default();
+        let rollout = match stored {
+            None => self.begin(session, path, identity, None, "never_read")?,
+            Some(rollout) => match compare(&rollout, &file, metadata.len(), identity) {
+                Standing::Same => rollout,
+                Standing::Shrunk if shrunk == Shrunk::Refuse => {
+                    return Err(Error::conflict(
+                        "rollout_shrunk",
+                        format!(
+                            "rollout {path} shrank: {} bytes of it are stored, it has {} now; it was probably \
+                             rotated or truncated",
+                            rollout.read_offset,
+                            metadata.len()
+                        ),
+                    )
+                    .hint("register the session again to read the file from its beginning"));
+                }
+                Standing::Shrunk => self.begin(session, path, identity, Some(rollout.id), "shrunk")?,
+                Standing::Replaced => self.begin(session, path, identity, Some(rollout.id), "replaced")?,
+            },
+        };
+        if let Some(kept) = kept
+            && kept.rollout.id == rollout.id
+            && kept.scanner.next_offset() == rollout.read_offset
+            && kept.scanner.agrees_with(&file)
+            && kept.thread.thread_id == thread_id
+            && kept.thread.has_pane == session.has_tmux()
+            && identity_of(&kept.file) == Some(identity)
+        {
+            return Ok(Reader { rollout, ..kept });
+        }
+        let (has_pane, again) = (session.has_tmux(), rollout.generation > 1 && rollout.read_offset == 0);
+        let thread = self.store.read_blocking(|connection| {
+            let mut thread = Thread::load(connection, &session.id, &thread_id, has_pane)?;
+            if again {
+                // The file tells the thread's whole story anew.
+                thread.machine = crate::codex::rollout::machine::ThreadState::default();
+            }
+            Ok::<_, StoreError>(thread)
+        })?;
+        let scanner = LineScanner::new(rollout.read_offset);
+        Ok(Reader { rollout, file, scanner, thread })
+    }
+
+    /// What is stored of a file: under its path, or under the one that it had before it was archived.
+    fn stored(
+        &self,
+        session: &Session,
+        path: &str,
+        file: &File,
+        len: u64,
+        identity: (u64, u64),
+    ) -> Result<Option<Rollout>> {
+        let known = self.store.read_blocking(|connection| rollouts::active(connection, &session.id, path))?;
+        if known.is_some() {
+            return Ok(known);
+        }
+        let moved = self
+            .store
+            .read_blocking(|connection| rollouts::active_by_identity(connection, &session.id, identity))?;
+        let is_same = |rollout: &Rollout| {
+            let left = std::fs::metadata(&rollout.path)
+                .map_or(true, |metadata| (metadata.dev(), metadata.ino()) != identity);
+            left && matches!(compare(rollout, file, len, identity), Standing::Same)
+        };
+        let Some(mut rollout) = moved.filter(is_same) else { return Ok(None) };
+        self.store.write_blocking(Durability::Normal, |tx| rollouts::set_path(tx, rollout.id, path))?;
+        path.clone_into(&mut rollout.path);
+        Ok(Some(rollout))
+    }
+
+    /// Begins a generation in place of the one that was looked at, unless somebody else did meanwhile.
+    fn begin(
+        &self,
+        session: &Session,
+        path: &str,
+        identity: (u64, u64),
+        looked_at: Option<i64>,
+        reason: &'static str,
+    ) -> Result<Rollout> {
+        let thread_id = session.codex_session_id.as_deref().unwrap_or_default();
+        self.store.write_blocking(Durability::Normal, |tx| {
+            if let Some(now) = rollouts::active(tx, &session.id, path)?
+                && Some(now.id) != looked_at
+            {
+                return Ok(now);
+            }
+            let rollout =
+                rollouts::begin_generation(tx, &session.id, thread_id, path, Some(identity), reason)?;
+            if rollout.generation > 1 {
+                replaced_telemetry(tx, session, &rollout, reason)?;
+            }
+            Ok(rollout)
+        })
+    }
+
+    fn read_lines(&self, session: &Session, reader: &mut Reader) -> Result<Ingested> {
+        let mut total = Ingested {
+            start_offset: reader.rollout.read_offset,
+            offset: reader.rollout.read_offset,
+            ..Ingested::default()
+        };
+        let waiting =
+            reader.file.metadata().map_or(0, |metadata| metadata.len()).saturating_sub(total.offset);
+        let durability = if waiting > BATCH_BYTES { Durability::Bulk } else { Durability::Normal };
+        loop {
+            let Reader { rollout, file, scanner, .. } = reader;
+            let before = scanner.next_offset();
+            // Nothing new costs no transaction.
+            if !scanner.has_line(&*file).map_err(|error| unreadable(&rollout.path, &error))? {
+                break;
+            }
+            let batch = self.store.write_blocking(durability, |tx| {
+                let events = EventWriter::new(tx)?;
+                Batch { tx, events, session, settle_ms: self.settle_ms, new_events: 0, skipped: 0 }
+                    .run(reader, before)
+            })?;
+            total.new_events += batch.new_events;
+            total.skipped += batch.skipped;
+            total.offset = reader.scanner.next_offset();
+        }
+        total.busy = reader.thread.machine.turn.is_some();
+        Ok(total)
+    }
+}
+
+/// One transaction's worth of lines.
+struct Batch<'a, 'tx> {
+    tx: &'a Tx<'tx>,
+    events: EventWriter<'a>,
+    session: &'a Session,
+    settle_ms: u64,
+    new_events: u64,
+    skipped: u64,
+}
+
+struct BatchResult {
+    new_events: u64,
+    skipped: u64,
+}
+
+impl Batch<'_, '_> {
+    fn run(mut self, reader: &mut Reader, start: u64) -> Result<BatchResult> {
+        let Reader { rollout, file, scanner, thread } = reader;
+        while let Some(line) = scanner.next_line(&*file).map_err(|error| unreadable(&rollout.path, &error))? {
+            let end = match line {
+                Line::Complete { offset, bytes } => {
+                    match parse_line(bytes) {
+                        Ok(record) => self.store(thread, rollout.id, offset, bytes, &record)?,
+                        Err(reason) => self.skip(rollout.id, offset, bytes.len() as u64, reason)?,
+                    }
+                    offset + bytes.len() as u64
+                }
+                Line::Oversized { offset, len } => {
+                    self.quarantine(rollout.id, offset, len, "oversized")?;
+                    offset + len
+                }
+            };
+            if end - start >= BATCH_BYTES {
+                break;
+            }
+        }
+        let offset = scanner.next_offset();
+        let (check_bytes, check_sha256) =
+            check(&*file, offset).map_err(|error| unreadable(&rollout.path, &error))?;
+        let identity = identity_of(file).unwrap_or_default();
+        let progress = Progress {
+            rollout_id: rollout.id,
+            session: &self.session.id,
+            identity,
+            start,
+            offset,
+            check_bytes,
+            check_sha256: &check_sha256,
+            skipped: self.skipped.cast_signed(),
+        };
+        if !rollouts::advance(self.tx, &progress)? {
+            let message = format!("rollout {} was read by somebody else at the same time", rollout.path);
+            return Err(Error::conflict("rollout_read_elsewhere", message).hint("try again").into_ingest());
+        }
+        thread.save(self.tx)?;
+        rollout.read_offset = offset;
+        self.tx.publish(Change {
+            session_id: Some(self.session.id.to_string()),
+            count: Some(self.new_events),
+            ..changes::change(ChangeKind::Ingested)
+        });
+        Ok(BatchResult { new_events: self.new_events, skipped: self.skipped })
+    }
+
+    fn store(
+        &mut self,
+        thread: &mut Thread,
+        rollout_id: i64,
+        offset: u64,
+        line: &[u8],
+        record: &Record<'_>,
+    ) -> Result<()> {
+        let written = record.timestamp.as_deref();
+        let valid = written.filter(|text| normalise_timestamp(text).is_some());
+        let at = valid.unwrap_or_else(|| self.tx.now());
+        let raw = if valid.is_some() { None } else { written.or(record.odd_timestamp) };
+        let event = NewEvent {
+            session: &self.session.id,
+            rollout_id,
+            timestamp: at,
+            raw_timestamp: raw,
+            kind: &record.kind,
+            subtype: record.subtype.as_deref(),
+            payload: record.payload,
+            byte_offset: offset,
+        };
+        let id = self.events.insert(self.tx, &event)?;
+        self.new_events += 1;
+        faults::reach(CrashPoint::RecordStored);
+        let stored = Stored { id, at, subtype: record.subtype.as_deref(), offset, line };
+        thread.apply(self.tx, &record.signal(), stored, self.settle_ms)?;
+        Ok(())
+    }
+
+    fn skip(&mut self, rollout_id: i64, offset: u64, len: u64, reason: SkipReason) -> Result<()> {
+        if reason == SkipReason::Blank {
+            // Counted, but nothing of it is worth keeping.
+            self.skipped += 1;
+            return Ok(());
+        }
+        self.quarantine(rollout_id, offset, len, reason.name())
+    }
+
+    fn quarantine(&mut self, rollout_id: i64, offset: u64, len: u64, reason: &str) -> Result<()> {
+        self.skipped += 1;
+        rollouts::quarantine(self.tx, &self.session.id, rollout_id, offset, len, reason)?;
+        Ok(())
+    }
+}
+
+/// How a file stands to what is stored of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is the file that was read.
+    Same,
+    /// It is that file, and shorter than what was read.
+    Shrunk,
+    /// It is another file.
+    Replaced,
+}
+
+pub(super) fn compare(rollout: &Rollout, file: &File, len: u64, identity: (u64, u64)) -> Standing {
+    let same_file = rollout.device == Some(identity.0) && rollout.inode == Some(identity.1);
+    let same_bytes = || {
+        rollout
+            .check_sha256
+            .as_deref()
+            .is_none_or(|stored| check(file, rollout.read_offset).is_ok_and(|(_, found)| found == stored))
+    };
+    if len < rollout.read_offset {
+        return if same_file { Standing::Shrunk } else { Standing::Replaced };
+    }
+    // A copy that was moved into place is the same file to the reader when the bytes before the offset agree
+    // and there are any.
+    match (same_file, same_bytes()) {
+        (_, false) => Standing::Replaced,
+        (true, true) => Standing::Same,
+        (false, true) if rollout.read_offset > 0 => Standing::Same,
+        (false, true) => Standing::Replaced,
+    }
+}
+
+/// Marks a file that somebody else has read up to an offset, or up to its last complete line; `None` when it is
+/// shorter.
+///
+/// # Errors
+/// Those of reading it.
+pub fn mark(path: &str, offset: Option<u64>) -> io::Result<Option<Mark>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Ok(None);
+    }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let offset = match offset {
+        Some(offset) if offset > metadata.len() => return Ok(None),
+        Some(offset) => offset,
+        None => end_of_lines(&file, metadata.len())?,
+    };
+    let (check_bytes, check_sha256) = check(&file, offset)?;
+    Ok(Some(Mark { identity: (metadata.dev(), metadata.ino()), offset, check_bytes, check_sha256 }))
+}
+
+/// Where the last complete line of a file ends.
+fn end_of_lines(file: &File, len: u64) -> io::Result<u64> {
+    let (mut end, mut buffer) = (len, vec![0; 64 * 1024]);
+    while end > 0 {
+        let start = end.saturating_sub(buffer.len() as u64);
+        let part = buffer.get_mut(..usize::try_from(end - start).unwrap_or_default()).unwrap_or_default();
+        std::os::unix::fs::FileExt::read_exact_at(file, part, start)?;
+        if let Some(at) = memchr::memrchr(b'\n', part) {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
+/// The hash of the bytes before an offset, and how many they are.
+fn check(file: &(impl ReadAt + ?Sized), offset: u64) -> io::Result<(u64, String)> {
+    let count = offset.min(CHECK_BYTES);
+    let mut buffer = vec![0; usize::try_from(count).unwrap_or_default()];
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset - count + filled as u64) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((count, hex(&Sha256::digest(&buffer))))
+}
+
+fn identity_of(file: &File) -> Option<(u64, u64)> {
+    file.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+fn unreadable(path: &str, error: &io::Error) -> Error {
+    let (kind, what) = match error.kind() {
+        io::ErrorKind::NotFound => ("rollout_missing", "does not exist".to_owned()),
+        _ => ("rollout_unreadable", format!("cannot be read: {error}")),
+    };
+    Error::unavailable(kind, format!("rollout {path} {what}"))
+        .hint("if Codex moved on to another file, register the session again")
+}
+
+fn replaced_telemetry(
+    tx: &Tx<'_>,
+    session: &Session,
+    rollout: &Rollout,
+    reason: &str,
+) -> std::result::Result<(), StoreError> {
+    log::telemetry(
+        tx,
+        &Telemetry {
+            actor: Actor::System,
+            kind: TelemetryEvent::RolloutReadAnew,
+            summary: format!(
+                "The rollout of session {} was {reason} and is read from its beginning.",
+                session.name
+            ),
+            task_id: None,
+            run: Run::Active,
+            correlation: json!({ "session": session.name, "session_id": session.id }),
+            attributes: json!({ "generation": rollout.generation, "reason": reason }),
+        },
+    )
+}

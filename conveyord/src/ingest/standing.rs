@@ -1,0 +1,46 @@
+//! How a rollout stands to what is stored of it, looked at without reading it in.
+
+use super::Standing;
+use crate::codex::rollout::lines::LineScanner;
+use crate::store::rollouts::Rollout;
+use std::{fs::File, io, os::unix::fs::MetadataExt};
+
+/// A rollout as it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Whether it is the file that was read.
+    pub standing: Standing,
+    /// Its bytes.
+    pub len: u64,
+    /// Bytes of it that are stored.
+    pub stored: u64,
+    /// Whether a whole line is not stored yet.
+    pub has_unread_line: bool,
+}
+
+impl Seen {
+    /// Bytes that are not stored.
+    #[must_use]
+    pub const fn lag(&self) -> u64 {
+        self.len.saturating_sub(self.stored)
+    }
+}
+
+/// Looks at a file; `stored` is what is stored of it, none when it was never read. May block.
+///
+/// # Errors
+/// When it cannot be read, `NotFound` when it is not there.
+pub fn look(path: &str, stored: Option<&Rollout>) -> io::Result<Seen> {
+    let metadata = std::fs::metadata(path)?;
+    // Looked at before it is opened: opening a pipe would wait for its other end.
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+    }
+    let file = File::open(path)?;
+    let len = metadata.len();
+    let identity = (metadata.dev(), metadata.ino());
+    let standing = stored.map_or(Standing::Same, |stored| super::compare(stored, &file, len, identity));
+    let offset = stored.map_or(0, |stored| stored.read_offset);
+    let has_unread_line = standing == Standing::Same && LineScanner::new(offset).has_line(&file)?;
+    Ok(Seen { standing, len, stored: offset, has_unread_line })
+}

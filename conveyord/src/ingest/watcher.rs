@@ -1,0 +1,360 @@
+//! Watching: each active session's rollout is ingested as it grows.
+//!
+//! Wakes come from the system's file events, one coalesced wake per file. Beneath them lies a tail that
+//! compares sizes, since events are lost on some file systems and macOS keeps silent about files that stay
+//! open: every 250 ms while a turn runs, every 2 s else. A slow sweep looks for threads that moved on.
+
+use super::wakes::Wakes;
+use super::{Ingest, Ingested, Shrunk, follow, watch_set::WatchSet};
+use crate::{
+    background::Items,
+    changes::ChangeKind,
+    codex::rollout::discovery::read_session_meta,
+    error::{Error, Result},
+    guard::guarded,
+    store::{
+        Store,
+        sessions::{self, Session},
+    },
+};
+use camino::Utf8Path;
+use conveyor_proto::ids::SessionId;
+use std::{
+    collections::{HashMap, HashSet},
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::Semaphore,
+    task::JoinSet,
+    time::{Instant, Interval, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+
+/// The tail's pace while a turn runs.
+const BUSY_TICK: Duration = Duration::from_millis(250);
+/// Its pace for the others, and that of the look for a rollout that is awaited.
+const IDLE_TICK: Duration = Duration::from_secs(2);
+/// How often all sessions are looked at for threads that moved on.
+const SWEEP_TICK: Duration = Duration::from_secs(10);
+/// How many rollouts are read at a time; each holds a few megabytes while it is.
+const READS_AT_ONCE: usize = 8;
+/// How many rollouts of nobody are remembered.
+const MAX_STRANGERS: usize = 4096;
+
+/// A file's size, inode and time of its last change: what differs when there is something to read.
+type Seen = (u64, u64, (i64, i64));
+
+/// What is known of a watched session.
+struct Watched {
+    session: Session,
+    /// The file when its last run began; none when it is to be read whatever it looks like.
+    seen: Option<Seen>,
+    busy: bool,
+    running: bool,
+    again: bool,
+}
+
+/// Which sessions are looked at for a thread that moved on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Scope {
+    /// Those whose rollout is awaited.
+    Pending,
+    /// All.
+    All,
+}
+
+/// The watcher. One task of the daemon.
+pub struct Watcher {
+    store: Store,
+    ingest: Ingest,
+    wakes: Arc<Wakes>,
+    watch_set: WatchSet,
+    watched: HashMap<SessionId, Watched>,
+    runs: JoinSet<(SessionId, Result<Ingested>)>,
+    reads: Arc<Semaphore>,
+    /// The look that goes on, if one does.
+    looks: JoinSet<()>,
+    /// The look that follows it.
+    next_look: Option<Scope>,
+    /// Rollouts that nobody took when they were looked at; the sweep looks again.
+    strangers: HashSet<PathBuf>,
+    count: Arc<AtomicU64>,
+    /// The sessions whose runs panicked.
+    items: Items,
+}
+
+impl Watcher {
+    /// A watcher over the sessions of a store. `count` tells others how many rollouts are watched.
+    #[must_use]
+    pub fn new(store: Store, ingest: Ingest, count: Arc<AtomicU64>, items: Items) -> Self {
+        let wakes = Arc::new(Wakes::default());
+        Self {
+            store,
+            ingest,
+            watch_set: WatchSet::new(Arc::clone(&wakes)),
+            wakes,
+            watched: HashMap::new(),
+            runs: JoinSet::new(),
+            reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
+            looks: JoinSet::new(),
+            next_look: None,
+            strangers: HashSet::new(),
+            count,
+            items,
+        }
+    }
+
+    /// Runs until cancelled.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        let mut changes = self.store.changes().subscribe();
+        let (mut busy_tick, mut idle_tick) = (every(BUSY_TICK), every(IDLE_TICK));
+        let mut sweep_tick = every(SWEEP_TICK);
+        self.refresh().await;
+        loop {
+            let any_busy = self.watched.values().any(|watched| watched.busy);
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                () = self.wakes.added() => self.woken(),
+                change = changes.next() => match change {
+                    None => break,
+                    Some(change) if matches!(change.kind, ChangeKind::Session | ChangeKind::Lagged) => {
+                        self.refresh().await;
+                    }
+                    Some(_) => {}
+                },
+                Some(done) = self.runs.join_next(), if !self.runs.is_empty() => {
+                    // A run catches its own panic, and nobody breaks one off.
+                    if let Ok((id, result)) = done {
+                        self.finished(&id, result);
+                    }
+                }
+                Some(_) = self.looks.join_next(), if !self.looks.is_empty() => {
+                    if let Some(scope) = self.next_look.take() {
+                        self.look(scope);
+                    }
+                }
+                _ = busy_tick.tick(), if any_busy => self.tail(|watched| watched.busy),
+                _ = idle_tick.tick() => {
+                    self.tail(|_| true);
+                    self.look(Scope::Pending);
+                }
+                _ = sweep_tick.tick() => {
+                    // Also what a failed read of the database has left undone.
+                    self.refresh().await;
+                    self.sync_watches();
+                    self.look(Scope::All);
+                    if self.strangers.len() > MAX_STRANGERS {
+                        self.strangers.clear();
+                    }
+                }
+            }
+        }
+        self.looks.shutdown().await;
+        self.runs.shutdown().await;
+    }
+
+    /// Brings the set of watched sessions in step with the database.
+    async fn refresh(&mut self) {
+        let active = match self.store.read(|connection| Ok::<_, Error>(sessions::active(connection)?)).await {
+            Ok(active) => active,
+            Err(error) => {
+                tracing::warn!(%error, "the watched sessions could not be read");
+                return;
+            }
+        };
+        let ids: HashSet<SessionId> = active.iter().map(|session| session.id.clone()).collect();
+        let mut changed = false;
+        for (gone, _) in self.watched.extract_if(|id, _| !ids.contains(id)) {
+            self.ingest.forget(&gone);
+            changed = true;
+        }
+        let mut fresh = Vec::new();
+        for session in active {
+            match self.watched.get_mut(&session.id) {
+                Some(watched) if watched.session.codex_session_path == session.codex_session_path => {
+                    watched.session = session;
+                }
+                // A run over the file before must not hide that this one was never read.
+                _ => {
+                    fresh.push(session.id.clone());
+                    let watched = Watched { session, seen: None, busy: false, running: false, again: false };
+                    self.watched.insert(watched.session.id.clone(), watched);
+                }
+            }
+        }
+        if changed || !fresh.is_empty() {
+            let count = self.watched.values().filter(|watched| !watched.session.is_pending()).count();
+            self.count.store(count as u64, Ordering::Relaxed);
+            self.sync_watches();
+            // What was nobody's may be that of a new session.
+            self.strangers.clear();
+            self.look(Scope::Pending);
+        }
+        for id in fresh {
+            self.start(&id);
+        }
+    }
+
+    fn sync_watches(&mut self) {
+        let sessions: Vec<&Session> = self.watched.values().map(|watched| &watched.session).collect();
+        self.watch_set.sync(&sessions);
+    }
+
+    /// Something changed in the folders: rollouts grew, came, or went.
+    fn woken(&mut self) {
+        let paths = self.wakes.take();
+        let mut known = Vec::new();
+        let mut news = false;
+        for watched in self.watched.values() {
+            let Some(path) = watched.session.codex_session_path.as_deref() else { continue };
+            if paths.contains(std::path::Path::new(path)) {
+                known.push((watched.session.id.clone(), path.to_owned()));
+            }
+        }
+        for path in &paths {
+            let Some(path) = Utf8Path::from_path(path) else { continue };
+            if known.iter().any(|(_, known)| known == path) {
+                continue;
+            }
+            if is_rollout(path) {
+                news |= self.is_news(path);
+            } else if self.watch_set.is_folder(path) {
+                self.sync_watches();
+                // What came into a folder before it was watched is told by nobody.
+                news = true;
+            }
+        }
+        for (id, path) in known {
+            // Archived, for example: the look finds where to.
+            news |= !Utf8Path::new(&path).exists();
+            self.start(&id);
+        }
+        if news {
+            self.look(Scope::All);
+        }
+    }
+
+    /// Whether a rollout that nobody follows was not looked at yet: a new thread in a pane, a rewind, or a
+    /// session's first. Until its first line is complete it tells nothing; the rest of that line wakes again.
+    fn is_news(&mut self, path: &Utf8Path) -> bool {
+        if self.strangers.contains(path.as_std_path()) {
+            return false;
+        }
+        let Ok(meta) = read_session_meta(path) else { return false };
+        self.strangers.insert(path.as_std_path().to_owned());
+        !meta.is_subagent()
+    }
+
+    /// Looks, aside, whether sessions moved on to another thread or file.
+    fn look(&mut self, scope: Scope) {
+        if !self.looks.is_empty() {
+            self.next_look = self.next_look.max(Some(scope));
+            return;
+        }
+        let sessions = self.watched.values().map(|watched| &watched.session);
+        let sessions: Vec<Session> =
+            sessions.filter(|session| scope == Scope::All || session.is_pending()).cloned().collect();
+        if sessions.is_empty() {
+            return;
+        }
+        let (store, ingest, items) = (self.store.clone(), self.ingest.clone(), self.items.clone());
+        self.looks.spawn(async move {
+            // The change that follows makes the watcher read the new file.
+            if let Err(error) = follow::follow_all(&store, &ingest, &items, sessions).await {
+                tracing::warn!(%error, "could not look where the sessions went");
+            }
+        });
+    }
+
+    /// The tail beneath the events.
+    fn tail(&mut self, which: impl Fn(&Watched) -> bool) {
+        let due: Vec<SessionId> = self
+            .watched
+            .values()
+            .filter(|watched| which(watched))
+            .filter(|watched| {
+                let path = watched.session.codex_session_path.as_deref();
+                path.and_then(look_at).is_some_and(|now| Some(now) != watched.seen)
+            })
+            .map(|watched| watched.session.id.clone())
+            .collect();
+        for id in due {
+            self.start(&id);
+        }
+    }
+
+    /// Begins a run over a session's file, or marks the one under way to be repeated.
+    fn start(&mut self, id: &SessionId) {
+        let Some(watched) = self.watched.get_mut(id) else { return };
+        let Some(path) = watched.session.codex_session_path.as_deref() else { return };
+        if self.items.rests(id.as_str()) {
+            // The tail tries it again.
+            watched.seen = None;
+            return;
+        }
+        if watched.running {
+            watched.again = true;
+            return;
+        }
+        watched.running = true;
+        // Taken before the run: what is written during it makes a difference afterwards.
+        watched.seen = look_at(path);
+        let (ingest, id, reads) = (self.ingest.clone(), id.clone(), Arc::clone(&self.reads));
+        self.runs.spawn(async move {
+            // Fails only when it is closed, which it never is.
+            let _permit = reads.acquire_owned().await;
+            // A panic of the thread that reads comes back as `Error::Task`.
+            let result = guarded(ingest.run(&id, Shrunk::ReadAnew)).await;
+            (id, result.map_err(Error::from).flatten())
+        });
+    }
+
+    fn finished(&mut self, id: &SessionId, result: Result<Ingested>) {
+        let Some(watched) = self.watched.get_mut(id) else { return };
+        watched.running = false;
+        match result {
+            Ok(ingested) => {
+                self.items.well(id.as_str());
+                watched.busy = ingested.busy;
+            }
+            Err(Error::Task(_) | Error::Panicked(_)) => {
+                self.items.failed(id.as_str());
+                (watched.busy, watched.seen) = (false, None);
+            }
+            Err(error) => {
+                watched.busy = false;
+                // What could not be read now is tried again by the tail.
+                watched.seen = None;
+                if matches!(error, Error::Store(_)) {
+                    tracing::warn!(%error, session = %id, "what a rollout has could not be stored yet");
+                } else {
+                    tracing::debug!(%error, session = %id, "a rollout was not read");
+                }
+            }
+        }
+        if std::mem::take(&mut watched.again) {
+            self.start(id);
+        }
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval_at(Instant::now() + period, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+fn is_rollout(path: &Utf8Path) -> bool {
+    path.file_name().is_some_and(|name| name.starts_with("rollout-") && name.ends_with(".jsonl"))
+}
+
+fn look_at(path: &str) -> Option<Seen> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.len(), metadata.ino(), (metadata.mtime(), metadata.mtime_nsec())))
+}

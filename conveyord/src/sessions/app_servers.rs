@@ -1,0 +1,572 @@
+//! The connections: one for each Codex home that has registered sessions and an app-server, and what they tell of the
+//! sessions' threads. A lost connection tells nothing, so that who asks falls back on pane and rollout.
+//!
+//! A thread is subscribed to only while it waits for its user: its status comes by itself, and a subscription would
+//! keep an idle thread in memory.
+
+use crate::{
+    background::Items,
+    changes::{self, ChangeKind},
+    clock,
+    codex::app_server::{
+        client::{Client, Event},
+        protocol::{Request, ThreadStatus},
+    },
+    error::Error,
+    faults,
+    store::{
+        Store,
+        sessions::{self, Session},
+    },
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::ids::SessionId;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use serde_json::Value;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::{self, JoinSet},
+    time::{Instant, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Beneath the wakes: for lost ones.
+const SWEEP: Duration = Duration::from_secs(10);
+/// How often all statuses are asked for anew, which also shows that the app-server still answers.
+const REFRESH: Duration = Duration::from_secs(30);
+/// First and longest pause before a socket that cannot be reached is tried again.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// Requests of one app-server that are remembered.
+const MAX_REQUESTS: usize = 256;
+
+/// Where the socket stands in a Codex home.
+const SOCKET: &str = "app-server-control/app-server-control.sock";
+/// The folders in which something is written when an app-server starts.
+const FOLDERS: [&str; 2] = ["app-server-control", "app-server-daemon"];
+
+/// The threads of a Codex home that are of interest, with their sessions.
+type Wanted = Arc<HashMap<String, Vec<SessionId>>>;
+
+/// What an app-server tells of a thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveStatus {
+    /// Its status.
+    pub status: ThreadStatus,
+    /// Since when we know.
+    pub since: String,
+}
+
+/// What became of a request to a user.
+#[derive(Debug)]
+pub enum RequestEvent {
+    /// It waits for an answer. Told again whenever a connection was made anew.
+    Opened(Vec<SessionId>, Request),
+    /// It was answered, by whomever, or withdrawn.
+    Resolved(Vec<SessionId>, Request),
+    /// Nothing of the thread that is in these sessions waits any more.
+    Settled(Vec<SessionId>),
+}
+
+/// What is known of the app-servers. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct AppServers {
+    homes: Arc<Mutex<HashMap<String, Home>>>,
+}
+
+/// A Codex home whose app-server we are connected to.
+#[derive(Debug)]
+struct Home {
+    client: Arc<Client>,
+    threads: HashMap<String, LiveStatus>,
+    /// The requests that wait for an answer.
+    requests: Vec<Request>,
+}
+
+/// The thread that is in a session now.
+#[must_use]
+pub fn thread_of(session: &Session) -> Option<&str> {
+    session.current_thread_id.as_deref().or(session.codex_session_id.as_deref())
+}
+
+impl AppServers {
+    /// What the app-server tells of a session's thread; none without a connection.
+    #[must_use]
+    pub fn status(&self, session: &Session) -> Option<LiveStatus> {
+        let (home, thread) = (session.codex_home.as_deref()?, thread_of(session)?);
+        self.homes().get(home)?.threads.get(thread).cloned()
+    }
+
+    /// The connection to the app-server that has a session's thread in memory, and the thread.
+    #[must_use]
+    pub fn client(&self, session: &Session) -> Option<(Arc<Client>, String)> {
+        let (home, thread) = (session.codex_home.as_deref()?, thread_of(session)?);
+        let homes = self.homes();
+        let home = homes.get(home).filter(|home| !home.client.is_closed())?;
+        let loaded = home.threads.get(thread).is_some_and(|seen| seen.status.is_loaded());
+        loaded.then(|| (Arc::clone(&home.client), thread.to_owned()))
+    }
+
+    /// A request that waits for an answer, with the connection that takes it.
+    #[must_use]
+    pub fn request(&self, thread_id: &str, subject: &str) -> Option<(Arc<Client>, Request)> {
+        self.homes().values().find_map(|home| {
+            let asked = home.requests.iter();
+            let request = asked
+                .filter(|_| !home.client.is_closed())
+                .find(|request| request.thread_id == thread_id && request.subject == subject)?;
+            Some((Arc::clone(&home.client), request.clone()))
+        })
+    }
+
+    /// The requests that wait for an answer, with the sessions that their threads are in.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn waiting(&self, store: &Store) -> Result<Vec<(Vec<SessionId>, Request)>, Error> {
+        let sessions = wanted(store).await?;
+        let mut waiting = Vec::new();
+        for (path, home) in self.homes().iter() {
+            let Some(threads) = sessions.get(path) else { continue };
+            let asked = home.requests.iter().filter(|_| !home.client.is_closed());
+            waiting.extend(
+                asked.filter_map(|request| Some((threads.get(&request.thread_id)?.clone(), request.clone()))),
+            );
+        }
+        Ok(waiting)
+    }
+
+    /// Keeps the connections until cancelled. What is asked of users goes to `sink`.
+    pub async fn run(
+        self,
+        store: Store,
+        sink: mpsc::Sender<RequestEvent>,
+        cancel: CancellationToken,
+        items: Items,
+    ) {
+        // The tasks end with this run, however it ends: the next one connects anew.
+        let mut running: JoinSet<String> = JoinSet::new();
+        let mut tasks: HashMap<String, (watch::Sender<Wanted>, CancellationToken, task::Id)> = HashMap::new();
+        let mut changes = store.changes().subscribe();
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                // Its first tick comes at once.
+                _ = sweep.tick() => {}
+                change = changes.next() => match change {
+                    None => break,
+                    Some(change) if matches!(change.kind, ChangeKind::Session | ChangeKind::Lagged) => {}
+                    Some(_) => continue,
+                },
+                Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
+                    // A task that was told to end may have been replaced by another.
+                    if let Ok((id, home)) = ended
+                        && tasks.get(&home).is_some_and(|(_, _, task)| *task == id)
+                    {
+                        tasks.remove(&home);
+                    }
+                    continue;
+                }
+            }
+            let wanted = match wanted(&store).await {
+                Ok(wanted) => wanted,
+                Err(error) => {
+                    tracing::warn!(%error, "the sessions with an app-server could not be read");
+                    continue;
+                }
+            };
+            for (_, (_, stop, _)) in tasks.extract_if(|home, _| !wanted.contains_key(home)) {
+                stop.cancel();
+            }
+            for (home, threads) in wanted {
+                if let Some((sender, ..)) = tasks.get(&home) {
+                    sender.send_if_modified(|known| {
+                        let changed = **known != threads;
+                        *known = Arc::new(threads);
+                        changed
+                    });
+                    continue;
+                }
+                if items.rests(&item(&home)) {
+                    continue;
+                }
+                let (sender, receiver) = watch::channel(Arc::new(threads));
+                let stop = cancel.child_token();
+                let task = HomeTask {
+                    servers: self.clone(),
+                    store: store.clone(),
+                    sink: sink.clone(),
+                    home: home.clone(),
+                    wanted: receiver,
+                };
+                let (ending, items, of_home) = (stop.clone(), items.clone(), home.clone());
+                let task = running.spawn(async move {
+                    // One that panicked is begun again by the sweep, when it has rested.
+                    let _ = items.attempt(&item(&of_home), task.run(ending)).await;
+                    of_home
+                });
+                tasks.insert(home, (sender, stop, task.id()));
+            }
+        }
+        for (_, stop, _) in tasks.values() {
+            stop.cancel();
+        }
+        while running.join_next().await.is_some() {}
+    }
+
+    fn homes(&self) -> MutexGuard<'_, HashMap<String, Home>> {
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn item(home: &str) -> String {
+    format!("app-server of {home}")
+}
+
+/// The threads of the active sessions, by Codex home.
+async fn wanted(store: &Store) -> Result<HashMap<String, HashMap<String, Vec<SessionId>>>, Error> {
+    let active = store.read(|connection| Ok::<_, Error>(sessions::active(connection)?)).await?;
+    let mut homes: HashMap<String, HashMap<String, Vec<SessionId>>> = HashMap::new();
+    for session in active {
+        if let (Some(home), Some(thread)) = (&session.codex_home, thread_of(&session)) {
+            let threads = homes.entry(home.clone()).or_default();
+            threads.entry(thread.to_owned()).or_default().push(session.id.clone());
+        }
+    }
+    Ok(homes)
+}
+
+/// Keeps the connection to the app-server of one Codex home.
+struct HomeTask {
+    servers: AppServers,
+    store: Store,
+    sink: mpsc::Sender<RequestEvent>,
+    home: String,
+    wanted: watch::Receiver<Wanted>,
+}
+
+impl HomeTask {
+    async fn run(mut self, cancel: CancellationToken) {
+        let path = Utf8Path::new(&self.home).join(SOCKET);
+        let mut pause = BACK_OFF.0;
+        loop {
+            let mut sockets = SocketWatch::new(Utf8Path::new(&self.home));
+            // Watched before it is tried: what appears between the two is not missed.
+            sockets.sync();
+            if let Ok((client, events)) = Client::connect(&path).await {
+                drop(sockets);
+                tracing::debug!(home = %self.home, "connected to an app-server");
+                let began = Instant::now();
+                self.serve(&client, events, &cancel).await;
+                self.forget();
+                // One that ends at once is no better than one that does not answer.
+                if began.elapsed() > SWEEP {
+                    pause = BACK_OFF.0;
+                }
+                sockets = SocketWatch::new(Utf8Path::new(&self.home));
+                sockets.sync();
+            }
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(BACK_OFF.1),
+                () = sockets.told() => {
+                    // It listens a moment after its files appear.
+                    pause = BACK_OFF.0;
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        client: &Arc<Client>,
+        mut events: mpsc::Receiver<Event>,
+        cancel: &CancellationToken,
+    ) {
+        let home = Home { client: Arc::clone(client), threads: HashMap::new(), requests: Vec::new() };
+        self.servers.homes().insert(self.home.clone(), home);
+        let _connected =
+            Connected { servers: self.servers.clone(), home: self.home.clone(), client: Arc::clone(client) };
+        let mut calls = Calls::new(Arc::clone(client));
+        let mut refresh = tokio::time::interval(REFRESH);
+        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            faults::may_panic("item", "app_servers");
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = client.ended() => return,
+                // Its first tick comes at once.
+                _ = refresh.tick() => calls.read_all(self.wanted.borrow_and_update().keys()),
+                changed = self.wanted.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let wanted = Arc::clone(&self.wanted.borrow_and_update());
+                    if let Some(home) = self.servers.homes().get_mut(&self.home) {
+                        home.threads.retain(|thread, _| wanted.contains_key(thread));
+                        home.requests.retain(|request| wanted.contains_key(&request.thread_id));
+                    }
+                    calls.read_all(wanted.keys());
+                }
+                event = events.recv() => match event {
+                    None => return,
+                    Some(Event::Status(thread, status)) => {
+                        calls.told(&thread);
+                        self.status(&mut calls, thread, status).await;
+                    }
+                    Some(Event::Request(request)) => self.opened(request).await,
+                    Some(Event::Resolved { thread_id, request_id }) => {
+                        self.resolved(&thread_id, &request_id).await;
+                    }
+                },
+                Some(done) = calls.running.join_next(), if !calls.running.is_empty() => {
+                    // A call that panicked is begun anew with the next connection.
+                    let Ok(done) = done else { return };
+                    if let Some((thread, status)) = calls.done(done) {
+                        self.status(&mut calls, thread, status).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn status(&self, calls: &mut Calls, thread: String, status: ThreadStatus) {
+        let Some(sessions) = self.wanted.borrow().get(&thread).cloned() else { return };
+        let waits = status.waits_on_user();
+        let name = status.name();
+        let changed = {
+            let mut homes = self.servers.homes();
+            let Some(home) = homes.get_mut(&self.home) else { return };
+            if !waits {
+                home.requests.retain(|request| request.thread_id != thread);
+            }
+            let known = home.threads.get(&thread);
+            let changed = known.is_none_or(|known| known.status != status);
+            if changed {
+                home.threads.insert(thread.clone(), LiveStatus { status, since: clock::now() });
+            }
+            changed
+        };
+        if waits {
+            calls.subscribe(&thread);
+        } else {
+            calls.unsubscribe(&thread);
+        }
+        if !changed {
+            return;
+        }
+        for session in &sessions {
+            self.store.changes().publish(changes::Change {
+                session_id: Some(session.to_string()),
+                state: Some(name.to_owned()),
+                ..changes::change(ChangeKind::SessionStatus)
+            });
+        }
+        if !waits {
+            self.tell(RequestEvent::Settled(sessions)).await;
+        }
+    }
+
+    async fn opened(&self, request: Request) {
+        let Some(sessions) = self.wanted.borrow().get(&request.thread_id).cloned() else { return };
+        if let Some(home) = self.servers.homes().get_mut(&self.home) {
+            home.requests.retain(|known| known.id != request.id);
+            if home.requests.len() >= MAX_REQUESTS {
+                home.requests.remove(0);
+            }
+            home.requests.push(request.clone());
+        }
+        self.tell(RequestEvent::Opened(sessions, request)).await;
+    }
+
+    async fn resolved(&self, thread_id: &str, request_id: &Value) {
+        let Some(sessions) = self.wanted.borrow().get(thread_id).cloned() else { return };
+        let resolved = {
+            let mut homes = self.servers.homes();
+            let Some(home) = homes.get_mut(&self.home) else { return };
+            let is_it = |request: &Request| request.thread_id == thread_id && request.id == *request_id;
+            home.requests.iter().position(is_it).map(|at| home.requests.remove(at))
+        };
+        if let Some(request) = resolved {
+            self.tell(RequestEvent::Resolved(sessions, request)).await;
+        }
+    }
+
+    async fn tell(&self, event: RequestEvent) {
+        // An error means that nobody listens: the daemon ends.
+        let _ = self.sink.send(event).await;
+    }
+
+    /// Nothing is known any more; who waits for a session looks at pane and rollout again.
+    fn forget(&self) {
+        tracing::debug!(home = %self.home, "an app-server is gone");
+        for session in self.wanted.borrow().values().flatten() {
+            self.store.changes().publish(changes::Change {
+                session_id: Some(session.to_string()),
+                ..changes::change(ChangeKind::SessionStatus)
+            });
+        }
+    }
+}
+
+/// A connection that is known to all. It is closed and forgotten when this is dropped, be it by a panic: what nobody
+/// keeps up to date must not be believed.
+struct Connected {
+    servers: AppServers,
+    home: String,
+    client: Arc<Client>,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.client.close();
+        let mut homes = self.servers.homes();
+        // A task that took this one's place may be connected already.
+        if homes.get(&self.home).is_some_and(|home| Arc::ptr_eq(&home.client, &self.client)) {
+            homes.remove(&self.home);
+        }
+    }
+}
+
+/// What a call of [`Calls`] brought.
+enum Called {
+    /// A thread's status, and how often its status had been told when it was asked for.
+    Read(String, u64, Option<ThreadStatus>),
+    Subscribed(String, bool),
+    Unsubscribed,
+}
+
+/// The calls that run beside the events of a connection.
+struct Calls {
+    client: Arc<Client>,
+    running: JoinSet<Called>,
+    reading: HashSet<String>,
+    subscribed: HashSet<String>,
+    /// How often the status of each thread was told while it was being asked for.
+    told: HashMap<String, u64>,
+}
+
+impl Calls {
+    fn new(client: Arc<Client>) -> Self {
+        let (reading, subscribed) = (HashSet::new(), HashSet::new());
+        Self { client, running: JoinSet::new(), reading, subscribed, told: HashMap::new() }
+    }
+
+    fn read_all<'a>(&mut self, threads: impl Iterator<Item = &'a String>) {
+        for thread in threads {
+            if !self.reading.insert(thread.clone()) {
+                continue;
+            }
+            let (client, thread) = (Arc::clone(&self.client), thread.clone());
+            let told = *self.told.entry(thread.clone()).or_default();
+            self.running.spawn(async move {
+                let status = client.thread_status(&thread).await.ok();
+                Called::Read(thread, told, status)
+            });
+        }
+    }
+
+    /// A status was told, which is newer than any that is being read.
+    fn told(&mut self, thread: &str) {
+        if let Some(told) = self.told.get_mut(thread) {
+            *told += 1;
+        }
+    }
+
+    fn subscribe(&mut self, thread: &str) {
+        if self.subscribed.insert(thread.to_owned()) {
+            let (client, thread) = (Arc::clone(&self.client), thread.to_owned());
+            self.running.spawn(async move {
+                let subscribed = client.subscribe(&thread).await.is_ok();
+                Called::Subscribed(thread, subscribed)
+            });
+        }
+    }
+
+    fn unsubscribe(&mut self, thread: &str) {
+        if self.subscribed.remove(thread) {
+            let (client, thread) = (Arc::clone(&self.client), thread.to_owned());
+            self.running.spawn(async move {
+                // One that fails has ended with its connection.
+                let _ = client.unsubscribe(&thread).await;
+                Called::Unsubscribed
+            });
+        }
+    }
+
+    /// Takes in what a call brought; returns a status that is still the newest.
+    fn done(&mut self, done: Called) -> Option<(String, ThreadStatus)> {
+        match done {
+            Called::Read(thread, told, status) => {
+                self.reading.remove(&thread);
+                let newest = self.told.remove(&thread) == Some(told);
+                status.filter(|_| newest).map(|status| (thread, status))
+            }
+            Called::Subscribed(thread, subscribed) => {
+                if !subscribed {
+                    // The next status, or the next refresh, tries again.
+                    self.subscribed.remove(&thread);
+                }
+                None
+            }
+            Called::Unsubscribed => None,
+        }
+    }
+}
+
+/// Tells when something appears where an app-server puts its socket and its number.
+struct SocketWatch {
+    events: Option<RecommendedWatcher>,
+    folders: [Utf8PathBuf; 2],
+    home: Utf8PathBuf,
+    paths: BTreeSet<Utf8PathBuf>,
+    appeared: Arc<Notify>,
+}
+
+impl SocketWatch {
+    fn new(home: &Utf8Path) -> Self {
+        let folders = FOLDERS.map(|folder| home.join(folder));
+        let appeared = Arc::new(Notify::new());
+        let (sink, of_interest) = (Arc::clone(&appeared), folders.clone());
+        // Without events the back-off alone finds the socket.
+        let events = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let about = |path: &Path| of_interest.iter().any(|folder| path.starts_with(folder));
+            if let Ok(event) = event
+                && !matches!(event.kind, notify::EventKind::Access(_))
+                && event.paths.iter().any(|path| about(path))
+            {
+                sink.notify_one();
+            }
+        });
+        let (home, paths) = (home.to_owned(), BTreeSet::new());
+        Self { events: events.ok(), folders, home, paths, appeared }
+    }
+
+    /// Watches the folders; the home itself while one of them is not there.
+    fn sync(&mut self) {
+        let Some(events) = &mut self.events else { return };
+        let mut wanted: Vec<&Utf8PathBuf> = self.folders.iter().filter(|folder| folder.is_dir()).collect();
+        if wanted.len() < self.folders.len() {
+            wanted.push(&self.home);
+        }
+        for path in wanted {
+            if !self.paths.contains(path)
+                && events.watch(path.as_std_path(), RecursiveMode::NonRecursive).is_ok()
+            {
+                self.paths.insert(path.clone());
+            }
+        }
+    }
+
+    async fn told(&self) {
+        self.appeared.notified().await;
+    }
+}

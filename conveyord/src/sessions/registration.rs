@@ -1,0 +1,464 @@
+//! Registering, listing and deregistering sessions.
+
+use crate::{
+    codex::rollout::{
+        discovery::{self, choose, read_session_meta, rollouts_held_by},
+        meta::SessionMeta,
+    },
+    error::{Error, Result},
+    platform::{self, Pid},
+    sessions::{locate, pane},
+    store::{
+        Durability, Store, Tx, bindings,
+        commands::{self, NewCommand},
+        event_names::AuditEvent,
+        log::{self, Actor, Event},
+        rollouts,
+        sessions::{self, Filter, Registration, Session},
+    },
+    tmux::{Pane, Tmux},
+    words::shown,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::{
+    ids::TaskId,
+    limits::MAX_SESSION_NAME,
+    types::{
+        common::{Caller, Communication, DeliveryMode, Role},
+        session::{
+            DeregisterResult, ListParams, RegisterParams, RegisterResult, RolloutState, SessionRow,
+            SessionState,
+        },
+    },
+};
+use serde_json::json;
+use std::{os::unix::fs::MetadataExt, time::Duration};
+
+/// Checks the name of a session that is to be registered. Old rows with other names stay readable.
+///
+/// # Errors
+/// `invalid_name`.
+pub fn check_name(name: &str) -> Result<()> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || name.len() > MAX_SESSION_NAME || !name.chars().all(good) {
+        return Err(Error::invalid(
+            "invalid_name",
+            format!(
+                "\"{}\" is no session name: use 1 to {MAX_SESSION_NAME} letters, digits, '-' and '_'",
+                shown(name)
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// What was found out about a session before anything is written.
+struct Found {
+    registration: Registration,
+    pane: Option<Pane>,
+    rollout_len: Option<(u64, (u64, u64))>,
+    warnings: Vec<String>,
+}
+
+/// Registers a session, or renews its registration.
+///
+/// # Errors
+/// `invalid_name`, `invalid_tmux_session`, `relative_path`, `pid_or_rollout_needed`, `invalid_pid`, `pid_dead`, `pid_of_other_user`, `rollout_invalid`,
+/// `rollout_not_found`, `role_differs`, `thread_taken`, and those of the database.
+pub async fn register(store: &Store, params: RegisterParams, time_limit: Duration) -> Result<RegisterResult> {
+    check_name(&params.name)?;
+    let found = find(&params, time_limit).await?;
+    let program = params.caller.program.clone();
+    let replace = params.replace;
+    let Found { registration, pane, rollout_len, warnings } = found;
+    let new = registration.clone();
+    let (session, task) = store
+        .write(Durability::Full, move |tx| {
+            let session = store_registration(tx, &new, replace, rollout_len, None)?;
+            let binding = bindings::open_of_session(tx, &session.id)?;
+            Ok::<_, Error>((session, binding.map(|binding| binding.task_id)))
+        })
+        .await?;
+    let pending = session.is_pending();
+    Ok(RegisterResult {
+        session_id: session.id.clone(),
+        name: session.name.clone(),
+        role: session.role,
+        pid: session.pid,
+        codex_session_id: registration.codex_session_id,
+        codex_session_path: registration.codex_session_path,
+        cwd: session.cwd.clone(),
+        tmux_session: session.tmux_session.clone(),
+        tmux_pane_id: pane.map(|pane| pane.pane_id.to_string()),
+        rollout_state: if pending { RolloutState::Pending } else { RolloutState::Ready },
+        communication: communication(&session, task.as_ref().map(TaskId::as_str), program.as_deref()),
+        warnings,
+    })
+}
+
+async fn find(params: &RegisterParams, time_limit: Duration) -> Result<Found> {
+    let mut warnings = Vec::new();
+    let pid = params.pid.map(checked_pid).transpose()?;
+    let tmux_session = params.tmux_session.clone().filter(|name| !name.is_empty());
+    if let Some(name) = tmux_session.as_deref().filter(|name| name.chars().any(char::is_control)) {
+        let message = format!("\"{}\" is no tmux session: it has a control character", shown(name));
+        return Err(Error::invalid("invalid_tmux_session", message));
+    }
+    let server = pane::server_of_caller(&params.caller);
+    let pane = match &tmux_session {
+        None => None,
+        Some(name) => match Tmux::new(server.clone(), time_limit).session(name).await {
+            Ok(Some(pane)) => Some(pane),
+            Ok(None) => {
+                warnings
+                    .push(format!("tmux session {} is not running; nothing can be sent to it", shown(name)));
+                None
+            }
+            Err(error) => {
+                warnings.push(format!("tmux could not be asked for session {}: {error}", shown(name)));
+                None
+            }
+        },
+    };
+    let given = params.codex_session.clone().filter(|path| !path.is_empty());
+    let (rollout, holder) = match (given, pid) {
+        (Some(path), _) => (Some(of_file(&path)?), None),
+        (None, Some(pid)) => of_process(pid, params, pane.as_ref()).await?,
+        (None, None) => {
+            return Err(Error::invalid("pid_or_rollout_needed", "a process or a rollout is needed")
+                .hint("--pid PID of Codex or of a process above it, or --codex-session FILE"));
+        }
+    };
+    let owner = holder.or(pid);
+    let cwd = params
+        .cwd
+        .clone()
+        .filter(|cwd| !cwd.is_empty())
+        .or_else(|| rollout.as_ref().and_then(|(_, meta)| meta.cwd.clone()))
+        .unwrap_or_default();
+    let path = rollout.as_ref().map(|(path, _)| path.clone());
+    let codex_home = path
+        .as_deref()
+        .and_then(locate::codex_home_of)
+        .map(|home| home.to_string())
+        .or_else(|| codex_home(&params.caller));
+    let rollout_len = path.as_deref().and_then(file_state);
+    let registration = Registration {
+        name: params.name.clone(),
+        role: params.role,
+        tmux_socket: tmux_session.as_ref().map(|_| server.socket().to_string()),
+        tmux_session,
+        tmux_pane_id: pane.as_ref().map(|pane| pane.pane_id.to_string()),
+        tmux_pane_pid: pane.as_ref().map(|pane| pane.pane_pid),
+        codex_session_path: path.map(|path| path.to_string()),
+        codex_session_id: rollout.map(|(_, meta)| meta.thread_id.as_str().to_owned()),
+        codex_home,
+        pid: owner.map(i64::from),
+        pid_start: owner.and_then(platform::process_start_time).map(|start| start.0),
+        cwd,
+    };
+    Ok(Found { registration, pane, rollout_len, warnings })
+}
+
+/// A file's length, and its device and inode.
+#[must_use]
+pub fn file_state(path: &Utf8Path) -> Option<(u64, (u64, u64))> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.len(), (metadata.dev(), metadata.ino())))
+}
+
+/// The Codex home of a caller: the one that it names, else the one below its home.
+#[must_use]
+pub fn codex_home(caller: &Caller) -> Option<String> {
+    caller
+        .codex_home
+        .clone()
+        .filter(|home| !home.is_empty())
+        .or_else(|| caller.home.as_ref().map(|home| Utf8Path::new(home).join(".codex").to_string()))
+}
+
+fn checked_pid(pid: i64) -> Result<Pid> {
+    let checked = Pid::try_from(pid).map_err(|error| Error::invalid("invalid_pid", error.to_string()))?;
+    if !platform::is_alive(checked, None) {
+        return Err(Error::invalid("pid_dead", format!("process {pid} does not run"))
+            .hint("--pid takes the process of Codex or one above it, such as tmux's pane_pid"));
+    }
+    if !platform::same_user(checked) {
+        return Err(Error::refused("pid_of_other_user", format!("process {pid} belongs to another user")));
+    }
+    Ok(checked)
+}
+
+type Rollout = (Utf8PathBuf, SessionMeta);
+
+fn of_file(path: &str) -> Result<Rollout> {
+    let path = Utf8Path::new(path);
+    if path.is_relative() {
+        let message = format!("rollout {}: is not an absolute path", shown(path.as_str()));
+        return Err(
+            Error::invalid("relative_path", message).hint("the folder of the caller is not the daemon's")
+        );
+    }
+    let meta =
+        read_session_meta(path).map_err(|error| Error::invalid("rollout_invalid", error.to_string()))?;
+    // Links resolved, so that two names of one file are one session.
+    let path = path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
+    Ok((path, meta))
+}
+
+/// The rollout of a process tree and the process that holds it. None when Codex has not written one yet:
+/// the session is then registered as pending.
+async fn of_process(
+    pid: Pid,
+    params: &RegisterParams,
+    pane: Option<&Pane>,
+) -> Result<(Option<Rollout>, Option<Pid>)> {
+    let held = tokio::task::spawn_blocking(move || rollouts_held_by(pid)).await?;
+    let held = held.map_err(|error| Error::unavailable("rollout_not_found", error.to_string()))?;
+    match choose(held) {
+        Ok(found) => Ok((Some((found.path, found.meta)), Some(found.pid))),
+        Err(none) => {
+            let by_title = pane.and_then(|pane| by_title(params, pane));
+            if let Some(rollout) = by_title {
+                return Ok((Some(rollout), None));
+            }
+            if looks_like_codex(pid, codex_home(&params.caller).as_deref()) {
+                return Ok((None, None));
+            }
+            Err(Error::not_found("rollout_not_found", none.to_string())
+                .hint("type something into Codex and try again, or give the file with --codex-session"))
+        }
+    }
+}
+
+/// In shared-daemon mode the pane's processes hold nothing; its title may name the thread.
+fn by_title(params: &RegisterParams, pane: &Pane) -> Option<Rollout> {
+    let home = codex_home(&params.caller)?;
+    let session = pending_session(&params.name, params.role, &home);
+    let located = locate::locate(&session, Some(&pane.title))?;
+    let path = located.path?;
+    let meta = read_session_meta(&path).ok()?;
+    Some((path, meta))
+}
+
+/// A stand-in for a session that is not stored yet, to look its thread up with.
+#[must_use]
+pub fn pending_session(name: &str, role: Role, home: &str) -> Session {
+    Session { codex_home: Some(home.to_owned()), ..Session::unregistered(name, role) }
+}
+
+/// Whether a process tree is a Codex that has not had its first input: it holds the lock of a thread, or a
+/// program named codex runs in it.
+fn looks_like_codex(pid: Pid, home: Option<&str>) -> bool {
+    let locked = home.is_some_and(|home| {
+        discovery::threads_locked_by(Utf8Path::new(home), pid).is_ok_and(|threads| !threads.is_empty())
+    });
+    locked
+        || platform::descendants(pid)
+            .unwrap_or_default()
+            .into_iter()
+            .chain([pid])
+            .filter_map(platform::program_name)
+            .any(|name| name.starts_with("codex"))
+}
+
+/// Stores a registration. `rollout` is the length of its file and the file's device and inode; `via` names the verb
+/// that started the session, where one did.
+///
+/// # Errors
+/// `role_differs`, `thread_taken`, `session_bound`, and those of the database.
+pub fn store_registration(
+    tx: &Tx<'_>,
+    new: &Registration,
+    replace: bool,
+    rollout: Option<(u64, (u64, u64))>,
+    via: Option<&str>,
+) -> Result<Session> {
+    let role = new.role;
+    if let Some(existing) = sessions::find(tx, &new.name)?
+        && existing.role != role
+    {
+        let message =
+            format!("session {} is registered as {}; a role is for ever", new.name, existing.role.as_str());
+        return Err(Error::conflict("role_differs", message).hint("use another name"));
+    }
+    if let Some(thread) = &new.codex_session_id {
+        let others: Vec<Session> = sessions::active_on_thread(tx, thread)?
+            .into_iter()
+            .filter(|session| session.name != new.name)
+            .collect();
+        for other in others {
+            if !replace {
+                let message =
+                    format!("Codex session {} is registered as {} already", shown(thread), other.name);
+                return Err(Error::conflict("thread_taken", message)
+                    .hint(format!("deregister {}, or take it over with --replace", other.name)));
+            }
+            if bindings::open_of_session(tx, &other.id)?.is_some() {
+                let message = format!("session {} is bound; it cannot be replaced", other.name);
+                return Err(Error::conflict("session_bound", message).hint("unbind its task first"));
+            }
+            sessions::set_gone(tx, &other.id, "replaced")?;
+        }
+    }
+    let id = sessions::upsert(tx, new)?;
+    if let (Some(path), Some((len, identity))) = (&new.codex_session_path, rollout) {
+        let before = rollouts::active(tx, &id, path)?;
+        // Registering again is the way out of a file that shrank.
+        if before.is_some_and(|rollout| rollout.read_offset > len) {
+            let thread = new.codex_session_id.clone().unwrap_or_default();
+            rollouts::begin_generation(tx, &id, &thread, path, Some(identity), "registered_again")?;
+        }
+        sessions::take_offset_of(tx, &id, path)?;
+    }
+    let mut payload = json!({
+        "name": new.name, "role": role, "session_id": id, "pid": new.pid,
+        "codex_session_id": new.codex_session_id,
+    });
+    if let Some(via) = via {
+        payload["via"] = via.into();
+    }
+    let (actor, kind) = (Actor::Workerctl, AuditEvent::SessionRegistered);
+    log::event(tx, &Event { actor, kind, task_id: None, command_id: None, correlation_id: None, payload })?;
+    sessions::get(tx, id.as_str())?
+        .ok_or_else(|| Error::not_found("unknown_session", "the session was not stored"))
+}
+
+/// How a session can be talked to. `task` is the one that it is bound to.
+#[must_use]
+pub fn communication(session: &Session, task: Option<&str>, program: Option<&str>) -> Communication {
+    let program = program.unwrap_or("conveyorctl");
+    let polling = "--consume-next --wait --timeout 60 --json";
+    let command = match task {
+        Some(task) => format!("{program} {}-inbox {task} {polling}", session.role.as_str()),
+        None => format!("{program} session-inbox {} {polling}", session.name),
+    };
+    let (kind, style, mode) = if session.has_tmux() {
+        ("tmux", "push", DeliveryMode::Push)
+    } else {
+        ("codex_app", "pull", DeliveryMode::PullRequired)
+    };
+    Communication {
+        session_kind: kind.to_owned(),
+        receive_style: style.to_owned(),
+        delivery_mode: mode,
+        inbox_command: Some(command),
+    }
+}
+
+/// Lists sessions.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(store: &Store, params: ListParams) -> Result<Vec<SessionRow>> {
+    store
+        .read(move |connection| {
+            let filter = Filter {
+                role: params.role,
+                state: params.state,
+                include_legacy: params.include_legacy,
+                names: params.names,
+            };
+            let program = params.caller.program.as_deref();
+            let mut rows = Vec::new();
+            for session in sessions::list(connection, &filter)? {
+                let binding = bindings::open_of_session(connection, &session.id)?;
+                let task = binding.as_ref().map(|binding| binding.task_id.as_str());
+                let communication = communication(&session, task, program);
+                rows.push(row(session, communication, params.show_identity_token));
+            }
+            Ok(rows)
+        })
+        .await
+}
+
+/// A session as it is listed.
+#[must_use]
+pub fn row(session: Session, communication: Communication, show_token: bool) -> SessionRow {
+    let pending = session.is_pending();
+    SessionRow {
+        id: session.id,
+        name: session.name,
+        role: session.role,
+        state: session.state,
+        cwd: session.cwd,
+        registered_at: session.registered_at,
+        identity_token: if show_token { session.identity_token } else { "[REDACTED]".to_owned() },
+        pid: session.pid,
+        last_ingest_offset: session.last_ingest_offset,
+        tmux_session: session.tmux_session,
+        tmux_pane_id: session.tmux_pane_id,
+        codex_session_path: session.codex_session_path,
+        codex_session_id: session.codex_session_id,
+        last_heartbeat_at: session.last_heartbeat_at,
+        gone_reason: session.gone_reason,
+        rollout_state: if pending { RolloutState::Pending } else { RolloutState::Ready },
+        communication,
+    }
+}
+
+/// Marks a session as gone. One that is gone already stays as it is.
+///
+/// # Errors
+/// `unknown_session`, `session_bound` (recorded as a failed command), and those of the database.
+pub async fn deregister(store: &Store, name: String) -> Result<DeregisterResult> {
+    store.write(Durability::Full, move |tx| deregister_in(tx, &name)).await?
+}
+
+/// The outer result is the transaction's: a refusal of a bound session is recorded and commits.
+fn deregister_in(tx: &Tx<'_>, name: &str) -> Result<Result<DeregisterResult>> {
+    let session = sessions::resolve(tx, name)?;
+    if session.state == SessionState::Gone {
+        let name = session.name;
+        return Ok(Ok(DeregisterResult { name, state: SessionState::Gone, already_gone: true }));
+    }
+    let binding = bindings::open_of_session(tx, &session.id)?;
+    let task_id = binding.as_ref().map(|binding| binding.task_id.as_str());
+    let active = binding.as_ref().map(|binding| json!({ "id": binding.id, "task_id": binding.task_id }));
+    let expected_failure = binding.is_some();
+    let id = commands::insert(
+        tx,
+        &NewCommand {
+            kind: "deregister_session",
+            task_id,
+            binding_id: None,
+            correlation_id: None,
+            idempotency_key: None,
+            required_permission: None,
+            payload: json!({
+                "active_binding": active, "expected_failure": expected_failure, "name": session.name,
+                "role": session.role,
+            }),
+        },
+    )?;
+    commands::mark_attempted(tx, &id)?;
+    let event = |kind, payload| {
+        let (task_id, command_id) = (task_id, Some(id.as_str()));
+        log::event(
+            tx,
+            &Event { actor: Actor::Workerctl, kind, task_id, command_id, correlation_id: None, payload },
+        )
+    };
+    if let Some(binding) = &binding {
+        let message =
+            format!("session {} is bound to task {} (binding {})", session.name, binding.task_id, binding.id);
+        let error = Error::conflict("session_bound", message)
+            .hint(format!("unbind --task {} first", binding.task_id));
+        event(
+            AuditEvent::SessionDeregisterFailed,
+            json!({
+                "active_binding": active, "error": error.to_string(), "error_type": error.type_name(),
+                "expected_failure": true, "name": session.name,
+            }),
+        )?;
+        let result = json!({
+            "active_binding": active, "command_id": id, "expected_failure": true, "name": session.name,
+        });
+        commands::fail(tx, &id, Some(&result), &error.to_string())?;
+        return Ok(Err(error));
+    }
+    sessions::set_gone(tx, &session.id, "deregistered")?;
+    event(AuditEvent::SessionDeregistered, json!({ "name": session.name }))?;
+    commands::succeed(tx, &id, &json!({ "command_id": id, "name": session.name, "state": "gone" }))?;
+    Ok(Ok(DeregisterResult { name: session.name, state: SessionState::Gone, already_gone: false }))
+}

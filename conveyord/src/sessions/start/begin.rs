@@ -1,0 +1,347 @@
+//! One start, from its row to the registered session.
+
+use super::{
+    Request, Spawner,
+    prepare::{Earlier, Prepared, kill_command},
+    search::{Found, Search},
+};
+use crate::{
+    clock,
+    codex::{
+        launch::{Options, PromptArgument},
+        launch_pane::{Launch, Style},
+        ready::{self, Ended, Watch},
+        rollout::appearances::Appearances,
+    },
+    error::{Error, Result},
+    faults::{self, CrashPoint},
+    platform::{self, Pid},
+    sessions::registration::{codex_home, file_state, store_registration},
+    store::{
+        Durability,
+        prompts::{self, NewPrompt},
+        session_starts::{self, End, NewStart, SessionStart},
+        sessions::{self, Registration, Session},
+    },
+    tmux::{PaneId, Tmux, TmuxError},
+    words::{self, shell_word},
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use tokio::time::Instant;
+
+/// A session that was started.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// The session.
+    pub session: Session,
+    /// Codex's sandbox.
+    pub sandbox: Option<String>,
+    /// Its policy of approvals.
+    pub approval: Option<String>,
+    /// Whether an earlier call had started it.
+    pub resumed: bool,
+    /// Whether the question of trust was answered.
+    pub trust_accepted: bool,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+}
+
+/// The pane of a start.
+struct Spawned {
+    start: SessionStart,
+    session_id: String,
+    pane_id: PaneId,
+    pane_pid: i32,
+    resumed: bool,
+}
+
+impl Spawner {
+    /// Starts what was prepared, or goes on with its start, and registers the session.
+    ///
+    /// # Errors
+    /// `needs_trust`, `update_offered`, `hooks_review`, `login_needed` and the kinds of other menus;
+    /// `codex_exited`, `start_timed_out`, `daemon_ending`, those of a registration, of tmux and of the database.
+    /// What was started is ended then, unless it is to be kept or the daemon ends.
+    pub async fn begin(&self, request: Request, prepared: Prepared) -> Result<Started> {
+        let options = request.options(&self.config).for_version(prepared.program.version);
+        let argument_id = match &prepared.earlier {
+            Earlier::Pane(start, _) => start.id.clone(),
+            Earlier::None | Earlier::Stale(_) => session_starts::new_id(),
+        };
+        let root = &self.config.files.root;
+        let prompt = PromptArgument::of(&request.prompt.text, root, &argument_id).map_err(|error| {
+            let message = format!("the first prompt could not be written below {root}: {error}");
+            Error::unavailable("prompt_not_written", message).hint("see how full the disk is")
+        })?;
+        let spawned = match &prepared.earlier {
+            Earlier::Pane(start, pane) => {
+                self.note_pane(&start.id, pane.pane_id, pane.pane_pid).await?;
+                Spawned {
+                    start: start.clone(),
+                    session_id: pane.session_id.clone(),
+                    pane_id: pane.pane_id,
+                    pane_pid: pane.pane_pid,
+                    resumed: true,
+                }
+            }
+            Earlier::None => self.spawn(&request, &prepared, None, argument_id, &prompt, &options).await?,
+            Earlier::Stale(stale) => {
+                self.spawn(&request, &prepared, Some(&stale.id), argument_id, &prompt, &options).await?
+            }
+        };
+        let begun = self.follow(&request, &prepared, &spawned, &prompt, &options).await;
+        match begun {
+            Ok(started) => Ok(started),
+            Err(error) if error.kind() == DAEMON_ENDING => Err(error),
+            Err(error) => Err(self.give_up(&request, &prepared.tmux, &spawned, error).await),
+        }
+    }
+
+    /// Writes the start down, then makes its pane.
+    async fn spawn(
+        &self,
+        request: &Request,
+        prepared: &Prepared,
+        stale: Option<&str>,
+        id: String,
+        prompt: &PromptArgument,
+        options: &Options,
+    ) -> Result<Spawned> {
+        let tmux = &prepared.tmux;
+        let tmux_session = request.tmux_session();
+        let launch = Launch {
+            tmux,
+            program: &prepared.program,
+            cwd: &prepared.cwd,
+            tmux_session: &tmux_session,
+            mark: &id,
+            style: Style::Session,
+            options,
+            prompt: Some(&prompt.text),
+            caller: &request.caller,
+            state_root: &self.config.files.root,
+        };
+        let ready = launch.ready().await;
+        let start = self.write_down(request, prepared, stale, id.clone(), prompt).await?;
+        faults::reach(CrashPoint::StartWritten);
+        let made = match ready.start().await {
+            Ok(made) => made,
+            Err(error) => {
+                // One that may have been made all the same is found by its mark, when the call is made again.
+                if !error.may_have_acted() {
+                    self.end(&start.id, End::Failed, "tmux_failed").await;
+                }
+                return Err(error.into());
+            }
+        };
+        faults::reach(CrashPoint::PaneStarted);
+        self.note_pane(&start.id, made.pane_id, made.pane_pid).await?;
+        let (session_id, pane_id, pane_pid) = (made.session_id, made.pane_id, made.pane_pid);
+        Ok(Spawned { start, session_id, pane_id, pane_pid, resumed: false })
+    }
+
+    async fn write_down(
+        &self,
+        request: &Request,
+        prepared: &Prepared,
+        stale: Option<&str>,
+        id: String,
+        prompt: &PromptArgument,
+    ) -> Result<SessionStart> {
+        let (request, stale) = (request.clone(), stale.map(str::to_owned));
+        let (cwd, socket) = (prepared.cwd.to_string(), prepared.tmux.server().socket().to_string());
+        let (tmux_session, file) =
+            (request.tmux_session(), prompt.file.clone().map(Utf8PathBuf::into_string));
+        self.store
+            .write(Durability::Full, move |tx| {
+                if let Some(stale) = &stale {
+                    session_starts::ended(tx, stale, End::Abandoned, "pane_gone")?;
+                }
+                let new = NewStart {
+                    name: &request.name,
+                    role: request.role,
+                    via: request.via,
+                    task_id: request.task.as_ref(),
+                    cwd: &cwd,
+                    tmux_socket: &socket,
+                    tmux_session: &tmux_session,
+                };
+                let start = session_starts::begin(tx, &id, &new)?;
+                let prompt = NewPrompt {
+                    kind: request.prompt.kind,
+                    content: &request.prompt.text,
+                    task_id: request.task.as_ref(),
+                    session_name: &request.name,
+                    snapshot: &request.prompt.snapshot,
+                    policy: &request.prompt.policy,
+                    file: file.as_deref(),
+                };
+                prompts::insert(tx, &prompt)?;
+                Ok::<_, Error>(start)
+            })
+            .await
+    }
+
+    async fn note_pane(&self, id: &str, pane: PaneId, pid: i32) -> Result<()> {
+        let id = id.to_owned();
+        let write = self.store.write(Durability::Full, move |tx| {
+            Ok::<_, Error>(session_starts::set_pane(tx, &id, &pane.to_string(), pid)?)
+        });
+        write.await
+    }
+
+    /// Waits for the session's rollout, and registers the session.
+    async fn follow(
+        &self,
+        request: &Request,
+        prepared: &Prepared,
+        spawned: &Spawned,
+        prompt: &PromptArgument,
+        options: &Options,
+    ) -> Result<Started> {
+        let home = codex_home(&request.caller).map(Utf8PathBuf::from).ok_or_else(|| {
+            Error::invalid("codex_home_unknown", "the caller names neither CODEX_HOME nor HOME")
+        })?;
+        let resumes = options.extra.first().is_some_and(|first| first == "resume");
+        let since = if resumes { None } else { clock::parse(&spawned.start.created_at) };
+        let search = Search::new(&request.name, request.role, &home, spawned.pane_pid, &prompt.text, since);
+        let deadline = Instant::now() + request.time_limit();
+        let tmux = prepared.tmux.clone();
+        let accept_trust = request.codex.accept_trust;
+        let mut watch = Watch::new(tmux.clone(), spawned.pane_id, spawned.pane_pid, accept_trust, deadline);
+        let mut appearances = Appearances::below(&home);
+        let look = |shown: ready::Shown| {
+            let search = search.clone();
+            let looked = tokio::task::spawn_blocking(move || search.look(&shown.title));
+            async { looked.await.ok().flatten() }
+        };
+        let waited = tokio::select! {
+            waited = watch.found(Some(&mut appearances), look) => waited?,
+            () = self.ending.cancelled() => {
+                let message = format!("the daemon ends while session {} starts", request.name);
+                return Err(Error::unavailable("daemon_ending", message).hint("the same call again goes on with it"));
+            }
+        };
+        let found = match waited {
+            Ended::Found(found) => found,
+            Ended::Stopped(shown) => return Err(ready::refusal(&request.name, &shown, None)),
+            Ended::TimedOut(shown) => {
+                let seconds = request.time_limit().as_secs();
+                return Err(ready::refusal(&request.name, &shown, Some(seconds)));
+            }
+        };
+        faults::reach(CrashPoint::RolloutFound);
+        let session = self.register_started(request, prepared, spawned, &home, &found, options).await?;
+        // Only the look of a later exit hangs on it.
+        if let Err(error) = tmux.close_with_program(spawned.pane_id).await {
+            tracing::warn!(%error, "a pane will stay when its program ends");
+        }
+        let mut warnings = Vec::new();
+        if options.is_unrestrained() {
+            warnings.push(format!(
+                "Codex of {} has full access to this machine and asks for no approval; \
+                 --sandbox, --ask-for-approval or the daemon's codex_sandbox and codex_approval restrict it",
+                request.name
+            ));
+        }
+        if let Some(sandbox) = options.enclosing_sandbox() {
+            let program = words::program(&request.caller);
+            warnings.push(format!(
+                "commands of {} run in sandbox {sandbox}, where {program} does not reach its daemon unless a rule \
+                 of Codex lets it, such as prefix_rule(pattern=[[\"{program}\", \"printf\"]], decision=\"allow\") in \
+                 {home}/rules/conveyor.rules",
+                request.name
+            ));
+        }
+        Ok(Started {
+            session,
+            sandbox: options.sandbox.clone().filter(|value| !value.is_empty()),
+            approval: options.approval.clone().filter(|value| !value.is_empty()),
+            resumed: spawned.resumed,
+            trust_accepted: watch.trust_accepted(),
+            warnings,
+        })
+    }
+
+    async fn register_started(
+        &self,
+        request: &Request,
+        prepared: &Prepared,
+        spawned: &Spawned,
+        home: &Utf8Path,
+        found: &Found,
+        options: &Options,
+    ) -> Result<Session> {
+        let pid = found.holder.or_else(|| Pid::try_from(i64::from(spawned.pane_pid)).ok());
+        let registration = Registration {
+            name: request.name.clone(),
+            role: request.role,
+            tmux_session: Some(spawned.start.tmux_session.clone()),
+            tmux_pane_id: Some(spawned.pane_id.to_string()),
+            tmux_pane_pid: Some(spawned.pane_pid),
+            tmux_socket: Some(prepared.tmux.server().socket().to_string()),
+            codex_session_path: Some(found.path.to_string()),
+            codex_session_id: Some(found.thread_id.clone()),
+            codex_home: Some(home.to_string()),
+            pid: pid.map(i64::from),
+            pid_start: pid.and_then(platform::process_start_time).map(|start| start.0),
+            cwd: prepared.cwd.to_string(),
+        };
+        let (start, via) = (spawned.start.id.clone(), request.via);
+        let (sandbox, approval) = (options.sandbox.clone(), options.approval.clone());
+        let rollout = file_state(&found.path);
+        self.store
+            .write(Durability::Full, move |tx| {
+                let session = store_registration(tx, &registration, false, rollout, Some(via))?;
+                sessions::set_launch(tx, &session.id, sandbox.as_deref(), approval.as_deref())?;
+                session_starts::registered(tx, &start, &session.id)?;
+                Ok::<_, Error>(session)
+            })
+            .await
+    }
+
+    /// Ends what was started and led to no session, unless it is to be kept; says which in the error.
+    async fn give_up(&self, request: &Request, tmux: &Tmux, spawned: &Spawned, error: Error) -> Error {
+        let kind = error.kind();
+        let (name, session) = (&request.name, &spawned.start.tmux_session);
+        let end_it = kill_command(tmux.server().socket().as_str(), session);
+        if request.codex.keep {
+            self.end(&spawned.start.id, End::Kept, kind).await;
+            return error.and(&format!(
+                "; it was left running (look at it: tmux -S {} attach -t '={session}'; the same call again goes on \
+                 with it; end it: {end_it})",
+                shell_word(tmux.server().socket().as_str())
+            ));
+        }
+        match tmux.kill_session_by_id(&spawned.session_id).await {
+            Ok(()) => {
+                self.end(&spawned.start.id, End::Failed, kind).await;
+                error.and(&format!("; it was ended, and the name {name} is free"))
+            }
+            Err(failure) if is_gone(&failure) => {
+                self.end(&spawned.start.id, End::Failed, kind).await;
+                error.and(&format!("; the name {name} is free"))
+            }
+            Err(failure) => {
+                error.and(&format!("; it could not be ended ({failure}), do it yourself: {end_it}"))
+            }
+        }
+    }
+
+    async fn end(&self, id: &str, end: End, kind: &'static str) {
+        let id = id.to_owned();
+        let written = self
+            .store
+            .write(Durability::Full, move |tx| Ok::<_, Error>(session_starts::ended(tx, &id, end, kind)?));
+        if let Err(error) = written.await {
+            tracing::error!(%error, "the end of a start could not be written; the next one of its name settles it");
+        }
+    }
+}
+
+/// The kind of the error when the daemon ends meanwhile: what was started goes on.
+const DAEMON_ENDING: &str = "daemon_ending";
+
+fn is_gone(error: &TmuxError) -> bool {
+    matches!(error, TmuxError::SessionMissing { .. } | TmuxError::ServerGone { .. })
+}

@@ -1,0 +1,179 @@
+//! What is checked before anything is started or written.
+
+use super::{Request, Spawner};
+use crate::{
+    codex::{launch_pane, program::CodexProgram},
+    error::{Error, Result},
+    sessions::{pane, registration::check_name, state},
+    store::{
+        session_starts::{self, SessionStart},
+        sessions::{self, Session},
+    },
+    tmux::{Pane, Tmux, TmuxError, active_pane},
+    under_way::Running,
+    words::{shell_word, shown},
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::types::{common::Caller, session::SessionState};
+
+/// How things stand for a session that is to be started.
+#[derive(Debug)]
+pub enum Standing {
+    /// It can be started, or its start can go on.
+    Prepared(Box<Prepared>),
+    /// It is registered and active.
+    Registered(Box<Session>),
+}
+
+/// A start that is known to be possible. The name is taken until this is dropped.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(super) cwd: Utf8PathBuf,
+    pub(super) program: CodexProgram,
+    pub(super) tmux: Tmux,
+    pub(super) earlier: Earlier,
+    pub(super) _running: Running<String>,
+}
+
+/// What an earlier start of the name left.
+#[derive(Debug)]
+pub(super) enum Earlier {
+    /// Nothing.
+    None,
+    /// A row of which nothing is left.
+    Stale(SessionStart),
+    /// A row, and the pane that was started.
+    Pane(SessionStart, Box<Pane>),
+}
+
+impl Prepared {
+    /// The working directory, links resolved.
+    #[must_use]
+    pub fn cwd(&self) -> &Utf8Path {
+        &self.cwd
+    }
+}
+
+impl Spawner {
+    /// Checks all that a start needs and changes nothing: name, folder, programs, what there is of that name.
+    ///
+    /// # Errors
+    /// `invalid_name`, `role_differs`, `start_under_way`, `start_differs`, `cwd_missing`, `codex_missing`,
+    /// `tmux_session_exists`, and those of tmux and the database.
+    pub async fn prepare(&self, request: &Request) -> Result<Standing> {
+        check_name(&request.name)?;
+        let running = self.under_way.begin(&request.name).ok_or_else(|| {
+            let message = format!("session {} is being started by another call", request.name);
+            Error::conflict("start_under_way", message).hint("wait for its end")
+        })?;
+        let name = request.name.clone();
+        let (session, earlier) = self
+            .store
+            .read(move |connection| {
+                Ok::<_, Error>((
+                    sessions::find(connection, &name)?,
+                    session_starts::open_of(connection, &name)?,
+                ))
+            })
+            .await?;
+        if let Some(session) = session {
+            if session.role != request.role {
+                let role = session.role.as_str();
+                let message = format!("session {} is a {role}; a role is for ever", session.name);
+                return Err(Error::conflict("role_differs", message).hint("use another name"));
+            }
+            if runs(&session) {
+                return Ok(Standing::Registered(Box::new(session)));
+            }
+        }
+        let cwd = folder(request.cwd.as_deref(), &request.caller)?;
+        let limit = self.config.command_timeout();
+        let program = CodexProgram::find(&request.caller, limit).await?;
+        let tmux = Tmux::new(pane::server_of_caller(&request.caller), limit);
+        let panes = match tmux.panes().await {
+            // The first session starts the server.
+            Err(TmuxError::ServerGone { .. }) => Vec::new(),
+            panes => panes?,
+        };
+        let tmux_session = request.tmux_session();
+        let left = match &earlier {
+            Some(start) => pane_of(&tmux, &panes, start).await?,
+            None => None,
+        };
+        let earlier = match (earlier, left) {
+            (Some(start), Some(pane)) => {
+                if start.role != request.role || start.cwd != cwd.as_str() {
+                    return Err(differs(&start));
+                }
+                Earlier::Pane(start, Box::new(pane))
+            }
+            _ if active_pane(&panes, &tmux_session).is_some() => return Err(exists(&tmux_session, &tmux)),
+            (Some(start), None) => Earlier::Stale(start),
+            (None, _) => Earlier::None,
+        };
+        Ok(Standing::Prepared(Box::new(Prepared { cwd, program, tmux, earlier, _running: running })))
+    }
+}
+
+/// Whether a session is there to be used. One whose process ended while no daemon ran is not marked as gone yet.
+#[must_use]
+pub fn runs(session: &Session) -> bool {
+    session.state == SessionState::Active && (session.pid.is_none() || state::is_alive(session))
+}
+
+/// The pane that a start of the journal has left, wherever tmux has it now: by its id and process when they were noted,
+/// else by the tmux session that bears the start's id.
+///
+/// # Errors
+/// Those of tmux.
+pub async fn pane_of(tmux: &Tmux, panes: &[Pane], start: &SessionStart) -> Result<Option<Pane>> {
+    let noted = |pane: &&Pane| {
+        start.tmux_pane_pid == Some(pane.pane_pid)
+            && start.tmux_pane_id.as_deref() == Some(pane.pane_id.to_string().as_str())
+    };
+    if let Some(pane) = panes.iter().find(noted) {
+        return Ok(Some(pane.clone()));
+    }
+    let Some(pane) = active_pane(panes, &start.tmux_session) else { return Ok(None) };
+    Ok(launch_pane::is_marked(tmux, &pane.session_id, &start.id).await?.then(|| pane.clone()))
+}
+
+fn folder(given: Option<&str>, caller: &Caller) -> Result<Utf8PathBuf> {
+    let given = given.filter(|cwd| !cwd.is_empty()).or(caller.cwd.as_deref());
+    let Some(cwd) = given.map(Utf8Path::new).filter(|cwd| cwd.is_absolute()) else {
+        return Err(Error::invalid("relative_path", "the working directory is not an absolute path")
+            .hint("the folder of the caller is not the daemon's"));
+    };
+    let resolved = cwd.canonicalize_utf8().ok().filter(|resolved| resolved.is_dir());
+    resolved.ok_or_else(|| {
+        let message = format!("the working directory {} is no folder", shown(cwd.as_str()));
+        Error::invalid("cwd_missing", message).hint("make it, or name another with --cwd")
+    })
+}
+
+fn differs(start: &SessionStart) -> Error {
+    let message = format!(
+        "an earlier start of {} as {} in {} was cut off, and its Codex still runs",
+        start.name,
+        start.role.as_str(),
+        shown(&start.cwd)
+    );
+    Error::conflict("start_differs", message).hint(format!(
+        "start it as before, or end it: {}",
+        kill_command(&start.tmux_socket, &start.tmux_session)
+    ))
+}
+
+fn exists(tmux_session: &str, tmux: &Tmux) -> Error {
+    let message = format!("there is a tmux session {tmux_session} already");
+    Error::conflict("tmux_session_exists", message).hint(format!(
+        "register what runs in it with --tmux-session {tmux_session}, or end it: {}",
+        kill_command(tmux.server().socket().as_str(), tmux_session)
+    ))
+}
+
+/// The command that ends a tmux session, for a person to copy.
+#[must_use]
+pub fn kill_command(socket: &str, tmux_session: &str) -> String {
+    format!("tmux -S {} kill-session -t '={tmux_session}'", shell_word(socket))
+}

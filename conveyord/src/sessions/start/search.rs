@@ -1,0 +1,82 @@
+//! Finding the rollout of a Codex that was just started.
+
+use crate::{
+    codex::rollout::{
+        by_text,
+        discovery::{read_session_meta, rollouts_held_by},
+        receipt::receipt_key,
+    },
+    platform::Pid,
+    sessions::{locate, registration::pending_session},
+    store::sessions::Session,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::types::common::Role;
+use jiff::Timestamp;
+use std::time::SystemTime;
+
+/// What is looked for.
+#[derive(Debug, Clone)]
+pub(super) struct Search {
+    stand_in: Session,
+    home: Utf8PathBuf,
+    /// The key of the first prompt, as Codex was given it.
+    prompt_key: String,
+    /// No rollout before this is the one; none when an older session is resumed.
+    since: Option<Timestamp>,
+}
+
+/// A rollout that was found.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// Thread.
+    pub(super) thread_id: String,
+    /// File, links resolved.
+    pub(super) path: Utf8PathBuf,
+    /// The process that holds it; none with the shared daemon.
+    pub(super) holder: Option<Pid>,
+}
+
+impl Search {
+    pub(super) fn new(
+        name: &str,
+        role: Role,
+        home: &Utf8Path,
+        pane_pid: i32,
+        prompt: &str,
+        since: Option<Timestamp>,
+    ) -> Self {
+        let mut stand_in = pending_session(name, role, home.as_str());
+        stand_in.pid = Some(i64::from(pane_pid));
+        Self { stand_in, home: home.to_owned(), prompt_key: receipt_key(prompt), since }
+    }
+
+    /// Looks once. May block: it reads the process table and folders.
+    pub(super) fn look(&self, title: &str) -> Option<Found> {
+        let located = locate::locate(&self.stand_in, Some(title)).and_then(|located| located.path);
+        let path = located.filter(|path| self.is_new(path)).or_else(|| self.by_text())?;
+        let meta = read_session_meta(&path).ok()?;
+        let pid = self.stand_in.pid.and_then(|pid| Pid::try_from(pid).ok());
+        let path = path.canonicalize_utf8().unwrap_or(path);
+        let held = pid.and_then(|pid| rollouts_held_by(pid).ok());
+        let holder = held
+            .and_then(|held| held.rollouts.into_iter().find(|rollout| rollout.path == path))
+            .map(|r| r.pid);
+        Some(Found { thread_id: meta.thread_id.as_str().to_owned(), path, holder })
+    }
+
+    /// With the shared daemon no process of the pane holds anything; the thread that got just this prompt since
+    /// the start is the one, if there is only one.
+    fn by_text(&self) -> Option<Utf8PathBuf> {
+        let since = SystemTime::from(self.since?);
+        let path = by_text::thread_with_message(&self.home, &self.prompt_key, since)?.path?;
+        self.is_new(&path).then_some(path)
+    }
+
+    /// Whether a rollout was begun since the start: one that is resumed or inherited is not taken.
+    fn is_new(&self, path: &Utf8Path) -> bool {
+        let Ok(meta) = read_session_meta(path) else { return false };
+        let begun = meta.timestamp.as_deref().and_then(crate::clock::parse);
+        !meta.is_subagent() && self.since.is_none_or(|since| begun.is_some_and(|begun| begun >= since))
+    }
+}

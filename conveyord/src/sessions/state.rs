@@ -1,0 +1,153 @@
+//! A worker's state: the rollout's machine, overlaid by what the pane and the process table show.
+
+use crate::{
+    codex::{
+        app_server::protocol::ActiveFlag,
+        rollout::machine::{self, ThreadState},
+        screen::{PaneLook, PaneShows},
+    },
+    error::Result,
+    platform::{self, Pid, ProcessStart},
+    sessions::{app_servers::LiveStatus, locate},
+    store::{
+        rollouts,
+        sessions::Session,
+        turns::{self, ThreadRef},
+    },
+};
+use conveyor_proto::types::{
+    cycle::{CoarseState, StateSource, Turn, WorkerState, WorkerStateView},
+    session::SessionState,
+};
+use rusqlite::Connection;
+
+/// What the database knows of a session's thread.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// State machine.
+    pub machine: ThreadState,
+    /// Time of the newest state-bearing record.
+    pub last_state_event_at: Option<String>,
+    /// The turn that runs, or the last one.
+    pub turn: Option<Turn>,
+    /// Newest record: time and subtype.
+    pub newest: Option<(String, Option<String>)>,
+}
+
+/// Reads what is stored of a session's thread.
+///
+/// # Errors
+/// Those of the database.
+pub fn stored(connection: &Connection, session: &Session) -> Result<Stored> {
+    let thread_id = session.codex_session_id.clone().unwrap_or_default();
+    let thread = ThreadRef { session: &session.id, thread_id: &thread_id };
+    let row = rollouts::thread(connection, &session.id, &thread_id)?;
+    // A state that cannot be read is one that is not known.
+    let machine =
+        row.as_ref().and_then(|row| serde_json::from_str(&row.machine_json).ok()).unwrap_or_default();
+    Ok(Stored {
+        machine,
+        last_state_event_at: row.and_then(|row| row.last_state_event_at),
+        turn: turns::newest(connection, thread)?,
+        newest: rollouts::newest_event(connection, &session.id)?
+            .map(|event| (event.timestamp, event.subtype)),
+    })
+}
+
+/// The state in three words, by the rollout alone.
+#[must_use]
+pub fn coarse(stored: &Stored) -> CoarseState {
+    match stored.machine.coarse() {
+        machine::CoarseState::Busy => CoarseState::Busy,
+        machine::CoarseState::Idle => CoarseState::Idle,
+        machine::CoarseState::Unknown => CoarseState::Unknown,
+    }
+}
+
+/// Whether a session's process lives, by its number and start.
+#[must_use]
+pub fn is_alive(session: &Session) -> bool {
+    let pid = session.pid.and_then(|pid| Pid::try_from(pid).ok());
+    pid.is_some_and(|pid| platform::is_alive(pid, session.pid_start.map(ProcessStart)))
+}
+
+/// Whether whoever runs the session's turns lives: its process, or the shared daemon of its Codex home,
+/// which works on when the pane is closed.
+#[must_use]
+pub fn is_owner_alive(session: &Session) -> bool {
+    is_alive(session) || locate::owner(session).is_some_and(|pid| platform::is_alive(pid, None))
+}
+
+/// What is known of a session beside its rollout.
+#[derive(Debug, Clone, Default)]
+pub struct Overlay<'a> {
+    /// What its pane shows, with the time since when it shows that.
+    pub pane: Option<(&'a PaneLook, &'a str)>,
+    /// What Codex's app-server tells of its thread.
+    pub live: Option<LiveStatus>,
+}
+
+/// Lays the app-server, the pane and the process table over the rollout's state. A question to the user comes before
+/// busy and before idle; a dead owner before all.
+#[must_use]
+pub fn detail(session: &Session, stored: &Stored, overlay: &Overlay<'_>) -> WorkerStateView {
+    let look = overlay.pane;
+    let since = stored.machine.since.clone();
+    let view = |worker_state, worker_state_source, worker_state_since| WorkerStateView {
+        worker_state,
+        worker_state_source,
+        worker_state_since,
+    };
+    let busy = stored.machine.turn.is_some();
+    if session.state == SessionState::Gone && !session.has_exited() {
+        return view(WorkerState::Gone, StateSource::Registration, session.last_heartbeat_at.clone());
+    }
+    if session.has_exited() || session.pid.is_some() && !is_owner_alive(session) {
+        let state = if busy { WorkerState::Broken } else { WorkerState::Gone };
+        // Since the end was noticed; not known before somebody has recorded that.
+        let gone_since = session.last_heartbeat_at.clone().filter(|_| session.has_exited());
+        return view(state, StateSource::Process, gone_since);
+    }
+    if let Some(live) = &overlay.live {
+        let live_since = Some(live.since.clone());
+        if live.status.waits_on(ActiveFlag::WaitingOnApproval) {
+            return view(WorkerState::NeedsApproval, StateSource::AppServer, live_since);
+        }
+        if live.status.waits_on(ActiveFlag::WaitingOnUserInput) {
+            return view(WorkerState::NeedsAnswer, StateSource::AppServer, live_since);
+        }
+    }
+    if let Some((look, shown_since)) = look {
+        let shown_since = Some(shown_since.to_owned());
+        match look.shows {
+            PaneShows::Approval => {
+                return view(WorkerState::NeedsApproval, StateSource::Pane, shown_since);
+            }
+            PaneShows::Exited => return view(WorkerState::Gone, StateSource::Pane, shown_since),
+            shows if shows.blocks_sending() => {
+                return view(WorkerState::NeedsAnswer, StateSource::Pane, shown_since);
+            }
+            _ => {}
+        }
+    }
+    if session.is_pending()
+        && let Some((look, shown_since)) = look
+        && look.shows == PaneShows::Busy
+    {
+        // The rollout that would tell is not known yet.
+        return view(WorkerState::Working, StateSource::Pane, Some(shown_since.to_owned()));
+    }
+    let state = match stored.machine.phase {
+        machine::WorkerPhase::NeverStarted => WorkerState::NeverStarted,
+        machine::WorkerPhase::Working => WorkerState::Working,
+        machine::WorkerPhase::Done => WorkerState::Done,
+        machine::WorkerPhase::Failed => WorkerState::Failed,
+        machine::WorkerPhase::Interrupted => WorkerState::Interrupted,
+        machine::WorkerPhase::LimitReached => WorkerState::LimitReached,
+        machine::WorkerPhase::NeedsApproval => WorkerState::NeedsApproval,
+        machine::WorkerPhase::NeedsAnswer => WorkerState::NeedsAnswer,
+        machine::WorkerPhase::Broken => WorkerState::Broken,
+        machine::WorkerPhase::Gone => WorkerState::Gone,
+    };
+    view(state, StateSource::Rollout, since)
+}

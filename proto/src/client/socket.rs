@@ -1,0 +1,39 @@
+//! Connecting to the daemon's socket by its path.
+
+use super::error::ClientError;
+use crate::limits::MAX_SOCKET_PATH;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// How long a daemon may take to accept the connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause before asking again when the daemon's queue of new connections is full.
+const CONNECT_PAUSE: Duration = Duration::from_millis(10);
+
+/// Connects, and waits while the daemon accepts others first.
+pub(super) async fn connect(path: &Path) -> Result<UnixStream, ClientError> {
+    if path.as_os_str().as_bytes().len() > MAX_SOCKET_PATH {
+        return Err(ClientError::PathTooLong { path: path.to_owned(), limit: MAX_SOCKET_PATH });
+    }
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
+    let source = loop {
+        match timeout_at(deadline, UnixStream::connect(path)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            // The queue of connections that the daemon has yet to accept is full.
+            Ok(Err(error)) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {
+                sleep(CONNECT_PAUSE).await;
+            }
+            Ok(Err(error)) => break error,
+            Err(_) => break io::Error::from(io::ErrorKind::TimedOut),
+        }
+    };
+    let path = path.to_owned();
+    Err(match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoDaemon { path, source },
+        _ => ClientError::Connect { path, source },
+    })
+}

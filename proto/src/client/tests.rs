@@ -1,0 +1,128 @@
+//! The client over a stream that is no socket: the daemon's end is held by the test.
+
+use super::{ClientError, Connection, Subscription};
+use crate::method::Method;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines, duplex};
+
+/// A method that answers what it was given.
+struct Echo;
+
+impl Method for Echo {
+    const NAME: &'static str = "echo";
+    type Params = Vec<u32>;
+    type Result = Vec<u32>;
+}
+
+/// The other end of a stream.
+struct Daemon(Lines<BufReader<DuplexStream>>);
+
+impl Daemon {
+    fn new(stream: DuplexStream) -> Self {
+        Self(BufReader::new(stream).lines())
+    }
+
+    async fn request(&mut self) -> Value {
+        let line = self.0.next_line().await.unwrap().expect("a request comes");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    async fn send(&mut self, message: &Value) {
+        self.0.get_mut().get_mut().write_all(format!("{message}\n").as_bytes()).await.unwrap();
+    }
+
+    async fn result(&mut self, id: &Value, result: &Value) {
+        self.send(&json!({ "jsonrpc": "2.0", "id": id, "result": result })).await;
+    }
+}
+
+/// A pair of ends that holds less than a request, so that writing and reading are seen to go on together.
+fn ends() -> (DuplexStream, Daemon) {
+    let (ours, theirs) = duplex(16);
+    (ours, Daemon::new(theirs))
+}
+
+#[tokio::test]
+async fn calls_over_any_stream_get_their_own_answers() {
+    let (stream, mut daemon) = ends();
+    let connection = Connection::over(stream);
+    let answering = async {
+        let (first, second) = (daemon.request().await, daemon.request().await);
+        assert_eq!((&first["method"], &first["jsonrpc"]), (&json!("echo"), &json!("2.0")));
+        // In the other order.
+        daemon.result(&second["id"], &second["params"]).await;
+        daemon.result(&first["id"], &first["params"]).await;
+    };
+    let (one, two) = (vec![1, 1], vec![2]);
+    let (a, b, ()) = tokio::join!(connection.call::<Echo>(&one), connection.call::<Echo>(&two), answering);
+    assert_eq!((a.unwrap(), b.unwrap()), (one, two));
+}
+
+#[tokio::test]
+async fn the_end_of_the_stream_tells_what_may_have_been_carried_out() {
+    let (stream, mut daemon) = ends();
+    let connection = Connection::over(stream);
+    let params = vec![7];
+    let ending = async {
+        let _ = daemon.request().await;
+        drop(daemon);
+    };
+    let (lost, ()) = tokio::join!(connection.call::<Echo>(&params), ending);
+    assert!(matches!(lost, Err(ClientError::Closed)), "{lost:?}");
+    connection.closed().await;
+    let not_sent = connection.call::<Echo>(&params).await;
+    assert!(matches!(not_sent, Err(ClientError::NotSent)), "{not_sent:?}");
+}
+
+#[tokio::test]
+async fn the_stream_closes_with_the_last_clone() {
+    let (stream, mut daemon) = ends();
+    let connection = Connection::over(stream);
+    drop(connection.clone());
+    let params = vec![3];
+    let answering = async {
+        let request = daemon.request().await;
+        daemon.result(&request["id"], &json!([3])).await;
+    };
+    let (answer, ()) = tokio::join!(connection.call::<Echo>(&params), answering);
+    assert_eq!(answer.unwrap(), params);
+    drop(connection);
+    assert_eq!(daemon.0.next_line().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_subscription_reads_its_stream_until_it_ends() {
+    let (stream, mut daemon) = ends();
+    let opening = async {
+        let request = daemon.request().await;
+        assert_eq!(request["method"], "numbers.subscribe");
+        daemon.result(&request["id"], &json!("subscription-1")).await;
+    };
+    let (opened, ()) = tokio::join!(Subscription::<u32>::over(stream, "numbers.subscribe", None), opening);
+    let mut numbers = opened.unwrap();
+    let item = |content: Value| json!({ "jsonrpc": "2.0", "method": "numbers", "params": content });
+    let sending = async {
+        daemon.send(&item(json!({ "subscription": "subscription-1", "result": 4 }))).await;
+        daemon.send(&item(json!({ "subscription": "subscription-1", "error": "it broke" }))).await;
+        drop(daemon);
+    };
+    let reading = async {
+        assert_eq!(numbers.next().await.unwrap().unwrap(), 4);
+        let fault = numbers.next().await.unwrap().unwrap_err();
+        assert!(matches!(&fault, ClientError::Rpc(error) if error.message == "it broke"), "{fault:?}");
+        assert!(numbers.next().await.is_none());
+    };
+    tokio::join!(sending, reading);
+}
+
+#[tokio::test]
+async fn a_refused_subscription_says_why() {
+    let (stream, mut daemon) = ends();
+    let refusing = async {
+        let request = daemon.request().await;
+        let error = json!({ "code": -32601, "message": "there is no such method" });
+        daemon.send(&json!({ "jsonrpc": "2.0", "id": request["id"], "error": error })).await;
+    };
+    let (refused, ()) = tokio::join!(Subscription::<u32>::over(stream, "no.such", None), refusing);
+    assert!(matches!(refused, Err(ClientError::Rpc(error)) if error.code == -32601));
+}
