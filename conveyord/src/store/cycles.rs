@@ -3,7 +3,10 @@
 //! A row is `started` while its cycle runs and then `succeeded` or `failed`. Spans hold no message and no text of a
 //! pane or a person.
 
-use super::{StoreError, Tx, json_text, optional_json};
+use super::{
+    StoreError, Tx, json_text,
+    rows::{all, column, columns, scalar},
+};
 use crate::changes;
 use conveyor_proto::{ids::TaskId, types::cycle::Divergence};
 use rusqlite::{Connection, params};
@@ -44,7 +47,7 @@ fn end(tx: &Tx<'_>, id: i64, state: &str, status: &Value, error: Option<&str>) -
             "update manager_cycles set state = ?2, completed_at = ?3, status_json = ?4, error = ?5 where id = ?1
              returning task_id",
         )?
-        .query_row(params![id, state, tx.now(), json_text(status)?, error], |row| row.get(0))?;
+        .query_row(params![id, state, tx.now(), json_text(status)?, error], scalar)?;
     publish(tx, id, &task, state);
     Ok(())
 }
@@ -53,8 +56,9 @@ fn end(tx: &Tx<'_>, id: i64, state: &str, status: &Value, error: Option<&str>) -
 pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     let mut statement =
         tx.prepare_cached("select id, task_id from manager_cycles where state = 'started'")?;
-    let open: Vec<(i64, String)> =
-        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let open: Vec<(i64, String)> = statement
+        .query_map([], |row| Ok((column(row, "id")?, column(row, "task_id")?)))?
+        .collect::<Result<_, _>>()?;
     for (id, task) in &open {
         // Nobody knows how far it came.
         let status = json!({
@@ -74,6 +78,14 @@ fn publish(tx: &Tx<'_>, id: i64, task: &str, state: &str) {
     });
 }
 
+columns! {
+    Divergence {
+        id, task_id, started_at, completed_at, state,
+        notable_pane_pattern = "cast(json_extract(status_json, '$.notable_pane_pattern') as text)",
+        status = "status_json",
+    }
+}
+
 /// The newest cycles of a task whose pane showed something notable, newest first.
 pub fn divergences(
     connection: &Connection,
@@ -81,26 +93,14 @@ pub fn divergences(
     limit: usize,
 ) -> Result<Vec<Divergence>, StoreError> {
     // `manager_cycles_divergent` is used only where its own condition is repeated.
-    let mut statement = connection.prepare_cached(
-        "select id, task_id, started_at, completed_at, state,
-             cast(json_extract(status_json, '$.notable_pane_pattern') as text), status_json
-         from manager_cycles
+    all(
+        connection,
+        "from manager_cycles
          where task_id = ?1 and state = 'succeeded'
            and json_extract(status_json, '$.notable_pane_pattern') is not null
          order by id desc limit ?2",
-    )?;
-    let rows = statement.query_map(params![task.as_str(), limit], |row| {
-        Ok(Divergence {
-            id: row.get(0)?,
-            task_id: TaskId(row.get(1)?),
-            started_at: row.get(2)?,
-            completed_at: row.get(3)?,
-            state: row.get(4)?,
-            notable_pane_pattern: row.get(5)?,
-            status: optional_json(row.get(6)?).unwrap_or_default(),
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+        params![task.as_str(), limit],
+    )
 }
 
 /// How a phase went.

@@ -1,6 +1,10 @@
 //! Texts that were typed into panes, and what proves that they arrived.
 
-use super::{StoreError, Tx, notifications::UNREACHABLE};
+use super::{
+    StoreError, Tx,
+    notifications::UNREACHABLE,
+    rows::{column, columns, first, scalar},
+};
 use crate::clock;
 use conveyor_proto::{
     ids::SessionId,
@@ -66,7 +70,9 @@ pub fn prove(tx: &Tx<'_>, id: i64, proof: &DeliveryProof) -> Result<(), StoreErr
             "update deliveries set outcome = 'delivered', proof_kind = ?2, proof_turn_id = ?3, proof_at = ?4, note = null
              where id = ?1 and outcome <> 'delivered' returning command_id, notification_id",
         )?
-        .query_row(params![id, proof.kind, proof.turn_id, proof.at], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![id, proof.kind, proof.turn_id, proof.at], |row| {
+            Ok((column(row, "command_id")?, column(row, "notification_id")?))
+        })
         .optional()?;
     let Some((command, notification)) = carried else { return Ok(()) };
     if let Some(command) = command {
@@ -96,9 +102,7 @@ pub fn awaiting(
         "select id from deliveries where session_id = ?1 and outcome in ('sending', 'uncertain')
              and text_sha256 = ?2 and sent_at <= ?3 order by outcome = 'uncertain', id limit 1",
     )?;
-    Ok(statement
-        .query_row(params![session.as_str(), text_sha256, sent_before], |row| row.get(0))
-        .optional()?)
+    Ok(statement.query_row(params![session.as_str(), text_sha256, sent_before], scalar).optional()?)
 }
 
 /// Whether a text may have been typed to a session since a time.
@@ -112,7 +116,7 @@ pub fn may_have_been_sent(
         "select exists (select 1 from deliveries where session_id = ?1 and text_sha256 = ?2 and sent_at >= ?3
              and outcome in ('sending', 'uncertain', 'delivered'))",
     )?;
-    Ok(statement.query_row(params![session.as_str(), text_sha256, since], |row| row.get(0))?)
+    Ok(statement.query_row(params![session.as_str(), text_sha256, since], scalar)?)
 }
 
 /// Whether any delivery to a session waits for a receipt.
@@ -120,18 +124,14 @@ pub fn any_awaiting(connection: &Connection, session: &SessionId) -> Result<bool
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from deliveries where session_id = ?1 and outcome in ('sending', 'uncertain'))",
     )?;
-    Ok(statement.query_row([session.as_str()], |row| row.get(0))?)
+    Ok(statement.query_row([session.as_str()], scalar)?)
 }
+
+columns! { DeliveryProof { kind = "proof_kind", turn_id = "proof_turn_id", at = "proof_at" } }
 
 /// The proof of a delivery, if there is one.
 pub fn proof(connection: &Connection, id: i64) -> Result<Option<DeliveryProof>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select proof_kind, proof_turn_id, proof_at from deliveries where id = ?1 and outcome = 'delivered'",
-    )?;
-    let proof = statement.query_row([id], |row| {
-        Ok(DeliveryProof { kind: row.get(0)?, turn_id: row.get(1)?, at: row.get(2)? })
-    });
-    Ok(proof.optional()?)
+    first(connection, "from deliveries where id = ?1 and outcome = 'delivered'", [id])
 }
 
 /// Whether the rollout shows that the text of a notification arrived.
@@ -139,7 +139,7 @@ pub fn notification_is_proven(connection: &Connection, notification: i64) -> Res
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from deliveries where notification_id = ?1 and outcome = 'delivered')",
     )?;
-    Ok(statement.query_row([notification], |row| row.get(0))?)
+    Ok(statement.query_row([notification], scalar)?)
 }
 
 /// Closes deliveries that a dead daemon left in the middle: something may have been sent.
@@ -159,7 +159,7 @@ pub fn any_held(connection: &Connection) -> Result<bool, StoreError> {
              or exists (select 1 from routed_notifications
                         where state = 'pending' and held_by is not null and held_by <> ?1)",
     )?;
-    Ok(statement.query_row([UNREACHABLE], |row| row.get(0))?)
+    Ok(statement.query_row([UNREACHABLE], scalar)?)
 }
 
 /// Proves what an inbox item carried: whoever consumed it has read it, whatever became of the pane.
@@ -194,38 +194,26 @@ pub fn discard_of(
     Ok(())
 }
 
-/// A text that was typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Typed {
-    pub id: i64,
-    /// Name of the session.
-    pub session: Option<String>,
-    /// Command that asked for it.
-    pub command_id: Option<String>,
-    /// Notification that it carried.
-    pub notification_id: Option<i64>,
-    /// `sending`, `delivered`, `uncertain`, `failed` or `discarded`.
-    pub outcome: String,
-    pub sent_at: String,
+columns! {
+    /// A text that was typed.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Typed from d {
+        pub id: i64,
+        /// Name of the session.
+        pub session: Option<String> = "s.name",
+        /// Command that asked for it.
+        pub command_id: Option<String>,
+        /// Notification that it carried.
+        pub notification_id: Option<i64>,
+        /// `sending`, `delivered`, `uncertain`, `failed` or `discarded`.
+        pub outcome: String,
+        pub sent_at: String,
+    }
 }
 
 /// A text that was typed, by its row.
 pub fn get(connection: &Connection, id: i64) -> Result<Option<Typed>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select d.id, s.name, d.command_id, d.notification_id, d.outcome, d.sent_at
-         from deliveries d left join sessions s on s.id = d.session_id where d.id = ?1",
-    )?;
-    let typed = statement.query_row([id], |row| {
-        Ok(Typed {
-            id: row.get(0)?,
-            session: row.get(1)?,
-            command_id: row.get(2)?,
-            notification_id: row.get(3)?,
-            outcome: row.get(4)?,
-            sent_at: row.get(5)?,
-        })
-    });
-    Ok(typed.optional()?)
+    first(connection, "from deliveries d left join sessions s on s.id = d.session_id where d.id = ?1", [id])
 }
 
 /// Closes one text that may not have arrived. False when it does not stand so (any more).
@@ -242,17 +230,18 @@ pub fn discard(tx: &Tx<'_>, id: i64, note: &str) -> Result<bool, StoreError> {
 pub fn counts(connection: &Connection) -> Result<DeliveryCounts, StoreError> {
     let pending_commands = connection
         .prepare_cached("select count(*) from commands where state = 'pending'")?
-        .query_row([], |row| row.get(0))?;
+        .query_row([], scalar)?;
     // `commands_needs_eye` is used only where its own condition is repeated.
     let both = |word: &str, others: &str| {
         let sql = format!(
-            "select sum(n), min(since) from (
+            "select sum(n) as count, min(since) as since from (
                  select count(*) n, min(updated_at) since from commands
                  where delivery in ('held', 'uncertain', 'failed') and delivery = '{word}'
                  union all {others})"
         );
         let mut statement = connection.prepare_cached(&sql)?;
-        statement.query_row([], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, Option<String>>(1)?)))
+        statement
+            .query_row([], |row| Ok((column::<u64>(row, "count")?, column::<Option<String>>(row, "since")?)))
     };
     let (held, held_since) = both(
         "held",

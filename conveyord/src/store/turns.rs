@@ -2,13 +2,16 @@
 //!
 //! A turn that ended waits here for Dispatch (`routing = 'pending'`); it is routed once, whatever crashes.
 
-use super::{StoreError, Tx};
+use super::{
+    StoreError, Tx,
+    rows::{FromRow, all, column, columns, first, scalar},
+};
 use crate::changes;
 use conveyor_proto::{
     ids::{BindingId, SessionId},
     types::cycle::Turn,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// Where a turn stands: its session and thread.
 #[derive(Debug, Clone, Copy)]
@@ -156,9 +159,7 @@ pub fn running_key(connection: &Connection, thread: ThreadRef<'_>) -> Result<Opt
         "select turn_key from turns where session_id = ?1 and thread_id = ?2 and outcome is null
          order by id desc limit 1",
     )?;
-    Ok(statement
-        .query_row(params![thread.session.as_str(), thread.thread_id], |row| row.get(0))
-        .optional()?)
+    Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id], scalar).optional()?)
 }
 
 /// Whether a turn of this id has ended in another thread of the session: then this one is a copy.
@@ -171,28 +172,27 @@ pub fn ended_elsewhere(
         "select exists (select 1 from turns where session_id = ?1 and turn_id = ?3 and thread_id <> ?2
              and outcome is not null)",
     )?;
-    Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id, turn_id], |row| row.get(0))?)
+    Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id, turn_id], scalar)?)
 }
 
-/// A turn that ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    pub row: i64,
-    /// Key within the thread.
-    pub key: String,
-    pub ended_at: String,
+columns! {
+    /// A turn that ended.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Ended {
+        pub row: i64 = "id",
+        /// What identifies it within its thread.
+        pub key: String = "turn_key",
+        pub ended_at: String,
+    }
 }
 
 /// The turn of a thread that ended last.
 pub fn last_ended(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<Ended>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select id, turn_key, ended_at from turns
-         where session_id = ?1 and thread_id = ?2 and end_event_id is not null order by id desc limit 1",
-    )?;
-    let ended = statement.query_row(params![thread.session.as_str(), thread.thread_id], |row| {
-        Ok(Ended { row: row.get(0)?, key: row.get(1)?, ended_at: row.get(2)? })
-    });
-    Ok(ended.optional()?)
+    first(
+        connection,
+        "from turns where session_id = ?1 and thread_id = ?2 and end_event_id is not null order by id desc limit 1",
+        params![thread.session.as_str(), thread.thread_id],
+    )
 }
 
 /// Marks a turn whose end was no end of work, since another followed at once: nobody is to be woken for it,
@@ -233,64 +233,40 @@ pub fn route_stored(tx: &Tx<'_>, worker: &SessionId, binding: &BindingId) -> Res
         .execute(params![worker.as_str(), binding.as_str()])?)
 }
 
-/// A completed turn that waits to be routed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unrouted {
-    pub id: i64,
-    pub session: SessionId,
-    pub thread_id: String,
-    /// Key within the thread.
-    pub turn_key: String,
-    /// Record of the end.
-    pub end_event_id: i64,
-    pub binding: BindingId,
-    /// How the turn ended.
-    pub outcome: String,
-    /// Time until which a follow-up turn is awaited.
-    pub route_after: Option<String>,
+columns! {
+    /// A completed turn that waits to be routed.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Unrouted {
+        pub id: i64,
+        /// The worker.
+        pub session: SessionId = "session_id",
+        pub thread_id: String,
+        /// What identifies it within its thread.
+        pub turn_key: String,
+        /// Record of the end.
+        pub end_event_id: i64,
+        pub binding: BindingId = "binding_id",
+        /// How the turn ended.
+        pub outcome: String,
+        /// Time until which a follow-up turn is awaited.
+        pub route_after: Option<String>,
+    }
 }
 
 /// Completed turns that wait to be routed, oldest first, whether their time has come or not.
 pub fn unrouted(connection: &Connection, limit: i64) -> Result<Vec<Unrouted>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select id, session_id, thread_id, turn_key, end_event_id, binding_id, outcome, route_after
-         from turns where routing = 'pending' order by id limit ?1",
-    )?;
-    let rows = statement.query_map([limit], |row| {
-        Ok(Unrouted {
-            id: row.get(0)?,
-            session: SessionId(row.get(1)?),
-            thread_id: row.get(2)?,
-            turn_key: row.get(3)?,
-            end_event_id: row.get(4)?,
-            binding: BindingId(row.get(5)?),
-            outcome: row.get(6)?,
-            route_after: row.get(7)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    all(connection, "from turns where routing = 'pending' order by id limit ?1", [limit])
 }
 
-const VIEW: &str = "turn_id, thread_id, kind, outcome, error, started_at, ended_at";
-
-fn view(row: &Row<'_>) -> rusqlite::Result<Turn> {
-    Ok(Turn {
-        turn_id: row.get(0)?,
-        thread_id: row.get(1)?,
-        kind: row.get(2)?,
-        outcome: row.get(3)?,
-        error: row.get(4)?,
-        started_at: row.get(5)?,
-        ended_at: row.get(6)?,
-    })
-}
+columns! { Turn { turn_id, thread_id, kind, outcome, error, started_at, ended_at } }
 
 /// The newest turn of a thread.
 pub fn newest(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<Turn>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {VIEW} from turns where session_id = ?1 and thread_id = ?2 order by id desc limit 1"
-    ))?;
-    Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id], view).optional()?)
+    first(
+        connection,
+        "from turns where session_id = ?1 and thread_id = ?2 order by id desc limit 1",
+        params![thread.session.as_str(), thread.thread_id],
+    )
 }
 
 /// Whether the newest turn of a session ended by `task_complete`, after a record.
@@ -304,7 +280,7 @@ pub fn completed_after(
          where session_id = ?1 order by id desc limit 1",
     )?;
     let completed: Option<Option<bool>> =
-        statement.query_row(params![session.as_str(), watermark], |row| row.get(0)).optional()?;
+        statement.query_row(params![session.as_str(), watermark], scalar).optional()?;
     Ok(completed.flatten().unwrap_or(false))
 }
 
@@ -321,10 +297,13 @@ fn placed(
     condition: &str,
     parameters: impl rusqlite::Params,
 ) -> Result<Option<Placed>, StoreError> {
-    let mut statement = connection
-        .prepare_cached(&format!("select {VIEW}, id from turns where session_id = ?1 {condition} limit 1"))?;
-    let found = statement.query_row(parameters, |row| Ok(Placed { row: row.get(7)?, turn: view(row)? }));
-    Ok(found.optional()?)
+    let mut statement = connection.prepare_cached(&format!(
+        "select {}, id as row from turns where session_id = ?1 {condition} limit 1",
+        Turn::COLUMNS
+    ))?;
+    let placed = statement
+        .query_row(parameters, |row| Ok(Placed { row: column(row, "row")?, turn: Turn::from_row(row)? }));
+    Ok(placed.optional()?)
 }
 
 /// The newest turn of a session, whichever its thread.

@@ -1,13 +1,13 @@
 //! Notifications that a person sends again or drops. Each write holds only while the notification stands as it was
 //! judged: nobody has it, and nobody is just taking it.
 
-use super::publish;
+use super::{ends, publish};
 use crate::{
     changes,
-    store::{StoreError, Tx},
+    store::{StoreError, Tx, rows::scalar},
 };
 use conveyor_proto::types::inbox::Notification;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// What stands in `error` of a notification that a person dropped.
 pub const DISCARDED: &str = "discarded";
@@ -19,7 +19,7 @@ const FREE: &str = "consumed_at is null and (lease_token is null or lease_expire
 pub fn of_command(connection: &Connection, command: &str) -> Result<Option<Notification>, StoreError> {
     let mut statement = connection
         .prepare_cached("select id from routed_notifications where command_id = ?1 order by id desc")?;
-    let id = statement.query_row([command], |row| row.get(0)).optional()?;
+    let id = statement.query_row([command], scalar).optional()?;
     Ok(id.map(|id| super::get(connection, id)).transpose()?.flatten())
 }
 
@@ -29,7 +29,7 @@ pub fn is_lent(connection: &Connection, id: i64, now: &str) -> Result<bool, Stor
         "select exists (select 1 from routed_notifications where id = ?1 and consumed_at is null
              and lease_token is not null and lease_expires_at > ?2)",
     )?;
-    Ok(statement.query_row(params![id, now], |row| row.get(0))?)
+    Ok(statement.query_row(params![id, now], scalar)?)
 }
 
 /// Takes an item out of its inbox, or a failed one out of the counts; one that is not being typed yet never will be.
@@ -59,11 +59,6 @@ pub fn requeue(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
         .query_row(params![id, tx.now()], ends)
         .optional()?;
     Ok(tell(tx, id, requeued, "pending"))
-}
-
-/// Task and target.
-fn ends(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
-    Ok((row.get(0)?, row.get(1)?))
 }
 
 fn tell(tx: &Tx<'_>, id: i64, changed: Option<(String, String)>, state: &str) -> bool {
