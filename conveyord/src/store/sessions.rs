@@ -293,7 +293,7 @@ pub fn rename(
         "update sessions set name = ?2, tmux_session = coalesce(?3, tmux_session) where id = ?1",
     )?
     .execute(params![session.id.as_str(), name, tmux_session])?;
-    publish(tx, session.id.as_str(), session.state);
+    publish(tx, &session.id, session.state);
     Ok(())
 }
 

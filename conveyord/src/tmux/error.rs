@@ -202,12 +202,13 @@ mod tests {
     use std::process::ExitStatus;
 
     use super::*;
+    use crate::tmux::{CAPTURE, LOAD_BUFFER, PASTE, PRESS};
 
     #[track_caller]
     fn check(stderr: &str, expect: &str) {
         let output = Output { status: ExitStatus::from_raw(256), stdout: Vec::new(), stderr: stderr.into() };
         let server = TmuxServer::at("/none/permission denied/s");
-        let error = TmuxError::from_refusal(&output, &server, super::CAPTURE, "%7");
+        let error = TmuxError::from_refusal(&output, &server, CAPTURE, "%7");
         let kind = format!("{error:?}");
         assert!(kind.starts_with(expect), "{stderr}: {kind}");
     }
@@ -238,9 +239,9 @@ mod tests {
     fn only_an_unanswered_action_is_uncertain() {
         let timed_out =
             |operation| TmuxError::TimedOut { operation, target: "%1".into(), limit: Duration::ZERO };
-        assert!(timed_out(super::PASTE).may_have_acted());
-        assert!(timed_out(super::PRESS).may_have_acted());
-        assert!(!timed_out(super::LOAD_BUFFER).may_have_acted());
+        assert!(timed_out(PASTE).may_have_acted());
+        assert!(timed_out(PRESS).may_have_acted());
+        assert!(!timed_out(LOAD_BUFFER).may_have_acted());
         assert!(!TmuxError::PaneMissing { pane: "%1".into() }.may_have_acted());
     }
 }
