@@ -7,7 +7,10 @@
 // own sake says nothing. `missing_docs` holds in the crates that others read: the protocol and its client.
 #![cfg_attr(
     not(test),
-    expect(missing_docs, reason = "names say what most items are; others have a comment that says something")
+    expect(
+        missing_docs,
+        reason = "names say what most items are; others have a comment that says something"
+    )
 )]
 
 pub mod app;

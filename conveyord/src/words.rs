@@ -1,5 +1,6 @@
 //! Words of callers and words for them: under which name the program is called, how words are quoted, shown and checked.
 
+use crate::refusal::Kind;
 use crate::refusal::Refusal;
 use conveyor_proto::{limits::MAX_WAIT_SECONDS, types::common::Caller};
 use std::fmt::Write as _;
@@ -54,7 +55,7 @@ pub fn check_timeout(timeout: f64) -> Result<(), Box<Refusal>> {
     // Written so that a value that is not a number fails too.
     if !(0.0..=MAX_WAIT_SECONDS).contains(&timeout) {
         let message = format!("--timeout must be between 0 and {MAX_WAIT_SECONDS} seconds");
-        return Err(Box::new(Refusal::invalid("invalid_timeout", message)));
+        return Err(Box::new(Refusal::invalid(Kind::InvalidTimeout, message)));
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ mod tests;
 
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     store::{
         Durability, Store, Tx,
         event_names::{AuditEvent, TelemetryEvent},
@@ -34,7 +35,7 @@ const DATABASE: &str = "workerctl.db";
 /// `import_not_verified`, and those of the own database. Nothing is written then.
 pub async fn import(store: &Store, params: ImportParams) -> Result<ImportResult> {
     if params.root.is_none() && params.database.is_none() {
-        return Err(Error::invalid("nothing_to_import", "neither a state root nor a database is named"));
+        return Err(Error::invalid(Kind::NothingToImport, "neither a state root nor a database is named"));
     }
     let (apply, ours) = (params.apply, store.path().to_owned());
     let sources = store.read(move |connection| Sources::read(connection, &params, &ours)).await?;

@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     faults::{self, CrashPoint},
     platform::{self, Pid},
+    refusal::Kind,
     sessions::registration::{codex_home, file_state, store_registration},
     store::{
         Durability,
@@ -71,7 +72,7 @@ impl Spawner {
         let root = &self.config.files.root;
         let prompt = PromptArgument::of(&request.prompt.text, root, &argument_id).map_err(|error| {
             let message = format!("the first prompt could not be written below {root}: {error}");
-            Error::unavailable("prompt_not_written", message).hint("see how full the disk is")
+            Error::unavailable(Kind::PromptNotWritten, message).hint("see how full the disk is")
         })?;
         let spawned = match &prepared.earlier {
             Earlier::Pane(start, pane) => {
@@ -92,7 +93,7 @@ impl Spawner {
         let begun = self.follow(&request, &prepared, &spawned, &prompt, &options).await;
         match begun {
             Ok(started) => Ok(started),
-            Err(error) if error.kind() == DAEMON_ENDING => Err(error),
+            Err(error) if error.kind() == Kind::DaemonEnding => Err(error),
             Err(error) => Err(self.give_up(&request, &prepared.tmux, &spawned, error).await),
         }
     }
@@ -129,7 +130,7 @@ impl Spawner {
             Err(error) => {
                 // One that may have been made all the same is found by its mark, when the call is made again.
                 if !error.may_have_acted() {
-                    self.end(&start.id, End::Failed, "tmux_failed").await;
+                    self.end(&start.id, End::Failed, Kind::TmuxFailed).await;
                 }
                 return Err(error.into());
             }
@@ -200,7 +201,7 @@ impl Spawner {
         options: &Options,
     ) -> Result<Started> {
         let home = codex_home(&request.caller).map(Utf8PathBuf::from).ok_or_else(|| {
-            Error::invalid("codex_home_unknown", "the caller names neither CODEX_HOME nor HOME")
+            Error::invalid(Kind::CodexHomeUnknown, "the caller names neither CODEX_HOME nor HOME")
         })?;
         let resumes = options.extra.first().is_some_and(|first| first == "resume");
         let since = if resumes { None } else { clock::parse(&spawned.start.created_at) };
@@ -219,7 +220,7 @@ impl Spawner {
             waited = watch.found(Some(&mut appearances), look) => waited?,
             () = self.ending.cancelled() => {
                 let message = format!("the daemon ends while session {} starts", request.name);
-                return Err(Error::unavailable("daemon_ending", message).hint("the same call again goes on with it"));
+                return Err(Error::unavailable(Kind::DaemonEnding, message).hint("the same call again goes on with it"));
             }
         };
         let found = match waited {
@@ -328,19 +329,16 @@ impl Spawner {
         }
     }
 
-    async fn end(&self, id: &str, end: End, kind: &'static str) {
+    async fn end(&self, id: &str, end: End, kind: Kind) {
         let id = id.to_owned();
-        let written = self
-            .store
-            .write(Durability::Full, move |tx| Ok::<_, Error>(session_starts::ended(tx, &id, end, kind)?));
+        let written = self.store.write(Durability::Full, move |tx| {
+            Ok::<_, Error>(session_starts::ended(tx, &id, end, kind.as_str())?)
+        });
         if let Err(error) = written.await {
             tracing::error!(%error, "the end of a start could not be written; the next one of its name settles it");
         }
     }
 }
-
-/// The kind of the error when the daemon ends meanwhile: what was started goes on.
-const DAEMON_ENDING: &str = "daemon_ending";
 
 fn is_gone(error: &TmuxError) -> bool {
     matches!(error, TmuxError::SessionMissing { .. } | TmuxError::ServerGone { .. })
