@@ -7,7 +7,11 @@ mod store;
 
 pub use store::StoreError;
 
-use crate::{guard::Panicked, refusal::Refusal, tmux::TmuxError};
+use crate::{
+    guard::Panicked,
+    refusal::{Kind, Refusal},
+    tmux::TmuxError,
+};
 use conveyor_proto::ErrorClass;
 use serde_json::Value;
 
@@ -54,30 +58,30 @@ impl From<rusqlite::Error> for Error {
 
 impl Error {
     #[must_use]
-    pub fn not_found(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn not_found(kind: Kind, message: impl Into<String>) -> Self {
         Refusal::not_found(kind, message).into()
     }
 
     /// The current state does not allow this.
     #[must_use]
-    pub fn conflict(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn conflict(kind: Kind, message: impl Into<String>) -> Self {
         Refusal::conflict(kind, message).into()
     }
 
     /// A rule forbids this.
     #[must_use]
-    pub fn refused(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn refused(kind: Kind, message: impl Into<String>) -> Self {
         Refusal::refused(kind, message).into()
     }
 
     #[must_use]
-    pub fn invalid(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn invalid(kind: Kind, message: impl Into<String>) -> Self {
         Refusal::invalid(kind, message).into()
     }
 
     /// Something that is needed is not available now.
     #[must_use]
-    pub fn unavailable(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn unavailable(kind: Kind, message: impl Into<String>) -> Self {
         Refusal::unavailable(kind, message).into()
     }
 
@@ -133,12 +137,12 @@ impl Error {
 
     /// The stable kind of the error.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> Kind {
         match self {
             Self::Refused(refusal) | Self::Ingest(refusal) => refusal.kind,
             Self::Store(error) => error.kind(),
-            Self::Tmux(_) => "tmux_failed",
-            Self::Task(_) | Self::Panicked(_) => "internal",
+            Self::Tmux(_) => Kind::TmuxFailed,
+            Self::Task(_) | Self::Panicked(_) => Kind::Internal,
         }
     }
 

@@ -2,6 +2,10 @@
 //!
 //! Every room may refuse. Faults below the domain, such as those of the database and of tmux, are in `error`.
 
+mod kind;
+
+pub use kind::Kind;
+
 use conveyor_proto::ErrorClass;
 use serde_json::Value;
 
@@ -10,8 +14,8 @@ use serde_json::Value;
 pub struct Refusal {
     /// The class, which decides the code on the wire.
     pub class: ErrorClass,
-    /// A stable word in snake_case.
-    pub kind: &'static str,
+    /// Why, in a form that stays the same between versions.
+    pub kind: Kind,
     /// A sentence that names the input and what is wrong with it.
     pub message: String,
     /// What the caller can do about it.
@@ -30,34 +34,34 @@ impl std::error::Error for Refusal {}
 
 impl Refusal {
     #[must_use]
-    pub fn not_found(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn not_found(kind: Kind, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::NotFound, kind, message)
     }
 
     /// The current state does not allow this.
     #[must_use]
-    pub fn conflict(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn conflict(kind: Kind, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Conflict, kind, message)
     }
 
     /// A rule forbids this.
     #[must_use]
-    pub fn refused(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn refused(kind: Kind, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Refused, kind, message)
     }
 
     #[must_use]
-    pub fn invalid(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn invalid(kind: Kind, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Invalid, kind, message)
     }
 
     /// Something that is needed is not available now.
     #[must_use]
-    pub fn unavailable(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn unavailable(kind: Kind, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Unavailable, kind, message)
     }
 
-    fn new(class: ErrorClass, kind: &'static str, message: impl Into<String>) -> Self {
+    fn new(class: ErrorClass, kind: Kind, message: impl Into<String>) -> Self {
         Self { class, kind, message: message.into(), hint: None, data: None }
     }
 }

@@ -1,6 +1,7 @@
 //! The words of callers and the words for them: the name of the command line, and the quoting, showing and
 //! checking of words.
 
+use crate::refusal::Kind;
 use crate::refusal::Refusal;
 use conveyor_proto::{limits::MAX_WAIT_SECONDS, types::common::Caller};
 use std::fmt::Write as _;
@@ -55,7 +56,7 @@ pub fn check_timeout(timeout: f64) -> Result<(), Box<Refusal>> {
     // NaN is in no range, so it is refused too.
     if !(0.0..=MAX_WAIT_SECONDS).contains(&timeout) {
         let message = format!("--timeout must be between 0 and {MAX_WAIT_SECONDS} seconds");
-        return Err(Box::new(Refusal::invalid("invalid_timeout", message)));
+        return Err(Box::new(Refusal::invalid(Kind::InvalidTimeout, message)));
     }
     Ok(())
 }

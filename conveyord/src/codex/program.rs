@@ -3,6 +3,7 @@
 use crate::{
     error::{Error, Result},
     process::{self, Invocation, Output},
+    refusal::Kind,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::common::Caller;
@@ -58,7 +59,7 @@ impl CodexProgram {
     /// `codex_missing`.
     pub async fn find(caller: &Caller, time_limit: Duration) -> Result<Self> {
         let path = process::find("codex", caller).ok_or_else(|| {
-            Error::unavailable("codex_missing", "there is no program codex on the caller's PATH")
+            Error::unavailable(Kind::CodexMissing, "there is no program codex on the caller's PATH")
                 .hint("install Codex, or add its folder to PATH")
         })?;
         let mut found = Self { path, version: None, caller: caller.clone(), time_limit };

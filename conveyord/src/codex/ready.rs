@@ -14,6 +14,7 @@ use crate::{
     },
     error::{Error, Result},
     platform::{self, Pid, ProcessStart},
+    refusal::Kind,
     tmux::{CaptureStyle, Key, PaneId, Tmux, TmuxError},
 };
 use std::{fmt, time::Duration};
@@ -299,37 +300,38 @@ pub fn refusal(name: &str, shown: &Shown, seconds: Option<u64>) -> Error {
     let says = |what: &str| format!("Codex of {name} {what}");
     match shown.start {
         Start::Trust => Error::conflict(
-            "needs_trust",
+            Kind::NeedsTrust,
             says("asks whether this folder is trusted, and nothing was answered"),
         )
         .hint("--accept-trust trusts the folder, which Codex remembers; or start codex there once yourself"),
         Start::Update => {
-            Error::conflict("update_offered", says("offers an update, and nothing was answered")).hint(
+            Error::conflict(Kind::UpdateOffered, says("offers an update, and nothing was answered")).hint(
                 "update Codex, or skip that version in a codex of your own; \
              check_for_update_on_startup = false in Codex's config.toml ends the question",
             )
         }
         Start::Hooks => {
-            Error::conflict("hooks_review", says("asks to review new hooks, and nothing was answered"))
+            Error::conflict(Kind::HooksReview, says("asks to review new hooks, and nothing was answered"))
                 .hint("start codex yourself, and review them there")
         }
         Start::Login => {
-            Error::conflict("login_needed", says("has no login")).hint("`codex login`, then try again")
+            Error::conflict(Kind::LoginNeeded, says("has no login")).hint("`codex login`, then try again")
         }
-        Start::Plan => {
-            Error::conflict("plan_menu", says("asks whether to implement a plan, and nothing was answered"))
-                .hint("answer it in the pane, with --keep on the next try")
-        }
+        Start::Plan => Error::conflict(
+            Kind::PlanMenu,
+            says("asks whether to implement a plan, and nothing was answered"),
+        )
+        .hint("answer it in the pane, with --keep on the next try"),
         Start::RateLimit => Error::conflict(
-            "rate_limit_menu",
+            Kind::RateLimitMenu,
             says("asks whether to switch the model near its rate limit, and nothing was answered"),
         )
         .hint("--model names the one to use; or answer it once in a codex of your own"),
         Start::Approval => {
-            Error::conflict("approval_menu", says("asks for an approval, and nothing was answered"))
+            Error::conflict(Kind::ApprovalMenu, says("asks for an approval, and nothing was answered"))
                 .hint("answer it in the pane, with --keep on the next try")
         }
-        Start::Menu => Error::conflict("menu_open", says("shows a menu, and nothing was answered"))
+        Start::Menu => Error::conflict(Kind::MenuOpen, says("shows a menu, and nothing was answered"))
             .hint("answer it in the pane, with --keep on the next try"),
         Start::Exited => {
             let said = match shown.last_lines.as_slice() {
@@ -337,7 +339,7 @@ pub fn refusal(name: &str, shown: &Shown, seconds: Option<u64>) -> Error {
                 lines => format!("its last lines: {}", lines.join(" | ")),
             };
             // What a pane shows may be anything, so it goes into the hint. The message is kept in telemetry.
-            Error::conflict("codex_exited", format!("Codex of {name} ended as it started"))
+            Error::conflict(Kind::CodexExited, format!("Codex of {name} ended as it started"))
                 .hint(format!("run codex with the same options in that folder yourself; {said}"))
         }
         Start::Starting | Start::Ready | Start::Working => {
@@ -347,7 +349,7 @@ pub fn refusal(name: &str, shown: &Shown, seconds: Option<u64>) -> Error {
                 _ => "works, and has written no rollout",
             };
             let within = seconds.map(|seconds| format!(" within {seconds} s")).unwrap_or_default();
-            Error::unavailable("start_timed_out", format!("Codex of {name} {state}{within}"))
+            Error::unavailable(Kind::StartTimedOut, format!("Codex of {name} {state}{within}"))
                 .hint("try again with a longer --timeout-seconds, or with --keep and look at the pane")
         }
     }
@@ -431,7 +433,7 @@ mod tests {
             let shown = Shown { start, title: String::new(), question: None, last_lines: Vec::new() };
             let error = refusal("w", &shown, Some(1));
             assert!(error.way_out().is_some(), "{error}");
-            error.kind()
+            error.kind().as_str()
         };
         let kinds: std::collections::BTreeSet<&str> = all.into_iter().map(kind).collect();
         assert_eq!(kinds.len(), all.len());

@@ -1,5 +1,6 @@
 //! The errors of the database, distinguished by what a person can do about them.
 
+use crate::refusal::Kind;
 use camino::Utf8PathBuf;
 use conveyor_proto::ErrorClass;
 use rusqlite::ErrorCode;
@@ -96,19 +97,19 @@ impl From<rusqlite_migration::Error> for StoreError {
 impl StoreError {
     /// The stable kind on the wire.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub const fn kind(&self) -> Kind {
         match self {
-            Self::Open { .. } => "database_unusable",
-            Self::NotADatabase { .. } => "not_a_database",
-            Self::Foreign { .. } => "foreign_database",
-            Self::Newer { .. } => "newer_database",
-            Self::Full(_) => "disk_full",
-            Self::ReadOnly(_) => "read_only_database",
-            Self::Busy(_) | Self::Pool(_) => "database_busy",
-            Self::Io(_) => "database_io_failed",
-            Self::Damaged(_) => "database_damaged",
-            Self::Migration(_) => "migration_failed",
-            Self::Json(_) | Self::Sqlite(_) => "database_error",
+            Self::Open { .. } => Kind::DatabaseUnusable,
+            Self::NotADatabase { .. } => Kind::NotADatabase,
+            Self::Foreign { .. } => Kind::ForeignDatabase,
+            Self::Newer { .. } => Kind::NewerDatabase,
+            Self::Full(_) => Kind::DiskFull,
+            Self::ReadOnly(_) => Kind::ReadOnlyDatabase,
+            Self::Busy(_) | Self::Pool(_) => Kind::DatabaseBusy,
+            Self::Io(_) => Kind::DatabaseIoFailed,
+            Self::Damaged(_) => Kind::DatabaseDamaged,
+            Self::Migration(_) => Kind::MigrationFailed,
+            Self::Json(_) | Self::Sqlite(_) => Kind::DatabaseError,
         }
     }
 

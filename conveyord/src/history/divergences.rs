@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     store::{cycles, tasks},
 };
 use conveyor_proto::types::cycle::{Divergence, DivergencesParams};
@@ -18,7 +19,7 @@ pub fn list(connection: &Connection, params: &DivergencesParams) -> Result<Vec<D
     let limit =
         usize::try_from(params.limit).ok().filter(|_| params.limit <= MAX_LIMIT).ok_or_else(|| {
             let message = format!("--limit is {}: it must be between 0 and {MAX_LIMIT}", params.limit);
-            Error::invalid("invalid_limit", message)
+            Error::invalid(Kind::InvalidLimit, message)
         })?;
     let task = tasks::resolve(connection, &params.task)?;
     Ok(cycles::divergences(connection, &task.id, limit)?)

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     store::{
         Durability, Store, Tx, bindings,
         event_names::SharedEvent,
@@ -47,7 +48,7 @@ fn checked(connection: &Connection, name: &str, new_name: &str) -> Result<Sessio
     let session = sessions::resolve(connection, name)?;
     if workers::find(connection, name)?.is_some() {
         let message = format!("{} is a worker with a folder of that name", shown(name));
-        return Err(Error::conflict("worker_exists", message)
+        return Err(Error::conflict(Kind::WorkerExists, message)
             .hint("create a worker of the other name; the folder's name is known to its Codex"));
     }
     let taken_by = if let Some(other) = sessions::find(connection, new_name)? {
@@ -60,7 +61,7 @@ fn checked(connection: &Connection, name: &str, new_name: &str) -> Result<Sessio
     match taken_by {
         None => Ok(session),
         Some(who) => {
-            Err(Error::conflict("worker_exists", format!("{new_name} is the name of {who} already"))
+            Err(Error::conflict(Kind::WorkerExists, format!("{new_name} is the name of {who} already"))
                 .hint("use another name; `sessions --state all` lists those that are taken"))
         }
     }
@@ -81,7 +82,7 @@ async fn rename_tmux_session(session: &Session, new_name: &str, time_limit: Dura
         Some(other) if other.session_id == pane.session_id => {}
         Some(_) => {
             let message = format!("there is a tmux session {wanted} already");
-            return Err(Error::conflict("tmux_session_exists", message)
+            return Err(Error::conflict(Kind::TmuxSessionExists, message)
                 .hint("rename or end it, or rename the session alone, without --tmux"));
         }
         None => tmux.rename_session(&pane.session_id, &wanted).await?,

@@ -4,6 +4,7 @@ use super::{
     StoreError, Tx,
     rows::{all, column, columns, first, scalar},
 };
+use crate::refusal::Kind;
 use crate::{changes, clock, error::Error, words::shown};
 use conveyor_proto::{
     ids::SessionId,
@@ -142,7 +143,7 @@ pub fn find(connection: &Connection, name: &str) -> Result<Option<Session>, Stor
 /// `unknown_session`, and those of SQLite.
 pub fn resolve(connection: &Connection, name: &str) -> Result<Session, Error> {
     find(connection, name)?.ok_or_else(|| {
-        Error::not_found("unknown_session", format!("no session has the name \"{}\"", shown(name)))
+        Error::not_found(Kind::UnknownSession, format!("no session has the name \"{}\"", shown(name)))
             .hint("`sessions --state all` lists the sessions")
     })
 }

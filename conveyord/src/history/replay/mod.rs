@@ -9,6 +9,7 @@ mod observations;
 mod sessions;
 
 use super::audit;
+use crate::refusal::Kind;
 use crate::{clock, error::Error, store};
 use conveyor_proto::types::history::{
     AuditResult, ReplayEntry, ReplayFormat, ReplayParams, ReplayResult, ReplayRole,
@@ -23,7 +24,7 @@ use serde_json::{Map, Value};
 pub fn replay(connection: &Connection, params: &ReplayParams) -> Result<ReplayResult, Error> {
     if params.format == ReplayFormat::FullTranscript && !params.include_content {
         return Err(Error::refused(
-            "content_not_included",
+            Kind::ContentNotIncluded,
             "a full transcript shows all stored texts of the panes",
         )
         .hint("ask for it with --include-content"));
@@ -51,7 +52,7 @@ fn limit(asked: Option<i64>) -> Result<usize, Error> {
     match asked.unwrap_or(0) {
         0 => Ok(usize::MAX),
         number => usize::try_from(number).map_err(|_| {
-            Error::invalid("invalid_limit", format!("the limit is {number}: it must not be negative"))
+            Error::invalid(Kind::InvalidLimit, format!("the limit is {number}: it must not be negative"))
                 .hint("0, or no limit, shows all entries")
         }),
     }
