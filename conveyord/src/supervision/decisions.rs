@@ -3,7 +3,7 @@
 use crate::{
     clock,
     error::Error,
-    store::{StoreError, supervision as store},
+    store::{StoreError, ids::DecisionId, supervision as store},
 };
 use conveyor_proto::types::{finish::DecisionCheck, task::TaskRow};
 use rusqlite::Connection;
@@ -31,7 +31,7 @@ pub fn check(
     };
     let found = match decision_id {
         None => Err("missing_decision_id"),
-        Some(id) => store::decision(connection, id)?.ok_or("decision_not_found"),
+        Some(id) => store::decision(connection, DecisionId(id))?.ok_or("decision_not_found"),
     };
     let decision = match found {
         Ok(decision) => decision,

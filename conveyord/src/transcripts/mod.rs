@@ -11,6 +11,7 @@ use crate::{
     store::{
         StoreError, Tx,
         event_names::{AuditEvent, TelemetryEvent},
+        ids::CaptureId,
         log::{self, Actor, Event, Run, Telemetry},
         transcripts::{self, Baseline, NewCapture, NewObservation, NewSegment, RETENTION},
     },
@@ -58,7 +59,7 @@ impl std::fmt::Debug for Capture<'_> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCapture {
     /// Id.
-    pub id: i64,
+    pub id: CaptureId,
     /// Hash of the text.
     pub content_sha256: String,
     /// Lines of the text.
@@ -83,7 +84,7 @@ pub struct StoredSegment {
     /// How long its text is kept.
     pub retention_class: &'static str,
     /// The capture that it was held against.
-    pub previous_capture_id: Option<i64>,
+    pub previous_capture_id: Option<CaptureId>,
 }
 
 /// Stores a capture, its segment, telemetry, event and observation.
@@ -180,8 +181,8 @@ pub fn record(tx: &Tx<'_>, capture: &Capture<'_>, mode: CaptureMode) -> Result<S
 fn record_segment(
     tx: &Tx<'_>,
     capture: &Capture<'_>,
-    capture_id: i64,
-    previous_capture_id: Option<i64>,
+    capture_id: CaptureId,
+    previous_capture_id: Option<CaptureId>,
     content_sha256: &str,
     segment: &Segment,
 ) -> Result<StoredSegment, StoreError> {
