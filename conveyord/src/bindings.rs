@@ -110,7 +110,7 @@ pub fn bind_in(tx: &Tx<'_>, params: &BindParams) -> Result<BindResult> {
             return Err(taken(session, &open));
         }
     }
-    let watermark = rollouts::newest_event(tx, &worker.id)?.map_or(0, |event| event.id);
+    let watermark = rollouts::newest_event(tx, &worker.id)?.map(|event| event.id).unwrap_or_default();
     let id = rows::insert(tx, &task.id, &worker.id, &manager.id, watermark)?;
     if params.route_stored {
         turns::route_stored(tx, &worker.id, &id)?;
@@ -213,7 +213,8 @@ impl Ended {
     /// Ends what waits for a binding that has ended.
     pub fn with(&mut self, tx: &Tx<'_>, binding: &BindingId) -> Result<()> {
         self.cancelled_commands.extend(claims::cancel_of_binding(tx, binding)?);
-        self.suppressed_notifications.extend(notifications::suppress_of_binding(tx, binding)?);
+        self.suppressed_notifications
+            .extend(notifications::suppress_of_binding(tx, binding)?.into_iter().map(|id| id.0));
         turns::drop_unrouted(tx, binding)?;
         Ok(())
     }

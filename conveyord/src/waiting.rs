@@ -23,7 +23,9 @@ use crate::{
         state::{self, Overlay, Stored},
     },
     store::{
-        bindings, notifications,
+        bindings,
+        ids::TurnRow,
+        notifications,
         sessions::{self, Session},
         tasks::{self},
         turns::{self, Placed},
@@ -138,7 +140,7 @@ pub async fn wait(
         }
         // Once the pinned turn has begun, the wait keeps to its row.
         if let Some(pinned) = &seen.pinned {
-            pin = TurnPin { row: pinned.row, next: false, ..pin };
+            pin = TurnPin { row: pinned.row.0, next: false, ..pin };
             if params.until == Until::Done && !pin.named && is_no_work(pinned) {
                 // The turn was a compaction or the user's own shell command. The work is still to come, so
                 // wait for the next turn.
@@ -258,14 +260,16 @@ fn pin(connection: &Connection, session: &Session, params: &WaitParams) -> Resul
         })
     };
     let newest = turns::newest_of(connection, &session.id)?;
-    let row = newest.as_ref().map_or(0, |placed| placed.row);
+    let row = newest.as_ref().map(|placed| placed.row).unwrap_or_default();
     match (params.turn.as_deref(), params.after.as_deref(), params.pin) {
         // The caller goes on with an earlier wait.
         (None, None, Some(pin)) => Ok(pin),
         // The turn after the named one.
-        (None, Some(turn_id), None) => Ok(TurnPin { row: row_of(turn_id)?, next: true, named: false }),
-        (Some("last"), None, None) => Ok(TurnPin { row, next: newest.is_none(), named: newest.is_some() }),
-        (Some(turn_id), None, None) => Ok(TurnPin { row: row_of(turn_id)?, next: false, named: true }),
+        (None, Some(turn_id), None) => Ok(TurnPin { row: row_of(turn_id)?.0, next: true, named: false }),
+        (Some("last"), None, None) => {
+            Ok(TurnPin { row: row.0, next: newest.is_none(), named: newest.is_some() })
+        }
+        (Some(turn_id), None, None) => Ok(TurnPin { row: row_of(turn_id)?.0, next: false, named: true }),
         (None, None, None) => {
             let stored = state::stored(connection, session)?;
             // The rollout of a session that is gone may end within a turn. That turn does not run any more.
@@ -273,7 +277,7 @@ fn pin(connection: &Connection, session: &Session, params: &WaitParams) -> Resul
                 && !is_gone(state::detail(session, &stored, &Overlay::default()).worker_state);
             let runs = busy && newest.is_some_and(|placed| placed.turn.outcome.is_none());
             // If no turn runs, the wait is for the next one.
-            Ok(TurnPin { row, next: !runs, named: false })
+            Ok(TurnPin { row: row.0, next: !runs, named: false })
         }
         _ => Err(Error::invalid(Kind::InvalidParams, "turn, after and pin exclude each other")),
     }
@@ -283,9 +287,9 @@ fn seen(connection: &Connection, id: &str, pin: TurnPin, wants_item: bool) -> Re
     let session = sessions::get(connection, id)?
         .ok_or_else(|| Error::not_found(Kind::UnknownSession, "the session does not exist"))?;
     let pinned = if pin.next {
-        turns::first_after(connection, &session.id, pin.row)?
+        turns::first_after(connection, &session.id, TurnRow(pin.row))?
     } else {
-        turns::at_row(connection, &session.id, pin.row)?
+        turns::at_row(connection, &session.id, TurnRow(pin.row))?
     };
     let item = if wants_item { notifications::inbox(connection, &session.id, None, 1)?.pop() } else { None };
     Ok(Seen {

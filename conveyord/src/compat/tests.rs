@@ -3,7 +3,7 @@ use super::*;
 use crate::{
     ingest::{Ingest, Shrunk},
     sessions::state,
-    store::{StoreError, sessions, testing},
+    store::{StoreError, ids::EventId, sessions, testing},
 };
 use conveyor_proto::ids::SessionId;
 use serde_json::{Value, json};
@@ -98,7 +98,7 @@ async fn a_session_that_lives_is_read_on_and_only_its_news_are_routed() {
         crate::platform::process_start_time(i64::from(std::process::id()).try_into().unwrap())
             .map(|start| start.0)
     );
-    assert_eq!((worker.reported_event_id, worker.current_thread_id.as_deref()), (4, Some("th-w")));
+    assert_eq!((worker.reported_event_id, worker.current_thread_id.as_deref()), (EventId(4), Some("th-w")));
     let rollouts = testing::rows(&world.store, "rollouts", "read_offset, generation, session_id", "true");
     assert_eq!(rollouts, [["700", "1", WORKER]]);
 

@@ -27,6 +27,7 @@ use crate::{
         bindings::{self, Binding},
         cycles::{self, Span, SpanState},
         event_names::TelemetryEvent,
+        ids::CycleId,
         notifications,
         sessions::{self, Session},
         tasks, turns,
@@ -117,7 +118,7 @@ impl Observer {
         }
     }
 
-    async fn start(&self, pair: &Pair, busy_wait_seconds: i64) -> Result<(i64, String)> {
+    async fn start(&self, pair: &Pair, busy_wait_seconds: i64) -> Result<(CycleId, String)> {
         let (task, correlation) = (pair.task.id.clone(), correlation(pair, None));
         self.store
             .write(Durability::Normal, move |tx| {
@@ -133,7 +134,7 @@ impl Observer {
         &self,
         params: &CycleParams,
         pair: &Pair,
-        cycle_id: i64,
+        cycle_id: CycleId,
         started_at: &str,
         phases: &mut Phases,
     ) -> Result<CycleResult> {
@@ -337,7 +338,7 @@ impl Observer {
     async fn conclude(
         &self,
         pair: &Pair,
-        cycle_id: i64,
+        cycle_id: CycleId,
         started_at: &str,
         mut result: CycleResult,
         phases: &mut Phases,
@@ -393,7 +394,7 @@ impl Observer {
                 let kind = TelemetryEvent::ManagerCycleSucceeded;
                 telemetry(tx, kind, task.id.as_str(), correlation, attributes)?;
                 cycles::succeed(tx, cycle_id, &status)?;
-                result.cycle_id = Some(cycle_id);
+                result.cycle_id = Some(cycle_id.0);
                 result.cycle_started_at = Some(started_at);
                 result.cycle_completed_at = Some(tx.now().to_owned());
                 Ok::<_, Error>(result)
@@ -423,7 +424,7 @@ impl Observer {
         &self,
         params: &CycleParams,
         pair: &Pair,
-        cycle_id: i64,
+        cycle_id: CycleId,
         phases: Phases,
         error: &Error,
     ) {
@@ -462,7 +463,7 @@ impl Observer {
         if let Err(error) = recorded {
             // The caller gets the original error. The row stays open and is closed when the daemon starts
             // again.
-            tracing::error!(%error, cycle_id, "a failed cycle could not be recorded");
+            tracing::error!(%error, %cycle_id, "a failed cycle could not be recorded");
         }
     }
 }
@@ -478,7 +479,7 @@ fn resolve(connection: &rusqlite::Connection, reference: &str) -> Result<Pair> {
     Ok(Pair { task, binding, worker, manager })
 }
 
-fn correlation(pair: &Pair, cycle_id: Option<i64>) -> Value {
+fn correlation(pair: &Pair, cycle_id: Option<CycleId>) -> Value {
     let mut ids = json!({
         "binding_id": pair.binding.id, "manager_session": pair.manager.name, "worker_session": pair.worker.name,
     });

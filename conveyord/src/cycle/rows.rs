@@ -7,6 +7,7 @@ use crate::{
         StoreError, Tx,
         cycles::{self, Span, SpanState},
         event_names::TelemetryEvent,
+        ids::CycleId,
         log::{self, Actor, Run, Telemetry},
     },
 };
@@ -68,7 +69,7 @@ pub(super) fn telemetry(
 
 pub(super) fn span(
     tx: &Tx<'_>,
-    cycle_id: i64,
+    cycle_id: CycleId,
     task_id: &str,
     phase: &Phase,
 ) -> std::result::Result<(), StoreError> {

@@ -162,7 +162,7 @@ impl AppServerSender {
             Err(error) => format!("the receipt could not be looked for: {error}"),
         };
         if let Err(error) = self.receipts.settle(delivery, Unproven::Uncertain, &note).await {
-            tracing::error!(%error, delivery, "the end of a delivery could not be recorded");
+            tracing::error!(%error, %delivery, "the end of a delivery could not be recorded");
         }
         let sent = if complete {
             Sent::complete(delivery, None, stripped, Some(note))

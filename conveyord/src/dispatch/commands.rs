@@ -26,6 +26,7 @@ use crate::{
         commands::claims::{self, Claim, Settled},
         deliveries,
         event_names::{InfoOrWarning, SharedEvent, TelemetryEvent},
+        ids::{DeliveryId, NotificationId},
         notifications::{self, NewNotification},
         sessions::{self, Session},
         tasks,
@@ -234,7 +235,7 @@ pub(super) fn report(
     outcome: DeliveryOutcome,
 ) -> ProcessedCommand {
     ProcessedCommand {
-        attempt_id: claim.attempt_id,
+        attempt_id: claim.attempt_id.0,
         command_id: claim.id.to_string(),
         command_type: claim.kind.clone(),
         correlation_id: claim.correlation_id.clone(),
@@ -354,7 +355,7 @@ fn notify(
     pass_dispatcher: &str,
     claim: &Claim,
     plan: &Plan,
-) -> std::result::Result<Option<i64>, StoreError> {
+) -> std::result::Result<Option<NotificationId>, StoreError> {
     let (Some(task), Some(binding), Some(source)) = (&plan.task, &plan.binding, &plan.source) else {
         return Ok(None);
     };
@@ -421,9 +422,9 @@ fn into_inbox(
     item: &mut ProcessedCommand,
     uncertain: bool,
 ) -> std::result::Result<(), StoreError> {
-    item.notification_id = notify(tx, dispatcher, claim, plan)?;
+    item.notification_id = notify(tx, dispatcher, claim, plan)?.map(|id| id.0);
     let Some(id) = item.notification_id else { return Ok(()) };
-    notifications::deliver(tx, id, item.side_effect_completed, uncertain)?;
+    notifications::deliver(tx, NotificationId(id), item.side_effect_completed, uncertain)?;
     if item.delivery_mode == Some(DeliveryMode::Push) {
         return Ok(());
     }
@@ -483,9 +484,9 @@ async fn push(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<Proc
             item.error_type = Some(error.type_name().to_owned());
             item.required_permission = Some(json!(claim.required_permission));
             end(pass, claim, CommandState::Failed, item, move |tx, claim, item| {
-                item.notification_id = notify(tx, &dispatcher, claim, &plan)?;
+                item.notification_id = notify(tx, &dispatcher, claim, &plan)?.map(|id| id.0);
                 let error = item.error.clone().unwrap_or_default();
-                item.notification_id.map_or(Ok(()), |id| notifications::fail(tx, id, &error))
+                item.notification_id.map_or(Ok(()), |id| notifications::fail(tx, NotificationId(id), &error))
             })
             .await
         }
@@ -523,7 +524,7 @@ pub(super) fn typed(
     claim: &Claim,
     plan: &Plan,
     item: &mut ProcessedCommand,
-    delivery: Option<i64>,
+    delivery: Option<DeliveryId>,
 ) -> std::result::Result<(), StoreError> {
     // The receipt may have been read since the wait for it ended.
     let late = delivery.map(|id| deliveries::proof(tx, id)).transpose()?.flatten();

@@ -18,6 +18,7 @@ use crate::{
     store::{
         Durability, StoreError, Tx, bindings, deliveries,
         event_names::{AuditEvent, InfoOrWarning, TelemetryEvent},
+        ids::{FencingToken, NotificationId},
         log::{self, Actor, Event},
         notifications::{self, NewNotification},
         rollouts,
@@ -131,7 +132,7 @@ fn report(
         dedupe_key: route.dedupe_key(),
         dry_run: false,
         signal_type: SIGNAL,
-        source_event_id: route.turn.end_event_id,
+        source_event_id: route.turn.end_event_id.0,
         target_session: route.manager.name.clone(),
         task: route.task.name.clone(),
         state,
@@ -163,7 +164,7 @@ pub(super) fn planned(
             dedupe_key: route.dedupe_key(),
             dry_run: true,
             signal_type: SIGNAL,
-            source_event_id: route.turn.end_event_id,
+            source_event_id: route.turn.end_event_id.0,
             state: ProcessedState::Planned,
             target_session: route.manager.name.clone(),
             task: route.task.name.clone(),
@@ -203,7 +204,7 @@ pub(super) async fn route_some(
             let mut batch = Vec::new();
             let due = turns::unrouted(tx, LOOKED_AT)?.into_iter().filter(due);
             for turn in due.filter(|turn| !items.rests(&item(turn))).take(limit.min(BATCH)) {
-                let (row, item) = (turn.id, item(&turn));
+                let (row, item) = (turn.row, item(&turn));
                 let Some(mut route) = loaded(tx, turn)? else {
                     // Left alone it would be in the way of all later ones.
                     turns::set_routing(tx, row, "skipped", Some("record_missing"))?;
@@ -236,7 +237,7 @@ pub(super) async fn route_some(
 }
 
 fn item(turn: &Unrouted) -> String {
-    format!("completion {} of {}", turn.id, turn.session)
+    format!("completion {} of {}", turn.row, turn.session)
 }
 
 pub(super) async fn finish(
@@ -271,8 +272,8 @@ pub(super) enum Routed {
 
 /// A notification that is to be pushed.
 pub(super) struct Target {
-    pub(super) id: i64,
-    pub(super) token: i64,
+    pub(super) id: NotificationId,
+    pub(super) token: FencingToken,
     pub(super) tries: i64,
     pub(super) last_error: Option<String>,
     pub(super) task: TaskRow,
@@ -301,7 +302,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
             target: &route.manager.id,
             signal_type: SIGNAL.as_str(),
             source_event: Some((route.turn.end_event_id, &route.event_at)),
-            turn_row_id: Some(route.turn.id),
+            turn_row_id: Some(route.turn.row),
             dedupe_key: &key,
             command_id: None,
             mode,
@@ -310,7 +311,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
         },
     )?;
     faults::reach(CrashPoint::NotificationStored);
-    turns::set_routing(tx, route.turn.id, "routed", None)?;
+    turns::set_routing(tx, route.turn.row, "routed", None)?;
     let ids = json!({
         "binding_id": route.turn.binding, "correlation_id": correlation_id, "dispatcher_id": dispatcher,
         "signal_type": SIGNAL, "source_event_id": route.turn.end_event_id,
@@ -351,12 +352,12 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
     }
     let mut item = report(&route, &correlation_id, dispatcher, ProcessedState::PullRequired);
     item.delivery_mode = Some(mode);
-    item.notification_id = Some(id);
+    item.notification_id = Some(id.0);
     if mode == DeliveryMode::Push {
         item.state = ProcessedState::Delivered;
         let target = Target {
             id,
-            token: 1,
+            token: FencingToken::FIRST,
             tries: 0,
             last_error: None,
             task: route.task,
@@ -378,7 +379,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
     Ok(Routed::Done(item))
 }
 
-fn with_notification(mut ids: Value, id: i64) -> Value {
+fn with_notification(mut ids: Value, id: NotificationId) -> Value {
     if let Value::Object(ids) = &mut ids {
         ids.insert("routed_notification_id".to_owned(), json!(id));
     }
@@ -388,7 +389,7 @@ fn with_notification(mut ids: Value, id: i64) -> Value {
 /// Puts a completion into the inbox, with its telemetry and audit row.
 pub(super) fn deliver(
     tx: &Tx<'_>,
-    id: i64,
+    id: NotificationId,
     task: &TaskRow,
     ids: &Value,
     attributes: &Value,
@@ -495,8 +496,8 @@ async fn push(
 /// was lost, since it is settled already then.
 pub(super) fn pushed(
     tx: &Tx<'_>,
-    id: i64,
-    token: i64,
+    id: NotificationId,
+    token: FencingToken,
     completed: bool,
     unproven: bool,
 ) -> std::result::Result<Option<bool>, StoreError> {

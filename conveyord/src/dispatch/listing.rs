@@ -12,6 +12,7 @@ use crate::{
             listing::{self, Filter},
         },
         deliveries::{self, Typed},
+        ids::NotificationId,
         notifications, tasks,
     },
     words::shown,
@@ -70,9 +71,9 @@ fn since(text: &str) -> Result<String> {
 
 /// Where something stands in a listing: its creation and its id, as the listing has them.
 fn place(connection: &Connection, id: &str) -> Result<(String, String)> {
-    let notification = |number: i64| {
-        let item = notifications::get(connection, number)?;
-        Ok::<_, Error>(item.map(|item| (item.created_at, format!("notification-{number}"))))
+    let notification = |id: NotificationId| {
+        let item = notifications::get(connection, id)?;
+        Ok::<_, Error>(item.map(|item| (item.created_at, format!("notification-{id}"))))
     };
     let place = match Reference::parse(id)? {
         Reference::Command(id) => commands::get(connection, &id)?.map(|row| (row.created_at, id)),

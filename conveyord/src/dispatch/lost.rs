@@ -8,6 +8,7 @@ use crate::{
     store::{
         Durability, Store, StoreError,
         commands::claims::{self, Claim},
+        ids::{FencingToken, NotificationId},
         notifications,
     },
 };
@@ -22,7 +23,7 @@ pub(super) enum LostClaim {
     /// Of a command.
     Command(Box<Claim>),
     /// Of a completion: notification and fencing token.
-    Completion(i64, i64),
+    Completion(NotificationId, FencingToken),
 }
 
 /// The lost claims of one dispatcher; never more than it serves at a time. Cheap to clone.

@@ -16,6 +16,7 @@ use crate::{
         },
         deliveries::{self, Typed},
         event_names::SharedEvent,
+        ids::{DeliveryId, NotificationId},
         log::{self, Actor, Event, Run, Telemetry},
         notifications::{
             self,
@@ -46,9 +47,9 @@ pub enum Reference {
     /// `command-...`.
     Command(String),
     /// `notification-N`, `N`, `#N`.
-    Notification(i64),
+    Notification(NotificationId),
     /// `delivery-N`.
-    Delivery(i64),
+    Delivery(DeliveryId),
 }
 
 impl Reference {
@@ -65,10 +66,10 @@ impl Reference {
         if id.starts_with(CommandId::PREFIX) {
             Ok(Self::Command(id.to_owned()))
         } else if let Some(text) = id.strip_prefix("delivery-") {
-            number(text).map(Self::Delivery)
+            number(text).map(DeliveryId).map(Self::Delivery)
         } else {
             let text = id.strip_prefix("notification-").or_else(|| id.strip_prefix('#')).unwrap_or(id);
-            number(text).map(Self::Notification)
+            number(text).map(NotificationId).map(Self::Notification)
         }
     }
 
@@ -95,8 +96,8 @@ fn find(connection: &Connection, id: &str) -> Result<Item> {
     let command = |id: &str| {
         Ok::<_, Error>(Item::Command(Box::new(commands::get(connection, id)?.ok_or_else(unknown)?)))
     };
-    let notification = |number: i64| {
-        let item = notifications::get(connection, number)?.ok_or_else(unknown)?;
+    let notification = |id: NotificationId| {
+        let item = notifications::get(connection, id)?.ok_or_else(unknown)?;
         match &item.command_id {
             Some(id) => command(id),
             None => Ok(Item::Completion(Box::new(item))),
@@ -104,12 +105,12 @@ fn find(connection: &Connection, id: &str) -> Result<Item> {
     };
     match Reference::parse(id)? {
         Reference::Command(id) => command(&id),
-        Reference::Notification(number) => notification(number),
-        Reference::Delivery(number) => {
-            let typed = deliveries::get(connection, number)?.ok_or_else(unknown)?;
+        Reference::Notification(id) => notification(id),
+        Reference::Delivery(id) => {
+            let typed = deliveries::get(connection, id)?.ok_or_else(unknown)?;
             match (&typed.command_id, typed.notification_id) {
                 (Some(id), _) => command(id),
-                (None, Some(number)) => notification(number),
+                (None, Some(id)) => notification(id),
                 (None, None) => Ok(Item::Typed(typed)),
             }
         }
@@ -297,22 +298,22 @@ fn may_be_queued(tx: &Tx<'_>, row: &CommandRow) -> Result<Option<BindingId>> {
 }
 
 /// Takes the message of an uncertain command out of the inbox again, and returns its notification.
-fn withdraw_of(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<Option<i64>> {
+fn withdraw_of(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<Option<NotificationId>> {
     let Some(item) = items::of_command(tx, row.id.as_str())? else { return Ok(None) };
     // A failed one is in no inbox, and stays what it is.
     if item.state == "delivered" {
         withdraw(tx, &item, reason)?;
     }
-    Ok(Some(item.id))
+    Ok(Some(NotificationId(item.id)))
 }
 
 fn withdraw(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<()> {
     refuse_lent(tx, item)?;
-    if items::withdraw(tx, item.id, reason)? { Ok(()) } else { Err(changed(&name(item))) }
+    if items::withdraw(tx, NotificationId(item.id), reason)? { Ok(()) } else { Err(changed(&name(item))) }
 }
 
 fn refuse_lent(tx: &Tx<'_>, item: &Notification) -> Result<()> {
-    if items::is_lent(tx, item.id, tx.now())? {
+    if items::is_lent(tx, NotificationId(item.id), tx.now())? {
         let message = format!("{} is just being taken from the inbox", name(item));
         return Err(Error::conflict(Kind::ItemLent, message).hint("look again: once taken, it has arrived"));
     }
@@ -336,10 +337,10 @@ fn retry_completion(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<Re
         return Err(Error::conflict(Kind::BindingChanged, message).hint("discard it"));
     }
     refuse_lent(tx, item)?;
-    if !items::requeue(tx, item.id)? {
+    if !items::requeue(tx, NotificationId(item.id))? {
         return Err(changed(&id));
     }
-    deliveries::discard_of(tx, Some(item.id), None, "sent again")?;
+    deliveries::discard_of(tx, Some(NotificationId(item.id)), None, "sent again")?;
     Record::of_completion(item).write(tx, SharedEvent::DeliveryRetried, reason, Some(&id))?;
     Ok(RetryResult {
         retried_as: id.clone(),
@@ -358,7 +359,7 @@ fn discard_completion(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<
             judge_completion(item)?;
         }
         withdraw(tx, item, DISCARDED)?;
-        deliveries::discard_of(tx, Some(item.id), None, reason)?;
+        deliveries::discard_of(tx, Some(NotificationId(item.id)), None, reason)?;
         Record::of_completion(item).write(tx, SharedEvent::DeliveryDiscarded, reason, None)?;
     }
     Ok(DiscardResult {
@@ -421,14 +422,14 @@ struct Record<'a> {
     task_id: Option<&'a str>,
     command_id: Option<&'a str>,
     correlation_id: Option<&'a str>,
-    notification_id: Option<i64>,
-    delivery_id: Option<i64>,
+    notification_id: Option<NotificationId>,
+    delivery_id: Option<DeliveryId>,
     kind: &'a str,
     before: Option<&'a str>,
 }
 
 impl<'a> Record<'a> {
-    fn of_command(row: &'a CommandRow, notification_id: Option<i64>) -> Self {
+    fn of_command(row: &'a CommandRow, notification_id: Option<NotificationId>) -> Self {
         Self {
             task_id: row.task_id.as_deref(),
             command_id: Some(row.id.as_str()),
@@ -445,7 +446,7 @@ impl<'a> Record<'a> {
             task_id: Some(&item.task_id),
             command_id: None,
             correlation_id: Some(&item.correlation_id),
-            notification_id: Some(item.id),
+            notification_id: Some(NotificationId(item.id)),
             delivery_id: None,
             kind: &item.signal_type,
             before: Some(before(item)),

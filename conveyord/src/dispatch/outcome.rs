@@ -1,5 +1,6 @@
 //! What became of a text, in the words of results and rows.
 
+use crate::store::ids::DeliveryId;
 use conveyor_proto::types::{
     common::Transport,
     pane::{DeliveryOutcome, DeliveryProof},
@@ -22,7 +23,7 @@ pub struct Sent {
     /// Which way it went.
     pub transport: Transport,
     /// Row of the delivery; none when held.
-    pub delivery: Option<i64>,
+    pub delivery: Option<DeliveryId>,
     /// Proof, when delivered.
     pub proof: Option<DeliveryProof>,
     /// What holds it back, when held.
@@ -57,7 +58,7 @@ impl Sent {
     }
 
     pub(super) fn complete(
-        delivery: i64,
+        delivery: DeliveryId,
         proof: Option<DeliveryProof>,
         stripped: u64,
         note: Option<String>,
@@ -77,7 +78,7 @@ impl Sent {
         }
     }
 
-    pub(super) fn interrupted(delivery: Option<i64>, stripped: u64, note: String) -> Self {
+    pub(super) fn interrupted(delivery: Option<DeliveryId>, stripped: u64, note: String) -> Self {
         Self {
             outcome: DeliveryOutcome::Uncertain,
             transport: Transport::Tmux,

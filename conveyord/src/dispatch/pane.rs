@@ -160,7 +160,7 @@ impl PaneSender {
             },
         };
         if let Err(error) = self.receipts.settle(delivery, Unproven::Uncertain, &note).await {
-            tracing::error!(%error, delivery, "the end of a delivery could not be recorded");
+            tracing::error!(%error, %delivery, "the end of a delivery could not be recorded");
         }
         if completed {
             Ok(Sent::complete(delivery, None, stripped, Some(note)))

@@ -17,6 +17,7 @@ use crate::{
             recovery::{self, Expired, Recovered},
         },
         event_names::TelemetryEvent,
+        ids::NotificationId,
         notifications,
     },
 };
@@ -171,7 +172,7 @@ impl Dispatcher {
         if only.is_none_or(|only| only == SignalType::WorkerTaskComplete) && processed.len() < budget {
             let settled = self.settle_interrupted(false).await?;
             processed.extend(settled);
-            let mut last = 0;
+            let mut last = NotificationId::default();
             while processed.len() < budget {
                 let tell = |item| processed.push(Processed::Completion(Box::new(item)));
                 let Some(id) = unsent::recover_next(self, last, tell).await? else { break };
@@ -265,9 +266,9 @@ impl Dispatcher {
     }
 }
 
-fn recovered(item: Recovered, notification_id: Option<i64>, dispatcher: &str) -> RecoveredClaim {
+fn recovered(item: Recovered, notification_id: Option<NotificationId>, dispatcher: &str) -> RecoveredClaim {
     RecoveredClaim {
-        attempt_id: item.attempt_id,
+        attempt_id: item.attempt_id.map(|id| id.0),
         command_id: item.command_id.to_string(),
         command_type: item.kind,
         correlation_id: item.correlation_id,
@@ -276,7 +277,7 @@ fn recovered(item: Recovered, notification_id: Option<i64>, dispatcher: &str) ->
         side_effect_started: item.side_effect_started,
         state: if item.requeued { ProcessedState::Requeued } else { ProcessedState::Failed },
         recovered: true,
-        notification_id,
+        notification_id: notification_id.map(|id| id.0),
         delivery_uncertain: (item.side_effect_started && !item.proven).then_some(true),
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     store::{
         Durability, Store,
         deliveries::{self, Unproven},
+        ids::DeliveryId,
         sessions::{self, Session},
     },
 };
@@ -29,7 +30,7 @@ pub struct Receipts {
 
 /// A text whose receipt is awaited.
 pub(super) struct Awaited {
-    pub(super) delivery: i64,
+    pub(super) delivery: DeliveryId,
     pub(super) key: String,
     pub(super) sent_at: SystemTime,
 }
@@ -49,7 +50,7 @@ impl Receipts {
     }
 
     /// Records that nothing proves the arrival, or that nothing was sent.
-    pub(super) async fn settle(&self, delivery: i64, outcome: Unproven, note: &str) -> Result<()> {
+    pub(super) async fn settle(&self, delivery: DeliveryId, outcome: Unproven, note: &str) -> Result<()> {
         let note = note.to_owned();
         let settle = move |tx: &crate::store::Tx<'_>| deliveries::settle(tx, delivery, outcome, &note);
         Ok(self.store.write(Durability::Full, settle).await?)

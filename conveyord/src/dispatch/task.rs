@@ -23,7 +23,9 @@ use crate::{
     store::{
         self, Durability, Store,
         commands::{claims, recovery::Expired},
-        deliveries, notifications,
+        deliveries,
+        ids::NotificationId,
+        notifications,
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -303,7 +305,7 @@ impl Task {
 
 /// Routes all completions that are due; returns how many.
 async fn route(pass: Dispatcher) -> Result<u64> {
-    let (mut count, mut last) = (0, 0);
+    let (mut count, mut last) = (0, NotificationId::default());
     while let Some(id) = unsent::recover_next(&pass, last, |_| count += 1).await? {
         last = id;
     }

@@ -3,7 +3,7 @@
 use super::outcome::Sent;
 use crate::{
     error::Result,
-    store::{Tx, sessions::Session},
+    store::{Tx, ids::NotificationId, sessions::Session},
 };
 
 /// A text for a session.
@@ -14,7 +14,7 @@ pub struct Message {
     /// Command that it belongs to.
     pub command_id: Option<String>,
     /// Notification that it carries.
-    pub notification_id: Option<i64>,
+    pub notification_id: Option<NotificationId>,
     /// Clear a draft in the composer instead of waiting for its end.
     pub clear_draft: bool,
 }

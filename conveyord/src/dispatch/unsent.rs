@@ -13,6 +13,7 @@ use crate::{
     store::{
         Durability, Tx, bindings, deliveries,
         event_names::{InfoOrWarning, TelemetryEvent},
+        ids::NotificationId,
         notifications::{self, Pending},
         sessions, tasks,
     },
@@ -28,9 +29,9 @@ use serde_json::{Value, json};
 /// it, and returns its id.
 pub(super) async fn recover_next(
     pass: &Dispatcher,
-    after_id: i64,
+    after_id: NotificationId,
     tell: impl FnOnce(ProcessedCompletion),
-) -> Result<Option<i64>> {
+) -> Result<Option<NotificationId>> {
     let (dispatcher, expires_at, ignore) =
         (pass.id.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
     let changes = pass.store.changes().clone();
@@ -72,12 +73,12 @@ fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str, changes: &Chang
         dedupe_key: pending.dedupe_key.clone(),
         dry_run: false,
         signal_type: signal,
-        source_event_id: pending.source_event_id.unwrap_or_default(),
+        source_event_id: pending.source_event_id.unwrap_or_default().0,
         target_session: manager.name.clone(),
         task: task.name.clone(),
         state: ProcessedState::Delivered,
         delivery_mode: None,
-        notification_id: Some(pending.id),
+        notification_id: Some(pending.id.0),
         error: None,
         recovered: Some(true),
         delivery_uncertain: None,
@@ -152,12 +153,12 @@ pub(super) fn settle_interrupted(
             dedupe_key: pending.dedupe_key,
             dry_run: false,
             signal_type: signal,
-            source_event_id: pending.source_event_id.unwrap_or_default(),
+            source_event_id: pending.source_event_id.unwrap_or_default().0,
             target_session: manager.map(|manager| manager.name).unwrap_or_default(),
             task: task.map(|task| task.name).unwrap_or_default(),
             state: ProcessedState::Delivered,
             delivery_mode: Some(DeliveryMode::Push),
-            notification_id: Some(pending.id),
+            notification_id: Some(pending.id.0),
             error: Some(error.to_owned()),
             recovered: Some(true),
             delivery_uncertain: uncertain.then_some(true),

@@ -10,7 +10,9 @@ use crate::{
         signal::{Signal, TurnTrigger},
     },
     store::{
-        StoreError, Tx, bindings, deliveries, notifications,
+        StoreError, Tx, bindings, deliveries,
+        ids::EventId,
+        notifications,
         rollouts::{self, StateEvent},
         turns::{self, End, Routing, ThreadRef, TurnRef},
     },
@@ -45,7 +47,7 @@ pub struct Thread {
 #[derive(Debug, Clone, Copy)]
 pub struct Stored<'a> {
     /// Id.
-    pub id: i64,
+    pub id: EventId,
     /// Time.
     pub at: &'a str,
     /// Subtype.

@@ -29,6 +29,7 @@ use crate::{
     store::{
         Durability, Store, StoreError, Tx,
         event_names::TelemetryEvent,
+        ids::RolloutId,
         log::{self, Actor, Run, Telemetry},
         rollouts::{self, EventWriter, Mark, NewEvent, Progress, Rollout},
         sessions::{self, Session},
@@ -243,7 +244,7 @@ impl Ingest {
         session: &Session,
         path: &str,
         identity: (u64, u64),
-        looked_at: Option<i64>,
+        looked_at: Option<RolloutId>,
         reason: &'static str,
     ) -> Result<Rollout> {
         let thread_id = session.codex_session_id.as_deref().unwrap_or_default();
@@ -359,7 +360,7 @@ impl Batch<'_, '_> {
     fn store(
         &mut self,
         thread: &mut Thread,
-        rollout_id: i64,
+        rollout_id: RolloutId,
         offset: u64,
         line: &[u8],
         record: &Record<'_>,
@@ -386,7 +387,7 @@ impl Batch<'_, '_> {
         Ok(())
     }
 
-    fn skip(&mut self, rollout_id: i64, offset: u64, len: u64, reason: SkipReason) -> Result<()> {
+    fn skip(&mut self, rollout_id: RolloutId, offset: u64, len: u64, reason: SkipReason) -> Result<()> {
         if reason == SkipReason::Blank {
             // Counted, but nothing of it is worth keeping.
             self.skipped += 1;
@@ -395,7 +396,7 @@ impl Batch<'_, '_> {
         self.quarantine(rollout_id, offset, len, reason.name())
     }
 
-    fn quarantine(&mut self, rollout_id: i64, offset: u64, len: u64, reason: &str) -> Result<()> {
+    fn quarantine(&mut self, rollout_id: RolloutId, offset: u64, len: u64, reason: &str) -> Result<()> {
         self.skipped += 1;
         rollouts::quarantine(self.tx, &self.session.id, rollout_id, offset, len, reason)?;
         Ok(())

@@ -75,7 +75,7 @@ pub async fn tail(store: &Store, params: TailParams) -> Result<Vec<TailEvent>> {
             };
             log::telemetry(tx, &telemetry)?;
             let shown = rows.into_iter().map(|row| TailEvent {
-                id: row.id,
+                id: row.id.0,
                 timestamp: row.timestamp,
                 kind: row.kind,
                 subtype: row.subtype,

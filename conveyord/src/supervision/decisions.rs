@@ -4,7 +4,7 @@ use crate::{
     clock,
     error::Error,
     refusal::Kind,
-    store::{StoreError, supervision as store},
+    store::{StoreError, ids::DecisionId, supervision as store},
 };
 use conveyor_proto::types::{finish::DecisionCheck, task::TaskRow};
 use rusqlite::Connection;
@@ -32,7 +32,7 @@ pub fn check(
     };
     let found = match decision_id {
         None => Err("missing_decision_id"),
-        Some(id) => store::decision(connection, id)?.ok_or("decision_not_found"),
+        Some(id) => store::decision(connection, DecisionId(id))?.ok_or("decision_not_found"),
     };
     let decision = match found {
         Ok(decision) => decision,

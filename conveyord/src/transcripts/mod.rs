@@ -11,6 +11,7 @@ use crate::{
     store::{
         StoreError, Tx,
         event_names::{AuditEvent, TelemetryEvent},
+        ids::CaptureId,
         log::{self, Actor, Event, Run, Telemetry},
         transcripts::{self, Baseline, NewCapture, NewObservation, NewSegment, RETENTION},
     },
@@ -53,7 +54,7 @@ impl std::fmt::Debug for Capture<'_> {
 /// The rows of a stored capture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCapture {
-    pub id: i64,
+    pub id: CaptureId,
     /// Hash of the text.
     pub content_sha256: String,
     /// The number of lines.
@@ -75,7 +76,7 @@ pub struct StoredSegment {
     /// The class that decides how long the text is kept.
     pub retention_class: &'static str,
     /// The capture that this one was compared with.
-    pub previous_capture_id: Option<i64>,
+    pub previous_capture_id: Option<CaptureId>,
 }
 
 /// Stores a capture, its segment, and the telemetry, event and observation about it.
@@ -170,8 +171,8 @@ pub fn record(tx: &Tx<'_>, capture: &Capture<'_>, mode: CaptureMode) -> Result<S
 fn record_segment(
     tx: &Tx<'_>,
     capture: &Capture<'_>,
-    capture_id: i64,
-    previous_capture_id: Option<i64>,
+    capture_id: CaptureId,
+    previous_capture_id: Option<CaptureId>,
     content_sha256: &str,
     segment: &Segment,
 ) -> Result<StoredSegment, StoreError> {

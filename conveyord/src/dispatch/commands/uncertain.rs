@@ -6,6 +6,7 @@ use crate::{
     store::{
         Tx, bindings,
         commands::{claims::Claim, recovery::Recovered},
+        ids::{FencingToken, NotificationId},
         notifications, tasks,
     },
 };
@@ -17,7 +18,7 @@ pub(in crate::dispatch) fn keep_uncertain(
     tx: &Tx<'_>,
     dispatcher: &str,
     item: &Recovered,
-) -> Result<Option<i64>> {
+) -> Result<Option<NotificationId>> {
     let Some(task) = item.task_id.as_deref().map(|id| tasks::find(tx, id)).transpose()?.flatten() else {
         return Ok(None);
     };
@@ -30,7 +31,7 @@ pub(in crate::dispatch) fn keep_uncertain(
     let claim = Claim {
         id: item.command_id.clone(),
         attempt_id: item.attempt_id.unwrap_or_default(),
-        token: 0,
+        token: FencingToken::default(),
         kind: item.kind.clone(),
         correlation_id: item.correlation_id.clone().unwrap_or_default(),
         task_id: item.task_id.clone(),

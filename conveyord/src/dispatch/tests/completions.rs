@@ -1,7 +1,10 @@
 //! Completions: each is routed once, whatever crashes or races.
 
 use super::*;
-use crate::store::notifications;
+use crate::store::{
+    ids::{FencingToken, NotificationId},
+    notifications,
+};
 
 #[tokio::test]
 async fn dispatchers_that_race_route_each_completion_once() {
@@ -81,8 +84,16 @@ async fn a_lost_claim_disturbs_nobody() {
     world.sql(
         "update routed_notifications set claim_token = 2, side_effect_started = 1, claimed_by = 'other'",
     );
-    let put_back =
-        |tx: &Tx<'_>| notifications::put_back(tx, 1, 1, "no pane", notifications::UNREACHABLE, "2");
+    let put_back = |tx: &Tx<'_>| {
+        notifications::put_back(
+            tx,
+            NotificationId(1),
+            FencingToken::FIRST,
+            "no pane",
+            notifications::UNREACHABLE,
+            "2",
+        )
+    };
     assert!(!world.store.write(Durability::Full, put_back).await.unwrap());
     let row = "select claimed_by || side_effect_started x from routed_notifications";
     assert_eq!(world.words(row), ["other1"], "the new holder is in the middle of its send");

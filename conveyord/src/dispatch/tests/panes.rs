@@ -1,7 +1,7 @@
 //! Pushes into panes of a private tmux server.
 
 use super::*;
-use crate::store::deliveries;
+use crate::store::{deliveries, ids::DeliveryId};
 use conveyor_proto::types::pane::DeliveryProof;
 use std::{fs, path::Path};
 
@@ -36,7 +36,7 @@ async fn a_text_that_nothing_proves_is_uncertain_and_kept() {
 
     // A receipt that comes later settles it.
     let proof = DeliveryProof { kind: "user_message".into(), turn_id: None, at: "1".into() };
-    let prove = move |tx: &Tx<'_>| deliveries::prove(tx, 1, &proof);
+    let prove = move |tx: &Tx<'_>| deliveries::prove(tx, DeliveryId(1), &proof);
     world.store.write(Durability::Full, prove).await.unwrap();
     assert_eq!(world.words("select delivery x from commands"), ["delivered"], "{id}");
     assert_eq!(world.words("select delivery_uncertain x from routed_notifications"), ["0"]);

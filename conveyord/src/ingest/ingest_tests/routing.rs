@@ -8,6 +8,7 @@ use crate::{
     store::{
         Durability, StoreError,
         deliveries::{self, NewDelivery, Unproven},
+        ids::DeliveryId,
         sessions::Session,
     },
 };
@@ -173,7 +174,7 @@ fn turns_that_a_fork_copied_are_not_routed() {
     assert_eq!(world.dispatch(), 1);
 }
 
-fn awaited(world: &World, session: &Session, text: &str) -> i64 {
+fn awaited(world: &World, session: &Session, text: &str) -> DeliveryId {
     let new = NewDelivery {
         session: &session.id,
         command_id: None,

@@ -1,6 +1,7 @@
 //! The rule of whose pane a pane is; and sessions without tmux, held against this test's own process. Those with tmux are looked at by the tests of `finish`.
 
 use super::*;
+use crate::store::ids::EventId;
 use conveyor_proto::{ids::SessionId, types::common::Role};
 use std::{fs::File, io::Write};
 
@@ -28,7 +29,7 @@ fn session(home: &Utf8Path, thread: &str) -> Session {
         last_heartbeat_at: None,
         state: SessionState::Active,
         last_ingest_offset: None,
-        reported_event_id: 0,
+        reported_event_id: EventId(0),
         reported_skipped: 0,
         skipped_lines: 0,
         current_thread_id: None,

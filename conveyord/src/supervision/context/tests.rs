@@ -137,7 +137,7 @@ fn check_decision(id: Option<i64>, ok: bool, warnings: &[&str]) {
         Ok::<_, Error>(id)
     };
     let fresh = store.write_blocking(Durability::Full, fresh).unwrap();
-    let id = id.map(|id| if id == 0 { fresh } else { id });
+    let id = id.map(|id| if id == 0 { fresh.0 } else { id });
     let check = read(&store, |connection, task, _| {
         crate::supervision::decisions::check(connection, task, id, &["stop"])
     });

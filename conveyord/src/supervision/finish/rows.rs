@@ -15,6 +15,7 @@ use crate::{
         criteria, cycles,
         event_names::AuditEvent,
         finish::{self, Ending},
+        ids::{CycleId, DecisionId},
         log::{self, Actor, Event, Run, Telemetry},
         notifications, runs,
         sessions::{self, Session},
@@ -251,8 +252,8 @@ fn record_claim(
     )?;
     let cycle = claim.decision.decision.as_ref().and_then(|decision| decision["manager_cycle_id"].as_i64());
     if let Some(cycle) = cycle {
-        let decision = claim.decision.decision_id;
-        cycles::side_effect_span(tx, cycle, &claim.task.id, decision, command_id.as_str(), command)?;
+        let decision = claim.decision.decision_id.map(DecisionId);
+        cycles::side_effect_span(tx, CycleId(cycle), &claim.task.id, decision, command_id.as_str(), command)?;
     }
     finish::begin_ending(tx, &claim.task.id)?;
     // The ids are known only when the end succeeds. The event of the success holds them.
@@ -394,7 +395,7 @@ fn write_end(
         worker: claim.worker.as_ref().map(|session| session.name.clone()),
         worker_session: claim.worker.as_ref().map(|session| session.name.clone()),
         manager_session: claim.manager.as_ref().map(|session| session.name.clone()),
-        final_decision_id: decision,
+        final_decision_id: decision.map(|id| id.0),
         final_observation_id: observation,
         manager_decision: claim.decision.clone(),
         manager_identity: ended.manager_identity.clone(),
@@ -405,7 +406,7 @@ fn write_end(
 }
 
 /// Records the decision to stop that every finish stands for, and the observation of it.
-fn final_decision(tx: &Tx<'_>, claim: &Claim) -> Result<(i64, i64), StoreError> {
+fn final_decision(tx: &Tx<'_>, claim: &Claim) -> Result<(DecisionId, i64), StoreError> {
     let (task, command_id, source) = (&claim.task, &claim.command_id, claim.ending.command());
     let payload = json!({"source": source, "command_id": command_id});
     let decision = supervision::insert_decision(tx, &task.id, None, "stop", &claim.reason, &payload)?;

@@ -282,7 +282,7 @@ async fn store_pane<S>(
         return Err(segment_missing(doomed.session));
     }
     Ok(Some(PreStopCapture {
-        capture_id: stored.id,
+        capture_id: stored.id.0,
         content_sha256: stored.content_sha256,
         history_lines: i64::from(history_lines),
         line_count: count(stored.line_count),

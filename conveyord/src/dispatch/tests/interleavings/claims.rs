@@ -9,6 +9,7 @@ use crate::store::{
         recovery::{self, Expired},
     },
     deliveries::{self, NewDelivery},
+    ids::DeliveryId,
 };
 use conveyor_proto::{
     ids::SessionId,
@@ -44,7 +45,7 @@ enum Step {
 struct Actor {
     steps: &'static [Step],
     claim: Option<Claim>,
-    delivery: Option<i64>,
+    delivery: Option<DeliveryId>,
 }
 
 #[derive(Debug, Clone)]
@@ -165,7 +166,7 @@ impl Actor {
             }
             (Step::Prove, _) => {
                 let sending = "select id from deliveries where outcome <> 'delivered' order by id limit 1";
-                let first = tx.query_row(sending, [], |row| row.get::<_, i64>(0));
+                let first = tx.query_row(sending, [], |row| row.get(0).map(DeliveryId));
                 let proof = DeliveryProof { kind: "user_message".into(), turn_id: None, at: FUTURE.into() };
                 if let (Ok(id), false) = (first, all_typed.is_empty()) {
                     deliveries::prove(tx, id, &proof).unwrap();
@@ -211,7 +212,7 @@ impl Actor {
     }
 }
 
-fn begin_delivery(tx: &Tx<'_>, claim: &Claim) -> i64 {
+fn begin_delivery(tx: &Tx<'_>, claim: &Claim) -> DeliveryId {
     let session = SessionId("w".into());
     let new = NewDelivery {
         session: &session,

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::dispatch::{completions, unsent};
-use crate::store::notifications::{self, NewNotification};
+use crate::store::{
+    ids::{CycleId, FencingToken, NotificationId},
+    notifications::{self, NewNotification},
+};
 use conveyor_proto::{
     ids::{BindingId, SessionId, TaskId},
     types::common::DeliveryMode,
@@ -35,7 +38,7 @@ enum Step {
 #[derive(Debug, Clone)]
 struct Actor {
     steps: &'static [Step],
-    claim: Option<(i64, i64)>,
+    claim: Option<(NotificationId, FencingToken)>,
     /// The item of its lease, as long as that has not run out.
     holds: Option<i64>,
 }
@@ -93,9 +96,11 @@ impl System for Consumers {
     fn check_restarted(&mut self, tx: &Tx<'_>) {
         unsent::settle_interrupted(tx, true, "after-restart").unwrap();
         notifications::release_claims(tx).unwrap();
-        while let Some(pending) = notifications::claim_unsent(tx, "next", FUTURE, true, 0).unwrap() {
-            assert!(!self.typed.contains(&pending.id), "what was typed would be typed again");
-            assert!(!self.consumed.contains(&pending.id), "what was consumed would be typed");
+        while let Some(pending) =
+            notifications::claim_unsent(tx, "next", FUTURE, true, NotificationId(0)).unwrap()
+        {
+            assert!(!self.typed.contains(&pending.id.0), "what was typed would be typed again");
+            assert!(!self.consumed.contains(&pending.id.0), "what was consumed would be typed");
             notifications::deliver(tx, pending.id, true, false).unwrap();
         }
         expire(tx, "routed_notifications", "lease_expires_at");
@@ -137,7 +142,8 @@ impl Consumers {
             }
             Step::Cycle => {
                 let (binding, task) = (BindingId("b".into()), TaskId("t".into()));
-                let items = notifications::consume_for_cycle(tx, &binding, &task, &manager(), 1, tx.now());
+                let items =
+                    notifications::consume_for_cycle(tx, &binding, &task, &manager(), CycleId(1), tx.now());
                 self.consume(items.unwrap().iter().map(|item| item.id));
                 true
             }
@@ -155,7 +161,8 @@ impl Consumers {
                 true
             }
             Step::Claim => {
-                let claimed = notifications::claim_unsent(tx, "one", FUTURE, true, 0).unwrap();
+                let claimed =
+                    notifications::claim_unsent(tx, "one", FUTURE, true, NotificationId(0)).unwrap();
                 self.actors[number].claim = claimed.as_ref().map(|pending| (pending.id, pending.token));
                 claimed.is_some()
             }
@@ -178,15 +185,15 @@ impl Consumers {
         self.consumed.extend(items);
     }
 
-    fn send(&mut self, tx: &Tx<'_>, (id, token): (i64, i64), step: Step) -> bool {
+    fn send(&mut self, tx: &Tx<'_>, (id, token): (NotificationId, FencingToken), step: Step) -> bool {
         match step {
             Step::Begin => {
                 let begun = notifications::start_side_effect(tx, id, token).unwrap();
-                assert!(!begun || !self.consumed.contains(&id), "it was consumed already");
+                assert!(!begun || !self.consumed.contains(&id.0), "it was consumed already");
                 begun
             }
             Step::Type => {
-                self.typed.push(id);
+                self.typed.push(id.0);
                 true
             }
             Step::Hold => notifications::put_back(tx, id, token, "held", "menu", FUTURE).unwrap(),
