@@ -2,6 +2,7 @@
 
 use super::{
     StoreError, Tx,
+    ids::EventId,
     rows::{columns, first, scalar},
 };
 use crate::{changes, clock, error::Error};
@@ -22,7 +23,7 @@ columns! {
         /// `active`, `ending`, `ended` or `invalid`.
         pub state: String,
         /// Records of the worker up to this one belong to earlier tasks.
-        pub watermark: i64 = "worker_event_watermark",
+        pub watermark: EventId = "worker_event_watermark",
     }
 }
 
@@ -86,7 +87,7 @@ pub fn insert(
     task: &TaskId,
     worker: &SessionId,
     manager: &SessionId,
-    watermark: i64,
+    watermark: EventId,
 ) -> Result<BindingId, StoreError> {
     let id = BindingId(clock::new_id(BindingId::PREFIX));
     tx.prepare_cached(

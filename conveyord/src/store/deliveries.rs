@@ -2,12 +2,13 @@
 
 use super::{
     StoreError, Tx,
+    ids::{DeliveryId, NotificationId},
     notifications::UNREACHABLE,
     rows::{column, columns, first, scalar},
 };
 use crate::clock;
 use conveyor_proto::{
-    ids::SessionId,
+    ids::{CommandId, SessionId},
     types::{common::Transport, daemon::DeliveryCounts, pane::DeliveryProof},
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -19,7 +20,7 @@ pub struct NewDelivery<'a> {
     /// Command that asked for it.
     pub command_id: Option<&'a str>,
     /// Notification that it carries.
-    pub notification_id: Option<i64>,
+    pub notification_id: Option<NotificationId>,
     /// Which way it goes.
     pub transport: Transport,
     /// Hash of the text, trimmed as Codex trims it.
@@ -27,7 +28,7 @@ pub struct NewDelivery<'a> {
 }
 
 /// Remembers a text before it is typed.
-pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<i64, StoreError> {
+pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<DeliveryId, StoreError> {
     tx.prepare_cached(
         "insert into deliveries (session_id, command_id, notification_id, text_sha256, sent_at, outcome, transport)
          values (?1, ?2, ?3, ?4, ?5, 'sending', ?6)",
@@ -40,11 +41,11 @@ pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<i64, StoreError> {
         tx.now(),
         new.transport.as_str(),
     ])?;
-    Ok(tx.last_insert_rowid())
+    Ok(DeliveryId(tx.last_insert_rowid()))
 }
 
 /// Records that nothing proves the arrival, or that nothing was sent. A proof that came meanwhile stays.
-pub fn settle(tx: &Tx<'_>, id: i64, outcome: Unproven, note: &str) -> Result<(), StoreError> {
+pub fn settle(tx: &Tx<'_>, id: DeliveryId, outcome: Unproven, note: &str) -> Result<(), StoreError> {
     let outcome = match outcome {
         Unproven::Uncertain => "uncertain",
         Unproven::Failed => "failed",
@@ -64,8 +65,8 @@ pub enum Unproven {
 }
 
 /// Records the proof of a delivery, and marks the command or notification that it carried.
-pub fn prove(tx: &Tx<'_>, id: i64, proof: &DeliveryProof) -> Result<(), StoreError> {
-    let carried: Option<(Option<String>, Option<i64>)> = tx
+pub fn prove(tx: &Tx<'_>, id: DeliveryId, proof: &DeliveryProof) -> Result<(), StoreError> {
+    let carried: Option<(Option<CommandId>, Option<NotificationId>)> = tx
         .prepare_cached(
             "update deliveries set outcome = 'delivered', proof_kind = ?2, proof_turn_id = ?3, proof_at = ?4, note = null
              where id = ?1 and outcome <> 'delivered' returning command_id, notification_id",
@@ -79,9 +80,9 @@ pub fn prove(tx: &Tx<'_>, id: i64, proof: &DeliveryProof) -> Result<(), StoreErr
         tx.prepare_cached(
             "update commands set delivery = 'delivered' where id = ?1 and delivery = 'uncertain'",
         )?
-        .execute([&command])?;
+        .execute([command.as_str()])?;
         tx.prepare_cached("update routed_notifications set delivery_uncertain = 0 where command_id = ?1")?
-            .execute([command])?;
+            .execute([command.as_str()])?;
     }
     if let Some(notification) = notification {
         tx.prepare_cached("update routed_notifications set delivery_uncertain = 0 where id = ?1")?
@@ -97,7 +98,7 @@ pub fn awaiting(
     session: &SessionId,
     text_sha256: &str,
     sent_before: &str,
-) -> Result<Option<i64>, StoreError> {
+) -> Result<Option<DeliveryId>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select id from deliveries where session_id = ?1 and outcome in ('sending', 'uncertain')
              and text_sha256 = ?2 and sent_at <= ?3 order by outcome = 'uncertain', id limit 1",
@@ -130,12 +131,12 @@ pub fn any_awaiting(connection: &Connection, session: &SessionId) -> Result<bool
 columns! { DeliveryProof { kind = "proof_kind", turn_id = "proof_turn_id", at = "proof_at" } }
 
 /// The proof of a delivery, if there is one.
-pub fn proof(connection: &Connection, id: i64) -> Result<Option<DeliveryProof>, StoreError> {
+pub fn proof(connection: &Connection, id: DeliveryId) -> Result<Option<DeliveryProof>, StoreError> {
     first(connection, "from deliveries where id = ?1 and outcome = 'delivered'", [id])
 }
 
 /// Whether the rollout shows that the text of a notification arrived.
-pub fn notification_is_proven(connection: &Connection, notification: i64) -> Result<bool, StoreError> {
+pub fn notification_is_proven(connection: &Connection, notification: NotificationId) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from deliveries where notification_id = ?1 and outcome = 'delivered')",
     )?;
@@ -163,7 +164,7 @@ pub fn any_held(connection: &Connection) -> Result<bool, StoreError> {
 }
 
 /// Proves what an inbox item carried: whoever consumed it has read it, whatever became of the pane.
-pub fn prove_by_consumption(tx: &Tx<'_>, notification: i64, command: Option<&str>) -> Result<(), StoreError> {
+pub fn prove_by_consumption(tx: &Tx<'_>, notification: NotificationId, command: Option<&str>) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update deliveries set outcome = 'delivered', proof_kind = 'consumption', proof_at = ?3, note = null
          where (notification_id = ?1 or command_id = ?2) and outcome = 'uncertain'",
@@ -182,7 +183,7 @@ pub fn prove_by_consumption(tx: &Tx<'_>, notification: i64, command: Option<&str
 /// that comes now belongs to something else.
 pub fn discard_of(
     tx: &Tx<'_>,
-    notification: Option<i64>,
+    notification: Option<NotificationId>,
     command: Option<&str>,
     note: &str,
 ) -> Result<(), StoreError> {
@@ -198,13 +199,13 @@ columns! {
     /// A text that was typed.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Typed from d {
-        pub id: i64,
+        pub id: DeliveryId,
         /// Name of the session.
         pub session: Option<String> = "s.name",
         /// Command that asked for it.
         pub command_id: Option<String>,
         /// Notification that it carried.
-        pub notification_id: Option<i64>,
+        pub notification_id: Option<NotificationId>,
         /// `sending`, `delivered`, `uncertain`, `failed` or `discarded`.
         pub outcome: String,
         pub sent_at: String,
@@ -212,12 +213,12 @@ columns! {
 }
 
 /// A text that was typed, by its row.
-pub fn get(connection: &Connection, id: i64) -> Result<Option<Typed>, StoreError> {
+pub fn get(connection: &Connection, id: DeliveryId) -> Result<Option<Typed>, StoreError> {
     first(connection, "from deliveries d left join sessions s on s.id = d.session_id where d.id = ?1", [id])
 }
 
 /// Closes one text that may not have arrived. False when it does not stand so (any more).
-pub fn discard(tx: &Tx<'_>, id: i64, note: &str) -> Result<bool, StoreError> {
+pub fn discard(tx: &Tx<'_>, id: DeliveryId, note: &str) -> Result<bool, StoreError> {
     let closed = tx
         .prepare_cached(
             "update deliveries set outcome = 'discarded', note = ?2 where id = ?1 and outcome in ('uncertain', 'failed')",

@@ -21,6 +21,7 @@ pub mod finding;
 pub mod finish;
 pub mod health;
 pub mod history;
+pub mod ids;
 pub mod import;
 pub mod log;
 pub mod manager_configs;

@@ -3,7 +3,9 @@
 pub mod mending;
 
 use super::{
-    StoreError, Tx, deliveries, json_text,
+    StoreError, Tx, deliveries,
+    ids::{CycleId, EventId, FencingToken, NotificationId, TurnRow},
+    json_text,
     rows::{FromRow, all, column, columns, first, scalar},
 };
 use crate::{changes, clock};
@@ -27,9 +29,9 @@ pub struct NewNotification<'a> {
     pub target: &'a SessionId,
     pub signal_type: &'a str,
     /// Record that caused it, with its time.
-    pub source_event: Option<(i64, &'a str)>,
+    pub source_event: Option<(EventId, &'a str)>,
     /// Turn that caused it.
-    pub turn_row_id: Option<i64>,
+    pub turn_row_id: Option<TurnRow>,
     pub dedupe_key: &'a str,
     /// Command that caused it.
     pub command_id: Option<&'a str>,
@@ -41,7 +43,7 @@ pub struct NewNotification<'a> {
 }
 
 /// Stores a pending notification; `None` when its dedupe key is taken: it was routed before.
-pub fn insert(tx: &Tx<'_>, new: &NewNotification<'_>) -> Result<Option<i64>, StoreError> {
+pub fn insert(tx: &Tx<'_>, new: &NewNotification<'_>) -> Result<Option<NotificationId>, StoreError> {
     let inserted = tx
         .prepare_cached(
             "insert into routed_notifications (task_id, binding_id, correlation_id, source_session_id,
@@ -70,11 +72,11 @@ pub fn insert(tx: &Tx<'_>, new: &NewNotification<'_>) -> Result<Option<i64>, Sto
             json_text(new.payload)?,
             new.turn_row_id,
         ])?;
-    Ok((inserted > 0).then(|| tx.last_insert_rowid()))
+    Ok((inserted > 0).then(|| NotificationId(tx.last_insert_rowid())))
 }
 
 /// Puts a notification into the inbox of its target.
-pub fn deliver(tx: &Tx<'_>, id: i64, side_effect_completed: bool, uncertain: bool) -> Result<(), StoreError> {
+pub fn deliver(tx: &Tx<'_>, id: NotificationId, side_effect_completed: bool, uncertain: bool) -> Result<(), StoreError> {
     let (task, target): (String, String) = tx
         .prepare_cached(
             "update routed_notifications set state = 'delivered', delivered_at = ?2, side_effect_completed = ?3,
@@ -91,7 +93,7 @@ fn ends(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
     Ok((column(row, "task_id")?, column(row, "target_session_id")?))
 }
 
-fn publish(tx: &Tx<'_>, kind: changes::ChangeKind, id: i64, task: &str, target: &str, state: &str) {
+fn publish(tx: &Tx<'_>, kind: changes::ChangeKind, id: NotificationId, task: &str, target: &str, state: &str) {
     tx.publish(changes::Change {
         task_id: Some(task.to_owned()),
         session_id: Some(target.to_owned()),
@@ -102,21 +104,21 @@ fn publish(tx: &Tx<'_>, kind: changes::ChangeKind, id: i64, task: &str, target: 
 }
 
 /// Ends a notification as failed.
-pub fn fail(tx: &Tx<'_>, id: i64, error: &str) -> Result<(), StoreError> {
+pub fn fail(tx: &Tx<'_>, id: NotificationId, error: &str) -> Result<(), StoreError> {
     tx.prepare_cached("update routed_notifications set state = 'failed', error = ?2 where id = ?1")?
         .execute(params![id, error])?;
     Ok(())
 }
 
 /// Ends a notification that must not be delivered any more.
-pub fn suppress(tx: &Tx<'_>, id: i64, reason: &str) -> Result<(), StoreError> {
+pub fn suppress(tx: &Tx<'_>, id: NotificationId, reason: &str) -> Result<(), StoreError> {
     tx.prepare_cached("update routed_notifications set state = 'suppressed', error = ?2 where id = ?1")?
         .execute(params![id, reason])?;
     Ok(())
 }
 
 /// Takes back the notification of a turn that was followed at once by another, if nobody has it yet.
-pub fn suppress_of_turn(tx: &Tx<'_>, turn_row_id: i64) -> Result<usize, StoreError> {
+pub fn suppress_of_turn(tx: &Tx<'_>, turn_row_id: TurnRow) -> Result<usize, StoreError> {
     Ok(tx
         .prepare_cached(
             "update routed_notifications set state = 'suppressed', error = 'another turn followed at once'
@@ -128,7 +130,7 @@ pub fn suppress_of_turn(tx: &Tx<'_>, turn_row_id: i64) -> Result<usize, StoreErr
 }
 
 /// Records that a push may reach the pane from now on, if the claim is still owned.
-pub fn start_side_effect(tx: &Tx<'_>, id: i64, token: i64) -> Result<bool, StoreError> {
+pub fn start_side_effect(tx: &Tx<'_>, id: NotificationId, token: FencingToken) -> Result<bool, StoreError> {
     let owned = tx
         .prepare_cached(
             "update routed_notifications set side_effect_started = 1
@@ -139,7 +141,7 @@ pub fn start_side_effect(tx: &Tx<'_>, id: i64, token: i64) -> Result<bool, Store
 }
 
 /// Whether a claim is still owned.
-pub fn owns(connection: &Connection, id: i64, token: i64) -> Result<bool, StoreError> {
+pub fn owns(connection: &Connection, id: NotificationId, token: FencingToken) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from routed_notifications where id = ?1 and state = 'pending' and claim_token = ?2)",
     )?;
@@ -147,7 +149,7 @@ pub fn owns(connection: &Connection, id: i64, token: i64) -> Result<bool, StoreE
 }
 
 /// Extends the lease of a claim that is still owned.
-pub fn renew(tx: &Tx<'_>, id: i64, token: i64, expires_at: &str) -> Result<(), StoreError> {
+pub fn renew(tx: &Tx<'_>, id: NotificationId, token: FencingToken, expires_at: &str) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update routed_notifications set claim_expires_at = ?3
          where id = ?1 and state = 'pending' and claim_token = ?2",
@@ -160,8 +162,8 @@ pub fn renew(tx: &Tx<'_>, id: i64, token: i64, expires_at: &str) -> Result<(), S
 /// from the inbox.
 pub fn put_back(
     tx: &Tx<'_>,
-    id: i64,
-    token: i64,
+    id: NotificationId,
+    token: FencingToken,
     error: &str,
     held_by: &str,
     next_try_at: &str,
@@ -195,7 +197,7 @@ columns! {
     /// A pending notification of a completion.
     #[derive(Debug, Clone, PartialEq)]
     pub struct Pending {
-        pub id: i64,
+        pub id: NotificationId,
         pub task: TaskId = "task_id",
         pub binding: BindingId = "binding_id",
         pub correlation_id: String,
@@ -203,11 +205,10 @@ columns! {
         pub target: SessionId = "target_session_id",
         pub signal_type: String,
         /// Record that caused it.
-        pub source_event_id: Option<i64>,
+        pub source_event_id: Option<EventId>,
         pub dedupe_key: String,
         pub payload: Value = "payload_json",
-        /// Fencing token.
-        pub token: i64 = "claim_token",
+        pub token: FencingToken = "claim_token",
         /// Tries so far.
         pub tries: i64,
         /// Error of the last try.
@@ -236,7 +237,7 @@ pub fn claim_unsent(
     dispatcher: &str,
     expires_at: &str,
     ignore_back_off: bool,
-    after_id: i64,
+    after_id: NotificationId,
 ) -> Result<Option<Pending>, StoreError> {
     let mut statement = tx.prepare_cached(&format!(
         "update routed_notifications set claimed_by = ?1, claimed_at = ?2, claim_expires_at = ?3,
@@ -277,7 +278,7 @@ pub fn next_due(connection: &Connection) -> Result<Option<String>, StoreError> {
 }
 
 /// Drops what a binding has not delivered, and returns the ids.
-pub fn suppress_of_binding(tx: &Tx<'_>, binding: &BindingId) -> Result<Vec<i64>, StoreError> {
+pub fn suppress_of_binding(tx: &Tx<'_>, binding: &BindingId) -> Result<Vec<NotificationId>, StoreError> {
     let mut statement = tx.prepare_cached(
         "update routed_notifications set state = 'suppressed', error = 'the binding ended'
          where state = 'pending' and side_effect_started = 0 and binding_id = ?1 returning id",
@@ -327,7 +328,7 @@ pub fn inbox(
     all(connection, &rest, params![session.as_str(), clock::now(), task, limit])
 }
 
-pub fn get(connection: &Connection, id: i64) -> Result<Option<Notification>, StoreError> {
+pub fn get(connection: &Connection, id: NotificationId) -> Result<Option<Notification>, StoreError> {
     first(connection, &format!("{NAMED} where n.id = ?1"), [id])
 }
 
@@ -339,7 +340,7 @@ pub fn take(
     lease: Option<(&str, &str)>,
 ) -> Result<Option<Notification>, StoreError> {
     let (token, expires_at) = lease.unzip();
-    let taken: Option<i64> = tx
+    let taken: Option<NotificationId> = tx
         .prepare_cached(&format!(
             "update routed_notifications set state = 'delivered', delivered_at = coalesce(delivered_at, ?2),
                  consumed_at = case when ?4 is null then ?2 else null end,
@@ -363,16 +364,17 @@ pub fn take(
 
 /// Consumption is the receipt: it proves the delivery, and is told.
 fn consumed(tx: &Tx<'_>, item: &Notification) -> Result<(), StoreError> {
-    deliveries::prove_by_consumption(tx, item.id, item.command_id.as_deref())?;
+    let id = NotificationId(item.id);
+    deliveries::prove_by_consumption(tx, id, item.command_id.as_deref())?;
     let kind = changes::ChangeKind::NotificationConsumed;
-    publish(tx, kind, item.id, &item.task_id, &item.target_session_id, "consumed");
+    publish(tx, kind, id, &item.task_id, &item.target_session_id, "consumed");
     Ok(())
 }
 
 /// Consumes a leased item. Returns the item, and whether it was consumed now; `None` when the lease is
 /// unknown: it ran out and somebody else has the item.
 pub fn acknowledge(tx: &Tx<'_>, token: &str) -> Result<Option<(Notification, bool)>, StoreError> {
-    let found: Option<(i64, bool)> = tx
+    let found: Option<(NotificationId, bool)> = tx
         .prepare_cached(
             "select id, consumed_at is null as open from routed_notifications where lease_token = ?1",
         )?
@@ -399,11 +401,11 @@ pub fn consume_for_cycle(
     binding: &BindingId,
     task: &TaskId,
     manager: &SessionId,
-    cycle_id: i64,
+    cycle_id: CycleId,
     at: &str,
 ) -> Result<Vec<Notification>, StoreError> {
     // The plus keeps SQLite from the index by task, which holds all that the task ever had.
-    let ids: Vec<i64> = tx
+    let ids: Vec<NotificationId> = tx
         .prepare_cached(
             "update routed_notifications set consumed_manager_cycle_id = ?5, consumed_at = ?6,
                  state = 'delivered', delivered_at = coalesce(delivered_at, ?4)

@@ -2,6 +2,7 @@
 
 use super::{
     StoreError, Tx,
+    ids::{EventId, RolloutId},
     rows::{all, columns, first},
 };
 use conveyor_proto::ids::SessionId;
@@ -14,7 +15,7 @@ columns! {
     /// A row of `rollouts`: a file in one generation.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Rollout {
-        pub id: i64,
+        pub id: RolloutId,
         /// Thread whose file it is.
         pub thread_id: String,
         pub path: String,
@@ -61,7 +62,7 @@ pub fn active_by_identity(
 }
 
 /// Records that a file stands elsewhere now.
-pub fn set_path(tx: &Tx<'_>, rollout: i64, path: &str) -> Result<(), StoreError> {
+pub fn set_path(tx: &Tx<'_>, rollout: RolloutId, path: &str) -> Result<(), StoreError> {
     tx.execute("update rollouts set path = ?2 where id = ?1", params![rollout, path])?;
     Ok(())
 }
@@ -96,7 +97,7 @@ pub fn begin_generation(
             tx.now(),
         ],
     )?;
-    let id = tx.last_insert_rowid();
+    let id = RolloutId(tx.last_insert_rowid());
     let (device, inode) = identity.unzip();
     let (thread_id, path) = (thread_id.to_owned(), path.to_owned());
     Ok(Rollout {
@@ -115,7 +116,7 @@ pub fn begin_generation(
 /// How far a file is stored.
 #[derive(Debug)]
 pub struct Progress<'a> {
-    pub rollout_id: i64,
+    pub rollout_id: RolloutId,
     pub session: &'a SessionId,
     /// Identity of the file.
     pub identity: (u64, u64),
@@ -164,7 +165,7 @@ pub fn advance(tx: &Tx<'_>, progress: &Progress<'_>) -> Result<bool, StoreError>
 #[derive(Debug)]
 pub struct NewEvent<'a> {
     pub session: &'a SessionId,
-    pub rollout_id: i64,
+    pub rollout_id: RolloutId,
     /// Time of the record, or of its storing where the record names none that can be read.
     pub timestamp: &'a str,
     /// What the record had in place of a time that can be read.
@@ -194,7 +195,7 @@ impl<'tx> EventWriter<'tx> {
     }
 
     /// Stores a record and returns its id.
-    pub fn insert(&mut self, tx: &Tx<'_>, event: &NewEvent<'_>) -> Result<i64, StoreError> {
+    pub fn insert(&mut self, tx: &Tx<'_>, event: &NewEvent<'_>) -> Result<EventId, StoreError> {
         let id = self.statement.insert(params![
             event.session.as_str(),
             event.timestamp,
@@ -206,7 +207,7 @@ impl<'tx> EventWriter<'tx> {
             event.rollout_id,
             event.raw_timestamp,
         ])?;
-        Ok(id)
+        Ok(EventId(id))
     }
 }
 
@@ -214,7 +215,7 @@ impl<'tx> EventWriter<'tx> {
 pub fn quarantine(
     tx: &Tx<'_>,
     session: &SessionId,
-    rollout_id: i64,
+    rollout_id: RolloutId,
     byte_offset: u64,
     byte_count: u64,
     reason: &str,
@@ -245,7 +246,7 @@ columns! {
         /// Time of the newest state-bearing record.
         pub last_state_event_at: Option<String>,
         pub last_state_subtype: Option<String>,
-        pub last_state_event_id: Option<i64>,
+        pub last_state_event_id: Option<EventId>,
     }
 }
 
@@ -265,7 +266,7 @@ pub fn thread(
 /// The newest state-bearing record of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateEvent {
-    pub id: i64,
+    pub id: EventId,
     pub at: String,
     pub subtype: String,
 }
@@ -311,7 +312,7 @@ columns! {
     /// A stored record without its payload.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct EventHead {
-        pub id: i64,
+        pub id: EventId,
         pub timestamp: String,
         pub subtype: Option<String>,
     }
@@ -326,7 +327,7 @@ columns! {
     /// A stored record.
     #[derive(Debug, Clone, PartialEq)]
     pub struct StoredEvent {
-        pub id: i64,
+        pub id: EventId,
         pub timestamp: String,
         pub kind: String = "type",
         pub subtype: Option<String>,
@@ -352,7 +353,7 @@ pub fn tail(
 }
 
 /// One record.
-pub fn event(connection: &Connection, id: i64) -> Result<Option<StoredEvent>, StoreError> {
+pub fn event(connection: &Connection, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
     first(connection, "from codex_events where id = ?1", [id])
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     StoreError, Tx,
+    ids::EventId,
     rows::{all, column, columns, first, scalar},
 };
 use crate::{changes, clock, error::Error, words::shown};
@@ -46,7 +47,7 @@ columns! {
         /// Bytes of the rollout that are stored.
         pub last_ingest_offset: Option<i64>,
         /// Newest record that a `cycle` or `ingest` has reported.
-        pub reported_event_id: i64,
+        pub reported_event_id: EventId,
         /// Skipped lines that a `cycle` or `ingest` has reported.
         pub reported_skipped: i64,
         /// Skipped lines so far.
@@ -84,7 +85,7 @@ impl Session {
             last_heartbeat_at: None,
             state: SessionState::Active,
             last_ingest_offset: None,
-            reported_event_id: 0,
+            reported_event_id: EventId(0),
             reported_skipped: 0,
             skipped_lines: 0,
             current_thread_id: None,
@@ -341,12 +342,12 @@ pub fn set_process(tx: &Tx<'_>, id: &SessionId, pid: i64, start: Option<u64>) ->
 /// Records what a `cycle` or `ingest` has reported of a session, and returns what was new:
 /// records and skipped lines since the last report.
 pub fn report_ingest(tx: &Tx<'_>, id: &SessionId) -> Result<(u64, u64), StoreError> {
-    let (reported, skipped): (i64, i64) = tx
+    let (reported, skipped): (EventId, i64) = tx
         .prepare_cached(
             "select reported_event_id, skipped_lines - reported_skipped as skipped from sessions where id = ?1",
         )?
         .query_row([id.as_str()], |row| Ok((column(row, "reported_event_id")?, column(row, "skipped")?)))?;
-    let (count, newest): (u64, Option<i64>) = tx
+    let (count, newest): (u64, Option<EventId>) = tx
         .prepare_cached(
             "select count(*) as count, max(id) as newest from codex_events where session_id = ?1 and id > ?2",
         )?

@@ -5,6 +5,7 @@
 use super::{
     StoreError, Tx,
     event_names::TelemetryEvent,
+    ids::{CycleId, DecisionId, EventId},
     json_text,
     log::{self, Actor, Run, Telemetry},
     rows::{FromRow, column, columns, first, scalar},
@@ -151,9 +152,9 @@ columns! {
         pub created_at: String,
         /// `wait`, `nudge`, `interrupt`, `escalate`, `stop` or `inspect`.
         pub decision: String,
-        pub id: i64,
+        pub id: DecisionId,
         /// The cycle that it came of.
-        pub manager_cycle_id: Option<i64>,
+        pub manager_cycle_id: Option<CycleId>,
         /// Of a manager of the reference.
         pub manager_id: Option<String>,
         /// Why.
@@ -163,7 +164,7 @@ columns! {
 }
 
 /// A decision by id, of whatever task.
-pub fn decision(connection: &Connection, id: i64) -> Result<Option<Decision>, StoreError> {
+pub fn decision(connection: &Connection, id: DecisionId) -> Result<Option<Decision>, StoreError> {
     first(connection, "from manager_decisions where id = ?1", [id])
 }
 
@@ -171,17 +172,17 @@ pub fn decision(connection: &Connection, id: i64) -> Result<Option<Decision>, St
 pub fn insert_decision(
     tx: &Tx<'_>,
     task: &TaskId,
-    cycle_id: Option<i64>,
+    cycle_id: Option<CycleId>,
     decision: &str,
     reason: &str,
     payload: &Value,
-) -> Result<i64, StoreError> {
+) -> Result<DecisionId, StoreError> {
     tx.prepare_cached(
         "insert into manager_decisions (task_id, manager_cycle_id, decision, reason, created_at, payload_json)
          values (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
     .execute(params![task.as_str(), cycle_id, decision, reason, tx.now(), json_text(payload)?])?;
-    let id = tx.last_insert_rowid();
+    let id = DecisionId(tx.last_insert_rowid());
     log::telemetry(
         tx,
         &Telemetry {
@@ -204,7 +205,7 @@ pub fn latest_receipt(
     connection: &Connection,
     task: &TaskId,
     binding_id: &str,
-    watermark: i64,
+    watermark: EventId,
 ) -> Result<Option<WorkerReceipt>, StoreError> {
     let mut workers = connection.prepare_cached(
         "select distinct worker_session_id from bindings where task_id = ?1 and worker_session_id is not null",

@@ -2,7 +2,9 @@
 //! (`agent_observations`) that name them.
 
 use super::{
-    StoreError, Tx, json_text,
+    StoreError, Tx,
+    ids::CaptureId,
+    json_text,
     rows::{columns, first, scalar},
 };
 use conveyor_proto::types::common::Role;
@@ -42,7 +44,7 @@ impl std::fmt::Debug for NewCapture<'_> {
 }
 
 /// Stores a pane and returns its id.
-pub fn insert_capture(tx: &Tx<'_>, new: &NewCapture<'_>) -> Result<i64, StoreError> {
+pub fn insert_capture(tx: &Tx<'_>, new: &NewCapture<'_>) -> Result<CaptureId, StoreError> {
     tx.prepare_cached(
         "insert into terminal_captures (task_id, role, tmux_session, tmux_pane_id, command_id, captured_at,
              history_lines, content_sha256, content, byte_count, line_count, classifier_json, source)
@@ -63,7 +65,7 @@ pub fn insert_capture(tx: &Tx<'_>, new: &NewCapture<'_>) -> Result<i64, StoreErr
         json_text(new.classifier)?,
         new.source,
     ])?;
-    Ok(tx.last_insert_rowid())
+    Ok(CaptureId(tx.last_insert_rowid()))
 }
 
 /// A size as SQLite keeps it.
@@ -75,7 +77,7 @@ columns! {
     /// A stored pane that later ones are held against. Prints the length of its text, not the text.
     #[derive(PartialEq, Eq)]
     pub struct Baseline {
-        pub capture_id: i64 = "c.id",
+        pub capture_id: CaptureId = "c.id",
         pub content_sha256: String = "c.content_sha256",
         /// The text; none once it was pruned.
         pub content: Option<String> = "c.content",
@@ -121,9 +123,9 @@ pub struct NewSegment<'a> {
     pub task_id: &'a str,
     pub role: Role,
     /// The capture that it is of.
-    pub capture_id: i64,
+    pub capture_id: CaptureId,
     /// The capture that it was held against.
-    pub previous_capture_id: Option<i64>,
+    pub previous_capture_id: Option<CaptureId>,
     /// Hash of the whole capture.
     pub content_sha256: &'a str,
     /// Its text; none for metadata.
@@ -183,7 +185,7 @@ pub struct NewObservation<'a> {
     /// `capture` or `decision`.
     pub kind: &'a str,
     /// The capture that it names.
-    pub capture_id: Option<i64>,
+    pub capture_id: Option<CaptureId>,
     pub command_id: Option<&'a str>,
     /// One sentence for people, without texts of workers or managers.
     pub message: &'a str,

@@ -4,6 +4,7 @@
 
 use super::{
     StoreError, Tx,
+    ids::{EventId, TurnRow},
     rows::{FromRow, all, column, columns, first, scalar},
 };
 use crate::changes;
@@ -35,7 +36,7 @@ pub fn begin(
     thread: ThreadRef<'_>,
     turn: TurnRef<'_>,
     at: &str,
-    event_id: i64,
+    event_id: EventId,
 ) -> Result<(), StoreError> {
     let added = tx
         .prepare_cached(
@@ -83,7 +84,7 @@ pub enum Routing {
 #[derive(Debug)]
 pub struct End<'a> {
     pub at: &'a str,
-    pub event_id: i64,
+    pub event_id: EventId,
     /// `user`, `goal`, `exec`, `compaction`, `shell` or `unknown`.
     pub kind: &'a str,
     /// `done`, `failed` or `interrupted`.
@@ -179,7 +180,7 @@ columns! {
     /// A turn that ended.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Ended {
-        pub row: i64 = "id",
+        pub row: TurnRow = "id",
         /// What identifies it within its thread.
         pub key: String = "turn_key",
         pub ended_at: String,
@@ -197,7 +198,7 @@ pub fn last_ended(connection: &Connection, thread: ThreadRef<'_>) -> Result<Opti
 
 /// Marks a turn whose end was no end of work, since another followed at once: nobody is to be woken for it,
 /// not even by a binding that asks for what was stored before it.
-pub fn set_followed(tx: &Tx<'_>, row: i64) -> Result<(), StoreError> {
+pub fn set_followed(tx: &Tx<'_>, row: TurnRow) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update turns set routing = 'skipped', routing_reason = 'followed_at_once'
          where id = ?1 and (routing = 'pending' or routing_reason = 'not_bound')",
@@ -207,7 +208,7 @@ pub fn set_followed(tx: &Tx<'_>, row: i64) -> Result<(), StoreError> {
 }
 
 /// Marks how the routing of a turn ended.
-pub fn set_routing(tx: &Tx<'_>, row: i64, routing: &str, reason: Option<&str>) -> Result<(), StoreError> {
+pub fn set_routing(tx: &Tx<'_>, row: TurnRow, routing: &str, reason: Option<&str>) -> Result<(), StoreError> {
     tx.prepare_cached("update turns set routing = ?2, routing_reason = ?3 where id = ?1")?
         .execute(params![row, routing, reason])?;
     Ok(())
@@ -237,14 +238,14 @@ columns! {
     /// A completed turn that waits to be routed.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Unrouted {
-        pub id: i64,
+        pub row: TurnRow = "id",
         /// The worker.
         pub session: SessionId = "session_id",
         pub thread_id: String,
         /// What identifies it within its thread.
         pub turn_key: String,
         /// Record of the end.
-        pub end_event_id: i64,
+        pub end_event_id: EventId,
         pub binding: BindingId = "binding_id",
         /// How the turn ended.
         pub outcome: String,
@@ -273,7 +274,7 @@ pub fn newest(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<T
 pub fn completed_after(
     connection: &Connection,
     session: &SessionId,
-    watermark: i64,
+    watermark: EventId,
 ) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select outcome in ('done', 'failed') and end_event_id > ?2 from turns
@@ -288,7 +289,7 @@ pub fn completed_after(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     /// Row; rows are in the order in which the turns were first told of.
-    pub row: i64,
+    pub row: TurnRow,
     pub turn: Turn,
 }
 
@@ -321,7 +322,7 @@ pub fn by_id(
 }
 
 /// The turn of a session in a row.
-pub fn at_row(connection: &Connection, session: &SessionId, row: i64) -> Result<Option<Placed>, StoreError> {
+pub fn at_row(connection: &Connection, session: &SessionId, row: TurnRow) -> Result<Option<Placed>, StoreError> {
     placed(connection, "and id = ?2", params![session.as_str(), row])
 }
 
@@ -329,7 +330,7 @@ pub fn at_row(connection: &Connection, session: &SessionId, row: i64) -> Result<
 pub fn first_after(
     connection: &Connection,
     session: &SessionId,
-    row: i64,
+    row: TurnRow,
 ) -> Result<Option<Placed>, StoreError> {
     let condition = "and id > ?2 and routing_reason is not 'copied' order by id";
     placed(connection, condition, params![session.as_str(), row])

@@ -6,7 +6,9 @@ use super::publish;
 use crate::{
     changes,
     store::{
-        StoreError, Tx, json_text,
+        StoreError, Tx,
+        ids::{AttemptId, FencingToken},
+        json_text,
         rows::{FromRow, all, column, columns, scalar},
     },
 };
@@ -23,9 +25,8 @@ columns! {
     pub struct Claim {
         pub id: CommandId,
         /// Attempt; 0 for a command that is only looked at.
-        pub attempt_id: i64 = "0",
-        /// Fencing token.
-        pub token: i64 = "claim_token",
+        pub attempt_id: AttemptId = "0",
+        pub token: FencingToken = "claim_token",
         pub kind: String = "type",
         pub correlation_id: String = "coalesce(correlation_id, '')",
         pub task_id: Option<String>,
@@ -121,7 +122,7 @@ pub fn claim(tx: &Tx<'_>, filter: &ClaimFilter<'_>) -> Result<Option<Claim>, Sto
          values (?1, ?2, ?3, ?4, 'running', ?5)",
     )?
     .execute(params![claim.id.as_str(), claim.correlation_id, filter.dispatcher, tx.now(), claim.token])?;
-    claim.attempt_id = tx.last_insert_rowid();
+    claim.attempt_id = AttemptId(tx.last_insert_rowid());
     publish(tx, changes::ChangeKind::Command, claim.id.as_str(), claim.task_id.as_deref(), "attempted");
     Ok(Some(claim))
 }

@@ -6,7 +6,9 @@ use super::publish;
 use crate::{
     changes,
     store::{
-        StoreError, Tx, json_text,
+        StoreError, Tx,
+        ids::AttemptId,
+        json_text,
         rows::{all, columns},
     },
 };
@@ -23,7 +25,7 @@ const MAX_RECOVERIES: i64 = 100;
 /// A claim that was taken back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recovered {
-    pub attempt_id: Option<i64>,
+    pub attempt_id: Option<AttemptId>,
     pub command_id: CommandId,
     pub kind: String,
     pub correlation_id: Option<String>,
@@ -51,7 +53,7 @@ columns! {
         payload: Value = "c.payload_json",
         /// How often it was taken up again before.
         recoveries: i64,
-        attempt_id: Option<i64> = "a.id",
+        attempt_id: Option<AttemptId> = "a.id",
         side_effect_started: bool = "coalesce(a.side_effect_started, 0)",
         proven: bool =
             "exists (select 1 from deliveries d where d.command_id = c.id and d.outcome = 'delivered')",

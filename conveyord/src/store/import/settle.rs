@@ -4,6 +4,7 @@ use crate::{
     changes,
     store::{
         StoreError, Tx,
+        ids::EventId,
         rollouts::Mark,
         rows::{FromRow, columns},
     },
@@ -36,7 +37,7 @@ columns! {
     /// An imported record.
     #[derive(Debug)]
     pub struct Record {
-        pub id: i64,
+        pub id: EventId,
         pub timestamp: String,
         /// Time of its storing.
         pub ingested_at: String,

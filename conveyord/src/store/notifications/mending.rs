@@ -4,7 +4,7 @@
 use super::{ends, publish};
 use crate::{
     changes,
-    store::{StoreError, Tx, rows::scalar},
+    store::{StoreError, Tx, ids::NotificationId, rows::scalar},
 };
 use conveyor_proto::types::inbox::Notification;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -24,7 +24,7 @@ pub fn of_command(connection: &Connection, command: &str) -> Result<Option<Notif
 }
 
 /// Whether somebody is just taking an item: it is lent, and the lease has not run out.
-pub fn is_lent(connection: &Connection, id: i64, now: &str) -> Result<bool, StoreError> {
+pub fn is_lent(connection: &Connection, id: NotificationId, now: &str) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from routed_notifications where id = ?1 and consumed_at is null
              and lease_token is not null and lease_expires_at > ?2)",
@@ -34,7 +34,7 @@ pub fn is_lent(connection: &Connection, id: i64, now: &str) -> Result<bool, Stor
 
 /// Takes an item out of its inbox, or a failed one out of the counts; one that is not being typed yet never will be.
 /// False when somebody has it.
-pub fn withdraw(tx: &Tx<'_>, id: i64, reason: &str) -> Result<bool, StoreError> {
+pub fn withdraw(tx: &Tx<'_>, id: NotificationId, reason: &str) -> Result<bool, StoreError> {
     let withdrawn = tx
         .prepare_cached(&format!(
             "update routed_notifications set state = 'suppressed', error = ?3, held_by = null
@@ -47,7 +47,7 @@ pub fn withdraw(tx: &Tx<'_>, id: i64, reason: &str) -> Result<bool, StoreError> 
 }
 
 /// Makes a completion that failed or may not have arrived wait to be sent again. False when somebody has it.
-pub fn requeue(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
+pub fn requeue(tx: &Tx<'_>, id: NotificationId) -> Result<bool, StoreError> {
     let requeued = tx
         .prepare_cached(&format!(
             "update routed_notifications set state = 'pending', delivered_at = null, side_effect_started = 0,
@@ -61,7 +61,7 @@ pub fn requeue(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
     Ok(tell(tx, id, requeued, "pending"))
 }
 
-fn tell(tx: &Tx<'_>, id: i64, changed: Option<(String, String)>, state: &str) -> bool {
+fn tell(tx: &Tx<'_>, id: NotificationId, changed: Option<(String, String)>, state: &str) -> bool {
     if let Some((task, target)) = &changed {
         publish(tx, changes::ChangeKind::Notification, id, task, target, state);
     }
@@ -69,7 +69,7 @@ fn tell(tx: &Tx<'_>, id: i64, changed: Option<(String, String)>, state: &str) ->
 }
 
 /// Tells Dispatch that a notification is to be sent.
-pub fn publish_pending(tx: &Tx<'_>, id: i64, task: &str, target: &str) {
+pub fn publish_pending(tx: &Tx<'_>, id: NotificationId, task: &str, target: &str) {
     publish(tx, changes::ChangeKind::Notification, id, task, target, "pending");
 }
 
