@@ -18,9 +18,9 @@ use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a daemon that closes connections before it greets is taken for one that is just ending.
+/// How long a daemon that closes connections before it greets is taken for a daemon that is just ending.
 const DYING_DAEMON: Duration = Duration::from_secs(5);
-/// Pause between two looks whether another daemon has taken the place of one that is ending.
+/// Pause between two looks whether another daemon has taken the place of the ending one.
 const DYING_DAEMON_LOOK: Duration = Duration::from_millis(20);
 
 /// How long a wait outlives a daemon that was stopped, in case it is a restart.

@@ -10,6 +10,7 @@
 //!
 //! What must not live here: arguments, printing, ending the process, and words for one program's users. The command
 //! line, a page, an editor or an agent's server stand above this crate and say things in their own way.
+#![warn(missing_docs)]
 #![deny(clippy::exit)]
 
 mod caller;

@@ -18,7 +18,7 @@ pub enum Event<'a> {
     },
 }
 
-/// Takes the events of a call. Whoever has nobody to show them to takes them and does nothing.
+/// Takes the events of a call, to show them or to drop them.
 pub trait Progress {
     /// Takes an event; what it does must not take long, for the call waits for it.
     fn take(&mut self, event: Event<'_>);

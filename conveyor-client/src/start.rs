@@ -1,8 +1,8 @@
 //! Starting and ending the daemon.
 //!
-//! Whoever starts or ends a daemon holds the start lock, so that of any number of clients that find nobody at
-//! home one starts a daemon and the others find it. The daemon itself holds another lock for as long as it
-//! lives; that lock, not the process id, tells when it is gone.
+//! Whoever starts or ends a daemon holds the start lock, so that of any number of clients that find no daemon one
+//! starts it and the others find it. The daemon itself holds another lock for as long as it lives; that lock, and not
+//! the process id, tells when the daemon is gone.
 
 use crate::error::Error;
 use crate::progress::{Event, Progress};
@@ -24,10 +24,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// How long a daemon may take to settle what is under way when it ends.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
-/// First and longest pause between two looks whether the socket answers yet.
+/// First and longest pause between two looks whether the daemon answers on its socket.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-/// How much of what a daemon said at its end is shown.
+/// How many of the last lines of a daemon that ended are told.
 const LAST_LINES: usize = 5;
 
 /// Why the daemon could not be started, or ended.
@@ -178,8 +178,8 @@ pub(crate) async fn start_locked(
     }
 }
 
-/// Waits until the daemon that was asked to stop is gone. A service manager may have started the next one by then, which
-/// says so in the lock.
+/// Waits until the daemon that was asked to stop is gone. A service manager may have started the next daemon by then,
+/// whose process id stands in the lock.
 pub(crate) async fn wait_until_gone(files: &StateFiles, pid: Option<u32>) -> Result<(), StartError> {
     let deadline = Instant::now() + STOP_LIMIT;
     let released = tokio::select! {
@@ -189,19 +189,19 @@ pub(crate) async fn wait_until_gone(files: &StateFiles, pid: Option<u32>) -> Res
     match released {
         Ok(Some(_)) => Ok(()),
         Ok(None) => Err(StartError::StillStopping { limit: STOP_LIMIT, log: files.log() }),
-        // Its state root was removed meanwhile: nothing is left to wait for.
+        // The state root was removed meanwhile, so nothing is left to wait for.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(unusable(files, error)),
     }
 }
 
-/// Whether a daemon runs, told by its lock: the socket of a service manager can be connected to without one, and would
-/// start it.
+/// Whether a daemon runs, told by its lock. Connecting to the socket tells less: a service manager holds it without a
+/// daemon, and would start one.
 pub(crate) fn is_running(files: &StateFiles) -> bool {
     File::open(files.lock()).is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// Resolves when another daemon than `pid` holds the lock; never when it is not known which one did.
+/// Resolves when a daemon with another process id holds the lock; never when the id of the first one is not known.
 async fn another_holds(files: &StateFiles, pid: Option<u32>) {
     let Some(pid) = pid else { return std::future::pending().await };
     loop {
@@ -251,11 +251,11 @@ async fn until_it_answers(socket: &Utf8Path) -> Result<Client, ClientError> {
     }
 }
 
-/// Why the daemon that was started may have found its place taken.
+/// What became of the other daemon that may have kept the started one from running.
 enum Other {
     None,
     Answers(Client),
-    /// It was just ending.
+    /// The other daemon was just ending, and has released its lock.
     Gone,
 }
 
@@ -300,8 +300,8 @@ fn spawn(program: &Path, target: &Target) -> Result<Child, StartError> {
     }
     command.args(["--started-by", StartedBy::Cli.as_str()]);
     command
-        // Its own folder, so that it keeps no other file system busy; a process group of its own, so that
-        // Ctrl-C at this terminal is not for it.
+        // The daemon works in its state root, so that it keeps no other file system busy. It gets a process group of
+        // its own, so that Ctrl-C at this terminal does not end it.
         .current_dir(&files.root)
         .process_group(0)
         .stdin(Stdio::null())
@@ -311,8 +311,8 @@ fn spawn(program: &Path, target: &Target) -> Result<Child, StartError> {
         .map_err(|source| StartError::Spawn { program: program.to_owned(), source })
 }
 
-/// Locks a file, waiting until nobody else holds it; `None` when that takes too long. The wait is the
-/// system's own, on a thread that ends with the wait or with the process.
+/// Locks a file, waiting until no other process holds it; `None` when that takes too long. The system waits, on a
+/// thread that ends with the wait or with the process.
 async fn hold(path: Utf8PathBuf, deadline: Instant) -> io::Result<Option<File>> {
     let locked = tokio::task::spawn_blocking(move || {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
@@ -346,7 +346,7 @@ fn ended(status: ExitStatus, files: &StateFiles) -> StartError {
     StartError::Ended { status, last_words, log: files.log() }
 }
 
-/// The last lines of a file; none when it cannot be read.
+/// The last lines of a file that say something; none when the file cannot be read.
 fn last_lines(path: &Utf8Path) -> Vec<String> {
     const TAIL_BYTES: u64 = 4096;
     let tail = || -> io::Result<Vec<u8>> {

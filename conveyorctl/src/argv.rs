@@ -10,29 +10,29 @@
 
 use clap::{Arg, Command};
 
-/// A command line in its one shape.
+/// A command line in the one shape that clap gets.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Arguments {
-    /// What clap gets, without the program's name.
+    /// The tokens for clap, without the program's name.
     pub(crate) tokens: Vec<String>,
     /// The verb, and below it the verb's own verb (`daemon`, `start`).
     pub(crate) verb: Vec<String>,
 }
 
-/// A line that cannot be told apart: a shortened option that could be several, an option without its value.
+/// A command line that cannot be told apart: a shortened option that could mean several, or an option without a value.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unclear {
     pub(crate) verb: Vec<String>,
     pub(crate) message: String,
 }
 
-/// Tells the tokens of a command line apart. `root` must have been built.
+/// Tells the tokens of a command line apart. clap must have built `root`.
 pub(crate) fn arrange(root: &Command, args: impl IntoIterator<Item = String>) -> Result<Arguments, Unclear> {
     let mut command = root;
     let mut tokens = Vec::new();
     let mut verb: Vec<String> = Vec::new();
     let mut positionals = Vec::new();
-    // Of a verb that hands on what it does not know: its own positional comes first, wherever it stands.
+    // A verb that hands tokens on to another program takes its own positional first, wherever that stands.
     let mut handed_on = Vec::new();
     let mut options_ended = false;
     let mut args = args.into_iter().peekable();
@@ -97,7 +97,7 @@ fn without_value(option: &str, next: Option<&String>) -> String {
     }
 }
 
-/// Whether a verb takes what is no option of its own as arguments for another program.
+/// Whether a verb hands the tokens that are none of its own options on to another program.
 fn hands_on(command: &Command) -> bool {
     command.get_positionals().any(Arg::is_trailing_var_arg_set)
 }
@@ -107,12 +107,12 @@ fn is_value(token: &str) -> bool {
     !token.starts_with('-') || token == "-" || token.contains(' ') || is_negative_number(token)
 }
 
-/// An option that exists is one even when it contains a blank (`--goal=two words`).
+/// Whether a token is a positional. A blank makes no positional out of a known option (`--goal=two words`).
 fn is_positional(command: &Command, token: &str) -> bool {
     is_value(token) && matching(command, split(token).0).is_empty()
 }
 
-/// Digits, with a point and more digits or without.
+/// Whether a token is a dash and digits, with or without a point and more digits.
 fn is_negative_number(token: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     match token.strip_prefix('-').map(|number| number.split_once('.').ok_or(number)) {
@@ -122,13 +122,13 @@ fn is_negative_number(token: &str) -> bool {
     }
 }
 
-/// The option's name, and the value that is joined to it.
+/// Splits a token into the option's name and the value that is joined to it.
 fn split(token: &str) -> (&str, Option<&str>) {
     token.split_once('=').map_or((token, None), |(name, value)| (name, Some(value)))
 }
 
-/// The options of a verb that a name, whole or shortened, can mean. The verb's own come before those that
-/// every verb has, so that the latter take no short form away.
+/// The options of a verb that a name, whole or shortened, can mean. The verb's own options come before the options
+/// that every verb has, so that the latter take no short form away.
 fn matching<'a>(command: &'a Command, name: &str) -> Vec<&'a Arg> {
     let Some(name) = name.strip_prefix("--").filter(|name| !name.is_empty()) else { return Vec::new() };
     if let Some(exact) = command.get_arguments().find(|option| option.get_long() == Some(name)) {

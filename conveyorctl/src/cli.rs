@@ -70,7 +70,7 @@ mod tests {
     use super::*;
     use crate::verbs::WithDaemon;
 
-    /// A line that is refused, and the first words of what is said about it.
+    /// Expects that a line is refused, by this verb and with this message.
     #[track_caller]
     fn refused(line: &[&str], expect_verb: &[&str], expect: &str) {
         match parse(Program::Conveyorctl, line.iter().map(OsString::from)) {

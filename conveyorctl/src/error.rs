@@ -14,7 +14,7 @@ pub(crate) enum ExitStatus {
     Failed,
     WrongUsage,
     NoDaemon,
-    /// The same as that of timeout(1).
+    /// A `wait` timed out; the code is that of timeout(1).
     TimedOut,
     Interrupted,
 }
@@ -32,10 +32,10 @@ impl ExitStatus {
     }
 }
 
-/// What kind of end it was.
+/// In which way a verb ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ErrorKind {
-    /// Refused or failed; the word is stable and for programs.
+    /// The request was refused or failed; the word is stable and for programs.
     Failed(String),
     /// The arguments make no sense together; nothing was done.
     Usage,
@@ -63,7 +63,7 @@ impl ErrorKind {
         }
     }
 
-    /// The stable word for programs; none where nothing is printed.
+    /// The stable word for programs; `None` where nothing is printed.
     pub(crate) fn word(&self) -> Option<&str> {
         match self {
             Self::Failed(word) => Some(word),
@@ -82,7 +82,7 @@ pub(crate) struct CommandError {
     pub(crate) kind: ErrorKind,
     /// A sentence for a person, without the program's name. May have several lines.
     pub(crate) message: String,
-    /// Ways out.
+    /// What the caller can do about it.
     pub(crate) hints: Vec<String>,
 }
 
@@ -190,7 +190,7 @@ impl CommandError {
     fn of_connection(message: String, error: &ClientError) -> Self {
         match error {
             ClientError::NoDaemon { .. } => Self::no_daemon(message),
-            // A folder of somebody else's is EACCES; a call that is not permitted at all is a sandbox.
+            // The folder of another user gives EACCES. EPERM means that a sandbox forbids the call altogether.
             ClientError::Connect { source, .. } if source.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
                 Self::no_daemon(message).hint(
                     "a sandbox keeps this command from the daemon: run it as a command of its own, without a pipe \

@@ -92,7 +92,7 @@ impl Helper {
         self.daemon.starting()
     }
 
-    /// The options that a command line needs to reach the daemon of this one, with absolute paths.
+    /// The options, with absolute paths, by which another command line reaches the same daemon.
     pub(crate) fn daemon_options(&self) -> Vec<String> {
         let target = self.target();
         let named = [("--state-root", target.named_state_root()), ("--path", target.named_database())];
@@ -105,7 +105,7 @@ impl Helper {
         &*self.environment
     }
 
-    /// The caller's circumstances; the daemon has others.
+    /// The caller's circumstances, which the daemon does not share.
     pub(crate) fn caller(&self) -> Caller {
         conveyor_client::caller(self.program.as_str(), &*self.environment)
     }

@@ -5,12 +5,12 @@ use serde_json::Value;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 use std::io;
 
-/// Over several lines, for people and `jq`; ends with a line end.
+/// A value over several lines, for people and `jq`; ends with a line end.
 pub(crate) fn pretty(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
     render(value, PrettyFormatter::with_indent(b"  "))
 }
 
-/// On one line; ends with a line end.
+/// A value on one line; ends with a line end.
 pub(crate) fn compact(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
     render(value, CompactFormatter)
 }
@@ -24,7 +24,7 @@ fn render(value: &impl Serialize, shape: impl Formatter) -> Result<Vec<u8>, serd
     Ok(out)
 }
 
-/// A map keeps its order of insertion when any crate of the build asks for that, so it is sorted here.
+/// Sorts the keys. serde_json keeps the order of insertion as soon as any crate of the build asks for `preserve_order`.
 fn sort_keys(value: &mut Value) {
     value.sort_all_objects();
 }

@@ -14,8 +14,8 @@ pub(crate) enum Program {
 }
 
 impl Program {
-    /// The name it was called by; `CONVEYOR_CLI_PROG` wins where it is one of the three. Any other name
-    /// means `conveyorctl`.
+    /// The name that the program was called by; `CONVEYOR_CLI_PROG` wins where it is one of the three names. Any other
+    /// name means `conveyorctl`.
     pub(crate) fn from_call(called: Option<&OsStr>, environment: &dyn Environment) -> Self {
         let forced = environment.get("CONVEYOR_CLI_PROG").and_then(|name| Self::named(&name));
         let own = || {

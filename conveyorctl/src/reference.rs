@@ -10,7 +10,7 @@ const HEAD: &str = "# Command line\n\n\
     A long option may be shortened as long as it is clear which one is meant. A value that begins with `-` is\n\
     joined to its option with `=`, unless it is a negative number or contains a blank; `--` ends the options.\n";
 
-/// How a verb is used; what it is for stands above it as prose.
+/// The usage and the arguments of a verb; what the verb is for stands above as prose.
 const TEMPLATE: &str = "{usage-heading} {usage}\n\n{all-args}";
 
 /// The reference of the command line in Markdown.
@@ -33,7 +33,7 @@ fn describe(command: Command, page: &mut String) {
     }
     page.push_str("```\n");
     for below in command.get_subcommands() {
-        // What every verb takes stands at the top of the page.
+        // The options of every verb stand at the top of the page.
         let shared =
             |arg: Arg| if arg.is_global_set() || arg.get_id() == "help" { arg.hide(true) } else { arg };
         describe(below.clone().mut_args(shared), page);

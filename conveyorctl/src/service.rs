@@ -1,5 +1,5 @@
-//! The daemon as a service of the user's own service manager: which files that takes, and which commands load and unload
-//! them.
+//! The daemon as a service of the user's own service manager: which files that takes, and which commands load and
+//! unload them.
 //!
 //! Both managers are written for both systems, so that both are tested everywhere; only [`Manager::of_this_system`]
 //! chooses. What must not live here: doing any of it, which is the verb's.
@@ -10,11 +10,11 @@ mod systemd;
 use camino::Utf8PathBuf;
 use conveyor_proto::settings::StateFiles;
 
-/// Stands near the top of each file that `daemon install` writes; without it a file is somebody else's.
+/// Stands near the top of each file that `daemon install` writes. A file without this mark is left alone.
 const MARK: &str = "Written by `conveyorctl daemon install`";
 
-/// Variables of the installing shell that the daemon needs and a service manager does not have: where tmux and codex
-/// are, which tmux server, which Codex home, and that the terminal is UTF-8.
+/// Variables of the installing shell that the daemon needs and a service manager does not have. They tell where tmux
+/// and codex are, which tmux server and which Codex home are meant, and that the terminal is UTF-8.
 const VARIABLES: [&str; 6] = ["PATH", "CODEX_HOME", "TMUX_TMPDIR", "LANG", "LC_ALL", "LC_CTYPE"];
 
 /// A service manager.
@@ -30,7 +30,7 @@ pub(crate) enum Manager {
 }
 
 impl Manager {
-    /// That of the system that this program runs on.
+    /// The service manager of the system that this program runs on.
     pub(crate) fn of_this_system() -> Self {
         if cfg!(target_os = "macos") {
             Self::Launchd { uid: rustix::process::getuid().as_raw() }
@@ -45,15 +45,15 @@ impl Manager {
 pub(crate) struct Settings {
     /// The daemon's program.
     pub(crate) program: Utf8PathBuf,
-    /// Its state root and database.
+    /// The state root and database of the daemon.
     pub(crate) files: StateFiles,
-    /// Whether the database was named.
+    /// Whether the caller named the database.
     pub(crate) database_named: bool,
-    /// Environment variables.
+    /// Environment variables that the daemon gets.
     pub(crate) variables: Vec<(&'static str, String)>,
 }
 
-/// The variables that a service gets, of those that are set.
+/// The variables that a service gets: those of the list that are set.
 pub(crate) fn variables(get: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
     VARIABLES.into_iter().filter_map(|name| Some((name, get(name)?))).collect()
 }
@@ -61,9 +61,9 @@ pub(crate) fn variables(get: impl Fn(&str) -> Option<String>) -> Vec<(&'static s
 /// Where a service's files lie.
 #[derive(Debug)]
 pub(crate) struct Folders {
-    /// `HOME`.
+    /// The folder of `HOME`.
     pub(crate) home: Utf8PathBuf,
-    /// `XDG_CONFIG_HOME`, else its default.
+    /// The folder of `XDG_CONFIG_HOME`, else its default.
     pub(crate) config: Utf8PathBuf,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct ControlCharacter {
 }
 
 impl Manager {
-    /// The word for it.
+    /// The name of the service manager.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Systemd => "systemd",
@@ -92,7 +92,7 @@ impl Manager {
         }
     }
 
-    /// Where its files lie.
+    /// Where the files of the service lie.
     pub(crate) fn paths(self, folders: &Folders) -> Vec<Utf8PathBuf> {
         match self {
             Self::Systemd => systemd::paths(folders),
@@ -100,10 +100,10 @@ impl Manager {
         }
     }
 
-    /// Its files, in the order of [`Manager::paths`].
+    /// The files of the service, in the order of [`Manager::paths`].
     ///
     /// # Errors
-    /// When a value has a control character, for which its files have no form that all versions read alike.
+    /// When a value has a control character: no form of it is read alike by all versions of the service manager.
     pub(crate) fn files(
         self,
         settings: &Settings,
@@ -129,7 +129,7 @@ impl Manager {
         Ok(paths.zip(texts).map(|(path, text)| UnitFile { path, text }).collect())
     }
 
-    /// Succeeds when the manager can be reached.
+    /// A command that succeeds when the manager can be reached.
     pub(crate) fn probe(self) -> CommandLine {
         match self {
             Self::Systemd => systemd::command(&["show", "--property=Version"]),
@@ -137,7 +137,7 @@ impl Manager {
         }
     }
 
-    /// What a person can do when it cannot be reached.
+    /// What a person can do when the manager cannot be reached.
     pub(crate) const fn unreachable_hint(self) -> &'static str {
         match self {
             Self::Systemd => {
@@ -147,7 +147,7 @@ impl Manager {
         }
     }
 
-    /// Succeeds when the service is loaded.
+    /// A command that succeeds when the service is loaded.
     pub(crate) fn is_loaded(self) -> CommandLine {
         match self {
             Self::Systemd => systemd::command(&["--quiet", "is-active", systemd::SOCKET]),
@@ -155,7 +155,7 @@ impl Manager {
         }
     }
 
-    /// Makes the manager forget the files as they were, and ends the service. Run when the service is loaded.
+    /// Commands that end the service and make the manager forget its files. They fail when the service is not loaded.
     pub(crate) fn unload(self) -> Vec<CommandLine> {
         match self {
             Self::Systemd => vec![systemd::command(&["stop", systemd::SOCKET, systemd::SERVICE])],
@@ -163,7 +163,7 @@ impl Manager {
         }
     }
 
-    /// Loads the files as they are now and starts the service, now and at each login.
+    /// Commands that load the files as they are and start the service, now and at each login.
     pub(crate) fn load(self, folders: &Folders) -> Vec<CommandLine> {
         match self {
             Self::Systemd => vec![
@@ -177,16 +177,16 @@ impl Manager {
         }
     }
 
-    /// Before the files are removed: no more starts at login.
+    /// Commands to run before the files are removed: the service starts at no further login.
     pub(crate) fn disable(self) -> Vec<CommandLine> {
         match self {
             Self::Systemd => vec![systemd::command(&["disable", systemd::SOCKET, systemd::SERVICE])],
-            // What is gone from its folder is not loaded.
+            // launchd loads what lies in its folder, so that a removed file is not loaded any more.
             Self::Launchd { .. } => Vec::new(),
         }
     }
 
-    /// After the files were removed.
+    /// Commands to run after the files were removed.
     pub(crate) fn forget(self) -> Vec<CommandLine> {
         match self {
             Self::Systemd => vec![systemd::command(&["daemon-reload"])],

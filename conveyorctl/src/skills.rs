@@ -19,7 +19,7 @@ pub(crate) struct Skill {
 }
 
 struct File {
-    /// Relative to the skill's folder.
+    /// Path of the file, relative to the skill's folder.
     path: &'static str,
     content: &'static str,
     executable: bool,
@@ -35,7 +35,7 @@ macro_rules! file {
     };
 }
 
-/// All of them.
+/// Every skill that comes with the program.
 pub(crate) const SKILLS: &[Skill] = &[
     Skill {
         name: "manage-codex-workers",
@@ -66,22 +66,22 @@ struct Record {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Action {
-    /// It is not there yet.
+    /// The file is not there yet.
     Create,
-    /// It is of an earlier version.
+    /// The file is of an earlier version.
     Update,
-    /// It is as it should be.
+    /// The file is as it should be.
     Keep,
-    /// It is of an earlier version, and the skill has no such file any more.
+    /// The file is of an earlier version, and the skill has no such file any more.
     Remove,
-    /// Somebody changed it, or it is not ours: overwritten only when asked for.
+    /// The file was changed, or was never installed from here: it is overwritten only when asked for.
     Changed,
 }
 
 /// A file and what installing does to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Step {
-    /// Relative to the skill's folder.
+    /// Path of the file, relative to the skill's folder.
     pub(crate) path: String,
     pub(crate) action: Action,
 }
@@ -110,7 +110,7 @@ impl Skill {
     /// When a file there cannot be read.
     pub(crate) fn plan(&self, folder: &Utf8Path) -> Result<Vec<Step>, SkillError> {
         let record = recorded(folder)?;
-        // Writing through a link would change what it leads to: somebody's checkout, most likely.
+        // Writing through a link would change what the link leads to, most likely a checkout.
         let foreign = is_link(folder);
         let mut steps = Vec::new();
         for file in self.files {
@@ -173,7 +173,7 @@ fn is_link(path: &Utf8Path) -> bool {
 
 fn recorded(folder: &Utf8Path) -> Result<Record, SkillError> {
     let Some(text) = read(&folder.join(RECORD))? else { return Ok(Record::default()) };
-    // A record that somebody broke is none: every file that differs then counts as changed.
+    // A record that cannot be read counts as no record: every file that differs is then taken for changed.
     Ok(serde_json::from_slice(&text).unwrap_or_default())
 }
 

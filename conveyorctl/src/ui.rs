@@ -24,7 +24,7 @@ pub struct Io {
 }
 
 impl Io {
-    /// Those of this process.
+    /// The streams and variables of this process.
     #[must_use]
     pub fn of_process() -> Self {
         Self {
@@ -59,12 +59,12 @@ impl Ui {
         &*self.io.environment
     }
 
-    /// Errors become one JSON object each, for callers that asked for JSON.
+    /// Sets whether each error is printed as one JSON object, for callers that asked for JSON.
     pub(crate) const fn set_errors_as_json(&mut self, json: bool) {
         self.errors_as_json = json;
     }
 
-    /// All of standard input.
+    /// Reads standard input to its end.
     pub(crate) fn read_input(&mut self) -> Result<Vec<u8>, CommandError> {
         let mut bytes = Vec::new();
         self.io.stdin.read_to_end(&mut bytes).map_err(|error| {
@@ -73,13 +73,14 @@ impl Ui {
         Ok(bytes)
     }
 
-    /// All of standard input, as text.
+    /// Reads standard input to its end, as text.
     pub(crate) fn read_text(&mut self) -> Result<String, CommandError> {
         String::from_utf8(self.read_input()?)
             .map_err(|_| CommandError::failed("input", "standard input is not UTF-8 text"))
     }
 
-    /// Asks on standard error, where no result is. The line that is answered; none when standard input is at its end.
+    /// Asks on standard error, where no result is printed, and reads the line that is answered. `None` when standard
+    /// input has ended.
     pub(crate) fn ask(&mut self, question: &str) -> Result<Option<String>, CommandError> {
         self.diagnose(&printable_lines(question));
         let mut line = Vec::new();
@@ -94,46 +95,45 @@ impl Ui {
         Ok(Some(line))
     }
 
-    /// A result as JSON over several lines.
+    /// Prints a result as JSON over several lines.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), CommandError> {
         let bytes = json::pretty(value).map_err(not_json)?;
         self.write(&bytes)
     }
 
-    /// A result as JSON on one line.
+    /// Prints a result as JSON on one line.
     pub(crate) fn json_line(&mut self, value: &impl Serialize) -> Result<(), CommandError> {
         let bytes = json::compact(value).map_err(not_json)?;
         self.write(&bytes)
     }
 
-    /// Whole lines of a result, each with its end. What comes from elsewhere must have gone through
-    /// [`crate::text`].
+    /// Prints whole lines of a result, each with its end. Texts from elsewhere must have gone through [`crate::text`].
     pub(crate) fn text(&mut self, lines: &str) -> Result<(), CommandError> {
         self.write(lines.as_bytes())
     }
 
-    /// A line of a result.
+    /// Prints a line of a result.
     pub(crate) fn line(&mut self, line: &str) -> Result<(), CommandError> {
         self.text(&format!("{line}\n"))
     }
 
-    /// Bytes of a file of ours, as they are.
+    /// Prints bytes that this program or the daemon made, as they are.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
         let out = &mut self.io.stdout;
         out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| CommandError::output(&error))
     }
 
-    /// Something to know that is no result.
+    /// Tells something that is no result.
     pub(crate) fn note(&mut self, text: &str) {
         self.diagnose(&format!("{}: {}\n", self.program, printable_lines(text)));
     }
 
-    /// A way on, after a note or a result.
+    /// Tells what the caller can do next.
     pub(crate) fn hint(&mut self, text: &str) {
         self.diagnose(&format!("hint: {}\n", printable_lines(text)));
     }
 
-    /// What is being waited for, where a person looks.
+    /// Tells what is being waited for, if a person looks.
     pub(crate) fn progress(&mut self, text: &str) {
         if self.io.interactive {
             self.note(text);
@@ -153,7 +153,7 @@ impl Ui {
         error.hints.iter().for_each(|hint| self.hint(hint));
     }
 
-    /// Wrong usage: how the verb is used, then what is wrong. `verb` is empty for faults of no verb.
+    /// Tells how the verb is used, then what is wrong. `verb` is empty when the fault is in no verb.
     pub(crate) fn wrong_usage(&mut self, usage: &str, verb: &[String], message: &str) {
         let mut called = self.program.to_string();
         for part in verb {
@@ -163,7 +163,7 @@ impl Ui {
         self.diagnose(&format!("{usage}\n{called}: error: {}\n", printable_lines(message)));
     }
 
-    /// Nobody can be told when standard error is gone, so that is not an error.
+    /// Writes to standard error. A write that fails is no error: there is no place left to tell it.
     fn diagnose(&mut self, text: &str) {
         let err = &mut self.io.stderr;
         drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));

@@ -24,7 +24,7 @@ pub(crate) fn refusal(error: &Error, verb: Vec<String>) -> Told {
     let value = text(error, ContextKind::InvalidValue);
     let message = match error.kind() {
         ErrorKind::DisplayHelp => return Told::Help(error.render().to_string()),
-        // Reported of the program and not of the verb, as scripts know it.
+        // The program is named and not the verb: scripts know this message so.
         ErrorKind::UnknownArgument => {
             let message = format!("unrecognized arguments: {argument}");
             return Told::Wrong { verb: Vec::new(), message };

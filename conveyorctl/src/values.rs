@@ -7,7 +7,7 @@ use conveyor_proto::settings;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// One of the words of a type that crosses the socket, so that no second enum has to name them.
+/// Parses one of the words of a type that crosses the socket, so that no second enum has to name them.
 pub(crate) fn word<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
 where
     T: DeserializeOwned + Clone + Send + Sync + 'static,
@@ -15,7 +15,7 @@ where
     PossibleValuesParser::new(words).try_map(|word| serde_json::from_value(Value::String(word)))
 }
 
-/// A number of seconds; JSON has no infinity.
+/// Parses a number of seconds. JSON has no infinity, so the number must be finite.
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.trim().parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
@@ -23,7 +23,7 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The JSON object that an option gives; `option` names it.
+/// Parses the JSON object that an option gives; `option` is its name for messages.
 pub(crate) fn json_object(option: &str, text: &str) -> Result<Map<String, Value>, CommandError> {
     let refusal = |what: String| CommandError::failed("invalid_json", format!("{option} {what}"));
     match serde_json::from_str(text) {
@@ -41,19 +41,19 @@ pub(crate) fn json_object_if_given(
     given(text).map(|text| json_object(option, &text)).transpose()
 }
 
-/// An empty value counts as not given where there is something to fall back to.
+/// The value of an option with a fall-back, where an empty value counts as not given.
 pub(crate) fn given(value: Option<&str>) -> Option<String> {
     value.filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// A path as the daemon needs it, whose current directory is another.
+/// An absolute path, since the daemon's current directory is not the caller's.
 pub(crate) fn absolute(path: &str) -> Result<String, CommandError> {
     settings::absolute(Utf8Path::new(path))
         .map(|path| path.to_string())
         .map_err(|error| CommandError::failed("path", format!("failed to make `{path}` absolute: {error}")))
 }
 
-/// An optional path; empty counts as not given.
+/// As [`absolute`]; an empty value counts as not given.
 pub(crate) fn absolute_if_given(path: Option<&str>) -> Result<Option<String>, CommandError> {
     given(path).map(|path| absolute(&path)).transpose()
 }

@@ -1,4 +1,4 @@
-//! What every method can reach: the database, the services, the settings, the state of the daemon.
+//! What every method can reach: the database, the services, the settings, and the state of the daemon.
 
 use crate::{
     approvals::Approvals,
@@ -36,56 +36,49 @@ use std::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long a worker is given to act on a last message before its pane is ended.
+/// How long a worker may act on its last message before its pane is ended.
 const LAST_MESSAGE_GRACE: Duration = Duration::from_secs(10);
-/// The same for one whose rollout did not tell that the message arrived, so that it cannot tell the end either.
+/// The same for a worker whose rollout has not confirmed the message. Such a rollout cannot show the end of
+/// the turn either.
 const UNPROVEN_MESSAGE_GRACE: Duration = Duration::from_secs(2);
 
-/// The daemon's shared state.
+/// The shared state of the daemon.
 #[derive(Debug)]
 pub struct App {
-    /// Version.
     pub version: &'static str,
-    /// When the daemon started.
     pub started_at: String,
-    /// Settings.
     pub config: Config,
-    /// Database.
     pub store: Store,
-    /// Ingest.
     pub ingest: Ingest,
-    /// Sender into panes.
+    /// Sends text and keys into panes.
     pub sender: PaneSender,
     /// Workers by name.
     pub workers: Workers,
-    /// All ways to sessions.
+    /// Sends to sessions by whatever way they can be reached.
     pub courier: Courier,
-    /// Codex's app-servers.
     pub app_servers: AppServers,
-    /// Looks at panes.
+    /// Shared looks at panes.
     pub looks: PaneLooks,
-    /// Approvals.
     pub approvals: Approvals,
-    /// Cancelled when the daemon is to end.
+    /// Cancelled when the daemon begins to end.
     pub shutdown: CancellationToken,
-    /// Open connections.
     pub connections: TaskTracker,
-    /// Work that goes on when its caller leaves.
+    /// Work that goes on after its caller has disappeared.
     pub detached: TaskTracker,
-    /// The finishes that run.
+    /// The tasks that are being ended.
     finishing: UnderWay<CommandId>,
-    /// The starts of sessions that run.
+    /// The names of sessions that are being started.
     starting: UnderWay<String>,
-    /// Rollouts that are watched.
+    /// Number of rollouts that are watched.
     pub watched: Arc<AtomicU64>,
-    /// Calls that wait.
+    /// Number of calls that wait.
     waiting: Arc<AtomicU64>,
     /// The background loops.
     pub loops: Loops,
 }
 
 impl App {
-    /// The shared state over an open database.
+    /// Builds the shared state for an open database.
     #[must_use]
     pub fn new(config: Config, store: Store, shutdown: CancellationToken) -> Arc<Self> {
         let ingest = Ingest::new(store.clone(), config.completion_settle_ms.value);
@@ -128,7 +121,7 @@ impl App {
         })
     }
 
-    /// What checks work with.
+    /// The context of the checks.
     #[must_use]
     pub fn doctor(&self) -> DoctorContext {
         DoctorContext {
@@ -140,7 +133,7 @@ impl App {
         }
     }
 
-    /// What drift is looked for with.
+    /// The context of drift.
     #[must_use]
     pub fn drift(&self) -> DriftContext {
         DriftContext {
@@ -150,7 +143,7 @@ impl App {
         }
     }
 
-    /// What sessions are started with.
+    /// The context of starts.
     #[must_use]
     pub fn spawner(&self) -> Spawner {
         Spawner {
@@ -161,13 +154,13 @@ impl App {
         }
     }
 
-    /// What nudges and interrupts work with.
+    /// The context of nudges and interrupts.
     #[must_use]
     pub fn actuator(&self) -> Actuator {
         Actuator { store: self.store.clone(), courier: self.courier.clone(), ingest: self.ingest.clone() }
     }
 
-    /// What a cycle works with.
+    /// The context of cycles and waits.
     #[must_use]
     pub fn observer(&self) -> Observer {
         Observer {
@@ -179,7 +172,7 @@ impl App {
         }
     }
 
-    /// What finishing a task works with.
+    /// The context of the end of a task or session.
     #[must_use]
     pub fn finish(&self) -> FinishContext<LastMessage> {
         FinishContext {
@@ -195,10 +188,7 @@ impl App {
         }
     }
 
-    /// Runs work to its end though its caller may leave. The daemon's own end waits for it.
-    ///
-    /// # Errors
-    /// Those of the work.
+    /// Runs work to its end even if the caller disappears. The daemon ends only after this work.
     pub async fn to_its_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
@@ -206,17 +196,14 @@ impl App {
         self.detached.spawn(work).await?
     }
 
-    /// Counts a call as waiting until the answer is dropped.
+    /// Counts a call as waiting until the returned value is dropped.
     #[must_use]
     pub fn waiting(&self) -> Waiting {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         Waiting { count: Arc::clone(&self.waiting) }
     }
 
-    /// How the daemon fares.
-    ///
-    /// # Errors
-    /// Those of the database.
+    /// Answers `daemon.status`.
     pub async fn status(&self) -> Result<DaemonStatus> {
         let deliveries =
             self.store.read(|connection| Ok::<_, Error>(deliveries::counts(connection)?)).await?;
@@ -249,7 +236,7 @@ impl App {
     }
 }
 
-/// A call that waits.
+/// A call that waits. Dropping it ends the count.
 #[derive(Debug)]
 pub struct Waiting {
     count: Arc<AtomicU64>,
@@ -261,8 +248,8 @@ impl Drop for Waiting {
     }
 }
 
-/// Sends the last message of a task that ends, and gives the worker time to act on it; ends the turn of a session
-/// that is to end.
+/// Sends the last message to a session that is about to end, and waits until the worker has acted on it. Also
+/// ends the turn of such a session.
 #[derive(Debug, Clone)]
 pub struct LastMessage {
     store: Store,

@@ -1,4 +1,4 @@
-//! Tasks, and tying a worker and a manager to one.
+//! Tasks, and binding a worker and a manager to a task.
 
 use crate::{
     error::{Error, Result},
@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 /// Creates a task.
 ///
 /// # Errors
-/// `invalid_name`, `goal_needed`, and those of the database.
+/// `invalid_name`, `goal_needed`.
 pub async fn create_task(store: &Store, params: CreateParams) -> Result<CreateResult> {
     check_task(&params.name, &params.goal)?;
     store
@@ -43,7 +43,7 @@ pub async fn create_task(store: &Store, params: CreateParams) -> Result<CreateRe
         .await
 }
 
-/// Checks name and goal of a task that is to be made.
+/// Checks the name and the goal of a new task.
 ///
 /// # Errors
 /// `invalid_name`, `goal_needed`.
@@ -65,10 +65,7 @@ pub fn check_task(name: &str, goal: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes a task of checked name and goal, in a transaction of the caller's.
-///
-/// # Errors
-/// Those of the database.
+/// Creates a task in a transaction of the caller, who has checked name and goal.
 pub fn create_task_in(tx: &Tx<'_>, name: &str, goal: &str, summary: Option<&str>) -> Result<TaskId> {
     let summary = summary.filter(|summary| !summary.is_empty());
     let id = tasks::insert(tx, name, goal, summary)?;
@@ -87,15 +84,12 @@ fn event(tx: &Tx<'_>, kind: AuditEvent, task: Option<&TaskId>, payload: Value) -
 ///
 /// # Errors
 /// `unknown_task`, `unknown_session`, `wrong_role`, `session_gone`, `pid_dead`, `task_over`, `task_bound`,
-/// `session_bound`, and those of the database.
+/// `session_bound`.
 pub async fn bind(store: &Store, params: BindParams) -> Result<BindResult> {
     store.write(Durability::Full, move |tx| bind_in(tx, &params)).await
 }
 
-/// Binds, in a transaction of the caller's.
-///
-/// # Errors
-/// As [`bind`].
+/// Binds a worker and a manager in a transaction of the caller.
 pub fn bind_in(tx: &Tx<'_>, params: &BindParams) -> Result<BindResult> {
     let task = tasks::resolve(tx, &params.task)?;
     if task.state.is_over() && !params.force {
@@ -151,10 +145,10 @@ fn telemetry(tx: &Tx<'_>, kind: TelemetryEvent, task: &TaskRow, correlation: Val
     Ok(())
 }
 
-/// A session that can be bound in this role.
+/// Finds a session that can be bound in this role.
 ///
 /// # Errors
-/// `unknown_session`, `wrong_role`, `session_gone`, `pid_dead`, and those of SQLite.
+/// `unknown_session`, `wrong_role`, `session_gone`, `pid_dead`.
 pub fn of_role(connection: &Connection, name: &str, role: Role) -> Result<Session> {
     let session = sessions::resolve(connection, name)?;
     if session.role != role {
@@ -181,10 +175,10 @@ fn taken(session: &Session, open: &Binding) -> Error {
     Error::conflict("session_bound", message).hint(format!("unbind --task {} first", open.task_id))
 }
 
-/// Ends the binding of a task, with what still waits for it.
+/// Ends the binding of a task, and what still waits for it.
 ///
 /// # Errors
-/// `unknown_task`, `not_bound`, and those of the database.
+/// `unknown_task`, `not_bound`.
 pub async fn unbind(store: &Store, reference: String) -> Result<UnbindResult> {
     store
         .write(Durability::Full, move |tx| {
@@ -203,20 +197,17 @@ pub async fn unbind(store: &Store, reference: String) -> Result<UnbindResult> {
         .await
 }
 
-/// What ended with a binding.
+/// What has ended together with a binding.
 #[derive(Debug, Default)]
 pub struct Ended {
-    /// Commands that waited for it.
+    /// Commands that were not carried out yet.
     pub cancelled_commands: Vec<String>,
-    /// Notifications that it had not delivered.
+    /// Notifications that were not delivered yet.
     pub suppressed_notifications: Vec<i64>,
 }
 
 impl Ended {
-    /// Ends what waits for a binding that is over.
-    ///
-    /// # Errors
-    /// Those of the database.
+    /// Ends what waits for a binding that has ended.
     pub fn with(&mut self, tx: &Tx<'_>, binding: &BindingId) -> Result<()> {
         self.cancelled_commands.extend(claims::cancel_of_binding(tx, binding)?);
         self.suppressed_notifications.extend(notifications::suppress_of_binding(tx, binding)?);
@@ -225,11 +216,8 @@ impl Ended {
     }
 }
 
-/// Ends the open binding of a task with what still waits for it, with its traces; none when it has no such binding.
-/// `reference` is what the caller calls the task.
-///
-/// # Errors
-/// Those of the database.
+/// Ends the open binding of a task and what still waits for it, and records that. None if the task has no
+/// open binding. `reference` is the caller's name for the task.
 pub fn end_open(tx: &Tx<'_>, task: &TaskRow, reference: &str) -> Result<Option<Ended>> {
     let bindings = rows::end_of_task(tx, &task.id)?;
     if bindings.is_empty() {

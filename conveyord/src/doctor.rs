@@ -1,6 +1,8 @@
-//! Checks of what Conveyor needs: tools, folders, the daemon's own state, the database. Looks, and changes nothing.
+//! Checks of what Conveyor needs: tools, folders, the daemon's own state, the database. Nothing is changed
+//! here.
 //!
-//! What belongs to the caller (its `PATH`, its folder) is looked at as the caller sees it, not as the daemon does.
+//! What belongs to the caller, such as its `PATH` and its folder, is checked from the caller's side, not from
+//! the daemon's.
 
 mod background_loops;
 pub mod calling;
@@ -25,25 +27,21 @@ use conveyor_proto::types::{
 };
 use std::{collections::BTreeMap, time::Duration};
 
-/// What the checks work with.
+/// The services that the checks use.
 #[derive(Debug, Clone)]
 pub struct DoctorContext {
-    /// Database.
     pub store: Store,
-    /// State root.
     pub state_root: Utf8PathBuf,
-    /// Time limit of each program that is run.
+    /// Time limit of each program that a check runs.
     pub command_timeout: Duration,
-    /// The starts of sessions that run.
+    /// The names of sessions that are being started.
     pub starting: UnderWay<String>,
     /// The background loops.
     pub loops: Loops,
 }
 
-/// Answers `doctor.run`.
-///
-/// # Errors
-/// Those of SQLite while it counts. What is wrong with tools, folders or the file is no error: it stands in the result.
+/// Answers `doctor.run`. A problem with tools, folders or the database file is no error; it stands in the
+/// result.
 pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<DoctorResult, Error> {
     let cwd = params.cwd.as_deref().or(params.caller.cwd.as_deref()).unwrap_or("/");
     let mut checks = BTreeMap::new();
@@ -95,13 +93,13 @@ fn folder_check(folder: &Utf8Path) -> DoctorCheck {
     DoctorCheck { ok: folder.is_dir(), path: Some(Some(folder.to_string())), ..DoctorCheck::default() }
 }
 
-/// The daemon answers, or this would not run.
+/// The check of the daemon. It always passes, since the daemon is running this code.
 fn daemon_check() -> DoctorCheck {
     let value = format!("version {}, process {}", env!("CARGO_PKG_VERSION"), std::process::id());
     DoctorCheck { ok: true, value: Some(value), ..DoctorCheck::default() }
 }
 
-/// The database's health, the active sessions, and what is undelivered.
+/// The health of the database, the active sessions, and the deliveries that wait.
 async fn stored(context: &DoctorContext) -> Result<(DoctorCheck, Vec<Session>, DeliveryCounts), Error> {
     context
         .store

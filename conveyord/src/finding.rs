@@ -1,6 +1,7 @@
-//! `discover`: tasks, sessions, bindings and telemetry that match a text, and the next steps that follow.
+//! `discover`: the tasks, sessions, bindings and telemetry that match a text, and the next steps that they
+//! suggest.
 //!
-//! Looks and writes nothing. What is suggested is what `bind` would accept at this moment.
+//! Nothing is written here. A suggestion is something that `bind` would accept at this moment.
 
 use crate::{
     error::{Error, Result},
@@ -21,13 +22,13 @@ use conveyor_proto::types::{
 };
 use rusqlite::Connection;
 
-/// Most entries of a section.
+/// The largest number of entries in a section.
 const MOST: i64 = 1000;
 
 /// Answers `discover.run`.
 ///
 /// # Errors
-/// `invalid_limit`, and those of SQLite.
+/// `invalid_limit`.
 pub async fn discover(store: &Store, params: DiscoverParams) -> Result<DiscoverResult> {
     let limit = usize::try_from(params.limit).ok().filter(|_| (1..=MOST).contains(&params.limit));
     let Some(limit) = limit else {
@@ -69,7 +70,7 @@ fn row(connection: &Connection, session: &Session, params: &DiscoverParams) -> R
     Ok(registration::row(session.clone(), communication, params.show_identity_token))
 }
 
-/// What is looked for.
+/// The text to look for.
 struct Query<'a> {
     text: &'a str,
     lower: String,
@@ -85,7 +86,7 @@ impl<'a> Query<'a> {
         self.text.is_empty()
     }
 
-    /// How well names and other texts match; `None` when none does.
+    /// Ranks how well names and other texts match. `None` if nothing matches.
     fn rank<'t>(
         &self,
         names: impl IntoIterator<Item = Option<&'t str>>,
@@ -138,7 +139,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Pairs that can be bound, those that match first; who is missing altogether.
+/// The pairs that can be bound, the best matches first, and the roles for which no session exists.
 fn suggestions(
     connection: &Connection,
     query: &Query<'_>,
@@ -150,7 +151,7 @@ fn suggestions(
     if matched {
         let any = |rank: Option<Rank>| Some(rank.unwrap_or(Rank::None));
         let tasks = finding::unbound_tasks(connection, limit, |task| any(query.task(task)))?;
-        // Twice as many as pairs: workers and managers.
+        // Each pair needs a worker and a manager.
         let most = limit.saturating_mul(2);
         let free = |role| {
             finding::unbound_sessions(connection, most, |session| {
@@ -163,7 +164,7 @@ fn suggestions(
         let mut managers = free(Role::Manager)?;
         for (task_rank, task) in tasks {
             let Some((worker_rank, worker)) = first(&mut workers) else { break };
-            // Of managers that match alike, one that works in the same folder.
+            // Among managers that match equally well, one in the worker's folder is preferred.
             managers.sort_by_key(|(rank, manager)| (*rank, manager.cwd != worker.cwd));
             let Some((manager_rank, manager)) = first(&mut managers) else { break };
             if [task_rank, worker_rank, manager_rank].iter().all(|rank| *rank == Rank::None) {
@@ -192,7 +193,7 @@ fn bind(
     worker: &Session,
     manager: &Session,
 ) -> Suggestion {
-    // A name that several tasks have is refused by `bind`.
+    // `bind` refuses an ambiguous name, so the id is used then.
     let is_clear = tasks::resolve(connection, &task.name).is_ok_and(|found| found.id == task.id);
     let task = if is_clear { task.name.clone() } else { task.id.to_string() };
     let command = format!(
@@ -205,7 +206,7 @@ fn bind(
     Suggestion::Bind { command, task, worker: worker.name.clone(), manager: manager.name.clone() }
 }
 
-/// A name as one word of a shell, always in quotes.
+/// A name as one word for a shell, always in single quotes.
 fn quoted(name: &str) -> String {
     format!("'{}'", name.replace('\'', "'\\''"))
 }

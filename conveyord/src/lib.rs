@@ -3,16 +3,6 @@
 //! [`run`] is the whole daemon as a function; the binary only calls [`main`]. `docs/architecture.md` has the
 //! map of the modules and their invariants.
 
-// A public item of the daemon is public to its own tests only. What needs words gets them; a doc comment for its
-// own sake says nothing. `missing_docs` holds in the crates that others read: the protocol and its client.
-#![cfg_attr(
-    not(test),
-    expect(
-        missing_docs,
-        reason = "names say what most items are; others have a comment that says something"
-    )
-)]
-
 pub mod app;
 pub mod approvals;
 pub mod background;

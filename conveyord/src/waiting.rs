@@ -1,10 +1,12 @@
-//! Waiting for what a session does or gets. Nothing polls: a wait is woken by commits and by the end of a process.
+//! Waiting for something that a session does or receives. A wait is woken by commits and by the end of a
+//! process; it does not poll rows.
 //!
-//! A pane tells nobody that it changes, so it is looked at while somebody waits for `blocked`: after new records, and by
-//! the sweep that lies beneath all wakes; and once before any wait answers that its time ran out. However many wait for
-//! a session, they share its looks. A wait holds no
-//! transaction, and its turn is pinned when it begins: the end of an earlier turn is never taken for that of the turn
-//! that a nudge has caused.
+//! A pane does not report its changes. While somebody waits for `blocked`, the pane is looked at after new
+//! records and by the sweep. Every other wait looks at the pane once, before it answers that its time ran
+//! out. All waits for a session share the looks at its pane.
+//!
+//! A wait holds no transaction. The turn that it waits for is pinned when the wait begins, so the end of an
+//! earlier turn is never taken for the end of the turn that a nudge has caused.
 
 use crate::words::check_timeout;
 use crate::{
@@ -39,34 +41,34 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Beneath the wakes: for lost ones, and for a daemon that does not watch.
+/// How often the rows are read again without a wake. A wake may be lost, and a daemon that does not watch
+/// rollouts has none.
 const SWEEP: Duration = Duration::from_secs(2);
-/// The same while the pane has to be looked at.
+/// The same for a wait that looks at the pane.
 const PANE_SWEEP: Duration = Duration::from_secs(1);
-/// Least pause between two looks at a pane, however many records come.
+/// Shortest pause between two looks at a pane, however many records arrive.
 const PANE_PAUSE: Duration = Duration::from_millis(250);
 
-/// What is watched.
+/// The session that a wait watches, and its task.
 struct Watched {
     session: Session,
     task: Option<WaitTask>,
 }
 
-/// What one look found.
+/// The findings of one look.
 struct Seen {
     session: Session,
     stored: Stored,
-    /// The turn that is waited for, once it has begun.
+    /// The turn that is waited for. None before it has begun.
     pinned: Option<Placed>,
     newest: Option<Placed>,
     item: Option<Notification>,
-    /// What the pane shows.
     pane: Option<PaneSeen>,
-    /// What Codex's app-server tells.
+    /// The status that Codex's app-server reports.
     live: Option<LiveStatus>,
 }
 
-/// What a look means for the wait.
+/// The answer that a look gives to the wait.
 #[derive(Debug, PartialEq)]
 struct Verdict {
     outcome: WaitOutcome,
@@ -85,11 +87,11 @@ impl Verdict {
     }
 }
 
-/// Waits. `shutdown` ends it early, which the answer says.
+/// Waits. A cancelled `shutdown` ends the wait early, and the answer says so.
 ///
 /// # Errors
-/// `invalid_params`, `invalid_timeout`, `unknown_target`, `unknown_task`, `ambiguous_task`, `unknown_session`,
-/// `not_bound`, `unknown_turn`, and those of the database.
+/// `invalid_params`, `invalid_timeout`, `unknown_target`, `unknown_task`, `ambiguous_task`,
+/// `unknown_session`, `not_bound`, `unknown_turn`.
 pub async fn wait(
     observer: &Observer,
     params: WaitParams,
@@ -99,14 +101,15 @@ pub async fn wait(
     let started = Instant::now();
     let deadline = started + Duration::from_secs_f64(params.timeout);
     let store = &observer.store;
-    // Listening begins before the first look, so that nothing can slip between the two.
+    // The subscription begins before the first look, so that no change between the two is missed.
     let mut changes = store.changes().subscribe();
     let watched = {
         let params = params.clone();
         store.read(move |connection| resolve(connection, &params)).await?
     };
     let id = watched.session.id.clone();
-    // What was written since the last wake counts as having been before the call.
+    // Records that are in the file already count as written before the call, so they are read before the turn
+    // is pinned.
     read_rollout(observer, &watched.session).await;
     let mut pin = {
         let (params, session) = (params.clone(), watched.session.clone());
@@ -132,10 +135,12 @@ pub async fn wait(
         if blocked {
             seen.pane = observer.looks.look(&seen.session, PANE_PAUSE).await?;
         }
+        // Once the pinned turn has begun, the wait keeps to its row.
         if let Some(pinned) = &seen.pinned {
             pin = TurnPin { row: pinned.row, next: false, ..pin };
             if params.until == Until::Done && !pin.named && is_no_work(pinned) {
-                // A compaction, or the user's own shell command: the work is still to come.
+                // The turn was a compaction or the user's own shell command. The work is still to come, so
+                // wait for the next turn.
                 pin.next = true;
                 continue;
             }
@@ -144,7 +149,8 @@ pub async fn wait(
         let mut detail = detail_of(&seen);
         let mut verdict = judge(params.until, &seen, &detail);
         if verdict.is_none() && late && !blocked && !draining {
-            // The rollout does not tell of a question on the screen, and the answer is to tell how it is.
+            // A question on the screen leaves no record in the rollout. The answer shall show it, so look at
+            // the pane once.
             seen.pane = observer.looks.look(&seen.session, PANE_PAUSE).await?;
             detail = detail_of(&seen);
             verdict = judge(params.until, &seen, &detail);
@@ -171,13 +177,14 @@ pub async fn wait(
             () = tokio::time::sleep_until(deadline.min(sweep)) => {}
             () = shutdown.cancelled() => draining = true,
         }
+        // Records may arrive in bursts. Let the pane settle before the next look.
         if blocked && !draining {
             tokio::time::sleep_until(deadline.min(looked_at + PANE_PAUSE)).await;
         }
     }
 }
 
-/// Whether a change may have brought what is waited for.
+/// Whether a change may have brought what the wait is for.
 fn concerns(change: &Change, session: &str, until: Until) -> bool {
     let kind = match change.kind {
         ChangeKind::Session => true,
@@ -200,7 +207,7 @@ async fn read_rollout(observer: &Observer, session: &Session) {
     }
 }
 
-/// Finds what is to be watched. Of a bare name a task comes before a session.
+/// Finds the session to watch. If a bare name belongs to a task and to a session, the task counts.
 fn resolve(connection: &Connection, params: &WaitParams) -> Result<Watched> {
     let (reference, session) = match (&params.name, &params.task, &params.session) {
         (Some(name), None, None) => (name, sessions::find(connection, name)?),
@@ -210,6 +217,7 @@ fn resolve(connection: &Connection, params: &WaitParams) -> Result<Watched> {
     };
     let task = match (tasks::resolve(connection, reference), session) {
         (Ok(task), _) => task,
+        // No task has this name, but a session does.
         (Err(Error::Refused(refusal)), Some(session)) if refusal.kind == "unknown_task" => {
             return of_session(connection, session);
         }
@@ -222,6 +230,7 @@ fn resolve(connection: &Connection, params: &WaitParams) -> Result<Watched> {
     };
     let binding = bindings::require_open(connection, &task)
         .map_err(|error| error.hint("`wait --session NAME` waits for an unbound session"))?;
+    // Messages reach the manager. All other waits are for the worker.
     let watched = if params.until == Until::Message { &binding.manager } else { &binding.worker };
     let session = sessions::get(connection, watched.as_str())?
         .ok_or_else(|| Error::not_found("unknown_session", "a session of the pair does not exist"))?;
@@ -236,7 +245,7 @@ fn of_session(connection: &Connection, session: Session) -> Result<Watched> {
     Ok(Watched { session, task })
 }
 
-/// Which turn the wait is for.
+/// Finds the turn that the wait is for.
 fn pin(connection: &Connection, session: &Session, params: &WaitParams) -> Result<TurnPin> {
     let row_of = |turn_id: &str| {
         turns::by_id(connection, &session.id, turn_id)?.map(|placed| placed.row).ok_or_else(|| {
@@ -248,16 +257,19 @@ fn pin(connection: &Connection, session: &Session, params: &WaitParams) -> Resul
     let newest = turns::newest_of(connection, &session.id)?;
     let row = newest.as_ref().map_or(0, |placed| placed.row);
     match (params.turn.as_deref(), params.after.as_deref(), params.pin) {
+        // The caller goes on with an earlier wait.
         (None, None, Some(pin)) => Ok(pin),
+        // The turn after the named one.
         (None, Some(turn_id), None) => Ok(TurnPin { row: row_of(turn_id)?, next: true, named: false }),
         (Some("last"), None, None) => Ok(TurnPin { row, next: newest.is_none(), named: newest.is_some() }),
         (Some(turn_id), None, None) => Ok(TurnPin { row: row_of(turn_id)?, next: false, named: true }),
         (None, None, None) => {
             let stored = state::stored(connection, session)?;
-            // The turn of a session that is gone runs no more, whatever its rollout ends in.
+            // The rollout of a session that is gone may end within a turn. That turn does not run any more.
             let busy = state::coarse(&stored) == CoarseState::Busy
                 && !is_gone(state::detail(session, &stored, &Overlay::default()).worker_state);
             let runs = busy && newest.is_some_and(|placed| placed.turn.outcome.is_none());
+            // If no turn runs, the wait is for the next one.
             Ok(TurnPin { row, next: !runs, named: false })
         }
         _ => Err(Error::invalid("invalid_params", "turn, after and pin exclude each other")),
@@ -288,7 +300,8 @@ const fn is_gone(state: WorkerState) -> bool {
     matches!(state, WorkerState::Gone | WorkerState::Broken)
 }
 
-/// The state in detail. An end that is not recorded yet was noticed by this look.
+/// The state in detail. If the end of the process is not recorded yet, this look counts as the time when it
+/// was noticed.
 fn detail_of(seen: &Seen) -> WorkerStateView {
     let pane = seen.pane.as_ref().map(|seen| (&seen.look, seen.since.as_str()));
     let mut detail = state::detail(&seen.session, &seen.stored, &Overlay { pane, live: seen.live.clone() });
@@ -327,6 +340,8 @@ fn judge(until: Until, seen: &Seen, detail: &WorkerStateView) -> Option<Verdict>
                 return Verdict::reached(WaitSource::Rollout, turn.started_at.clone());
             }
         }
+        // The pinned turn has ended. `/goal` and queued input may have begun another one by now, so the
+        // thread must be idle too.
         Until::Idle => {
             if let Some((_, at)) = ended
                 && state::coarse(&seen.stored) != CoarseState::Busy
@@ -344,6 +359,7 @@ fn judge(until: Until, seen: &Seen, detail: &WorkerStateView) -> Option<Verdict>
         },
         Until::Gone => {}
     }
+    // Whatever the wait was for cannot happen any more.
     if is_gone && until != Until::Gone {
         let how = if state == WorkerState::Broken { "its process ended in a turn" } else { "it is gone" };
         return Verdict::unreachable(from, since(), format!("session {}: {how}", seen.session.name));

@@ -31,14 +31,14 @@ macro_rules! text_ids {
 }
 
 text_ids! {
-    /// A task.
+    /// The id of a task.
     TaskId, "task";
-    /// A registered worker or manager session.
+    /// The id of a registered session.
     SessionId, "session";
-    /// A binding of task, worker and manager.
+    /// The id of a binding of task, worker and manager.
     BindingId, "binding";
-    /// A durable command.
+    /// The id of a durable command.
     CommandId, "command";
-    /// A telemetry run.
+    /// The id of a run.
     RunId, "run";
 }

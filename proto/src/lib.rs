@@ -4,6 +4,7 @@
 //! Invariants: no SQL, no tmux and no command-line parsing live here; a type of this crate is never a row
 //! of the database. A method is declared once, in [`registry`]; the daemon, the client and the OpenRPC
 //! document all derive from that declaration.
+#![warn(missing_docs)]
 
 #[macro_use]
 mod words;

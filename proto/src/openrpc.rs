@@ -74,7 +74,7 @@ fn content_descriptors(schema: &Value, generator: &schemars::SchemaGenerator) ->
             })
         })
         .collect();
-    // OpenRPC wants the required ones first.
+    // OpenRPC wants the required parameters first.
     descriptors.sort_by_key(|d| d["required"] != true);
     Value::Array(descriptors)
 }

@@ -38,7 +38,7 @@ pub(super) fn session(uid: u32) -> String {
     format!("gui/{uid}")
 }
 
-/// The agent in that session.
+/// The agent in the login session of a user.
 pub(super) fn service(uid: u32) -> String {
     format!("gui/{uid}/{LABEL}")
 }

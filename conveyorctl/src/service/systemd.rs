@@ -17,7 +17,7 @@ pub(super) fn paths(folders: &Folders) -> Vec<Utf8PathBuf> {
 
 pub(super) fn texts(settings: &Settings) -> Vec<String> {
     let arguments = arguments(settings, StartedBy::Systemd.as_str(), SERVICE);
-    // In a command line a dollar begins a variable.
+    // In a command line of a unit a dollar begins a variable (systemd.service(5)).
     let command: Vec<String> = arguments.iter().map(|word| quoted(word).replace('$', "$$")).collect();
     let environment: Vec<String> = settings
         .variables
@@ -27,7 +27,7 @@ pub(super) fn texts(settings: &Settings) -> Vec<String> {
     let service = SERVICE_TEMPLATE
         .replace("@COMMAND@", &command.join(" "))
         .replace("@ENVIRONMENT@", &environment.join("\n"));
-    // The rest of the line, unquoted.
+    // This value is the rest of the line, so it is not quoted.
     let socket = SOCKET_TEMPLATE.replace("@SOCKET@", &percents(settings.files.socket().as_str()));
     vec![service, socket]
 }
@@ -36,12 +36,12 @@ pub(super) fn command(arguments: &[&str]) -> CommandLine {
     ["systemctl", "--user"].iter().chain(arguments).map(|word| (*word).to_owned()).collect()
 }
 
-/// A word of a value that is a list of words.
+/// Quotes one word of a value that is a list of words.
 fn quoted(word: &str) -> String {
     format!("\"{}\"", percents(word).replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// A percent sign begins a specifier.
+/// Doubles percent signs: in a unit file a percent sign begins a specifier (systemd.unit(5)).
 fn percents(text: &str) -> String {
     text.replace('%', "%%")
 }

@@ -60,7 +60,7 @@ async fn acknowledge(ui: &mut Ui, helper: &Helper, role: Role, args: &AckArgs) -
     let task = args.task.clone();
     let newest = ShowAckParams { task: task.clone(), role };
     let ack = if args.from_stdin {
-        // A task that is not there is refused before anybody is waited for.
+        // An unknown task is refused before standard input is waited for.
         helper.call::<AckShow>(ui, &newest).await?;
         let payload = json_object("standard input", &ui.read_text()?)?;
         let correlation_id = given(args.correlation_id.as_deref());

@@ -101,7 +101,7 @@ where
     decided.note.map_or(Ok(()), |note| ui.line(&note))
 }
 
-/// What a person needs to decide: a line with the ids, then the texts of Codex, each in a line of its own.
+/// An approval as a person needs it to decide: a line with the ids, then each text of Codex on a line of its own.
 fn lines(approval: &ApprovalRow) -> Vec<String> {
     let age = approval.age_seconds.map_or_else(|| "-".to_owned(), |age| format!("{age:.0}s"));
     let mut lines = vec![format!(

@@ -101,7 +101,8 @@ async fn pass(
         .map_err(|error| CommandError::failed("protocol", format!("failed to understand the pass: {error}")))
 }
 
-/// Runs passes until there were enough or Ctrl-C. A pass that fails is told of, and the next one is tried.
+/// Runs passes until there were enough of them or Ctrl-C is pressed. A later pass that fails is told of, and the next
+/// pass is tried.
 async fn watch(ui: &mut Ui, helper: &Helper, args: &DispatchArgs) -> Result<Summary, CommandError> {
     let passes = args.watch_iterations.map(|passes| u64::try_from(passes).unwrap_or(0).max(1));
     let pause = Duration::from_secs_f64(args.interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL));

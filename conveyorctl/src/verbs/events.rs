@@ -14,9 +14,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
-/// How soon it is looked whether a new daemon runs.
+/// Pause before the first look whether a new daemon runs.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
-/// The longest pause between two such looks, when none has come for long.
+/// Longest pause between two such looks, when no daemon has come for long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The kinds of changes, as they cross the socket.
@@ -91,7 +91,7 @@ async fn follow(
     }
 }
 
-/// Subscribes again when a daemon answers; one that was stopped is not started by somebody who only looks.
+/// Subscribes again when a daemon answers. A watch only looks, so it does not start a daemon that was stopped.
 async fn resume(ui: &mut Ui, helper: &Helper, params: &SubscribeParams) -> Result<Changes, CommandError> {
     let mut pause = FIRST_LOOK;
     loop {
@@ -116,7 +116,7 @@ fn not_understood(error: &serde_json::Error) -> CommandError {
     CommandError::failed("protocol", format!("failed to understand a change: {error}"))
 }
 
-/// A change of a kind that this program does not know yet is shown by its words.
+/// A change as a line. A kind that this program does not know yet is shown by the words of its fields.
 fn line(change: &Value) -> Result<String, CommandError> {
     let field = |key: &str| printable(change[key].as_str().unwrap_or("-")).into_owned();
     let words = match Change::deserialize(change) {
@@ -127,7 +127,7 @@ fn line(change: &Value) -> Result<String, CommandError> {
     Ok(format!("{}\t{}\t{task}\t{session}\t{words}", field("at"), field("kind")))
 }
 
-/// The name, or the id of what has none.
+/// The name of a task or session, or the id when the change carries no name.
 fn named(change: &Value, key: &str) -> String {
     let name = change[key].as_str().or_else(|| change[format!("{key}_id")].as_str());
     printable(name.unwrap_or("-")).into_owned()

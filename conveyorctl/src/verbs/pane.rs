@@ -41,7 +41,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &ClassifyArgs) -> Re
     ui.json(&classified)
 }
 
-/// A pane may show anything, so bytes that are no text are replaced.
+/// The text to classify. A pane may show anything, so bytes that are not UTF-8 are replaced.
 fn text(ui: &mut Ui, args: &ClassifyArgs) -> Result<String, CommandError> {
     if let Some(text) = &args.text {
         return Ok(text.clone());

@@ -52,7 +52,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &RunsArgs) -> Result
     refuse_idle_options(args)?;
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     let task = given(&args.task);
-    // An empty name counts as not given: then the runs are listed, as without an action.
+    // An empty value counts as no action, and without an action the runs are listed.
     let answer = if let Some(task) = given(&args.create) {
         let metadata =
             json_object_if_given("--metadata-json", args.metadata_json.as_deref())?.unwrap_or_default();
@@ -69,7 +69,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &RunsArgs) -> Result
     ui.json(&answer)
 }
 
-/// An option that does not apply is refused: it would be a mistake to take it for done.
+/// Refuses an option that does not apply to the action: the caller would take its effect for done.
 fn refuse_idle_options(args: &RunsArgs) -> Result<(), CommandError> {
     let creates = args.create.is_some();
     let checks = [

@@ -72,8 +72,8 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &WaitArgs) -> Result
     }
 }
 
-/// Waits, and goes on waiting for the same turn when the daemon ends meanwhile. The turn is fixed by a first look
-/// that does not wait: after a crash nobody could tell it any more.
+/// Waits, and goes on waiting for the same turn when the daemon ends meanwhile. A first look that does not wait fixes
+/// the turn: after a crash of the daemon it could not be told any more.
 async fn wait(ui: &mut Ui, helper: &Helper, mut params: WaitParams) -> Result<Value, CommandError> {
     let started = Instant::now();
     let whole = params.timeout;
@@ -99,7 +99,7 @@ async fn wait(ui: &mut Ui, helper: &Helper, mut params: WaitParams) -> Result<Va
             return answer.map(|answer| in_all(answer, whole, started));
         }
         if let Ok(answer) = &answer {
-            // `turn` and `after` have done their work.
+            // The pin names the turn from here on, so `turn` and `after` must not be sent again.
             (params.pin, params.turn, params.after) = (Some(pin(answer)?), None, None);
         }
         params.timeout = left;
@@ -118,7 +118,7 @@ fn not_understood(error: &serde_json::Error) -> CommandError {
     CommandError::failed("protocol", format!("failed to understand the answer to a wait: {error}"))
 }
 
-/// The answer to the last of several calls, as one to the whole wait.
+/// Turns the answer to the last of several calls into the answer to the whole wait.
 fn in_all(mut answer: Value, whole: f64, started: Instant) -> Value {
     answer["timeout_seconds"] = whole.into();
     answer["elapsed_seconds"] = started.elapsed().as_secs_f64().into();

@@ -1,4 +1,5 @@
-//! Keeps the items in step with what is asked: stores what comes, ends what is over, and tells the manager.
+//! Keeps the items in step with what Codex asks: stores new questions, ends those that are over, and tells
+//! the manager.
 
 use super::{Approvals, until};
 use crate::{
@@ -37,12 +38,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long to wait before all is looked at again, when the work on a session panicked.
+/// The pause before everything is looked at again, if the work on a session has panicked.
 type Again = Option<Duration>;
 
 impl Approvals {
-    /// Follows what the app-servers tell, and the ends of turns, until cancelled. `events` outlives a run that failed;
-    /// what that run had in hand is made up for by [`Self::catch_up`], with which each run begins.
+    /// Follows the reports of the app-servers and the ends of turns, until cancelled. `events` outlives a run
+    /// that has failed. Each run begins with [`Self::catch_up`], which makes up for what a failed run has
+    /// lost.
     pub async fn follow(
         self,
         events: Arc<Mutex<mpsc::Receiver<RequestEvent>>>,
@@ -76,7 +78,8 @@ impl Approvals {
         }
     }
 
-    /// Stores what the app-servers wait for, and ends what is over, whether it was told or not.
+    /// Stores the open requests of the app-servers, and ends the approvals that are over, whether or not
+    /// their events arrived.
     async fn catch_up(&self, items: &Items) -> Result<Again> {
         let mut again = None;
         for (sessions, request) in self.app_servers.waiting(&self.store).await? {
@@ -87,7 +90,9 @@ impl Approvals {
 
     async fn changed(&self, items: &Items, change: Change) -> Result<Again> {
         match (change.kind, change.session_id) {
+            // Codex asks nothing outside a turn.
             (ChangeKind::TurnEnded, Some(session)) => self.end_stale(items, vec![SessionId(session)]).await,
+            // A session may have ended. After lost changes, any turn may have ended.
             (ChangeKind::Session | ChangeKind::Lagged, _) => self.sweep(items).await,
             _ => Ok(None),
         }
@@ -122,7 +127,8 @@ impl Approvals {
         Ok(again)
     }
 
-    /// Stores an approval that is asked for, and tells the manager of the session's pair, once.
+    /// Stores a new approval, and tells the manager of the session's pair. An approval that is stored already
+    /// changes nothing.
     pub(super) async fn opened(&self, new: NewApproval) -> Result<()> {
         let changes = self.store.changes().clone();
         self.store
@@ -140,7 +146,7 @@ impl Approvals {
     pub(super) async fn ended(&self, session: SessionId, which: Ended<'_>) -> Result<()> {
         let id = session.clone();
         let any = self.store.read(move |connection| Ok::<_, Error>(approvals::any_open(connection, &id)?));
-        // Most of what is told of a session is told while nothing is asked: no write for that.
+        // Most reports concern sessions that ask nothing, and then no write is needed.
         if !any.await? {
             return Ok(());
         }
@@ -164,7 +170,7 @@ impl Approvals {
             .await
     }
 
-    /// Ends what sessions ask for that run no turn any more, or are gone.
+    /// Ends the approvals of sessions that are gone or run no turn.
     async fn end_stale(&self, items: &Items, sessions: Vec<SessionId>) -> Result<Again> {
         let mut again = None;
         for id in sessions {
@@ -218,8 +224,8 @@ fn dedupe_key(binding: &str, approval: &str) -> String {
     format!("{binding}:{}:{approval}", SignalType::WorkerApprovalPending.as_str())
 }
 
-/// Puts the item into the manager's inbox, or leaves it to Dispatch to type a line into the manager's pane. The line
-/// names no command: that text is the worker's.
+/// Puts the item into the manager's inbox, or lets Dispatch type a line into the manager's pane. The line
+/// does not quote the command, because the worker has chosen that text.
 fn tell_manager(
     tx: &Tx<'_>,
     id: &str,
@@ -243,6 +249,7 @@ fn tell_manager(
         shown(&task.name),
         task.id,
     );
+    // A manager in a waiting call gets the item as the answer to that call, so nothing is typed.
     let reachable = manager.state == SessionState::Active && manager.has_tmux() && !is_awaited(&manager.id);
     let mode = if reachable { DeliveryMode::Push } else { DeliveryMode::PullRequired };
     let signal = SignalType::WorkerApprovalPending;
@@ -270,7 +277,7 @@ fn tell_manager(
             payload: &payload,
         },
     )?;
-    // One that was asked before and is asked again has been told.
+    // Codex has asked this before, and the manager was told then.
     let Some(notification) = notification else { return Ok(()) };
     let (task_id, actor) = (Some(task.id.as_str()), Actor::System);
     let facts = json!({
@@ -313,7 +320,7 @@ fn tell_manager(
     Ok(())
 }
 
-/// Takes back what was to be typed of an approval that is over.
+/// Takes back the line that was to be typed for an approval that is over.
 fn withdraw(tx: &Tx<'_>, session: &SessionId, id: &str) -> Result<()> {
     if let Some(binding) = bindings::open_of_worker(tx, session)? {
         let key = dedupe_key(binding.id.as_str(), id);

@@ -1,4 +1,5 @@
-//! A manager's answer to an approval: allowed by its task's configuration, claimed once, sent once, and recorded.
+//! A manager's answer to an approval. The configuration of its task must allow the answer. The answer is
+//! claimed once, sent once, and recorded.
 
 use super::{Approvals, PERMISSION};
 use crate::{
@@ -27,15 +28,14 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// How long the app-server is given to tell that a request has ended.
+/// How long the app-server may take to report the end of a request.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
-/// What is answered.
+/// A manager's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Yes, this once.
+    /// Accepts this one request. Codex asks again for the next one.
     Accept,
-    /// No.
     Decline,
 }
 
@@ -48,7 +48,7 @@ impl Decision {
     }
 }
 
-/// A decision with all that it concerns.
+/// A decision and the rows that it concerns.
 #[derive(Clone)]
 struct Judged {
     approval: Approval,
@@ -64,9 +64,9 @@ impl Approvals {
     /// Answers an approval for the manager of its worker's task.
     ///
     /// # Errors
-    /// `blank_reason`, `unknown_approval`, `unknown_task`, `ambiguous_task`, `not_bound`, `approval_of_another_task`,
-    /// `permission_denied`, `approval_resolved`, `approval_needs_person`, `approval_unreachable`, and those of tmux
-    /// and of the database. All of them say that nothing was answered.
+    /// `blank_reason`, `unknown_approval`, `unknown_task`, `ambiguous_task`, `not_bound`,
+    /// `approval_of_another_task`, `permission_denied`, `approval_resolved`, `approval_needs_person`,
+    /// `approval_unreachable`. After any error nothing was answered.
     pub async fn decide(&self, params: DecideParams, decision: Decision) -> Result<DecideResult> {
         if params.reason.trim().is_empty() {
             return Err(Error::invalid("blank_reason", "the reason is blank").hint("--reason TEXT"));
@@ -79,6 +79,7 @@ impl Approvals {
         if row.state != ApprovalState::Pending {
             return Err(over(row));
         }
+        // The model asks for a choice or a text here. Accepting or declining does not answer it.
         if matches!(row.kind, ApprovalKind::UserInput | ApprovalKind::Other) {
             let message = format!("session {} asks for an answer, not for an approval", row.session);
             return Err(Error::conflict("approval_needs_person", message)
@@ -86,6 +87,7 @@ impl Approvals {
         }
         let certain = match row.source {
             ApprovalSource::AppServer => self.answer(&judged).await?,
+            // The claim is taken late: after the menu was seen again, right before the key is pressed.
             ApprovalSource::Pane => {
                 let claim = self.claim(&judged);
                 let pressed = self.press_for(&judged.session, &judged.approval, decision, claim).await;
@@ -95,7 +97,8 @@ impl Approvals {
         self.conclude(judged, certain).await
     }
 
-    /// Answers the app-server's request; true when it told that the request has ended.
+    /// Answers the request of the app-server. Returns whether the app-server has reported the end of the
+    /// request.
     async fn answer(&self, judged: &Judged) -> Result<bool> {
         let row = &judged.approval.row;
         let thread = row.thread_id.as_deref().unwrap_or_default();
@@ -104,7 +107,9 @@ impl Approvals {
             return Err(Error::unavailable("approval_unreachable", message)
                 .hint("`approvals list` shows what is asked for now; it can be answered in the pane too"));
         };
+        // The subscription begins before the answer is sent, so that the end of the request is not missed.
         let mut changes = self.store.changes().subscribe();
+        // After the claim no other call can answer this approval.
         self.claim(judged).await?;
         faults::reach(CrashPoint::ApprovalClaimed);
         let sent = self.send(&client, &request, judged.decision).await;
@@ -112,6 +117,8 @@ impl Approvals {
         if !self.given_back(judged, sent).await? {
             return Ok(false);
         }
+        // Without a report of the end it stays unknown whether the answer has arrived, and nobody may answer
+        // again.
         let deadline = Instant::now() + END_LIMIT;
         loop {
             if self.current(&row.id).await?.row.state != ApprovalState::Answering {
@@ -131,12 +138,13 @@ impl Approvals {
     async fn send(&self, client: &Arc<Client>, request: &Request, decision: Decision) -> Result<bool> {
         match client.answer(&request.id, &answer_to(request, decision)).await {
             Ok(()) => Ok(true),
+            // The connection broke while sending. The answer may have arrived.
             Err(error) if error.may_have_acted() => Ok(false),
             Err(error) => Err(Error::unavailable("approval_unreachable", error.to_string())),
         }
     }
 
-    /// Gives the claim back when nothing was sent.
+    /// Gives the claim back if nothing was sent.
     async fn given_back(&self, judged: &Judged, sent: Result<bool>) -> Result<bool> {
         if sent.is_err() {
             let id = judged.approval.row.id.clone();
@@ -147,7 +155,7 @@ impl Approvals {
         sent
     }
 
-    /// Claims the approval for this one answer, with its trace in the audit.
+    /// Claims the approval for this one answer, and records the intent in the audit.
     async fn claim(&self, judged: &Judged) -> Result<()> {
         let judged = judged.clone();
         self.store
@@ -212,6 +220,7 @@ fn judge(connection: &rusqlite::Connection, params: &DecideParams, decision: Dec
     let approval = approvals::get(connection, &params.id)?.ok_or_else(|| unknown(&params.id))?;
     let task = tasks::resolve(connection, &params.task)?;
     let binding = bindings::require_open(connection, &task)?;
+    // A manager may answer its own worker only.
     if binding.worker.as_str() != approval.row.session_id {
         let message = format!("session {} is not the worker of task {}", approval.row.session, task.name);
         return Err(Error::refused("approval_of_another_task", message)
@@ -252,7 +261,7 @@ fn answer_to(request: &Request, decision: Decision) -> Value {
     }
 }
 
-/// Who decided what about which command; the outcome, where there is one.
+/// Records who decided what about which command, and the outcome if there is one.
 fn record(tx: &Tx<'_>, kind: SharedEvent, judged: &Judged, outcome: Value) -> Result<()> {
     let row = &judged.approval.row;
     let manager = sessions::get(tx, judged.binding.manager.as_str())?.map(|manager| manager.name);
@@ -286,7 +295,7 @@ fn record(tx: &Tx<'_>, kind: SharedEvent, judged: &Judged, outcome: Value) -> Re
                 "approval_id": row.id, "binding_id": judged.binding.id, "correlation_id": row.id,
                 "manager": manager, "session_id": row.session_id,
             }),
-            // Texts stay in the audit trail.
+            // Telemetry holds no texts; the command and the reason are in the audit.
             attributes: json!({
                 "command_length": row.command.as_ref().map(|text| text.chars().count()), "decision": decision,
                 "kind": row.kind, "outcome": outcome, "permission_check": judged.check, "source": row.source,

@@ -1,8 +1,9 @@
-//! Approvals: what Codex asks its user for is kept as an item, wakes the manager of the pair, and is answered only by
-//! a manager that has the permission for it. Nothing here answers anything by itself, and nothing twice.
+//! Approvals: the questions that Codex asks its user. Each question is kept as an item and wakes the manager
+//! of the pair. Only a manager with the permission for it may answer. Nothing here answers by itself, and
+//! nothing is answered twice.
 //!
-//! `asked` keeps the items in step with what the app-servers tell, `panes` with what panes show where there is no
-//! app-server; `decide` answers.
+//! `asked` keeps the items in step with the app-servers, and `panes` keeps them in step with panes where
+//! there is no app-server. `decide` answers.
 
 mod asked;
 mod decide;
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 
 pub use decide::Decision;
 
-/// The permission that answers need.
+/// The permission that a manager needs to answer.
 pub const PERMISSION: &str = "worker_session.approve";
 
 async fn until(at: Option<Instant>) {
@@ -32,13 +33,11 @@ async fn until(at: Option<Instant>) {
 /// The approvals of a store's sessions. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Approvals {
-    /// Database.
     pub store: Store,
-    /// Codex's app-servers.
     pub app_servers: AppServers,
-    /// The way to panes.
+    /// Sends keys into panes.
     pub sender: PaneSender,
-    /// Looks at panes.
+    /// Shared looks at panes.
     pub looks: PaneLooks,
 }
 
@@ -46,7 +45,7 @@ impl Approvals {
     /// Lists approvals.
     ///
     /// # Errors
-    /// `unknown_task`, `ambiguous_task`, `not_bound`, `unknown_session`, and those of the database.
+    /// `unknown_task`, `ambiguous_task`, `not_bound`, `unknown_session`.
     pub async fn list(&self, params: ListParams) -> Result<Vec<ApprovalRow>> {
         self.store
             .read(move |connection| {
@@ -63,10 +62,8 @@ impl Approvals {
             .await
     }
 
-    /// Closes what an earlier daemon was answering when it ended.
-    ///
-    /// # Errors
-    /// Those of the database.
+    /// Closes the approvals that an earlier daemon was answering when it ended. Whether their answers arrived
+    /// is not known.
     pub async fn settle_earlier_boot(store: &Store) -> Result<()> {
         store.write(Durability::Full, |tx| Ok(approvals::close_interrupted(tx).map(drop)?)).await
     }

@@ -1,5 +1,6 @@
-//! Approvals of sessions without an app-server: found by a look at the pane when the rollout shows a call of a tool
-//! without its output, and answered by the key that the menu names for it.
+//! Approvals of sessions without an app-server. A pending approval leaves no record in the rollout. So the
+//! pane is looked at while the rollout shows a tool call without its output. The answer is the key that the
+//! menu names.
 
 use super::{Approvals, Decision, until};
 use crate::words::hex;
@@ -28,18 +29,18 @@ use std::{collections::HashMap, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-/// From a call's record to the first look: by then its menu is on the screen.
+/// Time from the record of a tool call to the first look. After this time the menu is on the screen.
 const SETTLE: Duration = Duration::from_millis(150);
-/// Longest pause between two looks while a call has no output: it may run for hours.
+/// Longest pause between two looks while a tool call has no output. A tool may run for hours.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// A look that is no older serves.
+/// A look that is not older is not taken again.
 const FRESH: Duration = Duration::from_millis(100);
-/// How long a menu is given to go after its key.
+/// How long a menu may stay on the screen after its key was pressed.
 const GONE_LIMIT: Duration = Duration::from_secs(3);
-/// Pause between two looks meanwhile.
+/// Pause between two looks for this.
 const GONE_TICK: Duration = Duration::from_millis(50);
 
-/// When a session's pane is looked at next, and the pause after that.
+/// When a session's pane is looked at next, and the pause that follows.
 struct Due {
     at: Instant,
     pause: Duration,
@@ -56,11 +57,12 @@ impl Due {
 }
 
 impl Approvals {
-    /// Looks at the panes of sessions that may ask for an approval, until cancelled: one look at a time per session,
-    /// ever less often while nothing happens, and none while no call of a tool is open.
+    /// Looks at the panes of sessions that may ask for an approval, until cancelled. Each session has one
+    /// look at a time. The pauses grow while nothing changes. A session without an open tool call is not
+    /// looked at.
     pub async fn watch_panes(self, cancel: CancellationToken, items: Items) {
         let mut changes = self.store.changes().subscribe();
-        // What was told before this run began, or was missed, is found by a look at each session.
+        // Every session is looked at once, to find what changed before this run or was missed.
         let mut due = self.all_due().await;
         let mut looks: JoinSet<(SessionId, Duration, bool)> = JoinSet::new();
         loop {
@@ -94,6 +96,7 @@ impl Approvals {
                     }
                 }
                 Some(looked) = looks.join_next(), if !looks.is_empty() => {
+                    // A newer record may have set an earlier look already; it stays.
                     if let Ok((session, pause, true)) = looked {
                         due.entry(session).or_insert_with(|| Due::next(pause));
                     }
@@ -102,7 +105,8 @@ impl Approvals {
         }
     }
 
-    /// All sessions, each to be looked at soon: a look at one that has no call of a tool open costs a read.
+    /// Schedules an early look for every active session. For a session without an open tool call this costs
+    /// one read of its rows.
     async fn all_due(&self) -> HashMap<SessionId, Due> {
         let active = self.store.read(|connection| Ok::<_, Error>(sessions::active(connection)?)).await;
         let active = active.unwrap_or_else(|error| {
@@ -112,7 +116,7 @@ impl Approvals {
         active.into_iter().map(|session| (session.id, Due::soon())).collect()
     }
 
-    /// Looks once; true when it is to be looked at again.
+    /// Looks once. Returns whether the pane must be looked at again.
     async fn look(&self, id: &SessionId) -> Result<bool> {
         faults::may_panic("item", "approval_panes");
         let read = id.clone();
@@ -123,7 +127,7 @@ impl Approvals {
             Ok::<_, Error>(Some((session, call, any)))
         });
         let Some((session, call, any)) = found.await? else { return Ok(false) };
-        // An app-server tells by itself, and better.
+        // The app-server reports approvals by itself, with more detail than the screen has.
         let told_by_others = self.app_servers.status(&session).is_some();
         if !session.has_tmux() || session.state == SessionState::Gone || told_by_others {
             return Ok(false);
@@ -136,6 +140,7 @@ impl Approvals {
             Some(menu) => {
                 let new = asked(&session, call.as_deref(), &menu);
                 let others = approvals_but(self, &session.id, &new.subject).await?;
+                // A pane shows one menu at a time, so the earlier approvals of this pane are over.
                 if others {
                     self.ended(session.id.clone(), Ended::Of(ApprovalSource::Pane)).await?;
                 }
@@ -147,8 +152,9 @@ impl Approvals {
         Ok(true)
     }
 
-    /// Presses the key of a pane's menu, if that menu is still there, and waits until it is gone. `claim` is called
-    /// right before; nothing is pressed unless it says so. True when the menu is gone.
+    /// Presses the key in the menu of a pane if the menu is still there, and waits until it has gone. `claim`
+    /// runs right before the key is pressed; if it fails, nothing is pressed. Returns whether the menu has
+    /// gone.
     pub(super) async fn press_for(
         &self,
         session: &Session,
@@ -158,9 +164,9 @@ impl Approvals {
     ) -> Result<bool> {
         let tmux = self.sender.tmux(session);
         let first = pane::find(&tmux, session).await?;
-        // Nobody types into this pane meanwhile.
+        // While this turn is held, no other sender types into the pane.
         let turn = self.sender.turn_at(&tmux, first.pane.pane_id).await;
-        // The pane and its process are verified again: the one before in the queue may have changed everything.
+        // The pane is verified again, because the sender before this one may have changed it.
         let menu = self.menu_of(&tmux, session).await?;
         let Some(menu) = menu.filter(|menu| approval.subject.ends_with(&fingerprint(menu))) else {
             let message = format!("the pane of {} does not show this question any more", session.name);
@@ -172,6 +178,7 @@ impl Approvals {
                 Error::conflict("approval_needs_person", "the menu names no key that accepts this once")
                     .hint(format!("answer it in the pane of {}", session.name))
             })?,
+            // Every approval menu of Codex 0.130, 0.169 and 0.171 declines by Escape.
             Decision::Decline => "Escape".to_owned(),
         };
         let key = Key::parse(&key).map_err(|error| Error::invalid("unknown_key", error.to_string()))?;
@@ -180,6 +187,7 @@ impl Approvals {
         let pressed = tmux.press(first.pane.pane_id, &key).await;
         faults::reach(CrashPoint::ApprovalAnswered);
         if let Err(error) = pressed {
+            // The key may have been pressed although tmux failed. It must not be pressed again.
             return if error.may_have_acted() { Ok(false) } else { Err(error.into()) };
         }
         let deadline = Instant::now() + GONE_LIMIT;
@@ -198,6 +206,8 @@ impl Approvals {
 
     async fn menu_of(&self, tmux: &Tmux, session: &Session) -> Result<Option<ApprovalMenu>> {
         let target = pane::find(tmux, session).await?;
+        // In copy mode and the like, tmux handles the keys itself and Codex does not get them (tmux(1),
+        // WINDOWS AND PANES).
         if target.pane.in_mode {
             return Ok(None);
         }
@@ -206,7 +216,7 @@ impl Approvals {
     }
 }
 
-/// Whether other approvals of the pane are open than this one: they are over then.
+/// Whether the pane has open approvals other than this one. Those are over.
 async fn approvals_but(approvals: &Approvals, session: &SessionId, subject: &str) -> Result<bool> {
     let (session, subject) = (session.clone(), subject.to_owned());
     approvals
@@ -217,7 +227,7 @@ async fn approvals_but(approvals: &Approvals, session: &SessionId, subject: &str
         .await
 }
 
-/// The session that may ask for an approval since this change, or may have ceased to.
+/// The session for which this change may begin or end an approval.
 fn may_ask(change: &Change) -> Option<&str> {
     let is_so = match change.kind {
         ChangeKind::Ingested => true,
@@ -253,7 +263,7 @@ fn asked(session: &Session, call: Option<&str>, menu: &ApprovalMenu) -> NewAppro
     }
 }
 
-/// What tells one question from another on the screen.
+/// Identifies a question on the screen by its text.
 fn fingerprint(menu: &ApprovalMenu) -> String {
     hex(&Sha256::digest(format!("{}\n{}", menu.question, menu.body).as_bytes()))
 }

@@ -1,5 +1,6 @@
 //! The folder that the first versions of the reference kept for each worker: `config.json`, `status.json`,
-//! `transcript.txt` with `capture-meta.json`, and `events.jsonl`. Each file, and each line of events, is imported once.
+//! `transcript.txt` with `capture-meta.json`, and `events.jsonl`. Each file, and each line of events, is
+//! imported once.
 
 use crate::{
     error::{Error, Result},
@@ -17,23 +18,23 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::{fs, io};
 
-/// What a status may say; anything else is `unknown`.
+/// The words that may stand as a state. Any other word counts as `unknown`.
 const STATES: [&str; 7] = ["planning", "editing", "running_tests", "blocked", "waiting", "done", "unknown"];
 
-/// A worker folder, read and understood before anything is written.
+/// A worker folder, read and checked before anything is written.
 pub(super) struct Folder {
     name: String,
     steps: Vec<Step>,
 }
 
-/// One row, or one line that becomes none.
+/// One row to import, or one line that gives no row.
 struct Step {
-    /// Under which it is remembered.
+    /// The name under which the import is remembered.
     artifact: String,
     hash: String,
     source: Utf8PathBuf,
     line: Option<u64>,
-    /// None where the line is no event.
+    /// None if the line is no event.
     content: Option<Content>,
 }
 
@@ -44,14 +45,15 @@ enum Content {
     Event(Map<String, Value>),
 }
 
-/// Reads the worker folders of a state root, in the order of their names, or one of them.
+/// Reads one worker folder of a state root, or all of them in the order of their names.
 ///
 /// # Errors
 /// `invalid_name`, `invalid_worker_folder`.
 pub(super) fn read(root: &Utf8Path, worker: Option<&str>) -> Result<Vec<Folder>> {
     let mut folders = match worker {
         Some(worker) => {
-            // What lies elsewhere, or is named another way, would be remembered as another folder.
+            // A folder elsewhere, or one with another name, would be remembered as a different folder and
+            // imported twice.
             check_name(worker)?;
             vec![root.join(worker)]
         }
@@ -103,7 +105,7 @@ impl Folder {
         Ok(Self { name, steps })
     }
 
-    /// What would be written.
+    /// Tells what `write` would write.
     pub(super) fn look(&self, connection: &Connection) -> Result<WorkerImport> {
         let mut actions = Vec::new();
         for step in &self.steps {
@@ -114,7 +116,7 @@ impl Folder {
         Ok(self.report(actions))
     }
 
-    /// Writes what was not imported before.
+    /// Writes what has not been imported before.
     pub(super) fn write(&self, tx: &Tx<'_>) -> Result<WorkerImport> {
         let mut actions = Vec::new();
         let mut worker_id = rows::worker_id(tx, &self.name)?;
@@ -224,12 +226,13 @@ fn write_content(tx: &Tx<'_>, step: &Step, content: &Content, worker_id: &str) -
     Ok(())
 }
 
-/// A text of a file's object; empty counts as none.
+/// A text in a JSON object. An empty text counts as none.
 fn word<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
-/// The text of a file, if there is one. A pipe or a device would be waited for without end.
+/// The text of a file; none if the file does not exist. Pipes and devices are refused, since reading them
+/// could wait for ever.
 fn text_of(path: &Utf8Path) -> Result<Option<String>> {
     let text =
         fs::metadata(path).and_then(|file| file.is_file().then(|| fs::read_to_string(path)).transpose());
@@ -257,7 +260,7 @@ fn invalid(path: &Utf8Path, what: &str) -> Error {
         .hint("mend or move the file, or import the other folders one by one with --worker NAME")
 }
 
-/// Lines as the reference reads them: each ends in a line feed, whatever the file has.
+/// Converts all line ends to line feeds, as the reference does when it reads.
 fn plain_lines(text: String) -> String {
     if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
 }

@@ -1,5 +1,5 @@
-//! Imported sessions, made fit to be followed: the state of their threads is told by their records, and their rollouts
-//! are read on from where the reference stopped. Nobody is woken for what is past.
+//! Prepares imported sessions for being followed. The state of each thread is computed from its stored
+//! records, and its rollout is read on from where the reference stopped. Past turns wake nobody.
 
 use crate::{
     clock,
@@ -22,11 +22,12 @@ use camino::Utf8Path;
 use conveyor_proto::{ids::SessionId, types::session::SessionState};
 use std::borrow::Cow;
 
-/// How much later than its registration a process may seem to have started: the reference's times have whole seconds.
+/// How much later than its registration a process may seem to have started. The reference stores whole
+/// seconds.
 const START_TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
 
-/// Prepares sessions that were imported just now. Returns how many were given up because their thread is followed here
-/// already.
+/// Prepares the sessions of an import. Returns how many were marked as gone because another session here
+/// follows their thread.
 pub(super) fn settle(tx: &Tx<'_>, imported: &[SessionId]) -> Result<u64> {
     let mut given_up = 0;
     for id in imported {
@@ -44,7 +45,7 @@ pub(super) fn settle(tx: &Tx<'_>, imported: &[SessionId]) -> Result<u64> {
     Ok(given_up)
 }
 
-/// Turns and the state of the thread, from the records.
+/// Computes the turns and the state of a thread from its stored records.
 fn tell_anew(tx: &Tx<'_>, session: &Session) -> Result<()> {
     let mut thread =
         Thread::imported(session.id.clone(), session.codex_session_id.clone().unwrap_or_default());
@@ -57,7 +58,8 @@ fn tell_anew(tx: &Tx<'_>, session: &Session) -> Result<()> {
             subtype: stored.subtype.as_deref().map(Cow::Borrowed),
             payload: &stored.payload,
         };
-        // The reference stored what stood there; one that is no time would be compared with times.
+        // The reference stores the timestamp of the record unchecked. If it is no time, the time of ingest is
+        // used, since times are compared later.
         let readable = normalise_timestamp(&stored.timestamp).is_some();
         let at = if readable { &stored.timestamp } else { &stored.ingested_at };
         let stored = Stored {
@@ -76,7 +78,7 @@ fn tell_anew(tx: &Tx<'_>, session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// Where the rollout is read on, and which process is the session's.
+/// Sets from where the rollout is read on, and which process belongs to the session.
 fn read_on(tx: &Tx<'_>, session: &Session) -> Result<()> {
     let pid_start = pid_start(session);
     let path = session.codex_session_path.as_deref();
@@ -97,8 +99,10 @@ fn read_on(tx: &Tx<'_>, session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// What the reference read is not read again. What it left unread is news where the session lives; of one that has ended,
-/// or that was bound and never read, it is past. A file that is not there, or shorter, is read when there is one again.
+/// The position from which the rollout is read on. Everything that the reference has read is skipped. What it
+/// has not read is new for a living session. It is past, and skipped too, for a session that has ended, or
+/// that is bound and was never read. A file that is missing, or shorter than what was read, gets no position
+/// and is read when it exists again.
 fn mark_of(tx: &Tx<'_>, session: &Session, path: &str, alive: bool) -> Result<Option<Mark>> {
     let stored = session.last_ingest_offset.map(i64::cast_unsigned);
     let past = session.state == SessionState::Active && !alive;
@@ -113,8 +117,8 @@ fn mark_of(tx: &Tx<'_>, session: &Session, path: &str, alive: bool) -> Result<Op
     })
 }
 
-/// The start of a session's process. A process that started after the session was last heard of has only its number:
-/// then it is a start that no process has, so that the session counts as ended.
+/// The start time of a session's process. If the process with this number started after the session was last
+/// heard of, it is another process. Then 0 is returned, which no process has, so the session counts as ended.
 fn pid_start(session: &Session) -> Option<u64> {
     let pid = Pid::try_from(session.pid?).ok()?;
     let start = platform::process_start_time(pid)?;

@@ -1,6 +1,8 @@
-//! What agent-conveyor 0.1.0 left, brought over: worker folders and a whole database, in one transaction.
+//! Imports what agent-conveyor 0.1.0 (in this room: the reference) has left: worker folders and a whole
+//! database, in one transaction.
 //!
-//! Nothing here writes to what is read. No SQL: rows are the matter of `store::import`.
+//! The sources are only read. What must not live here: SQL; the rows of an import are written by
+//! `store::import`.
 
 mod folders;
 mod follow;
@@ -24,14 +26,14 @@ use folders::Folder;
 use rusqlite::Connection;
 use serde_json::json;
 
-/// The reference's database in a state root.
+/// The name of the reference's database in a state root.
 const DATABASE: &str = "workerctl.db";
 
-/// Tells what would be imported, or imports it.
+/// Imports the sources, or tells what an import would do.
 ///
 /// # Errors
-/// `nothing_to_import`, `invalid_worker_folder`, the refusals of the database that is read, `import_conflict`,
-/// `import_not_verified`, and those of the own database. Nothing is written then.
+/// `nothing_to_import`, `invalid_worker_folder`, `import_conflict`, `import_not_verified`, and the refusals
+/// of the source database. After an error nothing is written.
 pub async fn import(store: &Store, params: ImportParams) -> Result<ImportResult> {
     if params.root.is_none() && params.database.is_none() {
         return Err(Error::invalid("nothing_to_import", "neither a state root nor a database is named"));
@@ -44,7 +46,7 @@ pub async fn import(store: &Store, params: ImportParams) -> Result<ImportResult>
     store.read(move |connection| sources.look(connection)).await
 }
 
-/// What is read.
+/// The sources of an import, read before anything is written.
 struct Sources {
     root: Option<Utf8PathBuf>,
     folders: Vec<Folder>,
@@ -53,7 +55,7 @@ struct Sources {
 
 impl Sources {
     fn read(connection: &Connection, params: &ImportParams, ours: &Utf8Path) -> Result<Self> {
-        // As it is shown: without links.
+        // Links are resolved, because the answer shows the root so.
         let root = params.root.as_deref().map(Utf8Path::new);
         let root = root.map(|root| root.canonicalize_utf8().unwrap_or_else(|_| root.to_owned()));
         let worker = params.worker.as_deref();
@@ -76,7 +78,8 @@ impl Sources {
         Ok(self.result(false, database, workers))
     }
 
-    /// The database first: a folder of one of its workers then tells of that worker.
+    /// Writes the database first. A folder that belongs to one of its workers is then matched with that
+    /// worker.
     fn write(self, tx: &Tx<'_>) -> Result<ImportResult> {
         let database = match &self.database {
             Some(content) => Some(write_database(tx, content)?),
@@ -100,7 +103,7 @@ impl Sources {
     }
 }
 
-/// The database that lies in a state root, unless it is our own.
+/// The reference's database in a state root, unless it is the database of this daemon.
 fn of_root(root: &Utf8Path, ours: &Utf8Path) -> Result<Option<Source>> {
     let path = root.join(DATABASE);
     let same = |a: &Utf8Path, b: &Utf8Path| a.canonicalize_utf8().ok() == b.canonicalize_utf8().ok();
@@ -130,7 +133,7 @@ fn write_database(tx: &Tx<'_>, content: &Content) -> Result<DatabaseImport> {
     Ok(report)
 }
 
-/// Records the import itself.
+/// Records the import itself in audit and telemetry.
 fn record(tx: &Tx<'_>, report: &DatabaseImport) -> Result<()> {
     let rows: u64 = report.tables.iter().map(|table| table.new).sum();
     let facts = json!({

@@ -27,7 +27,7 @@ impl World {
         Self { _dir: dir, root, _store_dir: store_dir, store }
     }
 
-    /// A database of the reference in the root, changed by some SQL.
+    /// A database of the reference in the root, changed by the given SQL.
     fn database(self, sql: &str) -> Self {
         let connection = Connection::open(self.root.join(DATABASE)).unwrap();
         connection.execute_batch(NEWEST).unwrap();
@@ -62,7 +62,7 @@ impl World {
     }
 }
 
-/// The rollout that the fixture's worker was reading: so much was stored of it, and two records more.
+/// The rollout that the fixture's worker reads: the part that is stored of it, and two more records.
 fn rollout(world: &World) -> Utf8PathBuf {
     let record = |at: u32, subtype: &str| {
         json!({ "timestamp": format!("2026-05-01T10:30:{at:02}Z"), "type": "event_msg",
@@ -74,7 +74,7 @@ fn rollout(world: &World) -> Utf8PathBuf {
     world.write("sessions/rollout-w.jsonl", &format!("{stored}{news}"))
 }
 
-/// Points the worker at that rollout and at a process.
+/// Gives the worker that rollout and a process.
 fn with_rollout(pid: u32) -> World {
     let world = World::new();
     let path = rollout(&world);
@@ -105,7 +105,7 @@ async fn a_session_that_lives_is_read_on_and_only_its_news_are_routed() {
     assert_eq!(world.ingest().await, 2, "what is new since");
     assert_eq!(world.turns()[1], ["turn-2", "done", "pending", "-"]);
     assert_eq!(world.ingest().await, 0);
-    // A file that is replaced is read anew; what is known of it is past.
+    // A replaced file is read from its beginning. Its stored records are past.
     let path = world.root.join("sessions/rollout-w.jsonl");
     let told = json!({ "timestamp": "2026-05-01T10:09:00Z", "type": "event_msg",
         "payload": { "type": "task_complete", "turn_id": "turn-1" } });
@@ -121,7 +121,7 @@ async fn what_a_session_that_has_ended_left_unread_wakes_nobody() {
     world.import(true).await.unwrap();
     assert_eq!(world.ingest().await, 0);
     assert_eq!(world.turns().len(), 1);
-    // A process with the same number that started later is another.
+    // A process with the same number that started later is a different process.
     let world = with_rollout(std::process::id());
     Connection::open(world.root.join(DATABASE))
         .unwrap()
@@ -165,7 +165,7 @@ async fn a_thread_that_is_followed_here_already_is_followed_once() {
     );
 }
 
-/// A worker folder with one of each.
+/// A worker folder with one of each file.
 fn folder(world: &World) {
     world.write("alpha/config.json", r#"{"name": "alpha", "cwd": "/p", "tmux_session": "codex-alpha", "identity_token": "t", "created_at": "2026-04-01T00:00:00Z"}"#);
     world.write(
@@ -281,7 +281,7 @@ async fn folders_and_database_are_imported_together_or_not_at_all() {
     assert!(error.to_string().contains(bad.as_str()) && error.way_out().is_some(), "{error}");
     assert!(testing::rows(&world.store, "tasks", "id", "true").is_empty());
     fs::remove_file(bad).unwrap();
-    // The folder of a worker of the database tells of that worker.
+    // A folder that belongs to a worker of the database is matched with that worker.
     world.write(
         "oldie/config.json",
         r#"{"name": "oldie", "tmux_session": "codex-oldie", "identity_token": "token-oldie"}"#,

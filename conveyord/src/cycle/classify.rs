@@ -1,4 +1,4 @@
-//! `pane.classify`: both classifiers over a given text.
+//! `pane.classify`: runs both classifiers over a given text.
 
 use super::busy_wait;
 use crate::codex::screen::{
@@ -7,7 +7,8 @@ use crate::codex::screen::{
 };
 use conveyor_proto::types::rollout::{ClassifyParams, ClassifyResult};
 
-/// Classifies a text. Nothing is known of records here, and prompts are looked for in all of it.
+/// Classifies a text. No record is known here, so nothing counts as recent. Prompts are looked for in the
+/// whole text.
 #[must_use]
 pub fn classify(params: &ClassifyParams) -> ClassifyResult {
     let (startup, startup_reason) = phrases::startup(&params.text);

@@ -1,4 +1,6 @@
-//! The cycle: one observation of a bound task's worker. It never decides and never sends.
+//! The cycle: one observation of a bound task's worker, recorded as a row with spans and telemetry.
+//!
+//! What must not live here: decisions about the task, and anything that is sent to a session.
 
 pub mod classify;
 mod rows;
@@ -40,25 +42,22 @@ use conveyor_proto::types::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Rows of scrollback that a cycle captures, as the contract has it.
+/// Rows of scrollback that a cycle captures. The contract of `cycle` fixes this number.
 const HISTORY_LINES: u32 = 200;
 
-/// What a cycle or a wait needs.
+/// The services that a cycle or a wait uses.
 #[derive(Clone)]
 pub struct Observer {
-    /// Database.
     pub store: Store,
-    /// Ingest.
     pub ingest: Ingest,
     /// Time limit of each call of tmux.
     pub command_timeout: Duration,
-    /// Codex's app-servers.
     pub app_servers: AppServers,
-    /// Looks at panes.
+    /// Shared looks at panes.
     pub looks: PaneLooks,
 }
 
-/// The pair that a cycle looks at.
+/// The task's pair, as it was when the cycle began.
 struct Pair {
     task: TaskRow,
     binding: Binding,
@@ -66,7 +65,7 @@ struct Pair {
     manager: Session,
 }
 
-/// What the database knows of a pair at one moment.
+/// The rows about a pair, read in one transaction.
 struct Snapshot {
     stored: state::Stored,
     context: ManagerContext,
@@ -74,11 +73,11 @@ struct Snapshot {
 }
 
 impl Observer {
-    /// Observes once.
+    /// Observes the worker of a task once.
     ///
     /// # Errors
-    /// `unknown_task` and `not_bound` leave no trace; everything else leaves a failed cycle: refusals of
-    /// ingest, `acknowledgements_required`, and faults.
+    /// `unknown_task` and `not_bound`, which leave no row. Every other error leaves a failed cycle: the
+    /// refusals of ingest, `acknowledgements_required`, and faults.
     pub async fn cycle(&self, params: CycleParams) -> Result<CycleResult> {
         let mut phases = Phases::begin("resolve_active_binding");
         let reference = params.task.clone();
@@ -91,13 +90,16 @@ impl Observer {
             }),
             false,
         );
-        // First, since it costs nothing; a refusal is recorded under the phase that the contract names.
+        // The gate comes first, because it costs almost nothing. Its refusal is recorded under the phase that
+        // the contract names.
         let gate = {
             let (task, binding) = (pair.task.clone(), pair.binding.clone());
             self.store.read(move |connection| context::ack_gate(connection, &task, &binding)).await
         };
         if let Err(error) = gate {
             phases.name = "load_manager_context";
+            // A manager that polls while an acknowledgement is missing renews one failed row instead of
+            // adding one each time.
             if !self.renew_failure(&params, &pair, phases.name, &error).await? {
                 let (cycle_id, _) = self.start(&pair, params.busy_wait_seconds).await?;
                 self.record_failure(&params, &pair, cycle_id, phases, &error).await;
@@ -137,8 +139,8 @@ impl Observer {
         let pane = self.pane(&pair.worker).await;
         let worker = self.follow(pair, &pane).await?;
         let ingested = match self.ingest.run(&worker.id, Shrunk::Refuse).await {
-            // A rollout that does not exist yet is no fault of the observation; of a session that is gone
-            // everything was read when its process ended.
+            // A missing rollout does not fail the observation: Codex writes it at its first input. A session
+            // that is gone has nothing left to read, since its rollout was read when its process ended.
             Err(Error::Ingest(refusal)) if ["rollout_pending", "session_gone"].contains(&refusal.kind) => {
                 None
             }
@@ -178,8 +180,9 @@ impl Observer {
         phases.next("classify_pane_signal", signal_attributes(&signal), signal.degraded);
         let attributes = json!({ "captured": signal.captured, "notable_pattern": signal.notable_pattern });
         phases.next("load_manager_context", attributes, signal.degraded);
-        // Read again, all at once: the watcher reads on while the pane is looked at, and a receipt of a turn that
-        // the state calls running would be no truth.
+        // The watcher reads the rollout on while the pane is looked at. So all rows are read again in one
+        // transaction. Otherwise the result could show a turn as completed while its state says that the turn
+        // runs.
         let Snapshot { stored, context, task_completed } = self.snapshot(pair, &worker).await?;
         let overlay = state::Overlay {
             pane: seen.as_ref().zip(shown_since.as_deref()),
@@ -218,7 +221,7 @@ impl Observer {
         self.conclude(pair, cycle_id, started_at, result, phases).await
     }
 
-    /// The worker's pane and its text, looked at once for all that a cycle does with it; none without tmux.
+    /// The worker's pane and its text; none without tmux. The whole cycle uses this one look.
     async fn pane(&self, worker: &Session) -> Option<Result<(Target, String)>> {
         if !worker.has_tmux() {
             return None;
@@ -227,7 +230,7 @@ impl Observer {
         Some(pane::find_with_text(&tmux, worker, HISTORY_LINES).await)
     }
 
-    /// Brings the worker to the thread that its pane shows, before it is looked at.
+    /// Follows the worker to the thread that its pane shows, before its rollout is read.
     async fn follow(&self, pair: &Pair, pane: &Option<Result<(Target, String)>>) -> Result<Session> {
         let title = match pane {
             Some(Ok((target, _))) => Some(target.pane.title.clone()),
@@ -244,7 +247,7 @@ impl Observer {
         Ok(pair.worker.clone())
     }
 
-    /// Remembers what the pane shows, and tells since when.
+    /// Stores what the pane shows, and returns since when it shows this.
     async fn note_pane(&self, worker: &Session, seen: Option<&PaneLook>) -> Result<Option<String>> {
         let Some(seen) = seen else { return Ok(None) };
         let (id, shows) = (worker.id.clone(), seen.shows.name());
@@ -252,7 +255,7 @@ impl Observer {
         Ok(Some(self.store.write(Durability::Normal, note).await?))
     }
 
-    /// What the database knows at one moment.
+    /// Reads the rows about a pair in one transaction.
     async fn snapshot(&self, pair: &Pair, worker: &Session) -> Result<Snapshot> {
         let (task, binding, worker) = (pair.task.clone(), pair.binding.clone(), worker.clone());
         self.store
@@ -266,7 +269,7 @@ impl Observer {
             .await
     }
 
-    /// Classifies the pane. Never fails: what could not be read is said in the signal.
+    /// Classifies the pane. An error does not fail the cycle; it stands in the signal.
     fn pane_signal(
         pane: Option<Result<(Target, String)>>,
         freshness: Freshness,
@@ -307,7 +310,7 @@ impl Observer {
         (signal, Some(seen))
     }
 
-    /// What was stored since it was last reported, whoever ingested it.
+    /// The counts of records since the last report, whether a cycle or the watcher has stored them.
     async fn report_ingest(
         &self,
         pair: &Pair,
@@ -327,7 +330,7 @@ impl Observer {
             .await
     }
 
-    /// Consumes what the manager now knows, and stores the cycle.
+    /// Consumes the notifications that this cycle shows to the manager, and stores the cycle.
     async fn conclude(
         &self,
         pair: &Pair,
@@ -337,6 +340,7 @@ impl Observer {
         phases: &mut Phases,
     ) -> Result<CycleResult> {
         let (task, binding, started_at) = (pair.task.clone(), pair.binding.clone(), started_at.to_owned());
+        // The running phase goes on into the transaction, so its span is made there.
         let done: Vec<Phase> = std::mem::take(&mut phases.done);
         let (began, began_at) = (phases.began, phases.began_at.clone());
         let correlation = correlation(pair, Some(cycle_id));
@@ -398,7 +402,7 @@ impl Observer {
         concluded
     }
 
-    /// Renews the last cycle of the task when it failed in the same way, so that polling leaves one row.
+    /// Renews the task's last cycle if it failed in the same way, so that polling leaves a single row.
     async fn renew_failure(
         &self,
         params: &CycleParams,
@@ -453,7 +457,8 @@ impl Observer {
             })
             .await;
         if let Err(error) = recorded {
-            // The original error is the one that is reported; the row is closed at the next start.
+            // The caller gets the original error. The row stays open and is closed when the daemon starts
+            // again.
             tracing::error!(%error, cycle_id, "a failed cycle could not be recorded");
         }
     }
@@ -491,7 +496,7 @@ fn shown(item: Notification) -> ConsumedNotification {
     }
 }
 
-/// A classifier's finding as it crosses the socket.
+/// A classifier's finding in the form of the wire.
 #[must_use]
 pub fn busy_wait(found: phrases::BusyWait) -> BusyWait {
     BusyWait {
@@ -501,7 +506,7 @@ pub fn busy_wait(found: phrases::BusyWait) -> BusyWait {
     }
 }
 
-/// What a failed cycle stores of itself.
+/// The status that is stored with a failed cycle.
 fn failure_status(params: &CycleParams, pair: &Pair, phase: &str, error: &Error) -> Value {
     json!({
         "kind": "session_cycle", "task": params.task, "binding_id": pair.binding.id,
@@ -510,14 +515,14 @@ fn failure_status(params: &CycleParams, pair: &Pair, phase: &str, error: &Error)
     })
 }
 
-/// The visible part of a capture that has scrollback before it.
+/// The visible part of a capture. The scrollback stands before it.
 fn last_rows(text: &str, rows: u32) -> &str {
     let rows = usize::try_from(rows).unwrap_or(usize::MAX);
     let before = text.rmatch_indices('\n').nth(rows.saturating_sub(1)).map(|(at, _)| at + 1);
     before.and_then(|at| text.get(at..)).unwrap_or(text)
 }
 
-/// Truncated, as the contract's integer ages are.
+/// Truncates, since ages in the contract are whole seconds.
 #[expect(clippy::cast_possible_truncation, reason = "an age in seconds is far below 2^53")]
 fn whole_seconds(seconds: f64) -> i64 {
     seconds as i64

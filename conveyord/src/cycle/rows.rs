@@ -1,4 +1,5 @@
-//! The rows that a cycle leaves: phases as spans, telemetry. None holds a text of a pane or a person.
+//! The rows that a cycle writes: its phases as spans, and telemetry. No row holds the text of a pane or of a
+//! person.
 
 use crate::{
     clock,
@@ -13,7 +14,7 @@ use conveyor_proto::types::cycle::{CycleResult, PaneSignal};
 use serde_json::{Value, json};
 use std::time::Instant;
 
-/// A phase that went well.
+/// A phase that has succeeded.
 pub(super) struct Phase {
     pub(super) name: &'static str,
     pub(super) started_at: String,
@@ -23,7 +24,7 @@ pub(super) struct Phase {
     pub(super) attributes: Value,
 }
 
-/// Measures phases as they pass.
+/// Measures the phases of a cycle.
 pub(super) struct Phases {
     pub(super) done: Vec<Phase>,
     pub(super) name: &'static str,
@@ -89,7 +90,8 @@ pub(super) fn span(
     )
 }
 
-/// Spans hold no text of a pane: neither its title nor its question.
+/// The attributes of a signal for its span. The title and the question are left out, since they are text of
+/// the pane.
 pub(super) fn signal_attributes(signal: &PaneSignal) -> Value {
     json!({
         "captured": signal.captured, "classifier": signal.classifier, "degraded": signal.degraded,

@@ -1,4 +1,4 @@
-//! Whether all background loops run, and work on all of their items.
+//! Whether all background loops run, and whether each works on all of its items.
 
 use crate::store::sessions::Session;
 use conveyor_proto::types::{
@@ -6,7 +6,7 @@ use conveyor_proto::types::{
     doctor::DoctorCheck,
 };
 
-/// Names the loops that are down, and the sessions and other items whose work panicked.
+/// Names the loops that are down, and the items (such as sessions) whose work has panicked.
 pub(super) fn check(loops: &[LoopStatus], sessions: &[Session]) -> DoctorCheck {
     let running = loops.iter().filter(|status| status.state == LoopState::Running).count();
     let restarted = loops.iter().filter(|status| status.restarts > 0);

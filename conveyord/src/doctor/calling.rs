@@ -1,7 +1,8 @@
-//! `doctor.self`: what the calling Codex session is, and whether it can register itself as a worker in tmux.
+//! `doctor.self`: which Codex session is calling, and whether it can register itself as a worker in tmux.
 //!
-//! The caller's word that it is in a pane is believed only if its process stands below that pane's: the environment of a
-//! shared daemon of Codex names the pane of whoever started it.
+//! A caller counts as being in a pane only if its process is below the process of that pane. `TMUX_PANE`
+//! alone proves nothing: commands under the shared app-server daemon of Codex 0.169 inherit the environment
+//! of the TUI that started the daemon.
 
 use super::DoctorContext;
 use crate::{
@@ -22,24 +23,22 @@ use conveyor_proto::types::{
 use nix::unistd::Uid;
 use std::os::unix::fs::PermissionsExt;
 
-/// The most ancestors that are looked at; a tree that changes while it is read may be a ring.
+/// The number of ancestors that are looked at. A process tree that changes while it is read may look like a
+/// ring.
 const MOST_ANCESTORS: usize = 64;
 
-/// Checks without which the calling session cannot be a worker in tmux.
+/// The checks that must pass before the calling session can be a worker in tmux.
 const NEEDED: [&str; 4] = ["workerctl_on_path", "tmux_on_path", "inside_tmux", "current_tmux_session_live"];
 
-/// The pane that the caller is in, or why it is in none.
+/// The pane of the caller, or the reason why it is in none.
 enum Place {
     Inside(Box<Pane>),
     Outside(String),
-    /// tmux could not be asked.
+    /// tmux could not be asked, with the reason.
     Unknown(String),
 }
 
 /// Answers `doctor.self`.
-///
-/// # Errors
-/// Those of SQLite.
 pub async fn run(context: &DoctorContext, params: &SelfParams) -> Result<SelfResult> {
     let caller = &params.caller;
     let ancestors = ancestors(caller);
@@ -119,8 +118,8 @@ pub async fn run(context: &DoctorContext, params: &SelfParams) -> Result<SelfRes
     })
 }
 
-/// The caller's process and those above it that are the user's, nearest first. Empty when the caller did not say which
-/// process it is.
+/// The caller's process and its ancestors of the same user, nearest first. Empty if the caller did not give
+/// its process id.
 fn ancestors(caller: &Caller) -> Vec<Pid> {
     let own = caller.pid.and_then(|pid| Pid::try_from(pid).ok());
     std::iter::successors(own, |pid| platform::parent(*pid))
@@ -158,8 +157,8 @@ async fn place(caller: &Caller, ancestors: &[Pid], tmux: &Tmux) -> Place {
     ))
 }
 
-/// The thread of the nearest ancestor that holds a rollout open itself; within the pane where there is one. What other
-/// processes below them hold is somebody else's.
+/// The thread of the nearest ancestor that itself holds a rollout open. In a pane, the search ends at the
+/// pane's process. Rollouts that other descendants hold belong to other sessions.
 fn calling_thread(ancestors: &[Pid], pane: Option<&Pane>) -> Option<CallingThread> {
     let tree = ProcessTree::now().ok()?;
     let top = pane.and_then(|pane| ancestors.iter().position(|pid| pid.as_raw() == pane.pane_pid));
@@ -199,11 +198,12 @@ async fn registered_as(
     Ok(own.map(|session| RegisteredAs { name: session.name, role: session.role }).collect())
 }
 
-/// Whether a session that is asked for lives, and is the caller's own: what is sent to another one reaches somebody else.
+/// Whether the given tmux session runs and is the caller's own. Text that is sent to a different one reaches
+/// somebody else.
 async fn live_check(session: &str, own: Option<&Pane>, tmux: &Tmux) -> SelfCheck {
     let (ok, error) = match tmux.session(session).await {
         Ok(Some(found)) if !found.dead => {
-            // Sessions of one group have one name more for the same pane.
+            // tmux sessions of one group share their panes under several names (tmux(1), `new-session -t`).
             let other = own.filter(|own| own.session_name != session && own.pane_id != found.pane_id);
             let error = other.map(|own| format!("the caller is in session {}", own.session_name));
             (error.is_none(), error)
@@ -232,13 +232,13 @@ fn file_check(name: &str, found: Option<&Utf8Path>) -> SelfCheck {
     }
 }
 
-/// The command line that was installed with this daemon.
+/// The command line tool that was installed together with this daemon.
 fn beside_the_daemon() -> Option<Utf8PathBuf> {
     let daemon = Utf8PathBuf::from_path_buf(std::env::current_exe().ok()?).ok()?;
     Some(daemon.with_file_name("conveyorctl")).filter(|path| path.is_file())
 }
 
-/// Where the skills of the caller's Codex are.
+/// The paths of the skills in the caller's Codex home.
 struct Skills {
     manage: Utf8PathBuf,
     review: Utf8PathBuf,
@@ -268,7 +268,7 @@ impl Skills {
     }
 }
 
-/// The registration's command line; what is not known stands in angle brackets.
+/// The command line that registers the caller. Unknown values stand in angle brackets.
 fn template(caller: &Caller, thread: Option<&CallingThread>, session: Option<&str>) -> String {
     let pid = thread.map_or_else(|| "<PID>".to_owned(), |thread| thread.pid.to_string());
     let word = |known: Option<&str>, unknown: &str| known.map_or_else(|| unknown.to_owned(), shell_word);

@@ -1,4 +1,4 @@
-//! `db.doctor`: the database's own checks, and with `live` the database held against what runs.
+//! `db.doctor`: the database's own checks. With `live`, the database is also compared with what really runs.
 
 use super::DoctorContext;
 use crate::{
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 /// Answers `db.doctor`.
 ///
 /// # Errors
-/// `invalid_seconds`, and those of SQLite when a check cannot even be made.
+/// `invalid_seconds`.
 pub async fn run(context: &DoctorContext, params: &DbDoctorParams) -> Result<DbDoctorResult, Error> {
     if params.manager_stale_seconds < 0 {
         let message =
@@ -57,7 +57,7 @@ pub async fn run(context: &DoctorContext, params: &DbDoctorParams) -> Result<DbD
 
 fn wal_bytes(context: &DoctorContext) -> u64 {
     let path = format!("{}-wal", context.store.path());
-    // No such file is a log of no bytes.
+    // A file that does not exist is an empty log.
     std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
@@ -149,7 +149,7 @@ fn command_row(command: &UnfinishedCommand) -> Value {
     })
 }
 
-/// Kinds of the errors that were found about a task.
+/// The kinds of the errors that were found for a task.
 fn errors_of(task: &BoundTask, findings: &[Finding]) -> Vec<String> {
     let errors = findings.iter().filter(|finding| {
         finding.severity == DriftSeverity::Error && finding.task_id.as_ref() == Some(&task.id)
@@ -160,16 +160,16 @@ fn errors_of(task: &BoundTask, findings: &[Finding]) -> Vec<String> {
     words
 }
 
-/// One side of a binding as it was found.
+/// One side of a binding, and what was found of it.
 struct Side {
-    /// None when tmux could not be asked.
+    /// None if tmux could not be asked.
     live: Option<bool>,
     pane_differs: bool,
     row: Value,
 }
 
-/// A session with tmux lives while its tmux session does; another while its process does. One that is gone was not
-/// looked at.
+/// What was found of one side. A session with tmux lives while its tmux session exists, and any other session
+/// while its process lives. A session that is gone is not in the survey.
 fn side(survey: &Survey, session: &Session) -> Side {
     let sighted = survey.sessions.iter().find(|sighted| sighted.session.id == session.id);
     let alive = sighted.and_then(|sighted| sighted.alive).unwrap_or_default();
@@ -205,7 +205,7 @@ fn with_last_seen(mut row: Value, session: Option<&Session>) -> Value {
     row
 }
 
-/// A manager that runs, and was not seen for long.
+/// The warning about a manager that runs but was not seen for long.
 fn liveness_warning(task: &BoundTask, manager: &Session, stale_seconds: i64) -> Option<Value> {
     let common = json!({
         "manager": manager.name, "manager_id": manager.id, "task": task.name, "task_id": task.id,
@@ -224,7 +224,7 @@ fn liveness_warning(task: &BoundTask, manager: &Session, stale_seconds: i64) -> 
     Some(warning)
 }
 
-/// Whole seconds since a row's time.
+/// Whole seconds since the time in a row.
 #[expect(clippy::cast_possible_truncation, reason = "a saturating cast of a non-negative number of seconds")]
 fn age(time: &str) -> Option<i64> {
     clock::seconds_since(time).map(|seconds| seconds as i64)

@@ -1,4 +1,4 @@
-//! How much may still be written where the database is.
+//! The free space in the file system of the database.
 
 use camino::Utf8Path;
 use conveyor_proto::types::doctor::DoctorCheck;
@@ -6,10 +6,11 @@ use nix::sys::statvfs::statvfs;
 
 const MIB: u64 = 1024 * 1024;
 
-/// Less than this is too little: the write-ahead log alone may take as much before it is moved into the database.
+/// Less free space is too little: the write-ahead log may need as much before SQLite moves it into the
+/// database.
 const ENOUGH: u64 = 64 * MIB;
 
-/// Holds the space that is left for ordinary users against what the database needs to go on.
+/// Compares the free space for ordinary users with what the database needs.
 pub(super) fn check(database: &Utf8Path) -> DoctorCheck {
     match statvfs(database.as_std_path()) {
         Ok(disk) => judge(wide(disk.blocks_available()).saturating_mul(wide(disk.fragment_size()))),
@@ -21,7 +22,7 @@ pub(super) fn check(database: &Utf8Path) -> DoctorCheck {
     }
 }
 
-/// The widths of the system's counts differ between systems.
+/// Widens a count. The types of `statvfs` differ between systems.
 fn wide(count: impl Into<u64>) -> u64 {
     count.into()
 }

@@ -1,5 +1,5 @@
-//! Whether the daemon reaches the panes of the active sessions. It asks as it does for a delivery: with its own
-//! tmux, each session's own server.
+//! Whether the daemon reaches the panes of the active sessions. The check asks in the same way as a delivery:
+//! with the daemon's own tmux, on the server of each session.
 
 use crate::sessions::pane;
 use crate::store::sessions::Session;
@@ -8,7 +8,7 @@ use conveyor_proto::types::doctor::DoctorCheck;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Sessions that are named in a message; those beyond are counted.
+/// The number of sessions that a message names. Further ones are only counted.
 const NAMED: usize = 5;
 
 /// Asks each tmux server once.

@@ -1,4 +1,4 @@
-//! The checks on a machine of their own making: a folder of tools, a state root, a database.
+//! The checks in an environment that the tests build: a folder of tools, a state root, a database.
 #![expect(clippy::disallowed_methods, reason = "the database is changed from outside")]
 
 use super::*;
@@ -25,7 +25,7 @@ fn machine(tools: &[(&str, &str)]) -> Machine {
     }
     let caller = Caller {
         cwd: Some(root.to_string()),
-        // Relative to the caller's folder, and found there.
+        // `bin` is relative to the caller's folder, where the tools are.
         path: Some("/nowhere:bin".to_owned()),
         tmux_tmpdir: Some(root.to_string()),
         ..Caller::default()

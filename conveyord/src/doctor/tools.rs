@@ -5,7 +5,8 @@ use camino::Utf8Path;
 use conveyor_proto::types::{common::Caller, doctor::DoctorCheck};
 use std::{ffi::OsStr, time::Duration};
 
-/// Asks a program for its version. It runs with the caller's `PATH`, where it may find its interpreter.
+/// Asks a program for its version. It runs with the caller's `PATH`, because its interpreter may be found
+/// only there.
 pub(super) async fn version(
     program: &Utf8Path,
     flag: &str,

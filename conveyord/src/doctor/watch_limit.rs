@@ -1,10 +1,9 @@
-//! How many files the system lets the daemon watch. Beyond it, rollouts are still read, but by looking at them from
-//! time to time.
+//! How many files the system lets the daemon watch. Rollouts above this number are read by the sweep only.
 
 use conveyor_proto::types::doctor::DoctorCheck;
 use std::time::Duration;
 
-/// Holds the system's limit against the number of watched sessions.
+/// Compares the limit of the system with the number of watched sessions.
 pub(super) async fn check(sessions: usize, time_limit: Duration) -> DoctorCheck {
     let Some(limit) = sys::limit(time_limit).await else {
         let message = format!("{} cannot be read; rollouts are looked at from time to time too", sys::NAME);
@@ -21,7 +20,8 @@ pub(super) async fn check(sessions: usize, time_limit: Duration) -> DoctorCheck 
 
 #[cfg(target_os = "linux")]
 mod sys {
-    //! inotify: a watch per folder or file, shared by all programs of the user.
+    //! inotify has one watch for each watched folder or file. The limit counts all programs of a user
+    //! (inotify(7)).
 
     use std::time::Duration;
 
@@ -35,7 +35,7 @@ mod sys {
 
 #[cfg(target_os = "macos")]
 mod sys {
-    //! kqueue: an open file per watched file.
+    //! kqueue needs one open file for each watched file (kqueue(2)).
 
     use crate::process::{self, Invocation};
     use std::{path::Path, time::Duration};

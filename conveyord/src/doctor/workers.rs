@@ -1,4 +1,4 @@
-//! Workers that have a folder in the state root.
+//! Lists the workers that have a folder in the state root.
 
 use crate::{
     tmux::{Pane, Tmux, TmuxError, TmuxServer},
@@ -9,7 +9,7 @@ use conveyor_proto::types::{common::Caller, worker::WorkState};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Lists them by name.
+/// Lists the workers by name.
 pub(super) async fn list(state_root: &Utf8Path, caller: &Caller, time_limit: Duration) -> Vec<Value> {
     let root = state_root.to_owned();
     let found = tokio::task::spawn_blocking(move || read(&root)).await.unwrap_or_default();
@@ -44,7 +44,7 @@ fn show(worker: Worker, panes: &Result<Vec<Pane>, TmuxError>) -> Value {
     shown
 }
 
-/// The folders with a `config.json`, also one that cannot be read.
+/// The folders with a `config.json`, whether or not it can be read.
 fn read(root: &Utf8Path) -> Vec<Worker> {
     let of_name = |name: String| {
         let folder = Folder::of(root, &name);

@@ -1,4 +1,5 @@
-//! Repairing what needs nobody's word, in one commit. A second run finds nothing left to do.
+//! Repairs what can be repaired without a person's decision, in one transaction. A second run finds nothing
+//! left to do.
 
 use super::{
     findings,
@@ -25,11 +26,12 @@ use conveyor_proto::{
 };
 use serde_json::{Value, json};
 
-/// Why a session whose process ended is gone.
+/// The reason that is stored for a session whose process has ended.
 const REASON: &str = "its process does not run";
 
-/// Marks sessions whose processes do not run as gone, then bindings with a gone side as invalid, with all that waits
-/// for them; frees what is ending and ended by nobody; cancels commands of bindings that are over.
+/// Marks sessions as gone whose processes have ended. Then marks bindings with a gone side as invalid, and
+/// ends what waits for them. Frees tasks that are marked as ending although nobody ends them. Cancels
+/// commands of bindings that have ended.
 pub(super) async fn apply(store: &Store, survey: &Survey) -> Result<Applied> {
     let dead = survey.sessions.iter().filter(|sighted| findings::is_dead(sighted));
     let dead: Vec<Session> = dead.map(|Sighted { session, .. }| session.clone()).collect();
@@ -39,11 +41,11 @@ pub(super) async fn apply(store: &Store, survey: &Survey) -> Result<Applied> {
             for session in &dead {
                 mark_gone(tx, session, &mut applied)?;
             }
-            // Looked up again: a binding may dangle only since its session was marked.
+            // The bindings are read again: a binding may have lost a side only by the marks above.
             for binding in store::drift::open_bindings(tx)? {
                 repair_binding(tx, &binding, &mut applied)?;
             }
-            // All of them, not only those that are listed.
+            // All such commands are cancelled, not only those that the findings list.
             for (binding, task) in store::drift::orphaned(tx)? {
                 cancel_orphans(tx, &binding, &task, &mut applied)?;
             }
@@ -52,7 +54,8 @@ pub(super) async fn apply(store: &Store, survey: &Survey) -> Result<Applied> {
         .await
 }
 
-/// One that was registered again meanwhile is another process, and stays.
+/// Marks a session as gone, unless it was registered again since the survey. A new registration has another
+/// process.
 fn mark_gone(tx: &Tx<'_>, looked_at: &Session, applied: &mut Applied) -> Result<()> {
     let Some(now) = sessions::get(tx, looked_at.id.as_str())? else { return Ok(()) };
     let same =
@@ -68,11 +71,12 @@ fn mark_gone(tx: &Tx<'_>, looked_at: &Session, applied: &mut Applied) -> Result<
 }
 
 fn repair_binding(tx: &Tx<'_>, binding: &OpenBinding, applied: &mut Applied) -> Result<()> {
-    // Who is ending the task now ends its binding too.
+    // A call is ending this task at the moment, and will end its binding too.
     if binding.is_claimed {
         return Ok(());
     }
     let Some(first) = binding.gone_sides().next() else {
+        // Both sides are there, but an end that nobody carries on has left the binding in `ending`.
         if binding.is_ending {
             finish::give_up_ending(tx, &binding.task_id)?;
             let facts = json!({"binding_id": binding.id, "task_name": binding.task_name});
@@ -114,7 +118,7 @@ fn cancel_orphans(tx: &Tx<'_>, binding: &BindingId, task: &TaskId, applied: &mut
     Ok(())
 }
 
-/// The audit event and the telemetry of a repair, of one name and with the same facts.
+/// Records a repair in audit and telemetry, under one name and with the same facts.
 fn record(
     tx: &Tx<'_>,
     kind: SharedEvent,
@@ -144,7 +148,7 @@ fn record(
     )
 }
 
-/// Notes in the findings what was repaired.
+/// Marks the findings that were repaired.
 pub(super) fn mark_repaired(found: &mut [Finding], applied: &Applied) {
     let is_in = |bindings: &[BindingId], id: &Option<String>| {
         bindings.iter().any(|binding| Some(binding.as_str()) == id.as_deref())

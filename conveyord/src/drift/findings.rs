@@ -1,4 +1,4 @@
-//! What of a survey does not agree, and what to do about it. Pure: looks at the survey alone.
+//! Turns a survey into findings: what does not agree, and what to do about it. Pure functions of the survey.
 
 use super::survey::{PaneStanding, RolloutStanding, Sighted, Survey};
 use crate::{
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 /// How long a session may wait for its first rollout, in seconds.
 const PENDING_SECONDS: f64 = 600.0;
 
-/// Everything that does not agree: sessions first, then bindings, then what was left undone.
+/// All findings: of sessions first, then of bindings, then of work that was left undone.
 #[must_use]
 pub fn of(survey: &Survey, stale_seconds: f64) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
@@ -28,7 +28,7 @@ pub fn of(survey: &Survey, stale_seconds: f64) -> Vec<Finding> {
     findings
 }
 
-/// How many there are of each kind, with those that are not listed.
+/// The number of findings of each kind, including those that are not listed.
 #[must_use]
 pub fn counts(survey: &Survey, findings: &[Finding]) -> BTreeMap<String, u64> {
     let of_rows: Vec<DriftKind> = survey.undone.counts.iter().map(|(kind, _)| *kind).collect();
@@ -41,7 +41,7 @@ pub fn counts(survey: &Survey, findings: &[Finding]) -> BTreeMap<String, u64> {
     counts
 }
 
-/// Active sessions whose processes do not run.
+/// Active sessions whose processes have ended.
 #[must_use]
 pub fn dead_sessions(survey: &Survey) -> Vec<DeadSession> {
     let dead = survey.sessions.iter().filter(|sighted| is_dead(sighted));
@@ -60,7 +60,7 @@ pub(super) fn is_dead(sighted: &Sighted) -> bool {
     sighted.alive == Some(false)
 }
 
-/// Gone sides of open bindings.
+/// The gone sides of open bindings.
 #[must_use]
 pub fn dangling_bindings(survey: &Survey) -> Vec<DanglingBinding> {
     let gone = survey.bindings.iter().flat_map(|bound| bound.gone_sides().map(move |side| (bound, side)));
@@ -74,14 +74,14 @@ pub fn dangling_bindings(survey: &Survey) -> Vec<DanglingBinding> {
     .collect()
 }
 
-/// Bound tasks whose newest completed cycle is older than that.
+/// Bound tasks whose newest completed cycle is older than `stale_seconds`.
 #[must_use]
 pub fn stuck_tasks(survey: &Survey, stale_seconds: f64) -> Vec<StuckTask> {
     let cycled = survey.bindings.iter().filter(|bound| bound.last_cycle_at.is_some());
     cycled.map(since_last_cycle).filter(|task| task.age_seconds > stale_seconds).collect()
 }
 
-/// Bound tasks without a completed cycle.
+/// Bound tasks without any completed cycle.
 #[must_use]
 pub fn never_cycled(survey: &Survey) -> Vec<StuckTask> {
     survey.bindings.iter().filter(|bound| bound.last_cycle_at.is_none()).map(since_last_cycle).collect()
@@ -124,7 +124,7 @@ fn unregistered(start: &SessionStart) -> Finding {
     Finding { session: Some(name.clone()), ..finding(DriftKind::StartUnregistered, message, action) }
 }
 
-/// What of a session does not agree, with the task that it is bound to.
+/// The findings of one session, with the task that it is bound to.
 fn session(survey: &Survey, sighted: &Sighted) -> Vec<Finding> {
     let session = &sighted.session;
     let mut findings: Vec<Finding> =
@@ -227,7 +227,7 @@ fn pane(sighted: &Sighted) -> Option<Finding> {
     })
 }
 
-/// What of a binding does not agree.
+/// The findings of one binding.
 fn binding(bound: &OpenBinding, stale_seconds: f64) -> Vec<Finding> {
     let (task, id) = (&bound.task_name, &bound.id);
     let mut findings = Vec::new();

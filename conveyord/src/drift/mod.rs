@@ -1,9 +1,11 @@
-//! Drift: where the database and what runs no longer agree. The one definition of it, for `reconcile` and for
-//! `db-doctor --live`.
+//! Drift: where the database and what really runs do not agree. `reconcile` and `db-doctor --live` share this
+//! one definition.
 //!
-//! A survey looks and changes nothing: all rows in one snapshot (`snapshot`), then processes, panes and files
-//! (`survey`). [`findings`] says what of it does not agree and what to do; `apply` repairs what needs nobody's word.
-//! What the daemon settles by itself within moments is no drift.
+//! A survey looks and changes nothing: it reads all rows in one snapshot (`snapshot`), then looks at
+//! processes, panes and files (`survey`). [`findings`] says what does not agree and what to do about it.
+//! `apply` repairs what needs no decision of a person.
+//!
+//! A disagreement that the daemon settles by itself within moments is not drift.
 
 mod apply;
 pub mod findings;
@@ -19,21 +21,17 @@ use std::time::Duration;
 
 pub use survey::{PaneStanding, RolloutStanding, Sighted, Survey, survey};
 
-/// What drift is looked for with.
+/// The services that drift uses.
 #[derive(Debug, Clone)]
 pub struct DriftContext {
-    /// Database.
     pub store: Store,
     /// Time limit of each call of tmux.
     pub command_timeout: Duration,
-    /// The starts of sessions that run.
+    /// The names of sessions that are being started.
     pub starting: UnderWay<String>,
 }
 
-/// Answers `reconcile.run`.
-///
-/// # Errors
-/// Those of SQLite. What does not agree is no error: it stands in the result.
+/// Answers `reconcile.run`. A disagreement is no error; it stands in the result.
 pub async fn reconcile(context: &DriftContext, params: ReconcileParams) -> Result<ReconcileResult> {
     let survey = survey(context).await?;
     let mut result = result(&survey, params.stale_cycles_seconds);

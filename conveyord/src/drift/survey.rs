@@ -1,4 +1,4 @@
-//! One look at everything: rows of one snapshot, then the processes, panes and files that they name.
+//! One look at everything: the rows in one snapshot, then the processes, panes and files that they name.
 
 use super::DriftContext;
 use crate::{
@@ -26,12 +26,12 @@ use futures_util::future::join_all;
 use rusqlite::Connection;
 use std::{collections::HashMap, io};
 
-/// What is older than this and still undone was not settled by the daemon's own sweeps, in milliseconds.
+/// In milliseconds: work that is undone for longer was missed by the daemon's own sweeps.
 const LEFT_MS: i64 = 5_000;
-/// No cycle and no send runs so long, in milliseconds.
+/// In milliseconds: no cycle and no send takes longer.
 const LONG_MS: i64 = 60_000;
 
-/// Everything that was looked at.
+/// Everything that a survey has looked at.
 #[derive(Debug)]
 pub struct Survey {
     /// The database's own checks.
@@ -40,48 +40,42 @@ pub struct Survey {
     pub sessions: Vec<Sighted>,
     /// Open bindings, oldest first.
     pub bindings: Vec<OpenBinding>,
-    /// Codex sessions that were started and not registered, and whose panes are there.
+    /// Starts of sessions that were never registered although their panes exist.
     pub unregistered: Vec<SessionStart>,
-    /// What was left undone.
+    /// Work that was left undone.
     pub undone: AllUndone,
 }
 
-/// An active session as it was found.
+/// An active session, and what was found of it.
 #[derive(Debug)]
 pub struct Sighted {
-    /// The row.
     pub session: Session,
-    /// Whether who runs its turns lives; none when no process is recorded.
+    /// Whether the process that runs its turns lives. None if no process is recorded.
     pub alive: Option<bool>,
-    /// Its pane.
     pub pane: PaneStanding,
-    /// Its rollout.
     pub rollout: RolloutStanding,
 }
 
-/// How the pane of a session stands.
+/// What was found of a session's pane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PaneStanding {
-    /// It has none.
+    /// The session has no pane.
     None,
-    /// tmux could not be asked; why.
+    /// tmux could not be asked, with the reason.
     Unknown(String),
-    /// Its tmux session does not run, or the program in it has ended.
+    /// The tmux session does not exist, or the program in the pane has ended.
     Gone,
-    /// Another pane, or another process in it.
+    /// There is a different pane, or a different process in the pane.
     Other {
-        /// The pane that is there.
+        /// The pane that was found.
         pane_id: String,
     },
-    /// As it was registered.
-    There {
-        /// The pane.
-        pane_id: String,
-    },
+    /// The pane is the one that was registered.
+    There { pane_id: String },
 }
 
 impl PaneStanding {
-    /// The pane that was found.
+    /// The id of the pane that was found.
     #[must_use]
     pub fn pane_id(&self) -> Option<&str> {
         match self {
@@ -108,21 +102,21 @@ impl PaneStanding {
     }
 }
 
-/// How the rollout of a session stands.
+/// What was found of a session's rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutStanding {
-    /// It is awaited.
+    /// Codex has not written it yet.
     Pending,
-    /// It is not there.
+    /// The file does not exist.
     Missing,
-    /// It cannot be read; why.
+    /// The file cannot be read, with the reason.
     Unreadable(String),
-    /// It is there.
+    /// The file exists.
     There(Seen),
 }
 
 impl RolloutStanding {
-    /// The file, when it is there.
+    /// The file, if it exists.
     #[must_use]
     pub const fn seen(&self) -> Option<&Seen> {
         match self {
@@ -140,7 +134,7 @@ impl RolloutStanding {
         }
     }
 
-    /// Whether it is another file, or less of it, than what was read.
+    /// Whether the file is a different one, or shorter, than what was read.
     #[must_use]
     pub fn differs(&self, how: Standing) -> bool {
         self.seen().is_some_and(|seen| seen.standing == how)
@@ -148,9 +142,6 @@ impl RolloutStanding {
 }
 
 /// Looks at everything. Changes nothing.
-///
-/// # Errors
-/// Those of SQLite.
 pub async fn survey(context: &DriftContext) -> Result<Survey> {
     let Snapshot { health, sessions, bindings, starts, undone } = context.store.read_anew(snapshot).await?;
     let panes = panes(context, &sessions).await;
@@ -201,8 +192,8 @@ fn snapshot(connection: &Connection) -> std::result::Result<Snapshot, StoreError
     })
 }
 
-/// The starts that nobody goes on with and whose panes are there. A server that cannot be asked is told of by the
-/// sessions that name it.
+/// The starts that no call goes on with although their panes exist. A tmux server that cannot be asked is
+/// skipped; the sessions on it report that.
 async fn unregistered(context: &DriftContext, starts: Vec<SessionStart>) -> Vec<SessionStart> {
     let mut found = Vec::new();
     for start in starts.into_iter().filter(|start| !context.starting.contains(&start.name)) {
@@ -217,7 +208,7 @@ async fn unregistered(context: &DriftContext, starts: Vec<SessionStart>) -> Vec<
 
 type Panes = HashMap<TmuxServer, std::result::Result<Vec<Pane>, TmuxError>>;
 
-/// The panes of every server that a session names: each is asked once, all at the same time.
+/// The panes on the tmux servers of these sessions. Each server is asked once, all servers at the same time.
 async fn panes(context: &DriftContext, sessions: &[(Session, Option<Rollout>)]) -> Panes {
     let with_tmux = sessions.iter().filter(|(session, _)| session.has_tmux());
     let servers: std::collections::HashSet<TmuxServer> =

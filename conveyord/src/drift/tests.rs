@@ -1,4 +1,4 @@
-//! Drift of every kind, on a real database, real processes, files and a private tmux server.
+//! Every kind of drift, on a real database, real processes, files and a private tmux server.
 #![expect(clippy::disallowed_methods, reason = "tmux is driven from outside")]
 
 use super::*;
@@ -10,7 +10,7 @@ use camino::Utf8PathBuf;
 use conveyor_proto::types::drift::{DriftKind, Finding};
 use std::process::Command;
 
-/// No process has this id: it is above any that a system gives.
+/// A process id that no process has: it is above the highest that a system gives.
 const NO_PROCESS: i32 = i32::MAX;
 
 struct World {
@@ -25,7 +25,7 @@ impl Drop for World {
 }
 
 impl World {
-    /// A worker `w` and a manager `m`, alive and without rollouts, bound to a task.
+    /// A worker `w` and a manager `m` that live, have no rollouts, and are bound to a task.
     fn new() -> Self {
         let (dir, store) = store();
         let world = Self {
@@ -65,7 +65,8 @@ impl World {
         self.context.store.write_blocking(Durability::Full, work).unwrap();
     }
 
-    /// Gives the worker a rollout `one`, `two` without an end, of which the first line is stored.
+    /// Gives the worker a rollout with the line `one` and an unfinished line `two`. Only the first line is
+    /// stored.
     fn rollout(&self) -> Utf8PathBuf {
         use std::os::unix::fs::MetadataExt;
         const HASH_OF_STORED: &str = "2c8b08da5ce60398e1f19af0e5dccc744df274b826abe585eaba68c525434806";
@@ -87,7 +88,7 @@ impl World {
         reconcile(&self.context, ReconcileParams { apply, ..ReconcileParams::default() }).await.unwrap()
     }
 
-    /// Exactly these kinds are found.
+    /// Checks that exactly these kinds are found.
     #[track_caller]
     fn check(&self, kinds: &[DriftKind]) -> impl Future<Output = Vec<Finding>> {
         let (caller, kinds) = (std::panic::Location::caller(), kinds.to_vec());
@@ -114,7 +115,7 @@ async fn what_agrees_is_no_drift() {
 #[tokio::test]
 async fn the_dead_are_marked_and_their_binding_once() {
     let world = World::new();
-    // One that never was, and one whose number another process has now.
+    // The first process never existed. The second has ended, and its number belongs to another process.
     world.sql(&format!("update sessions set pid = {NO_PROCESS} where id = 'w'"));
     world.sql("update sessions set pid_start = 1 where id = 'm'");
     world.sql(
@@ -193,7 +194,7 @@ async fn an_end_that_nobody_carries_out_is_given_up_and_one_under_way_left_alone
 async fn rollouts_are_held_against_what_is_stored() {
     let world = World::new();
     let path = world.rollout();
-    // Half a line is not behind: Codex is writing it.
+    // Codex is still writing the half line, so nothing is behind.
     let _ = world.check(&[]).await;
     std::fs::write(&path, "one\ntwo\n").unwrap();
     let found = world.check(&[DriftKind::IngestBehind]).await;
@@ -225,7 +226,7 @@ async fn panes_are_held_against_what_was_registered() {
     let _ = world.check(&[DriftKind::PaneMismatch]).await;
     world.sql("update sessions set tmux_pane_id = '%99', tmux_pane_pid = null where id = 'w'");
     let _ = world.check(&[DriftKind::PaneMismatch]).await;
-    // A longer name is another session.
+    // A tmux session with a longer name is a different session.
     assert!(world.tmux(&["rename-session", "-t", "=w", "w2"]));
     let _ = world.check(&[DriftKind::PaneGone]).await;
 }
@@ -298,7 +299,7 @@ async fn what_was_left_undone_is_named_with_the_way_out() {
     assert_eq!(found[1].session.as_deref(), Some("manager"));
     assert!(found[4].message.contains("(menu)"), "{}", found[4].message);
     assert!(found[5].message.contains("cannot be reached"), "{}", found[5].message);
-    // What is settled in time is none: the same rows, and the hour is not over.
+    // These rows are settled in time: their claims still hold, and the hour is not over.
     world.sql(
         "update commands set claim_expires_at = '9999' where id = 'c1';
          update routed_notifications set claim_expires_at = '9999' where claimed_by is not null;

@@ -1,4 +1,4 @@
-//! What is checked before a pair changes anything.
+//! The checks before a pair is made. Nothing is changed here.
 
 use super::record;
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 use conveyor_proto::types::{common::Role, pair::PairParams};
 use rusqlite::Connection;
 
-/// A pair that can be made. The names of the sessions that are to be started are taken until this is dropped.
+/// A pair that has passed the checks. The names of its sessions are reserved until this is dropped.
 pub(super) struct Checked {
     pub(super) change: Change,
     pub(super) worker: Standing,
@@ -36,7 +36,7 @@ pub(super) async fn check(spawner: &Spawner, params: &PairParams) -> Result<Chec
     Ok(Checked { change, worker, manager })
 }
 
-/// What the rows allow: the task, its binding and run, and those of sessions that are registered.
+/// Checks the rows: the task, its binding and run, and the bindings of registered sessions.
 fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
     let task = match tasks::resolve(connection, &params.task) {
         Ok(task) => Some(task),
@@ -83,7 +83,7 @@ fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
         if start::runs(&session) {
             of_role(connection, name, role)?;
         }
-        // Also of one that is gone: its binding stands until somebody ends it.
+        // A session that is gone is checked too. Its binding stays open until somebody ends it.
         let open = bindings::open_of_session(connection, &session.id)?;
         if let Some(open) = open.filter(|open| of_this_task.as_ref().is_none_or(|ours| ours.id != open.id)) {
             let message = format!("session {name} is bound to another task (binding {})", open.id);
@@ -94,7 +94,7 @@ fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
     Ok(())
 }
 
-/// What both sessions need, before their prompts are known.
+/// The request that both starts have in common, before their prompts are known.
 pub(super) fn request(params: &PairParams, role: Role) -> Request {
     let name = match role {
         Role::Worker => &params.worker_name,

@@ -1,4 +1,4 @@
-//! What a manager is told first, from what is stored of its task.
+//! The first prompt of a manager, made from the rows of its task.
 
 use crate::{
     codex::prompts::{self, ManagerFacts},
@@ -11,21 +11,18 @@ use camino::Utf8Path;
 use rusqlite::Connection;
 use serde_json::json;
 
-/// What a manager is for, as far as the caller says.
+/// The task of a manager, as far as the caller names it.
 #[derive(Debug, Clone, Default)]
 pub struct ManagerOf {
-    /// Task, by name or id. One that does not exist is only named.
+    /// The task by name or id. A task that does not exist is only mentioned in the prompt.
     pub task: Option<String>,
-    /// Goal. Default: that of the task.
+    /// The goal. Default: the goal of the task.
     pub goal: Option<String>,
-    /// Worker. Default: the one that is bound to the task.
+    /// The worker. Default: the worker that is bound to the task.
     pub worker: Option<String>,
 }
 
-/// The first prompt of a manager, whose program is called `program`.
-///
-/// # Errors
-/// Those of SQLite.
+/// Makes the first prompt of a manager. `program` is the name of the command line tool in it.
 pub fn manager_prompt(
     connection: &Connection,
     name: &str,

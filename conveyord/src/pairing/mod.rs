@@ -1,7 +1,9 @@
-//! `pair.*`: a task with a worker and a manager that are started for it, bound, and dispatched for.
+//! `pair.*`: starts a worker and a manager for a task, binds them, and enables Dispatch for them.
 //!
-//! Everything is checked before anything changes. Each step then takes what stands already, so that the same call
-//! again, after whatever failure or crash, ends in the same state. How a session is started is `spawn`'s business.
+//! Everything is checked before anything changes. Each later step keeps what exists already. So the same call
+//! again leads to the same pair after any failure or crash.
+//!
+//! What must not live here: how a session is started (`sessions::start`).
 
 mod check;
 pub mod manager_prompt;
@@ -30,12 +32,12 @@ use conveyor_proto::{
 };
 use record::{Bound, Progress, SetUp};
 
-/// The dispatcher that a pair asks for, unless the caller names another.
+/// The id of the dispatcher that a pair enables, unless the caller names another.
 const DEFAULT_DISPATCHER: &str = "dispatch-pair";
-/// The verb, for the audit.
+/// The verb in the audit.
 const VIA: &str = "pair";
 
-/// What a pair would be; nothing is looked at.
+/// Shows what `create` would do. Nothing is looked up.
 #[must_use]
 pub fn plan(spawner: &Spawner, params: &PairParams) -> PairPlan {
     let dispatcher = dispatcher(params);
@@ -63,12 +65,11 @@ fn dispatch_command(spawner: &Spawner, params: &PairParams, dispatcher: &str) ->
     command.into_iter().map(str::to_owned).collect()
 }
 
-/// Makes a pair, or what is still missing of it.
+/// Makes a pair, or the missing parts of it. Whatever can be checked is refused before anything changes.
 ///
 /// # Errors
 /// `same_name`, `invalid_name`, `goal_needed`, `task_over`, `task_bound`, `session_bound`, `run_active`,
-/// `unknown_permission` and others of the configuration, those of a start, of binding and of the database. All that
-/// can be checked is refused before anything changes.
+/// `unknown_permission` and others of the configuration, those of a start and of binding.
 pub async fn create(spawner: &Spawner, params: PairParams) -> Result<PairResult> {
     let checked = check::check(spawner, &params).await?;
     let Checked { change, worker, manager } = checked;
@@ -159,12 +160,12 @@ async fn go_on(
     })
 }
 
-/// A session of the pair.
+/// The request for one session of the pair.
 fn request(params: &PairParams, task: &TaskId, role: Role, prompt: Prompt) -> Request {
     Request { prompt, task: Some(task.clone()), ..check::request(params, role) }
 }
 
-/// Starts a session of the pair, unless it is registered.
+/// Starts one session of the pair, unless it is registered and runs.
 async fn step(
     spawner: &Spawner,
     params: &PairParams,
@@ -203,7 +204,7 @@ async fn step(
     Ok(started)
 }
 
-/// Enables the dispatcher that is asked for: a name under which the daemon's own Dispatch serves.
+/// Enables the dispatcher with the wanted id. The daemon's own Dispatch serves under this id.
 async fn dispatch(
     spawner: &Spawner,
     params: &PairParams,

@@ -1,4 +1,4 @@
-//! What a pair writes, each function in one transaction.
+//! What a pair writes. Each function is called in one transaction.
 
 use crate::{
     bindings::{bind_in, create_task_in},
@@ -31,7 +31,7 @@ use conveyor_proto::{
 };
 use serde_json::{Value, json};
 
-/// What the set-up came to.
+/// The result of the set-up.
 #[derive(Debug, Clone)]
 pub(super) struct SetUp {
     pub(super) task: TaskRow,
@@ -40,7 +40,7 @@ pub(super) struct SetUp {
     pub(super) criteria_seeded: u64,
 }
 
-/// How far a pair came.
+/// The parts of a pair that exist so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Progress {
     pub(super) worker: Option<SessionId>,
@@ -63,7 +63,7 @@ impl Progress {
     }
 }
 
-/// The binding and the run of a pair, and which of them stood already.
+/// The binding and the run of a pair, and whether each existed before.
 #[derive(Debug, Clone)]
 pub(super) struct Bound {
     pub(super) binding_id: BindingId,
@@ -72,7 +72,7 @@ pub(super) struct Bound {
     pub(super) run_stood: bool,
 }
 
-/// Finds or makes the task, records the configuration and seeds the criteria.
+/// Finds or creates the task, records its configuration and copies its criteria.
 pub(super) fn set_up(tx: &Tx<'_>, params: &PairParams, change: &Change) -> Result<SetUp> {
     let (task, created) = match tasks::resolve(tx, &params.task) {
         Ok(task) => (task, false),
@@ -106,7 +106,7 @@ pub(super) fn set_up(tx: &Tx<'_>, params: &PairParams, change: &Change) -> Resul
     Ok(SetUp { task, created, config_written: recorded.written, criteria_seeded })
 }
 
-/// Notes that a session of the pair was started and registered.
+/// Records that a session of the pair was started and registered.
 pub(super) fn spawned(tx: &Tx<'_>, params: &PairParams, task: &TaskId, session: &Session) -> Result<()> {
     let (kind, key) = match session.role {
         Role::Worker => (TelemetryEvent::PairWorkerSpawned, "worker_session_id"),
@@ -124,7 +124,7 @@ pub(super) fn spawned(tx: &Tx<'_>, params: &PairParams, task: &TaskId, session: 
     note(tx, task, kind, names, attributes)
 }
 
-/// Binds the two and begins the run, as far as they do not stand already.
+/// Binds the two sessions and begins the run, unless that was done before.
 pub(super) fn bind(
     tx: &Tx<'_>,
     params: &PairParams,
@@ -144,7 +144,8 @@ pub(super) fn bind(
                 worker: worker.name.clone(),
                 manager: manager.name.clone(),
                 force: false,
-                // What the worker of this task did while its manager was started.
+                // The worker may have finished a turn while its manager was being started. Such a turn is
+                // routed to the manager.
                 route_stored: session_starts::was_for(tx, &worker.id, &task.id)?,
                 caller: params.caller.clone(),
             };
@@ -203,7 +204,7 @@ fn begin_run(tx: &Tx<'_>, params: &PairParams, set_up: &SetUp, binding: &Binding
     Ok(run.id)
 }
 
-/// Notes that a pair could not be made. Only what is committed is told.
+/// Records that a pair could not be made. Only parts that were committed are mentioned.
 pub(super) fn failed(
     tx: &Tx<'_>,
     params: &PairParams,
@@ -225,12 +226,12 @@ pub(super) fn failed(
     note(tx, task, TelemetryEvent::PairFailed, names, attributes)
 }
 
-/// Enables a dispatcher's id; returns whether it was not before.
+/// Enables a dispatcher id. Returns whether it was disabled before.
 pub(super) fn enable_dispatcher(tx: &Tx<'_>, id: &str) -> Result<bool> {
     Ok(notifications::enable_dispatcher(tx, id)?)
 }
 
-/// Whether a run is the one that an earlier call for the same pair began.
+/// Whether an earlier call for the same pair began this run.
 pub(super) fn is_of_pair(run: &RunRow, params: &PairParams) -> bool {
     let said = |key: &str| run.metadata.get(key).and_then(Value::as_str);
     said("source") == Some("pair")

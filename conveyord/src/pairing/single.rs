@@ -1,4 +1,4 @@
-//! `session.start`: one session by itself, a manager's with the prompt that its task gives it.
+//! `session.start`: starts a single session. The prompt of a manager is made from its task.
 
 use super::manager_prompt::{ManagerOf, manager_prompt};
 use crate::{
@@ -13,7 +13,7 @@ use conveyor_proto::types::{
 };
 use std::time::Duration;
 
-/// How long a worker's rollout is waited for, unless the caller says otherwise.
+/// How long to wait for the rollout of a worker, unless the caller says otherwise.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Answers `session.start`: starts a session and registers it.
@@ -53,7 +53,8 @@ pub async fn start(spawner: &Spawner, params: StartParams) -> Result<StartResult
             .store
             .read(move |connection| {
                 let id = of.task.as_deref().map(|task| tasks::resolve(connection, task));
-                // An unknown task is only printed; one that cannot be told apart is nobody's.
+                // An unknown task appears only in the text of the prompt. An ambiguous one is not recorded
+                // for the session.
                 let id = id.and_then(|task| task.ok()).map(|task| task.id);
                 let prompt = manager_prompt(connection, &name, &cwd, &of, &program)?;
                 Ok::<_, Error>((prompt, id))

@@ -1,4 +1,4 @@
-//! `approval.*`: what Codex asks its users for, and a manager's answer.
+//! `approval.*`: the approvals that Codex asks for, and a manager's answer to them.
 
 use super::Methods;
 use crate::approvals::Decision;

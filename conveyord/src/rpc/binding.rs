@@ -1,4 +1,4 @@
-//! `binding.*`: tying a worker and a manager to a task.
+//! `binding.*`: binding a worker and a manager to a task.
 
 use super::Methods;
 use crate::bindings;

@@ -1,4 +1,4 @@
-//! `compat.*`: what the reference left, brought over.
+//! `compat.*`: importing what agent-conveyor 0.1.0 has left.
 
 use super::Methods;
 use crate::compat;
@@ -6,7 +6,7 @@ use conveyor_proto::registry::CompatImport;
 use jsonrpsee::core::RegisterMethodError;
 
 pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
-    // What is half done when its caller leaves goes on to its end.
+    // An import must run to its end even if the caller disappears.
     methods.add::<CompatImport, _, _>(|app, params| async move {
         let store = app.store.clone();
         app.to_its_end(async move { compat::import(&store, params).await }).await

@@ -1,4 +1,4 @@
-//! `config.*`: the settings in force.
+//! `config.*`: the settings in effect.
 
 use super::Methods;
 use conveyor_proto::registry::ConfigShow;

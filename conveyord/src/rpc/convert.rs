@@ -1,4 +1,4 @@
-//! Between the domain and JSON-RPC: parameters in, errors out.
+//! Conversion between JSON-RPC and the domain: parameters on the way in, errors on the way out.
 
 use super::Answer;
 use crate::error::Error;
@@ -7,7 +7,7 @@ use jsonrpsee::types::{ErrorObjectOwned, Params, error::INVALID_PARAMS_CODE};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-/// Reads the parameters object; none at all is an empty one.
+/// Reads the parameters object. A call without parameters counts as an empty object.
 pub(super) fn params<T: DeserializeOwned>(params: &Params<'_>) -> Answer<T> {
     let text = match params.as_str().map(str::trim) {
         None | Some("" | "null" | "[]") => "{}",
@@ -24,7 +24,8 @@ fn invalid(what: &str) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(INVALID_PARAMS_CODE, format!("the parameters are not valid: {what}"), Some(data))
 }
 
-/// The error object of a domain error. Faults of the daemon are logged, since their caller cannot mend them.
+/// The JSON-RPC error for an error of the domain. Faults of the daemon are logged too, since the caller
+/// cannot repair them.
 pub(super) fn error(method: &str, error: &Error) -> ErrorObjectOwned {
     let class = error.class();
     if class == ErrorClass::Internal {
@@ -42,7 +43,7 @@ pub(super) fn error(method: &str, error: &Error) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(class.code(), chain(error), Some(Value::Object(data)))
 }
 
-/// An error with its causes, in one line.
+/// An error and its causes in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -8,7 +8,7 @@ use jsonrpsee::core::RegisterMethodError;
 pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
     methods.add::<CycleRun, _, _>(|app, params| async move {
         let observer = app.observer();
-        // A cycle that was begun is recorded to its end.
+        // A cycle that has begun must be recorded, so it runs to its end even if the caller disappears.
         app.to_its_end(async move { observer.cycle(params).await }).await
     })?;
     methods.add::<CycleDivergences, _, _>(|app, params| async move {

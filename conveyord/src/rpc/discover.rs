@@ -1,4 +1,4 @@
-//! `discover.*`: what is there.
+//! `discover.*`: looking for tasks, sessions and bindings.
 
 use super::Methods;
 use crate::finding;

@@ -1,4 +1,4 @@
-//! `dispatch.*`: explicit passes.
+//! `dispatch.*`: passes that a caller asks for.
 
 use super::Methods;
 use crate::dispatch::pass;
@@ -7,7 +7,7 @@ use jsonrpsee::core::RegisterMethodError;
 
 pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
     methods.add::<DispatchRun, _, _>(|app, params| async move {
-        // What a pass has claimed it also ends, whether its caller stays or not.
+        // A pass must finish what it has claimed, so it runs to its end even if the caller disappears.
         let (store, sender) = (app.store.clone(), app.courier.clone());
         app.to_its_end(async move { pass::run(&store, &sender, &params).await }).await
     })

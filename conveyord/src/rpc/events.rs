@@ -1,4 +1,4 @@
-//! `events.*`: committed changes as a subscription.
+//! `events.*`: a subscription to committed changes.
 
 use super::convert;
 use crate::{app::App, feed::Feed};
@@ -6,7 +6,7 @@ use conveyor_proto::{Method, registry::EventsSubscribe, types::events::Subscribe
 use jsonrpsee::{RpcModule, SubscriptionMessage, core::RegisterMethodError};
 use std::sync::Arc;
 
-/// The method that ends a subscription, and the one under which its items come.
+/// The method that ends a subscription, and the method name of its notifications.
 const UNSUBSCRIBE: &str = "events.unsubscribe";
 const NOTIFICATION: &str = "events.change";
 
@@ -16,7 +16,8 @@ pub(super) fn register(module: &mut RpcModule<Arc<App>>) -> std::result::Result<
         NOTIFICATION,
         UNSUBSCRIBE,
         |params, pending, app, _| async move {
-            // Listening begins before the answer, so that nothing between the two is missed.
+            // The feed is opened before the subscription is accepted, so that no change between the two is
+            // missed.
             let feed = match convert::params::<SubscribeParams>(&params) {
                 Ok(params) => Feed::open(&app.store, params).await,
                 Err(error) => return pending.reject(error).await,

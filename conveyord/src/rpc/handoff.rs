@@ -1,4 +1,4 @@
-//! `handoff.*`: what a worker leaves to whoever goes on.
+//! `handoff.*`: what a worker writes down for its successor.
 
 use super::Methods;
 use crate::supervision::handoffs;

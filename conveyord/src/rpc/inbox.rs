@@ -1,4 +1,4 @@
-//! `inbox.*`: what waits for a session.
+//! `inbox.*`: the notifications that wait for a session.
 
 use super::Methods;
 use crate::dispatch::inbox;

@@ -1,4 +1,4 @@
-//! `rpc.*`: who answers, and what it can do.
+//! `rpc.*`: the version and the capabilities of this daemon, and its methods.
 
 use super::Methods;
 use crate::error::Error;
@@ -11,7 +11,7 @@ use jsonrpsee::core::RegisterMethodError;
 use serde_json::Value;
 use std::sync::LazyLock;
 
-/// Stable words for what this daemon does beyond the minimum of its protocol.
+/// Stable words for what this daemon can do beyond the minimum of its protocol.
 const CAPABILITIES: [&str; 3] = ["lines", "inbox_lease", "events"];
 
 pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
@@ -35,7 +35,7 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
             state_root: app.config.files.root.to_string(),
         })
     })?;
-    // Derived once: it costs many times what any other answer does.
+    // Deriving the document takes many times longer than any other answer, so it is done once.
     static DOCUMENT: LazyLock<Value> = LazyLock::new(openrpc::document);
     methods.add::<RpcDiscover, _, _>(|_, _| async move { Ok(DOCUMENT.clone()) })
 }

@@ -1,6 +1,8 @@
-//! The methods: each parses its parameters, calls one domain function and answers. One file per namespace.
+//! The JSON-RPC methods. Each one parses its parameters, calls one function of the domain and answers. There
+//! is one file for each namespace.
 //!
-//! Invariants: no SQL here, no decision here. Only this folder makes JSON-RPC errors out of the domain's.
+//! What must not live here: SQL, and rules of the domain. Only this room turns errors of the domain into
+//! JSON-RPC errors.
 #![expect(clippy::disallowed_types, reason = "the wire is spoken here")]
 
 mod ack;
@@ -40,7 +42,7 @@ use std::sync::Arc;
 /// The module that the socket serves.
 ///
 /// # Errors
-/// When a name is registered twice, which only a mistake in the code can cause.
+/// When a method name is registered twice, which is a mistake in the code.
 pub fn module(app: Arc<App>) -> std::result::Result<RpcModule<Arc<App>>, RegisterMethodError> {
     let mut methods = Methods { module: RpcModule::new(app) };
     meta::register(&mut methods)?;
@@ -73,7 +75,7 @@ pub fn module(app: Arc<App>) -> std::result::Result<RpcModule<Arc<App>>, Registe
     Ok(methods.module)
 }
 
-/// Registers typed handlers.
+/// Registers handlers with typed parameters and results.
 struct Methods {
     module: RpcModule<Arc<App>>,
 }
@@ -99,5 +101,5 @@ impl Methods {
     }
 }
 
-/// What a handler answers with, on the wire.
+/// The result of a handler in the form of the wire.
 type Answer<T> = std::result::Result<T, ErrorObjectOwned>;

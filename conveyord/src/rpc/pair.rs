@@ -6,7 +6,8 @@ use conveyor_proto::registry::{PairCreate, PairPlanned};
 use jsonrpsee::core::RegisterMethodError;
 
 pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
-    // To its end though the caller may leave: half a pair would be a Codex that nobody supervises.
+    // A pair runs to its end even if the caller disappears. Otherwise a Codex would be left that nobody
+    // supervises.
     methods.add::<PairCreate, _, _>(|app, params| async move {
         let spawner = app.spawner();
         app.to_its_end(async move { pairing::create(&spawner, params).await }).await

@@ -1,4 +1,4 @@
-//! `pane.*`: the classifiers.
+//! `pane.*`: the classifiers of pane text.
 
 use super::Methods;
 use crate::cycle::classify;

@@ -1,4 +1,4 @@
-//! `reconcile.*`: drift between the database and what runs.
+//! `reconcile.*`: drift between the database and what really runs.
 
 use super::Methods;
 use crate::drift;

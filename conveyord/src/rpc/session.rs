@@ -1,4 +1,4 @@
-//! `session.*`: registration, keys and text to a session, its end.
+//! `session.*`: registering, starting and stopping sessions, and sending text and keys to them.
 
 use super::Methods;
 use crate::{pairing, sessions::registration, supervision::stop};
@@ -18,7 +18,8 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     methods.add::<SessionStop, _, _>(|app, params| async move {
         app.to_its_end(stop::stop(app.finish(), params)).await
     })?;
-    // To its end though the caller may leave: half a start would be a Codex that nobody knows.
+    // A start runs to its end even if the caller disappears. Otherwise a Codex would be left that nobody
+    // knows.
     methods.add::<SessionStart, _, _>(|app, params| async move {
         let spawner = app.spawner();
         app.to_its_end(async move { pairing::start(&spawner, params).await }).await
@@ -26,7 +27,7 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     methods.add::<SessionList, _, _>(
         |app, params| async move { registration::list(&app.store, params).await },
     )?;
-    // Both run to their end though the caller may leave: half a paste would be worse than none.
+    // Both run to their end even if the caller disappears, so that no text is pasted by half.
     methods.add::<SessionNudge, _, _>(|app, params| async move {
         let actuator = app.actuator();
         app.to_its_end(async move { actuator.nudge(params).await }).await

@@ -1,4 +1,4 @@
-//! `state.*`: waiting for what a session does or gets.
+//! `state.*`: waiting for something that a session does or receives.
 
 use super::Methods;
 use crate::waiting;

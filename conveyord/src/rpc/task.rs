@@ -1,4 +1,4 @@
-//! `task.*`: creation, listing, the end, the history.
+//! `task.*`: creating, listing and ending tasks, and their history.
 
 use super::Methods;
 use crate::{
@@ -18,7 +18,7 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     methods.add::<TaskList, _, _>(|app, params| async move {
         app.store.read(move |connection| Ok::<_, Error>(tasks::list(connection, params.active)?)).await
     })?;
-    // A manager may well end its own pane by this.
+    // A manager may end its own pane by this, and so disappear as the caller.
     methods.add::<TaskFinish, _, _>(|app, params| async move {
         app.to_its_end(finish::finish(app.finish(), params)).await
     })?;

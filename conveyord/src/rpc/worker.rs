@@ -1,4 +1,4 @@
-//! `worker.*`: workers by name, those of a folder and registered sessions alike.
+//! `worker.*`: workers by name, with a folder or as registered sessions.
 
 use super::Methods;
 use conveyor_proto::registry::{
@@ -27,7 +27,7 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
         let (workers, context) = (app.workers.clone(), app.finish());
         app.to_its_end(async move { workers.create(context, params).await }).await
     })?;
-    // These run to their end though the caller may leave: half a paste would be worse than none.
+    // These run to their end even if the caller disappears, so that no text is pasted by half.
     methods.add::<WorkerNudge, _, _>(|app, params| async move {
         let (workers, actuator) = (app.workers.clone(), app.actuator());
         app.to_its_end(async move { workers.nudge(&actuator, params).await }).await

@@ -1,8 +1,10 @@
-//! `run.*`: runs of a task.
+//! `run.*`: the runs of a task.
 //!
-//! A *telemetry run* tags what happens to its task while it is active; a task has one at a time. A *loop run* is the
-//! record of a policy, ended from its beginning, of which a task may have any number. What a policy may say stands in
-//! [`policy`]; what follows from it does not belong here.
+//! A *telemetry run* tags everything that happens to its task while it is active. A task has at most one
+//! active telemetry run. A *loop run* records a policy and is ended from its beginning. A task may have any
+//! number of loop runs.
+//!
+//! What a policy may say is in [`policy`]. What must not live here: anything that acts on a policy.
 
 pub mod policy;
 
@@ -30,13 +32,13 @@ use serde_json::{Value, json};
 /// Purpose and kind of a loop run.
 pub const LOOP: &str = "ralph_loop";
 
-/// The longest name of a run: a task's name with what is added to it.
+/// The longest name of a run: the name of its task plus a suffix.
 const MAX_RUN_NAME: usize = MAX_TASK_NAME + 56;
 
 /// Creates a run.
 ///
 /// # Errors
-/// `unknown_task`, `ambiguous_task`, `invalid_name`, `invalid_policy`, `run_active`, and those of the database.
+/// `unknown_task`, `ambiguous_task`, `invalid_name`, `invalid_policy`, `run_active`.
 pub async fn create(store: &Store, params: CreateParams) -> Result<RunRow> {
     store.write(Durability::Full, move |tx| create_in(tx, params)).await
 }
@@ -104,7 +106,7 @@ fn record_creation(tx: &Tx<'_>, run: &RunRow, is_loop: bool) -> Result<()> {
             kind: TelemetryEvent::RunCreated,
             summary: "A run was created.".to_owned(),
             task_id: Some(run.task_id.as_str()),
-            // A telemetry run is the active one by now; a loop run tags nothing.
+            // A new telemetry run is active by now and tags this record. A loop run tags nothing.
             run: Run::Active,
             correlation: json!({"run_id": run.id, "run_name": run.name}),
             attributes: json!({"kind": kind, "status": run.status}),
@@ -116,7 +118,7 @@ fn record_creation(tx: &Tx<'_>, run: &RunRow, is_loop: bool) -> Result<()> {
 /// Lists runs, newest first.
 ///
 /// # Errors
-/// `unknown_task`, `ambiguous_task`, and those of SQLite.
+/// `unknown_task`, `ambiguous_task`.
 pub fn list(connection: &Connection, params: &ListParams) -> Result<Vec<RunRow>> {
     let task = task_of(connection, params.task.as_deref())?;
     Ok(rows::list(connection, task.as_ref().map(|task| &task.id), params.status)?)
@@ -125,15 +127,15 @@ pub fn list(connection: &Connection, params: &ListParams) -> Result<Vec<RunRow>>
 /// Shows a run.
 ///
 /// # Errors
-/// `unknown_run`, `ambiguous_run`, `unknown_task`, `ambiguous_task`, and those of SQLite.
+/// `unknown_run`, `ambiguous_run`, `unknown_task`, `ambiguous_task`.
 pub fn show(connection: &Connection, params: &ShowParams) -> Result<RunRow> {
     resolve(connection, &params.run, params.task.as_deref())
 }
 
-/// Ends an active run. One that has ended so already stays as it is.
+/// Ends an active run. If the run has ended with the same status before, nothing changes.
 ///
 /// # Errors
-/// `invalid_status`, `run_over`, those of [`show`], and those of the database.
+/// `invalid_status`, `run_over`, and those of [`show`].
 pub async fn finish(store: &Store, params: FinishRunParams) -> Result<RunRow> {
     store
         .write(Durability::Full, move |tx| {
@@ -158,7 +160,8 @@ fn task_of(connection: &Connection, reference: Option<&str>) -> Result<Option<Ta
     reference.map(|reference| tasks::resolve(connection, reference)).transpose()
 }
 
-/// Finds a run by id, or by name: the newest of that name, if one task alone has it.
+/// Finds a run by id or by name. Of several runs with one name the newest counts, provided that they belong
+/// to one task.
 fn resolve(connection: &Connection, reference: &str, task: Option<&str>) -> Result<RunRow> {
     let task = task_of(connection, task)?;
     let task_id = task.as_ref().map(|task| &task.id);

@@ -1,10 +1,10 @@
-//! The policy that a loop run records: how many iterations, and what must be proved before each.
+//! The policy in a loop run: how many iterations it allows, and what each iteration must prove first.
 
 use super::LOOP;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
 
-/// Keys of a policy that a caller may give. All others are kept under `extra`.
+/// The policy keys that a caller may give. Other keys are kept under `extra`.
 const GIVEN: [&str; 7] = [
     "cleanup_policy",
     "current_iteration",
@@ -15,7 +15,7 @@ const GIVEN: [&str; 7] = [
     "stop_conditions",
 ];
 
-/// Makes the metadata of a loop run of what a caller gave.
+/// Builds the metadata of a loop run from what a caller gave.
 ///
 /// # Errors
 /// `invalid_policy`.
@@ -56,7 +56,7 @@ pub fn of(purpose: Option<&str>, mut given: Map<String, Value>) -> Result<Value>
     Ok(policy)
 }
 
-/// A whole number, as one or as the text of one.
+/// Reads a whole number, given as a number or as text.
 fn iteration(given: &Map<String, Value>, key: &str) -> Result<Option<i64>> {
     let number = match given.get(key) {
         None | Some(Value::Null) => return Ok(None),
@@ -67,7 +67,7 @@ fn iteration(given: &Map<String, Value>, key: &str) -> Result<Option<i64>> {
     number.map(Some).ok_or_else(|| invalid(format!("{key} is no whole number")))
 }
 
-/// Names of the evidence that each iteration needs, trimmed.
+/// Reads the names of the evidence that each iteration needs, trimmed.
 fn evidence(given: Option<&Value>) -> Result<Vec<String>> {
     const WHAT: &str = "required_before_continue";
     let entries = match given {

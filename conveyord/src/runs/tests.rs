@@ -1,4 +1,4 @@
-//! Runs on a real database: what is stored, refused, found by name, and tagged.
+//! Runs on a real database: storing, refusals, finding by name, and tagging.
 
 use super::*;
 use crate::store::{
@@ -58,7 +58,7 @@ async fn a_task_has_one_active_run_and_any_number_of_loop_runs() {
         (listed(json!({})), listed(json!({"task": "one"})), listed(json!({"status": "active"}))),
         (4, 3, 2)
     );
-    // Refused ones left nothing, and each that was made left a trace.
+    // A refused run leaves nothing. Each created run leaves an event.
     assert_eq!(rows(&store, "events", "type", "type = 'run_created'").len(), 4);
     let tagged = rows(&store, "telemetry_events", "run_id", "event_type = 'run_created'");
     let own = vec![run.id.to_string()];

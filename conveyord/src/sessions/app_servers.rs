@@ -1,8 +1,10 @@
-//! The connections: one for each Codex home that has registered sessions and an app-server, and what they tell of the
-//! sessions' threads. A lost connection tells nothing, so that who asks falls back on pane and rollout.
+//! The connections to Codex's app-servers: one for each Codex home that has registered sessions, with what
+//! the app-server says of the sessions' threads. Without a connection there is no status, so callers use pane
+//! and rollout instead.
 //!
-//! A thread is subscribed to only while it waits for its user: its status comes by itself, and a subscription would
-//! keep an idle thread in memory.
+//! A thread's status reaches every client without a subscription. A thread is subscribed to only while it
+//! waits for its user, because only subscribers receive the request. A lasting subscription would keep an
+//! idle thread in the memory of the app-server.
 
 use crate::{
     background::Items,
@@ -36,73 +38,71 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Beneath the wakes: for lost ones.
+/// How often the sessions are read again, in case a change was missed.
 const SWEEP: Duration = Duration::from_secs(10);
-/// How often all statuses are asked for anew, which also shows that the app-server still answers.
+/// How often all statuses are asked for again. This also shows that the app-server still answers.
 const REFRESH: Duration = Duration::from_secs(30);
-/// First and longest pause before a socket that cannot be reached is tried again.
+/// First and longest pause before the daemon tries again to connect.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
-/// Requests of one app-server that are remembered.
+/// How many open requests of one app-server are kept.
 const MAX_REQUESTS: usize = 256;
 
-/// Where the socket stands in a Codex home.
+/// Path of the app-server's socket in a Codex home.
 const SOCKET: &str = "app-server-control/app-server-control.sock";
-/// The folders in which something is written when an app-server starts.
+/// The folders in a Codex home into which a starting app-server writes.
 const FOLDERS: [&str; 2] = ["app-server-control", "app-server-daemon"];
 
-/// The threads of a Codex home that are of interest, with their sessions.
+/// The threads of registered sessions in one Codex home, each with its sessions.
 type Wanted = Arc<HashMap<String, Vec<SessionId>>>;
 
-/// What an app-server tells of a thread.
+/// The status that an app-server reports for a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveStatus {
-    /// Its status.
     pub status: ThreadStatus,
-    /// Since when we know.
+    /// When the daemon learned of this status.
     pub since: String,
 }
 
-/// What became of a request to a user.
+/// A change of a request that Codex makes to its user.
 #[derive(Debug)]
 pub enum RequestEvent {
-    /// It waits for an answer. Told again whenever a connection was made anew.
+    /// The request waits for an answer. Each new connection reports its open requests again.
     Opened(Vec<SessionId>, Request),
-    /// It was answered, by whomever, or withdrawn.
+    /// The request was answered, by this daemon or by anybody else, or withdrawn.
     Resolved(Vec<SessionId>, Request),
-    /// Nothing of the thread that is in these sessions waits any more.
+    /// The thread in these sessions does not wait for its user any more.
     Settled(Vec<SessionId>),
 }
 
-/// What is known of the app-servers. Cheap to clone.
+/// The known app-servers and the statuses of their threads. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct AppServers {
     homes: Arc<Mutex<HashMap<String, Home>>>,
 }
 
-/// A Codex home whose app-server we are connected to.
+/// A Codex home with a connection to its app-server.
 #[derive(Debug)]
 struct Home {
     client: Arc<Client>,
     threads: HashMap<String, LiveStatus>,
-    /// The requests that wait for an answer.
     requests: Vec<Request>,
 }
 
-/// The thread that is in a session now.
+/// The thread that the session shows now.
 #[must_use]
 pub fn thread_of(session: &Session) -> Option<&str> {
     session.current_thread_id.as_deref().or(session.codex_session_id.as_deref())
 }
 
 impl AppServers {
-    /// What the app-server tells of a session's thread; none without a connection.
+    /// The status of a session's thread by its app-server; none without a connection.
     #[must_use]
     pub fn status(&self, session: &Session) -> Option<LiveStatus> {
         let (home, thread) = (session.codex_home.as_deref()?, thread_of(session)?);
         self.homes().get(home)?.threads.get(thread).cloned()
     }
 
-    /// The connection to the app-server that has a session's thread in memory, and the thread.
+    /// The connection to the app-server that has the session's thread loaded, and the thread's id.
     #[must_use]
     pub fn client(&self, session: &Session) -> Option<(Arc<Client>, String)> {
         let (home, thread) = (session.codex_home.as_deref()?, thread_of(session)?);
@@ -112,7 +112,7 @@ impl AppServers {
         loaded.then(|| (Arc::clone(&home.client), thread.to_owned()))
     }
 
-    /// A request that waits for an answer, with the connection that takes it.
+    /// An open request, and the connection on which it is answered.
     #[must_use]
     pub fn request(&self, thread_id: &str, subject: &str) -> Option<(Arc<Client>, Request)> {
         self.homes().values().find_map(|home| {
@@ -124,10 +124,7 @@ impl AppServers {
         })
     }
 
-    /// The requests that wait for an answer, with the sessions that their threads are in.
-    ///
-    /// # Errors
-    /// Those of the database.
+    /// The open requests, each with the sessions that show its thread.
     pub async fn waiting(&self, store: &Store) -> Result<Vec<(Vec<SessionId>, Request)>, Error> {
         let sessions = wanted(store).await?;
         let mut waiting = Vec::new();
@@ -141,7 +138,7 @@ impl AppServers {
         Ok(waiting)
     }
 
-    /// Keeps the connections until cancelled. What is asked of users goes to `sink`.
+    /// Keeps the connections until cancelled. Requests to users are sent to `sink`.
     pub async fn run(
         self,
         store: Store,
@@ -149,7 +146,7 @@ impl AppServers {
         cancel: CancellationToken,
         items: Items,
     ) {
-        // The tasks end with this run, however it ends: the next one connects anew.
+        // Dropping the set ends its tasks, also after a panic. The next run connects again.
         let mut running: JoinSet<String> = JoinSet::new();
         let mut tasks: HashMap<String, (watch::Sender<Wanted>, CancellationToken, task::Id)> = HashMap::new();
         let mut changes = store.changes().subscribe();
@@ -158,7 +155,7 @@ impl AppServers {
         loop {
             tokio::select! {
                 () = cancel.cancelled() => break,
-                // Its first tick comes at once.
+                // The first tick comes at once.
                 _ = sweep.tick() => {}
                 change = changes.next() => match change {
                     None => break,
@@ -166,7 +163,7 @@ impl AppServers {
                     Some(_) => continue,
                 },
                 Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
-                    // A task that was told to end may have been replaced by another.
+                    // A stopped task may end after its successor has taken its place.
                     if let Ok((id, home)) = ended
                         && tasks.get(&home).is_some_and(|(_, _, task)| *task == id)
                     {
@@ -182,6 +179,7 @@ impl AppServers {
                     continue;
                 }
             };
+            // No active session uses this home any more.
             for (_, (_, stop, _)) in tasks.extract_if(|home, _| !wanted.contains_key(home)) {
                 stop.cancel();
             }
@@ -208,7 +206,7 @@ impl AppServers {
                 };
                 let (ending, items, of_home) = (stop.clone(), items.clone(), home.clone());
                 let task = running.spawn(async move {
-                    // One that panicked is begun again by the sweep, when it has rested.
+                    // A task that has panicked is started again by a later sweep, after a pause.
                     let _ = items.attempt(&item(&of_home), task.run(ending)).await;
                     of_home
                 });
@@ -258,7 +256,8 @@ impl HomeTask {
         let mut pause = BACK_OFF.0;
         loop {
             let mut sockets = SocketWatch::new(Utf8Path::new(&self.home));
-            // Watched before it is tried: what appears between the two is not missed.
+            // The watch starts before the attempt to connect, so a socket that appears between the two is
+            // noticed.
             sockets.sync();
             if let Ok((client, events)) = Client::connect(&path).await {
                 drop(sockets);
@@ -266,7 +265,8 @@ impl HomeTask {
                 let began = Instant::now();
                 self.serve(&client, events, &cancel).await;
                 self.forget();
-                // One that ends at once is no better than one that does not answer.
+                // A connection that ends at once is treated as a failed attempt, so the pause goes on
+                // growing.
                 if began.elapsed() > SWEEP {
                     pause = BACK_OFF.0;
                 }
@@ -277,7 +277,7 @@ impl HomeTask {
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(BACK_OFF.1),
                 () = sockets.told() => {
-                    // It listens a moment after its files appear.
+                    // The app-server listens a moment after its files appear.
                     pause = BACK_OFF.0;
                     tokio::time::sleep(pause).await;
                 }
@@ -303,7 +303,7 @@ impl HomeTask {
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = client.ended() => return,
-                // Its first tick comes at once.
+                // The first tick comes at once.
                 _ = refresh.tick() => calls.read_all(self.wanted.borrow_and_update().keys()),
                 changed = self.wanted.changed() => {
                     if changed.is_err() {
@@ -328,7 +328,7 @@ impl HomeTask {
                     }
                 },
                 Some(done) = calls.running.join_next(), if !calls.running.is_empty() => {
-                    // A call that panicked is begun anew with the next connection.
+                    // A call that has panicked is made again on the next connection.
                     let Ok(done) = done else { return };
                     if let Some((thread, status)) = calls.done(done) {
                         self.status(&mut calls, thread, status).await;
@@ -339,12 +339,16 @@ impl HomeTask {
     }
 
     async fn status(&self, calls: &mut Calls, thread: String, status: ThreadStatus) {
+        // No registered session shows this thread. It may be a sub-agent's, or belong to a Codex that is not
+        // registered.
         let Some(sessions) = self.wanted.borrow().get(&thread).cloned() else { return };
         let waits = status.waits_on_user();
         let name = status.name();
         let changed = {
             let mut homes = self.servers.homes();
             let Some(home) = homes.get_mut(&self.home) else { return };
+            // A thread that does not wait for its user has no open request, whether or not its end was
+            // reported.
             if !waits {
                 home.requests.retain(|request| request.thread_id != thread);
             }
@@ -379,6 +383,7 @@ impl HomeTask {
         let Some(sessions) = self.wanted.borrow().get(&request.thread_id).cloned() else { return };
         if let Some(home) = self.servers.homes().get_mut(&self.home) {
             home.requests.retain(|known| known.id != request.id);
+            // The oldest request makes room.
             if home.requests.len() >= MAX_REQUESTS {
                 home.requests.remove(0);
             }
@@ -401,11 +406,12 @@ impl HomeTask {
     }
 
     async fn tell(&self, event: RequestEvent) {
-        // An error means that nobody listens: the daemon ends.
+        // Sending fails only when the receiver is dropped, that is when the daemon ends.
         let _ = self.sink.send(event).await;
     }
 
-    /// Nothing is known any more; who waits for a session looks at pane and rollout again.
+    /// Removes the home after its connection ended. The published changes make waiting callers look at pane
+    /// and rollout.
     fn forget(&self) {
         tracing::debug!(home = %self.home, "an app-server is gone");
         for session in self.wanted.borrow().values().flatten() {
@@ -417,8 +423,8 @@ impl HomeTask {
     }
 }
 
-/// A connection that is known to all. It is closed and forgotten when this is dropped, be it by a panic: what nobody
-/// keeps up to date must not be believed.
+/// A connection that callers can find in [`AppServers`]. Dropping this, also after a panic, closes the
+/// connection and removes it: nobody would keep its statuses up to date any more.
 struct Connected {
     servers: AppServers,
     home: String,
@@ -429,28 +435,28 @@ impl Drop for Connected {
     fn drop(&mut self) {
         self.client.close();
         let mut homes = self.servers.homes();
-        // A task that took this one's place may be connected already.
+        // A new task for the same Codex home may have connected already. Its connection stays.
         if homes.get(&self.home).is_some_and(|home| Arc::ptr_eq(&home.client, &self.client)) {
             homes.remove(&self.home);
         }
     }
 }
 
-/// What a call of [`Calls`] brought.
+/// The result of one of the [`Calls`].
 enum Called {
-    /// A thread's status, and how often its status had been told when it was asked for.
+    /// The status of a thread, and the count in [`Calls::told`] when the call was made.
     Read(String, u64, Option<ThreadStatus>),
     Subscribed(String, bool),
     Unsubscribed,
 }
 
-/// The calls that run beside the events of a connection.
+/// The calls that run while the events of a connection are handled.
 struct Calls {
     client: Arc<Client>,
     running: JoinSet<Called>,
     reading: HashSet<String>,
     subscribed: HashSet<String>,
-    /// How often the status of each thread was told while it was being asked for.
+    /// For each thread whose status is being read: how many status events have arrived for it.
     told: HashMap<String, u64>,
 }
 
@@ -474,7 +480,7 @@ impl Calls {
         }
     }
 
-    /// A status was told, which is newer than any that is being read.
+    /// Notes that a status event has arrived. It is newer than the answer of any call that is still running.
     fn told(&mut self, thread: &str) {
         if let Some(told) = self.told.get_mut(thread) {
             *told += 1;
@@ -495,14 +501,15 @@ impl Calls {
         if self.subscribed.remove(thread) {
             let (client, thread) = (Arc::clone(&self.client), thread.to_owned());
             self.running.spawn(async move {
-                // One that fails has ended with its connection.
+                // A failure means that the connection has ended, and the subscription with it.
                 let _ = client.unsubscribe(&thread).await;
                 Called::Unsubscribed
             });
         }
     }
 
-    /// Takes in what a call brought; returns a status that is still the newest.
+    /// Takes the result of a call. Returns the status that it brought, unless an event has brought a newer
+    /// one.
     fn done(&mut self, done: Called) -> Option<(String, ThreadStatus)> {
         match done {
             Called::Read(thread, told, status) => {
@@ -512,7 +519,7 @@ impl Calls {
             }
             Called::Subscribed(thread, subscribed) => {
                 if !subscribed {
-                    // The next status, or the next refresh, tries again.
+                    // The next status event or the next refresh subscribes again.
                     self.subscribed.remove(&thread);
                 }
                 None
@@ -522,7 +529,7 @@ impl Calls {
     }
 }
 
-/// Tells when something appears where an app-server puts its socket and its number.
+/// Notices that an app-server writes its socket or its process id into the Codex home.
 struct SocketWatch {
     events: Option<RecommendedWatcher>,
     folders: [Utf8PathBuf; 2],
@@ -536,7 +543,7 @@ impl SocketWatch {
         let folders = FOLDERS.map(|folder| home.join(folder));
         let appeared = Arc::new(Notify::new());
         let (sink, of_interest) = (Arc::clone(&appeared), folders.clone());
-        // Without events the back-off alone finds the socket.
+        // Without file events the growing pause alone leads to the next attempt.
         let events = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let about = |path: &Path| of_interest.iter().any(|folder| path.starts_with(folder));
             if let Ok(event) = event
@@ -550,7 +557,8 @@ impl SocketWatch {
         Self { events: events.ok(), folders, home, paths, appeared }
     }
 
-    /// Watches the folders; the home itself while one of them is not there.
+    /// Watches both folders. While one of them does not exist, the Codex home is watched too, to see it
+    /// appear.
     fn sync(&mut self) {
         let Some(events) = &mut self.events else { return };
         let mut wanted: Vec<&Utf8PathBuf> = self.folders.iter().filter(|folder| folder.is_dir()).collect();

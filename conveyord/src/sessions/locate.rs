@@ -1,10 +1,11 @@
-//! Which thread is in a session now, and which file is read for it.
+//! Which thread a session shows now, and which file is read for it.
 //!
-//! A session outlives threads (`/clear`, `/new`) and files (rewind, archive), and may be registered before
-//! its rollout exists. Looked at best first: the thread id in the pane's title, the writer lock that the
-//! process tree holds, the rollout that it holds open, a newer file of the thread that is known.
+//! A session may change its thread (`/clear`, `/new`) and its file (rewind, archive), and it may be
+//! registered before its rollout exists. These clues are tried, the best first: the thread id in the pane's
+//! title, the writer lock that the process tree holds, the rollout that the process tree holds open, a newer
+//! file of the known thread.
 //!
-//! Only looks: what a session is given is decided in `follow`.
+//! This module only looks. `ingest` decides what is stored.
 
 use crate::codex::rollout::located::Located;
 use crate::{
@@ -23,24 +24,24 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
 use std::collections::HashMap;
 
-/// Looks which thread a session shows. `title` is that of its pane, when one was looked at. May block:
-/// it reads the process table and folders.
+/// Finds the thread that a session shows. `title` is the title of its pane, if the pane was looked at.
+/// Blocks: it reads the process table and folders.
 #[must_use]
 pub fn locate(session: &Session, title: Option<&str>) -> Option<Located> {
     Survey::default().locate(session, title)
 }
 
-/// One look at the process table and at the folders, for any number of sessions. It ages: make a new one for
-/// each look.
+/// One reading of the process table and of the folders, for any number of sessions. It becomes stale, so use
+/// a new one for each round.
 #[derive(Debug, Default)]
 pub struct Survey {
     tree: Option<ProcessTree>,
-    /// By Codex home, the newest file of each thread that began on a day or later.
+    /// By Codex home: the newest file of each thread that began on the given day or later.
     newest: HashMap<Utf8PathBuf, (Option<Date>, HashMap<String, Utf8PathBuf>)>,
 }
 
 impl Survey {
-    /// As [`locate`].
+    /// Finds the thread of one session, as [`locate`] does.
     pub fn locate(&mut self, session: &Session, title: Option<&str>) -> Option<Located> {
         let home = session.codex_home.as_deref().map(Utf8Path::new);
         if let (Some(home), Some(prefix)) = (home, title.and_then(thread_id_in_title))
@@ -49,7 +50,8 @@ impl Survey {
             return Some(located);
         }
         let located = self.by_process(session, home).or_else(|| self.by_file(session, home?));
-        // Only for a session that has no thread yet: one that had may have left the thread it began with.
+        // The thread that began with the process is a guess for pending sessions only. A session that had a
+        // thread may have left it by `/clear`.
         located.or_else(|| {
             let pid = Pid::try_from(session.pid.filter(|_| session.is_pending())?).ok()?;
             by_start::thread_begun_with(home?, pid)
@@ -57,7 +59,8 @@ impl Survey {
     }
 
     fn by_title(&mut self, session: &Session, home: &Utf8Path, prefix: &str) -> Option<Located> {
-        // The thread that is known already needs no search for its id, only for a newer file.
+        // If the title names the known thread, no search for its full id is needed, only one for a newer
+        // file.
         let known = session.codex_session_id.as_deref().and_then(ThreadId::new);
         if let Some(known) = known.filter(|known| matches_thread(prefix, known)) {
             let path = self
@@ -72,7 +75,7 @@ impl Survey {
 
     fn by_process(&mut self, session: &Session, home: Option<&Utf8Path>) -> Option<Located> {
         let pid = session.pid.and_then(|pid| Pid::try_from(pid).ok())?;
-        // Another process that got the same number is nobody's worker.
+        // The process has ended, and its number may belong to another process now.
         if !platform::is_alive(pid, session.pid_start.map(ProcessStart)) {
             return None;
         }
@@ -83,13 +86,15 @@ impl Survey {
         let held = rollouts_held_in(tree, pid).ok().and_then(|held| choose(held).ok());
         let locked = home.and_then(|home| threads_locked_in(tree, home, pid).ok()).unwrap_or_default();
         if let Some(home) = home {
-            // A thread that is locked and has no file yet is newer than any that has one.
+            // Thread ids are UUIDv7, so they grow with time. A locked thread above the one with an open file
+            // is newer: Codex 0.169 takes the lock when it creates a thread, and makes the file at the first
+            // input.
             let newer = locked.into_iter().rev().take_while(|locked| {
                 held.as_ref().is_none_or(|held| held.meta.thread_id.as_str() < locked.as_str())
             });
             for thread in newer {
                 let path = self.newest_file(home, thread.as_str());
-                // A sub-agent has a thread of its own in the same process; its first line tells.
+                // A sub-agent has a thread of its own in the same process. The first line of its file tells.
                 if path.as_deref().is_none_or(is_of_a_person) {
                     return Some(Located { thread_id: thread.as_str().to_owned(), path });
                 }
@@ -99,7 +104,8 @@ impl Survey {
         Some(Located { thread_id: held.meta.thread_id.as_str().to_owned(), path: Some(held.path) })
     }
 
-    /// A newer file of the thread that a session has, such as a rewind begins; or where its file was moved to.
+    /// Finds a newer file of the session's thread. Codex 0.169 begins one after a rewind, and `codex archive`
+    /// moves the file to `archived_sessions`.
     fn by_file(&mut self, session: &Session, home: &Utf8Path) -> Option<Located> {
         let thread_id = session.codex_session_id.clone()?;
         let path = self.newest_file(home, &thread_id)?;
@@ -108,19 +114,20 @@ impl Survey {
 
     fn newest_file(&mut self, home: &Utf8Path, thread: &str) -> Option<Utf8PathBuf> {
         let since = discovery::first_day_of(thread);
-        // An unknown day is before all others, as `None` is.
+        // `None` stands for an unknown day and is smaller than every day, so it lists all files.
         if self.newest.get(home).is_none_or(|(listed_since, _)| *listed_since > since) {
             let listed = newest_rollouts(home, since).unwrap_or_default();
             self.newest.insert(home.to_owned(), (since, listed));
         }
         let (_, newest) = self.newest.get(home)?;
         let path = newest.get(thread)?;
-        // Links resolved, as registration does, so that a file has one name.
+        // Links are resolved, as registration does it, so that one file has one name.
         Some(path.canonicalize_utf8().unwrap_or_else(|_| path.clone()))
     }
 }
 
-/// The whole id of a thread whose title was cut: its writer lock names it.
+/// The full id of a thread of which the title shows only the beginning. The thread's writer lock has the full
+/// id in its name.
 fn thread_of_prefix(home: &Utf8Path, prefix: &str) -> Option<ThreadId> {
     let locks = home.join("thread-writer-locks");
     locks.read_dir_utf8().ok()?.filter_map(std::result::Result::ok).find_map(|entry| {
@@ -129,7 +136,7 @@ fn thread_of_prefix(home: &Utf8Path, prefix: &str) -> Option<ThreadId> {
     })
 }
 
-/// The home of Codex that a rollout stands in: the folder above `sessions` or `archived_sessions`.
+/// The Codex home of a rollout: the folder above `sessions` or `archived_sessions`.
 #[must_use]
 pub fn codex_home_of(rollout: &Utf8Path) -> Option<Utf8PathBuf> {
     rollout
@@ -139,13 +146,14 @@ pub fn codex_home_of(rollout: &Utf8Path) -> Option<Utf8PathBuf> {
         .map(Utf8Path::to_owned)
 }
 
-/// Whether a rollout is there to be followed: a person's thread, known by a first line that is complete.
+/// Whether a rollout exists whose thread belongs to a person rather than to a sub-agent. An incomplete first
+/// line does not count.
 #[must_use]
 pub fn is_of_a_person(rollout: &Utf8Path) -> bool {
     read_session_meta(rollout).is_ok_and(|meta| !meta.is_subagent())
 }
 
-/// The shared app-server daemon of a session's Codex home, which owns the session's work where there is one.
+/// The shared app-server daemon of a session's Codex home. If it runs, it does the session's work.
 #[must_use]
 pub fn owner(session: &Session) -> Option<Pid> {
     let home = session.codex_home.as_deref().map(Utf8Path::new)?;

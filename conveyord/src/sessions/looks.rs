@@ -1,5 +1,5 @@
-//! Looks at panes that many may share: whoever wants to know what a session's pane shows gets the look that was just
-//! taken, or takes one for all who ask meanwhile.
+//! Shared looks at panes. A caller who wants to know what a pane shows gets the look that was just taken, or
+//! takes one for everybody who asks meanwhile.
 
 use super::pane;
 use crate::{
@@ -19,23 +19,22 @@ use std::{
 };
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
-/// Sessions whose last look is kept, before the old ones are dropped.
+/// How many sessions' looks are kept before unused ones are dropped.
 const MAX_KEPT: usize = 256;
 
-/// What a pane shows.
+/// The result of a look at a pane.
 #[derive(Debug, Clone)]
 pub struct PaneSeen {
-    /// What it shows.
     pub look: PaneLook,
-    /// Since when it has been seen to show that.
+    /// Since when the pane has been seen to show this.
     pub since: String,
-    /// The approval that it asks for.
+    /// The approval that the pane asks for.
     pub menu: Option<ApprovalMenu>,
 }
 
 type Slot = Arc<AsyncMutex<Option<(Instant, Option<PaneSeen>)>>>;
 
-/// The looks. Cheap to clone.
+/// The shared looks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct PaneLooks {
     store: Store,
@@ -44,17 +43,14 @@ pub struct PaneLooks {
 }
 
 impl PaneLooks {
-    /// Looks at the panes of a store's sessions. The time limit is for each call of tmux.
+    /// Shares looks at the panes of the sessions in `store`. The time limit applies to each call of tmux.
     #[must_use]
     pub fn new(store: Store, command_timeout: Duration) -> Self {
         Self { store, command_timeout, slots: Arc::default() }
     }
 
-    /// What the pane of a session shows, by a look that is no older than this; none where there is no pane, or none
-    /// that can be looked at.
-    ///
-    /// # Errors
-    /// Those of the database.
+    /// What the session's pane shows, by a look that is not older than `max_age`. None if the session has no
+    /// pane, or tmux cannot show it.
     pub async fn look(&self, session: &Session, max_age: Duration) -> Result<Option<PaneSeen>> {
         if !session.has_tmux() || session.state == SessionState::Gone {
             return Ok(None);
@@ -74,7 +70,7 @@ impl PaneLooks {
     fn slot(&self, session: &SessionId) -> Slot {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= MAX_KEPT {
-            // Those in use are held by who uses them.
+            // A slot with a second owner is being used by a caller.
             slots.retain(|_, slot| Arc::strong_count(slot) > 1);
         }
         Arc::clone(slots.entry(session.clone()).or_default())

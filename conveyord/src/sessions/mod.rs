@@ -1,7 +1,8 @@
-//! Everything about one session: its registration and start, its pane and the one rule of whose pane that is, its
-//! thread, its state, the looks at its pane that many share, its app-server.
+//! Everything about one session: its registration and start, its pane and the one rule that says whose pane
+//! it is, its thread, its state, the shared looks at its pane, its app-server.
 //!
-//! Not here: the rows (`store::sessions`), and what one does with several sessions: tasks, pairs, routes.
+//! What must not live here: the rows (`store::sessions`), and work that combines several sessions, such as
+//! tasks, pairs and routes.
 
 pub mod app_servers;
 pub mod locate;

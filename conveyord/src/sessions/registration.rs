@@ -34,7 +34,7 @@ use conveyor_proto::{
 use serde_json::json;
 use std::{os::unix::fs::MetadataExt, time::Duration};
 
-/// Checks the name of a session that is to be registered. Old rows with other names stay readable.
+/// Checks the name of a new session. Rows of older versions with other names stay readable.
 ///
 /// # Errors
 /// `invalid_name`.
@@ -52,7 +52,7 @@ pub fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// What was found out about a session before anything is written.
+/// What is known of a session before anything is written.
 struct Found {
     registration: Registration,
     pane: Option<Pane>,
@@ -63,8 +63,8 @@ struct Found {
 /// Registers a session, or renews its registration.
 ///
 /// # Errors
-/// `invalid_name`, `invalid_tmux_session`, `relative_path`, `pid_or_rollout_needed`, `invalid_pid`, `pid_dead`, `pid_of_other_user`, `rollout_invalid`,
-/// `rollout_not_found`, `role_differs`, `thread_taken`, and those of the database.
+/// `invalid_name`, `invalid_tmux_session`, `relative_path`, `pid_or_rollout_needed`, `invalid_pid`,
+/// `pid_dead`, `pid_of_other_user`, `rollout_invalid`, `rollout_not_found`, `role_differs`, `thread_taken`.
 pub async fn register(store: &Store, params: RegisterParams, time_limit: Duration) -> Result<RegisterResult> {
     check_name(&params.name)?;
     let found = find(&params, time_limit).await?;
@@ -160,14 +160,14 @@ async fn find(params: &RegisterParams, time_limit: Duration) -> Result<Found> {
     Ok(Found { registration, pane, rollout_len, warnings })
 }
 
-/// A file's length, and its device and inode.
+/// The length of a file, and its device and inode.
 #[must_use]
 pub fn file_state(path: &Utf8Path) -> Option<(u64, (u64, u64))> {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.len(), (metadata.dev(), metadata.ino())))
 }
 
-/// The Codex home of a caller: the one that it names, else the one below its home.
+/// The caller's Codex home: `CODEX_HOME` if the caller has it, else `.codex` in its home folder.
 #[must_use]
 pub fn codex_home(caller: &Caller) -> Option<String> {
     caller
@@ -201,13 +201,13 @@ fn of_file(path: &str) -> Result<Rollout> {
     }
     let meta =
         read_session_meta(path).map_err(|error| Error::invalid("rollout_invalid", error.to_string()))?;
-    // Links resolved, so that two names of one file are one session.
+    // Links are resolved, so that two names of one file are one session.
     let path = path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
     Ok((path, meta))
 }
 
-/// The rollout of a process tree and the process that holds it. None when Codex has not written one yet:
-/// the session is then registered as pending.
+/// The rollout of a process tree, and the process that holds it open. None if Codex has not written a rollout
+/// yet: the session is then registered as pending.
 async fn of_process(
     pid: Pid,
     params: &RegisterParams,
@@ -231,7 +231,8 @@ async fn of_process(
     }
 }
 
-/// In shared-daemon mode the pane's processes hold nothing; its title may name the thread.
+/// The rollout of the thread that the pane's title names. With the shared app-server daemon of Codex 0.169
+/// the pane's processes hold no rollout.
 fn by_title(params: &RegisterParams, pane: &Pane) -> Option<Rollout> {
     let home = codex_home(&params.caller)?;
     let session = pending_session(&params.name, params.role, &home);
@@ -241,14 +242,14 @@ fn by_title(params: &RegisterParams, pane: &Pane) -> Option<Rollout> {
     Some((path, meta))
 }
 
-/// A stand-in for a session that is not stored yet, to look its thread up with.
+/// A session row that is not stored, by which a thread can be looked for.
 #[must_use]
 pub fn pending_session(name: &str, role: Role, home: &str) -> Session {
     Session { codex_home: Some(home.to_owned()), ..Session::unregistered(name, role) }
 }
 
-/// Whether a process tree is a Codex that has not had its first input: it holds the lock of a thread, or a
-/// program named codex runs in it.
+/// Whether a process tree is a Codex that waits for its first input: it holds the writer lock of a thread, or
+/// runs a program named `codex`.
 fn looks_like_codex(pid: Pid, home: Option<&str>) -> bool {
     let locked = home.is_some_and(|home| {
         discovery::threads_locked_by(Utf8Path::new(home), pid).is_ok_and(|threads| !threads.is_empty())
@@ -262,11 +263,11 @@ fn looks_like_codex(pid: Pid, home: Option<&str>) -> bool {
             .any(|name| name.starts_with("codex"))
 }
 
-/// Stores a registration. `rollout` is the length of its file and the file's device and inode; `via` names the verb
-/// that started the session, where one did.
+/// Stores a registration. `rollout` is the length of the file with its device and inode. `via` names the verb
+/// that started the session, if one did.
 ///
 /// # Errors
-/// `role_differs`, `thread_taken`, `session_bound`, and those of the database.
+/// `role_differs`, `thread_taken`, `session_bound`.
 pub fn store_registration(
     tx: &Tx<'_>,
     new: &Registration,
@@ -282,6 +283,7 @@ pub fn store_registration(
             format!("session {} is registered as {}; a role is for ever", new.name, existing.role.as_str());
         return Err(Error::conflict("role_differs", message).hint("use another name"));
     }
+    // One thread belongs to one session. `replace` takes it over, unless the other session is bound.
     if let Some(thread) = &new.codex_session_id {
         let others: Vec<Session> = sessions::active_on_thread(tx, thread)?
             .into_iter()
@@ -304,7 +306,8 @@ pub fn store_registration(
     let id = sessions::upsert(tx, new)?;
     if let (Some(path), Some((len, identity))) = (&new.codex_session_path, rollout) {
         let before = rollouts::active(tx, &id, path)?;
-        // Registering again is the way out of a file that shrank.
+        // A file that is shorter than what was read is not read any more. Registering again starts a new
+        // reading of it.
         if before.is_some_and(|rollout| rollout.read_offset > len) {
             let thread = new.codex_session_id.clone().unwrap_or_default();
             rollouts::begin_generation(tx, &id, &thread, path, Some(identity), "registered_again")?;
@@ -324,7 +327,7 @@ pub fn store_registration(
         .ok_or_else(|| Error::not_found("unknown_session", "the session was not stored"))
 }
 
-/// How a session can be talked to. `task` is the one that it is bound to.
+/// How messages reach a session. `task` is the task that it is bound to.
 #[must_use]
 pub fn communication(session: &Session, task: Option<&str>, program: Option<&str>) -> Communication {
     let program = program.unwrap_or("conveyorctl");
@@ -346,10 +349,6 @@ pub fn communication(session: &Session, task: Option<&str>, program: Option<&str
     }
 }
 
-/// Lists sessions.
-///
-/// # Errors
-/// Those of the database.
 pub async fn list(store: &Store, params: ListParams) -> Result<Vec<SessionRow>> {
     store
         .read(move |connection| {
@@ -397,15 +396,16 @@ pub fn row(session: Session, communication: Communication, show_token: bool) -> 
     }
 }
 
-/// Marks a session as gone. One that is gone already stays as it is.
+/// Marks a session as gone. Deregistering it a second time changes nothing.
 ///
 /// # Errors
-/// `unknown_session`, `session_bound` (recorded as a failed command), and those of the database.
+/// `unknown_session`; `session_bound`, which is also recorded as a failed command.
 pub async fn deregister(store: &Store, name: String) -> Result<DeregisterResult> {
     store.write(Durability::Full, move |tx| deregister_in(tx, &name)).await?
 }
 
-/// The outer result is the transaction's: a refusal of a bound session is recorded and commits.
+/// The outer result is that of the transaction: the refusal of a bound session is recorded, so it must
+/// commit.
 fn deregister_in(tx: &Tx<'_>, name: &str) -> Result<Result<DeregisterResult>> {
     let session = sessions::resolve(tx, name)?;
     if session.state == SessionState::Gone {

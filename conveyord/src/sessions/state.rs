@@ -1,4 +1,5 @@
-//! A worker's state: the rollout's machine, overlaid by what the pane and the process table show.
+//! The state of a worker: the state machine of its rollout, corrected by what pane, app-server and process
+//! table show.
 
 use crate::{
     codex::{
@@ -21,28 +22,24 @@ use conveyor_proto::types::{
 };
 use rusqlite::Connection;
 
-/// What the database knows of a session's thread.
+/// What the database holds of a session's thread.
 #[derive(Debug, Clone)]
 pub struct Stored {
-    /// State machine.
     pub machine: ThreadState,
-    /// Time of the newest state-bearing record.
+    /// Time of the newest record that changed the state.
     pub last_state_event_at: Option<String>,
-    /// The turn that runs, or the last one.
+    /// The running turn, or the last one.
     pub turn: Option<Turn>,
-    /// Newest record: time and subtype.
+    /// Time and subtype of the newest record.
     pub newest: Option<(String, Option<String>)>,
 }
 
 /// Reads what is stored of a session's thread.
-///
-/// # Errors
-/// Those of the database.
 pub fn stored(connection: &Connection, session: &Session) -> Result<Stored> {
     let thread_id = session.codex_session_id.clone().unwrap_or_default();
     let thread = ThreadRef { session: &session.id, thread_id: &thread_id };
     let row = rollouts::thread(connection, &session.id, &thread_id)?;
-    // A state that cannot be read is one that is not known.
+    // A stored state that cannot be parsed counts as unknown.
     let machine =
         row.as_ref().and_then(|row| serde_json::from_str(&row.machine_json).ok()).unwrap_or_default();
     Ok(Stored {
@@ -64,31 +61,31 @@ pub fn coarse(stored: &Stored) -> CoarseState {
     }
 }
 
-/// Whether a session's process lives, by its number and start.
+/// Whether the session's process lives. Its start time is compared too, since process ids are reused.
 #[must_use]
 pub fn is_alive(session: &Session) -> bool {
     let pid = session.pid.and_then(|pid| Pid::try_from(pid).ok());
     pid.is_some_and(|pid| platform::is_alive(pid, session.pid_start.map(ProcessStart)))
 }
 
-/// Whether whoever runs the session's turns lives: its process, or the shared daemon of its Codex home,
-/// which works on when the pane is closed.
+/// Whether the process that runs the session's turns lives. This is the session's own process, or the shared
+/// daemon of its Codex home, which goes on working when the pane is closed.
 #[must_use]
 pub fn is_owner_alive(session: &Session) -> bool {
     is_alive(session) || locate::owner(session).is_some_and(|pid| platform::is_alive(pid, None))
 }
 
-/// What is known of a session beside its rollout.
+/// What is known of a session besides its rollout.
 #[derive(Debug, Clone, Default)]
 pub struct Overlay<'a> {
-    /// What its pane shows, with the time since when it shows that.
+    /// What the pane shows, and since when.
     pub pane: Option<(&'a PaneLook, &'a str)>,
-    /// What Codex's app-server tells of its thread.
+    /// What Codex's app-server reports of the thread.
     pub live: Option<LiveStatus>,
 }
 
-/// Lays the app-server, the pane and the process table over the rollout's state. A question to the user comes before
-/// busy and before idle; a dead owner before all.
+/// The state after all corrections. A process that has ended decides first. A question to the user counts
+/// before busy and before idle.
 #[must_use]
 pub fn detail(session: &Session, stored: &Stored, overlay: &Overlay<'_>) -> WorkerStateView {
     let look = overlay.pane;
@@ -104,7 +101,8 @@ pub fn detail(session: &Session, stored: &Stored, overlay: &Overlay<'_>) -> Work
     }
     if session.has_exited() || session.pid.is_some() && !is_owner_alive(session) {
         let state = if busy { WorkerState::Broken } else { WorkerState::Gone };
-        // Since the end was noticed; not known before somebody has recorded that.
+        // The row holds the time at which the end was noticed. There is no time before the end has been
+        // recorded.
         let gone_since = session.last_heartbeat_at.clone().filter(|_| session.has_exited());
         return view(state, StateSource::Process, gone_since);
     }
@@ -134,7 +132,7 @@ pub fn detail(session: &Session, stored: &Stored, overlay: &Overlay<'_>) -> Work
         && let Some((look, shown_since)) = look
         && look.shows == PaneShows::Busy
     {
-        // The rollout that would tell is not known yet.
+        // The session has no rollout yet, so only the pane can tell that Codex works.
         return view(WorkerState::Working, StateSource::Pane, Some(shown_since.to_owned()));
     }
     let state = match stored.machine.phase {

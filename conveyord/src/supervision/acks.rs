@@ -1,4 +1,4 @@
-//! Acknowledgements: how they are recorded, and which roles have one that still holds.
+//! Acknowledgements of the contract: how they are recorded, and which of them still hold.
 
 use super::{context, limits};
 use crate::{
@@ -21,11 +21,10 @@ use conveyor_proto::{
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-/// Records an acknowledgement of a role, for the task's present binding and the present revision of its
-/// configuration.
+/// Records that a role acknowledges the task's present binding and the present revision of its configuration.
 ///
 /// # Errors
-/// `payload_too_large`, `text_too_long`, `unknown_task`, `ambiguous_task`, and those of the database.
+/// `payload_too_large`, `text_too_long`, `unknown_task`, `ambiguous_task`.
 pub async fn record(database: &Store, params: RecordAckParams) -> Result<Acknowledgement> {
     limits::payload("the acknowledgement", &params.payload)?;
     limits::text("the correlation id", params.correlation_id.as_deref().unwrap_or_default())?;
@@ -89,25 +88,25 @@ pub async fn record(database: &Store, params: RecordAckParams) -> Result<Acknowl
 /// The newest acknowledgement of a role.
 ///
 /// # Errors
-/// `unknown_task`, `ambiguous_task`, and those of SQLite.
+/// `unknown_task`, `ambiguous_task`.
 pub fn show(connection: &Connection, params: &ShowAckParams) -> Result<Option<Acknowledgement>> {
     let task = tasks::resolve(connection, &params.task)?;
     Ok(store::latest_ack(connection, &task.id, params.role)?)
 }
 
-/// Why a role's acknowledgement does not hold.
+/// Why the acknowledgement of a role does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lack {
-    /// There is none.
+    /// The role has given none.
     Missing,
-    /// It was given for another binding.
+    /// It was given for another binding of the task.
     OtherBinding,
-    /// The configuration has changed since.
+    /// The configuration has changed since it was given.
     OldConfigRevision,
 }
 
 impl Lack {
-    /// The stable word.
+    /// The stable word for this reason.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -118,17 +117,15 @@ impl Lack {
     }
 }
 
-/// The latest acknowledgements of a task.
+/// The newest acknowledgement of each role.
 #[derive(Debug, Clone, Copy)]
 pub struct Latest<'a> {
-    /// The worker's.
     pub worker: Option<&'a Acknowledgement>,
-    /// The manager's.
     pub manager: Option<&'a Acknowledgement>,
 }
 
-/// The roles whose latest acknowledgement does not hold, the worker first. One holds when it was given for this
-/// binding and for the configuration's present revision.
+/// The roles whose newest acknowledgement does not hold, the worker first. An acknowledgement holds for one
+/// binding and one revision of the configuration.
 #[must_use]
 pub fn missing(
     latest: Latest<'_>,
@@ -149,10 +146,10 @@ pub fn missing(
         .collect()
 }
 
-/// Refuses when roles are missing. `what` needs them, for example "cycle".
+/// Refuses if acknowledgements are missing. `what` names the action that needs them, for example "cycle".
 ///
 /// # Errors
-/// `acknowledgements_required`, with the reason per role in its data.
+/// `acknowledgements_required`, with the reason for each role in its data.
 pub fn require(what: &str, missing: &[(Role, Lack)]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What a manager should know when it decides, as every cycle shows it.
+//! What a manager should know when it decides. Every cycle shows it.
 
 use super::{acks, negotiation, permissions};
 use crate::{
@@ -12,10 +12,7 @@ use conveyor_proto::types::{
 };
 use rusqlite::Connection;
 
-/// Gathers the context of a bound task.
-///
-/// # Errors
-/// Those of SQLite.
+/// Reads the context of a bound task.
 pub fn manager_context(
     connection: &Connection,
     task: &TaskRow,
@@ -33,19 +30,16 @@ pub fn manager_context(
     })
 }
 
-/// The manager configuration of a task, its permissions in today's form.
-///
-/// # Errors
-/// Those of SQLite.
+/// The manager configuration of a task. Permissions of older rows are converted to the present form.
 pub fn config(connection: &Connection, task: &TaskRow) -> Result<Option<ManagerConfig>, StoreError> {
     manager_configs::get(connection, &task.id, permissions::granted)
 }
 
-/// Refuses a cycle whose configuration asks for acknowledgements that do not hold. Looks at nothing else, so that it
-/// can come before any work.
+/// Refuses a cycle if the configuration asks for acknowledgements that do not hold. It reads nothing else, so
+/// a cycle can call it before any work.
 ///
 /// # Errors
-/// `acknowledgements_required`, and those of SQLite.
+/// `acknowledgements_required`.
 pub fn ack_gate(connection: &Connection, task: &TaskRow, binding: &Binding) -> Result<(), Error> {
     let Some(config) = config(connection, task)?.filter(|config| config.require_acks) else { return Ok(()) };
     let worker = store::latest_ack(connection, &task.id, Role::Worker)?;
@@ -71,7 +65,7 @@ pub fn view(criteria: Vec<Criterion>) -> CriteriaView {
             "satisfied" => (&mut view.summary.satisfied, &mut view.satisfied),
             "deferred" => (&mut view.summary.deferred, &mut view.deferred),
             "rejected" => (&mut view.summary.rejected, &mut view.rejected),
-            // The table's check admits no other word than `proposed`.
+            // The CHECK of the table allows only `proposed` besides the words above.
             _ => (&mut view.summary.proposed, &mut view.proposed),
         };
         *count += 1;

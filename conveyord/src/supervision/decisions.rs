@@ -1,4 +1,4 @@
-//! Holding a manager's recorded decision against what a command allows.
+//! Checks whether a recorded decision of the manager justifies a command.
 
 use crate::{
     clock,
@@ -9,13 +9,11 @@ use conveyor_proto::types::{finish::DecisionCheck, task::TaskRow};
 use rusqlite::Connection;
 use serde_json::json;
 
-/// A decision that is older justifies nothing, in seconds.
+/// The age in seconds above which a decision justifies nothing.
 const MAX_AGE_SECONDS: i64 = 900;
 
-/// Checks the decision that a caller named. `allowed` is sorted.
-///
-/// # Errors
-/// Those of SQLite. What is wrong with the decision stands in the check.
+/// Checks the decision that a caller named. `allowed` is sorted. A decision that does not fit is no error;
+/// the check says why.
 pub fn check(
     connection: &Connection,
     task: &TaskRow,
@@ -42,7 +40,7 @@ pub fn check(
             return Ok(check);
         }
     };
-    // Ages are whole seconds; the cast cannot leave the range of an age.
+    // Ages are whole seconds.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a saturating cast of a non-negative number of seconds"
@@ -62,7 +60,7 @@ pub fn check(
     Ok(check)
 }
 
-/// Refuses when the decision does not justify the command.
+/// Refuses if the decision does not justify the command.
 ///
 /// # Errors
 /// `manager_decision_validation_failed`, with the check in its data.

@@ -1,9 +1,9 @@
-//! `task.finish` and `task.stop`: the end of a task. Gates first (a stop has none), then a claim, then the sessions,
-//! then one commit that ends all.
+//! `task.finish` and `task.stop`: the end of a task. A finish checks the gates first; a stop has none. Then
+//! the task is claimed, its sessions are ended, and one transaction ends the task.
 //!
-//! One caller ends a task at a time (`store::finish` keeps the claim). Everything that will be ended is looked at
-//! before anything is, the worker is ended before the manager, and what is gone already counts as done, so that a
-//! finish that failed half-way can be tried again.
+//! Only one call ends a task at a time (`store::finish` keeps the claim). All sessions that will be ended are
+//! looked at before the first one is ended. The worker is ended before the manager. A session that has ended
+//! already counts as ended. So a finish that failed half-way can be tried again.
 
 mod gates;
 mod rows;
@@ -24,14 +24,14 @@ use std::{future::Future, time::Duration};
 pub use gates::check_message;
 pub use rows::close_interrupted;
 
-/// Sends a text to a session's pane.
+/// Sends the last message to a session that is about to end.
 pub trait MessageSender: Send + Sync + 'static {
-    /// Sends the text and returns once the session has had time to act on it: it is idle again, or a grace time is
-    /// over. The pane may be ended right after. One that may have been sent after `unless_since` already, by an
-    /// earlier try of the same finish, is not sent again: the answer is false then.
+    /// Sends the text. Returns when the session is idle again or its grace time is over, so that the caller
+    /// may end the pane at once. Returns false without sending if an earlier try of the same finish may have
+    /// sent the text after `unless_since`.
     ///
     /// # Errors
-    /// When the text surely or possibly did not arrive.
+    /// When the text has not arrived, or may not have arrived.
     fn send(
         &self,
         session: &Session,
@@ -39,29 +39,28 @@ pub trait MessageSender: Send + Sync + 'static {
         unless_since: Option<&str>,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
 
-    /// Ends the turn that runs in Codex's shared daemon, where it would outlive the session's pane. One that cannot
-    /// be reached is left: the pane is ended all the same.
+    /// Ends the turn that runs in Codex's shared daemon, since that turn would go on after the pane is
+    /// closed. If the daemon cannot be reached, nothing happens; the pane is ended anyway.
     fn end_turn(&self, session: &Session) -> impl Future<Output = ()> + Send;
 }
 
-/// What finishing a task works with.
+/// The services that an end of a task or session uses.
 #[derive(Debug, Clone)]
 pub struct FinishContext<S> {
-    /// Database.
     pub store: Store,
     /// Time limit of each call of tmux.
     pub command_timeout: Duration,
-    /// How a message reaches the worker.
+    /// Sends the last message to the worker.
     pub sender: S,
-    /// The finishes that run.
+    /// The finishes that are running.
     pub under_way: UnderWay<CommandId>,
 }
 
-/// Answers `task.finish`.
+/// Answers `task.finish`. Sessions that were ended before an error stay ended.
 ///
 /// # Errors
-/// The gates' refusals, `task_being_finished`, `identity_verification_failed`, `transcript_segment_missing`, and those
-/// of tmux, of the sender and of SQLite. What was ended stays ended.
+/// The refusals of the gates, `task_being_finished`, `identity_verification_failed`,
+/// `transcript_segment_missing`.
 pub async fn finish<S: MessageSender>(
     context: FinishContext<S>,
     params: FinishParams,
@@ -71,11 +70,11 @@ pub async fn finish<S: MessageSender>(
     carry_out(&context, &params, claim, move |end| audits.result(end)).await
 }
 
-/// Answers `task.stop`: as [`finish`], without gates, decision and stored panes, and always with the manager.
+/// Answers `task.stop`. It differs from [`finish`] in that it has no gates, records no decision, stores no
+/// panes, and always ends the manager.
 ///
 /// # Errors
-/// `task_over`, `manager_decision_validation_failed`, `task_being_finished`, `identity_verification_failed`, and those
-/// of tmux, of the sender and of SQLite. What was ended stays ended.
+/// `task_over`, `manager_decision_validation_failed`, `task_being_finished`, `identity_verification_failed`.
 pub async fn stop<S: MessageSender>(
     context: FinishContext<S>,
     params: StopTaskParams,
@@ -86,7 +85,7 @@ pub async fn stop<S: MessageSender>(
     carry_out(&context, &params, claim, |end| end).await
 }
 
-/// The parameters of a stop as those of a finish that asks for nothing.
+/// The parameters of a stop, as those of a finish without any gate.
 fn without_gates(params: StopTaskParams) -> FinishParams {
     let StopTaskParams { task, reason, stop_worker, message, decision_id, strict_decisions, caller } = params;
     FinishParams {
@@ -109,7 +108,7 @@ fn without_gates(params: StopTaskParams) -> FinishParams {
     }
 }
 
-/// Ends the sessions and then the task, or leaves a trace of how far it came. `result` makes the answer.
+/// Ends the sessions and then the task. If this fails, a row says how far it came. `result` makes the answer.
 async fn carry_out<S: MessageSender, R: Serialize + Send + 'static>(
     context: &FinishContext<S>,
     params: &FinishParams,
@@ -124,7 +123,8 @@ async fn carry_out<S: MessageSender, R: Serialize + Send + 'static>(
     if let Err(error) = &outcome
         && let Err(also) = rows::give_up(&context.store, &claim, &ended, error).await
     {
-        // The caller is told of the first error; the claim is released by the next try to end the task.
+        // The caller gets the first error. The claim stays open, and the next try to end the task releases
+        // it.
         tracing::error!(command = %claim.command_id, error = %also, "failed to record that ending a task failed");
     }
     outcome

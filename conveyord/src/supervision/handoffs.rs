@@ -1,4 +1,4 @@
-//! Handoffs: what a worker leaves to whoever goes on. They are only ever added; the newest counts.
+//! Handoffs: what a worker writes down for its successor. Rows are only added, and the newest counts.
 
 use super::limits;
 use crate::{
@@ -16,7 +16,7 @@ use serde_json::json;
 /// Records a handoff of the task's present worker.
 ///
 /// # Errors
-/// `text_too_long`, `payload_too_large`, `unknown_task`, `ambiguous_task`, and those of the database.
+/// `text_too_long`, `payload_too_large`, `unknown_task`, `ambiguous_task`.
 pub async fn record(database: &Store, params: RecordHandoffParams) -> Result<Handoff> {
     const KIND: SharedEvent = SharedEvent::WorkerHandoffRecorded;
     limits::text("the summary", &params.summary)?;

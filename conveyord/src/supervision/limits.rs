@@ -1,10 +1,10 @@
-//! How large a text or a JSON value may be that the contract stores.
+//! The largest text and the largest JSON value that the contract stores.
 
 use crate::error::{Error, Result};
 use conveyor_proto::limits::{MAX_PAYLOAD_BYTES, MAX_TEXT_BYTES};
 use serde::Serialize;
 
-/// Refuses a text that is too long. `what` names it.
+/// Refuses a text that is too long. `what` names the text in the message.
 ///
 /// # Errors
 /// `text_too_long`.
@@ -16,7 +16,7 @@ pub(super) fn text(what: &str, text: &str) -> Result<()> {
     Err(Error::invalid("text_too_long", message).hint("put the text into a file and name the file"))
 }
 
-/// Refuses a JSON value that is too large. `what` names it.
+/// Refuses a JSON value that is too large. `what` names the value in the message.
 ///
 /// # Errors
 /// `payload_too_large`.

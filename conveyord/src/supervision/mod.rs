@@ -1,7 +1,7 @@
-//! The supervision contract: what a manager may do and must know, and what has to hold before a task ends.
+//! The supervision contract: what a manager may do, what it must know, and what must hold before a task ends.
 //!
-//! Rules live here; rows are read and written through `store`, panes through `tmux`. Nothing here sends text by
-//! itself: [`finish::MessageSender`] does.
+//! Rules live here. Rows are read and written through `store`, panes are reached through `sessions`. What
+//! must not live here: sending text. [`finish::MessageSender`] is how this room asks for that.
 
 pub mod acks;
 pub mod context;

@@ -1,9 +1,9 @@
-//! Advice to settle acceptance criteria. It is only said, never written.
+//! Advice on how to settle the acceptance criteria of a task. It is shown and writes nothing.
 
 use crate::words::shell_word;
 use conveyor_proto::types::supervision::{CriteriaNegotiation, CriteriaSummary};
 
-/// What a worker is asked when no criteria are settled.
+/// The text that asks a worker for criteria when none are settled.
 const PROMPT: &str = "Name 2-4 acceptance criteria for the slice of work that you are on now. Say for each whether it \
     is a must-have of this task or can be a follow-up, and how it will be verified.";
 

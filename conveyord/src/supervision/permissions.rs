@@ -1,4 +1,4 @@
-//! The permission taxonomy: which permissions exist, their aliases, and whether a configuration grants one.
+//! The permissions: which exist, their aliases, and whether a configuration grants one.
 
 use crate::{error::Error, words::shown};
 use conveyor_proto::types::{dispatch::PermissionCheck, supervision::ManagerConfig};
@@ -11,11 +11,12 @@ const TAXONOMY: [(&str, &[&str]); 5] = [
     ("context", &["fetch_issues", "fetch_prs", "spawn_reviewer"]),
     ("repo", &["merge_green_pr", "open_pr", "push_branch"]),
     ("verification", &["run_cargo", "run_playwright", "run_pytest", "run_xcodebuild"]),
-    // `approve`: a pending approval of the worker may be answered. The reference has no such permission.
+    // `approve` allows a manager to answer a pending approval of its worker. agent-conveyor 0.1.0 does not
+    // have it.
     ("worker_session", &["approve", "clear", "compact", "interrupt", "stop"]),
 ];
 
-/// Other names, each with what it stands for.
+/// Other names, each with the permissions that it stands for.
 const ALIASES: [(&str, &[&str]); 6] = [
     ("allow_merge_green", &["repo.merge_green_pr"]),
     ("allow_pr", &["repo.open_pr"]),
@@ -25,7 +26,7 @@ const ALIASES: [(&str, &[&str]); 6] = [
     ("worker_compact_clear", &["worker_session.compact", "worker_session.clear"]),
 ];
 
-/// A permission of the taxonomy.
+/// One of the permissions in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Permission {
     category: &'static str,
@@ -33,13 +34,11 @@ pub struct Permission {
 }
 
 impl Permission {
-    /// Its category.
     #[must_use]
     pub const fn category(self) -> &'static str {
         self.category
     }
 
-    /// Its action.
     #[must_use]
     pub const fn action(self) -> &'static str {
         self.action
@@ -70,7 +69,7 @@ pub fn all() -> impl Iterator<Item = Permission> {
         .flat_map(|(category, actions)| actions.iter().map(|action| Permission { category, action }))
 }
 
-/// The permissions that a name stands for: one, or two for some aliases. Names are exact.
+/// The permissions that a name stands for. Some aliases stand for two. Names must match exactly.
 ///
 /// # Errors
 /// `unknown_permission`.
@@ -78,7 +77,7 @@ pub fn normalise(name: &str) -> Result<Vec<Permission>, Error> {
     lookup(name).ok_or_else(|| unknown(format!("\"{}\" is no permission", shown(name))))
 }
 
-/// A refusal of a word that is no permission, with those that are.
+/// The refusal of a word that is no permission. The hint lists the permissions.
 pub(super) fn unknown(message: String) -> Error {
     let known = TAXONOMY.map(|(category, actions)| format!("{category}.({})", actions.join("|"))).join(", ");
     Error::invalid("unknown_permission", message).hint(format!("name one as category.action: {known}"))
@@ -94,7 +93,7 @@ pub(super) fn taxonomy() -> impl Iterator<Item = (&'static str, &'static [&'stat
     TAXONOMY.into_iter()
 }
 
-/// What a name stands for, if it is one.
+/// The permissions that a name stands for; none if the name is unknown.
 pub(super) fn lookup(name: &str) -> Option<Vec<Permission>> {
     if let Some(permission) = Permission::named(name) {
         return Some(vec![permission]);
@@ -103,8 +102,8 @@ pub(super) fn lookup(name: &str) -> Option<Vec<Permission>> {
     Some(names.iter().filter_map(|name| Permission::named(name)).collect())
 }
 
-/// Reads stored permissions: all categories, each with its granted actions, sorted. Older rows have flat keys, aliases
-/// among them; what is unknown grants nothing.
+/// Reads stored permissions: for each category the granted actions, sorted. Older rows have flat keys and
+/// aliases. An unknown key grants nothing.
 #[must_use]
 pub fn granted(stored: &Value) -> BTreeMap<String, Vec<String>> {
     let mut granted = BTreeSet::new();
@@ -120,7 +119,7 @@ pub fn granted(stored: &Value) -> BTreeMap<String, Vec<String>> {
     by_category(&granted)
 }
 
-/// All categories, each with its granted actions, sorted: the form that is stored and shown.
+/// For each category the granted actions, sorted. Permissions are stored and shown in this form.
 pub(super) fn by_category(granted: &BTreeSet<Permission>) -> BTreeMap<String, Vec<String>> {
     let actions = |category: &str| {
         let of_category = granted.iter().filter(|permission| permission.category == category);
@@ -129,7 +128,7 @@ pub(super) fn by_category(granted: &BTreeSet<Permission>) -> BTreeMap<String, Ve
     taxonomy().map(|(category, _)| (category.to_owned(), actions(category))).collect()
 }
 
-/// What counted as a grant in rows of old: anything but null, false, zero and the empty.
+/// Whether a value in an older row is a grant. Everything is, except null, false, zero and empty values.
 pub(super) fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -141,8 +140,8 @@ pub(super) fn is_truthy(value: &Value) -> bool {
     }
 }
 
-/// Holds a required permission against a task's configuration. Without a configuration nothing is granted; an alias
-/// that stands for two needs both.
+/// Checks a required permission against a task's configuration. Without a configuration nothing is granted.
+/// An alias that stands for two permissions needs both.
 ///
 /// # Errors
 /// `unknown_permission`.

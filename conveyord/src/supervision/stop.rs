@@ -1,6 +1,7 @@
-//! `session.stop`: the end of one session, by ending its tmux session. Its task goes on without it.
+//! `session.stop`: ends one session together with its tmux session. The session's task stays open.
 //!
-//! A bound session is refused unless forced; then its binding ends in the transaction that marks it as gone.
+//! A bound session is refused unless forced. If it is forced, the transaction that marks the session as gone
+//! also ends its binding.
 
 use super::finish::{FinishContext, MessageSender, check_message};
 use crate::{
@@ -19,11 +20,12 @@ use conveyor_proto::types::session::{SessionState, StopParams, StopResult};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Answers `session.stop`. To be run to its end whatever becomes of the caller, which may end its own pane by this.
+/// Answers `session.stop`. The caller may end its own pane by this, so the work must run to its end even if
+/// the caller disappears.
 ///
 /// # Errors
 /// `unknown_session`, `no_tmux_session`, `message_too_long`, `identity_verification_failed`, `session_bound`,
-/// `shared_tmux_session`, and those of tmux, of the sender and of SQLite.
+/// `shared_tmux_session`.
 pub async fn stop<S: MessageSender>(context: FinishContext<S>, params: StopParams) -> Result<StopResult> {
     let (context, params) = (&context, &params);
     check_message(params.message.as_deref())?;
@@ -43,6 +45,7 @@ pub async fn stop<S: MessageSender>(context: FinishContext<S>, params: StopParam
         warnings: Vec::new(),
     };
     let sighting = Arc::new(pane::sight(&session, context.command_timeout).await?);
+    // Stopping a session that has ended changes nothing.
     if session.state == SessionState::Gone && sighting.is_gone() {
         return Ok(result);
     }
@@ -79,7 +82,8 @@ async fn record(store: &Store, kind: AuditEvent, payload: Value) -> Result<()> {
     Ok(store.write(Durability::Full, move |tx| event(tx, kind, payload)).await?)
 }
 
-/// Refuses what must not be ended, and records what is about to be done. Returns who else ends with it.
+/// Refuses a session that must not be ended, and records the intent. Returns the other sessions that will end
+/// with it.
 async fn intend(
     store: &Store,
     session: &Session,
@@ -114,7 +118,7 @@ async fn intend(
         .await
 }
 
-/// The refusal to end others too, with what that would end.
+/// The refusal to end other sessions too. It names them and their tasks.
 fn shared(tx: &Tx<'_>, session: &Session, others: &[Session]) -> Result<Error> {
     let mut shown = Vec::new();
     for other in others {
@@ -128,7 +132,7 @@ fn shared(tx: &Tx<'_>, session: &Session, others: &[Session]) -> Result<Error> {
         .hint("--force ends them together, with their bindings"))
 }
 
-/// Other active sessions that end with a session's tmux session.
+/// The other active sessions in the same tmux session.
 fn sharing(
     tx: &Tx<'_>,
     session: &Session,
@@ -166,7 +170,7 @@ async fn end<S: MessageSender>(
     Ok(())
 }
 
-/// Marks the session and those that ended with it as gone, and ends the bindings that cannot go on without them.
+/// Marks the session, and those that ended with it, as gone, and ends their bindings.
 async fn settle(
     store: &Store,
     session: Session,

@@ -1,4 +1,5 @@
-//! How a terminal is attached to a worker. Windows are opened by the caller, who knows the desktop.
+//! How a person attaches a terminal to a worker. The client opens the window, since only the client knows the
+//! desktop.
 
 use super::{Subject, Workers, blocking, broken, is_default_server};
 use crate::{
@@ -18,8 +19,8 @@ impl Workers {
     /// Answers `worker.attach`.
     ///
     /// # Errors
-    /// `name_or_task_needed`, `unknown_worker`, `unknown_task`, `task_ambiguous`, `not_bound`, `no_tmux_session`,
-    /// `tmux_session_missing`, `already_opened`, and those of tmux and of the database.
+    /// `name_or_task_needed`, `unknown_worker`, `unknown_task`, `task_ambiguous`, `not_bound`,
+    /// `no_tmux_session`, `tmux_session_missing`, `already_opened`.
     pub async fn attach(&self, params: AttachParams) -> Result<AttachResult> {
         let AttachParams { name, task, role, force, caller } = params;
         let (name, task) = match (name, task) {
@@ -43,7 +44,7 @@ impl Workers {
         Ok(AttachResult { name, task, tmux_session, attach_command, attach_words })
     }
 
-    /// The session on one side of a task, and the task's name.
+    /// The name of the session that is the worker or the manager of a task, and the name of the task.
     async fn session_of(&self, task: String, role: Role) -> Result<(String, String)> {
         self.store
             .read(move |connection| {
@@ -72,10 +73,11 @@ impl Workers {
         Ok(!opened.map_err(|error| broken(&subject.name, &error))?.events.is_empty())
     }
 
-    /// Answers `worker.opened`: a window that could not be opened does not count as one.
+    /// Answers `worker.opened`. Only a window that did open makes a later `worker.attach` say
+    /// `already_opened`.
     ///
     /// # Errors
-    /// `unknown_worker`, `invalid_name`, and those of the database.
+    /// `unknown_worker`, `invalid_name`.
     pub async fn opened(&self, params: OpenedParams) -> Result<Empty> {
         check_name(&params.name)?;
         let subject = self.find(&params.name, &Caller::default()).await?;
@@ -89,12 +91,11 @@ impl Workers {
     }
 }
 
-/// The command that attaches a terminal to exactly this tmux session, for a person.
+/// The command by which a person attaches a terminal to exactly this tmux session.
 pub(super) fn by_hand(socket: &str, tmux_session: &str, caller: &Caller) -> String {
     for_a_shell(&words(Some(socket), tmux_session, caller))
 }
 
-/// The words of that command.
 fn words(socket: Option<&str>, tmux_session: &str, caller: &Caller) -> Vec<String> {
     let mut words = vec!["tmux".to_owned()];
     if let Some(socket) = socket.filter(|socket| !is_default_server(socket, caller)) {
@@ -104,7 +105,7 @@ fn words(socket: Option<&str>, tmux_session: &str, caller: &Caller) -> Vec<Strin
     words
 }
 
-/// Words as one line for a shell: each in single quotes unless it is plain.
+/// Joins words to one line for a shell. Words with special characters are put in single quotes.
 fn for_a_shell(words: &[String]) -> String {
     let quoted = words.iter().map(|word| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);

@@ -1,4 +1,4 @@
-//! The pane of a worker: captured into its folder, and into rows when it has changed.
+//! Captures the pane of a worker: into its folder each time, and into rows when the text has changed.
 
 use super::{Subject, Workers, blocking, broken, folder::CaptureMeta, new_worker, place, store_worker};
 use crate::{
@@ -21,7 +21,7 @@ use conveyor_proto::types::{
 };
 use serde_json::json;
 
-/// A pane's text. Prints its length, not the text.
+/// The text of a pane. `Debug` prints its length only, never the text.
 pub(super) struct Captured {
     pub(super) text: String,
     sha256: String,
@@ -39,7 +39,7 @@ impl Workers {
     ///
     /// # Errors
     /// `unknown_worker`, `invalid_name`, `worker_folder_invalid`, `no_tmux_session`, `tmux_session_missing`,
-    /// `tmux_pane_mismatch`, `codex_exited`, and those of tmux and of the database.
+    /// `tmux_pane_mismatch`, `codex_exited`.
     pub async fn capture(&self, params: CaptureParams) -> Result<CaptureResult> {
         let subject = self.find(&params.name, &params.caller).await?;
         self.require_running(&subject).await?;
@@ -56,7 +56,8 @@ impl Workers {
         })
     }
 
-    /// Captures a pane. What is there already is not stored again; only the time and count of captures go on.
+    /// Captures a pane. A text that is stored already is not stored again; only the time and the count of
+    /// captures change.
     pub(super) async fn capture_of(
         &self,
         subject: &Subject,
@@ -147,11 +148,12 @@ impl Workers {
     }
 }
 
-/// The row in `workers` that a registered session gets once something is stored of it by name.
+/// The row in `workers` for a registered session. It is written when a status or a capture of that session is
+/// stored.
 pub(super) fn row_of_session(session: &Session) -> NewWorker {
     NewWorker {
         name: session.name.clone(),
-        // One outside tmux is known by its id.
+        // `workers.tmux_session` must be set, so a session outside tmux is entered by its id.
         tmux_session: session.tmux_session.clone().unwrap_or_else(|| session.id.to_string()),
         tmux_pane_id: session.tmux_pane_id.clone(),
         identity_token: session.identity_token.clone(),
@@ -160,7 +162,8 @@ pub(super) fn row_of_session(session: &Session) -> NewWorker {
     }
 }
 
-/// Stores that row. Of two sessions in one tmux session the second is known by its name there.
+/// Stores that row. `workers.tmux_session` is unique, so the second session in one tmux session is entered
+/// with its name added.
 pub(super) fn store_session_row(tx: &Tx<'_>, new: &NewWorker) -> Result<String> {
     let taken = rows::of_tmux_session(tx, &new.tmux_session)?.is_some_and(|other| other.name != new.name);
     let tmux_session =

@@ -1,5 +1,5 @@
-//! `worker.create`: a worker's place is reserved in rows and folder, Codex is started, and what came of it is
-//! committed. What fails on the way leaves nothing that blocks another try.
+//! `worker.create`: reserves a worker's name in rows and folder, starts Codex, and commits the running
+//! worker. A failed create leaves nothing that blocks the next one.
 
 use super::{
     Subject, Workers, attach, blocking, broken,
@@ -39,33 +39,33 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What a new worker works on that was given no task.
+/// The current task of a new worker that was given none.
 const NO_TASK: &str = "Waiting for a task.";
-/// What a new worker does next.
+/// The next action of a new worker.
 const FIRST_ACTION: &str = "Begin the task, or wait for the manager's message.";
-/// How long the question of trust is waited for when nobody waits for Codex to be ready.
+/// How long to wait for the question of trust when the caller does not wait for Codex to be ready.
 const TRUST_LIMIT: Duration = Duration::from_secs(10);
-/// Rows of scrollback by which a Codex that shows nothing known is judged.
+/// Rows of scrollback by which Codex is judged when its screen shows no known state.
 const STARTUP_LINES: u32 = 80;
-/// Longest wait that may be asked for.
+/// Longest wait that a caller may ask for, in seconds.
 const LONGEST_WAIT: u64 = 86_400;
 
-/// A worker that was started.
 struct Created {
     subject: Subject,
     worker_id: String,
     started: StartedSession,
-    /// Whether the folder was made for it.
+    /// Whether the folder holds nothing of an earlier worker. Then a failure deletes it.
     is_new: bool,
 }
 
 impl Workers {
-    /// Answers `worker.create`. To be run to its end whatever becomes of the caller.
+    /// Answers `worker.create`. The work must run to its end even if the caller disappears, since a half-made
+    /// worker would block its name.
     ///
     /// # Errors
     /// `codex_missing`, `invalid_name`, `cwd_missing`, `worker_exists`, `tmux_session_exists`,
-    /// `tmux_session_taken`, `role_differs`, `codex_exited`, `worker_folder_invalid`, `timeout_too_long`, and those of
-    /// tmux and of the database. No worker is left behind.
+    /// `tmux_session_taken`, `role_differs`, `codex_exited`, `worker_folder_invalid`, `timeout_too_long`. No
+    /// worker is left behind.
     pub async fn create<S: MessageSender>(
         &self,
         context: FinishContext<S>,
@@ -83,6 +83,7 @@ impl Workers {
             Ok(done) => done,
             Err(error) => return Err(self.undo(&prepared, &created, error).await),
         };
+        // A worker that does not report is still a worker: the verification says so, and nothing is undone.
         let verification = match params.verify {
             true => Some(
                 self.verify(
@@ -123,7 +124,7 @@ impl Workers {
         })
     }
 
-    /// From the reservation to a worker that runs.
+    /// Reserves the name, starts Codex and commits the worker.
     async fn begin(
         &self,
         prepared: &Prepared,
@@ -134,6 +135,8 @@ impl Workers {
         let _lock = self.locks.of(name).await;
         let folder = Folder::of(&self.root, name);
         let before = self.earlier(&folder, name, params.reuse).await?;
+        // A start writes the id of the worker's row into its tmux session. By this mark the session of a
+        // failed start is told from one that belongs to somebody else.
         let mark = before.row.as_ref().map(|row| row.id.clone());
         let mine = match &mark {
             Some(mark) if before.never_ran() => end_leftover(prepared, mark).await?,
@@ -142,6 +145,7 @@ impl Workers {
         if !mine {
             return Err(launch::taken(tmux_session));
         }
+        // Only a folder that holds nothing of an earlier worker may be deleted after a failure.
         let is_new = before.is_leftover() || !before.has_config && !before.has_history;
         let token = clock::new_id("workerctl");
         let contract = worker_prompts::contract(&Contract {
@@ -155,6 +159,7 @@ impl Workers {
         let begun = async {
             let config = config(prepared, tmux_session, &token, &worker_id, &folder, name);
             self.write_folder(&folder, config.clone(), &contract, params).await?;
+            // A long prompt is written to a file. Codex is then given a short one that names the file.
             let prompt = match params.initial_prompt {
                 true => Some(PromptArgument::of(&contract, &self.root, name).map_err(|error| {
                     let message =
@@ -197,11 +202,12 @@ impl Workers {
                 noted.map_err(|error| broken(name, &error))?;
                 Ok(created)
             }
+            // Codex runs, but the rows do not say so. End it, or nobody would know of it.
             Err((created, error)) => Err(self.undo(prepared, &created, error).await),
         }
     }
 
-    /// What there is of that name, if that does not forbid a new worker.
+    /// What an earlier worker of this name has left. A name that is in use is refused.
     async fn earlier(&self, folder: &Folder, name: &str, reuse: bool) -> Result<Earlier> {
         let owned = name.to_owned();
         let (row, session) = self
@@ -218,12 +224,14 @@ impl Workers {
             has_config: !matches!(config, Ok(None)),
             has_history: events.is_ok_and(|events| !events.events.is_empty()),
         };
+        // A session with this name that does not belong to the worker's row was registered separately.
         if let Some(session) = session
             && earlier.row.as_ref().is_none_or(|row| row.id != session.id.as_str())
         {
             let message = format!("{name} is the name of a registered {}", session.role.as_str());
             return Err(Error::conflict("worker_exists", message).hint("use another name"));
         }
+        // What a failed start has left does not block the name. A worker that did run needs `--reuse`.
         if !reuse && !earlier.is_leftover() && (earlier.has_config || earlier.row.is_some()) {
             return Err(Error::conflict("worker_exists", format!("there is a worker {name} already"))
                 .hint("--reuse starts it again in its folder"));
@@ -231,7 +239,7 @@ impl Workers {
         Ok(earlier)
     }
 
-    /// Takes the name, in one transaction.
+    /// Reserves the name, in one transaction.
     async fn reserve(
         &self,
         prepared: &Prepared,
@@ -299,7 +307,7 @@ impl Workers {
         written.await?.map_err(|error| broken(&params.name, &error))
     }
 
-    /// Stores that the worker runs, in rows and folder.
+    /// Records the running worker in the folder and in the rows.
     async fn commit(
         &self,
         prepared: &Prepared,
@@ -329,6 +337,7 @@ impl Workers {
             self.store
                 .write(Durability::Full, move |tx| {
                     let id = store_worker(tx, &new, &place)?;
+                    // A worker that is reused has a new Codex, and so a new thread.
                     rows::forget_thread(tx, &id, place.codex_home.as_deref())?;
                     let facts = json!({ "tmux_pane_id": new.tmux_pane_id, "tmux_session": new.tmux_session });
                     rows::event(tx, Actor::Workerctl, AuditEvent::WorkerTmuxStarted, &id, &facts)?;
@@ -345,7 +354,7 @@ impl Workers {
         }
     }
 
-    /// Waits for Codex as far as that was asked for. The second value tells whether the question of trust was
+    /// Waits for Codex as far as the caller asked. The second value says whether the question of trust was
     /// answered.
     async fn startup(
         &self,
@@ -356,6 +365,7 @@ impl Workers {
         let pane = created.started.pane_id;
         let mut accepted = false;
         let mut startup = None;
+        // Without either option nobody needs to know how the start ended.
         if params.wait_ready || params.accept_trust {
             let limit =
                 if params.wait_ready { Duration::from_secs(params.wait_ready_timeout) } else { TRUST_LIMIT };
@@ -374,10 +384,12 @@ impl Workers {
             }
             let (state, reason) = match ended {
                 Ended::Found(shown) => judged(shown.start),
+                // Codex has ended, so there is no worker. The error makes `create` undo the start.
                 Ended::Stopped(shown) if shown.start == Start::Exited => {
                     return Err(ready::refusal(&params.name, &shown, None));
                 }
                 Ended::Stopped(shown) => judged(shown.start),
+                // No known state by the deadline. Judge by the last rows, and leave the worker as it is.
                 Ended::TimedOut(_) => {
                     let text = prepared.tmux.capture(pane, STARTUP_LINES, CaptureStyle::Plain).await?;
                     let (state, reason) = phrases::startup(&text);
@@ -388,6 +400,8 @@ impl Workers {
                 startup = Some(self.note_startup(created, state, reason, accepted, params).await?);
             }
         }
+        // The pane was kept open so that the output of a failed start could be read. From now on it closes
+        // with Codex.
         prepared.tmux.close_with_program(pane).await?;
         Ok((startup, accepted))
     }
@@ -426,11 +440,12 @@ impl Workers {
         Ok(startup)
     }
 
-    /// Ends what was started, and gives the name free. Returns the error that led to it.
+    /// Ends the Codex that was started, and frees the name. Returns the error that was the reason.
     async fn undo(&self, prepared: &Prepared, created: &Created, error: Error) -> Error {
         let tmux_session = format!("codex-{}", created.subject.name);
         if let Err(failure) = prepared.tmux.kill_session(&tmux_session).await {
-            // One that has ended by itself is gone; any other is found by its mark at the next try.
+            // The tmux session may have ended by itself. If it still runs, the next create finds it by its
+            // mark.
             tracing::debug!(error = %failure, "a worker that did not come up was not ended");
         }
         let folder = created.is_new.then_some(&created.subject.folder);
@@ -438,7 +453,7 @@ impl Workers {
         error
     }
 
-    /// Gives a reserved name free, and takes away the folder that was made for it.
+    /// Frees a reserved name, and deletes the folder that was made for it.
     async fn give_up(&self, worker_id: &str, folder: Option<&Folder>, error: &Error) {
         let folder = folder.cloned();
         let cleared = blocking(move || folder.iter().for_each(Folder::clear)).await;
@@ -457,7 +472,7 @@ impl Workers {
     }
 }
 
-/// What an earlier worker of a name left.
+/// What an earlier worker of the same name has left.
 struct Earlier {
     row: Option<Worker>,
     has_config: bool,
@@ -465,12 +480,12 @@ struct Earlier {
 }
 
 impl Earlier {
-    /// Whether no start came to a worker since its row was last written.
+    /// Whether no start has led to a running worker since the row was last written.
     fn never_ran(&self) -> bool {
         self.row.as_ref().is_some_and(|row| row.state == "candidate" || row.state == "failed")
     }
 
-    /// Whether it is what the first start left, which never came to a worker.
+    /// Whether everything that is left comes from a first start that failed.
     fn is_leftover(&self) -> bool {
         !self.has_history && self.never_ran()
     }

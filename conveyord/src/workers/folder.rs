@@ -1,7 +1,10 @@
-//! The folder of a worker in the state root: what lies in it, read leniently, since workers and older programs write
-//! there too, and written so that nobody sees half a file.
+//! The folder of a worker in the state root.
 //!
-//! Blocking. The rows are what survives a power cut; of the files only the last moment may be lost, never a part.
+//! Workers and older programs write into the folder too, so its files are read leniently. Files are replaced
+//! as a whole, so no reader sees half a file.
+//!
+//! All functions block. The rows in the database survive a power cut. The files are not synced: a power cut
+//! may lose the newest write of a file.
 
 use crate::clock;
 use crate::store::event_names::FileEvent;
@@ -19,59 +22,54 @@ use std::{
 use uuid::Uuid;
 
 const CONFIG: &str = "config.json";
-/// The name of the file in which a worker may report.
+/// The file in which a worker may report its status.
 pub const STATUS: &str = "status.json";
 const CAPTURE_META: &str = "capture-meta.json";
 const TRANSCRIPT: &str = "transcript.txt";
 const CONTRACT: &str = "contract.txt";
 const EVENTS: &str = "events.jsonl";
-/// The events before those, from the last time that the file was full.
+/// The events before those in `events.jsonl`, moved here when that file was full.
 const OLDER_EVENTS: &str = "events.jsonl.1";
 
-/// Size in bytes at which the file of events is put aside. Two such files are kept.
+/// Size in bytes at which the event file is put aside. Two such files are kept.
 const EVENTS_LIMIT: u64 = 1024 * 1024;
-/// Largest file that is read, in bytes: what is larger was not written by a worker.
+/// Largest file that is read, in bytes. A worker does not write a larger one.
 const FILE_LIMIT: u64 = 4 * 1024 * 1024;
-/// How much of the end of a file of events is read, in bytes: other programs let it grow without end.
+/// How many bytes at the end of an event file are read. Other programs let this file grow without end.
 const EVENTS_READ: u64 = 8 * 1024 * 1024;
 
-/// `config.json`. Keys of other programs are kept.
+/// `config.json`. Keys that other programs added are kept.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
-    /// Name; that of the folder where it is missing.
+    /// The worker's name. If it is missing, the name of the folder counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Id of the row.
+    /// Id of the row in `workers`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker_id: Option<String>,
-    /// Token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_token: Option<String>,
-    /// Working directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
-    /// tmux session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tmux_session: Option<String>,
     /// tmux pane, `%N`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tmux_pane_id: Option<String>,
-    /// Process of the pane when it was started.
+    /// Process of the pane when the worker was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tmux_pane_pid: Option<i32>,
-    /// Socket of the tmux server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tmux_socket: Option<String>,
-    /// How far Codex had come when it was last looked at.
+    /// How far Codex had come when its start was last checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub startup: Option<String>,
-    /// Why it seemed so.
+    /// Why the start was judged so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub startup_reason: Option<String>,
-    /// What was to be done about it.
+    /// What the caller was told to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub startup_recommended_action: Option<String>,
-    /// All else.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -85,20 +83,17 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// What `status.json` says. Prints without the worker's words.
+/// The content of `status.json`. `Debug` leaves out the worker's words.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FileStatus {
-    /// What the worker is at; unknown for any other word.
+    /// The state that the worker reports; `unknown` for a word that is no state.
     pub state: WorkState,
-    /// What it works on.
     pub current_task: Option<String>,
-    /// What it does next.
     pub next_action: Option<String>,
-    /// What blocks it.
     pub blocker: Option<String>,
-    /// When it says that it wrote so.
+    /// The time that the worker wrote into the file.
     pub last_update: Option<String>,
-    /// When the file was written.
+    /// The time at which the file system says the file was written.
     pub modified: Timestamp,
 }
 
@@ -111,54 +106,39 @@ impl std::fmt::Debug for FileStatus {
     }
 }
 
-/// `capture-meta.json`: the last capture of the pane.
+/// `capture-meta.json`: facts about the last capture of the pane.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CaptureMeta {
-    /// When.
     pub captured_at: Option<String>,
-    /// Since when the text has been what it is.
+    /// Since when the pane shows this text.
     pub changed_at: Option<String>,
-    /// Hash of the text.
     pub sha256: Option<String>,
-    /// Rows of scrollback that were asked for.
+    /// Rows of scrollback that the capture asked for.
     pub history_lines: u32,
-    /// Captures so far: those that found nothing new leave no row.
+    /// Number of captures so far, including those that found the same text again and left no row.
     pub captures: u64,
 }
 
-/// Why a file cannot be used. Says nothing of what is in it.
+/// Why a file cannot be used. The message never quotes the content of the file.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// The system.
     #[error("{path}: {source}")]
     Io {
-        /// The file.
         path: Utf8PathBuf,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// It is not what it should be.
     #[error("{path} is not valid JSON of its kind (line {line}, column {column})")]
-    Invalid {
-        /// The file.
-        path: Utf8PathBuf,
-        /// Where.
-        line: usize,
-        /// Where.
-        column: usize,
-    },
+    Invalid { path: Utf8PathBuf, line: usize, column: usize },
 }
 
-/// Events of a file.
 #[derive(Debug, Default)]
 pub struct Events {
-    /// Oldest first.
     pub events: VecDeque<Value>,
-    /// Lines that are no event.
+    /// Number of lines that hold no event.
     pub skipped: u64,
-    /// Whether there are older ones that were not read.
+    /// Whether older events exist that were not read.
     pub cut: bool,
 }
 
@@ -167,40 +147,36 @@ pub struct Events {
 pub struct Folder(Utf8PathBuf);
 
 impl Folder {
-    /// The folder of a worker whose name was checked.
+    /// The folder of a worker. The caller has checked the name.
     #[must_use]
     pub fn of(root: &Utf8Path, name: &str) -> Self {
         Self(root.join(name))
     }
 
-    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
         &self.0
     }
 
-    /// Where the last captured text stands.
+    /// The file with the last captured text.
     #[must_use]
     pub fn transcript(&self) -> Utf8PathBuf {
         self.0.join(TRANSCRIPT)
     }
 
-    /// Where the worker's first prompt stands.
+    /// The file with the worker's first prompt.
     #[must_use]
     pub fn contract(&self) -> Utf8PathBuf {
         self.0.join(CONTRACT)
     }
 
-    /// Where the worker may report.
+    /// The file in which the worker may report.
     #[must_use]
     pub fn status_file(&self) -> Utf8PathBuf {
         self.0.join(STATUS)
     }
 
-    /// `config.json`, if there is one.
-    ///
-    /// # Errors
-    /// When it cannot be read.
+    /// Reads `config.json`; none if the file does not exist.
     pub fn config(&self) -> Result<Option<Config>, FolderError> {
         let path = self.0.join(CONFIG);
         let Some(text) = read(&path)? else { return Ok(None) };
@@ -211,15 +187,12 @@ impl Folder {
         })
     }
 
-    /// Writes `config.json`.
-    ///
-    /// # Errors
-    /// Those of the system.
     pub fn write_config(&self, config: &Config) -> Result<(), FolderError> {
         self.write_json(CONFIG, config)
     }
 
-    /// `status.json`; none where it is not there or is no status, which the next write of the worker mends.
+    /// Reads `status.json`; none if the file does not exist or holds no status. The worker's next write
+    /// replaces a bad file, so this is no error.
     #[must_use]
     pub fn status(&self) -> Option<FileStatus> {
         let path = self.status_file();
@@ -237,25 +210,17 @@ impl Folder {
         })
     }
 
-    /// Writes `status.json`.
-    ///
-    /// # Errors
-    /// Those of the system.
     pub fn write_status(&self, status: &Value) -> Result<(), FolderError> {
         self.write_json(STATUS, status)
     }
 
-    /// What is known of the last capture.
+    /// Reads `capture-meta.json`.
     #[must_use]
     pub fn capture_meta(&self) -> CaptureMeta {
         let text = read(&self.0.join(CAPTURE_META)).ok().flatten().unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Writes what is known of the last capture.
-    ///
-    /// # Errors
-    /// Those of the system.
     pub fn write_capture_meta(&self, meta: &CaptureMeta) -> Result<(), FolderError> {
         self.write_json(CAPTURE_META, meta)
     }
@@ -266,40 +231,29 @@ impl Folder {
         Some(String::from_utf8_lossy(&read(&self.transcript()).ok()??).into_owned())
     }
 
-    /// Writes the last captured text.
-    ///
-    /// # Errors
-    /// Those of the system.
     pub fn write_text(&self, text: &str) -> Result<(), FolderError> {
         self.replace(TRANSCRIPT, text.as_bytes())
     }
 
-    /// Writes the worker's first prompt.
-    ///
-    /// # Errors
-    /// Those of the system.
     pub fn write_contract(&self, prompt: &str) -> Result<(), FolderError> {
         self.replace(CONTRACT, prompt.as_bytes())
     }
 
-    /// Forgets the last capture: the pane is another one now.
+    /// Forgets the last capture. A new start of the worker has a new pane.
     pub fn forget_capture(&self) {
         let _ = fs::remove_file(self.0.join(CAPTURE_META));
     }
 
-    /// Takes a worker's files away, and the folder when nothing else is in it.
+    /// Deletes the worker's files, and the folder if it is then empty.
     pub fn clear(&self) {
         for name in [CONFIG, STATUS, CAPTURE_META, TRANSCRIPT, CONTRACT, EVENTS, OLDER_EVENTS] {
             let _ = fs::remove_file(self.0.join(name));
         }
-        // Fails where something else is in it, which then stays.
+        // `remove_dir` fails if the folder holds other files, so those stay.
         let _ = fs::remove_dir(&self.0);
     }
 
-    /// Adds an event. The caller holds the worker's lock.
-    ///
-    /// # Errors
-    /// Those of the system.
+    /// Adds an event to the event file. The caller holds the worker's lock.
     pub fn append_event(&self, kind: FileEvent, payload: Value) -> Result<(), FolderError> {
         let Value::Object(mut event) = payload else { return Ok(()) };
         event.insert("time".to_owned(), clock::now().into());
@@ -319,10 +273,8 @@ impl Folder {
         file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(failed)
     }
 
-    /// The events, the last `limit` of those of a type, where these are given.
-    ///
-    /// # Errors
-    /// When the file is there and cannot be read.
+    /// Reads the events, oldest first. `kind` selects one type of event; `limit` keeps only the newest of
+    /// them.
     pub fn events(&self, kind: Option<&str>, limit: Option<usize>) -> Result<Events, FolderError> {
         let mut found = Events::default();
         for name in [OLDER_EVENTS, EVENTS] {
@@ -333,7 +285,7 @@ impl Folder {
             file.seek(SeekFrom::Start(unread)).map_err(failed)?;
             found.cut |= unread > 0;
             let lines = BufReader::new(file.take(EVENTS_READ)).split(b'\n');
-            // The first line of a part is a part of a line.
+            // The read began within a line, so the first piece is not a whole line.
             for line in lines.skip(usize::from(unread > 0)) {
                 let line = line.map_err(failed)?;
                 if line.trim_ascii().is_empty() {
@@ -370,7 +322,8 @@ impl Folder {
         self.replace(name, &text)
     }
 
-    /// Replaces a file as a whole: who reads it sees the old one or the new one.
+    /// Replaces a file as a whole, by renaming a new file over it. A reader sees the old content or the new
+    /// content.
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
         self.make()?;
         let (path, new) = (self.0.join(name), self.0.join(format!(".{name}.{}", Uuid::now_v7())));
@@ -392,7 +345,7 @@ impl Folder {
     }
 }
 
-/// A file; none when it is not there.
+/// Reads a file; none if it does not exist.
 fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, FolderError> {
     let read = || {
         let Some(file) = open(path)? else { return Ok(None) };
@@ -405,7 +358,8 @@ fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, FolderError> {
     read().map_err(|source| FolderError::Io { path: path.to_owned(), source })
 }
 
-/// Opens a file; none when it is not there. A pipe or a device is refused: it may have no end, or never begin.
+/// Opens a file; none if it does not exist. Pipes and devices are refused: a read could wait for ever or
+/// never end.
 fn open(path: &Utf8Path) -> io::Result<Option<fs::File>> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => fs::File::open(path).map(Some),
@@ -417,10 +371,7 @@ fn open(path: &Utf8Path) -> io::Result<Option<fs::File>> {
     }
 }
 
-/// The names of the folders of a state root that may be workers', sorted.
-///
-/// # Errors
-/// When the state root is there and cannot be read.
+/// The names of the folders in a state root that can belong to workers, sorted.
 pub fn names(root: &Utf8Path) -> Result<Vec<String>, FolderError> {
     let failed = |source| FolderError::Io { path: root.to_owned(), source };
     let entries = match root.read_dir_utf8() {

@@ -1,4 +1,4 @@
-//! How a worker seems to fare, by what it said and by what its pane shows.
+//! The health of a worker, judged by what it reported and by what its pane shows.
 
 use super::{Workers, blocking};
 use crate::{
@@ -9,11 +9,10 @@ use crate::{
 use conveyor_proto::types::worker::{Health, IdleCheck, IdleCheckParams, WorkState};
 
 impl Workers {
-    /// Answers `worker.idle_check`.
+    /// Answers `worker.idle_check`. An error of tmux does not fail the call; it stands in `capture_error`.
     ///
     /// # Errors
-    /// `unknown_worker`, `invalid_name`, `worker_folder_invalid`, and those of the database. tmux's stand in the
-    /// answer.
+    /// `unknown_worker`, `invalid_name`, `worker_folder_invalid`.
     pub async fn idle_check(&self, params: IdleCheckParams) -> Result<IdleCheck> {
         let subject = self.find(&params.name, &params.caller).await?;
         let seen = self.look(&subject, params.refresh.then_some(params.lines), &params.caller).await?;
@@ -67,7 +66,6 @@ fn age(time: &str) -> Option<i64> {
     clock::seconds_since(time).map(|seconds| seconds as i64)
 }
 
-/// What is known of a worker.
 #[derive(Debug, Clone, Copy)]
 struct Facts<'a> {
     running: bool,
@@ -88,7 +86,8 @@ impl Facts<'_> {
         phrases::busy_wait(text, Freshness { age: self.status_age, threshold, recent_events: 0 }, LAST_SCREEN)
     }
 
-    /// The first that applies, in the contract's order; a pane that could not be asked for is not a stopped one.
+    /// Takes the first rule that applies, in the order of the contract. If tmux could not be asked, the
+    /// worker is not called stopped.
     fn judge(&self, busy_wait: Option<&BusyWait>, limits: &IdleCheckParams) -> Judgement {
         let stale = |age: Option<i64>, limit: i64| age.is_none_or(|age| age >= limit);
         let status_stale = stale(self.status_age, limits.status_stale_seconds);

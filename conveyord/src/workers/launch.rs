@@ -1,4 +1,4 @@
-//! A Codex in a tmux session of its own: what is checked first, and the start.
+//! Starts a Codex in a tmux session of its own: the checks before the start, and the start itself.
 
 use super::Workers;
 use crate::{
@@ -15,20 +15,20 @@ use crate::{
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::common::Caller;
 
-/// Folders of the state root that are the daemon's own.
+/// Folders of the state root that belong to the daemon. No worker may have such a name.
 const OWN_FOLDERS: [&str; 4] = ["artifacts", "backups", "exports", "logs"];
 
-/// A start that is known to be possible.
+/// The result of the checks before a start.
 pub(super) struct Prepared {
     pub(super) tmux: Tmux,
     pub(super) program: CodexProgram,
     pub(super) cwd: Utf8PathBuf,
-    /// The pane that has the tmux session's name already: its session's id.
+    /// Id of the tmux session that has the wanted name already, if there is one.
     pub(super) taken: Option<String>,
 }
 
 impl Workers {
-    /// Checks programs, name and folder, and changes nothing.
+    /// Checks the programs, the name and the working directory. Changes nothing.
     ///
     /// # Errors
     /// `tmux_failed`, `codex_missing`, `invalid_name`, `cwd_missing`.
@@ -59,7 +59,8 @@ impl Workers {
         Ok(Prepared { tmux, program, cwd, taken })
     }
 
-    /// Starts a prepared Codex. `mark` tells later whose start it was.
+    /// Starts a prepared Codex. `mark` is stored in the tmux session, so that a later call can tell which
+    /// start made it.
     pub(super) async fn launch(
         &self,
         prepared: &Prepared,
@@ -85,13 +86,14 @@ impl Workers {
     }
 }
 
-/// What Codex is given.
+/// The arguments that Codex is given.
 pub(super) struct Launch<'a> {
     pub(super) extra: &'a [String],
     pub(super) prompt: Option<&'a str>,
 }
 
-/// Ends a tmux session that an earlier start with this mark left behind. True when it was one.
+/// Ends a tmux session that an earlier start with this mark left behind. Returns false if the name is taken
+/// by a tmux session of somebody else.
 pub(super) async fn end_leftover(prepared: &Prepared, mark: &str) -> Result<bool> {
     let Some(id) = &prepared.taken else { return Ok(true) };
     if !launch_pane::is_marked(&prepared.tmux, id, mark).await? {
@@ -101,7 +103,7 @@ pub(super) async fn end_leftover(prepared: &Prepared, mark: &str) -> Result<bool
     Ok(true)
 }
 
-/// The refusal of a tmux session that is there already.
+/// The refusal of a name that another tmux session has.
 pub(super) fn taken(tmux_session: &str) -> Error {
     Error::conflict("tmux_session_exists", format!("there is a tmux session {tmux_session} already"))
         .hint("end it, or use another name")

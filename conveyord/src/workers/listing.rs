@@ -1,4 +1,4 @@
-//! All workers, and the events of one.
+//! Lists all workers, and the events of one worker.
 
 use super::{
     Subject, Workers, blocking, broken,
@@ -19,7 +19,6 @@ use conveyor_proto::types::{
 };
 use std::collections::HashMap;
 
-/// A worker that is to be listed.
 struct Listed {
     kind: WorkerKind,
     session: Session,
@@ -28,10 +27,10 @@ struct Listed {
 }
 
 impl Workers {
-    /// Answers `worker.list`. A folder that cannot be read is shown with its error.
+    /// Answers `worker.list`. A worker whose folder cannot be read is listed with the error.
     ///
     /// # Errors
-    /// `worker_folder_invalid` when the state root cannot be read, and those of the database.
+    /// `worker_folder_invalid` when the state root cannot be read.
     pub async fn list(&self, params: ListParams) -> Result<Vec<WorkerRow>> {
         let root = self.root.clone();
         let found = blocking(move || {
@@ -68,7 +67,8 @@ impl Workers {
                     let session = match (sessions.remove(&name), &config) {
                         (Some(session), _) => session,
                         (None, Some(config)) => unregistered(&name, config, &caller),
-                        // A folder that is left of a session that has gone, or one that cannot be read.
+                        // The folder of a session that has ended, or a folder whose configuration cannot be
+                        // read.
                         (None, None) => sessions::find(connection, &name)?
                             .unwrap_or_else(|| Session::unregistered(&name, Role::Worker)),
                     };
@@ -112,7 +112,7 @@ impl Workers {
     /// Answers `worker.events`.
     ///
     /// # Errors
-    /// `unknown_worker`, `invalid_name`, `worker_folder_invalid`, and those of the database.
+    /// `unknown_worker`, `invalid_name`, `worker_folder_invalid`.
     pub async fn events(&self, params: EventsParams) -> Result<EventsResult> {
         check_name(&params.name)?;
         let Subject { name, folder, .. } =

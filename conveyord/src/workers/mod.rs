@@ -1,10 +1,11 @@
-//! Workers by name: those of old, with a folder each in the state root, and registered sessions.
+//! Workers by name: workers with a folder in the state root, and registered sessions.
 //!
-//! A name is looked for among the folders first, then among the sessions. The folder is for people and older programs;
-//! what it says is brought into rows (`workers`, `statuses`, `transcript_captures`), and each such worker has a row in
-//! `sessions`, by which text and keys reach it like any session, through `dispatch`.
+//! A name is looked up among the folders first, then among the sessions. The folder exists for people and for
+//! older programs. What its files say is copied into rows (`workers`, `statuses`, `transcript_captures`).
+//! Each worker with a folder also gets a row in `sessions`; `dispatch` sends it text and keys as it does to
+//! any session.
 //!
-//! What must not live here: SQL, and keys typed past `dispatch`.
+//! What must not live here: SQL, and keys that are typed without `dispatch`.
 
 mod attach;
 mod capture;
@@ -49,7 +50,7 @@ use std::{
 };
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-/// What the verbs about workers work with. Cheap to clone.
+/// The context that the verbs about workers share. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Workers {
     store: Store,
@@ -58,7 +59,7 @@ pub struct Workers {
     locks: Locks,
 }
 
-/// One writer at a time for each worker's folder and rows. Clones share them.
+/// One lock for each worker, for its folder and its rows. Clones share the locks.
 #[derive(Debug, Clone, Default)]
 struct Locks(Arc<Mutex<HashMap<String, Weak<AsyncMutex<()>>>>>);
 
@@ -66,7 +67,7 @@ impl Locks {
     async fn of(&self, name: &str) -> OwnedMutexGuard<()> {
         let lock = {
             let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            // Those that nobody holds leave with the next caller.
+            // Drop the locks that nobody holds any more, so that the map does not grow with every name.
             locks.retain(|_, lock| lock.strong_count() > 0);
             let entry = locks.entry(name.to_owned()).or_default();
             entry.upgrade().unwrap_or_else(|| {
@@ -84,9 +85,9 @@ impl Locks {
 struct Subject {
     name: String,
     folder: Folder,
-    /// `config.json`; a registered session has none.
+    /// The content of `config.json`. A registered session has no such file.
     config: Option<Config>,
-    /// The session; of a worker that has no row yet, what its row would say.
+    /// The session row. A worker without a row gets the values that its row would have.
     session: Session,
 }
 
@@ -101,18 +102,17 @@ enum Running {
     /// In a tmux session of this name.
     Yes(String),
     No,
-    /// tmux could not be asked.
+    /// tmux could not be asked, so the worker may or may not run.
     Unknown(TmuxError),
 }
 
 impl Workers {
-    /// The workers of a state root.
     #[must_use]
     pub fn new(store: Store, root: Utf8PathBuf, command_timeout: Duration) -> Self {
         Self { store, root, command_timeout, locks: Locks::default() }
     }
 
-    /// Finds a worker or session by its name.
+    /// Finds a worker or a session by its name.
     async fn find(&self, name: &str, caller: &Caller) -> Result<Subject> {
         let (root, owned) = (self.root.clone(), name.to_owned());
         let valid = check_name(name);
@@ -129,7 +129,7 @@ impl Workers {
             })
             .await?
             .map_err(|error| broken(name, &error))?,
-            // An old row; no folder can have that name.
+            // Rows of older versions may have names that are not allowed now. No folder can have such a name.
             Err(_) => None,
         };
         let session = match (&config, session) {
@@ -143,8 +143,8 @@ impl Workers {
         Ok(Subject { name: name.to_owned(), folder, config, session })
     }
 
-    /// Gives a worker of a folder its rows, and returns it with the session that it then has. A registered session
-    /// stays as it is.
+    /// Writes the rows of a worker that has a folder, and returns the worker with its session row. A
+    /// registered session stays as it is.
     async fn with_rows(&self, subject: Subject, caller: &Caller) -> Result<Subject> {
         let Some(config) = subject.config.clone() else { return Ok(subject) };
         let (new, place) = (new_worker(&subject.name, &config), place(&config, caller));
@@ -185,7 +185,7 @@ impl Workers {
         }
     }
 
-    /// The tmux session in which a worker runs now; refuses one that does not run.
+    /// The tmux session in which a worker runs now. A worker that does not run is refused.
     async fn require_running(&self, subject: &Subject) -> Result<String> {
         let registered = pane::shown(&subject.session)?;
         match self.running(&subject.session).await {
@@ -195,7 +195,8 @@ impl Workers {
         }
     }
 
-    /// Adds an event to the file of a worker. A folder that cannot be written to is no reason to fail what was done.
+    /// Adds an event to the worker's event file. A folder that cannot be written is logged only: the action
+    /// that the event reports has already happened.
     async fn note(&self, subject: &Subject, kind: FileEvent, payload: Value) {
         if check_name(&subject.name).is_err() {
             return;
@@ -210,13 +211,13 @@ impl Workers {
     }
 }
 
-/// Runs what blocks.
+/// Runs blocking work on a thread where it may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     Ok(tokio::task::spawn_blocking(work).await?)
 }
 
-/// The pane in which something runs where a worker was started: its own, or, when a person started it anew by hand, the
-/// one that is in the tmux session of that name.
+/// The pane in which the worker runs. That is the worker's own pane. If a person has restarted the worker by
+/// hand, it is the pane in the tmux session of the same name.
 fn running_among<'a>(panes: &'a [Pane], session: &Session) -> Option<&'a Pane> {
     pane::among(panes, session).pane().filter(|pane| !pane.dead)
 }
@@ -240,7 +241,7 @@ fn broken(name: &str, error: &FolderError) -> Error {
     Error::invalid("worker_folder_invalid", message).hint("mend or remove the file")
 }
 
-/// The tmux session of a worker.
+/// The name of a worker's tmux session; `codex-<name>` unless the configuration says otherwise.
 fn tmux_session(name: &str, config: &Config) -> String {
     config.tmux_session.clone().unwrap_or_else(|| format!("codex-{name}"))
 }
@@ -265,7 +266,7 @@ fn place(config: &Config, caller: &Caller) -> Place {
     }
 }
 
-/// Stores a worker of a folder and its session.
+/// Writes the rows of a worker that has a folder: the one in `workers` and the one in `sessions`.
 fn store_worker(tx: &Tx<'_>, new: &NewWorker, place: &Place) -> Result<String> {
     if let Some(other) = rows::of_tmux_session(tx, &new.tmux_session)?
         && other.name != new.name
@@ -280,7 +281,7 @@ fn store_worker(tx: &Tx<'_>, new: &NewWorker, place: &Place) -> Result<String> {
     Ok(id)
 }
 
-/// A worker that has no row yet, as its session would be.
+/// The session row that a worker without rows would have.
 fn unregistered(name: &str, config: &Config, caller: &Caller) -> Session {
     let place = place(config, caller);
     Session {
@@ -294,7 +295,7 @@ fn unregistered(name: &str, config: &Config, caller: &Caller) -> Session {
     }
 }
 
-/// All panes of the tmux servers of these sessions: one call for each server.
+/// The panes on the tmux servers of these sessions. Each server is asked once.
 async fn panes_of(
     sessions: &[Session],
     time_limit: Duration,
@@ -312,7 +313,7 @@ async fn panes_of(
     found
 }
 
-/// Whether a tmux socket is the one that a plain `tmux` of the caller talks to outside of any pane.
+/// Whether a plain `tmux` that the caller runs outside of any pane would talk to this socket.
 fn is_default_server(socket: &str, caller: &Caller) -> bool {
     let outside = Caller { tmux: None, ..caller.clone() };
     pane::server_of_caller(&outside) == TmuxServer::at(socket)

@@ -1,4 +1,4 @@
-//! `worker.start`: a plain Codex in tmux, which becomes a worker later by registering itself.
+//! `worker.start`: starts a plain Codex in tmux. The session registers itself as a worker later.
 
 use super::{
     Workers, attach,
@@ -15,10 +15,10 @@ use crate::{
 use conveyor_proto::types::create::{StartParams, StartResult};
 
 impl Workers {
-    /// Answers `worker.start`. Leaves no rows: nobody is registered yet.
+    /// Answers `worker.start`. Writes no rows, since nobody is registered yet.
     ///
     /// # Errors
-    /// `codex_missing`, `invalid_name`, `cwd_missing`, `tmux_session_exists`, `prompt_not_written`, and those of tmux.
+    /// `codex_missing`, `invalid_name`, `cwd_missing`, `tmux_session_exists`, `prompt_not_written`.
     pub async fn start(&self, params: StartParams) -> Result<StartResult> {
         let StartParams { session, cwd, start_prompt, codex_args, caller } = params;
         let _lock = self.locks.of(&session).await;

@@ -1,4 +1,5 @@
-//! Text and keys to a worker, and its end: by the ways of sessions, with an entry in the worker's file.
+//! Sends text and keys to a worker, and stops it. The work is done as for sessions; the worker's event file
+//! gets an entry too.
 
 use super::{Subject, Workers};
 use crate::{
@@ -24,7 +25,7 @@ use conveyor_proto::types::{
 };
 use serde_json::json;
 
-/// What an interrupted worker is asked for, unless the caller says otherwise.
+/// The follow-up text for an interrupted worker, unless the caller gives another.
 const FOLLOWUP: &str = "Please pause. Report with update-status what was interrupted, whether you are blocked, and \
     the next safe action.";
 
@@ -80,7 +81,8 @@ impl Workers {
         Ok(InterruptWorkerResult { name: subject.name.clone(), kind: subject.kind(), interrupt })
     }
 
-    /// Answers `worker.stop`. To be run to its end whatever becomes of the caller, which may end its own pane by this.
+    /// Answers `worker.stop`. The caller may end its own pane by this, so the work must run to its end even
+    /// if the caller disappears.
     ///
     /// # Errors
     /// `unknown_worker`, `worker_folder_invalid`, `role_differs`, and those of `session.stop`.
@@ -92,7 +94,7 @@ impl Workers {
         self.stop_because(context, params, None).await
     }
 
-    /// The same, with the reason that the worker's file is told.
+    /// As `stop`, with a reason for the entry in the worker's event file.
     pub(super) async fn stop_because<S: MessageSender>(
         &self,
         context: FinishContext<S>,
@@ -118,7 +120,7 @@ impl Workers {
                 facts["target"] = stopped.target.clone().into();
             }
         }
-        // A second stop of what has ended changes nothing, so it leaves nothing.
+        // Stopping a session that has already ended changes nothing, so it leaves no event.
         if stopped.killed_session || subject.config.is_some() {
             self.note(&subject, FileEvent::Stop, facts).await;
         }

@@ -1,4 +1,4 @@
-//! What a worker says it is at: reported by `update-status` or by a write of its file, and shown.
+//! The status that a worker reports, by `update-status` or by writing its file, and how it is shown.
 
 use super::{
     Running, Subject, Workers, blocking, broken,
@@ -23,14 +23,15 @@ use conveyor_proto::types::{
 };
 use serde_json::{Value, json};
 
-/// The newest that a worker said, and when.
+/// The newest status that a worker reported, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Said {
     pub(super) status: Status,
     pub(super) at: Option<String>,
 }
 
-/// The newer of row and file. A file that says what the row says is no news, whenever it was written.
+/// The newer status of row and file. A file with the same status as the row is not newer, whatever its time:
+/// the daemon writes that copy itself.
 pub(super) fn newer(row: Option<(Status, String)>, file: Option<FileStatus>) -> Said {
     let (in_file, time) = match file {
         Some(file) => {
@@ -42,7 +43,8 @@ pub(super) fn newer(row: Option<(Status, String)>, file: Option<FileStatus>) -> 
     };
     match (row, in_file) {
         (Some((row, at)), Some((file, modified))) => {
-            // When the file was written is the system's word; the time within is the worker's.
+            // The worker chooses the time inside the file. Only the modification time of the file can be
+            // compared with the row.
             let later = clock::parse(&at).is_none_or(|at| modified > at);
             if row != file && later {
                 Said { status: file, at: time }
@@ -60,7 +62,7 @@ pub(super) fn newer(row: Option<(Status, String)>, file: Option<FileStatus>) -> 
 }
 
 impl Workers {
-    /// The newest that a worker said.
+    /// The newest status that a worker reported.
     pub(super) async fn said(&self, name: &str, folder: &Folder) -> Result<Said> {
         let (owned, folder) = (name.to_owned(), folder.clone());
         let row = self
@@ -71,11 +73,11 @@ impl Workers {
         Ok(newer(row, file))
     }
 
-    /// Answers `worker.status`.
+    /// Answers `worker.status`. An error of tmux does not fail the call; it stands in
+    /// `terminal_capture_error`.
     ///
     /// # Errors
-    /// `unknown_worker`, `invalid_name`, `worker_folder_invalid`, and those of the database. tmux's stand in the
-    /// answer.
+    /// `unknown_worker`, `invalid_name`, `worker_folder_invalid`.
     pub async fn status(&self, params: StatusParams) -> Result<WorkerStatus> {
         let subject = self.find(&params.name, &params.caller).await?;
         let seen = self.look(&subject, params.refresh.then_some(params.lines), &params.caller).await?;
@@ -99,7 +101,7 @@ impl Workers {
         })
     }
 
-    /// Whether a worker runs, and its pane if it is to be captured.
+    /// Looks whether a worker runs. With `lines`, also captures its pane.
     pub(super) async fn look(&self, subject: &Subject, lines: Option<u32>, caller: &Caller) -> Result<Seen> {
         let (running, mut error) = match self.running(&subject.session).await {
             Running::Yes(_) => (true, None),
@@ -122,7 +124,7 @@ impl Workers {
     /// Answers `worker.update_status`.
     ///
     /// # Errors
-    /// `unknown_worker`, `invalid_name`, `worker_folder_invalid`, `tmux_session_taken`, and those of the database.
+    /// `unknown_worker`, `invalid_name`, `worker_folder_invalid`, `tmux_session_taken`.
     pub async fn update_status(&self, params: UpdateStatusParams) -> Result<UpdatedStatus> {
         let subject = self.find(&params.name, &params.caller).await?;
         let UpdateStatusParams { state, current_task, next_action, blocker, caller, .. } = params;
@@ -132,7 +134,7 @@ impl Workers {
             next_action: Some(next_action.clone()),
             blocker: blocker.clone(),
         };
-        // Rows and file in one order, also when several report at once.
+        // The lock gives rows and file the same order when several callers report at once.
         let _lock = self.locks.of(&subject.name).await;
         let at = self.report(&subject, status, &caller, json!({})).await?;
         let facts = json!({
@@ -151,7 +153,7 @@ impl Workers {
         Ok(UpdatedStatus { state, current_task, next_action, blocker, last_update: at, warnings })
     }
 
-    /// Stores what a worker says, and returns when. The caller holds the worker's lock.
+    /// Stores the status of a worker, and returns the time of the row. The caller holds the worker's lock.
     async fn report(
         &self,
         subject: &Subject,
@@ -177,10 +179,10 @@ impl Workers {
             .await
     }
 
-    /// Brings what a worker wrote into its file into the rows, if it is news. Returns whether it was.
+    /// Copies the status in the worker's file into the rows if it is new. Returns whether it was.
     ///
     /// # Errors
-    /// `worker_folder_invalid`, `tmux_session_taken`, and those of the database.
+    /// `worker_folder_invalid`, `tmux_session_taken`.
     pub async fn import_status(&self, name: &str) -> Result<bool> {
         faults::may_panic("item", "worker_reports");
         let caller = Caller::default();
@@ -207,7 +209,7 @@ impl Workers {
     }
 }
 
-/// What was seen of a worker.
+/// The result of a look at a worker.
 pub(super) struct Seen {
     pub(super) running: bool,
     pub(super) captured: Option<Captured>,
@@ -259,7 +261,7 @@ mod tests {
         check(None, Some(file(Done, later, None)), Done, Some(later));
         check(row, Some(file(Done, later, None)), Done, Some(later));
         check(row, Some(file(Done, earlier, None)), Editing, Some("2026-05-01T10:00:00.000Z"));
-        // The time within is shown, and does not decide.
+        // The time inside the file is shown. It does not decide which status is newer.
         check(row, Some(file(Done, later, Some("2020-01-01T00:00:00Z"))), Done, Some("2020-01-01T00:00:00Z"));
         check(
             row,
@@ -267,7 +269,7 @@ mod tests {
             Editing,
             Some("2026-05-01T10:00:00.000Z"),
         );
-        // Our own copy of the row, written after it.
+        // The daemon's own copy of the row, which is written after the row.
         check(row, Some(file(Editing, later, None)), Editing, Some("2026-05-01T10:00:00.000Z"));
     }
 }

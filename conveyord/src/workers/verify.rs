@@ -1,4 +1,5 @@
-//! Whether a new worker reports: woken by what it writes, by its end, or by time.
+//! Waits for the first report of a new worker. The wait is woken by a change of the worker's files, by the
+//! end of its process, or by time.
 
 use super::{
     Subject, Workers,
@@ -15,13 +16,13 @@ use serde_json::json;
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
-/// How often it is looked where the system does not tell of files.
+/// How often the status is read where the system reports no file events.
 const LOOK_TICK: Duration = Duration::from_secs(1);
-/// Rows of scrollback that are captured at the end.
+/// Rows of scrollback in the capture that ends the check.
 const LINES: u32 = 80;
 
 impl Workers {
-    /// Waits until a worker reports something else than it began with.
+    /// Waits until the worker reports a status other than the one with which it was created.
     pub(super) async fn verify(
         &self,
         subject: &Subject,
@@ -61,7 +62,7 @@ impl Workers {
                     () = ended => {}
                 }
             };
-            // A wake or time: each leads to one more look.
+            // Whether an event or the tick ended the wait, the status is read once more.
             let _ = timeout_at(deadline.min(Instant::now() + LOOK_TICK), woken).await;
         };
         if let Err(error) = self.capture_of(subject, LINES, caller).await {
@@ -82,7 +83,7 @@ impl Workers {
     }
 }
 
-/// Whether a worker says something else than at first, or something that only one at work says.
+/// Whether the worker's status has changed, or is one that only a worker at work reports.
 fn has_reported(first: &Said, now: &Said) -> bool {
     use WorkState::{Blocked, Done, Editing, Planning, RunningTests};
     now.at != first.at

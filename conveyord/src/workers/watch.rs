@@ -1,7 +1,7 @@
-//! Watching: what a worker writes into its `status.json` becomes a row.
+//! Watches the workers' folders: a status that a worker writes into its `status.json` becomes a row.
 //!
-//! Wakes come from the system's file events, one for each worker. Beneath them lies a slow sweep, since events are
-//! lost on some file systems.
+//! Each folder is watched by the system's file events. Some file systems lose events, so all folders are also
+//! read every few seconds.
 
 use super::{
     Workers, blocking,
@@ -21,17 +21,18 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How often all folders are looked at.
+/// How often all folders are read whether or not an event arrived.
 const SWEEP_TICK: Duration = Duration::from_secs(10);
 
-/// The paths that the system says have changed, bounded by the files there are.
+/// The paths that have changed. A set, so that many events for one file take no more memory than one.
 #[derive(Default)]
 struct Wakes {
     paths: Mutex<BTreeSet<Utf8PathBuf>>,
     notify: Notify,
 }
 
-/// A set of watched folders and what happened in them. Where the system tells nothing, only time wakes.
+/// A set of watched folders, and the changes in them. If the system offers no file events, `next` never
+/// returns.
 pub(super) struct FileEvents {
     events: Option<RecommendedWatcher>,
     wakes: Arc<Wakes>,
@@ -55,11 +56,11 @@ impl FileEvents {
         Self { events, wakes, watched: BTreeSet::new() }
     }
 
-    /// Watches these paths and no others; what is not there is left out.
+    /// Watches these paths and no others. A path that does not exist is skipped.
     pub(super) fn set(&mut self, wanted: BTreeSet<Utf8PathBuf>) {
         let Some(events) = &mut self.events else { return };
         for path in self.watched.extract_if(.., |path| !wanted.contains(path)) {
-            // Fails when it is gone, and its watch with it.
+            // Fails if the path has been deleted; the system then has dropped the watch already.
             let _ = events.unwatch(path.as_std_path());
         }
         for path in wanted {
@@ -71,15 +72,16 @@ impl FileEvents {
         }
     }
 
-    /// Waits until something happened, and returns where.
+    /// Waits for the next change, and returns the changed paths.
     pub(super) async fn next(&self) -> BTreeSet<Utf8PathBuf> {
         self.wakes.notify.notified().await;
         std::mem::take(&mut *self.wakes.paths.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The paths to watch for what a worker reports. kqueue tells only of what is watched itself, and a file that is
-/// replaced is another one.
+/// The paths to watch for a worker's reports. On macOS the report is watched beside its folder: kqueue
+/// reports changes only of the files that are watched themselves (see notify-rs/notify#372). A report that is
+/// replaced is a new file, which the watch of the folder finds.
 pub(super) fn paths_of(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
     let mut paths = vec![folder.to_owned()];
     if cfg!(target_os = "macos") {
@@ -88,10 +90,10 @@ pub(super) fn paths_of(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
     paths
 }
 
-/// Brings reports by file into the rows until cancelled.
+/// Copies reports from files into rows until cancelled.
 pub async fn run(workers: Workers, cancel: CancellationToken, items: Items) {
     let mut events = FileEvents::new();
-    // As the system will name them.
+    // File events carry the real path, with links resolved.
     let root = workers.root.canonicalize_utf8().unwrap_or_else(|_| workers.root.clone());
     let mut seen: BTreeMap<String, SystemTime> = BTreeMap::new();
     let mut sweep = tokio::time::interval_at(Instant::now(), SWEEP_TICK);
@@ -130,7 +132,7 @@ pub async fn run(workers: Workers, cancel: CancellationToken, items: Items) {
                 Ok(_) => {
                     seen.insert(name, modified);
                 }
-                // Tried again by the next sweep.
+                // The next sweep tries again. A failure after an event is logged only if the sweep fails too.
                 Err(error) if everything => {
                     tracing::warn!(%error, worker = name, "a report could not be stored")
                 }
@@ -140,17 +142,17 @@ pub async fn run(workers: Workers, cancel: CancellationToken, items: Items) {
     }
 }
 
-/// Whether something happened to a report, or to the folders themselves.
+/// Whether a change can concern a report: a report itself, a folder in the state root, or the state root.
 fn concerns_workers(root: &Utf8Path, path: &Utf8Path) -> bool {
     path == root || path.parent() == Some(root) && !is_ours(path) || path.file_name() == Some(STATUS)
 }
 
-/// The daemon's own files in the state root, which change all the time.
+/// Whether a path is one of the daemon's own files in the state root, which change all the time.
 fn is_ours(path: &Utf8Path) -> bool {
     path.file_name().is_some_and(|name| name.starts_with("conveyor"))
 }
 
-/// The folders of workers that have a report, with the time of its last change.
+/// The folders of workers that hold a report, and when each report was last written.
 async fn look(root: Utf8PathBuf) -> Result<Vec<(Utf8PathBuf, String, SystemTime)>> {
     let look = move || {
         let names = folder::names(&root).unwrap_or_default();

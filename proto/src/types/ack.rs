@@ -11,7 +11,7 @@ use serde_json::Map;
 pub struct RecordAckParams {
     /// Task, by name or id.
     pub task: String,
-    /// Who acknowledges.
+    /// Which side acknowledges.
     pub role: Role,
     /// What is acknowledged; nothing inside is looked at.
     pub payload: Map<String, Json>,
@@ -26,6 +26,6 @@ pub struct RecordAckParams {
 pub struct ShowAckParams {
     /// Task, by name or id.
     pub task: String,
-    /// Whose acknowledgement.
+    /// Which side's acknowledgement is shown.
     pub role: Role,
 }

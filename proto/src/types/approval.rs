@@ -7,13 +7,13 @@ words! {
     /// What is asked for.
     #[derive(JsonSchema)]
     pub enum ApprovalKind {
-        /// To run a command.
+        /// Codex asks to run a command.
         Command = "command",
-        /// To change files.
+        /// Codex asks to change files.
         FileChange = "file_change",
-        /// To grant permissions.
+        /// Codex asks for permissions.
         Permissions = "permissions",
-        /// To call a tool.
+        /// Codex asks to call a tool.
         Tool = "tool",
         /// To answer a question; it cannot be accepted or declined.
         UserInput = "user_input",
@@ -26,7 +26,7 @@ words! {
     /// How we know of an approval, and how it is answered.
     #[derive(JsonSchema)]
     pub enum ApprovalSource {
-        /// By Codex's app-server.
+        /// Codex's app-server told of it, and takes the answer.
         AppServer = "app_server",
         /// By the menu in the session's pane.
         Pane = "pane",
@@ -37,13 +37,13 @@ words! {
     /// How an approval stands.
     #[derive(JsonSchema)]
     pub enum ApprovalState {
-        /// It waits for an answer.
+        /// The approval waits for an answer.
         Pending = "pending",
         /// Our answer is on its way.
         Answering = "answering",
-        /// It was accepted through Conveyor.
+        /// The approval was accepted through Conveyor.
         Accepted = "accepted",
-        /// It was declined through Conveyor.
+        /// The approval was declined through Conveyor.
         Declined = "declined",
         /// It was answered through Conveyor, and nothing told that the answer arrived.
         Uncertain = "uncertain",
@@ -64,46 +64,46 @@ pub struct ListParams {
     pub all: bool,
 }
 
-/// An approval.
+/// Something that Codex asks its user for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalRow {
-    /// Id.
+    /// Id of the approval.
     pub id: String,
-    /// What is asked for.
+    /// What Codex asks for.
     pub kind: ApprovalKind,
-    /// How it stands.
+    /// How the approval stands.
     pub state: ApprovalState,
-    /// How we know of it.
+    /// How the daemon knows of the approval.
     pub source: ApprovalSource,
     /// The command, as Codex names it; of a pane, as its menu shows it.
     pub command: Option<String>,
-    /// The folder that it concerns.
+    /// The folder that the approval concerns.
     pub cwd: Option<String>,
     /// Why, in the model's words; of a question, the question.
     pub reason: Option<String>,
-    /// When we learned of it.
+    /// Time at which the daemon learned of the approval.
     pub created_at: String,
-    /// Seconds since then.
+    /// Seconds since the daemon learned of it.
     pub age_seconds: Option<f64>,
-    /// Session that asks.
+    /// Id of the session that asks.
     pub session_id: String,
-    /// Its name.
+    /// Name of the session that asks.
     pub session: String,
     /// Task that the session works on; null when it is not bound.
     pub task_id: Option<String>,
-    /// Its name.
+    /// Name of the task that the session is bound to.
     pub task: Option<String>,
-    /// Codex's thread.
+    /// Codex's id of the thread.
     pub thread_id: Option<String>,
-    /// Codex's turn.
+    /// Codex's id of the turn.
     pub turn_id: Option<String>,
-    /// When it ended.
+    /// Time at which the approval was answered or over.
     pub resolved_at: Option<String>,
     /// `accept` or `decline`, when it was decided through Conveyor.
     pub decision: Option<String>,
     /// Name of the manager for whom that was done.
     pub decided_by: Option<String>,
-    /// Why.
+    /// Why it was accepted or declined, as the manager said.
     pub decided_reason: Option<String>,
 }
 

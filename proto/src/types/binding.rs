@@ -21,7 +21,7 @@ pub struct BindParams {
     /// Also route completions that were stored before the binding.
     #[serde(default)]
     pub route_stored: bool,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -29,13 +29,13 @@ pub struct BindParams {
 /// Result of `binding.create`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BindResult {
-    /// Id.
+    /// Id of the new binding.
     pub binding_id: BindingId,
-    /// Task as given.
+    /// The parameter `task` as given.
     pub task: String,
-    /// Worker as given.
+    /// The parameter `worker` as given.
     pub worker: String,
-    /// Manager as given.
+    /// The parameter `manager` as given.
     pub manager: String,
     /// How to talk to the worker.
     pub worker_communication: Communication,
@@ -54,9 +54,9 @@ pub struct UnbindParams {
 /// Result of `binding.end`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnbindResult {
-    /// Task as given.
+    /// The parameter `task` as given.
     pub task: String,
-    /// Always `ended`.
+    /// State of the binding now: always `ended`.
     pub state: String,
     /// Queued commands of the binding that were ended with it.
     pub cancelled_commands: Vec<String>,

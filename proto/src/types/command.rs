@@ -10,15 +10,15 @@ words! {
     /// Where a command stands.
     #[derive(JsonSchema)]
     pub enum CommandState {
-        /// Waits.
+        /// The command waits to be executed.
         Pending = "pending",
-        /// Is being executed.
+        /// The command is being executed.
         Attempted = "attempted",
-        /// Ended well.
+        /// The command has ended well.
         Succeeded = "succeeded",
-        /// Ended badly.
+        /// The command has ended badly.
         Failed = "failed",
-        /// Refused by policy.
+        /// A rule refused the command.
         Blocked = "blocked",
     }
 }
@@ -27,15 +27,15 @@ words! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ListState {
-    /// Waits.
+    /// Commands that wait to be executed.
     Pending,
-    /// Is being executed.
+    /// Commands that are being executed.
     Attempted,
-    /// Ended well.
+    /// Commands that have ended well.
     Succeeded,
-    /// Ended badly.
+    /// Commands that have ended badly.
     Failed,
-    /// Refused by policy.
+    /// Commands that a rule refused.
     Blocked,
     /// Not sent, because the pane shows a menu or holds a draft; completions too.
     Held,
@@ -64,9 +64,9 @@ impl ListState {
 pub struct EnqueueParams {
     /// Task, by id or name.
     pub task: String,
-    /// The message.
+    /// Text of the message.
     pub message: String,
-    /// Correlation; generated when left out.
+    /// Id under which what belongs together is found again; generated when left out.
     #[serde(default)]
     pub correlation_id: Option<String>,
     /// Permission that the task's configuration must grant when the command is executed.
@@ -81,7 +81,7 @@ pub struct EnqueueParams {
     /// Queue although the task is over or the target session is gone.
     #[serde(default)]
     pub force: bool,
-    /// Which way it goes.
+    /// By which way the message goes.
     #[serde(default, skip_serializing_if = "Transport::is_auto")]
     pub transport: Transport,
 }
@@ -89,15 +89,15 @@ pub struct EnqueueParams {
 /// Result of the enqueue methods.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnqueueResult {
-    /// Id.
+    /// Id of the queued command.
     pub command_id: CommandId,
-    /// Type.
+    /// Type of the queued command.
     pub command_type: String,
-    /// Correlation.
+    /// Id under which what belongs together is found again.
     pub correlation_id: String,
-    /// As stored.
+    /// Permission that the task's configuration must grant, as stored.
     pub required_permission: Option<String>,
-    /// Task as given.
+    /// The parameter `task` as given.
     pub task: String,
     /// True when the command existed before under this idempotency key.
     pub deduplicated: bool,
@@ -109,16 +109,16 @@ pub struct EnqueueResult {
 pub struct ListParams {
     /// Only this task, by id or name.
     pub task: Option<String>,
-    /// Only those that stand so.
+    /// Only commands that stand so.
     pub state: Option<ListState>,
-    /// Only this type.
+    /// Only commands of this type.
     #[serde(rename = "type")]
     pub kind: Option<String>,
-    /// Only this legacy worker id.
+    /// Only commands of this legacy worker id.
     pub worker: Option<String>,
-    /// Only this legacy manager id.
+    /// Only commands of this legacy manager id.
     pub manager: Option<String>,
-    /// Add the history of attempts.
+    /// Add the history of executions.
     pub attempts: bool,
     /// Only those that were made at this time or later, RFC 3339.
     pub since: Option<String>,
@@ -131,46 +131,46 @@ pub struct ListParams {
 /// A row of `command.list`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandRow {
-    /// Executions so far.
+    /// Number of executions so far.
     pub attempts: i64,
-    /// Not before this time.
+    /// Time before which the command is not executed.
     pub available_at: Option<String>,
-    /// End of the claim.
+    /// Time at which the claim of its dispatcher ends.
     pub claim_expires_at: Option<String>,
-    /// Time of the claim.
+    /// Time at which a dispatcher claimed the command.
     pub claimed_at: Option<String>,
-    /// Who claimed it.
+    /// Id of the dispatcher that claimed the command.
     pub claimed_by: Option<String>,
-    /// Correlation.
+    /// Id under which what belongs together is found again.
     pub correlation_id: Option<String>,
-    /// Creation.
+    /// Time at which the command was queued.
     pub created_at: String,
-    /// Error.
+    /// What went wrong in the last execution.
     pub error: Option<String>,
-    /// Id. What is no command and yet `held` or `uncertain` has the id `notification-N` or `delivery-N`.
+    /// Id of the command.
     pub id: CommandId,
-    /// Legacy manager id.
+    /// Legacy id of the manager.
     pub manager_id: Option<String>,
-    /// Allowed executions.
+    /// How many executions are allowed.
     pub max_attempts: i64,
-    /// Payload.
+    /// What is to be sent, and how.
     pub payload: Json,
-    /// Required permission.
+    /// Permission that the task's configuration must grant.
     pub required_permission: Option<String>,
-    /// Result.
+    /// What the last execution answered.
     pub result: Option<Json>,
-    /// State.
+    /// Where the command stands.
     pub state: CommandState,
-    /// Task.
+    /// Id of the task.
     pub task_id: Option<String>,
     /// Name of the task.
     pub task_name: Option<String>,
-    /// Type.
+    /// Type of the command.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Last change.
+    /// Time of the last change of the command.
     pub updated_at: String,
-    /// Legacy worker id.
+    /// Legacy id of the worker.
     pub worker_id: Option<String>,
     /// `delivered`, `queued`, `held`, `uncertain`, `failed`, `retried` or `discarded`; null for commands that
     /// deliver nothing and for those that were not tried yet.
@@ -183,7 +183,7 @@ pub struct CommandRow {
     /// The command that sends this one again; absent for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retried_as: Option<String>,
-    /// History, only when asked for.
+    /// Executions in order; only when they were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt_history: Option<Vec<AttemptRow>>,
 }
@@ -191,23 +191,23 @@ pub struct CommandRow {
 /// An execution of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptRow {
-    /// Correlation.
+    /// Id under which what belongs together is found again.
     pub correlation_id: String,
-    /// Who executed it.
+    /// Id of the dispatcher that executed the command.
     pub dispatcher_id: String,
-    /// Error.
+    /// What went wrong.
     pub error: Option<String>,
-    /// End.
+    /// Time at which the execution ended.
     pub finished_at: Option<String>,
-    /// Id.
+    /// Id of the execution.
     pub id: i64,
-    /// Result.
+    /// What the execution answered.
     pub result: Option<Json>,
     /// Whether everything was sent.
     pub side_effect_completed: bool,
     /// Whether something may have been sent.
     pub side_effect_started: bool,
-    /// Start.
+    /// Time at which the execution began.
     pub started_at: String,
     /// `running`, `succeeded`, `failed`, `abandoned` or `blocked`.
     pub state: String,
@@ -230,12 +230,12 @@ pub struct RetryResult {
     pub id: String,
     /// What is sent now: the id of the new command; a notification keeps its own.
     pub retried_as: String,
-    /// Type.
+    /// Type of what is sent again.
     #[serde(rename = "type")]
     pub kind: String,
     /// Name of the task.
     pub task: Option<String>,
-    /// How the delivery stood.
+    /// How the delivery stood before this call.
     pub delivery_before: Option<String>,
 }
 
@@ -244,12 +244,12 @@ pub struct RetryResult {
 pub struct DiscardResult {
     /// What was discarded: the id of the command, `notification-N` or `delivery-N`.
     pub id: String,
-    /// Type.
+    /// Type of what was closed.
     #[serde(rename = "type")]
     pub kind: String,
     /// Name of the task.
     pub task: Option<String>,
-    /// How the delivery stood.
+    /// How the delivery stood before this call.
     pub delivery_before: Option<String>,
     /// True when it had been discarded before, and nothing was done.
     pub already_discarded: bool,

@@ -17,23 +17,23 @@ pub struct Empty {}
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Caller {
-    /// Current directory, absolute.
+    /// Current directory of the caller, as an absolute path.
     pub cwd: Option<String>,
     /// The program's name as it was called, for examples in texts: `conveyorctl`, `conveyor` or `workerctl`.
     pub program: Option<String>,
-    /// Process id.
+    /// Process id of the caller.
     pub pid: Option<i64>,
-    /// `CODEX_HOME`.
+    /// The caller's variable `CODEX_HOME`.
     pub codex_home: Option<String>,
-    /// `HOME`.
+    /// The caller's variable `HOME`.
     pub home: Option<String>,
-    /// `PATH`.
+    /// The caller's variable `PATH`.
     pub path: Option<String>,
-    /// `TMUX`.
+    /// The caller's variable `TMUX`.
     pub tmux: Option<String>,
-    /// `TMUX_PANE`.
+    /// The caller's variable `TMUX_PANE`.
     pub tmux_pane: Option<String>,
-    /// `TMUX_TMPDIR`.
+    /// The caller's variable `TMUX_TMPDIR`.
     pub tmux_tmpdir: Option<String>,
 }
 
@@ -41,9 +41,9 @@ words! {
     /// What a session is for.
     #[derive(Hash, JsonSchema)]
     pub enum Role {
-        /// Does the work.
+        /// The session does the work of a task.
         Worker = "worker",
-        /// Supervises the worker.
+        /// The session supervises the worker of a task.
         Manager = "manager",
     }
 }
@@ -51,9 +51,9 @@ words! {
 /// The task that an answer is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskRef {
-    /// Id.
+    /// Id of the task.
     pub id: TaskId,
-    /// Name.
+    /// Name of the task.
     pub name: String,
 }
 
@@ -61,7 +61,7 @@ words! {
     /// How a message reaches a session.
     #[derive(JsonSchema)]
     pub enum DeliveryMode {
-        /// Typed into its tmux pane.
+        /// The message is typed into the session's tmux pane.
         Push = "push",
         /// Waits in its inbox until the session takes it.
         PullRequired = "pull_required",
@@ -72,14 +72,14 @@ words! {
     /// By which way a text goes to a session.
     #[derive(Default, JsonSchema)]
     pub enum Transport {
-        /// The safest one that there is: its pane, else Codex's app-server, else the inbox.
+        /// The safest way that there is: the session's pane, else Codex's app-server, else the inbox.
         #[default]
         Auto = "auto",
-        /// Typed into its tmux pane.
+        /// The text is typed into the session's tmux pane.
         Tmux = "tmux",
-        /// By Codex's app-server.
+        /// The text is sent by way of Codex's app-server.
         AppServer = "app-server",
-        /// Left in its inbox.
+        /// The text is left in the session's inbox.
         Inbox = "inbox",
     }
 }
@@ -95,11 +95,11 @@ impl Transport {
 /// How a session can be talked to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Communication {
-    /// `tmux` or `codex_app`.
+    /// What kind of session it is: `tmux` or `codex_app`.
     pub session_kind: String,
-    /// `push` or `pull`.
+    /// How the session receives messages: `push` or `pull`.
     pub receive_style: String,
-    /// `push` or `pull_required`.
+    /// How a message reaches the session: `push` or `pull_required`.
     pub delivery_mode: DeliveryMode,
     /// The polling command of a session without tmux; as a fallback for others.
     pub inbox_command: Option<String>,

@@ -21,25 +21,25 @@ pub struct ImportParams {
 /// Result of `compat.import`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportResult {
-    /// Whether it was written.
+    /// Whether anything was written.
     pub apply: bool,
     /// The state root that was looked at.
     pub root: Option<String>,
-    /// Worker folders, by name.
+    /// The worker folders, sorted by name.
     pub workers: Vec<WorkerImport>,
-    /// How many they are.
+    /// Number of worker folders.
     pub worker_count: u64,
     /// The database, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseImport>,
 }
 
-/// A worker folder.
+/// What becomes of a worker folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkerImport {
     /// Name of the worker.
     pub worker: String,
-    /// How many actions there are.
+    /// Number of actions.
     pub action_count: u64,
     /// What is written, in order.
     pub actions: Vec<FolderAction>,
@@ -49,24 +49,24 @@ pub struct WorkerImport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FolderActionKind {
-    /// The worker.
+    /// The row of the worker is added or brought up to date.
     UpsertWorker,
-    /// A status.
+    /// A report of the worker becomes a status.
     InsertStatus,
-    /// A capture.
+    /// A stored pane becomes a capture.
     InsertTranscriptCapture,
-    /// An audit row.
+    /// An event becomes a row of the audit trail.
     InsertEvent,
     /// Nothing: the line is no event.
     SkipInvalidEvent,
 }
 
-/// One thing that is written.
+/// One thing that is written for a worker folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FolderAction {
-    /// What.
+    /// What is written.
     pub action: FolderActionKind,
-    /// From which file.
+    /// File from which it comes.
     pub source: String,
     /// For which worker; absent where a line is passed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,15 +79,15 @@ pub struct FolderAction {
 /// What becomes of a database.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DatabaseImport {
-    /// The file.
+    /// Path of the database file.
     pub path: String,
-    /// Its schema version.
+    /// Schema version of that database.
     pub schema_version: i64,
     /// Whether exactly these rows were imported before: then nothing is left to do, whatever became of them since.
     pub already_imported: bool,
     /// Every table, in the order of the import.
     pub tables: Vec<TableImport>,
-    /// Why rows are left out.
+    /// Rows that are left out, each with the reason.
     pub skipped: Vec<SkippedRows>,
     /// Rows that stand here with other content; the first hundred. With any, nothing is written.
     pub conflicts: Vec<ImportConflict>,
@@ -105,74 +105,74 @@ pub struct DatabaseImport {
     pub verified: Option<bool>,
 }
 
-/// The rows of a table.
+/// What becomes of the rows of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TableImport {
-    /// Table.
+    /// Name of the table.
     pub table: String,
     /// Rows that are not here yet: they are imported.
     pub new: u64,
-    /// Rows that stand here already.
+    /// Number of rows that stand here already.
     pub already_there: u64,
     /// Rows that stand here with other content.
     pub conflicts: u64,
-    /// Rows that are left out.
+    /// Number of rows that are left out.
     pub skipped: u64,
 }
 
-/// Rows that are left out.
+/// Rows of a table that are left out for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SkippedRows {
-    /// Table.
+    /// Name of the table.
     pub table: String,
-    /// Why.
+    /// Why the rows are left out.
     pub reason: String,
-    /// How many.
+    /// Number of rows.
     pub rows: u64,
 }
 
 /// A row that cannot be imported as it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportConflict {
-    /// Table.
+    /// Name of the table.
     pub table: String,
-    /// Its key.
+    /// Key of the row.
     pub id: Json,
     /// The columns that differ, or that must not be there twice.
     pub columns: Vec<String>,
 }
 
-/// A name that somebody else has here.
+/// A row that is renamed, since somebody else has its name here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RenamedRow {
-    /// Table.
+    /// Name of the table.
     pub table: String,
-    /// Its key.
+    /// Key of the row.
     pub id: String,
-    /// Column.
+    /// Name of the column.
     pub column: String,
-    /// Name there.
+    /// The name in the database that is imported.
     pub from: String,
-    /// Name here.
+    /// The name here.
     pub to: String,
 }
 
-/// A table whose numbers are taken here.
+/// A table whose rows get new numbers, since theirs are taken here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RenumberedTable {
-    /// Table.
+    /// Name of the table.
     pub table: String,
     /// What is added to the number of each new row.
     pub added: i64,
 }
 
-/// Rows that were made to fit.
+/// Rows of a table that were made to fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConvertedRows {
-    /// Table.
+    /// Name of the table.
     pub table: String,
-    /// What was done.
+    /// What was done to the rows.
     pub what: String,
-    /// How many rows.
+    /// Number of rows.
     pub rows: u64,
 }

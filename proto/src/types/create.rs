@@ -48,7 +48,7 @@ pub struct CreateWorkerParams {
     /// End its tmux session at the end.
     #[serde(default)]
     pub stop_after: bool,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -66,15 +66,15 @@ impl CreateWorkerParams {
 /// Result of `worker.create`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CreateWorkerResult {
-    /// Name.
+    /// Name of the worker.
     pub name: String,
-    /// Id.
+    /// Id of the worker.
     pub worker_id: String,
-    /// tmux session.
+    /// tmux session in which Codex runs.
     pub tmux_session: String,
-    /// Its folder.
+    /// The worker's folder.
     pub state_dir: String,
-    /// File with its contract.
+    /// File with the worker's contract.
     pub contract_path: String,
     /// Whether the contract was given as first prompt.
     pub initial_prompt: bool,
@@ -95,24 +95,24 @@ pub struct CreateWorkerResult {
 pub struct Startup {
     /// `ready`, `working`, `needs_trust`, `needs_answer`, `error` or `starting`.
     pub startup: String,
-    /// Why it seems so.
+    /// Why the start-up was judged so.
     pub reason: String,
     /// What to do about it; `none` for nothing.
     pub recommended_action: String,
     /// Whether the question of trust was answered.
     pub trust_accepted: bool,
-    /// As given.
+    /// The parameter `wait_ready_timeout` as given.
     pub timeout_seconds: u64,
 }
 
 /// Whether a worker reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verification {
-    /// Whether it did.
+    /// Whether the worker reported in time.
     pub ok: bool,
     /// Why it is taken to have, or not.
     pub reason: String,
-    /// What it said last.
+    /// What the worker said last about its state.
     pub state: WorkState,
     /// What it said it works on.
     pub current_task: Option<String>,
@@ -130,10 +130,10 @@ pub struct StartParams {
     /// Tell Codex in its first prompt how it becomes a worker.
     #[serde(default = "yes")]
     pub start_prompt: bool,
-    /// Arguments for Codex.
+    /// Arguments that Codex is started with.
     #[serde(default)]
     pub codex_args: Vec<String>,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -141,17 +141,17 @@ pub struct StartParams {
 /// Result of `worker.start`. Commands in it are for a person to fill in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StartResult {
-    /// tmux session.
+    /// tmux session in which Codex runs.
     pub session: String,
-    /// Working directory.
+    /// Working directory of Codex.
     pub cwd: String,
-    /// Attaches a terminal.
+    /// Command that attaches a terminal.
     pub attach_command: String,
-    /// Registers it as a worker.
+    /// Command that registers the session as a worker.
     pub register_worker_command_template: String,
     /// Starts a manager with the same arguments.
     pub start_manager_command_template: String,
-    /// Binds both to a task.
+    /// Command that binds worker and manager to a task.
     pub bind_command_template: String,
     /// Asks what the manager has to know.
     pub manager_config_questions_command_template: String,

@@ -10,16 +10,16 @@ words! {
     /// Where a criterion stands.
     #[derive(Default, JsonSchema)]
     pub enum CriterionStatus {
-        /// Named, not yet settled.
+        /// The criterion was named and is not settled yet.
         #[default]
         Proposed = "proposed",
-        /// Must be satisfied.
+        /// The task must satisfy the criterion.
         Accepted = "accepted",
-        /// Reached.
+        /// The task satisfies the criterion.
         Satisfied = "satisfied",
-        /// Put off to later work.
+        /// The criterion was put off to later work.
         Deferred = "deferred",
-        /// Refused.
+        /// The criterion was refused.
         Rejected = "rejected",
     }
 }
@@ -28,13 +28,13 @@ words! {
     /// Who came up with a criterion.
     #[derive(JsonSchema)]
     pub enum CriterionSource {
-        /// The user.
+        /// The user asked for it.
         UserRequested = "user_requested",
-        /// The manager.
+        /// The manager inferred it.
         ManagerInferred = "manager_inferred",
-        /// The worker.
+        /// The worker proposed it.
         WorkerProposed = "worker_proposed",
-        /// The audit before the end.
+        /// The audit before the end of the task found it.
         FinalAudit = "final_audit",
     }
 }
@@ -45,7 +45,7 @@ words! {
 pub struct ListCriteriaParams {
     /// Task, by name or id.
     pub task: String,
-    /// Only these; empty for all.
+    /// Only criteria of these statuses; empty for all.
     #[serde(default)]
     pub statuses: Vec<CriterionStatus>,
 }
@@ -56,20 +56,20 @@ pub struct ListCriteriaParams {
 pub struct AddCriterionParams {
     /// Task, by name or id.
     pub task: String,
-    /// The text. One that the task has from the same source already is not added again.
+    /// Text of the criterion. A text that the task has from the same source already is not added again.
     pub criterion: String,
-    /// Who came up with it.
+    /// Who came up with the criterion.
     pub source: CriterionSource,
-    /// Where it stands.
+    /// Where the criterion stands at first.
     #[serde(default)]
     pub status: CriterionStatus,
-    /// What proves it.
+    /// What proves that the criterion is satisfied.
     #[serde(default)]
     pub proof: Option<String>,
     /// Why it stands where it stands.
     #[serde(default)]
     pub rationale: Option<String>,
-    /// What proves it, for programs.
+    /// What proves that the criterion is satisfied, for programs.
     #[serde(default)]
     pub evidence: Option<Map<String, Json>>,
     /// Leave the list of all criteria out of the answer.
@@ -83,7 +83,7 @@ pub struct AddCriterionParams {
 pub struct SettleCriterionParams {
     /// Task, by name or id.
     pub task: String,
-    /// The criterion.
+    /// Id of the criterion.
     pub id: i64,
     /// What proves it; this, rationale and evidence stay as they are where they are not given.
     #[serde(default)]
@@ -102,7 +102,7 @@ pub struct SettleCriterionParams {
 /// Result of `criteria.list`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ListCriteriaResult {
-    /// The task.
+    /// The task of the criteria.
     pub task: TaskRef,
     /// Number of all criteria of the task per status.
     pub summary: CriteriaSummary,
@@ -113,7 +113,7 @@ pub struct ListCriteriaResult {
 /// Result of a method that writes a criterion.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CriterionResult {
-    /// The task.
+    /// The task of the criterion.
     pub task: TaskRef,
     /// Number of criteria per status, after the change.
     pub summary: CriteriaSummary,
@@ -122,7 +122,7 @@ pub struct CriterionResult {
     pub criteria: Option<Vec<Criterion>>,
     /// The criterion that the call was about.
     pub affected_criterion: Criterion,
-    /// Whether it was added; false for one that was there before, and for a change.
+    /// Whether the criterion was added; false when it was there before, and for a change.
     pub created: bool,
     /// What a careful caller looks at.
     pub warnings: Vec<CriterionWarning>,
@@ -146,7 +146,7 @@ pub enum CriterionWarning {
 pub struct PlanCriteriaParams {
     /// Task, by name or id.
     pub task: String,
-    /// What the worker wrote.
+    /// Text that the worker wrote.
     pub text: String,
     /// The caller, for the command lines in the answer.
     #[serde(default)]
@@ -170,13 +170,13 @@ pub struct PlanCriteriaResult {
 /// A criterion that a worker's text proposes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CriterionSuggestion {
-    /// The text.
+    /// Text of the criterion.
     pub criterion: String,
-    /// Always `worker_proposed`.
+    /// Who came up with it: always `worker_proposed`.
     pub source: CriterionSource,
-    /// `accepted` or `deferred`.
+    /// Where it would stand: `accepted` or `deferred`.
     pub status: CriterionStatus,
-    /// Why it is deferred.
+    /// Why the criterion would be deferred.
     pub rationale: Option<String>,
     /// The command line that adds it, as a list of arguments.
     pub command: Vec<String>,

@@ -18,7 +18,7 @@ pub struct CycleParams {
     /// Age from which a busy pane is notable, in seconds.
     #[serde(default = "default_busy_wait")]
     pub busy_wait_seconds: i64,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -31,11 +31,11 @@ const fn default_busy_wait() -> i64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CoarseState {
-    /// A turn runs.
+    /// A turn of the worker runs.
     Busy,
-    /// No turn runs.
+    /// No turn of the worker runs.
     Idle,
-    /// Nothing is known yet.
+    /// Nothing is known of the worker yet.
     Unknown,
 }
 
@@ -43,15 +43,15 @@ pub enum CoarseState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerState {
-    /// No turn has begun.
+    /// No turn of the worker has begun.
     NeverStarted,
-    /// A turn runs.
+    /// A turn of the worker runs.
     Working,
-    /// The last turn ended well.
+    /// The worker's last turn ended well.
     Done,
     /// The last turn ended with an error.
     Failed,
-    /// The last turn was interrupted.
+    /// The worker's last turn was interrupted.
     Interrupted,
     /// Codex asks whether it may do something.
     NeedsApproval,
@@ -61,7 +61,7 @@ pub enum WorkerState {
     LimitReached,
     /// A turn began, and its process died.
     Broken,
-    /// The process is gone.
+    /// The worker's process is gone.
     Gone,
 }
 
@@ -69,19 +69,19 @@ pub enum WorkerState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StateSource {
-    /// The rollout.
+    /// The records of the rollout told it.
     Rollout,
-    /// The pane.
+    /// What the pane shows told it.
     Pane,
-    /// The process table.
+    /// The table of processes told it.
     Process,
-    /// Codex's app-server.
+    /// Codex's app-server told it.
     AppServer,
     /// The session's registration: somebody ended it.
     Registration,
 }
 
-/// What was read from the rollout.
+/// How much was read from the rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IngestCounts {
     /// Records stored since the last report.
@@ -97,9 +97,9 @@ pub struct IngestCounts {
 pub struct PaneSignal {
     /// Whether the pane was read.
     pub captured: bool,
-    /// The notable pattern, if any.
+    /// The notable pattern that the pane shows, if any.
     pub classifier: Option<BusyWait>,
-    /// Its name.
+    /// Name of the notable pattern.
     pub notable_pattern: Option<String>,
     /// The age that the classifier used, in seconds.
     pub status_age_seconds: Option<i64>,
@@ -109,7 +109,7 @@ pub struct PaneSignal {
     pub degraded: bool,
     /// What the pane shows by today's screens; null when it was not read.
     pub shows: Option<String>,
-    /// The pane's title.
+    /// Title of the pane.
     pub title: Option<String>,
     /// The question on screen, when one is.
     pub question: Option<String>,
@@ -128,54 +128,54 @@ pub struct Turn {
     pub kind: String,
     /// `done`, `failed`, `interrupted` or `unfinished`; null while it runs.
     pub outcome: Option<String>,
-    /// What went wrong, for failed and interrupted ones.
+    /// What went wrong, for turns that failed or were interrupted.
     pub error: Option<String>,
-    /// Start.
+    /// Time at which the turn began.
     pub started_at: Option<String>,
-    /// End.
+    /// Time at which the turn ended.
     pub ended_at: Option<String>,
 }
 
 /// A notification that this cycle consumed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsumedNotification {
-    /// Id.
+    /// Id of the notification.
     pub id: i64,
-    /// Signal.
+    /// What the notification is about.
     pub signal_type: String,
-    /// Its message.
+    /// Text of the notification.
     pub message: Option<String>,
-    /// Correlation.
+    /// Id under which what belongs together is found again.
     pub correlation_id: String,
-    /// Creation.
+    /// Time at which the notification was made.
     pub created_at: String,
-    /// All of it.
+    /// Everything that the notification carries.
     pub payload: Json,
 }
 
 /// The state of the worker that a cycle or a wait reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkerStateView {
-    /// In detail.
+    /// State of the worker in detail.
     pub worker_state: WorkerState,
-    /// Where it was read from.
+    /// Where the state was read from.
     pub worker_state_source: StateSource,
-    /// Since when, when known.
+    /// Time since which the worker is in this state, when it is known.
     pub worker_state_since: Option<String>,
 }
 
 /// Result of `cycle.run`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CycleResult {
-    /// Always `session_cycle`.
+    /// What this object is: always `session_cycle`.
     pub kind: String,
-    /// Task as given.
+    /// The parameter `task` as given.
     pub task: String,
-    /// Binding.
+    /// Id of the binding.
     pub binding_id: String,
-    /// Worker.
+    /// Name of the worker's session.
     pub worker_session: String,
-    /// Manager.
+    /// Name of the manager's session.
     pub manager_session: String,
     /// Id of the cycle; not in the stored status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -190,18 +190,18 @@ pub struct CycleResult {
     pub ingest: IngestCounts,
     /// State in three words, by the rollout.
     pub state: CoarseState,
-    /// State in detail.
+    /// State of the worker in detail.
     #[serde(flatten)]
     pub detail: WorkerStateView,
     /// The turn that runs, or the last one.
     pub turn: Option<Turn>,
     /// Time of the newest state-bearing record.
     pub last_state_event_at: Option<String>,
-    /// Seconds since then.
+    /// Seconds since the newest state-bearing record.
     pub staleness_seconds: Option<f64>,
     /// Time of the newest record of any kind.
     pub last_activity_at: Option<String>,
-    /// Seconds since then.
+    /// Seconds since the newest record of any kind.
     pub activity_age_seconds: Option<f64>,
     /// What the pane shows.
     pub pane_signal: PaneSignal,
@@ -211,15 +211,15 @@ pub struct CycleResult {
     pub worker_alive: bool,
     /// Whether the manager's process lives.
     pub manager_alive: bool,
-    /// Subtype of the newest record.
+    /// Subtype of the newest stored record.
     pub last_event_subtype: Option<String>,
     /// Whether the worker's last turn under this task is complete.
     pub task_completed: bool,
     /// How many notifications to the manager this cycle consumed.
     pub consumed_dispatch_notifications: u64,
-    /// Those notifications.
+    /// The notifications that this cycle consumed.
     pub consumed_notifications: Vec<ConsumedNotification>,
-    /// What a manager should know.
+    /// What a manager should know when it decides.
     pub manager_context: ManagerContext,
 }
 
@@ -241,17 +241,17 @@ const fn fifty() -> i64 {
 /// A cycle whose pane showed something notable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Divergence {
-    /// Cycle.
+    /// Id of the cycle.
     pub id: i64,
-    /// Task.
+    /// Id of the task.
     pub task_id: TaskId,
-    /// Start.
+    /// Time at which the cycle began.
     pub started_at: String,
-    /// End.
+    /// Time at which the cycle ended.
     pub completed_at: Option<String>,
     /// Always `succeeded`: a cycle that failed has no look at the pane.
     pub state: String,
-    /// What the pane showed.
+    /// Name of the notable pattern that the pane showed.
     pub notable_pane_pattern: String,
     /// What the cycle answered, as it is stored.
     pub status: Json,

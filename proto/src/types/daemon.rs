@@ -14,31 +14,31 @@ pub struct HelloParams {
     pub protocol: Option<u32>,
 }
 
-/// Who answers.
+/// Result of `rpc.hello`: who answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HelloResult {
-    /// The daemon's version.
+    /// Version of the daemon.
     pub server_version: String,
-    /// Protocol major and minor.
+    /// Version of the protocol that the daemon speaks.
     pub protocol: Protocol,
     /// What this daemon can do beyond the protocol's minimum, stable words.
     pub capabilities: Vec<String>,
-    /// The daemon's process id.
+    /// Process id of the daemon.
     pub pid: u32,
-    /// When it started.
+    /// Time at which the daemon started.
     pub started_at: String,
     /// Version of the database schema.
     pub schema_version: i64,
-    /// Its state root.
+    /// State root of the daemon.
     pub state_root: String,
 }
 
-/// Protocol version.
+/// Version of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Protocol {
     /// Changes when old clients could not understand the daemon.
     pub major: u32,
-    /// Grows with additions.
+    /// Grows with each addition.
     pub minor: u32,
 }
 
@@ -51,9 +51,9 @@ words! {
         Foreground = "foreground",
         /// The command line, because nobody answered.
         Cli = "cli",
-        /// A systemd user unit.
+        /// A unit of the user's systemd.
         Systemd = "systemd",
-        /// A launchd agent.
+        /// An agent of launchd.
         Launchd = "launchd",
     }
 }
@@ -70,7 +70,7 @@ impl StartedBy {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Origin {
-    /// Who started it.
+    /// Who started the daemon.
     pub started_by: StartedBy,
     /// Whether a service manager holds the listening socket: then it outlives the daemon, and the next call starts
     /// the daemon again.
@@ -88,7 +88,7 @@ pub struct DeliveryCounts {
     pub held: u64,
     /// Deliveries that may or may not have arrived.
     pub uncertain: u64,
-    /// Deliveries that failed.
+    /// Number of deliveries that failed.
     pub failed: u64,
     /// Age of the oldest held one, in whole seconds.
     pub oldest_held_seconds: Option<i64>,
@@ -103,38 +103,38 @@ pub struct DeliveryCounts {
 pub struct DaemonStatus {
     /// Always true in an answer of the daemon; the command line prints false when none runs.
     pub running: bool,
-    /// Version.
+    /// Version of the daemon.
     pub version: String,
-    /// Process id.
+    /// Process id of the daemon.
     pub pid: u32,
-    /// When it started.
+    /// Time at which the daemon started.
     pub started_at: String,
-    /// Whole seconds since then.
+    /// Whole seconds since the daemon started.
     pub uptime_seconds: i64,
-    /// How it came to run.
+    /// How the daemon came to run.
     #[serde(flatten)]
     pub origin: Origin,
-    /// State root.
+    /// State root of the daemon.
     pub state_root: String,
-    /// Socket.
+    /// Path of the daemon's socket.
     pub socket: String,
-    /// Database file.
+    /// Path of the database file.
     pub database: String,
-    /// Bytes of the database file.
+    /// Size of the database file in bytes.
     pub database_bytes: u64,
-    /// Log that is written now.
+    /// Path of the log that is written now.
     pub log: String,
     /// Version of the database schema.
     pub schema_version: i64,
     /// Whether Dispatch runs by itself.
     pub dispatch: bool,
-    /// The internal Dispatch's id.
+    /// Id of the daemon's own Dispatch.
     pub dispatcher_id: String,
     /// Whether rollouts are ingested as they grow.
     pub watch: bool,
-    /// Rollouts that are watched.
+    /// Number of rollouts that are watched.
     pub watched_rollouts: u64,
-    /// Open connections.
+    /// Number of open connections.
     pub connections: u64,
     /// Calls that wait for something to happen.
     pub waiting_calls: u64,
@@ -187,7 +187,7 @@ pub struct FailingItem {
     pub last_failed_at: String,
 }
 
-/// Answer to `daemon.stop`.
+/// Result of `daemon.stop`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StopResult {
     /// Always true: the daemon ends after this answer.
@@ -202,15 +202,15 @@ pub struct StopResult {
 /// The settings in force and where each came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigResult {
-    /// Files of this daemon.
+    /// Files of the daemon.
     pub files: StateFiles,
-    /// State root.
+    /// State root of the daemon.
     pub state_root: Sourced<String>,
     /// Whether Dispatch runs by itself.
     pub dispatch: Sourced<bool>,
     /// Whether rollouts are ingested as they grow.
     pub watch: Sourced<bool>,
-    /// Id of the internal Dispatch.
+    /// Id of the daemon's own Dispatch.
     pub dispatcher_id: Sourced<String>,
     /// Filter of the log (`info`, `conveyord=debug`, ...).
     pub log: Sourced<String>,

@@ -21,7 +21,7 @@ pub struct DiscoverParams {
     pub limit: i64,
     /// Show identity tokens instead of `[REDACTED]`.
     pub show_identity_token: bool,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     pub caller: Caller,
 }
 
@@ -37,31 +37,31 @@ impl Default for DiscoverParams {
     }
 }
 
-/// Result of `discover.run`. Each section has the best matches first, and of equal ones the newest.
+/// Result of `discover.run`. Each section has the best matches first, and of equal matches the newest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DiscoverResult {
     /// What was looked for, without the blanks around it.
     pub query: String,
-    /// Tasks.
+    /// Tasks that match.
     pub tasks: Vec<TaskRow>,
-    /// Sessions.
+    /// Sessions that match.
     pub sessions: Vec<SessionRow>,
-    /// Open bindings.
+    /// Open bindings that match.
     pub bindings: Vec<BindingMatch>,
     /// Telemetry, newest first; only with a query.
     pub telemetry: Vec<TelemetryMatch>,
-    /// Next steps.
+    /// What to do next.
     pub suggestions: Vec<Suggestion>,
 }
 
 /// An open binding with its names. Those of a session are null for a record of the old kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BindingMatch {
-    /// Id.
+    /// Id of the binding.
     pub id: BindingId,
-    /// State.
+    /// State of the binding.
     pub state: String,
-    /// Creation.
+    /// Time at which the binding was made.
     pub created_at: String,
     /// Name of the task.
     pub task_name: String,
@@ -71,64 +71,64 @@ pub struct BindingMatch {
     pub worker_name: Option<String>,
     /// State of the worker.
     pub worker_state: Option<String>,
-    /// tmux session of the worker.
+    /// The worker's tmux session.
     pub worker_tmux_session: Option<String>,
     /// Name of the manager.
     pub manager_name: Option<String>,
     /// State of the manager.
     pub manager_state: Option<String>,
-    /// tmux session of the manager.
+    /// The manager's tmux session.
     pub manager_tmux_session: Option<String>,
 }
 
 /// A telemetry event that matches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TelemetryMatch {
-    /// Id.
+    /// Id of the event.
     pub id: String,
-    /// When.
+    /// Time of the event.
     pub timestamp: String,
-    /// Who.
+    /// Who caused the event.
     pub actor: String,
     /// What happened.
     pub event_type: String,
-    /// How bad it is.
+    /// How grave the event is.
     pub severity: String,
-    /// In a sentence.
+    /// The event in a sentence.
     pub summary: String,
-    /// Run that it belongs to.
+    /// Id of the run to which the event belongs.
     pub run_id: Option<String>,
-    /// Task that it is about.
+    /// Id of the task that the event is about.
     pub task_id: Option<String>,
-    /// What it hangs together with.
+    /// Ids of what the event belongs together with.
     pub correlation: Json,
-    /// More about it.
+    /// More about the event.
     pub attributes: Json,
 }
 
-/// A next step.
+/// Something to do next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Suggestion {
     /// Bind a pair to a task; `bind` would accept it now.
     Bind {
-        /// The command line.
+        /// The command line that does it.
         command: String,
         /// Task, by its name where that is clear, else by its id.
         task: String,
-        /// Worker.
+        /// Name of the worker.
         worker: String,
-        /// Manager.
+        /// Name of the manager.
         manager: String,
     },
-    /// There is no worker.
+    /// No worker is registered.
     RegisterWorker {
-        /// What to ask of whom.
+        /// What to ask, and of whom.
         prompt: String,
     },
-    /// There is no manager.
+    /// No manager is registered.
     RegisterManager {
-        /// What to ask of whom.
+        /// What to ask, and of whom.
         prompt: String,
     },
 }

@@ -36,19 +36,19 @@ pub struct DispatchParams {
     /// Lease of a claim, in seconds; 0 means 60, a negative number 1.
     #[serde(default = "sixty")]
     pub lease_seconds: i64,
-    /// Who dispatches; empty means `dispatch-local`.
+    /// Id of the dispatcher; empty means `dispatch-local`.
     #[serde(default)]
     pub dispatcher_id: Option<String>,
-    /// Only this type.
+    /// Only items of this type.
     #[serde(default, rename = "type")]
     pub only: Option<SignalType>,
-    /// Show what would be done.
+    /// Tell what would be done, and do nothing.
     #[serde(default)]
     pub dry_run: bool,
     /// Number of this pass in a watch; writes a heartbeat.
     #[serde(default)]
     pub watch_iteration: Option<u64>,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -64,21 +64,21 @@ const fn sixty() -> i64 {
 /// Result of `dispatch.run`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DispatchResult {
-    /// Who dispatched.
+    /// Id of the dispatcher.
     pub dispatcher_id: String,
-    /// As asked.
+    /// The parameter `dry_run` as given.
     pub dry_run: bool,
-    /// Passes that were run.
+    /// Number of passes that were run.
     pub iterations: u64,
     /// Whether passes were repeated.
     pub watch: bool,
-    /// Length of `processed`.
+    /// Number of items in `processed`.
     pub processed_count: u64,
     /// What was done, or would be.
     pub processed: Vec<Processed>,
 }
 
-/// One item of a pass. Which keys are there depends on what it is; absent ones are left out.
+/// One item of a pass. Which keys are there depends on what it is; absent keys are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Processed {
@@ -98,21 +98,21 @@ words! {
     /// What became of an item in a pass.
     #[derive(JsonSchema)]
     pub enum ProcessedState {
-        /// Sent to a pane.
+        /// The item was sent to a pane.
         Delivered = "delivered",
-        /// Put in the inbox.
+        /// The item was put into the inbox.
         PullRequired = "pull_required",
         /// Refused by the loop policy or by the state of task or session.
         Blocked = "blocked",
-        /// Ended in an error.
+        /// The item ended in an error.
         Failed = "failed",
         /// Dropped: routed before, or its binding ended.
         Suppressed = "suppressed",
         /// Not sent: the pane shows a menu or a draft. It is tried again.
         Held = "held",
-        /// Its claim was taken back.
+        /// The claim of the item was taken back.
         Requeued = "requeued",
-        /// Of a dry run.
+        /// The item would be handled; this was a dry run.
         Planned = "planned",
     }
 }
@@ -120,25 +120,25 @@ words! {
 /// A command that a pass executed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessedCommand {
-    /// Attempt.
+    /// Id of the execution.
     pub attempt_id: i64,
-    /// Command.
+    /// Id of the command.
     pub command_id: String,
-    /// Its type.
+    /// Type of the command.
     pub command_type: String,
-    /// Correlation.
+    /// Id under which what belongs together is found again.
     pub correlation_id: String,
-    /// Who executed it.
+    /// Id of the dispatcher that executed the command.
     pub dispatcher_id: String,
-    /// Always false.
+    /// Whether this was a dry run: always false.
     pub dry_run: bool,
     /// Whether something may have been sent.
     pub side_effect_started: bool,
     /// Whether everything was sent.
     pub side_effect_completed: bool,
-    /// What became of it.
+    /// What became of the command.
     pub state: ProcessedState,
-    /// Notification, or null.
+    /// Id of the notification that carries the message, or null.
     pub notification_id: Option<i64>,
     /// Push or pull; absent when it failed before that was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,10 +146,10 @@ pub struct ProcessedCommand {
     /// Which way it went; absent when it failed before that was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
-    /// Permission check; absent for failed ones.
+    /// How the required permission was judged; absent for failed commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permission_check: Option<PermissionCheckField>,
-    /// Target session; absent for failed ones.
+    /// Name of the session to which it goes; absent for failed commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_session: Option<String>,
     /// How it was sent; for push only.
@@ -157,19 +157,19 @@ pub struct ProcessedCommand {
     pub send_result: Option<SendResult>,
     /// `delivered`, `queued`, `uncertain`, `held` or `failed`.
     pub outcome: super::pane::DeliveryOutcome,
-    /// What proves it, for delivered ones.
+    /// What proves the delivery, for delivered commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<super::pane::DeliveryProof>,
     /// What the pane shows that holds it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<String>,
-    /// Error, for failed and blocked ones.
+    /// What went wrong, for failed and blocked commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Class of the error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_type: Option<String>,
-    /// Required permission, for failed ones.
+    /// Permission that the command required, for failed commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required_permission: Option<Json>,
 }
@@ -182,42 +182,42 @@ pub struct PermissionCheckField(pub Option<PermissionCheck>);
 /// A required permission held against the manager's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PermissionCheck {
-    /// Whether it is granted.
+    /// Whether the permission is granted.
     pub allowed: bool,
     /// Whether the task has a configuration at all.
     pub configured: bool,
-    /// Its name.
+    /// Name of the permission.
     pub required_permission: String,
 }
 
 /// A completion that a pass routed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessedCompletion {
-    /// Binding.
+    /// Id of the binding.
     pub binding_id: String,
-    /// Correlation.
+    /// Id under which what belongs together is found again.
     pub correlation_id: String,
-    /// Dedupe key.
+    /// Key by which the same completion is routed only once.
     pub dedupe_key: String,
-    /// Always false.
+    /// Whether this was a dry run: always false.
     pub dry_run: bool,
-    /// Always `worker_task_complete`.
+    /// What is routed: always `worker_task_complete`.
     pub signal_type: SignalType,
-    /// The stored record.
+    /// Id of the stored record that ended the turn.
     pub source_event_id: i64,
-    /// Target session.
+    /// Name of the session to which it is routed.
     pub target_session: String,
     /// Name of the task.
     pub task: String,
-    /// What became of it.
+    /// What became of the completion.
     pub state: ProcessedState,
-    /// Push or pull; absent for suppressed ones.
+    /// How it reaches the session: push or pull; absent for suppressed completions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery_mode: Option<DeliveryMode>,
-    /// Notification; absent for suppressed ones.
+    /// Id of the notification; absent for suppressed completions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification_id: Option<i64>,
-    /// Error, for failed ones.
+    /// What went wrong, for failed completions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// True when an earlier pass had left it.
@@ -226,30 +226,30 @@ pub struct ProcessedCompletion {
     /// True when it may or may not have arrived; it is in the inbox too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery_uncertain: Option<bool>,
-    /// Who routed it.
+    /// Id of the dispatcher that routed the completion.
     pub dispatcher_id: String,
 }
 
 /// A command claim whose lease ran out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecoveredClaim {
-    /// Attempt, or null.
+    /// Id of the execution, or null.
     pub attempt_id: Option<i64>,
-    /// Command.
+    /// Id of the command.
     pub command_id: String,
-    /// Its type.
+    /// Type of the command.
     pub command_type: String,
-    /// Correlation.
+    /// Id under which what belongs together is found again.
     pub correlation_id: Option<String>,
-    /// Who recovered it.
+    /// Id of the dispatcher that recovered the claim.
     pub dispatcher_id: String,
-    /// What happened.
+    /// What happened to the execution.
     pub error: String,
     /// Whether something may have been sent.
     pub side_effect_started: bool,
-    /// `requeued` or `failed`.
+    /// What became of the command: `requeued` or `failed`.
     pub state: ProcessedState,
-    /// Always true.
+    /// Whether the claim was recovered: always true.
     pub recovered: bool,
     /// Where its message is in the target's inbox, when it may or may not have been sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -259,50 +259,50 @@ pub struct RecoveredClaim {
     pub delivery_uncertain: Option<bool>,
 }
 
-/// Of a dry run: a command.
+/// A command that a pass would execute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedCommand {
-    /// Command.
+    /// Id of the command.
     pub command_id: String,
-    /// Its type.
+    /// Type of the command.
     pub command_type: String,
-    /// Correlation.
+    /// Id under which what belongs together is found again.
     pub correlation_id: Option<String>,
-    /// Always true.
+    /// Whether this is a dry run: always true.
     pub dry_run: bool,
-    /// Always `planned`.
+    /// What would become of the command: always `planned`.
     pub state: ProcessedState,
     /// Id of the task.
     pub task: Option<String>,
     /// What a pass would make of it now.
     pub would_state: ProcessedState,
-    /// Why.
+    /// Why that would become of the command.
     pub would_reason: Option<String>,
 }
 
-/// Of a dry run: a completion.
+/// A completion that a pass would route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedCompletion {
-    /// Binding.
+    /// Id of the binding.
     pub binding_id: String,
-    /// Made up for this answer.
+    /// An id made up for this answer.
     pub correlation_id: String,
-    /// Dedupe key.
+    /// Key by which the same completion is routed only once.
     pub dedupe_key: String,
-    /// Always true.
+    /// Whether this is a dry run: always true.
     pub dry_run: bool,
-    /// Always `worker_task_complete`.
+    /// What would be routed: always `worker_task_complete`.
     pub signal_type: SignalType,
-    /// The stored record.
+    /// Id of the stored record that ended the turn.
     pub source_event_id: i64,
-    /// Always `planned`.
+    /// What would become of the completion: always `planned`.
     pub state: ProcessedState,
-    /// Target session.
+    /// Name of the session to which it would be routed.
     pub target_session: String,
     /// Name of the task.
     pub task: String,
     /// What a pass would make of it now.
     pub would_state: ProcessedState,
-    /// Why.
+    /// Why that would become of the completion.
     pub would_reason: Option<String>,
 }

@@ -15,14 +15,14 @@ use std::collections::BTreeMap;
 pub struct DoctorParams {
     /// Folder to look at; default: the caller's.
     pub cwd: Option<String>,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     pub caller: Caller,
 }
 
-/// A check.
+/// The outcome of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DoctorCheck {
-    /// Whether it is well.
+    /// Whether all is well.
     pub ok: bool,
     /// File or folder, for those that look for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub struct DoctorCheck {
 /// Result of `doctor.run`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DoctorResult {
-    /// Checks by name.
+    /// The checks by name.
     pub checks: BTreeMap<String, DoctorCheck>,
     /// Whether all that count are well.
     pub ok: bool,
@@ -60,7 +60,7 @@ pub struct DbDoctorParams {
     /// Age from which a manager is reported as not seen, in seconds.
     #[serde(default = "six_hundred")]
     pub manager_stale_seconds: i64,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -69,84 +69,84 @@ const fn six_hundred() -> i64 {
     600
 }
 
-/// A row that refers to none.
+/// A row that refers to a row that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ForeignKeyViolation {
-    /// Table.
+    /// Name of the table.
     pub table: String,
-    /// Row.
+    /// Number of the row.
     pub rowid: Option<i64>,
-    /// Table that it refers to.
+    /// Name of the table that it refers to.
     pub parent: String,
-    /// Number of the foreign key.
+    /// SQLite's number of the foreign key.
     pub fkid: i64,
 }
 
 /// A check of the database. Beside `name` and `ok`, the key that fits the check.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DbCheck {
-    /// Name.
+    /// Name of the check.
     pub name: String,
-    /// Whether it is well.
+    /// Whether all is well.
     pub ok: bool,
     /// What was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Json>,
-    /// What is missing, sorted.
+    /// What is missing, sorted by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<Vec<String>>,
-    /// Rows that refer to none.
+    /// Rows that refer to rows that are not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub violations: Option<Vec<ForeignKeyViolation>>,
-    /// Numbers of the live check.
+    /// What the live check counted.
     #[serde(flatten)]
     pub live: Option<LiveCounts>,
 }
 
-/// Numbers of the live check.
+/// What the live check counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LiveCounts {
-    /// Tasks with drift.
+    /// Number of tasks that do not agree with what runs.
     pub drift_count: u64,
-    /// Managers that were not seen.
+    /// Number of managers that were not seen for long.
     pub manager_liveness_warning_count: u64,
-    /// Tasks.
+    /// Number of tasks that were checked.
     pub task_count: u64,
     /// Commands that are pending or attempted.
     pub unfinished_command_count: u64,
 }
 
-/// The live check.
+/// The database held against what runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LiveReconcile {
-    /// Managers that were not seen.
+    /// Managers that were not seen for long.
     pub manager_liveness_warnings: Vec<Json>,
     /// No error among the findings, no drift of a task and nothing unfinished.
     pub ok: bool,
-    /// One per task.
+    /// The outcome for each task.
     pub results: Vec<Json>,
     /// Everything that does not agree, as `reconcile.run` lists it.
     pub findings: Vec<Finding>,
-    /// Unfinished commands of no task.
+    /// Commands of no task that have not ended.
     pub unfinished_commands_without_task: Vec<Json>,
 }
 
 /// Result of `db.doctor`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DbDoctorResult {
-    /// Checks in order.
+    /// The checks in order.
     pub checks: Vec<DbCheck>,
-    /// Whether all are well.
+    /// Whether all checks are well.
     pub ok: bool,
-    /// Database file.
+    /// Path of the database file.
     pub path: String,
-    /// Newest applied migration.
+    /// Number of the newest applied migration.
     pub schema_version: Option<i64>,
-    /// Version in the file's header.
+    /// Version that stands in the header of the file.
     pub user_version: i64,
-    /// Bytes of the write-ahead log.
+    /// Size of the write-ahead log in bytes.
     pub wal_bytes: u64,
-    /// Only with `live`.
+    /// The database held against what runs; only when `live` was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live_reconcile: Option<LiveReconcile>,
 }
@@ -155,18 +155,18 @@ pub struct DbDoctorResult {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SelfParams {
-    /// tmux session that is looked at; default: the one that the caller is in.
+    /// tmux session that is looked at. Default: the session in which the caller runs.
     pub session: Option<String>,
-    /// The caller's surroundings, with its process.
+    /// The circumstances of the caller, with its process id.
     pub caller: Caller,
 }
 
-/// A check of the calling session.
+/// A check of the calling Codex session.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SelfCheck {
-    /// Name.
+    /// Name of the check.
     pub name: String,
-    /// Whether it is well.
+    /// Whether all is well.
     pub ok: bool,
     /// File, for those that look for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -174,7 +174,7 @@ pub struct SelfCheck {
     /// tmux session, for those that look for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Option<String>>,
-    /// Why it is not well.
+    /// Why not all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -184,18 +184,18 @@ pub struct SelfCheck {
 pub struct CallingThread {
     /// Codex's process, an ancestor of the caller.
     pub pid: i64,
-    /// The thread's id.
+    /// Codex's id of the thread.
     pub codex_session_id: String,
-    /// Its rollout.
+    /// Rollout file of the thread.
     pub codex_session_path: String,
 }
 
 /// A registered session that is the caller's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RegisteredAs {
-    /// Name.
+    /// Name of the session.
     pub name: String,
-    /// Role.
+    /// Role of the session.
     pub role: Role,
 }
 
@@ -210,7 +210,7 @@ pub struct SelfResult {
     pub checks: Vec<SelfCheck>,
     /// The caller's tmux session; null when its process is in no pane.
     pub current_session: Option<String>,
-    /// The caller's pane.
+    /// tmux's id of the caller's pane.
     pub current_pane: Option<String>,
     /// The Codex thread that runs the caller; null where that cannot be told.
     pub codex_thread: Option<CallingThread>,
@@ -218,15 +218,15 @@ pub struct SelfResult {
     pub registered_as: Vec<RegisteredAs>,
     /// How to register, with what is known filled in.
     pub command_template: String,
-    /// The steps after that.
+    /// The steps after the registration.
     pub follow_up: Vec<String>,
     /// How sessions without tmux take part.
     pub codex_app_inbox_guidance: String,
-    /// What the checks are about.
+    /// What the checks are about, in a sentence.
     pub command_context_note: String,
     /// Place of the skill for workers and managers.
     pub skill_path: String,
-    /// Place of the review skill.
+    /// Where the skill for reviews is installed.
     pub codex_review_skill_path: String,
     /// Place of the review skill's program.
     pub codex_review_helper_path: String,

@@ -25,38 +25,38 @@ impl Default for ReconcileParams {
     }
 }
 
-/// The database's own checks.
+/// The outcome of the database's own checks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SchemaHealth {
-    /// Checks in order.
+    /// The checks in order.
     pub checks: Vec<DbCheck>,
-    /// Whether all are well.
+    /// Whether all checks are well.
     pub ok: bool,
-    /// Newest applied migration.
+    /// Number of the newest applied migration.
     pub schema_version: Option<i64>,
-    /// Version in the file's header.
+    /// Version that stands in the header of the file.
     pub user_version: i64,
 }
 
 /// An active session whose process does not run any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeadSession {
-    /// Name.
+    /// Name of the session.
     pub name: String,
-    /// Role.
+    /// Role of the session.
     pub role: Role,
-    /// The process that it had.
+    /// Id of the process that the session had.
     pub pid: i64,
-    /// Last ingest or registration.
+    /// Time of the last ingest or registration.
     pub last_heartbeat_at: Option<String>,
 }
 
 /// One gone side of an open binding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DanglingBinding {
-    /// Binding.
+    /// Id of the binding.
     pub binding_id: BindingId,
-    /// Task.
+    /// Id of the task.
     pub task_id: TaskId,
     /// Name of the task.
     pub task_name: String,
@@ -71,7 +71,7 @@ pub struct DanglingBinding {
 pub struct StuckTask {
     /// Name of the task.
     pub task_name: String,
-    /// Binding.
+    /// Id of the binding.
     pub binding_id: BindingId,
     /// End of its newest completed cycle; null when there is none.
     pub last_cycle_at: Option<String>,
@@ -177,19 +177,19 @@ pub struct Finding {
     pub severity: DriftSeverity,
     /// A sentence that names it.
     pub message: String,
-    /// What to do.
+    /// What to do about it.
     pub action: String,
     /// Whether `apply` repairs it.
     pub repairable: bool,
     /// Whether this call repaired it.
     pub repaired: bool,
-    /// Task.
+    /// Id of the task.
     pub task_id: Option<String>,
     /// Name of the task.
     pub task_name: Option<String>,
     /// Name of the session.
     pub session: Option<String>,
-    /// Binding.
+    /// Id of the binding.
     pub binding_id: Option<String>,
     /// The row itself: command, notification, delivery, cycle or turn.
     pub id: Option<String>,
@@ -213,7 +213,7 @@ pub struct Applied {
 /// Result of `reconcile.run`. All lists show the state before anything was repaired.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReconcileResult {
-    /// The database's own checks.
+    /// The outcome of the database's own checks.
     pub schema_health: SchemaHealth,
     /// Active sessions whose processes do not run.
     pub dead_pid_sessions: Vec<DeadSession>,
@@ -227,7 +227,7 @@ pub struct ReconcileResult {
     pub findings: Vec<Finding>,
     /// How many there are of each kind, the unlisted too.
     pub finding_counts: BTreeMap<String, u64>,
-    /// Only with `apply`.
+    /// What was repaired; only when `apply` was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<Applied>,
 }

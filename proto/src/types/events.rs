@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What changed.
+/// What a change is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
@@ -45,7 +45,7 @@ pub enum ChangeKind {
 pub struct SubscribeParams {
     /// Only this task, by id or name: its own changes, and those of the sessions that are bound to it.
     pub task: Option<String>,
-    /// Only this session, by name.
+    /// Only changes of this session, by name.
     pub session: Option<String>,
     /// Only these kinds; `lagged` always comes.
     pub kinds: Vec<ChangeKind>,
@@ -54,18 +54,18 @@ pub struct SubscribeParams {
 /// One committed change. Keys that do not apply are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
-    /// What changed.
+    /// What the change is about.
     pub kind: ChangeKind,
-    /// When it was committed.
+    /// Time at which the change was committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
-    /// Task; of a session's change, the one that it is bound to.
+    /// Id of the task; for the change of a session, of the task that it is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
     /// Name of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
-    /// Session.
+    /// Id of the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
     /// Name of the session.
@@ -77,7 +77,7 @@ pub struct Change {
     /// Its new state, when it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// Number of items, for `ingested`; number of missed ones, for `lagged`.
+    /// Number of records, for `ingested`; number of missed changes, for `lagged`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
 }

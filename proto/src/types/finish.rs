@@ -11,16 +11,16 @@ words! {
     /// How much of a pane a capture stores.
     #[derive(Default, JsonSchema)]
     pub enum CaptureMode {
-        /// Sizes only.
+        /// Only the sizes of the text.
         Metadata = "metadata",
         /// The last lines of what is new.
         Excerpt = "excerpt",
-        /// All of it.
+        /// The whole text.
         Snapshot = "snapshot",
-        /// What is new.
+        /// What is new in the pane.
         #[default]
         Segment = "segment",
-        /// What is new.
+        /// What is new, as with `segment`.
         Full = "full",
     }
 }
@@ -46,7 +46,7 @@ pub struct FinishParams {
     /// The manager's recorded decision to stop.
     #[serde(default)]
     pub decision_id: Option<i64>,
-    /// Refuse without a valid decision.
+    /// Refuse without a valid decision of the manager.
     #[serde(default)]
     pub strict_decisions: bool,
     /// Refuse while a criterion is accepted and not satisfied.
@@ -64,16 +64,16 @@ pub struct FinishParams {
     /// Store the panes that are about to be ended.
     #[serde(default)]
     pub capture_transcript_before_stop: bool,
-    /// How much of them.
+    /// How much of the panes is stored.
     #[serde(default)]
     pub capture_transcript_mode: CaptureMode,
-    /// Rows of scrollback.
+    /// Rows of scrollback to store.
     #[serde(default = "two_hundred")]
     pub capture_transcript_lines: i64,
     /// Refuse when a capture brings nothing new.
     #[serde(default)]
     pub require_transcript_segment: bool,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -88,7 +88,7 @@ const fn two_hundred() -> i64 {
 pub struct StopTaskParams {
     /// Task, by id or name.
     pub task: String,
-    /// Reason.
+    /// Why the task is ended.
     #[serde(default)]
     pub reason: Option<String>,
     /// End the worker's tmux session too.
@@ -100,91 +100,91 @@ pub struct StopTaskParams {
     /// The manager's recorded decision to stop.
     #[serde(default)]
     pub decision_id: Option<i64>,
-    /// Refuse without a valid decision.
+    /// Refuse without a valid decision of the manager.
     #[serde(default)]
     pub strict_decisions: bool,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
 
-/// Which criteria are open.
+/// Which criteria are open at the end of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FinalAudit {
-    /// As asked.
+    /// The parameter `require_criteria_audit` as given.
     pub require_criteria_audit: bool,
-    /// Accepted, not satisfied.
+    /// Criteria that are accepted and not satisfied.
     pub open_criteria: Vec<OpenCriterion>,
-    /// Numbers.
+    /// Number of criteria per status.
     pub summary: CriteriaSummary,
-    /// All together.
+    /// Number of all criteria.
     pub total: u64,
 }
 
-/// A criterion that is not satisfied.
+/// A criterion that is accepted and not satisfied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OpenCriterion {
-    /// Id.
+    /// Id of the criterion.
     pub id: i64,
-    /// Text.
+    /// Text of the criterion.
     pub criterion: String,
 }
 
-/// Which acknowledgements are there.
+/// Which acknowledgements are there at the end of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FinalAckAudit {
     /// As asked, or by the configuration.
     pub require_acks: bool,
-    /// Whether none is missing.
+    /// Whether no acknowledgement is missing.
     pub ok: bool,
     /// Roles whose acknowledgement is missing or out of date.
     pub missing: Vec<String>,
-    /// Latest of the worker.
+    /// Id of the worker's latest acknowledgement.
     pub worker_ack_id: Option<i64>,
-    /// Latest of the manager.
+    /// Id of the manager's latest acknowledgement.
     pub manager_ack_id: Option<i64>,
 }
 
-/// Which epilogue steps have run.
+/// Which epilogue steps have run at the end of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FinalEpilogueAudit {
-    /// As asked.
+    /// The parameter `require_epilogue` as given.
     pub require_epilogue: bool,
-    /// Whether all have succeeded.
+    /// Whether all steps have succeeded.
     pub ok: bool,
-    /// Configured steps.
+    /// Steps that the configuration asks for.
     pub required_steps: Vec<String>,
-    /// Those that have not succeeded.
+    /// Steps that have not succeeded.
     pub missing_or_incomplete: Vec<String>,
-    /// Each step.
+    /// How each step stands.
     pub steps: Vec<EpilogueStep>,
 }
 
-/// An epilogue step.
+/// How an epilogue step stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EpilogueStep {
-    /// Name.
+    /// Name of the step.
     pub step_name: String,
     /// State of the latest run, or `missing`.
     pub state: String,
-    /// Whether it succeeded.
+    /// Whether the step succeeded.
     pub ok: bool,
-    /// The latest run.
+    /// The latest run of the step.
     pub latest_run: Option<Json>,
 }
 
 /// A manager's decision held against what the command allows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DecisionCheck {
-    /// Sorted.
+    /// Decisions that allow the command, sorted.
     pub allowed_decisions: Vec<String>,
     /// The decision, when it was found.
     pub decision: Option<Json>,
-    /// As given.
+    /// The parameter `decision_id` as given.
     pub decision_id: Option<i64>,
-    /// No warnings.
+    /// Whether there are no warnings.
     pub ok: bool,
-    /// What is wrong with it.
+    /// What is wrong with the decision.
     pub warnings: Vec<String>,
     /// Its age; absent when it was not found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,85 +194,85 @@ pub struct DecisionCheck {
     pub max_age_seconds: Option<i64>,
 }
 
-/// Whether a session is who it was.
+/// Whether a session is still the session that was registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Identity {
     /// Codex's id of the thread.
     pub codex_session_id: Option<String>,
-    /// Rollout.
+    /// Rollout file of the session.
     pub codex_session_path: Option<String>,
-    /// Recorded pane.
+    /// The pane that is recorded.
     pub db_pane_id: Option<String>,
-    /// Recorded tmux session.
+    /// The tmux session that is recorded.
     pub db_session: Option<String>,
-    /// Push or pull.
+    /// How messages reach the session: push or pull.
     pub delivery_mode: String,
-    /// Whether its tmux session runs.
+    /// Whether the tmux session runs.
     pub live: bool,
-    /// Pane found in it.
+    /// The pane that was found in the tmux session.
     pub live_pane_id: Option<String>,
-    /// Process.
+    /// Process id of Codex.
     pub pid: Option<i64>,
-    /// Role.
+    /// Role of the session.
     pub role: String,
-    /// Name.
+    /// Name of the session.
     pub session: String,
-    /// State.
+    /// State of the registration.
     pub state: String,
-    /// What does not agree.
+    /// What does not agree with the registration.
     pub mismatches: Vec<String>,
 }
 
 /// A pane stored before its session was ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PreStopCapture {
-    /// Id.
+    /// Id of the capture.
     pub capture_id: i64,
-    /// Hash of the text.
+    /// SHA-256 of the text, in hexadecimal digits.
     pub content_sha256: String,
-    /// Rows of scrollback.
+    /// Rows of scrollback that were captured.
     pub history_lines: i64,
-    /// Lines.
+    /// Number of lines of the text.
     pub line_count: i64,
-    /// Role.
+    /// Role of the session.
     pub role: String,
-    /// Always `finish_task_pre_stop`.
+    /// Why it was captured: always `finish_task_pre_stop`.
     pub source: String,
-    /// What was new in it.
+    /// What was new in the text.
     pub transcript_segment: Option<PreStopSegment>,
 }
 
 /// What was new in a stored pane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PreStopSegment {
-    /// Id.
+    /// Id of the segment.
     pub id: i64,
-    /// Kind.
+    /// Kind of the segment.
     pub kind: String,
-    /// Lines.
+    /// Number of lines of the segment.
     pub line_count: i64,
-    /// Retention.
+    /// How long the segment is to be kept.
     pub retention_class: String,
 }
 
 /// The end of a task: result of `task.stop`, and what that of `task.finish` begins with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskEnd {
-    /// Command.
+    /// Id of the command that ended the task.
     pub command_id: String,
     /// Name of the task.
     pub task: String,
     /// Whether it was finished and not stopped.
     pub finish: bool,
-    /// Reason.
+    /// Why the task was ended.
     pub reason: String,
     /// As asked; always true when the task was stopped.
     pub stop_manager: bool,
-    /// As asked.
+    /// The parameter `stop_worker` as given.
     pub stop_worker: bool,
-    /// Whether it was ended.
+    /// Whether the manager's tmux session was ended.
     pub killed_manager: bool,
-    /// Whether it was ended.
+    /// Whether the worker's tmux session was ended.
     pub killed_worker: bool,
     /// Whether the task was done before.
     pub already_done_followup: bool,
@@ -286,7 +286,7 @@ pub struct TaskEnd {
     pub final_decision_id: Option<i64>,
     /// The final observation; null when the task was stopped.
     pub final_observation_id: Option<i64>,
-    /// The decision that was named.
+    /// The manager's decision that was named, and what is wrong with it.
     pub manager_decision: DecisionCheck,
     /// Only when the manager was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -294,7 +294,7 @@ pub struct TaskEnd {
     /// Only when the worker was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker_identity: Option<Identity>,
-    /// Stored panes.
+    /// Panes that were stored before their sessions were ended.
     pub pre_stop_transcript_captures: Vec<PreStopCapture>,
     /// What had no effect, and identity mismatches of sessions that were left alone.
     pub warnings: Vec<String>,
@@ -306,10 +306,10 @@ pub struct FinishResult {
     /// What every end of a task tells.
     #[serde(flatten)]
     pub end: TaskEnd,
-    /// Criteria.
+    /// Which criteria are open.
     pub final_audit: FinalAudit,
-    /// Acknowledgements.
+    /// Which acknowledgements are there.
     pub final_ack_audit: FinalAckAudit,
-    /// Epilogue.
+    /// Which epilogue steps have run.
     pub final_epilogue_audit: FinalEpilogueAudit,
 }

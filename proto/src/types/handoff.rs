@@ -11,12 +11,12 @@ use serde_json::Map;
 pub struct RecordHandoffParams {
     /// Task, by name or id.
     pub task: String,
-    /// What was done.
+    /// What the worker has done.
     pub summary: String,
-    /// What comes next.
+    /// What comes next, step by step.
     #[serde(default)]
     pub next_steps: Vec<String>,
-    /// More.
+    /// More, for programs.
     #[serde(default)]
     pub payload: Map<String, Json>,
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct AuditParams {
     /// Task, by id or name.
     pub task: String,
-    /// With pane texts.
+    /// Show the texts of panes.
     #[serde(default)]
     pub include_content: bool,
 }
@@ -18,62 +18,62 @@ pub struct AuditParams {
 /// The task of an audit or replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskObject {
-    /// Creation.
+    /// Time of the task's creation.
     pub created_at: String,
-    /// Goal.
+    /// What the task is to reach.
     pub goal: String,
-    /// Id.
+    /// Id of the task.
     pub id: String,
-    /// Name.
+    /// Name of the task.
     pub name: String,
-    /// State.
+    /// Where the task stands.
     pub state: TaskState,
-    /// More about it.
+    /// More about the task.
     pub summary: Option<String>,
-    /// Last change.
+    /// Time of the last change of the task.
     pub updated_at: String,
 }
 
 /// Everything stored about a task. The rows have the keys of their tables, JSON columns decoded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditResult {
-    /// The task.
+    /// The task that was asked about.
     pub task: TaskObject,
-    /// Audit trail, in order.
+    /// The audit trail, in order.
     pub events: Vec<Json>,
-    /// Commands.
+    /// Commands of the task.
     pub commands: Vec<Json>,
-    /// Their executions.
+    /// Executions of the commands.
     pub command_attempts: Vec<Json>,
-    /// Notifications.
+    /// Notifications of the task.
     pub routed_notifications: Vec<Json>,
-    /// What belongs together.
+    /// What belongs together, by correlation id.
     pub correlation_chains: Vec<Json>,
-    /// Cycles.
+    /// Cycles of the manager.
     pub manager_cycles: Vec<Json>,
-    /// Their spans.
+    /// Spans of the cycles.
     pub manager_cycle_spans: Vec<Json>,
-    /// Decisions.
+    /// Decisions of the manager.
     pub manager_decisions: Vec<Json>,
-    /// Observations.
+    /// What was observed of the sessions.
     pub agent_observations: Vec<Json>,
     /// Stored panes.
     pub terminal_captures: Vec<Json>,
-    /// What was new in them.
+    /// What was new in the stored panes.
     pub transcript_segments: Vec<Json>,
-    /// Criteria.
+    /// Criteria of the task.
     pub acceptance_criteria: Vec<Json>,
-    /// Acknowledgements.
+    /// Acknowledgements of the contract.
     pub task_acknowledgements: Vec<Json>,
-    /// Continuation proposals.
+    /// Proposals for how to go on.
     pub task_continuations: Vec<Json>,
-    /// Their reviews.
+    /// Reviews of those proposals.
     pub continuation_reviews: Vec<Json>,
-    /// Epilogue runs.
+    /// Runs of epilogue steps.
     pub epilogue_runs: Vec<Json>,
-    /// Nudges, from telemetry.
+    /// Nudges of the sessions, from telemetry.
     pub session_nudges: Vec<Json>,
-    /// Interrupts, from telemetry.
+    /// Interrupts of the sessions, from telemetry.
     pub session_interrupts: Vec<Json>,
 }
 
@@ -81,14 +81,14 @@ words! {
     /// How much a replay shows.
     #[derive(Default, JsonSchema)]
     pub enum ReplayFormat {
-        /// Without cycles and spans.
+        /// Without cycles and their spans.
         Compact = "compact",
-        /// With them.
+        /// With cycles and their spans.
         #[default]
         Timeline = "timeline",
-        /// With stored panes.
+        /// With stored panes as well.
         Transcript = "transcript",
-        /// With all their texts.
+        /// With the texts of stored panes as well.
         FullTranscript = "full-transcript",
     }
 }
@@ -97,16 +97,16 @@ words! {
     /// Whose entries a replay shows.
     #[derive(Default, JsonSchema)]
     pub enum ReplayRole {
-        /// Everybody's.
+        /// Entries of everybody.
         #[default]
         All = "all",
-        /// The worker's.
+        /// Entries of the worker.
         Worker = "worker",
-        /// The manager's.
+        /// Entries of the manager.
         Manager = "manager",
-        /// The reviewer's.
+        /// Entries of the reviewer.
         Reviewer = "reviewer",
-        /// Conveyor's own.
+        /// Entries of Conveyor itself.
         Workerctl = "workerctl",
     }
 }
@@ -117,16 +117,16 @@ words! {
 pub struct ReplayParams {
     /// Task, by id or name.
     pub task: String,
-    /// How much.
+    /// How much is shown.
     #[serde(default)]
     pub format: ReplayFormat,
-    /// Whose.
+    /// Whose entries are shown.
     #[serde(default)]
     pub role: ReplayRole,
     /// The last so many; none or 0 means all.
     #[serde(default)]
     pub limit: Option<i64>,
-    /// Needed for the full transcript.
+    /// Show the texts of panes; needed for the full transcript.
     #[serde(default)]
     pub include_content: bool,
 }
@@ -134,36 +134,36 @@ pub struct ReplayParams {
 /// An entry of a replay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplayEntry {
-    /// Who.
+    /// Who did it.
     pub actor: String,
-    /// Text; only for transcript segments.
+    /// Text of the pane; only for transcript segments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Option<String>>,
-    /// Facts.
+    /// Facts about the entry, for programs.
     pub details: Json,
-    /// Kind.
+    /// Kind of the entry.
     pub kind: String,
-    /// Table.
+    /// Name of the table from which the entry comes.
     pub source: String,
-    /// Row.
+    /// Key of the row from which the entry comes.
     pub source_id: Json,
-    /// One line for people.
+    /// The entry in one line for people.
     pub summary: String,
-    /// Time.
+    /// Time of the entry.
     pub timestamp: String,
 }
 
 /// Result of `task.replay`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplayResult {
-    /// The task.
+    /// The task that was asked about.
     pub task: TaskObject,
-    /// Format.
+    /// The parameter `format` as given.
     pub mode: String,
-    /// Role.
+    /// The parameter `role` as given.
     pub role: String,
-    /// Length of `entries`.
+    /// Number of entries in `entries`.
     pub entry_count: u64,
-    /// Entries in order.
+    /// The entries in order.
     pub entries: Vec<ReplayEntry>,
 }

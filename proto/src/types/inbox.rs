@@ -14,7 +14,7 @@ pub struct TakeParams {
     /// Task, by id or name: the inbox of its pair's worker or manager.
     #[serde(default)]
     pub task: Option<String>,
-    /// Which of the pair.
+    /// Which side of the task's pair.
     #[serde(default)]
     pub role: Option<Role>,
     /// Consume the oldest item, then list the rest.
@@ -53,65 +53,65 @@ const fn ten() -> i64 {
 /// A notification, with the names of what it refers to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Notification {
-    /// Id.
+    /// Id of the notification.
     pub id: i64,
-    /// Task.
+    /// Id of the task.
     pub task_id: String,
     /// Name of the task.
     pub task_name: Option<String>,
-    /// Binding.
+    /// Id of the binding.
     pub binding_id: String,
-    /// Correlation.
+    /// Id under which what belongs together is found again.
     pub correlation_id: String,
-    /// Source session.
+    /// Id of the session from which it comes.
     pub source_session_id: String,
-    /// Its name.
+    /// Name of the session from which it comes.
     pub source_session_name: Option<String>,
-    /// Its role.
+    /// Role of the session from which it comes.
     pub source_session_role: Option<String>,
-    /// Target session.
+    /// Id of the session to which it goes.
     pub target_session_id: String,
-    /// Its name.
+    /// Name of the session to which it goes.
     pub target_session_name: Option<String>,
-    /// Its role.
+    /// Role of the session to which it goes.
     pub target_session_role: Option<String>,
-    /// Signal.
+    /// What the notification is about.
     pub signal_type: String,
-    /// Record that caused it.
+    /// Id of the stored record that caused it.
     pub source_event_id: Option<i64>,
-    /// Its time.
+    /// Time of the stored record that caused it.
     pub source_event_timestamp: Option<String>,
-    /// Dedupe key.
+    /// Key by which the same notification is made only once.
     pub dedupe_key: String,
-    /// Command that caused it.
+    /// Id of the command that caused it.
     pub command_id: Option<String>,
-    /// Creation.
+    /// Time at which it was made.
     pub created_at: String,
-    /// Delivery.
+    /// Time at which it was delivered.
     pub delivered_at: Option<String>,
-    /// Cycle that consumed it.
+    /// Id of the cycle that consumed it.
     pub consumed_manager_cycle_id: Option<i64>,
-    /// Session that consumed it.
+    /// Id of the session that consumed it.
     pub consumed_by_session_id: Option<String>,
-    /// Consumption.
+    /// Time at which it was consumed.
     pub consumed_at: Option<String>,
-    /// Push or pull.
+    /// How it reaches the session: push or pull.
     pub delivery_mode: String,
     /// `pending`, `delivered`, `failed` or `suppressed`.
     pub state: String,
-    /// Who claimed it.
+    /// Id of the dispatcher that claimed it.
     pub claimed_by: Option<String>,
-    /// Time of the claim.
+    /// Time at which it was claimed.
     pub claimed_at: Option<String>,
-    /// End of the claim.
+    /// Time at which the claim ends.
     pub claim_expires_at: Option<String>,
     /// Whether something may have been sent.
     pub side_effect_started: bool,
     /// Whether everything was sent.
     pub side_effect_completed: bool,
-    /// Payload.
+    /// Everything that the notification carries.
     pub payload: Json,
-    /// Error.
+    /// What went wrong.
     pub error: Option<String>,
     /// True when it may have reached the pane as well.
     pub delivery_uncertain: bool,
@@ -120,23 +120,23 @@ pub struct Notification {
     pub foreign_task: Option<bool>,
 }
 
-/// The session of an inbox.
+/// The session whose inbox it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InboxSession {
-    /// Id.
+    /// Id of the session.
     pub id: String,
-    /// Name.
+    /// Name of the session.
     pub name: String,
-    /// Role.
+    /// Role of the session.
     pub role: Role,
 }
 
-/// The task of an inbox.
+/// The task by which the inbox was named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InboxTask {
-    /// Id.
+    /// Id of the task.
     pub id: String,
-    /// As given.
+    /// The parameter `task` as given.
     pub name: String,
 }
 
@@ -147,13 +147,13 @@ pub struct WaitInfo {
     pub elapsed_seconds: f64,
     /// Whether waiting was asked for.
     pub enabled: bool,
-    /// As given.
+    /// The parameter `interval` as given.
     pub interval_seconds: f64,
     /// Checks that were made: the first, one per wake, one at the time-out.
     pub poll_count: u64,
     /// Whether the time ran out.
     pub timed_out: bool,
-    /// As given.
+    /// The parameter `timeout` as given.
     pub timeout_seconds: f64,
     /// True when the daemon is shutting down and ended the wait; ask again.
     pub draining: bool,
@@ -162,11 +162,11 @@ pub struct WaitInfo {
 /// Result of `inbox.take`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TakeResult {
-    /// The consumed or leased item.
+    /// The item that was consumed or leased.
     pub consumed: Option<Notification>,
-    /// What is left, oldest first; a task's own items before foreign ones.
+    /// The items that are left, oldest first; items of the task come before items of other tasks.
     pub items: Vec<Notification>,
-    /// Session.
+    /// The session whose inbox it is.
     pub session: InboxSession,
     /// Task; absent for a session's inbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,7 +199,7 @@ const fn one_look() -> u64 {
 /// Result of `inbox.acknowledge`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AcknowledgeResult {
-    /// The consumed item.
+    /// Id of the consumed item.
     pub notification_id: i64,
     /// False when it had been acknowledged before.
     pub consumed_now: bool,

@@ -16,11 +16,11 @@ pub struct ConfigChange {
     pub objective: Option<String>,
     /// Rules of conduct. This list and the others are replaced as a whole, trimmed, without blanks and repetitions.
     pub guidelines: Option<Vec<String>>,
-    /// Criteria, as texts.
+    /// Texts of the criteria.
     pub acceptance_criteria: Option<Vec<String>>,
-    /// Files to read.
+    /// Files that the manager is to read.
     pub reference_paths: Option<Vec<String>>,
-    /// Expected tools.
+    /// Tools that are expected to be there.
     pub tools: Option<Vec<String>>,
     /// Steps that must have run before the end.
     pub epilogues: Option<Vec<Epilogue>>,
@@ -78,7 +78,7 @@ pub struct QuestionsResult {
     pub recommended_collection: String,
     /// A command that asks them on a terminal.
     pub fallback_collection: String,
-    /// The task.
+    /// The task that is configured.
     pub task: TaskRef,
     /// The questions, in the order in which they are asked.
     pub questions: Vec<Question>,
@@ -91,7 +91,7 @@ pub struct Question {
     pub id: String,
     /// The form of its answer.
     pub kind: QuestionKind,
-    /// The question.
+    /// Text of the question.
     pub question: String,
     /// What stands in the configuration, else what a new one has.
     pub default: Json,
@@ -118,7 +118,7 @@ pub enum QuestionKind {
     List,
     /// A list of choices.
     ChoiceList,
-    /// Granted actions per category.
+    /// Granted actions, by category.
     CategorizedPermissions,
     /// Yes or no.
     Boolean,
@@ -129,7 +129,7 @@ pub enum QuestionKind {
 pub struct PermissionQuestion {
     /// The permission or alias, a key of `permissions`.
     pub permission: String,
-    /// The question.
+    /// Text of the question.
     pub question: String,
     /// Whether all of it is granted now.
     pub default: bool,
@@ -154,7 +154,7 @@ pub struct CheckPermissionParams {
 pub struct ListPermissionsParams {
     /// Task, by name or id.
     pub task: String,
-    /// The category.
+    /// Name of the category.
     pub category: String,
     /// Recorded with the question; a list needs no handoff.
     #[serde(default)]
@@ -170,14 +170,14 @@ pub struct PermissionResult {
     pub allowed: bool,
     /// The configuration, if one is recorded.
     pub config: Option<ManagerConfig>,
-    /// The newest handoff.
+    /// Id of the newest handoff.
     pub handoff_id: Option<i64>,
     /// The granted actions of the category; null for a permission, and without a configuration.
     pub listed_permissions: Option<Vec<String>>,
     /// Why not: `missing_manager_config`, `permission_not_enabled`, `missing_worker_handoff`.
     pub reasons: Vec<String>,
-    /// As given.
+    /// The parameter `require_handoff` as given.
     pub require_handoff: bool,
-    /// The task.
+    /// The task whose configuration was asked.
     pub task: TaskRef,
 }

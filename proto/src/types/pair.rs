@@ -20,7 +20,7 @@ pub struct PairParams {
     /// Working directory of both, absolute. Default: the caller's.
     #[serde(default)]
     pub cwd: Option<String>,
-    /// The worker's first prompt.
+    /// First prompt of the worker.
     #[serde(default)]
     pub task_prompt: Option<String>,
     /// Goal of a task that is made.
@@ -32,16 +32,16 @@ pub struct PairParams {
     /// What changes of the manager's configuration; without any a task that has none gets the default.
     #[serde(default)]
     pub config: ConfigChange,
-    /// How both are to run.
+    /// How both Codex sessions are to run.
     #[serde(default)]
     pub codex: CodexOptions,
-    /// Leave Dispatch as it is.
+    /// Leave Dispatch as it is, and do not see to it that it runs.
     #[serde(default)]
     pub no_dispatch: bool,
     /// Id of the dispatcher that is asked for; empty for none. Default: `dispatch-pair`.
     #[serde(default)]
     pub dispatcher_id: Option<String>,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -55,7 +55,7 @@ pub struct PairPlan {
     pub ensure_dispatch: bool,
     /// Name of the manager's session.
     pub manager: String,
-    /// Task as given.
+    /// The parameter `task` as given.
     pub task: String,
     /// Name of the worker's session.
     pub worker: String,
@@ -64,25 +64,25 @@ pub struct PairPlan {
 /// Result of `pair.create`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PairResult {
-    /// Task.
+    /// The task of the pair.
     pub task: PairTask,
-    /// The worker.
+    /// How the worker was started.
     pub worker: StartResult,
-    /// The manager.
+    /// How the manager was started.
     pub manager: StartResult,
-    /// Binding.
+    /// Id of the binding of the two to the task.
     pub binding_id: BindingId,
-    /// Run.
+    /// Id of the run that begins with the pair.
     pub run_id: RunId,
-    /// What delivers between the two.
+    /// What delivers messages between the two.
     pub dispatch: PairDispatch,
-    /// As in `dispatch.command`.
+    /// The same as `dispatch.command`.
     pub dispatch_command: Option<Vec<String>>,
-    /// As in `dispatch.ensure`.
+    /// The same as `dispatch.ensure`.
     pub ensure_dispatch: bool,
     /// Always true: the task has a configuration.
     pub manager_config_seeded: bool,
-    /// Whether this call recorded it.
+    /// Whether this call recorded the manager's configuration.
     pub manager_config_seeded_by_pair: bool,
     /// Criteria that this call took over from the configuration.
     pub manager_acceptance_criteria_seeded: u64,
@@ -95,11 +95,11 @@ pub struct PairResult {
 /// The task of a pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PairTask {
-    /// Whether this call made it.
+    /// Whether this call made the task.
     pub created: bool,
-    /// Id.
+    /// Id of the task.
     pub id: TaskId,
-    /// Name.
+    /// Name of the task.
     pub name: String,
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct NudgeParams {
     /// Name of the session.
     pub name: String,
-    /// Text; empty presses Enter only.
+    /// Text to send; an empty text presses Enter only.
     pub text: String,
     /// Resolve the target and record, send nothing.
     #[serde(default)]
@@ -18,10 +18,10 @@ pub struct NudgeParams {
     /// Clear a draft in the composer first instead of holding the text back.
     #[serde(default)]
     pub clear_draft: bool,
-    /// Which way it goes.
+    /// By which way the text goes.
     #[serde(default, skip_serializing_if = "Transport::is_auto")]
     pub transport: Transport,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -32,7 +32,7 @@ words! {
     pub enum DeliveryOutcome {
         /// It arrived: the rollout or the inbox's consumption proves it.
         Delivered = "delivered",
-        /// It waits in the inbox.
+        /// The text waits in the inbox.
         Queued = "queued",
         /// It was not sent, because the pane shows a menu or holds a draft; it is sent when that is over.
         Held = "held",
@@ -48,7 +48,7 @@ words! {
 pub struct DeliveryProof {
     /// `user_message`: the rollout's own record of the text.
     pub kind: String,
-    /// Turn in which it arrived.
+    /// Codex's id of the turn in which the text arrived.
     pub turn_id: Option<String>,
     /// Time of the proof.
     pub at: String,
@@ -57,15 +57,15 @@ pub struct DeliveryProof {
 /// Result of `session.nudge`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NudgeResult {
-    /// As given.
+    /// The parameter `dry_run` as given.
     pub dry_run: bool,
     /// Name of the session.
     pub session: String,
     /// tmux session, with the pane when one is recorded.
     pub target: String,
-    /// As given.
+    /// The parameter `text` as given.
     pub text: String,
-    /// Time.
+    /// Time of this call.
     pub time: String,
     /// Whether something may have reached the pane.
     pub side_effect_started: bool,
@@ -76,7 +76,7 @@ pub struct NudgeResult {
     pub transport: Transport,
     /// What became of the text; null in a dry run.
     pub outcome: Option<DeliveryOutcome>,
-    /// What proves it.
+    /// What proves that the text arrived.
     pub proof: Option<DeliveryProof>,
     /// What the pane shows that holds the text back.
     pub blocked_by: Option<String>,
@@ -107,7 +107,7 @@ pub struct InterruptParams {
     /// Which way it goes; not the inbox.
     #[serde(default, skip_serializing_if = "Transport::is_auto")]
     pub transport: Transport,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -115,9 +115,9 @@ pub struct InterruptParams {
 /// Result of `session.interrupt`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InterruptResult {
-    /// As given.
+    /// The parameter `dry_run` as given.
     pub dry_run: bool,
-    /// As given.
+    /// The parameter `followup` as given.
     pub followup: Option<String>,
     /// The key that was sent, or would be; `turn/interrupt` by Codex's app-server.
     pub key: String,
@@ -125,7 +125,7 @@ pub struct InterruptResult {
     pub session: String,
     /// tmux session, with the pane when one is recorded.
     pub target: String,
-    /// Time.
+    /// Time of this call.
     pub time: String,
     /// Which way it went, or would go.
     #[serde(default)]
@@ -134,9 +134,9 @@ pub struct InterruptResult {
     pub sent: bool,
     /// Whether the rollout shows the turn as interrupted; null when nothing was sent or it cannot be told.
     pub interrupted: Option<bool>,
-    /// Turn that was interrupted.
+    /// Codex's id of the turn that was interrupted.
     pub turn_id: Option<String>,
-    /// What became of the follow-up.
+    /// What became of the follow-up text.
     pub followup_outcome: Option<DeliveryOutcome>,
     /// Why nothing was sent, or what remains open.
     pub note: Option<String>,
@@ -145,7 +145,7 @@ pub struct InterruptResult {
 /// How a text was sent, as stored with a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SendResult {
-    /// Always false.
+    /// Whether this was a dry run: always false.
     pub dry_run: bool,
     /// Name of the session.
     pub session: String,
@@ -155,8 +155,8 @@ pub struct SendResult {
     pub side_effect_started: bool,
     /// tmux session, with the pane when one is recorded.
     pub target: String,
-    /// The text.
+    /// Text that was sent.
     pub text: String,
-    /// Time.
+    /// Time of the sending.
     pub time: String,
 }

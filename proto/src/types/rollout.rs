@@ -34,10 +34,10 @@ pub struct TailParams {
     /// At most this many; 0 gives none, a negative number all.
     #[serde(default = "default_tail_limit")]
     pub limit: i64,
-    /// Only this subtype.
+    /// Only records of this subtype.
     #[serde(default)]
     pub subtype: Option<String>,
-    /// Payloads with their texts.
+    /// Show payloads with their texts.
     #[serde(default)]
     pub include_content: bool,
 }
@@ -49,7 +49,7 @@ const fn default_tail_limit() -> i64 {
 /// A stored record, newest first in `rollout.tail`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TailEvent {
-    /// Id.
+    /// Id of the stored record.
     pub id: i64,
     /// The record's own time.
     pub timestamp: String,
@@ -70,7 +70,7 @@ pub struct TailEvent {
 pub struct ClassifyParams {
     /// What the pane shows.
     pub text: String,
-    /// The pane's title, when known.
+    /// Title of the pane, when it is known.
     #[serde(default)]
     pub title: Option<String>,
     /// Age of the worker's last sign of life, in seconds.
@@ -90,9 +90,9 @@ const fn ninety() -> i64 {
 pub struct BusyWait {
     /// Name of the pattern.
     pub pattern: String,
-    /// Why, in a sentence.
+    /// Why the pattern is notable, in a sentence.
     pub reason: String,
-    /// What a manager should do.
+    /// What a manager should do about it.
     pub recommended_action: String,
 }
 
@@ -101,13 +101,13 @@ pub struct BusyWait {
 pub struct ClassifyResult {
     /// The notable pattern, if any.
     pub busy_wait: Option<BusyWait>,
-    /// Threshold as given.
+    /// The parameter `busy_wait_seconds` as given.
     pub busy_wait_seconds: i64,
-    /// Start-up state.
+    /// State of the start-up that the text shows.
     pub startup: String,
-    /// Why, in a sentence.
+    /// Why the start-up was judged so, in a sentence.
     pub startup_reason: String,
-    /// Age as given.
+    /// The parameter `status_age_seconds` as given.
     pub status_age_seconds: i64,
     /// What the pane shows by today's screens: `ready`, `busy`, `approval`, ...
     pub shows: String,

@@ -15,9 +15,9 @@ words! {
         /// Ended well. A loop run is this from its beginning.
         #[default]
         Finished = "finished",
-        /// Ended badly.
+        /// The run has ended badly.
         Failed = "failed",
-        /// Given up.
+        /// The run was given up.
         Abandoned = "abandoned",
     }
 }
@@ -45,7 +45,7 @@ pub struct CreateParams {
 pub struct ListParams {
     /// Only this task, by id or name.
     pub task: Option<String>,
-    /// Only this status.
+    /// Only runs of this status.
     pub status: Option<RunStatus>,
 }
 
@@ -69,25 +69,25 @@ pub struct FinishRunParams {
     /// The task whose run is meant, by id or name.
     #[serde(default)]
     pub task: Option<String>,
-    /// How it ended.
+    /// How the run ended.
     #[serde(default)]
     pub status: RunStatus,
 }
 
-/// A run.
+/// A run of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunRow {
-    /// Id.
+    /// Id of the run.
     pub id: RunId,
-    /// Task.
+    /// Id of the task.
     pub task_id: TaskId,
-    /// Name.
+    /// Name of the run.
     pub name: String,
-    /// Purpose.
+    /// What the run is for.
     pub purpose: Option<String>,
-    /// Status.
+    /// How the run stands.
     pub status: RunStatus,
-    /// Start.
+    /// Time at which the run began.
     pub started_at: String,
     /// End; null while it is active.
     pub ended_at: Option<String>,

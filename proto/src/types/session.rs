@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct RegisterParams {
     /// Name: letters, digits, `-`, `_`, at most 64.
     pub name: String,
-    /// Worker or manager, for ever.
+    /// Worker or manager; a registered name keeps its role for ever.
     pub role: Role,
     /// Process of Codex, or one above it. Needed when no rollout is given.
     #[serde(default)]
@@ -28,7 +28,7 @@ pub struct RegisterParams {
     /// Take the Codex session over from another active session that has it.
     #[serde(default)]
     pub replace: bool,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -38,9 +38,9 @@ pub struct RegisterParams {
 pub struct RegisterResult {
     /// Id; the same when the name was registered before.
     pub session_id: SessionId,
-    /// Name.
+    /// Name of the registered session.
     pub name: String,
-    /// Role.
+    /// Role of the session.
     pub role: Role,
     /// Process, or null when only a rollout was given.
     pub pid: Option<i64>,
@@ -48,9 +48,9 @@ pub struct RegisterResult {
     pub codex_session_id: Option<String>,
     /// Rollout file; null while it does not exist yet.
     pub codex_session_path: Option<String>,
-    /// Working directory.
+    /// Working directory of the session.
     pub cwd: String,
-    /// tmux session.
+    /// tmux session in which Codex runs; null for a session that polls its inbox.
     pub tmux_session: Option<String>,
     /// tmux pane that was found in it.
     pub tmux_pane_id: Option<String>,
@@ -66,7 +66,7 @@ pub struct RegisterResult {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RolloutState {
-    /// It is known and read.
+    /// The rollout is known and read.
     Ready,
     /// It does not exist yet and is adopted when it appears.
     Pending,
@@ -85,7 +85,7 @@ pub struct DeregisterParams {
 pub struct DeregisterResult {
     /// Name of the session.
     pub name: String,
-    /// Always `gone`.
+    /// State of the session now: always `gone`.
     pub state: SessionState,
     /// Whether it was gone before; then nothing was written.
     pub already_gone: bool,
@@ -103,7 +103,7 @@ pub struct StopParams {
     /// Also when it is bound, which ends the binding, or shares its tmux session with another active session.
     #[serde(default)]
     pub force: bool,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -113,9 +113,9 @@ pub struct StopParams {
 pub struct StopResult {
     /// Name of the session.
     pub name: String,
-    /// Always `gone`.
+    /// State of the session now: always `gone`.
     pub state: SessionState,
-    /// The tmux session.
+    /// The tmux session that was meant.
     pub target: String,
     /// Whether it was running, and was ended.
     pub killed_session: bool,
@@ -135,9 +135,9 @@ words! {
     /// Whether a session takes part.
     #[derive(JsonSchema)]
     pub enum SessionState {
-        /// Registered.
+        /// The session is registered and takes part.
         Active = "active",
-        /// Ended or deregistered.
+        /// The session has ended or was deregistered.
         Gone = "gone",
     }
 }
@@ -146,11 +146,11 @@ words! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StateFilter {
-    /// Active ones with a process or a rollout.
+    /// Active sessions with a process or a rollout.
     Active,
-    /// Gone ones.
+    /// Sessions that have ended or were deregistered.
     Gone,
-    /// All.
+    /// Sessions of either state.
     All,
 }
 
@@ -158,55 +158,55 @@ pub enum StateFilter {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListParams {
-    /// Only this role.
+    /// Only sessions of this role.
     pub role: Option<Role>,
-    /// Only this state; without one: active ones.
+    /// Only sessions of this state. Default: active sessions.
     pub state: Option<StateFilter>,
     /// Also those that only a legacy worker record knows.
     pub include_legacy: bool,
-    /// Only these names.
+    /// Only sessions of these names; empty for all.
     pub names: Vec<String>,
     /// Show identity tokens instead of `[REDACTED]`.
     pub show_identity_token: bool,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     pub caller: Caller,
 }
 
 /// A row of `session.list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionRow {
-    /// Id.
+    /// Id of the session.
     pub id: SessionId,
-    /// Name.
+    /// Name of the session.
     pub name: String,
-    /// Role.
+    /// Role of the session.
     pub role: Role,
-    /// State.
+    /// Whether the session takes part.
     pub state: SessionState,
-    /// Working directory.
+    /// Working directory of the session.
     pub cwd: String,
-    /// First registration.
+    /// Time of the first registration.
     pub registered_at: String,
-    /// Token, mostly redacted.
+    /// Token by which the session is known; redacted unless it was asked for.
     pub identity_token: String,
-    /// Process.
+    /// Process id of Codex.
     pub pid: Option<i64>,
     /// Bytes of the rollout that are stored.
     pub last_ingest_offset: Option<i64>,
-    /// tmux session.
+    /// tmux session in which Codex runs.
     pub tmux_session: Option<String>,
-    /// tmux pane.
+    /// tmux's id of the pane in which Codex runs.
     pub tmux_pane_id: Option<String>,
-    /// Rollout.
+    /// Rollout file of the session.
     pub codex_session_path: Option<String>,
-    /// Codex's thread id.
+    /// Codex's id of the thread.
     pub codex_session_id: Option<String>,
-    /// Last ingest or registration.
+    /// Time of the last ingest or registration.
     pub last_heartbeat_at: Option<String>,
-    /// Why it is gone: `process_exited`, `deregistered`, `replaced` and others; absent for active ones.
+    /// Why the session is gone: `process_exited`, `deregistered`, `replaced` and others; absent for active sessions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone_reason: Option<String>,
-    /// Whether the rollout is known.
+    /// Whether the session's rollout is known.
     pub rollout_state: RolloutState,
     /// How to talk to the session.
     pub communication: Communication,

@@ -14,7 +14,7 @@ pub const NO_APPROVAL: &str = "never";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CodexProfile {
-    /// Full access, no approvals.
+    /// Full access to the machine, and no approvals.
     Yolo,
 }
 
@@ -24,7 +24,7 @@ pub enum CodexProfile {
 pub struct CodexOptions {
     /// Codex's `--sandbox`; empty leaves the option out. Default: the daemon's setting.
     pub sandbox: Option<String>,
-    /// Codex's `--ask-for-approval`; likewise.
+    /// Codex's `--ask-for-approval`; empty leaves the option out. Default: the daemon's setting.
     pub ask_for_approval: Option<String>,
     /// What holds where the two are not given.
     pub codex_profile: Option<CodexProfile>,
@@ -53,7 +53,7 @@ pub struct StartParams {
     /// Working directory, absolute. Default: the caller's.
     #[serde(default)]
     pub cwd: Option<String>,
-    /// A worker's first prompt.
+    /// First prompt of a worker.
     #[serde(default)]
     pub prompt: Option<String>,
     /// A manager's task, by name or id, for its prompt; it need not exist.
@@ -62,13 +62,13 @@ pub struct StartParams {
     /// The goal in a manager's prompt. Default: that of the task.
     #[serde(default)]
     pub task_goal: Option<String>,
-    /// The worker in a manager's prompt. Default: the one that is bound to the task.
+    /// The worker in a manager's prompt. Default: the worker that is bound to the task.
     #[serde(default)]
     pub worker: Option<String>,
     /// How Codex is to run.
     #[serde(default)]
     pub codex: CodexOptions,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -78,19 +78,19 @@ pub struct StartParams {
 pub struct StartResult {
     /// Id; the same when the name was registered before.
     pub session_id: SessionId,
-    /// Name.
+    /// Name of the started session.
     pub name: String,
-    /// Role.
+    /// Role of the session.
     pub role: Role,
     /// Codex's own id of the thread.
     pub codex_session_id: String,
-    /// Rollout file.
+    /// Rollout file of the session.
     pub codex_session_path: String,
-    /// Working directory, links resolved.
+    /// Working directory of the session, with links resolved.
     pub cwd: String,
-    /// tmux session.
+    /// tmux session in which Codex runs.
     pub tmux_session: String,
-    /// tmux pane.
+    /// tmux's id of the pane in which Codex runs.
     pub tmux_pane_id: Option<String>,
     /// The process that holds the rollout, else that of the pane.
     pub pid: Option<i64>,
@@ -98,7 +98,7 @@ pub struct StartResult {
     pub communication: Communication,
     /// Codex's `--sandbox`; null without one, and where it is not known.
     pub sandbox: Option<String>,
-    /// Codex's `--ask-for-approval`; likewise.
+    /// Codex's `--ask-for-approval`; null without one, and where it is not known.
     pub ask_for_approval: Option<String>,
     /// Whether an earlier call had started this Codex.
     pub resumed: bool,

@@ -9,9 +9,9 @@ words! {
     /// How closely a manager supervises.
     #[derive(Default, JsonSchema)]
     pub enum SupervisionMode {
-        /// Loose looks at progress.
+        /// The manager looks at progress now and then.
         Light = "light",
-        /// The usual nudges.
+        /// The manager nudges as usual.
         #[default]
         Guided = "guided",
         /// The criteria are checked again and again.
@@ -23,7 +23,7 @@ words! {
     /// What happens when a worker has completed a turn and both sides have proposed how to go on.
     #[derive(Default, JsonSchema)]
     pub enum NudgeOnCompletion {
-        /// Nothing.
+        /// Nothing happens.
         Off = "off",
         /// A person decides.
         #[default]
@@ -43,19 +43,19 @@ words! {
         RunTools = "run-tools",
         /// The facts for a pull request are gathered.
         DraftPr = "draft-pr",
-        /// A reviewer has looked.
+        /// A reviewer has looked at the work.
         SubagentReview = "subagent-review",
         /// A handoff is recorded.
         RecordHandoff = "record-handoff",
     }
 }
 
-/// A task's manager configuration.
+/// How the manager of a task is to supervise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ManagerConfig {
     /// Criteria named at configuration.
     pub acceptance_criteria: Vec<String>,
-    /// Creation.
+    /// Time at which the configuration was first recorded.
     pub created_at: String,
     /// Steps that must have run before the end.
     pub epilogues: Vec<String>,
@@ -65,9 +65,9 @@ pub struct ManagerConfig {
     pub nudge_on_completion: NudgeOnCompletion,
     /// What is to be reached.
     pub objective: Option<String>,
-    /// Granted actions per category.
+    /// Granted actions, by category.
     pub permissions: BTreeMap<String, Vec<String>>,
-    /// Files to read.
+    /// Files that the manager is to read.
     pub reference_paths: Vec<String>,
     /// Whether both sides must acknowledge.
     pub require_acks: bool,
@@ -75,53 +75,53 @@ pub struct ManagerConfig {
     pub revision: i64,
     /// How closely the manager supervises.
     pub supervision_mode: SupervisionMode,
-    /// Task.
+    /// Id of the task.
     pub task_id: String,
-    /// Expected tools.
+    /// Tools that are expected to be there.
     pub tools: Vec<String>,
-    /// Last change.
+    /// Time of the last change of the configuration.
     pub updated_at: String,
 }
 
-/// An acknowledgement.
+/// The acknowledgement of a task's contract by one side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Acknowledgement {
-    /// Binding it was given for.
+    /// Id of the binding for which it was given.
     pub binding_id: Option<String>,
-    /// Correlation.
+    /// Id under which what belongs together is found again.
     pub correlation_id: Option<String>,
-    /// Time.
+    /// Time of the acknowledgement.
     pub created_at: String,
-    /// Id.
+    /// Id of the acknowledgement.
     pub id: i64,
     /// Revision of the configuration it answers.
     pub manager_config_revision: Option<i64>,
     /// What was acknowledged.
     pub payload: Json,
-    /// Counts per task and role.
+    /// Number of the acknowledgement among those of the task and role.
     pub revision: i64,
-    /// Who.
+    /// Which side acknowledged.
     pub role: String,
-    /// Task.
+    /// Id of the task.
     pub task_id: String,
 }
 
-/// A worker's handoff.
+/// What a worker left for whoever goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Handoff {
-    /// Time.
+    /// Time of the handoff.
     pub created_at: String,
-    /// Id.
+    /// Id of the handoff.
     pub id: i64,
-    /// What comes next.
+    /// What comes next, step by step.
     pub next_steps: Vec<String>,
-    /// More.
+    /// More, for programs.
     pub payload: Json,
-    /// What was done.
+    /// What the worker has done.
     pub summary: String,
-    /// Task.
+    /// Id of the task.
     pub task_id: String,
-    /// Who.
+    /// Id of the worker's session.
     pub worker_session_id: Option<String>,
 }
 
@@ -132,21 +132,21 @@ pub struct WorkerReceipt {
     pub binding_id: String,
     /// Codex's own completion time.
     pub completed_at: Option<Json>,
-    /// Length of the turn.
+    /// Length of the turn in milliseconds.
     pub duration_ms: Option<Json>,
     /// What the worker said last.
     pub last_agent_message: Option<Json>,
-    /// The stored record.
+    /// Id of the stored record that ended the turn.
     pub source_event_id: i64,
-    /// The record's time.
+    /// Time of the stored record.
     pub source_event_timestamp: String,
-    /// Session.
+    /// Id of the worker's session.
     pub source_session_id: String,
-    /// Session.
+    /// Name of the worker's session.
     pub source_session_name: String,
-    /// Wait for the first token.
+    /// Wait for the first token in milliseconds.
     pub time_to_first_token_ms: Option<Json>,
-    /// Turn.
+    /// Codex's id of the turn.
     pub turn_id: Option<Json>,
     /// `done` or `failed`; null when it cannot be told.
     pub outcome: Option<String>,
@@ -155,40 +155,40 @@ pub struct WorkerReceipt {
 /// A criterion of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Criterion {
-    /// Creation.
+    /// Time at which the criterion was recorded.
     pub created_at: String,
-    /// Text.
+    /// Text of the criterion.
     pub criterion: String,
-    /// Evidence.
+    /// What proves that the criterion is satisfied, for programs.
     pub evidence: Json,
-    /// Id.
+    /// Id of the criterion.
     pub id: i64,
-    /// Proof.
+    /// What proves that the criterion is satisfied.
     pub proof: Option<String>,
-    /// Rationale.
+    /// Why the criterion stands where it stands.
     pub rationale: Option<String>,
-    /// Who proposed it.
+    /// Who came up with the criterion.
     pub source: String,
-    /// `proposed`, `accepted`, `satisfied`, `deferred` or `rejected`.
+    /// Where the criterion stands.
     pub status: String,
-    /// Task.
+    /// Id of the task.
     pub task_id: String,
-    /// Last change.
+    /// Time of the last change of the criterion.
     pub updated_at: String,
 }
 
 /// Number of criteria per status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CriteriaSummary {
-    /// Proposed ones.
+    /// Number of proposed criteria.
     pub proposed: u64,
-    /// Accepted ones.
+    /// Number of accepted criteria.
     pub accepted: u64,
-    /// Satisfied ones.
+    /// Number of satisfied criteria.
     pub satisfied: u64,
-    /// Deferred ones.
+    /// Number of deferred criteria.
     pub deferred: u64,
-    /// Rejected ones.
+    /// Number of rejected criteria.
     pub rejected: u64,
 }
 
@@ -203,17 +203,17 @@ impl CriteriaSummary {
 /// The criteria of a task by status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CriteriaView {
-    /// Numbers.
+    /// Number of criteria per status.
     pub summary: CriteriaSummary,
-    /// Accepted ones, not yet satisfied.
+    /// Criteria that are accepted and not yet satisfied.
     pub open: Vec<Criterion>,
-    /// Proposed ones.
+    /// Criteria that are proposed.
     pub proposed: Vec<Criterion>,
-    /// Satisfied ones.
+    /// Criteria that are satisfied.
     pub satisfied: Vec<Criterion>,
-    /// Deferred ones.
+    /// Criteria that are deferred.
     pub deferred: Vec<Criterion>,
-    /// Rejected ones.
+    /// Criteria that are rejected.
     pub rejected: Vec<Criterion>,
 }
 
@@ -224,7 +224,7 @@ pub struct CriteriaNegotiation {
     pub needed: bool,
     /// Why: `no_criteria`, `no_current_task_criteria` or `active_criteria_present`.
     pub reason: String,
-    /// Text for the worker.
+    /// Text that the manager may send to the worker.
     pub prompt: Option<String>,
     /// What the manager should do.
     pub suggested_actions: Vec<String>,
@@ -233,7 +233,7 @@ pub struct CriteriaNegotiation {
 /// What a manager should know when it decides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ManagerContext {
-    /// Configuration, if one is recorded.
+    /// The manager's configuration, if one is recorded.
     pub manager_config: Option<ManagerConfig>,
     /// The worker's latest acknowledgement.
     pub worker_ack: Option<Acknowledgement>,
@@ -243,8 +243,8 @@ pub struct ManagerContext {
     pub worker_handoff: Option<Handoff>,
     /// The worker's latest completed turn under this task.
     pub worker_receipt: Option<WorkerReceipt>,
-    /// Criteria.
+    /// The criteria of the task, by status.
     pub acceptance_criteria: CriteriaView,
-    /// Advice.
+    /// Advice to settle criteria.
     pub criteria_negotiation: CriteriaNegotiation,
 }

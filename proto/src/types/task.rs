@@ -8,15 +8,15 @@ words! {
     /// Where a task stands.
     #[derive(JsonSchema)]
     pub enum TaskState {
-        /// Created.
+        /// The task was created and is not under management yet.
         Candidate = "candidate",
-        /// Under management.
+        /// The task is under management.
         Managed = "managed",
-        /// Set aside.
+        /// The task was set aside.
         Paused = "paused",
-        /// Ended well.
+        /// The task has ended well.
         Done = "done",
-        /// Ended badly.
+        /// The task has ended badly.
         Failed = "failed",
     }
 }
@@ -35,9 +35,9 @@ impl TaskState {
 pub struct CreateParams {
     /// Name; may repeat, must have no control characters.
     pub name: String,
-    /// What is to be reached.
+    /// What the task is to reach.
     pub goal: String,
-    /// More about it.
+    /// More about the task.
     #[serde(default)]
     pub summary: Option<String>,
 }
@@ -45,11 +45,11 @@ pub struct CreateParams {
 /// Result of `task.create`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CreateResult {
-    /// Always true.
+    /// Whether the task was created: always true.
     pub created: bool,
-    /// Id.
+    /// Id of the new task.
     pub id: TaskId,
-    /// Name.
+    /// Name of the new task.
     pub name: String,
 }
 
@@ -64,33 +64,33 @@ pub struct ListParams {
 /// Nudge budget of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
-    /// Allowed nudges.
+    /// How many nudges the task may have.
     pub max_nudges: i64,
-    /// Used ones.
+    /// How many nudges were used.
     pub nudges_used: i64,
-    /// Left ones.
+    /// How many nudges are left.
     pub nudges_remaining: i64,
-    /// End of the budget.
+    /// Time at which the budget expires.
     pub expires_at: String,
 }
 
 /// A row of `task.list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskRow {
-    /// Id.
+    /// Id of the task.
     pub id: TaskId,
-    /// Name.
+    /// Name of the task.
     pub name: String,
-    /// Goal.
+    /// What the task is to reach.
     pub goal: String,
-    /// More about it.
+    /// More about the task.
     pub summary: Option<String>,
-    /// State.
+    /// Where the task stands.
     pub state: TaskState,
-    /// Creation.
+    /// Time of the task's creation.
     pub created_at: String,
-    /// Last change.
+    /// Time of the last change of the task.
     pub updated_at: String,
-    /// Nudge budget of imported tasks.
+    /// Nudge budget, which only imported tasks have.
     pub budget: Option<Budget>,
 }

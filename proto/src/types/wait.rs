@@ -50,7 +50,7 @@ pub struct WaitParams {
     /// Task, by id or name: its worker is watched; for `message` its manager's inbox.
     #[serde(default)]
     pub task: Option<String>,
-    /// Session, by name.
+    /// Name of the session.
     #[serde(default)]
     pub session: Option<String>,
     /// What is waited for.
@@ -92,39 +92,39 @@ pub enum WaitOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitSource {
-    /// The rollout.
+    /// The records of the rollout told it.
     Rollout,
-    /// The pane.
+    /// What the pane shows told it.
     Pane,
-    /// The process table.
+    /// The table of processes told it.
     Process,
     /// The session's registration: somebody ended it.
     Registration,
-    /// The inbox.
+    /// The inbox told it.
     Inbox,
-    /// Codex's app-server.
+    /// Codex's app-server told it.
     AppServer,
 }
 
-/// The task of a wait.
+/// The task by which a wait was named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitTask {
-    /// Id.
+    /// Id of the task.
     pub id: String,
-    /// Name.
+    /// Name of the task.
     pub name: String,
 }
 
-/// The session of a wait.
+/// The session that a wait watches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitSession {
-    /// Id.
+    /// Id of the session.
     pub id: String,
-    /// Name.
+    /// Name of the session.
     pub name: String,
-    /// Role.
+    /// Role of the session.
     pub role: Role,
-    /// State of the registration.
+    /// State of the session's registration.
     pub state: SessionState,
     /// Why it is gone: `process_exited`, `deregistered`, `replaced` and others.
     pub gone_reason: Option<String>,
@@ -135,16 +135,16 @@ pub struct WaitSession {
 pub struct WaitMessage {
     /// Id of the notification.
     pub notification_id: i64,
-    /// Signal.
+    /// What the notification is about.
     pub signal_type: String,
-    /// Since when it waits.
+    /// Time since which the item waits.
     pub since: String,
 }
 
 /// Result of `state.wait`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitResult {
-    /// As given.
+    /// The parameter `until` as given.
     pub until: Until,
     /// How the wait ended.
     pub outcome: WaitOutcome,
@@ -158,11 +158,11 @@ pub struct WaitResult {
     pub since: Option<String>,
     /// The task that was named, or that the session is bound to.
     pub task: Option<WaitTask>,
-    /// The watched session.
+    /// The session that was watched.
     pub session: WaitSession,
     /// State in three words, by the rollout.
     pub state: CoarseState,
-    /// State in detail.
+    /// State of the session in detail.
     #[serde(flatten)]
     pub detail: WorkerStateView,
     /// The question on screen, when the pane was looked at (for `blocked`, and before a time-out) and shows one.
@@ -175,6 +175,6 @@ pub struct WaitResult {
     pub message: Option<WaitMessage>,
     /// Seconds that were waited.
     pub elapsed_seconds: f64,
-    /// As given.
+    /// The parameter `timeout` as given.
     pub timeout_seconds: f64,
 }

@@ -9,19 +9,19 @@ words! {
     /// What a worker says it is at.
     #[derive(JsonSchema)]
     pub enum WorkState {
-        /// It plans.
+        /// The worker plans.
         Planning = "planning",
-        /// It edits.
+        /// The worker edits files.
         Editing = "editing",
-        /// It verifies.
+        /// The worker verifies its work.
         RunningTests = "running_tests",
         /// It cannot go on by itself.
         Blocked = "blocked",
-        /// It waits for an instruction.
+        /// The worker waits for an instruction.
         Waiting = "waiting",
-        /// It has finished.
+        /// The worker has finished its task.
         Done = "done",
-        /// It did not say.
+        /// The worker did not say.
         Unknown = "unknown",
     }
 }
@@ -48,22 +48,22 @@ pub enum WorkerKind {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListParams {
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     pub caller: Caller,
 }
 
 /// A row of `worker.list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkerRow {
-    /// Name.
+    /// Name of the worker.
     pub name: String,
-    /// Where it is known from.
+    /// Where the worker is known from.
     pub kind: WorkerKind,
-    /// Whether its tmux session runs.
+    /// Whether the worker's tmux session runs.
     pub running: bool,
     /// `running` or `stopped`.
     pub status: String,
-    /// What it said last.
+    /// What the worker said last about its state.
     pub state: WorkState,
     /// What it said it works on; empty when it did not.
     pub current_task: String,
@@ -90,13 +90,13 @@ const fn yes() -> bool {
 pub struct StatusParams {
     /// Name of the worker.
     pub name: String,
-    /// Capture its pane first.
+    /// Capture the worker's pane first.
     #[serde(default = "yes")]
     pub refresh: bool,
     /// Rows of scrollback to capture.
     #[serde(default = "default_lines")]
     pub lines: u32,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -104,29 +104,29 @@ pub struct StatusParams {
 /// Result of `worker.status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkerStatus {
-    /// Name.
+    /// Name of the worker.
     pub name: String,
-    /// tmux session.
+    /// The worker's tmux session.
     pub tmux_session: Option<String>,
-    /// Whether it runs.
+    /// Whether the worker's tmux session runs.
     pub running: bool,
     /// How far Codex had come when it was last looked at; null for sessions.
     pub startup: Option<String>,
-    /// Why it seemed so.
+    /// Why the start-up was judged so.
     pub startup_reason: Option<String>,
     /// What was to be done about it.
     pub startup_recommended_action: Option<String>,
-    /// What the worker said last.
+    /// What the worker said last about its state.
     pub state: WorkState,
-    /// What it works on.
+    /// What the worker said that it works on.
     pub current_task: Option<String>,
-    /// What it does next.
+    /// What the worker said that it does next.
     pub next_action: Option<String>,
-    /// What blocks it.
+    /// What the worker said that blocks it.
     pub blocker: Option<String>,
-    /// When it said so.
+    /// Time of the worker's last report.
     pub status_last_update: Option<String>,
-    /// Last capture of the pane.
+    /// Time of the last capture of the worker's pane.
     pub terminal_captured_at: Option<String>,
     /// Since when the pane has shown what it shows.
     pub terminal_changed_at: Option<String>,
@@ -140,16 +140,16 @@ pub struct WorkerStatus {
 pub struct UpdateStatusParams {
     /// Name of the worker.
     pub name: String,
-    /// What it is at.
+    /// What the worker is at.
     pub state: WorkState,
-    /// What it works on.
+    /// What the worker works on.
     pub current_task: String,
-    /// What it does next.
+    /// What the worker does next.
     pub next_action: String,
-    /// What blocks it.
+    /// What blocks the worker.
     #[serde(default)]
     pub blocker: Option<String>,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -157,15 +157,15 @@ pub struct UpdateStatusParams {
 /// Result of `worker.update_status`: what is stored now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UpdatedStatus {
-    /// As given.
+    /// The state that was reported.
     pub state: WorkState,
-    /// As given.
+    /// The current task that was reported.
     pub current_task: String,
-    /// As given.
+    /// The next action that was reported.
     pub next_action: String,
-    /// As given.
+    /// The blocker that was reported.
     pub blocker: Option<String>,
-    /// Now.
+    /// Time of this report.
     pub last_update: String,
     /// What could not be written beside the rows; absent when all was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -178,7 +178,7 @@ pub struct UpdatedStatus {
 pub struct IdleCheckParams {
     /// Name of the worker.
     pub name: String,
-    /// Capture its pane first.
+    /// Capture the worker's pane first.
     #[serde(default = "yes")]
     pub refresh: bool,
     /// Rows of scrollback to capture.
@@ -193,7 +193,7 @@ pub struct IdleCheckParams {
     /// Age in seconds of the status from which a prompt in the pane is notable. Default 90.
     #[serde(default = "IdleCheckParams::busy_wait")]
     pub busy_wait_seconds: i64,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -228,52 +228,52 @@ pub enum Health {
     Quiet,
     /// The status has not changed of late.
     StatusStale,
-    /// Both have changed of late.
+    /// Both the status and the pane have changed of late.
     Active,
 }
 
 /// Result of `worker.idle_check`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IdleCheck {
-    /// Name.
+    /// Name of the worker.
     pub name: String,
-    /// How it seems to fare.
+    /// How the worker seems to fare.
     pub health: Health,
-    /// What to do about it.
+    /// What a manager should do about it.
     pub recommended_action: String,
-    /// Why it seems so.
+    /// Why the worker was judged so.
     pub reason: String,
-    /// What the worker said last.
+    /// What the worker said last about its state.
     pub state: WorkState,
-    /// Whether its tmux session runs.
+    /// Whether the worker's tmux session runs.
     pub running: bool,
     /// Whether the pane could be looked at.
     pub terminal_fresh: bool,
-    /// What blocks it.
+    /// What the worker said that blocks it.
     pub blocker: Option<String>,
-    /// What it works on.
+    /// What the worker said that it works on.
     pub current_task: Option<String>,
-    /// What it does next.
+    /// What the worker said that it does next.
     pub next_action: Option<String>,
-    /// When it said so.
+    /// Time of the worker's last report.
     pub status_last_update: Option<String>,
     /// Since when the pane has shown what it shows.
     pub terminal_changed_at: Option<String>,
-    /// tmux session.
+    /// The worker's tmux session.
     pub tmux_session: Option<String>,
     /// Why the pane could not be looked at.
     pub capture_error: Option<String>,
-    /// What the pane waits for.
+    /// Name of the pattern by which the pane waits for something.
     pub busy_wait_pattern: Option<String>,
-    /// Seconds since the status.
+    /// Seconds since the worker's last report.
     pub status_age_seconds: Option<i64>,
-    /// Seconds since the pane changed.
+    /// Seconds since the pane changed last.
     pub terminal_age_seconds: Option<i64>,
-    /// As given.
+    /// The parameter `busy_wait_seconds` as given.
     pub busy_wait_seconds: i64,
-    /// As given.
+    /// The parameter `status_stale_seconds` as given.
     pub status_stale_seconds: i64,
-    /// As given.
+    /// The parameter `terminal_stale_seconds` as given.
     pub terminal_stale_seconds: i64,
 }
 
@@ -311,10 +311,10 @@ pub struct CaptureParams {
     /// Rows of scrollback to capture.
     #[serde(default = "default_lines")]
     pub lines: u32,
-    /// Answer the text too.
+    /// Answer the text of the pane too.
     #[serde(default)]
     pub include_content: bool,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -322,17 +322,17 @@ pub struct CaptureParams {
 /// Result of `worker.capture`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaptureResult {
-    /// Name.
+    /// Name of the worker.
     pub name: String,
-    /// File with the text.
+    /// File into which the text was written.
     pub transcript_path: String,
-    /// Hash of the text.
+    /// SHA-256 of the text, in hexadecimal digits.
     pub sha256: String,
-    /// Bytes of the text.
+    /// Number of bytes of the text.
     pub byte_count: usize,
-    /// Lines of the text.
+    /// Number of lines of the text.
     pub line_count: usize,
-    /// As given.
+    /// The parameter `lines` as given.
     pub history_lines: u32,
     /// Whether the text was left out of this answer.
     pub content_redacted: bool,
@@ -356,12 +356,12 @@ impl std::fmt::Debug for CaptureResult {
 pub struct NudgeWorkerParams {
     /// Name of the worker.
     pub name: String,
-    /// Text; empty presses Enter only.
+    /// Text to send; an empty text presses Enter only.
     pub message: String,
-    /// Which way it goes.
+    /// By which way the text goes.
     #[serde(default, skip_serializing_if = "Transport::is_auto")]
     pub transport: Transport,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -388,13 +388,13 @@ pub struct InterruptWorkerParams {
     /// Text to send afterwards. Default: a request to pause and to report the status.
     #[serde(default)]
     pub followup: Option<String>,
-    /// Send no text afterwards.
+    /// Send no text after the key.
     #[serde(default)]
     pub no_followup: bool,
     /// Look whether it runs, and send nothing.
     #[serde(default)]
     pub dry_run: bool,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -404,9 +404,9 @@ pub struct InterruptWorkerParams {
 pub struct InterruptWorkerResult {
     /// Name of the worker.
     pub name: String,
-    /// Where it is known from.
+    /// Where the worker is known from.
     pub kind: WorkerKind,
-    /// What was done.
+    /// What was done to the pane.
     #[serde(flatten)]
     pub interrupt: InterruptResult,
 }
@@ -427,7 +427,7 @@ pub struct AttachParams {
     /// Also when a window was opened for the worker before.
     #[serde(default)]
     pub force: bool,
-    /// The caller's surroundings.
+    /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,
 }
@@ -439,11 +439,11 @@ pub struct AttachResult {
     pub name: String,
     /// Name of the task, when one was asked for.
     pub task: Option<String>,
-    /// tmux session.
+    /// The tmux session that is attached to.
     pub tmux_session: String,
     /// The command for a terminal, as one line for a shell.
     pub attach_command: String,
-    /// The same, word by word.
+    /// The command that attaches, word by word.
     pub attach_words: Vec<String>,
 }
 
@@ -453,7 +453,7 @@ pub struct AttachResult {
 pub struct OpenedParams {
     /// Name of the worker.
     pub name: String,
-    /// Terminal that was started.
+    /// Name of the terminal that was started.
     pub terminal: String,
     /// Whether a window was opened before, and this one was asked for all the same.
     #[serde(default)]

@@ -90,7 +90,7 @@ impl CommandsArgs {
         }
     }
 
-    /// Whether anything is asked for that only a listing has.
+    /// Whether an option was given that only a listing has.
     fn chooses(&self) -> bool {
         let Self { verb: _, task, state, kind, worker, manager, attempts, since, before, limit, json: _ } =
             self;
@@ -118,7 +118,7 @@ async fn retry(ui: &mut Ui, helper: &Helper, args: &MendArgs, json: bool) -> Res
         return ui.json(&answer);
     }
     let retried = helper.understand::<CommandRetry>(&answer)?;
-    // A completion keeps its number.
+    // A completion is sent again under its own number, a command as a new one.
     if retried.id == retried.retried_as {
         return ui.line(&format!("{} is queued again", printable(&retried.id)));
     }

@@ -59,7 +59,7 @@ fn text(ui: &mut Ui, args: &CriteriaPlanArgs) -> Result<String, CommandError> {
     }
 }
 
-/// The command lines by status, and what is to be said about them.
+/// The proposed command lines by status, and the warnings about them.
 fn lines(plan: &PlanCriteriaResult) -> String {
     let mut text = format!("Criteria proposed for {}\n", printable(&plan.task));
     for (title, status) in [("Accepted", CriterionStatus::Accepted), ("Deferred", CriterionStatus::Deferred)]

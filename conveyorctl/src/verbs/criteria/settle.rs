@@ -147,7 +147,7 @@ fn settle_params(
     })
 }
 
-/// An empty value stands for no evidence.
+/// The evidence that was given. An empty value removes the evidence that was there.
 fn evidence(args: &CriteriaArgs) -> Result<Option<Map<String, Value>>, CommandError> {
     match args.evidence_json.as_deref() {
         None => Ok(None),
@@ -163,7 +163,7 @@ fn statuses(args: &CriteriaArgs) -> Result<Vec<CriterionStatus>, CommandError> {
     args.status.iter().map(|status| known("--status", status, &STATUSES)).collect()
 }
 
-/// A word of a closed set. Another is refused with exit code 1, as scripts know it of this verb.
+/// Parses a word of a closed set. Another word is refused with exit code 1 and not 2, as scripts know it of this verb.
 fn known<T: DeserializeOwned>(option: &str, word: &str, words: &[&str]) -> Result<T, CommandError> {
     serde_json::from_value(word.into()).map_err(|_| {
         CommandError::failed("invalid_value", format!("{option}: `{word}` is none of {}", words.join(", ")))

@@ -100,7 +100,7 @@ pub(crate) async fn run_worker(
     show(ui, helper, Owner::Task(&args.task, Role::Worker), &args.taking).await
 }
 
-/// Takes and prints; what was leased is acknowledged when it has been printed.
+/// Takes from an inbox and prints. A leased item is acknowledged only after it has been printed.
 async fn show(ui: &mut Ui, helper: &Helper, owner: Owner<'_>, args: &TakingArgs) -> Result<(), CommandError> {
     let (session, task, role) = match owner {
         Owner::Session(name) => (Some(name.to_owned()), None, None),
@@ -119,7 +119,7 @@ async fn show(ui: &mut Ui, helper: &Helper, owner: Owner<'_>, args: &TakingArgs)
     };
     let mut answer = take(ui, helper, params).await?;
     let has_ended = answer["wait"]["draining"] == true;
-    // The token is this program's business, not its caller's.
+    // The token of the lease is for this program, not for its caller.
     let lease = answer.as_object_mut().and_then(|answer| answer.remove("lease"));
     if args.json {
         ui.json(&answer)?;
@@ -140,9 +140,9 @@ async fn show(ui: &mut Ui, helper: &Helper, owner: Owner<'_>, args: &TakingArgs)
     }
 }
 
-/// Takes from an inbox, and goes on waiting when the daemon ends meanwhile: after a crash a new one is
-/// started, after a stop one that comes soon is asked again. Nothing can be lost by that: what was leased to
-/// the connection that broke returns to the inbox.
+/// Takes from an inbox, and goes on waiting when the daemon ends meanwhile. After a crash a new daemon is started;
+/// after a stop only a daemon that comes soon by itself is asked again. Nothing can be lost by asking again: an item
+/// that was leased to the broken connection returns to the inbox.
 async fn take(ui: &mut Ui, helper: &Helper, mut params: TakeParams) -> Result<Value, CommandError> {
     let started = Instant::now();
     let whole = params.timeout;
@@ -163,7 +163,7 @@ async fn take(ui: &mut Ui, helper: &Helper, mut params: TakeParams) -> Result<Va
     }
 }
 
-/// The answer to the last of several calls, as one to the whole wait.
+/// Turns the answer to the last of several calls into the answer to the whole wait.
 fn in_all(mut answer: Value, whole: f64, elapsed: Duration) -> Value {
     answer["wait"]["timeout_seconds"] = whole.into();
     answer["wait"]["elapsed_seconds"] = elapsed.as_secs_f64().into();

@@ -3,7 +3,7 @@
 use crate::text::{printable, printable_lines};
 use conveyor_proto::types::inbox::{Notification, TakeResult};
 
-/// The heading, the item that was taken with its message, and a line per item that is left.
+/// The text of an inbox: a heading, the item that was taken with its message, and a line per item that is left.
 pub(super) fn inbox(taken: &TakeResult) -> String {
     let mut text = format!("inbox: {}", printable(&taken.session.name));
     if let Some(task) = &taken.task {
@@ -30,7 +30,7 @@ pub(super) fn inbox(taken: &TakeResult) -> String {
     text
 }
 
-/// Number, signal, mode, from, to, time, correlation id, and what is unusual.
+/// An item as a line: number, signal, mode, source, target, time, correlation id, and what is unusual about it.
 fn line(item: &Notification, time: Option<&str>) -> String {
     let name = |name: &Option<String>| printable(name.as_deref().unwrap_or("-")).into_owned();
     let mut line = format!(

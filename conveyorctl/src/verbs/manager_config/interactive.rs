@@ -5,7 +5,7 @@ use crate::ui::Ui;
 use conveyor_proto::types::manager_config::{ConfigChange, Question, QuestionKind};
 use serde_json::Value;
 
-/// Asks every question. An empty answer keeps what is shown: what the options said, else what there is.
+/// Asks every question. An empty answer keeps the value that is shown: the one of the options, else the recorded one.
 pub(super) fn ask(
     ui: &mut Ui,
     questions: &[Question],
@@ -18,7 +18,7 @@ pub(super) fn ask(
             for one in &question.yes_or_no {
                 let default = one.default || change.permit.contains(&one.permission);
                 let answer = yes_or_no(ui, &one.question, default)?;
-                // The key may stand in --permissions-json too; what is asked last counts.
+                // The permission may stand in --permissions-json too; the answer counts.
                 change.permissions.shift_remove(&one.permission);
                 change.permissions.insert(one.permission.clone(), answer.into());
             }
@@ -35,7 +35,7 @@ pub(super) fn ask(
     Ok(())
 }
 
-/// The answer to one question, checked against its choices; none when it was empty.
+/// Asks one question and checks the answer against its choices; `None` when the answer was empty.
 fn answer(ui: &mut Ui, question: &Question, default: &Value) -> Result<Option<Value>, CommandError> {
     let more = match question.kind {
         QuestionKind::List | QuestionKind::ChoiceList => " (separated by commas)",
@@ -72,7 +72,7 @@ fn check(question: &Question, answer: &str) -> Result<(), CommandError> {
     Err(CommandError::failed("invalid_answer", message).hint(format!("one of {}", choices.join(", "))))
 }
 
-/// What begins with anything but a yes is a no.
+/// Asks for yes or no. Every answer but a yes is a no.
 fn yes_or_no(ui: &mut Ui, question: &str, default: bool) -> Result<bool, CommandError> {
     let choices = if default { "Y/n" } else { "y/N" };
     let line = line(ui, &format!("{question} [{choices}]: "))?;

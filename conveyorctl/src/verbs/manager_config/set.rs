@@ -121,7 +121,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &ManagerConfigArgs) 
 }
 
 fn change(args: &ManagerConfigArgs) -> Result<ConfigChange, CommandError> {
-    // The names under which --interactive asks for them.
+    // The aliases of the permissions, under which --interactive asks for them.
     let allowed = [
         (args.allow_pr, "create_pr"),
         (args.allow_merge_green, "merge_green_pr"),

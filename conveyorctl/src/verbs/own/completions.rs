@@ -15,7 +15,7 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-/// `definition` is that of the whole program, under the name that it was called by.
+/// Prints the script. `definition` is that of the whole program, under the name that it was called by.
 pub(crate) fn run(ui: &mut Ui, definition: &Command, args: &CompletionsArgs) -> Result<(), CommandError> {
     let mut script = Vec::new();
     let program = ui.program();

@@ -22,7 +22,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &ConfigArgs) -> Resu
     if args.json { ui.json(&settings) } else { ui.text(&lines(&settings)) }
 }
 
-/// Name, value and source of each setting, and of those that are files the name and the path.
+/// A line per setting with name, value and source, and a line per file with name and path.
 fn lines(settings: &Value) -> String {
     let plain = |value: &Value| match value {
         Value::String(text) => printable(text).into_owned(),

@@ -75,7 +75,7 @@ fn codex_home(ui: &Ui, args: &InstallSkillsArgs) -> Result<Utf8PathBuf, CommandE
     Ok(Utf8PathBuf::from(home))
 }
 
-/// The name under which the forerunner's scripts know a bundled skill.
+/// The name under which scripts for agent-conveyor 0.1.0 know a bundled skill.
 fn source(skill: &Skill) -> String {
     format!("agent-conveyor:{}", skill.name)
 }

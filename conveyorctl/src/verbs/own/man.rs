@@ -19,7 +19,7 @@ pub(crate) struct ManArgs {
     out: Option<String>,
 }
 
-/// `definition` is that of the whole program, under the name that it was called by.
+/// Prints or writes pages. `definition` is that of the whole program, under the name that it was called by.
 pub(crate) fn run(ui: &mut Ui, definition: &Command, args: &ManArgs) -> Result<(), CommandError> {
     let pages = pages(definition)?;
     if let Some(folder) = &args.out {
@@ -45,7 +45,7 @@ fn pages(definition: &Command) -> Result<Vec<Page>, CommandError> {
     Ok(pages)
 }
 
-/// A page of a command, then those of the commands below it.
+/// Collects the page of a command, then the pages of the commands below it.
 fn collect(command: &Command, name: &str, pages: &mut Vec<Page>) -> std::io::Result<()> {
     let mut text = Vec::new();
     Man::new(command.clone())

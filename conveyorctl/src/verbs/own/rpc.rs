@@ -72,7 +72,7 @@ async fn call(ui: &mut Ui, helper: &Helper, args: &CallArgs) -> Result<(), Comma
     if !serde_json::from_str::<Value>(&text).map_err(wrong)?.is_object() {
         return Err(CommandError::usage("the parameters are no JSON object: they travel by name"));
     }
-    // As text, so that numbers reach the daemon as they were written.
+    // The parameters stay text, so that numbers reach the daemon as they were written.
     let params: Box<RawValue> = serde_json::from_str(&text).map_err(wrong)?;
     let result = helper.call_by_name(ui, &args.method, Some(params)).await?;
     ui.json(&result)

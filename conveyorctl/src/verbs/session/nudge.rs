@@ -51,7 +51,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &SessionNudgeArgs) -
     tell_outcome(ui, &helper.understand::<SessionNudge>(&answer)?)
 }
 
-/// Says what remains open, and fails where nothing was sent.
+/// Tells what remains open after a nudge, and fails when nothing was sent.
 pub(crate) fn tell_outcome(ui: &mut Ui, sent: &NudgeResult) -> Result<(), CommandError> {
     match sent.outcome {
         Some(DeliveryOutcome::Held) => {

@@ -152,7 +152,7 @@ async fn start(ui: &mut Ui, helper: &Helper, params: StartParams, seconds: u64) 
     ui.json(&started)
 }
 
-/// Tells a person what a result warns of; programs find it in the result.
+/// Tells a person the warnings of a result; programs find them in the result.
 pub(crate) fn warn(ui: &mut Ui, warnings: &Value) {
     let texts = warnings.as_array().into_iter().flatten().filter_map(Value::as_str);
     texts.for_each(|text| ui.progress(&format!("warning: {text}")));

@@ -38,7 +38,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &AuditArgs) -> Resul
     ui.text(&events)
 }
 
-/// Time, type, actor, and the command where there is one.
+/// An event as a line: time, type, actor, and the command if there is one.
 fn line(event: &Value) -> String {
     let field = |key| printable(event.get(key).and_then(Value::as_str).unwrap_or("-"));
     let mut line = format!("{}\t{}\tactor={}", field("created_at"), field("type"), field("actor"));

@@ -4,7 +4,7 @@ use crate::program::Program;
 use crate::text::{printable, printable_lines};
 use conveyor_proto::types::history::{ReplayEntry, ReplayFormat, ReplayResult};
 
-/// The task, how it ended, and a line per entry.
+/// The text of a replay: the task, how it ended, and a line per entry.
 pub(super) fn replay(replay: &ReplayResult, format: ReplayFormat, program: Program) -> String {
     let task = &replay.task;
     let mut text = format!(
@@ -44,7 +44,7 @@ pub(super) fn replay(replay: &ReplayResult, format: ReplayFormat, program: Progr
     text
 }
 
-/// A finish that was refused or failed is an entry too, and did not end the task.
+/// Whether an entry is the finish that ended the task. A finish that was refused or failed is an entry too.
 fn is_successful_finish(entry: &ReplayEntry) -> bool {
     entry.kind == "finish" && entry.details.get("state").and_then(|state| state.as_str()) == Some("succeeded")
 }
@@ -55,7 +55,8 @@ fn spans_days(entries: &[ReplayEntry]) -> bool {
     days.any(|day| Some(day) != first)
 }
 
-/// The time of day, with the date where entries span days; whatever else stands there is shown as it is.
+/// The time of day of an entry, with the date when the entries span days. A time stamp of another form is shown as it
+/// is.
 fn time(timestamp: &str, dated: bool) -> String {
     match (timestamp.get(..10), timestamp.get(11..19)) {
         (Some(day), Some(time)) if dated => format!("{} {}", printable(day), printable(time)),

@@ -62,14 +62,14 @@ pub(crate) struct WindowArgs {
     pub(crate) dry_run: bool,
 }
 
-/// What is printed.
+/// What the verbs print as JSON.
 #[derive(Serialize)]
 struct Opened<'a> {
     attach_command: &'a str,
     terminal: &'a str,
     tmux_session: &'a str,
     dry_run: bool,
-    /// In a dry run only.
+    /// The command that would be run; in a dry run only.
     #[serde(skip_serializing_if = "Option::is_none")]
     command: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -187,7 +187,8 @@ async fn open_side(ui: &mut Ui, helper: &Helper, role: Role, args: &SideArgs) ->
     Ok(())
 }
 
-/// Opens the window and lets the worker's file remember it; one that could not be opened blocks no other try.
+/// Opens the window and notes it in the worker's file. A window that could not be opened is noted as such, so that the
+/// next call may try again without `--force`.
 async fn launch_and_note(
     ui: &mut Ui,
     helper: &Helper,

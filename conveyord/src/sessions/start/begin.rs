@@ -1,4 +1,4 @@
-//! One start, from its row to the registered session.
+//! One start, from its row in `session_starts` to the registered session.
 
 use super::{
     Request, Spawner,
@@ -29,24 +29,21 @@ use crate::{
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::time::Instant;
 
-/// A session that was started.
 #[derive(Debug, Clone)]
 pub struct Started {
-    /// The session.
     pub session: Session,
-    /// Codex's sandbox.
     pub sandbox: Option<String>,
-    /// Its policy of approvals.
+    /// Codex's approval policy.
     pub approval: Option<String>,
-    /// Whether an earlier call had started it.
+    /// Whether an earlier call has started the Codex.
     pub resumed: bool,
-    /// Whether the question of trust was answered.
+    /// Whether the question of trust was answered for the user.
     pub trust_accepted: bool,
-    /// What the caller should know.
+    /// Warnings for the caller.
     pub warnings: Vec<String>,
 }
 
-/// The pane of a start.
+/// The pane in which Codex was started.
 struct Spawned {
     start: SessionStart,
     session_id: String,
@@ -56,14 +53,16 @@ struct Spawned {
 }
 
 impl Spawner {
-    /// Starts what was prepared, or goes on with its start, and registers the session.
+    /// Starts a prepared session, or goes on with its earlier start, and registers it. A start that fails is
+    /// ended, unless the caller wants to keep it or the daemon ends.
     ///
     /// # Errors
     /// `needs_trust`, `update_offered`, `hooks_review`, `login_needed` and the kinds of other menus;
-    /// `codex_exited`, `start_timed_out`, `daemon_ending`, those of a registration, of tmux and of the database.
-    /// What was started is ended then, unless it is to be kept or the daemon ends.
+    /// `codex_exited`, `start_timed_out`, `daemon_ending`, and those of a registration.
     pub async fn begin(&self, request: Request, prepared: Prepared) -> Result<Started> {
         let options = request.options(&self.config).for_version(prepared.program.version);
+        // A long prompt is written to a file named after the start. A start that goes on has the id of its
+        // earlier call.
         let argument_id = match &prepared.earlier {
             Earlier::Pane(start, _) => start.id.clone(),
             Earlier::None | Earlier::Stale(_) => session_starts::new_id(),
@@ -74,6 +73,7 @@ impl Spawner {
             Error::unavailable("prompt_not_written", message).hint("see how full the disk is")
         })?;
         let spawned = match &prepared.earlier {
+            // An earlier call has made this pane and was cut off before it registered the session.
             Earlier::Pane(start, pane) => {
                 self.note_pane(&start.id, pane.pane_id, pane.pane_pid).await?;
                 Spawned {
@@ -92,6 +92,7 @@ impl Spawner {
         let begun = self.follow(&request, &prepared, &spawned, &prompt, &options).await;
         match begun {
             Ok(started) => Ok(started),
+            // The Codex goes on running. The same call to the next daemon goes on with this start.
             Err(error) if error.kind() == DAEMON_ENDING => Err(error),
             Err(error) => Err(self.give_up(&request, &prepared.tmux, &spawned, error).await),
         }
@@ -122,12 +123,15 @@ impl Spawner {
             state_root: &self.config.files.root,
         };
         let ready = launch.ready().await;
+        // The row is written before the pane is made: a crash between the two leaves a row that leads to the
+        // pane.
         let start = self.write_down(request, prepared, stale, id.clone(), prompt).await?;
         faults::reach(CrashPoint::StartWritten);
         let made = match ready.start().await {
             Ok(made) => made,
             Err(error) => {
-                // One that may have been made all the same is found by its mark, when the call is made again.
+                // If tmux may have made the pane although the call failed, the row stays open. The same call
+                // again then finds the pane by its mark.
                 if !error.may_have_acted() {
                     self.end(&start.id, End::Failed, "tmux_failed").await;
                 }
@@ -154,6 +158,8 @@ impl Spawner {
             (request.tmux_session(), prompt.file.clone().map(Utf8PathBuf::into_string));
         self.store
             .write(Durability::Full, move |tx| {
+                // The index `session_starts_open` allows one open start for each name, so the earlier one
+                // ends here.
                 if let Some(stale) = &stale {
                     session_starts::ended(tx, stale, End::Abandoned, "pane_gone")?;
                 }
@@ -190,7 +196,7 @@ impl Spawner {
         write.await
     }
 
-    /// Waits for the session's rollout, and registers the session.
+    /// Waits for the session's rollout, then registers the session.
     async fn follow(
         &self,
         request: &Request,
@@ -202,6 +208,7 @@ impl Spawner {
         let home = codex_home(&request.caller).map(Utf8PathBuf::from).ok_or_else(|| {
             Error::invalid("codex_home_unknown", "the caller names neither CODEX_HOME nor HOME")
         })?;
+        // `codex resume` appends to the rollout of an older thread, so the age of the file proves nothing.
         let resumes = options.extra.first().is_some_and(|first| first == "resume");
         let since = if resumes { None } else { clock::parse(&spawned.start.created_at) };
         let search = Search::new(&request.name, request.role, &home, spawned.pane_pid, &prompt.text, since);
@@ -224,6 +231,7 @@ impl Spawner {
         };
         let found = match waited {
             Ended::Found(found) => found,
+            // Codex has ended, or shows a question that only a person may answer.
             Ended::Stopped(shown) => return Err(ready::refusal(&request.name, &shown, None)),
             Ended::TimedOut(shown) => {
                 let seconds = request.time_limit().as_secs();
@@ -232,7 +240,7 @@ impl Spawner {
         };
         faults::reach(CrashPoint::RolloutFound);
         let session = self.register_started(request, prepared, spawned, &home, &found, options).await?;
-        // Only the look of a later exit hangs on it.
+        // If this fails, the pane stays on the screen after Codex has ended. Nothing else depends on it.
         if let Err(error) = tmux.close_with_program(spawned.pane_id).await {
             tracing::warn!(%error, "a pane will stay when its program ends");
         }
@@ -272,6 +280,8 @@ impl Spawner {
         found: &Found,
         options: &Options,
     ) -> Result<Session> {
+        // With the shared app-server daemon no process of the pane holds the rollout. The pane's process
+        // stands for the session then.
         let pid = found.holder.or_else(|| Pid::try_from(i64::from(spawned.pane_pid)).ok());
         let registration = Registration {
             name: request.name.clone(),
@@ -300,11 +310,13 @@ impl Spawner {
             .await
     }
 
-    /// Ends what was started and led to no session, unless it is to be kept; says which in the error.
+    /// Ends a Codex that has led to no session, unless the caller wants to keep it. The error tells which of
+    /// the two was done.
     async fn give_up(&self, request: &Request, tmux: &Tmux, spawned: &Spawned, error: Error) -> Error {
         let kind = error.kind();
         let (name, session) = (&request.name, &spawned.start.tmux_session);
         let end_it = kill_command(tmux.server().socket().as_str(), session);
+        // The row stays open as `kept`. The same call again goes on with this pane.
         if request.codex.keep {
             self.end(&spawned.start.id, End::Kept, kind).await;
             return error.and(&format!(
@@ -318,10 +330,12 @@ impl Spawner {
                 self.end(&spawned.start.id, End::Failed, kind).await;
                 error.and(&format!("; it was ended, and the name {name} is free"))
             }
+            // Codex has ended by itself, and its tmux session with it.
             Err(failure) if is_gone(&failure) => {
                 self.end(&spawned.start.id, End::Failed, kind).await;
                 error.and(&format!("; the name {name} is free"))
             }
+            // Codex may still run. The row stays open, so that the same call again finds the pane.
             Err(failure) => {
                 error.and(&format!("; it could not be ended ({failure}), do it yourself: {end_it}"))
             }
@@ -339,7 +353,7 @@ impl Spawner {
     }
 }
 
-/// The kind of the error when the daemon ends meanwhile: what was started goes on.
+/// The kind of the error for a start that the end of the daemon interrupts.
 const DAEMON_ENDING: &str = "daemon_ending";
 
 fn is_gone(error: &TmuxError) -> bool {

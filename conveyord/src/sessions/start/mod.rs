@@ -1,9 +1,11 @@
-//! Starting Codex sessions: checked first, written down before the start, watched until the session's rollout
-//! appears, registered; or ended again, with its name free.
+//! Starts Codex sessions. A start is checked, written down, and watched until the session's rollout appears;
+//! then the session is registered. A start that fails is ended, and its name is free again.
 //!
-//! A crash at any point leaves a row of `session_starts` and at most one pane that bears the row's id. The same
-//! call again goes on from there. What Codex is started with and what it shows is `codex`'s business, which task
-//! it is for `pairing`'s.
+//! A crash at any point leaves a row in `session_starts` and at most one pane, which carries the id of that
+//! row. The same call again goes on from there.
+//!
+//! What must not live here: the arguments and the screens of Codex (`codex`), and the task that a session is
+//! for (`pairing`).
 
 mod begin;
 mod prepare;
@@ -30,37 +32,34 @@ use serde_json::{Value, json};
 use std::{fmt, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-/// How long a rollout is waited for where a start may take long: a manager's, and both in a pair.
+/// How long to wait for a rollout where a start may take long: for a manager, and for both sessions of a
+/// pair.
 pub const LONG_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest that anybody may ask for.
+/// The longest wait that a caller may ask for.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
-/// A worker's first prompt when it is given none: without any Codex writes no rollout.
+/// The first prompt of a worker that is given none. Codex writes no rollout before its first input.
 const NO_TASK_YET: &str =
     "You will be given a task in this session. Until then wait: say that you are ready, in one line.";
 
-/// What sessions are started with.
+/// What the starts of sessions share.
 #[derive(Debug, Clone)]
 pub struct Spawner {
-    /// Database.
     pub store: Store,
-    /// Settings.
     pub config: Config,
-    /// The starts that run.
+    /// The names whose starts are running.
     pub under_way: UnderWay<String>,
-    /// Cancelled when the daemon is to end.
+    /// Cancelled when the daemon begins to end.
     pub ending: CancellationToken,
 }
 
-/// A session's first prompt. Prints its length only.
+/// The first prompt of a session. `Debug` prints its length only.
 #[derive(Clone)]
 pub struct Prompt {
-    /// What it is for.
     pub kind: PromptKind,
-    /// Its text.
     pub text: String,
-    /// What it was made of, for the row that keeps it.
+    /// The facts from which the text was made. They are stored with it.
     pub snapshot: Value,
-    /// The permissions that it tells of.
+    /// The permissions that the text states.
     pub policy: Value,
 }
 
@@ -74,7 +73,7 @@ impl fmt::Debug for Prompt {
 }
 
 impl Prompt {
-    /// A worker's: the text that was given, else one that asks it to wait.
+    /// The first prompt of a worker: the given text, or one that asks it to wait.
     #[must_use]
     pub fn worker(text: Option<&str>) -> Self {
         let given = text.filter(|text| !text.is_empty());
@@ -90,23 +89,19 @@ impl Prompt {
 /// A session that is to be started.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Name.
     pub name: String,
-    /// Role.
     pub role: Role,
-    /// Working directory; else the caller's.
+    /// Working directory; the caller's if none is given.
     pub cwd: Option<String>,
-    /// First prompt.
     pub prompt: Prompt,
-    /// How Codex is to run.
+    /// The options for Codex.
     pub codex: CodexOptions,
-    /// How long to wait where the caller does not say.
+    /// How long to wait for the rollout if the caller does not say.
     pub timeout: Duration,
-    /// The verb, for the audit.
+    /// The verb that asked for the start, for the audit.
     pub via: &'static str,
-    /// Task that it is for.
+    /// The task that the session is for.
     pub task: Option<TaskId>,
-    /// The caller.
     pub caller: Caller,
 }
 
@@ -126,7 +121,7 @@ impl Request {
     }
 }
 
-/// What callers are told of a session that was started. `task` is the one that it is bound to.
+/// The answer to the caller of a start. `task` is the task that the session is bound to.
 #[must_use]
 pub fn result(started: &Started, task: Option<&str>, program: Option<&str>) -> StartResult {
     let session = &started.session;

@@ -1,4 +1,4 @@
-//! What is checked before anything is started or written.
+//! The checks before a start. Nothing is started or written here.
 
 use super::{Request, Spawner};
 use crate::{
@@ -16,16 +16,16 @@ use crate::{
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::{common::Caller, session::SessionState};
 
-/// How things stand for a session that is to be started.
+/// The result of the checks.
 #[derive(Debug)]
 pub enum Standing {
-    /// It can be started, or its start can go on.
+    /// The session can be started, or its earlier start can go on.
     Prepared(Box<Prepared>),
-    /// It is registered and active.
+    /// A session of this name is registered and runs.
     Registered(Box<Session>),
 }
 
-/// A start that is known to be possible. The name is taken until this is dropped.
+/// A start that has passed the checks. Its name is reserved until this is dropped.
 #[derive(Debug)]
 pub struct Prepared {
     pub(super) cwd: Utf8PathBuf,
@@ -35,19 +35,18 @@ pub struct Prepared {
     pub(super) _running: Running<String>,
 }
 
-/// What an earlier start of the name left.
+/// What an earlier start of the same name has left.
 #[derive(Debug)]
 pub(super) enum Earlier {
-    /// Nothing.
     None,
-    /// A row of which nothing is left.
+    /// A row whose pane is gone.
     Stale(SessionStart),
-    /// A row, and the pane that was started.
+    /// A row, and the pane that carries its mark.
     Pane(SessionStart, Box<Pane>),
 }
 
 impl Prepared {
-    /// The working directory, links resolved.
+    /// The working directory, with links resolved.
     #[must_use]
     pub fn cwd(&self) -> &Utf8Path {
         &self.cwd
@@ -55,11 +54,12 @@ impl Prepared {
 }
 
 impl Spawner {
-    /// Checks all that a start needs and changes nothing: name, folder, programs, what there is of that name.
+    /// Checks what a start needs: the name, the folder, the programs, and what exists under that name.
+    /// Changes nothing.
     ///
     /// # Errors
     /// `invalid_name`, `role_differs`, `start_under_way`, `start_differs`, `cwd_missing`, `codex_missing`,
-    /// `tmux_session_exists`, and those of tmux and the database.
+    /// `tmux_session_exists`.
     pub async fn prepare(&self, request: &Request) -> Result<Standing> {
         check_name(&request.name)?;
         let running = self.under_way.begin(&request.name).ok_or_else(|| {
@@ -91,7 +91,7 @@ impl Spawner {
         let program = CodexProgram::find(&request.caller, limit).await?;
         let tmux = Tmux::new(pane::server_of_caller(&request.caller), limit);
         let panes = match tmux.panes().await {
-            // The first session starts the server.
+            // No tmux server runs yet. The first session starts it.
             Err(TmuxError::ServerGone { .. }) => Vec::new(),
             panes => panes?,
         };
@@ -115,17 +115,16 @@ impl Spawner {
     }
 }
 
-/// Whether a session is there to be used. One whose process ended while no daemon ran is not marked as gone yet.
+/// Whether a registered session can be used. Its process is checked too: if it ended while no daemon ran, the
+/// row still says active.
 #[must_use]
 pub fn runs(session: &Session) -> bool {
     session.state == SessionState::Active && (session.pid.is_none() || state::is_alive(session))
 }
 
-/// The pane that a start of the journal has left, wherever tmux has it now: by its id and process when they were noted,
-/// else by the tmux session that bears the start's id.
-///
-/// # Errors
-/// Those of tmux.
+/// The pane that an earlier start has left, even if the user has moved it. The pane is found by its id and
+/// process if the start has noted them. Otherwise it is the pane in the tmux session that carries the start's
+/// id.
 pub async fn pane_of(tmux: &Tmux, panes: &[Pane], start: &SessionStart) -> Result<Option<Pane>> {
     let noted = |pane: &&Pane| {
         start.tmux_pane_pid == Some(pane.pane_pid)

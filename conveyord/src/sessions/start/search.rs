@@ -1,4 +1,4 @@
-//! Finding the rollout of a Codex that was just started.
+//! Finds the rollout of a Codex that was just started.
 
 use crate::{
     codex::rollout::{
@@ -15,25 +15,22 @@ use conveyor_proto::types::common::Role;
 use jiff::Timestamp;
 use std::time::SystemTime;
 
-/// What is looked for.
 #[derive(Debug, Clone)]
 pub(super) struct Search {
     stand_in: Session,
     home: Utf8PathBuf,
-    /// The key of the first prompt, as Codex was given it.
+    /// The key of the first prompt as Codex was given it.
     prompt_key: String,
-    /// No rollout before this is the one; none when an older session is resumed.
+    /// Rollouts that began before this time are not taken. None if the start resumes an older thread.
     since: Option<Timestamp>,
 }
 
-/// A rollout that was found.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
-    /// Thread.
     pub(super) thread_id: String,
-    /// File, links resolved.
+    /// The file, with links resolved.
     pub(super) path: Utf8PathBuf,
-    /// The process that holds it; none with the shared daemon.
+    /// The process that holds the file open. None with the shared app-server daemon.
     pub(super) holder: Option<Pid>,
 }
 
@@ -51,7 +48,7 @@ impl Search {
         Self { stand_in, home: home.to_owned(), prompt_key: receipt_key(prompt), since }
     }
 
-    /// Looks once. May block: it reads the process table and folders.
+    /// Looks once. Blocks: it reads the process table and folders.
     pub(super) fn look(&self, title: &str) -> Option<Found> {
         let located = locate::locate(&self.stand_in, Some(title)).and_then(|located| located.path);
         let path = located.filter(|path| self.is_new(path)).or_else(|| self.by_text())?;
@@ -65,15 +62,16 @@ impl Search {
         Some(Found { thread_id: meta.thread_id.as_str().to_owned(), path, holder })
     }
 
-    /// With the shared daemon no process of the pane holds anything; the thread that got just this prompt since
-    /// the start is the one, if there is only one.
+    /// Finds the thread by its first prompt. With the shared app-server daemon no process of the pane holds a
+    /// file. The thread that received exactly this prompt since the start is taken if there is only one.
     fn by_text(&self) -> Option<Utf8PathBuf> {
         let since = SystemTime::from(self.since?);
         let path = by_text::thread_with_message(&self.home, &self.prompt_key, since)?.path?;
         self.is_new(&path).then_some(path)
     }
 
-    /// Whether a rollout was begun since the start: one that is resumed or inherited is not taken.
+    /// Whether a rollout began after the start. A rollout that an older thread or a sub-agent writes is not
+    /// taken.
     fn is_new(&self, path: &Utf8Path) -> bool {
         let Ok(meta) = read_session_meta(path) else { return false };
         let begun = meta.timestamp.as_deref().and_then(crate::clock::parse);

@@ -4,8 +4,8 @@ use super::*;
 use crate::store::{Durability, Store, StoreError, Tx, bindings, tasks, testing::store};
 use serde_json::json;
 
-/// A task `t` bound to sessions `w` and `m`, whose worker has three turns: one of an earlier task, a completed one and
-/// one that compacted. Record 10 is the last that belongs to the earlier task.
+/// A task `t` bound to sessions `w` and `m`. The worker has three turns: one of an earlier task, a completed
+/// one and a compaction. Record 10 is the last one that belongs to the earlier task.
 const BOUND: &str = r#"
     insert into tasks values ('t', 'demo', 'goal', null, 'candidate', '1', '1');
     insert into sessions (id, name, role, identity_token, cwd, registered_at, state) values
@@ -123,7 +123,7 @@ fn the_gate_is_closed_until_both_have_acknowledged_this_contract() {
     check_gate(&format!("{CONFIG} update manager_configs set require_acks = 0;"), false);
 }
 
-/// Decisions are checked by `finish` and by whatever sends to a worker.
+/// `finish` checks decisions, and so does everything that sends to a worker.
 #[track_caller]
 fn check_decision(id: Option<i64>, ok: bool, warnings: &[&str]) {
     let (_dir, store) = prepared(

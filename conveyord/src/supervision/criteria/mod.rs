@@ -1,7 +1,7 @@
-//! The criteria of a task: what is listed, added, settled, and taken over from a configuration.
+//! The criteria of a task: listing, adding, settling, and copying them from a configuration.
 //!
-//! Any status may follow any other; what looks odd is said in warnings and done. Which of them a task needs to end is
-//! for `finish` to say.
+//! Any status may follow any other. An unusual change is made, with a warning. Which criteria a task needs
+//! before it may end is decided by `finish`.
 
 pub mod plan;
 
@@ -32,7 +32,7 @@ use std::collections::BTreeSet;
 /// Lists the criteria of a task.
 ///
 /// # Errors
-/// `unknown_task`, `ambiguous_task`, and those of SQLite.
+/// `unknown_task`, `ambiguous_task`.
 pub fn list(connection: &Connection, params: &ListCriteriaParams) -> Result<ListCriteriaResult> {
     let task = tasks::resolve(connection, &params.task)?;
     let mut criteria = rows::list(connection, &task.id)?;
@@ -48,11 +48,10 @@ fn summary(criteria: &[Criterion]) -> CriteriaSummary {
     context::view(criteria.to_vec()).summary
 }
 
-/// Adds a criterion. One that the task has from the same source already stays as it is.
+/// Adds a criterion. If the task has the same text from the same source already, nothing changes.
 ///
 /// # Errors
-/// `blank_criterion`, `text_too_long`, `payload_too_large`, `unknown_task`, `ambiguous_task`, and those of the
-/// database.
+/// `blank_criterion`, `text_too_long`, `payload_too_large`, `unknown_task`, `ambiguous_task`.
 pub async fn add(store: &Store, params: AddCriterionParams) -> Result<CriterionResult> {
     if params.criterion.trim().is_empty() {
         return Err(Error::invalid("blank_criterion", "a criterion needs a text")
@@ -92,8 +91,7 @@ pub async fn add(store: &Store, params: AddCriterionParams) -> Result<CriterionR
 /// Gives a criterion a status.
 ///
 /// # Errors
-/// `unknown_criterion`, `text_too_long`, `payload_too_large`, `unknown_task`, `ambiguous_task`, and those of the
-/// database.
+/// `unknown_criterion`, `text_too_long`, `payload_too_large`, `unknown_task`, `ambiguous_task`.
 pub async fn settle(
     store: &Store,
     status: CriterionStatus,
@@ -134,11 +132,8 @@ pub async fn settle(
         .await
 }
 
-/// Takes the criteria of a configuration over into the ledger, accepted. A text that the task has already, from any
-/// source and in any status, is left out. Returns the ids of what was added.
-///
-/// # Errors
-/// Those of the database.
+/// Copies the criteria of a configuration into the task's criteria, as accepted ones. A text that the task
+/// has already is skipped, whatever its source and status. Returns the ids of the new criteria.
 pub fn seed_in(tx: &Tx<'_>, task: &TaskRow, config: &ManagerConfig) -> Result<Vec<i64>> {
     const SOURCE: &str = "manager_config";
     let mut known: BTreeSet<String> =
@@ -168,7 +163,8 @@ pub fn seed_in(tx: &Tx<'_>, task: &TaskRow, config: &ManagerConfig) -> Result<Ve
     Ok(ids)
 }
 
-/// Two texts that differ in their blanks only are the same criterion.
+/// The text in the form in which two texts are compared: texts that differ only in white space are the same
+/// criterion.
 fn comparable(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -190,7 +186,7 @@ fn lacks_evidence(criterion: &Criterion) -> Option<CriterionWarning> {
     (is_satisfied && !has_evidence && !has_proof).then_some(CriterionWarning::SatisfiedWithoutEvidence)
 }
 
-/// What the audit keeps of a criterion.
+/// The facts about a criterion that the audit keeps.
 fn facts(criterion: &Criterion) -> Value {
     json!({
         "criterion": criterion.criterion,

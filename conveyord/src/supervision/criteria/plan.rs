@@ -1,5 +1,6 @@
-//! Proposals for criteria out of what a worker wrote: headings that say "must have" or "follow-up", list items below
-//! them. Nothing is written; each proposal comes with the command line that would add it.
+//! Proposes criteria from a text that a worker wrote: it looks for headings that say "must have" or
+//! "follow-up", and takes the list items below them. Nothing is written. Each proposal comes with the command
+//! line that adds it.
 
 use super::comparable;
 use crate::{
@@ -15,20 +16,20 @@ use conveyor_proto::types::{
 };
 use rusqlite::Connection;
 
-/// Why a deferred criterion is so.
+/// The reason that is given for deferring a follow-up.
 const FOLLOW_UP: &str = "the worker names it as a follow-up";
 
-/// A line of more words is no heading, unless it is marked as one.
+/// A line with more words is no heading, unless it is marked as one.
 const HEADING_WORDS: usize = 6;
 
-/// What ends a line in any text.
+/// The characters that end a line, in any text.
 const LINE_ENDS: [char; 10] =
     ['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
 
-/// Reads the proposals out of a text.
+/// Reads the proposals from a text.
 ///
 /// # Errors
-/// `unknown_task`, `ambiguous_task`, and those of SQLite.
+/// `unknown_task`, `ambiguous_task`.
 pub fn plan(connection: &Connection, params: &PlanCriteriaParams) -> Result<PlanCriteriaResult> {
     let task = tasks::resolve(connection, &params.task)?;
     let name = calling_name(connection, &task);
@@ -47,7 +48,7 @@ pub fn plan(connection: &Connection, params: &PlanCriteriaParams) -> Result<Plan
     Ok(PlanCriteriaResult { suggestions, warnings, task: task.name })
 }
 
-/// The task's name, where it means this task and cannot be taken for an option; else its id.
+/// The task's name, unless it is ambiguous or looks like an option; then its id.
 fn calling_name<'a>(connection: &Connection, task: &'a TaskRow) -> &'a str {
     let means_it = tasks::resolve(connection, &task.name).is_ok_and(|named| named.id == task.id);
     if means_it && !task.name.starts_with('-') { &task.name } else { task.id.as_str() }
@@ -58,7 +59,7 @@ fn suggestion(item: Item, program: &str, task: &str, last: &[String]) -> Criteri
     let rationale = (item.status == CriterionStatus::Deferred).then_some(FOLLOW_UP);
     let mut command: Vec<String> =
         [program, "criteria", task, "--add"].iter().map(|&word| word.to_owned()).collect();
-    // A value that begins with a dash would be taken for an option.
+    // A value that begins with a dash looks like an option, so it is joined to its option.
     if item.text.starts_with('-') {
         command.push(format!("--criterion={}", item.text));
     } else {
@@ -79,16 +80,15 @@ fn suggestion(item: Item, program: &str, task: &str, last: &[String]) -> Criteri
     }
 }
 
-/// A list item, its text in one line.
+/// A list item. Its text is joined into one line.
 #[derive(Debug, PartialEq, Eq)]
 struct Item {
     status: CriterionStatus,
     text: String,
-    /// From 1.
     line: usize,
 }
 
-/// The items below headings, and whether there was a heading.
+/// The items below the headings, and whether the text has such a heading.
 fn read(text: &str) -> (Vec<Item>, bool) {
     let mut items: Vec<Item> = Vec::new();
     let mut status = None;
@@ -116,7 +116,7 @@ fn read(text: &str) -> (Vec<Item>, bool) {
     (items, status.is_some())
 }
 
-/// Keeps an item, if it says something that no earlier one says.
+/// Keeps an item, unless it is empty or says the same as an earlier one.
 fn close(items: &mut Vec<Item>, item: Option<Item>) {
     let Some(item) = item else { return };
     let text = comparable(without_backticks(item.text.trim()));
@@ -125,7 +125,7 @@ fn close(items: &mut Vec<Item>, item: Option<Item>) {
     }
 }
 
-/// Backticks around all of a text; those around a part of it stay.
+/// Removes backticks around the whole text. Backticks around a part stay.
 fn without_backticks(text: &str) -> &str {
     let inside = text.strip_prefix('`').and_then(|text| text.strip_suffix('`'));
     inside.filter(|inside| !inside.contains('`')).map_or(text, str::trim)
@@ -151,7 +151,7 @@ fn says_nothing(text: &str) -> bool {
     NOTHING.contains(&text.trim_end_matches('.').to_lowercase().as_str())
 }
 
-/// The text of a list item: a bullet or a number, a box to tick, or both; a blank; the text.
+/// The text of a list item. An item begins with a bullet, a number or a box to tick, followed by a blank.
 fn list_item(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let bulleted = line.strip_prefix(['-', '*', '+', '•', '–']).or_else(|| {
@@ -169,7 +169,7 @@ fn after_blank(text: &str) -> Option<&str> {
     (rest.len() < text.len() && !rest.is_empty()).then_some(rest)
 }
 
-/// What a heading announces, and the text after its colon.
+/// The status that a heading announces, and the text after its colon.
 fn heading(line: &str) -> Option<(CriterionStatus, &str)> {
     let is_mark = |c: char| c.is_whitespace() || "#*_".contains(c);
     let line = list_item(line).unwrap_or(line).trim();
@@ -185,7 +185,7 @@ fn heading(line: &str) -> Option<(CriterionStatus, &str)> {
     Some((status, list_item(rest).unwrap_or(rest)))
 }
 
-/// A line before and after the colon that ends its title: one that is followed by a blank, a mark or nothing.
+/// Splits a line at the colon that ends its title. Such a colon is followed by a blank, a mark or nothing.
 fn at_its_colon(line: &str) -> (&str, &str) {
     let ends_title =
         |rest: &str| rest.chars().next().is_none_or(|next| next.is_whitespace() || "*_".contains(next));
@@ -199,7 +199,7 @@ fn words(text: &str) -> Vec<String> {
     words.filter(|word| !word.is_empty()).collect()
 }
 
-/// What the words of a heading announce, in the singular or plural, in one word or two.
+/// The status that the words of a heading announce. The words may be singular or plural, joined or separate.
 fn announced(words: &[String]) -> Option<CriterionStatus> {
     let says = |first: &str, second: &str| {
         let is = |word: &str, expect: &str| word == expect || word.strip_suffix('s') == Some(expect);

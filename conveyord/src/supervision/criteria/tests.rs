@@ -1,4 +1,4 @@
-//! Criteria on a real database: what is added once, settled, warned of, and taken over from a configuration.
+//! Criteria on a real database: adding once, settling, warnings, and copying from a configuration.
 
 use super::*;
 use crate::{

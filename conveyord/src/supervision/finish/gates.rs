@@ -1,4 +1,5 @@
-//! The conditions under which a task may end. Each looks at rows and refuses; none writes.
+//! The gates: the conditions under which a task may end. Each gate reads rows and refuses or passes. No gate
+//! writes.
 
 use crate::{
     error::Error,
@@ -20,10 +21,10 @@ use conveyor_proto::{
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-/// The most rows of scrollback that a capture asks tmux for.
+/// The most rows of scrollback that a capture may ask tmux for.
 const MAX_CAPTURE_LINES: i64 = 100_000;
 
-/// Refuses parameters that make no sense, before anything is looked up.
+/// Refuses wrong parameters before any row is read.
 pub(super) fn validate(params: &FinishParams) -> Result<(), Error> {
     if !(0..=MAX_CAPTURE_LINES).contains(&params.capture_transcript_lines) {
         let given = params.capture_transcript_lines;
@@ -48,10 +49,12 @@ pub fn check_message(message: Option<&str>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether this is a follow-up of a task that is done; refuses any other task that is over.
+/// Whether this finish follows up on a task that is done already. A task that ended in any other way is
+/// refused.
 pub(super) fn is_follow_up(task: &TaskRow, params: &FinishParams) -> Result<bool, Error> {
     let has_effect = params.stop_manager || params.stop_worker || params.capture_transcript_before_stop;
     match task.state {
+        // A follow-up may still end the sessions of a finished task, or store their panes.
         TaskState::Done if has_effect => Ok(true),
         TaskState::Done => Err(task_over(task)
             .hint("`finish-task` with --stop-worker and --stop-manager still ends its sessions")),
@@ -60,7 +63,7 @@ pub(super) fn is_follow_up(task: &TaskRow, params: &FinishParams) -> Result<bool
     }
 }
 
-/// Refuses a task that is over.
+/// Refuses a task that has ended.
 pub(super) fn not_over(task: &TaskRow) -> Result<(), Error> {
     if task.state.is_over() {
         return Err(task_over(task).hint(
@@ -75,7 +78,7 @@ fn task_over(task: &TaskRow) -> Error {
     Error::conflict("task_over", format!("task {} is already {}", task.name, task.state.as_str()))
 }
 
-/// Refuses when no satisfied criterion carries structured proof of an attempt to refute it.
+/// Refuses unless a satisfied criterion has structured proof of an attempt to refute it.
 pub(super) fn adversarial_proof(criteria: &CriteriaView) -> Result<(), Error> {
     if criteria.satisfied.iter().any(is_adversarial_proof) {
         return Ok(());
@@ -102,7 +105,7 @@ fn is_adversarial_proof(criterion: &Criterion) -> bool {
         && passed
 }
 
-/// The three audits that a finish records, whether they are gates or not.
+/// The three audits that a finish records, whether or not they are gates of this finish.
 #[derive(Debug, Clone)]
 pub(super) struct Audits {
     pub(super) criteria: FinalAudit,
@@ -111,20 +114,19 @@ pub(super) struct Audits {
     missing_acks: Vec<(Role, acks::Lack)>,
 }
 
-/// A gate of the audits that is closed.
+/// The refusal of one of the audits.
 pub(super) struct Closed {
-    /// Where it failed, a stable word.
+    /// A stable word for the gate that refused.
     pub(super) stage: &'static str,
-    /// The audit's key in results.
+    /// The key of the audit in results.
     pub(super) key: &'static str,
-    /// The audit.
     pub(super) audit: Value,
-    /// The refusal.
     pub(super) error: Error,
 }
 
 impl Audits {
-    /// Looks at criteria, acknowledgements and epilogue. What the configuration asks for holds without its flag too.
+    /// Audits criteria, acknowledgements and epilogue. A gate that the configuration asks for holds without
+    /// its flag too.
     pub(super) fn of(
         connection: &Connection,
         task: &TaskRow,
@@ -164,7 +166,6 @@ impl Audits {
         })
     }
 
-    /// The answer of a finish.
     pub(super) fn result(self, end: TaskEnd) -> FinishResult {
         FinishResult {
             end,
@@ -174,7 +175,7 @@ impl Audits {
         }
     }
 
-    /// The first gate that is closed.
+    /// The first gate that refuses.
     pub(super) fn closed(&self) -> Option<Closed> {
         if self.criteria.require_criteria_audit && !self.criteria.open_criteria.is_empty() {
             let open =
@@ -231,7 +232,7 @@ fn epilogue(
     let incomplete =
         steps.iter().filter(|step| !step.ok).map(|step| step.step_name.clone()).collect::<Vec<_>>();
     Ok(FinalEpilogueAudit {
-        // A configuration that names steps asks for them.
+        // A configuration that names epilogue steps makes them a gate.
         require_epilogue: asked || !required_steps.is_empty(),
         ok: incomplete.is_empty(),
         required_steps,

@@ -1,4 +1,5 @@
-//! The rows of an end: the claim with its intent, the end itself, and what is left when it fails. A transaction each.
+//! The rows of an end, each group in one transaction: the claim with its intent, the end of the task, and the
+//! trace of a failure.
 
 use super::{
     gates::{self, Audits, Closed},
@@ -36,7 +37,7 @@ use std::sync::Arc;
 
 pub use finish::close_interrupted;
 
-/// What was settled before anything is ended.
+/// The facts that are fixed before any session is ended.
 #[derive(Debug, Clone)]
 pub(super) struct Claim {
     pub(super) command_id: CommandId,
@@ -47,28 +48,28 @@ pub(super) struct Claim {
     follow_up: bool,
     reason: String,
     decision: DecisionCheck,
-    /// When the first try began that failed, if this is another one.
+    /// When the first failed try began, if this is another try.
     pub(super) earlier: Option<String>,
-    /// Not before the claim is recorded.
+    /// Marks the end as under way. None until the claim is recorded.
     running: Option<Arc<Running<CommandId>>>,
 }
 
 impl Claim {
-    /// Counts the end as under way, until the claim is dropped: also when it is not committed.
+    /// Counts the end as under way until the claim is dropped, also if its transaction does not commit.
     fn begun(mut self, under_way: &UnderWay<CommandId>) -> Self {
         self.running = under_way.begin(&self.command_id).map(Arc::new);
         self
     }
 }
 
-/// Passes the gates and claims the task, or refuses.
+/// Checks the gates and claims the task.
 pub(super) async fn claim_finish(
     store: &Store,
     under_way: &UnderWay<CommandId>,
     params: &FinishParams,
 ) -> Result<(Claim, Audits), Error> {
     let (params, under_way) = (params.clone(), under_way.clone());
-    // A closed gate is recorded, so its transaction succeeds.
+    // The refusal of a gate is recorded, so its transaction must commit. Hence the inner result.
     store.write(Durability::Full, move |tx| gates_and_claim(tx, &under_way, &params)).await?
 }
 
@@ -89,14 +90,15 @@ fn gates_and_claim(
         record_closed(tx, &task, params, &reason(params, Ending::Finish), &closed)?;
         return Ok(Err(closed.error));
     }
-    // Only a follow-up looks at the sessions of a binding that has ended.
+    // The binding of a follow-up has ended with its task. In every other case an ended binding has no
+    // sessions of this task.
     let binding = binding.filter(|binding| follow_up || is_open(binding));
     let claim =
         take(tx, Ending::Finish, params, task, binding.as_ref(), follow_up, Some(&audits))?.begun(under_way);
     Ok(Ok((claim, audits)))
 }
 
-/// Claims a task that is to be stopped, or refuses.
+/// Claims a task that is to be stopped.
 pub(super) async fn claim_stop(
     store: &Store,
     under_way: &UnderWay<CommandId>,
@@ -113,7 +115,7 @@ pub(super) async fn claim_stop(
         .await
 }
 
-/// The task, after a claim on it was given up whose caller is gone.
+/// Finds the task. If a call claimed it and is not running any more, its claim is released first.
 fn resolve(tx: &Tx<'_>, under_way: &UnderWay<CommandId>, params: &FinishParams) -> Result<TaskRow, Error> {
     let task = tasks::resolve(tx, &params.task)?;
     if let Some(other) = finish::claimed_by(tx, &task.id)?.filter(|other| !under_way.contains(other)) {
@@ -122,7 +124,7 @@ fn resolve(tx: &Tx<'_>, under_way: &UnderWay<CommandId>, params: &FinishParams) 
     Ok(task)
 }
 
-/// The open binding of a task, else its newest.
+/// The open binding of a task, or its newest one.
 fn binding(tx: &Tx<'_>, task: &TaskRow) -> Result<Option<Binding>, StoreError> {
     match bindings::open_of_task(tx, &task.id)? {
         Some(binding) => Ok(Some(binding)),
@@ -139,7 +141,7 @@ fn reason(params: &FinishParams, ending: Ending) -> String {
     params.reason.clone().unwrap_or_else(default)
 }
 
-/// The last gates, which every end has, and the claim.
+/// Checks what every end needs, and claims the task.
 fn take(
     tx: &Tx<'_>,
     ending: Ending,
@@ -168,6 +170,7 @@ fn take(
             refuse_bound_elsewhere(tx, &task, session)?;
         }
     }
+    // The time of an earlier try tells whether its last message may have been sent.
     let earlier = finish::failed_since(tx, &task.id, ending)?;
     let mut claim = Claim {
         command_id: CommandId(String::new()),
@@ -189,7 +192,7 @@ fn session(tx: &Tx<'_>, id: &conveyor_proto::ids::SessionId) -> Result<Option<Se
     sessions::get(tx, id.as_str())
 }
 
-/// A follow-up must not end a session that works on another task by now.
+/// Refuses a follow-up that would end a session which is bound to another task now.
 fn refuse_bound_elsewhere(tx: &Tx<'_>, task: &TaskRow, session: &Session) -> Result<(), Error> {
     match bindings::open_of_session(tx, &session.id)? {
         Some(binding) if binding.task_id != task.id => {
@@ -251,7 +254,7 @@ fn record_claim(
         cycles::side_effect_span(tx, cycle, &claim.task.id, decision, command_id.as_str(), command)?;
     }
     finish::begin_ending(tx, &claim.task.id)?;
-    // The decision and the observation are written with the success.
+    // The ids are known only when the end succeeds. The event of the success holds them.
     let mut event_payload = intent;
     event_payload["final_decision_id"] = Value::Null;
     event_payload["final_observation_id"] = Value::Null;
@@ -263,7 +266,7 @@ fn record_claim(
     Ok(command_id)
 }
 
-/// The trace of a gate that is closed.
+/// Records the refusal of a gate, as a failed command.
 fn record_closed(
     tx: &Tx<'_>,
     task: &TaskRow,
@@ -311,7 +314,6 @@ fn record_closed(
     event(tx, task.id.as_str(), &command_id, Ending::Finish.events().failed, result)
 }
 
-/// Writes an event of an end.
 pub(super) fn event(
     tx: &Tx<'_>,
     task_id: &str,
@@ -333,7 +335,7 @@ pub(super) fn event(
     Ok(())
 }
 
-/// Ends the task: everything in one commit. `result` makes the answer, which is stored as it is given.
+/// Ends the task in one transaction. `result` makes the answer; the stored row holds the same answer.
 pub(super) async fn complete<R: Serialize + Send + 'static>(
     store: &Store,
     params: &FinishParams,
@@ -344,6 +346,7 @@ pub(super) async fn complete<R: Serialize + Send + 'static>(
     let (params, claim, ended) = (params.clone(), claim.clone(), ended.clone());
     store
         .write(Durability::Full, move |tx| {
+            // The start of another daemon, or a later call, may have released this claim meanwhile.
             if finish::claimed_by(tx, &claim.task.id)?.as_ref() != Some(&claim.command_id) {
                 let message = format!("command {} was settled by somebody else meanwhile", claim.command_id);
                 return Err(Error::conflict("claim_lost", message).hint("look at the task and end it again"));
@@ -398,7 +401,7 @@ fn write_end(
     })
 }
 
-/// The decision to stop that a finish records, and the observation of it.
+/// Records the decision to stop that every finish stands for, and the observation of it.
 fn final_decision(tx: &Tx<'_>, claim: &Claim) -> Result<(i64, i64), StoreError> {
     let (task, command_id, source) = (&claim.task, &claim.command_id, claim.ending.command());
     let payload = json!({"source": source, "command_id": command_id});
@@ -418,7 +421,7 @@ fn final_decision(tx: &Tx<'_>, claim: &Claim) -> Result<(i64, i64), StoreError> 
     Ok((decision, observation))
 }
 
-/// Ends the active run and tells of the end, tagged with that run.
+/// Ends the active run, and records the end in telemetry under that run.
 fn end_telemetry(tx: &Tx<'_>, params: &FinishParams, claim: &Claim, ended: &Ended) -> Result<(), StoreError> {
     let status = claim.ending.run_status();
     let run = runs::end_active(tx, &claim.task.id, status)?;
@@ -430,7 +433,7 @@ fn end_telemetry(tx: &Tx<'_>, params: &FinishParams, claim: &Claim, ended: &Ende
             kind: claim.ending.events().ended,
             summary: format!("The task was {participle}."),
             task_id: Some(claim.task.id.as_str()),
-            // The run has just been closed, so it is named.
+            // The run was closed a moment ago, so no run is active. Its id is given instead.
             run: run.as_ref().map_or(Run::Active, |run| Run::Id(run.id.as_str())),
             correlation: json!({"command_id": claim.command_id, "run_id": run.as_ref().map(|run| &run.id)}),
             attributes: json!({
@@ -446,7 +449,7 @@ fn end_telemetry(tx: &Tx<'_>, params: &FinishParams, claim: &Claim, ended: &Ende
     )
 }
 
-/// Sessions whose panes were ended, or were found ended, are gone.
+/// Marks the sessions as gone whose panes have ended.
 fn mark_gone(tx: &Tx<'_>, claim: &Claim, ended: &Ended) -> Result<(), StoreError> {
     let sides = [(&claim.worker, ended.worker_is_gone), (&claim.manager, ended.manager_is_gone)];
     for (session, is_gone) in sides {
@@ -459,7 +462,7 @@ fn mark_gone(tx: &Tx<'_>, claim: &Claim, ended: &Ended) -> Result<(), StoreError
     Ok(())
 }
 
-/// Leaves the trace of an end that failed, and releases the task. What was ended stays ended.
+/// Records an end that failed, and releases the task. Sessions that were ended stay ended.
 pub(super) async fn give_up(
     store: &Store,
     claim: &Claim,
@@ -471,6 +474,7 @@ pub(super) async fn give_up(
     store
         .write(Durability::Full, move |tx| {
             if finish::claimed_by(tx, &claim.task.id)?.as_ref() != Some(&claim.command_id) {
+                // The claim was released by another call, which has recorded the failure.
                 return Ok(());
             }
             commands::fail(tx, &claim.command_id, None, &message)?;

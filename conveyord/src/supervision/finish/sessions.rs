@@ -1,4 +1,5 @@
-//! The sessions of a task that ends: looked at, told, stored and ended, in this order, the worker before the manager.
+//! The sessions of a task that ends. In this order they are looked at, sent the last message, captured, and
+//! ended; the worker before the manager.
 
 use super::{
     FinishContext, MessageSender,
@@ -15,17 +16,17 @@ use crate::{
 use conveyor_proto::types::finish::{FinishParams, Identity, PreStopCapture, PreStopSegment};
 use serde_json::json;
 
-/// On what occasion a pane is stored.
+/// The `source` of captures that are made before an end.
 const CAPTURE_SOURCE: &str = "finish_task_pre_stop";
 
 const NO_MESSAGE: &str = "--message has no effect without --stop-worker";
 
-/// What became of the sessions, as far as it has come.
+/// How far the end of the sessions has come.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ended {
     pub(super) killed_worker: bool,
     pub(super) killed_manager: bool,
-    /// Its pane was ended, or was found ended.
+    /// Whether the worker's pane was ended or had ended already.
     pub(super) worker_is_gone: bool,
     pub(super) manager_is_gone: bool,
     pub(super) worker_identity: Option<Identity>,
@@ -34,13 +35,13 @@ pub(super) struct Ended {
     pub(super) warnings: Vec<String>,
 }
 
-/// A session that is to be ended, and where it was found.
+/// A session that is to be ended, and the look at its pane.
 struct Doomed<'a> {
     session: &'a Session,
     sighting: &'a Sighting,
 }
 
-/// Ends what is to be ended. `ended` tells how far it came, also when it fails.
+/// Ends the sessions that the caller wants to end. `ended` says how far this came, also after an error.
 pub(super) async fn end<S: MessageSender>(
     context: &FinishContext<S>,
     params: &FinishParams,
@@ -48,7 +49,8 @@ pub(super) async fn end<S: MessageSender>(
     ended: &mut Ended,
 ) -> Result<(), Error> {
     ended.warnings = warnings(params, claim);
-    // The manager is looked at in any case, so that a stale one is noticed; the worker only when it is to be ended.
+    // The manager is always looked at, so that a warning can say that its pane is not its own any more. The
+    // worker is looked at only if it is to be ended.
     let manager = match &claim.manager {
         Some(session) => Some(pane::sight(session, context.command_timeout).await?),
         None => None,
@@ -61,6 +63,7 @@ pub(super) async fn end<S: MessageSender>(
     ended.worker_identity = worker.as_ref().map(|sighting| sighting.identity.clone());
     record_identities(context, claim, ended).await?;
 
+    // These refusals come before the first message and capture, so that they leave everything as it was.
     let shared = share_tmux_session(claim, worker.as_ref(), manager.as_ref());
     let worker = doomed(claim.worker.as_ref(), worker.as_ref(), params.stop_worker, &mut ended.warnings)?;
     let manager = doomed(claim.manager.as_ref(), manager.as_ref(), params.stop_manager, &mut ended.warnings)?;
@@ -68,6 +71,7 @@ pub(super) async fn end<S: MessageSender>(
         refuse_one_of_two(claim, worker.as_ref(), manager.as_ref())?;
     }
     let captures = params.capture_transcript_before_stop;
+    // A pane that is gone cannot be captured.
     let gone = [&worker, &manager].into_iter().flatten().find(|doomed| doomed.sighting.is_gone());
     if let Some(gone) = gone.filter(|_| captures && params.require_transcript_segment) {
         return Err(segment_missing(gone.session));
@@ -77,6 +81,8 @@ pub(super) async fn end<S: MessageSender>(
         if worker.sighting.is_gone() {
             ended.warnings.push("the message was not sent: the worker's pane is gone".to_owned());
         } else {
+            // A crash may have come after the message was sent. The sender looks for it since the earlier
+            // try.
             let earlier = claim.earlier.as_deref();
             if !context.sender.send(worker.session, message, earlier).await? {
                 ended.warnings.push(
@@ -103,7 +109,7 @@ pub(super) async fn end<S: MessageSender>(
     }
     if let Some(manager) = manager {
         context.sender.end_turn(manager.session).await;
-        // One that shared the worker's tmux session has ended with it.
+        // If both shared one tmux session, the manager has ended together with the worker.
         ended.killed_manager = !(shared && worker_is_doomed)
             && pane::end(manager.session, manager.sighting, context.command_timeout).await?;
         faults::reach(CrashPoint::ManagerEnded);
@@ -112,7 +118,8 @@ pub(super) async fn end<S: MessageSender>(
     Ok(())
 }
 
-/// Whether ending the tmux session of one of the two ends the other too, by a look at either.
+/// Whether worker and manager run in one tmux session, so that ending one ends both. A look at either of them
+/// is enough.
 fn share_tmux_session(claim: &Claim, worker: Option<&Sighting>, manager: Option<&Sighting>) -> bool {
     let (Some(of_worker), Some(of_manager)) = (&claim.worker, &claim.manager) else { return false };
     of_worker.has_tmux()
@@ -122,7 +129,7 @@ fn share_tmux_session(claim: &Claim, worker: Option<&Sighting>, manager: Option<
             || manager.is_some_and(|manager| manager.ends_with(of_worker)))
 }
 
-/// Flags that have no effect.
+/// The warnings for flags that have no effect.
 fn warnings(params: &FinishParams, claim: &Claim) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut warn = |applies: bool, text: &str| {
@@ -169,8 +176,8 @@ fn warnings(params: &FinishParams, claim: &Claim) -> Vec<String> {
     warnings
 }
 
-/// Whether a session is to be ended; if so, it must be who it was, or its pane be gone. What does not agree of one that
-/// is left alone becomes a warning.
+/// The session, if it is to be ended. Its pane must be its own or be gone. If a session that is left alone
+/// does not match its pane, a warning says so.
 fn doomed<'a>(
     session: Option<&'a Session>,
     sighting: Option<&'a Sighting>,
@@ -179,6 +186,7 @@ fn doomed<'a>(
 ) -> Result<Option<Doomed<'a>>, Error> {
     let (Some(session), Some(sighting)) = (session, sighting) else { return Ok(None) };
     if stop && session.has_tmux() {
+        // Ending somebody else's pane is worse than failing.
         if !sighting.is_gone() {
             sighting.require()?;
         }
@@ -191,7 +199,7 @@ fn doomed<'a>(
     Ok(None)
 }
 
-/// Refuses to end one of two sessions in the same tmux session: the other would end with it.
+/// Refuses to end only one of two sessions in the same tmux session, because the other would end too.
 fn refuse_one_of_two(
     claim: &Claim,
     worker: Option<&Doomed<'_>>,
@@ -236,7 +244,7 @@ async fn record_identities<S>(context: &FinishContext<S>, claim: &Claim, ended: 
     Ok(())
 }
 
-/// Stores the pane of a session before it is ended; nothing for one that is gone.
+/// Captures the pane of a session before it is ended. A pane that is gone has nothing to capture.
 async fn store_pane<S>(
     context: &FinishContext<S>,
     params: &FinishParams,

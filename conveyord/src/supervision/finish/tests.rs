@@ -16,7 +16,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// Remembers what was sent, and to whom.
+/// A sender that remembers what was sent, and to which session.
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<Vec<(String, String)>>>);
 
@@ -44,7 +44,7 @@ impl Drop for Stage {
 }
 
 impl Stage {
-    /// With these tmux sessions running, each showing two lines.
+    /// A stage with these tmux sessions running. Each shows two lines.
     fn with(tmux_sessions: &[&str]) -> Self {
         let (dir, store) = store();
         let stage = Self {
@@ -301,10 +301,10 @@ async fn one_caller_at_a_time_and_a_dead_daemons_claim_is_given_up() {
         rows::claim_finish(&stage.context.store, &stage.context.under_way, &params()).await.unwrap();
     assert_eq!(stage.states()[1], "ending");
     assert_eq!(stage.finish(params()).await.unwrap_err().kind(), "task_being_finished");
-    // The daemon dies here, and starts again.
+    // The daemon ends here, and the next one starts.
     let closed = stage.context.store.write_blocking(Durability::Full, close_interrupted).unwrap();
     assert_eq!((closed, stage.states()[1].as_str()), (1, "active"));
-    // The dead one's last write, should it come late, changes nothing.
+    // A late write of the first daemon changes nothing.
     let ended = sessions::Ended::default();
     let late = rows::complete(&stage.context.store, &params(), &claim, &ended, |end| end).await;
     assert_eq!(late.unwrap_err().kind(), "claim_lost");
@@ -320,13 +320,13 @@ async fn a_claim_whose_end_could_not_be_written_is_released_by_the_next_finish()
     let (claim, _) =
         rows::claim_finish(&stage.context.store, &stage.context.under_way, &params()).await.unwrap();
     assert_eq!(stage.finish(params()).await.unwrap_err().kind(), "task_being_finished");
-    // Neither its success nor its failure reaches the disk.
+    // Neither the success nor the failure of the first try reaches the disk.
     drop(claim);
     assert!(stage.finish(params()).await.is_ok());
     assert_eq!(stage.states()[..2], ["done", "ended"]);
 }
 
-/// What a closed gate refuses and leaves: the stage of the failed command, or none.
+/// Checks the refusal of a gate and its trace: the stage in the failed command, or no command at all.
 #[track_caller]
 fn check_trace(stage: &Stage, error: &Error, kind: &str, failure_stage: Option<&str>) {
     assert_eq!(error.kind(), kind);
@@ -458,7 +458,7 @@ async fn a_stop_that_failed_half_way_is_taken_up_again() {
     assert!(stage.runs("w") && stage.runs("m"), "the manager lives while the worker is not verified");
     assert_eq!(stage.events().last().unwrap(), "stop_task_failed");
     assert_eq!(stage.states(), ["managed", "active", "active", "active"]);
-    // The manager has ended meanwhile: that counts as done.
+    // The manager's tmux session has ended by itself. That counts as ended.
     assert!(stage.tmux(&["kill-session", "-t", "=m"]));
     stage.sql("update sessions set tmux_pane_id = null where id = 'w'");
     let end = stop_task(&stage, both).await.unwrap();

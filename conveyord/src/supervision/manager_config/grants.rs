@@ -1,4 +1,4 @@
-//! How a change of the configuration alters what is granted.
+//! How a change of the configuration changes the granted permissions.
 
 use super::Unknown;
 use crate::{
@@ -9,25 +9,25 @@ use crate::{
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A step of a change.
+/// One step of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Edit {
-    /// What is granted in a category.
+    /// Replaces all grants of a category.
     Replace(&'static str, Vec<Permission>),
     Grant(Vec<Permission>),
     Revoke(Vec<Permission>),
 }
 
-/// What a change does to the grants, in order.
+/// The steps of a change, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Edits {
     edits: Vec<Edit>,
-    /// What was left out, and why.
+    /// What was ignored, and why.
     pub(super) warnings: Vec<String>,
 }
 
 impl Edits {
-    /// Reads what a caller gave: permissions to grant, then changes key by key.
+    /// Reads the change that a caller gave: first the permissions to grant, then the changes by key.
     ///
     /// # Errors
     /// `unknown_permission`, `invalid_permissions`.
@@ -84,7 +84,7 @@ impl Edits {
         Ok(known)
     }
 
-    /// What is granted afterwards, in the form that is stored.
+    /// The grants after the change, in the form in which they are stored.
     pub(super) fn apply(&self, granted: &BTreeMap<String, Vec<String>>) -> BTreeMap<String, Vec<String>> {
         let mut granted: BTreeSet<Permission> = granted
             .iter()

@@ -1,8 +1,11 @@
-//! The manager's configuration: what a change may say, how it is merged into what is recorded, what is asked for.
+//! The manager's configuration of a task: what a change may say, how it is merged into the stored
+//! configuration, and the questions that lead to one.
 //!
-//! A change is checked first ([`Change::check`]) and then recorded in a transaction of the caller's ([`record_in`]), so
-//! that who does more than that can be refused before anything has begun. What the gates make of a configuration is
-//! theirs.
+//! A change is checked first ([`Change::check`]) and recorded later, in a transaction of the caller
+//! ([`record_in`]). So a caller with more work to do, such as a pair, can refuse a bad change before that
+//! work begins.
+//!
+//! What must not live here: what the gates conclude from a configuration.
 
 mod grants;
 pub mod permission;
@@ -29,13 +32,13 @@ use serde_json::{Value, json};
 /// Who changes a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// The method of its own.
+    /// The method `manager_config.set`.
     ManagerConfig,
-    /// The start of a pair.
+    /// The creation of a pair.
     Pair,
 }
 
-/// What becomes of a word in `permissions` that is no permission. In `permit` it is always refused.
+/// What happens to a word in `permissions` that is no permission. In `permit` such a word is always refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unknown {
     Warned,
@@ -51,7 +54,8 @@ pub struct Change {
 }
 
 impl Change {
-    /// Checks a change; nothing is looked up. Lists are trimmed, their blanks and repetitions left out.
+    /// Checks a change without reading any row. List entries are trimmed; blank and repeated ones are
+    /// dropped.
     ///
     /// # Errors
     /// `unknown_permission`, `invalid_permissions`, `text_too_long`, `payload_too_large`.
@@ -80,12 +84,12 @@ impl Change {
         Ok(Self { given, grants, source })
     }
 
-    /// Whether it asks for nothing.
+    /// Whether the change asks for nothing.
     fn is_empty(&self) -> bool {
         self.given == ConfigChange::default()
     }
 
-    /// The configuration that it makes of another.
+    /// The configuration after the change.
     fn applied_to(&self, config: &ManagerConfig) -> ManagerConfig {
         let ConfigChange {
             supervision_mode,
@@ -133,21 +137,22 @@ fn without_repetitions<T: Clone + PartialEq>(list: &[T]) -> Vec<T> {
     kept
 }
 
-/// What became of a change.
+/// The result of recording a change.
 #[derive(Debug)]
 pub struct Recorded {
-    /// The configuration as it is now.
+    /// The configuration after the change.
     pub config: ManagerConfig,
-    /// Whether this call wrote it; a call that asks for nothing writes only where there was none.
+    /// Whether this call has written the configuration. A change that asks for nothing writes only if there
+    /// was none.
     pub written: bool,
-    /// What of the change was left out, and why.
+    /// What of the change was ignored, and why.
     pub warnings: Vec<String>,
 }
 
 /// Creates or changes the configuration of a task.
 ///
 /// # Errors
-/// `unknown_task`, `ambiguous_task`, `revision_differs`, those of [`Change::check`], and those of the database.
+/// `unknown_task`, `ambiguous_task`, `revision_differs`, and those of [`Change::check`].
 pub async fn set(store: &Store, params: SetManagerConfigParams) -> Result<SetManagerConfigResult> {
     let change = Change::check(params.change, Source::ManagerConfig)?;
     store
@@ -159,11 +164,11 @@ pub async fn set(store: &Store, params: SetManagerConfigParams) -> Result<SetMan
         .await
 }
 
-/// Merges a change into the configuration of a task, with its audit and telemetry. The revision grows when a stored
-/// field differs. `if_revision` is the one that the caller knows; 0 for none.
+/// Merges a change into the configuration of a task, with audit and telemetry. The revision grows if a stored
+/// field changes. `if_revision` is the revision that the caller knows; 0 stands for no configuration.
 ///
 /// # Errors
-/// `revision_differs`, and those of the database.
+/// `revision_differs`.
 pub fn record_in(tx: &Tx<'_>, task: &TaskRow, change: &Change, if_revision: Option<i64>) -> Result<Recorded> {
     let before = context::config(tx, task)?;
     let revision = before.as_ref().map_or(0, |config| config.revision);
@@ -191,7 +196,7 @@ pub fn record_in(tx: &Tx<'_>, task: &TaskRow, change: &Change, if_revision: Opti
     Ok(Recorded { config, written: true, warnings })
 }
 
-/// What a configuration is before anybody has said anything.
+/// The configuration before any change.
 fn default_of(tx: &Tx<'_>, task: &TaskRow) -> ManagerConfig {
     ManagerConfig {
         acceptance_criteria: Vec::new(),
@@ -238,7 +243,8 @@ fn record_change(
     changed: &[&str],
 ) -> Result<()> {
     let given = &change.given;
-    // The audit of a pair counts what is stored, that of the method what the call gave: so did the forerunner's.
+    // The audit of a pair counts the stored entries; that of the method counts the entries of the call.
+    // agent-conveyor 0.1.0 does it so.
     let count = |given: &Option<Vec<String>>, stored: &[String]| match change.source {
         Source::ManagerConfig => given.as_ref().map_or(0, Vec::len),
         Source::Pair => stored.len(),

@@ -1,4 +1,4 @@
-//! What a configuration grants, for a manager that asks. The question is recorded, whatever the answer.
+//! Tells a manager what its configuration grants. The question is recorded, whatever the answer.
 
 use crate::{
     error::{Error, Result},
@@ -21,9 +21,10 @@ use serde_json::json;
 /// Tells whether a permission is granted.
 ///
 /// # Errors
-/// `unknown_permission`, `unknown_task`, `ambiguous_task`, and those of the database.
+/// `unknown_permission`, `unknown_task`, `ambiguous_task`.
 pub async fn check(database: &Store, params: CheckPermissionParams) -> Result<PermissionResult> {
-    // Refused with and without a configuration: a typo would else be a permission that is never granted.
+    // A misspelt permission is refused even without a configuration. Otherwise it would look like one that is
+    // not granted.
     permissions::normalise(&params.action)?;
     database
         .write(Durability::Full, move |tx| {
@@ -57,7 +58,7 @@ pub async fn check(database: &Store, params: CheckPermissionParams) -> Result<Pe
 /// Lists what is granted in a category.
 ///
 /// # Errors
-/// `unknown_permission`, `unknown_task`, `ambiguous_task`, and those of the database.
+/// `unknown_permission`, `unknown_task`, `ambiguous_task`.
 pub async fn list(database: &Store, params: ListPermissionsParams) -> Result<PermissionResult> {
     let Some(category) = permissions::category(&params.category) else {
         let message = format!("\"{}\" is no category of permissions", shown(&params.category));
@@ -84,7 +85,8 @@ pub async fn list(database: &Store, params: ListPermissionsParams) -> Result<Per
         .await
 }
 
-/// The audit keeps the revision of the configuration, not all of it with each question.
+/// Records the question. The audit keeps the revision of the configuration, not the whole configuration each
+/// time.
 fn record(tx: &Tx<'_>, answer: &PermissionResult) -> std::result::Result<(), StoreError> {
     let PermissionResult { action, allowed, config, handoff_id, reasons, require_handoff, .. } = answer;
     let task_id = Some(answer.task.id.as_str());

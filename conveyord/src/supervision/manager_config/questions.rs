@@ -1,5 +1,5 @@
-//! The questions that lead to a configuration: for a manager in its chat, or for `--interactive` on a terminal. Both
-//! have them from here.
+//! The questions that lead to a configuration. A manager asks them in its chat; `--interactive` asks them on
+//! a terminal. Both take them from here.
 
 use crate::{
     error::Result,
@@ -15,7 +15,7 @@ use conveyor_proto::types::{
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
-/// The permissions that are asked for on a terminal, one by one.
+/// The permissions that a terminal asks for, one by one.
 const YES_OR_NO: [(&str, &str); 3] = [
     ("create_pr", "May the manager have the worker open a pull request?"),
     ("merge_green_pr", "May the manager have a green pull request merged?"),
@@ -25,10 +25,10 @@ const YES_OR_NO: [(&str, &str); 3] = [
     ),
 ];
 
-/// The questions about a task, with what its configuration says as their defaults.
+/// The questions about a task. Their defaults are what its configuration says.
 ///
 /// # Errors
-/// `unknown_task`, `ambiguous_task`, and those of SQLite.
+/// `unknown_task`, `ambiguous_task`.
 pub fn questions(connection: &Connection, params: &QuestionsParams) -> Result<QuestionsResult> {
     let task = tasks::resolve(connection, &params.task)?;
     let config = context::config(connection, &task)?;

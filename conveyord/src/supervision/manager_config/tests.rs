@@ -1,4 +1,4 @@
-//! Configurations on a real database: what is merged, refused, counted and recorded.
+//! Configurations on a real database: merging, refusals, counts and records.
 
 use super::*;
 use crate::store::testing::{rows, store};

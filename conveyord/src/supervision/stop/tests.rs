@@ -6,7 +6,7 @@ use crate::store::testing::{rows, store};
 use crate::under_way::UnderWay;
 use std::{process::Command, time::Duration};
 
-/// Takes every message, or none.
+/// A sender that accepts every message, or none.
 #[derive(Clone)]
 struct Sender {
     takes: bool,
@@ -101,7 +101,7 @@ async fn a_session_is_told_and_ended_and_nobody_else() {
     assert_eq!(stage.states(), ["active", "gone"], "in the order of ids");
     let expect = ["session_stop_intent", "session_stop_message", "session_stopped"];
     assert_eq!(stage.events(), expect);
-    // Again: it is gone, and nothing is written.
+    // A second stop of a session that is gone writes nothing.
     assert!(!stage.stop(json!({"name": "worker"})).await.unwrap().killed_session);
     assert_eq!(stage.events(), expect);
 }

@@ -48,14 +48,14 @@ pub(super) async fn run(ui: &mut Ui, helper: &Helper, args: &LogsArgs) -> Result
         }
         helper.interruptible(tokio::time::sleep(LOOK)).await?;
         if let Some(next) = replaced(&log, &path).map_err(failed)? {
-            // What came between the last look and the change of files.
+            // The old file may have got lines between the last look and the change of files.
             print_rest(ui, &mut log, &path)?;
             log = next;
         }
     }
 }
 
-/// Prints from where the file stands to its end. The log is the daemon's own: it escapes what it writes.
+/// Prints the log from the present position to its end. The daemon escapes what it writes, so it is printed as it is.
 fn print_rest(ui: &mut Ui, log: &mut File, path: &Utf8Path) -> Result<(), CommandError> {
     loop {
         let mut chunk = Vec::new();
@@ -73,7 +73,7 @@ fn print_rest(ui: &mut Ui, log: &mut File, path: &Utf8Path) -> Result<(), Comman
 fn replaced(log: &File, path: &Utf8Path) -> io::Result<Option<File>> {
     let next = match File::open(path) {
         Ok(next) => next,
-        // Between the two steps of a rotation.
+        // A rotation has moved the old file away and not made the new one yet.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
@@ -84,10 +84,10 @@ fn replaced(log: &File, path: &Utf8Path) -> io::Result<Option<File>> {
     Ok((!same || shrank).then_some(next))
 }
 
-/// Where the last `count` lines of a file begin, read backwards in chunks.
+/// The position at which the last `count` lines of a file begin, read backwards in chunks.
 fn start_of_last_lines(file: &mut File, count: usize) -> io::Result<u64> {
     let mut start = file.seek(SeekFrom::End(0))?;
-    // The line end that closes the last line begins no further one.
+    // The line end that closes the last line begins no further line, so that one more is counted.
     let mut line_ends_left = count + 1;
     let mut last = true;
     while start > 0 {

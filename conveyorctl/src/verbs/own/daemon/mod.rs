@@ -82,7 +82,7 @@ async fn restart(ui: &mut Ui, helper: &Helper) -> Result<(), CommandError> {
     running(ui, helper).await
 }
 
-/// Says who starts a daemon again that has just been stopped.
+/// Tells that a service manager will start the stopped daemon again, and how that is prevented.
 fn tell_of_service(ui: &mut Ui, origin: &Origin) {
     if !origin.socket_activated {
         return;
@@ -97,7 +97,7 @@ fn tell_of_service(ui: &mut Ui, origin: &Origin) {
     }
 }
 
-/// Says who runs, in one line.
+/// Prints which daemon runs, in one line.
 async fn running(ui: &mut Ui, helper: &Helper) -> Result<(), CommandError> {
     let status = helper.call::<registry::DaemonStatus>(ui, &Empty {}).await?;
     let by = match (status.origin.started_by.is_service(), &status.origin.unit) {

@@ -83,7 +83,8 @@ pub(super) async fn install(ui: &mut Ui, helper: &Helper, args: &InstallArgs) ->
     running(ui, helper).await
 }
 
-/// Puts the service into the place of whatever runs. No client starts a daemon meanwhile.
+/// Ends the daemon that runs and starts the service in its place. The start lock keeps clients from starting one
+/// meanwhile.
 async fn hand_over(
     ui: &mut Ui,
     helper: &Helper,
@@ -160,7 +161,7 @@ fn folders(helper: &Helper) -> Result<Folders, CommandError> {
     Ok(Folders { config: config.unwrap_or_else(|| home.join(".config")), home })
 }
 
-/// The files that are not there as they should be. One that differs is left alone unless that is asked for.
+/// The files that are missing or differ. A file that differs is only written with `--force`.
 fn to_write(files: &[UnitFile], force: bool) -> Result<Vec<&UnitFile>, CommandError> {
     let mut changed = Vec::new();
     for file in files {
