@@ -107,7 +107,7 @@ pub fn bind_in(tx: &Tx<'_>, params: &BindParams) -> Result<BindResult> {
             return Err(taken(session, &open));
         }
     }
-    let watermark = rollouts::newest_event(tx, &worker.id)?.map_or(0, |(id, _, _)| id);
+    let watermark = rollouts::newest_event(tx, &worker.id)?.map_or(0, |event| event.id);
     let id = rows::insert(tx, &task.id, &worker.id, &manager.id, watermark)?;
     if params.route_stored {
         turns::route_stored(tx, &worker.id, &id)?;

@@ -82,10 +82,10 @@ fn load(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Route> {
     let task = tasks::find(connection, binding.task_id.as_str())?.ok_or_else(gone)?;
     let worker = sessions::get(connection, binding.worker.as_str())?.ok_or_else(gone)?;
     let manager = sessions::get(connection, binding.manager.as_str())?.ok_or_else(gone)?;
-    let (event_at, payload) = rollouts::event_payload(connection, turn.end_event_id)?.ok_or_else(gone)?;
+    let event = rollouts::event(connection, turn.end_event_id)?.ok_or_else(gone)?;
+    let event_at = event.timestamp;
     // A payload that cannot be decoded costs its details, not the completion.
-    let payload: Value = serde_json::from_str(&payload).unwrap_or_default();
-    let field = |name: &str| payload.get(name).cloned().unwrap_or(Value::Null);
+    let field = |name: &str| event.payload.get(name).cloned().unwrap_or(Value::Null);
     let receipt = json!({
         "completed_at": field("completed_at"), "duration_ms": field("duration_ms"),
         "last_agent_message": field("last_agent_message"), "source_event_id": turn.end_event_id,

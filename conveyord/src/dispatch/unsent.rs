@@ -131,7 +131,6 @@ pub(super) fn settle_interrupted(
             "routed_notification_id": pending.id, "signal_type": signal,
             "source_event_id": pending.source_event_id,
         });
-        let (claimed_by, expires_at) = pending.claim.clone().unzip();
         let error = "the dispatcher ended while it was sent; it is in the inbox, and not sent again";
         note(
             tx,
@@ -140,7 +139,7 @@ pub(super) fn settle_interrupted(
             Some(pending.task.as_str()),
             ids.clone(),
             json!({
-                "claim_expires_at": expires_at, "claimed_by": claimed_by, "error": error,
+                "claim_expires_at": pending.claim_expires_at, "claimed_by": pending.claimed_by, "error": error,
                 "side_effect_risk": true,
             }),
         )?;

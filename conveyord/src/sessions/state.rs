@@ -46,7 +46,8 @@ pub fn stored(connection: &Connection, session: &Session) -> Result<Stored> {
         machine,
         last_state_event_at: row.and_then(|row| row.last_state_event_at),
         turn: turns::newest(connection, thread)?,
-        newest: rollouts::newest_event(connection, &session.id)?.map(|(_, at, subtype)| (at, subtype)),
+        newest: rollouts::newest_event(connection, &session.id)?
+            .map(|event| (event.timestamp, event.subtype)),
     })
 }
 

@@ -1,12 +1,15 @@
 //! What Codex asks its users for.
 
-use super::{StoreError, Tx};
+use super::{
+    StoreError, Tx,
+    rows::{FromRow, column, columns, scalar},
+};
 use crate::{changes, clock};
 use conveyor_proto::{
     ids::{SessionId, TaskId},
     types::approval::{ApprovalKind, ApprovalRow, ApprovalSource, ApprovalState},
 };
-use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::fmt;
 
 /// An approval that is asked for. Prints the lengths of its texts only.
@@ -69,7 +72,7 @@ pub fn open(tx: &Tx<'_>, new: &NewApproval) -> Result<Option<String>, StoreError
                 new.reason,
                 tx.now(),
             ],
-            |row| row.get(0),
+            scalar,
         )
         .optional()?;
     if let Some(id) = &id {
@@ -129,16 +132,18 @@ pub fn unclaim(tx: &Tx<'_>, id: &str) -> Result<(), StoreError> {
 
 /// Ends a claimed approval: with its decision, or as uncertain. False when it was ended meanwhile.
 pub fn settle(tx: &Tx<'_>, id: &str, certain: bool) -> Result<bool, StoreError> {
-    let settled: Option<(String, String)> = tx
+    let settled: Option<(SessionId, ApprovalState)> = tx
         .prepare_cached(
             "update approvals set resolved_at = ?2, state = case when not ?3 then 'uncertain'
                  when decision = 'accept' then 'accepted' else 'declined' end
              where id = ?1 and state = 'answering' returning session_id, state",
         )?
-        .query_row(params![id, tx.now(), certain], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![id, tx.now(), certain], |row| {
+            Ok((column(row, "session_id")?, column(row, "state")?))
+        })
         .optional()?;
     if let Some((session, state)) = &settled {
-        publish(tx, id, &SessionId(session.clone()), word(state).unwrap_or(ApprovalState::Uncertain));
+        publish(tx, id, session, *state);
     }
     Ok(settled.is_some())
 }
@@ -168,13 +173,13 @@ pub fn end(tx: &Tx<'_>, session: &SessionId, ended: Ended<'_>) -> Result<Vec<Str
            and (?3 is null or source = ?3) and (?4 is null or subject = ?4)
          returning id, state",
     )?;
-    let rows = statement
+    let rows: Vec<(String, ApprovalState)> = statement
         .query_map(params![session.as_str(), tx.now(), source, subject, answering], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+            Ok((column(row, "id")?, column(row, "state")?))
         })?
-        .collect::<Result<Vec<_>, _>>()?;
+        .collect::<Result<_, _>>()?;
     for (id, state) in &rows {
-        publish(tx, id, session, word(state).unwrap_or(ApprovalState::Resolved));
+        publish(tx, id, session, *state);
     }
     Ok(rows.into_iter().map(|(id, _)| id).collect())
 }
@@ -184,7 +189,7 @@ pub fn any_open(connection: &Connection, session: &SessionId) -> Result<bool, St
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from approvals where session_id = ?1 and state in ('pending', 'answering'))",
     )?;
-    Ok(statement.query_row([session.as_str()], |row| row.get(0))?)
+    Ok(statement.query_row([session.as_str()], scalar)?)
 }
 
 /// Whether a session has open approvals of a source about anything but this.
@@ -198,7 +203,7 @@ pub fn any_other_open(
         "select exists (select 1 from approvals where session_id = ?1 and state in ('pending', 'answering')
              and source = ?2 and subject <> ?3)",
     )?;
-    Ok(statement.query_row(params![session.as_str(), source.as_str(), subject], |row| row.get(0))?)
+    Ok(statement.query_row(params![session.as_str(), source.as_str(), subject], scalar)?)
 }
 
 /// Sessions with open approvals.
@@ -206,7 +211,7 @@ pub fn sessions_with_open(connection: &Connection) -> Result<Vec<SessionId>, Sto
     let mut statement = connection.prepare_cached(
         "select distinct session_id from approvals where state in ('pending', 'answering')",
     )?;
-    Ok(statement.query_map([], |row| row.get(0).map(SessionId))?.collect::<Result<_, _>>()?)
+    Ok(statement.query_map([], scalar)?.collect::<Result<_, _>>()?)
 }
 
 /// Closes what a dead daemon was answering: the answer may have arrived.
@@ -235,54 +240,35 @@ impl fmt::Debug for Approval {
     }
 }
 
-const COLUMNS: &str = "a.id, a.kind, a.state, a.source, a.command, a.cwd, a.reason, a.created_at, a.session_id,
-    s.name, t.id, t.name, a.thread_id, a.turn_id, a.resolved_at, a.decision, m.name, a.decided_reason, a.subject
-    from approvals a join sessions s on s.id = a.session_id
-    left join bindings b on b.worker_session_id = a.session_id and b.state in ('active', 'ending')
-    left join tasks t on t.id = coalesce(a.decided_task_id, b.task_id)
-    left join sessions m on m.id = a.decided_by_session_id";
-
-/// The value of a word of the table.
-fn word<T: serde::de::DeserializeOwned>(word: &str) -> Option<T> {
-    serde_json::from_value(serde_json::Value::from(word)).ok()
+columns! {
+    ApprovalRow from a {
+        id, kind, state, source, command, cwd, reason, created_at, session_id, session = "s.name", task_id = "t.id",
+        task = "t.name", thread_id, turn_id, resolved_at, decision, decided_by = "m.name", decided_reason,
+    } with {
+        // By the clock of the reader, see `row`.
+        age_seconds: None,
+    }
 }
 
-fn column<T: serde::de::DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
-    let text: String = row.get(at)?;
-    // The table's checks admit no other words.
-    word(&text).ok_or_else(|| rusqlite::Error::InvalidColumnType(at, text, Type::Text))
+/// A select of approvals; `rest` is what follows its tables.
+fn select(rest: &str) -> String {
+    format!(
+        "select {}, a.subject as subject from approvals a join sessions s on s.id = a.session_id
+             left join bindings b on b.worker_session_id = a.session_id and b.state in ('active', 'ending')
+             left join tasks t on t.id = coalesce(a.decided_task_id, b.task_id)
+             left join sessions m on m.id = a.decided_by_session_id {rest}",
+        ApprovalRow::COLUMNS
+    )
 }
 
 fn row(row: &Row<'_>) -> rusqlite::Result<Approval> {
-    let created_at: String = row.get(7)?;
-    Ok(Approval {
-        subject: row.get(18)?,
-        row: ApprovalRow {
-            id: row.get(0)?,
-            kind: column(row, 1)?,
-            state: column(row, 2)?,
-            source: column(row, 3)?,
-            command: row.get(4)?,
-            cwd: row.get(5)?,
-            reason: row.get(6)?,
-            age_seconds: clock::seconds_since(&created_at),
-            created_at,
-            session_id: row.get(8)?,
-            session: row.get(9)?,
-            task_id: row.get(10)?,
-            task: row.get(11)?,
-            thread_id: row.get(12)?,
-            turn_id: row.get(13)?,
-            resolved_at: row.get(14)?,
-            decision: row.get(15)?,
-            decided_by: row.get(16)?,
-            decided_reason: row.get(17)?,
-        },
-    })
+    let subject = column(row, "subject")?;
+    let row = ApprovalRow::from_row(row)?;
+    Ok(Approval { row: ApprovalRow { age_seconds: clock::seconds_since(&row.created_at), ..row }, subject })
 }
 
 pub fn get(connection: &Connection, id: &str) -> Result<Option<Approval>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("select {COLUMNS} where a.id = ?1"))?;
+    let mut statement = connection.prepare_cached(&select("where a.id = ?1"))?;
     Ok(statement.query_row([id], row).optional()?)
 }
 
@@ -299,9 +285,8 @@ pub fn list(
         (None, true) => "?1 is null",
     };
     let limit = if all { 100 } else { -1 };
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} where {which} order by a.created_at desc, a.id desc limit ?2"
-    ))?;
+    let rest = format!("where {which} order by a.created_at desc, a.id desc limit ?2");
+    let mut statement = connection.prepare_cached(&select(&rest))?;
     let rows = statement.query_map(params![session.map(SessionId::as_str), limit], row)?;
     let mut rows = rows.map(|found| found.map(|found| found.row)).collect::<Result<Vec<_>, _>>()?;
     rows.reverse();
@@ -314,7 +299,7 @@ const CALL_RECORDS: i64 = 40;
 /// The newest call of a tool in a session's open turn that has no output yet: it runs, or waits for an approval.
 pub fn open_call(connection: &Connection, session: &SessionId) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "select json_extract(payload_json, '$.type'), json_extract(payload_json, '$.call_id') from (
+        "select json_extract(payload_json, '$.type') as kind, json_extract(payload_json, '$.call_id') as call from (
              select id, type, payload_json from codex_events
              where session_id = ?1 and id > (select max(start_event_id) from turns
                                              where session_id = ?1 and outcome is null)
@@ -322,7 +307,7 @@ pub fn open_call(connection: &Connection, session: &SessionId) -> Result<Option<
          where type = 'response_item' order by id desc",
     )?;
     let records = statement.query_map(params![session.as_str(), CALL_RECORDS], |row| {
-        Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
+        Ok((column::<Option<String>>(row, "kind")?, column::<Option<String>>(row, "call")?))
     })?;
     let mut answered = Vec::new();
     for record in records {

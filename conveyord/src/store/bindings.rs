@@ -1,48 +1,42 @@
 //! Bindings of task, worker and manager.
 
-use super::{StoreError, Tx};
+use super::{
+    StoreError, Tx,
+    ids::EventId,
+    rows::{columns, first, scalar},
+};
 use crate::{changes, clock, error::Error};
 use conveyor_proto::{
     ids::{BindingId, SessionId, TaskId},
     types::task::TaskRow,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, params};
 
-/// A binding of two sessions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Binding {
-    pub id: BindingId,
-    pub task_id: TaskId,
-    pub worker: SessionId,
-    pub manager: SessionId,
-    /// `active`, `ending`, `ended` or `invalid`.
-    pub state: String,
-    /// Records of the worker up to this one belong to earlier tasks.
-    pub watermark: i64,
+columns! {
+    /// A binding of two sessions.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Binding {
+        pub id: BindingId,
+        pub task_id: TaskId,
+        pub worker: SessionId = "worker_session_id",
+        pub manager: SessionId = "manager_session_id",
+        /// `active`, `ending`, `ended` or `invalid`.
+        pub state: String,
+        /// Records of the worker up to this one belong to earlier tasks.
+        pub watermark: EventId = "worker_event_watermark",
+    }
 }
 
-const COLUMNS: &str = "id, task_id, worker_session_id, manager_session_id, state, worker_event_watermark";
 /// States in which a binding holds its task and sessions.
 const OPEN: &str = "state in ('active', 'ending')";
 
-fn row(row: &Row<'_>) -> rusqlite::Result<Binding> {
-    Ok(Binding {
-        id: BindingId(row.get(0)?),
-        task_id: TaskId(row.get(1)?),
-        worker: SessionId(row.get(2)?),
-        manager: SessionId(row.get(3)?),
-        state: row.get(4)?,
-        watermark: row.get(5)?,
-    })
-}
-
 fn one(connection: &Connection, filter: &str, id: &str) -> Result<Option<Binding>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from bindings
+    let rest = format!(
+        "from bindings
          where {filter} and worker_session_id is not null and manager_session_id is not null
          order by created_at desc, rowid desc limit 1"
-    ))?;
-    Ok(statement.query_row([id], row).optional()?)
+    );
+    first(connection, &rest, [id])
 }
 
 /// The open binding of a task.
@@ -93,7 +87,7 @@ pub fn insert(
     task: &TaskId,
     worker: &SessionId,
     manager: &SessionId,
-    watermark: i64,
+    watermark: EventId,
 ) -> Result<BindingId, StoreError> {
     let id = BindingId(clock::new_id(BindingId::PREFIX));
     tx.prepare_cached(
@@ -118,9 +112,8 @@ pub fn end_of_task(tx: &Tx<'_>, task: &TaskId) -> Result<Vec<BindingId>, StoreEr
     let mut statement = tx.prepare_cached(&format!(
         "update bindings set state = 'ended', ended_at = ?2 where task_id = ?1 and {OPEN} returning id"
     ))?;
-    let ids: Vec<BindingId> = statement
-        .query_map(params![task.as_str(), tx.now()], |row| Ok(BindingId(row.get(0)?)))?
-        .collect::<Result<_, _>>()?;
+    let ids: Vec<BindingId> =
+        statement.query_map(params![task.as_str(), tx.now()], scalar)?.collect::<Result<_, _>>()?;
     for id in &ids {
         publish(tx, id, task.as_str(), "ended");
     }

@@ -4,7 +4,7 @@
 //! SQLite's own checkpoint runs in the commit that fills the log; it is left on, far behind, for a log that
 //! grows faster than it is moved.
 
-use super::{Store, StoreError, open};
+use super::{Store, StoreError, open, rows::column};
 use camino::Utf8PathBuf;
 use rusqlite::Connection;
 use std::{fs, time::Duration};
@@ -68,7 +68,11 @@ impl Reached {
 
 fn checkpoint(connection: &Connection, mode: &str) -> Result<Reached, StoreError> {
     Ok(connection.query_row(&format!("pragma wal_checkpoint({mode})"), [], |row| {
-        Ok(Reached { busy: row.get(0)?, frames: row.get(1)?, moved: row.get(2)? })
+        Ok(Reached {
+            busy: column(row, "busy")?,
+            frames: column(row, "log")?,
+            moved: column(row, "checkpointed")?,
+        })
     })?)
 }
 

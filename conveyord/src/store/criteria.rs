@@ -3,8 +3,9 @@
 use super::{
     StoreError, Tx,
     event_names::TelemetryEvent,
-    json, json_text,
+    json_text,
     log::{self, Actor, Run, Telemetry},
+    rows::{FromRow, all, columns, first},
 };
 use conveyor_proto::{
     ids::TaskId,
@@ -13,42 +14,23 @@ use conveyor_proto::{
         supervision::Criterion,
     },
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, params};
 use serde_json::{Map, Value, json as object};
 
-const COLUMNS: &str =
-    "created_at, criterion, evidence_json, id, proof, rationale, source, status, task_id, updated_at";
-
-fn row(row: &Row<'_>) -> rusqlite::Result<Criterion> {
-    Ok(Criterion {
-        created_at: row.get(0)?,
-        criterion: row.get(1)?,
-        evidence: json(row.get(2)?),
-        id: row.get(3)?,
-        proof: row.get(4)?,
-        rationale: row.get(5)?,
-        source: row.get(6)?,
-        status: row.get(7)?,
-        task_id: row.get(8)?,
-        updated_at: row.get(9)?,
-    })
+columns! {
+    Criterion {
+        created_at, criterion, evidence = "evidence_json", id, proof, rationale, source, status, task_id, updated_at,
+    }
 }
 
 /// All criteria of a task, in the order of their ids.
 pub fn list(connection: &Connection, task: &TaskId) -> Result<Vec<Criterion>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from acceptance_criteria where task_id = ?1 order by id"
-    ))?;
-    let rows = statement.query_map([task.as_str()], row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    all(connection, "from acceptance_criteria where task_id = ?1 order by id", [task.as_str()])
 }
 
 /// A criterion of a task, by id.
 pub fn find(connection: &Connection, task: &TaskId, id: i64) -> Result<Option<Criterion>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from acceptance_criteria where id = ?1 and task_id = ?2"
-    ))?;
-    Ok(statement.query_row(params![id, task.as_str()], row).optional()?)
+    first(connection, "from acceptance_criteria where id = ?1 and task_id = ?2", params![id, task.as_str()])
 }
 
 /// A criterion to be stored.
@@ -73,7 +55,8 @@ pub fn insert(tx: &Tx<'_>, new: &NewCriterion<'_>) -> Result<Criterion, StoreErr
     let mut statement = tx.prepare_cached(&format!(
         "insert into acceptance_criteria
              (task_id, criterion, status, source, proof, rationale, evidence_json, created_at, updated_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8) returning {COLUMNS}"
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8) returning {}",
+        Criterion::COLUMNS
     ))?;
     let stored = statement.query_row(
         params![
@@ -86,7 +69,7 @@ pub fn insert(tx: &Tx<'_>, new: &NewCriterion<'_>) -> Result<Criterion, StoreErr
             json_text(new.evidence)?,
             tx.now(),
         ],
-        row,
+        Criterion::from_row,
     )?;
     telemetry(tx, TelemetryEvent::AcceptanceCriterionAdded, "A criterion was added.", &stored, None)?;
     Ok(stored)
@@ -97,11 +80,12 @@ pub fn update(tx: &Tx<'_>, new: &Criterion, previous_status: &str) -> Result<Cri
     let mut statement = tx.prepare_cached(&format!(
         "update acceptance_criteria
          set status = ?2, proof = ?3, rationale = ?4, evidence_json = ?5, updated_at = ?6
-         where id = ?1 returning {COLUMNS}"
+         where id = ?1 returning {}",
+        Criterion::COLUMNS
     ))?;
     let stored = statement.query_row(
         params![new.id, new.status, new.proof, new.rationale, json_text(&new.evidence)?, tx.now()],
-        row,
+        Criterion::from_row,
     )?;
     let summary = "A criterion was changed.";
     telemetry(tx, TelemetryEvent::AcceptanceCriterionUpdated, summary, &stored, Some(previous_status))?;

@@ -3,26 +3,31 @@
 //! A row is `started` while its cycle runs and then `succeeded` or `failed`. Spans hold no message and no text of a
 //! pane or a person.
 
-use super::{StoreError, Tx, json_text, optional_json};
+use super::{
+    StoreError, Tx,
+    ids::{CycleId, DecisionId},
+    json_text,
+    rows::{all, column, columns, scalar},
+};
 use crate::changes;
 use conveyor_proto::{ids::TaskId, types::cycle::Divergence};
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
 /// Begins a cycle of a task and returns its id.
-pub fn start(tx: &Tx<'_>, task: &TaskId) -> Result<i64, StoreError> {
+pub fn start(tx: &Tx<'_>, task: &TaskId) -> Result<CycleId, StoreError> {
     tx.prepare_cached("insert into manager_cycles (task_id, started_at, state) values (?1, ?2, 'started')")?
         .execute(params![task.as_str(), tx.now()])?;
-    Ok(tx.last_insert_rowid())
+    Ok(CycleId(tx.last_insert_rowid()))
 }
 
 /// Ends a cycle well.
-pub fn succeed(tx: &Tx<'_>, id: i64, status: &Value) -> Result<(), StoreError> {
+pub fn succeed(tx: &Tx<'_>, id: CycleId, status: &Value) -> Result<(), StoreError> {
     end(tx, id, "succeeded", status, None)
 }
 
 /// Ends a cycle badly.
-pub fn fail(tx: &Tx<'_>, id: i64, status: &Value, error: &str) -> Result<(), StoreError> {
+pub fn fail(tx: &Tx<'_>, id: CycleId, status: &Value, error: &str) -> Result<(), StoreError> {
     end(tx, id, "failed", status, Some(error))
 }
 
@@ -38,13 +43,13 @@ pub fn renew_failure(tx: &Tx<'_>, task: &TaskId, status: &Value, error: &str) ->
     Ok(renewed > 0)
 }
 
-fn end(tx: &Tx<'_>, id: i64, state: &str, status: &Value, error: Option<&str>) -> Result<(), StoreError> {
+fn end(tx: &Tx<'_>, id: CycleId, state: &str, status: &Value, error: Option<&str>) -> Result<(), StoreError> {
     let task: String = tx
         .prepare_cached(
             "update manager_cycles set state = ?2, completed_at = ?3, status_json = ?4, error = ?5 where id = ?1
              returning task_id",
         )?
-        .query_row(params![id, state, tx.now(), json_text(status)?, error], |row| row.get(0))?;
+        .query_row(params![id, state, tx.now(), json_text(status)?, error], scalar)?;
     publish(tx, id, &task, state);
     Ok(())
 }
@@ -53,8 +58,9 @@ fn end(tx: &Tx<'_>, id: i64, state: &str, status: &Value, error: Option<&str>) -
 pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     let mut statement =
         tx.prepare_cached("select id, task_id from manager_cycles where state = 'started'")?;
-    let open: Vec<(i64, String)> =
-        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let open: Vec<(CycleId, String)> = statement
+        .query_map([], |row| Ok((column(row, "id")?, column(row, "task_id")?)))?
+        .collect::<Result<_, _>>()?;
     for (id, task) in &open {
         // Nobody knows how far it came.
         let status = json!({
@@ -65,13 +71,21 @@ pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     Ok(open.len())
 }
 
-fn publish(tx: &Tx<'_>, id: i64, task: &str, state: &str) {
+fn publish(tx: &Tx<'_>, id: CycleId, task: &str, state: &str) {
     tx.publish(changes::Change {
         task_id: Some(task.to_owned()),
         id: Some(id.to_string()),
         state: Some(state.to_owned()),
         ..changes::change(changes::ChangeKind::Cycle)
     });
+}
+
+columns! {
+    Divergence {
+        id, task_id, started_at, completed_at, state,
+        notable_pane_pattern = "cast(json_extract(status_json, '$.notable_pane_pattern') as text)",
+        status = "status_json",
+    }
 }
 
 /// The newest cycles of a task whose pane showed something notable, newest first.
@@ -81,26 +95,14 @@ pub fn divergences(
     limit: usize,
 ) -> Result<Vec<Divergence>, StoreError> {
     // `manager_cycles_divergent` is used only where its own condition is repeated.
-    let mut statement = connection.prepare_cached(
-        "select id, task_id, started_at, completed_at, state,
-             cast(json_extract(status_json, '$.notable_pane_pattern') as text), status_json
-         from manager_cycles
+    all(
+        connection,
+        "from manager_cycles
          where task_id = ?1 and state = 'succeeded'
            and json_extract(status_json, '$.notable_pane_pattern') is not null
          order by id desc limit ?2",
-    )?;
-    let rows = statement.query_map(params![task.as_str(), limit], |row| {
-        Ok(Divergence {
-            id: row.get(0)?,
-            task_id: TaskId(row.get(1)?),
-            started_at: row.get(2)?,
-            completed_at: row.get(3)?,
-            state: row.get(4)?,
-            notable_pane_pattern: row.get(5)?,
-            status: optional_json(row.get(6)?).unwrap_or_default(),
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+        params![task.as_str(), limit],
+    )
 }
 
 /// How a phase went.
@@ -126,7 +128,7 @@ impl SpanState {
 /// A phase of a cycle.
 #[derive(Debug)]
 pub struct Span<'a> {
-    pub cycle_id: i64,
+    pub cycle_id: CycleId,
     pub task_id: &'a str,
     /// Name of the phase.
     pub phase: &'a str,
@@ -140,7 +142,7 @@ pub struct Span<'a> {
     /// Kind of the error of a failed phase.
     pub error_type: Option<&'a str>,
     /// The decision that it records.
-    pub decision_id: Option<i64>,
+    pub decision_id: Option<DecisionId>,
     /// The command that it records.
     pub command_id: Option<&'a str>,
 }
@@ -172,9 +174,9 @@ pub fn span(tx: &Tx<'_>, span: &Span<'_>) -> Result<(), StoreError> {
 /// Adds to a cycle that a decision came of it.
 pub fn decision_span(
     tx: &Tx<'_>,
-    cycle_id: i64,
+    cycle_id: CycleId,
     task: &TaskId,
-    decision_id: i64,
+    decision_id: DecisionId,
     decision: &str,
 ) -> Result<(), StoreError> {
     span(
@@ -198,9 +200,9 @@ pub fn decision_span(
 /// Adds to a cycle that a command with a side effect came of its decision.
 pub fn side_effect_span(
     tx: &Tx<'_>,
-    cycle_id: i64,
+    cycle_id: CycleId,
     task: &TaskId,
-    decision_id: Option<i64>,
+    decision_id: Option<DecisionId>,
     command_id: &str,
     command_type: &str,
 ) -> Result<(), StoreError> {

@@ -1,9 +1,14 @@
 //! Texts that were typed into panes, and what proves that they arrived.
 
-use super::{StoreError, Tx, notifications::UNREACHABLE};
+use super::{
+    StoreError, Tx,
+    ids::{DeliveryId, NotificationId},
+    notifications::UNREACHABLE,
+    rows::{column, columns, first, scalar},
+};
 use crate::clock;
 use conveyor_proto::{
-    ids::SessionId,
+    ids::{CommandId, SessionId},
     types::{common::Transport, daemon::DeliveryCounts, pane::DeliveryProof},
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -15,7 +20,7 @@ pub struct NewDelivery<'a> {
     /// Command that asked for it.
     pub command_id: Option<&'a str>,
     /// Notification that it carries.
-    pub notification_id: Option<i64>,
+    pub notification_id: Option<NotificationId>,
     /// Which way it goes.
     pub transport: Transport,
     /// Hash of the text, trimmed as Codex trims it.
@@ -23,7 +28,7 @@ pub struct NewDelivery<'a> {
 }
 
 /// Remembers a text before it is typed.
-pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<i64, StoreError> {
+pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<DeliveryId, StoreError> {
     tx.prepare_cached(
         "insert into deliveries (session_id, command_id, notification_id, text_sha256, sent_at, outcome, transport)
          values (?1, ?2, ?3, ?4, ?5, 'sending', ?6)",
@@ -36,11 +41,11 @@ pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<i64, StoreError> {
         tx.now(),
         new.transport.as_str(),
     ])?;
-    Ok(tx.last_insert_rowid())
+    Ok(DeliveryId(tx.last_insert_rowid()))
 }
 
 /// Records that nothing proves the arrival, or that nothing was sent. A proof that came meanwhile stays.
-pub fn settle(tx: &Tx<'_>, id: i64, outcome: Unproven, note: &str) -> Result<(), StoreError> {
+pub fn settle(tx: &Tx<'_>, id: DeliveryId, outcome: Unproven, note: &str) -> Result<(), StoreError> {
     let outcome = match outcome {
         Unproven::Uncertain => "uncertain",
         Unproven::Failed => "failed",
@@ -60,22 +65,24 @@ pub enum Unproven {
 }
 
 /// Records the proof of a delivery, and marks the command or notification that it carried.
-pub fn prove(tx: &Tx<'_>, id: i64, proof: &DeliveryProof) -> Result<(), StoreError> {
-    let carried: Option<(Option<String>, Option<i64>)> = tx
+pub fn prove(tx: &Tx<'_>, id: DeliveryId, proof: &DeliveryProof) -> Result<(), StoreError> {
+    let carried: Option<(Option<CommandId>, Option<NotificationId>)> = tx
         .prepare_cached(
             "update deliveries set outcome = 'delivered', proof_kind = ?2, proof_turn_id = ?3, proof_at = ?4, note = null
              where id = ?1 and outcome <> 'delivered' returning command_id, notification_id",
         )?
-        .query_row(params![id, proof.kind, proof.turn_id, proof.at], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![id, proof.kind, proof.turn_id, proof.at], |row| {
+            Ok((column(row, "command_id")?, column(row, "notification_id")?))
+        })
         .optional()?;
     let Some((command, notification)) = carried else { return Ok(()) };
     if let Some(command) = command {
         tx.prepare_cached(
             "update commands set delivery = 'delivered' where id = ?1 and delivery = 'uncertain'",
         )?
-        .execute([&command])?;
+        .execute([command.as_str()])?;
         tx.prepare_cached("update routed_notifications set delivery_uncertain = 0 where command_id = ?1")?
-            .execute([command])?;
+            .execute([command.as_str()])?;
     }
     if let Some(notification) = notification {
         tx.prepare_cached("update routed_notifications set delivery_uncertain = 0 where id = ?1")?
@@ -91,14 +98,12 @@ pub fn awaiting(
     session: &SessionId,
     text_sha256: &str,
     sent_before: &str,
-) -> Result<Option<i64>, StoreError> {
+) -> Result<Option<DeliveryId>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select id from deliveries where session_id = ?1 and outcome in ('sending', 'uncertain')
              and text_sha256 = ?2 and sent_at <= ?3 order by outcome = 'uncertain', id limit 1",
     )?;
-    Ok(statement
-        .query_row(params![session.as_str(), text_sha256, sent_before], |row| row.get(0))
-        .optional()?)
+    Ok(statement.query_row(params![session.as_str(), text_sha256, sent_before], scalar).optional()?)
 }
 
 /// Whether a text may have been typed to a session since a time.
@@ -112,7 +117,7 @@ pub fn may_have_been_sent(
         "select exists (select 1 from deliveries where session_id = ?1 and text_sha256 = ?2 and sent_at >= ?3
              and outcome in ('sending', 'uncertain', 'delivered'))",
     )?;
-    Ok(statement.query_row(params![session.as_str(), text_sha256, since], |row| row.get(0))?)
+    Ok(statement.query_row(params![session.as_str(), text_sha256, since], scalar)?)
 }
 
 /// Whether any delivery to a session waits for a receipt.
@@ -120,26 +125,22 @@ pub fn any_awaiting(connection: &Connection, session: &SessionId) -> Result<bool
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from deliveries where session_id = ?1 and outcome in ('sending', 'uncertain'))",
     )?;
-    Ok(statement.query_row([session.as_str()], |row| row.get(0))?)
+    Ok(statement.query_row([session.as_str()], scalar)?)
 }
 
+columns! { DeliveryProof { kind = "proof_kind", turn_id = "proof_turn_id", at = "proof_at" } }
+
 /// The proof of a delivery, if there is one.
-pub fn proof(connection: &Connection, id: i64) -> Result<Option<DeliveryProof>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select proof_kind, proof_turn_id, proof_at from deliveries where id = ?1 and outcome = 'delivered'",
-    )?;
-    let proof = statement.query_row([id], |row| {
-        Ok(DeliveryProof { kind: row.get(0)?, turn_id: row.get(1)?, at: row.get(2)? })
-    });
-    Ok(proof.optional()?)
+pub fn proof(connection: &Connection, id: DeliveryId) -> Result<Option<DeliveryProof>, StoreError> {
+    first(connection, "from deliveries where id = ?1 and outcome = 'delivered'", [id])
 }
 
 /// Whether the rollout shows that the text of a notification arrived.
-pub fn notification_is_proven(connection: &Connection, notification: i64) -> Result<bool, StoreError> {
+pub fn notification_is_proven(connection: &Connection, notification: NotificationId) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from deliveries where notification_id = ?1 and outcome = 'delivered')",
     )?;
-    Ok(statement.query_row([notification], |row| row.get(0))?)
+    Ok(statement.query_row([notification], scalar)?)
 }
 
 /// Closes deliveries that a dead daemon left in the middle: something may have been sent.
@@ -159,11 +160,11 @@ pub fn any_held(connection: &Connection) -> Result<bool, StoreError> {
              or exists (select 1 from routed_notifications
                         where state = 'pending' and held_by is not null and held_by <> ?1)",
     )?;
-    Ok(statement.query_row([UNREACHABLE], |row| row.get(0))?)
+    Ok(statement.query_row([UNREACHABLE], scalar)?)
 }
 
 /// Proves what an inbox item carried: whoever consumed it has read it, whatever became of the pane.
-pub fn prove_by_consumption(tx: &Tx<'_>, notification: i64, command: Option<&str>) -> Result<(), StoreError> {
+pub fn prove_by_consumption(tx: &Tx<'_>, notification: NotificationId, command: Option<&str>) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update deliveries set outcome = 'delivered', proof_kind = 'consumption', proof_at = ?3, note = null
          where (notification_id = ?1 or command_id = ?2) and outcome = 'uncertain'",
@@ -182,7 +183,7 @@ pub fn prove_by_consumption(tx: &Tx<'_>, notification: i64, command: Option<&str
 /// that comes now belongs to something else.
 pub fn discard_of(
     tx: &Tx<'_>,
-    notification: Option<i64>,
+    notification: Option<NotificationId>,
     command: Option<&str>,
     note: &str,
 ) -> Result<(), StoreError> {
@@ -194,42 +195,30 @@ pub fn discard_of(
     Ok(())
 }
 
-/// A text that was typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Typed {
-    pub id: i64,
-    /// Name of the session.
-    pub session: Option<String>,
-    /// Command that asked for it.
-    pub command_id: Option<String>,
-    /// Notification that it carried.
-    pub notification_id: Option<i64>,
-    /// `sending`, `delivered`, `uncertain`, `failed` or `discarded`.
-    pub outcome: String,
-    pub sent_at: String,
+columns! {
+    /// A text that was typed.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Typed from d {
+        pub id: DeliveryId,
+        /// Name of the session.
+        pub session: Option<String> = "s.name",
+        /// Command that asked for it.
+        pub command_id: Option<String>,
+        /// Notification that it carried.
+        pub notification_id: Option<NotificationId>,
+        /// `sending`, `delivered`, `uncertain`, `failed` or `discarded`.
+        pub outcome: String,
+        pub sent_at: String,
+    }
 }
 
 /// A text that was typed, by its row.
-pub fn get(connection: &Connection, id: i64) -> Result<Option<Typed>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select d.id, s.name, d.command_id, d.notification_id, d.outcome, d.sent_at
-         from deliveries d left join sessions s on s.id = d.session_id where d.id = ?1",
-    )?;
-    let typed = statement.query_row([id], |row| {
-        Ok(Typed {
-            id: row.get(0)?,
-            session: row.get(1)?,
-            command_id: row.get(2)?,
-            notification_id: row.get(3)?,
-            outcome: row.get(4)?,
-            sent_at: row.get(5)?,
-        })
-    });
-    Ok(typed.optional()?)
+pub fn get(connection: &Connection, id: DeliveryId) -> Result<Option<Typed>, StoreError> {
+    first(connection, "from deliveries d left join sessions s on s.id = d.session_id where d.id = ?1", [id])
 }
 
 /// Closes one text that may not have arrived. False when it does not stand so (any more).
-pub fn discard(tx: &Tx<'_>, id: i64, note: &str) -> Result<bool, StoreError> {
+pub fn discard(tx: &Tx<'_>, id: DeliveryId, note: &str) -> Result<bool, StoreError> {
     let closed = tx
         .prepare_cached(
             "update deliveries set outcome = 'discarded', note = ?2 where id = ?1 and outcome in ('uncertain', 'failed')",
@@ -242,17 +231,18 @@ pub fn discard(tx: &Tx<'_>, id: i64, note: &str) -> Result<bool, StoreError> {
 pub fn counts(connection: &Connection) -> Result<DeliveryCounts, StoreError> {
     let pending_commands = connection
         .prepare_cached("select count(*) from commands where state = 'pending'")?
-        .query_row([], |row| row.get(0))?;
+        .query_row([], scalar)?;
     // `commands_needs_eye` is used only where its own condition is repeated.
     let both = |word: &str, others: &str| {
         let sql = format!(
-            "select sum(n), min(since) from (
+            "select sum(n) as count, min(since) as since from (
                  select count(*) n, min(updated_at) since from commands
                  where delivery in ('held', 'uncertain', 'failed') and delivery = '{word}'
                  union all {others})"
         );
         let mut statement = connection.prepare_cached(&sql)?;
-        statement.query_row([], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, Option<String>>(1)?)))
+        statement
+            .query_row([], |row| Ok((column::<u64>(row, "count")?, column::<Option<String>>(row, "since")?)))
     };
     let (held, held_since) = both(
         "held",

@@ -2,7 +2,7 @@
 //!
 //! Reads only. What is wrong about a row is judged by `crate::drift`, not here.
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, rows::column};
 use conveyor_proto::{
     ids::{BindingId, TaskId},
     types::{common::Role, drift::DriftKind, session::SessionState},
@@ -51,31 +51,37 @@ impl OpenBinding {
 /// The open bindings, oldest first.
 pub fn open_bindings(connection: &Connection) -> Result<Vec<OpenBinding>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "select b.id, b.task_id, t.name, b.created_at, w.name, w.state, m.name, m.state,
+        "select b.id as id, b.task_id as task_id, t.name as task_name, b.created_at as created_at,
+             w.name as worker, w.state as worker_state, m.name as manager, m.state as manager_state,
              (select c.completed_at from manager_cycles c
-              where c.task_id = b.task_id and c.completed_at is not null order by c.id desc limit 1),
-             b.state = 'ending',
+              where c.task_id = b.task_id and c.completed_at is not null order by c.id desc limit 1) as last_cycle_at,
+             b.state = 'ending' as is_ending,
              exists (select 1 from commands c where c.task_id = b.task_id
-                     and c.state in ('pending', 'attempted') and c.type in ('finish_task', 'stop_task'))
+                     and c.state in ('pending', 'attempted') and c.type in ('finish_task', 'stop_task')) as is_claimed
          from bindings b join tasks t on t.id = b.task_id
          join sessions w on w.id = b.worker_session_id join sessions m on m.id = b.manager_session_id
          where b.state in ('active', 'ending') order by b.created_at, b.rowid",
     )?;
     let rows = statement.query_map([], |row| {
-        let side = |role, at: usize| {
-            let gone = row.get_ref(at + 1)?.as_str()? == "gone";
-            let state = if gone { SessionState::Gone } else { SessionState::Active };
-            Ok::<_, rusqlite::Error>(BoundSide { role, name: row.get(at)?, state })
+        let worker = BoundSide {
+            role: Role::Worker,
+            name: column(row, "worker")?,
+            state: column(row, "worker_state")?,
+        };
+        let manager = BoundSide {
+            role: Role::Manager,
+            name: column(row, "manager")?,
+            state: column(row, "manager_state")?,
         };
         Ok(OpenBinding {
-            id: BindingId(row.get(0)?),
-            task_id: TaskId(row.get(1)?),
-            task_name: row.get(2)?,
-            created_at: row.get(3)?,
-            sides: [side(Role::Worker, 4)?, side(Role::Manager, 6)?],
-            last_cycle_at: row.get(8)?,
-            is_ending: row.get(9)?,
-            is_claimed: row.get(10)?,
+            id: column(row, "id")?,
+            task_id: column(row, "task_id")?,
+            task_name: column(row, "task_name")?,
+            created_at: column(row, "created_at")?,
+            sides: [worker, manager],
+            last_cycle_at: column(row, "last_cycle_at")?,
+            is_ending: column(row, "is_ending")?,
+            is_claimed: column(row, "is_claimed")?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -92,10 +98,10 @@ pub fn mark_invalid(tx: &Tx<'_>, binding: &OpenBinding) -> Result<(), StoreError
 /// The bindings that are over and still have commands that wait, with their tasks.
 pub fn orphaned(connection: &Connection) -> Result<Vec<(BindingId, TaskId)>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "select distinct b.id, b.task_id from commands c join bindings b on b.id = c.binding_id
+        "select distinct b.id as id, b.task_id as task_id from commands c join bindings b on b.id = c.binding_id
          where c.state = 'pending' and b.state in ('ended', 'invalid') order by b.id",
     )?;
-    let rows = statement.query_map([], |row| Ok((BindingId(row.get(0)?), TaskId(row.get(1)?))))?;
+    let rows = statement.query_map([], |row| Ok((column(row, "id")?, column(row, "task_id")?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -128,13 +134,26 @@ pub struct AllUndone {
     pub counts: Vec<(DriftKind, u64)>,
 }
 
-/// Where undone rows of one kind are found. The statement answers id, task, its name, session, binding, since, note and
-/// the count of all; `?1` is the time before which something counts as left, `?2` how many rows are listed, `?3` the
-/// same time for cycles.
+/// The columns of each select: fields of [`Undone`], all as text.
+const FIELDS: [&str; 7] = ["id", "task_id", "task_name", "session", "binding_id", "since", "note"];
+
+/// Where undone rows of one kind are found. In `rest`, `?1` is the time before which something counts as left, `?2` how
+/// many rows are listed, `?3` the same time for cycles.
 struct Source {
     kind: DriftKind,
     what: &'static str,
-    sql: &'static str,
+    /// What each of [`FIELDS`] is here.
+    values: [&'static str; 7],
+    /// The statement from its `from` on.
+    rest: &'static str,
+}
+
+impl Source {
+    fn sql(&self) -> String {
+        let columns: Vec<String> =
+            FIELDS.iter().zip(self.values).map(|(field, value)| format!("{value} as {field}")).collect();
+        format!("select {}, count(*) over () as count {}", columns.join(", "), self.rest)
+    }
 }
 
 /// Each is answered from a partial index, whose condition it repeats.
@@ -142,22 +161,22 @@ const SOURCES: [Source; 13] = [
     Source {
         kind: DriftKind::OrphanedCommand,
         what: "command",
-        sql: "select c.id, c.task_id, t.name, null, c.binding_id, c.created_at, c.type, count(*) over ()
-              from commands c join bindings b on b.id = c.binding_id left join tasks t on t.id = c.task_id
+        values: ["c.id", "c.task_id", "t.name", "null", "c.binding_id", "c.created_at", "c.type"],
+        rest: "from commands c join bindings b on b.id = c.binding_id left join tasks t on t.id = c.task_id
               where c.state = 'pending' and b.state in ('ended', 'invalid') order by c.id desc limit ?2",
     },
     Source {
         kind: DriftKind::ClaimExpired,
         what: "command",
-        sql: "select c.id, c.task_id, t.name, null, c.binding_id, c.claim_expires_at, c.claimed_by, count(*) over ()
-              from commands c left join tasks t on t.id = c.task_id
+        values: ["c.id", "c.task_id", "t.name", "null", "c.binding_id", "c.claim_expires_at", "c.claimed_by"],
+        rest: "from commands c left join tasks t on t.id = c.task_id
               where c.state = 'attempted' and c.claim_expires_at <= ?1 order by c.id desc limit ?2",
     },
     Source {
         kind: DriftKind::ClaimExpired,
         what: "notification",
-        sql: "select n.id, n.task_id, t.name, g.name, n.binding_id, n.claim_expires_at, n.claimed_by, count(*) over ()
-              from routed_notifications n join tasks t on t.id = n.task_id
+        values: ["n.id", "n.task_id", "t.name", "g.name", "n.binding_id", "n.claim_expires_at", "n.claimed_by"],
+        rest: "from routed_notifications n join tasks t on t.id = n.task_id
               join sessions g on g.id = n.target_session_id
               where n.state = 'pending' and n.claimed_by is not null and n.claim_expires_at <= ?1
               order by n.id desc limit ?2",
@@ -165,8 +184,8 @@ const SOURCES: [Source; 13] = [
     Source {
         kind: DriftKind::LeaseExpired,
         what: "inbox item",
-        sql: "select n.id, n.task_id, t.name, g.name, n.binding_id, n.lease_expires_at, null, count(*) over ()
-              from routed_notifications n join tasks t on t.id = n.task_id
+        values: ["n.id", "n.task_id", "t.name", "g.name", "n.binding_id", "n.lease_expires_at", "null"],
+        rest: "from routed_notifications n join tasks t on t.id = n.task_id
               join sessions g on g.id = n.target_session_id
               where n.lease_token is not null and n.lease_expires_at <= ?1 and n.consumed_at is null
                 and n.state in ('delivered', 'pending') order by n.id desc limit ?2",
@@ -174,71 +193,71 @@ const SOURCES: [Source; 13] = [
     Source {
         kind: DriftKind::CompletionUnrouted,
         what: "turn",
-        sql: "select u.id, b.task_id, t.name, s.name, u.binding_id, u.ended_at, u.turn_id, count(*) over ()
-              from turns u join bindings b on b.id = u.binding_id join tasks t on t.id = b.task_id
+        values: ["u.id", "b.task_id", "t.name", "s.name", "u.binding_id", "u.ended_at", "u.turn_id"],
+        rest: "from turns u join bindings b on b.id = u.binding_id join tasks t on t.id = b.task_id
               join sessions s on s.id = u.session_id
               where u.routing = 'pending' and coalesce(u.route_after, u.ended_at) <= ?1 order by u.id desc limit ?2",
     },
     Source {
         kind: DriftKind::CycleUnfinished,
         what: "cycle",
-        sql: "select c.id, c.task_id, t.name, null, null, c.started_at, null, count(*) over ()
-              from manager_cycles c join tasks t on t.id = c.task_id
+        values: ["c.id", "c.task_id", "t.name", "null", "null", "c.started_at", "null"],
+        rest: "from manager_cycles c join tasks t on t.id = c.task_id
               where c.state = 'started' and c.started_at <= ?3 order by c.id desc limit ?2",
     },
     Source {
         kind: DriftKind::DeliveryHeld,
         what: "command",
-        sql: "select c.id, c.task_id, t.name, null, c.binding_id, c.created_at, c.held_by, count(*) over ()
-              from commands c left join tasks t on t.id = c.task_id
+        values: ["c.id", "c.task_id", "t.name", "null", "c.binding_id", "c.created_at", "c.held_by"],
+        rest: "from commands c left join tasks t on t.id = c.task_id
               where c.delivery in ('held', 'uncertain', 'failed') and c.delivery = 'held'
               order by c.id desc limit ?2",
     },
     Source {
         kind: DriftKind::DeliveryHeld,
         what: "notification",
-        sql: "select n.id, n.task_id, t.name, g.name, n.binding_id, n.created_at, n.held_by, count(*) over ()
-              from routed_notifications n join tasks t on t.id = n.task_id
+        values: ["n.id", "n.task_id", "t.name", "g.name", "n.binding_id", "n.created_at", "n.held_by"],
+        rest: "from routed_notifications n join tasks t on t.id = n.task_id
               join sessions g on g.id = n.target_session_id
               where n.state = 'pending' and n.held_by is not null order by n.id desc limit ?2",
     },
     Source {
         kind: DriftKind::DeliveryUncertain,
         what: "command",
-        sql: "select c.id, c.task_id, t.name, null, c.binding_id, c.updated_at, null, count(*) over ()
-              from commands c left join tasks t on t.id = c.task_id
+        values: ["c.id", "c.task_id", "t.name", "null", "c.binding_id", "c.updated_at", "null"],
+        rest: "from commands c left join tasks t on t.id = c.task_id
               where c.delivery in ('held', 'uncertain', 'failed') and c.delivery = 'uncertain'
               order by c.id desc limit ?2",
     },
     Source {
         kind: DriftKind::DeliveryUncertain,
         what: "delivery",
-        sql: "select d.id, null, null, s.name, null, d.sent_at, null, count(*) over ()
-              from deliveries d join sessions s on s.id = d.session_id
+        values: ["d.id", "null", "null", "s.name", "null", "d.sent_at", "null"],
+        rest: "from deliveries d join sessions s on s.id = d.session_id
               where d.outcome in ('sending', 'uncertain') and d.outcome = 'uncertain' and d.command_id is null
               order by d.id desc limit ?2",
     },
     Source {
         kind: DriftKind::DeliveryFailed,
         what: "command",
-        sql: "select c.id, c.task_id, t.name, null, c.binding_id, c.updated_at, null, count(*) over ()
-              from commands c left join tasks t on t.id = c.task_id
+        values: ["c.id", "c.task_id", "t.name", "null", "c.binding_id", "c.updated_at", "null"],
+        rest: "from commands c left join tasks t on t.id = c.task_id
               where c.delivery in ('held', 'uncertain', 'failed') and c.delivery = 'failed'
               order by c.id desc limit ?2",
     },
     Source {
         kind: DriftKind::DeliveryFailed,
         what: "notification",
-        sql: "select n.id, n.task_id, t.name, g.name, n.binding_id, n.created_at, null, count(*) over ()
-              from routed_notifications n join tasks t on t.id = n.task_id
+        values: ["n.id", "n.task_id", "t.name", "g.name", "n.binding_id", "n.created_at", "null"],
+        rest: "from routed_notifications n join tasks t on t.id = n.task_id
               join sessions g on g.id = n.target_session_id
               where n.state = 'failed' and n.command_id is null order by n.id desc limit ?2",
     },
     Source {
         kind: DriftKind::DeliveryUncertain,
         what: "send",
-        sql: "select d.id, null, null, s.name, null, d.sent_at, null, count(*) over ()
-              from deliveries d join sessions s on s.id = d.session_id
+        values: ["d.id", "null", "null", "s.name", "null", "d.sent_at", "null"],
+        rest: "from deliveries d join sessions s on s.id = d.session_id
               where d.outcome in ('sending', 'uncertain') and d.outcome = 'sending' and d.sent_at <= ?3
               order by d.id desc limit ?2",
     },
@@ -253,7 +272,7 @@ pub fn undone(
 ) -> Result<AllUndone, StoreError> {
     let mut all = AllUndone::default();
     for source in SOURCES {
-        let mut statement = connection.prepare_cached(source.sql)?;
+        let mut statement = connection.prepare_cached(&source.sql())?;
         // Not every statement has every parameter.
         let given: [&dyn ToSql; 3] = [&left_before, &LISTED, &long_before];
         for (index, value) in (1..=statement.parameter_count()).zip(given) {
@@ -262,17 +281,17 @@ pub fn undone(
         let mut rows = statement.raw_query();
         let mut count = None;
         while let Some(row) = rows.next()? {
-            count = Some(row.get(7)?);
+            count = Some(column(row, "count")?);
             all.rows.push(Undone {
                 kind: source.kind,
                 what: source.what,
-                id: id(row.get_ref(0)?)?,
-                task_id: row.get(1)?,
-                task_name: row.get(2)?,
-                session: row.get(3)?,
-                binding_id: row.get(4)?,
-                since: row.get(5)?,
-                note: row.get(6)?,
+                id: id(row.get_ref("id")?)?,
+                task_id: column(row, "task_id")?,
+                task_name: column(row, "task_name")?,
+                session: column(row, "session")?,
+                binding_id: column(row, "binding_id")?,
+                since: column(row, "since")?,
+                note: column(row, "note")?,
             });
         }
         all.counts.extend(count.map(|count| (source.kind, count)));

@@ -1,16 +1,17 @@
 //! What `discover` looks through. Rows come newest first and one by one; the caller says how well each matches, and no
 //! more are held than are asked for.
 
-use super::{StoreError, sessions::Session};
-use conveyor_proto::{
-    ids::BindingId,
-    types::{
-        common::Json,
-        discover::{BindingMatch, TelemetryMatch},
-        task::TaskRow,
-    },
+use super::{
+    StoreError,
+    rows::{FromRow, all, columns},
+    sessions::Session,
+    tasks,
 };
-use rusqlite::{Connection, Row, params};
+use conveyor_proto::types::{
+    discover::{BindingMatch, TelemetryMatch},
+    task::TaskRow,
+};
+use rusqlite::{Connection, params};
 
 /// How well something matches; less is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,12 +75,9 @@ fn ranked_tasks(
     limit: usize,
     rank: impl Fn(&TaskRow) -> Option<Rank>,
 ) -> Result<Vec<(Rank, TaskRow)>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {} from tasks t left join budgets b on b.task_id = t.id {filter}
-         order by t.updated_at desc, t.rowid desc",
-        super::tasks::COLUMNS
-    ))?;
-    best(statement.query_map([], super::tasks::row)?, limit, rank)
+    let select = tasks::select(&format!("{filter} order by t.updated_at desc, t.rowid desc"));
+    let mut statement = connection.prepare_cached(&select)?;
+    best(statement.query_map([], tasks::row)?, limit, rank)
 }
 
 /// Sessions; `active` leaves out those that are gone, and old records without process and thread.
@@ -117,40 +115,40 @@ fn ranked_sessions(
     let mut statement = connection.prepare_cached(&format!(
         "select {} from sessions where {filter}
          order by coalesce(last_heartbeat_at, registered_at) desc, rowid desc",
-        super::sessions::COLUMNS
+        Session::COLUMNS
     ))?;
-    best(statement.query_map([], super::sessions::row)?, limit, rank)
+    best(statement.query_map([], Session::from_row)?, limit, rank)
 }
 
+columns! {
+    BindingMatch from b {
+        id, state, created_at, task_name = "t.name", task_goal = "t.goal", worker_name = "w.name",
+        worker_state = "w.state", worker_tmux_session = "w.tmux_session", manager_name = "m.name",
+        manager_state = "m.state", manager_tmux_session = "m.tmux_session",
+    }
+}
+
+/// Open bindings.
 pub fn bindings(
     connection: &Connection,
     limit: usize,
     rank: impl Fn(&BindingMatch) -> Option<Rank>,
 ) -> Result<Vec<(Rank, BindingMatch)>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select b.id, b.state, b.created_at, t.name, t.goal, w.name, w.state, w.tmux_session, m.name, m.state,
-                m.tmux_session
-         from bindings b join tasks t on t.id = b.task_id
+    let mut statement = connection.prepare_cached(&format!(
+        "select {} from bindings b join tasks t on t.id = b.task_id
          left join sessions w on w.id = b.worker_session_id
          left join sessions m on m.id = b.manager_session_id
          where b.state in ('active', 'ending') order by b.created_at desc, b.rowid desc",
-    )?;
-    let binding = |row: &Row<'_>| {
-        Ok(BindingMatch {
-            id: BindingId(row.get(0)?),
-            state: row.get(1)?,
-            created_at: row.get(2)?,
-            task_name: row.get(3)?,
-            task_goal: row.get(4)?,
-            worker_name: row.get(5)?,
-            worker_state: row.get(6)?,
-            worker_tmux_session: row.get(7)?,
-            manager_name: row.get(8)?,
-            manager_state: row.get(9)?,
-            manager_tmux_session: row.get(10)?,
-        })
-    };
-    best(statement.query_map([], binding)?, limit, rank)
+        BindingMatch::COLUMNS
+    ))?;
+    best(statement.query_map([], BindingMatch::from_row)?, limit, rank)
+}
+
+columns! {
+    TelemetryMatch {
+        id, timestamp, actor, event_type, severity, summary, run_id, task_id, correlation = "correlation_json",
+        attributes = "attributes_json",
+    }
 }
 
 /// Telemetry of this type, or with all these words, newest first.
@@ -162,31 +160,12 @@ pub fn telemetry(
     // Each word in quotes: nothing in it is syntax.
     let words = query.split_whitespace().map(|word| format!("\"{}\"", word.replace('"', "\"\"")));
     let words = words.collect::<Vec<_>>().join(" ");
-    let mut statement = connection.prepare_cached(
-        "select id, timestamp, actor, event_type, severity, summary, run_id, task_id, correlation_json,
-                attributes_json
-         from telemetry_events where id in (
+    all(
+        connection,
+        "from telemetry_events where id in (
              select event_id from telemetry_events_fts where telemetry_events_fts match ?1
              union select id from telemetry_events where event_type = ?2)
          order by timestamp desc, rowid desc limit ?3",
-    )?;
-    let rows = statement.query_map(params![words, query, limit], |row| {
-        let json = |column| -> rusqlite::Result<Json> {
-            // The table's check admits only JSON.
-            Ok(serde_json::from_str(row.get_ref(column)?.as_str()?).unwrap_or_default())
-        };
-        Ok(TelemetryMatch {
-            id: row.get(0)?,
-            timestamp: row.get(1)?,
-            actor: row.get(2)?,
-            event_type: row.get(3)?,
-            severity: row.get(4)?,
-            summary: row.get(5)?,
-            run_id: row.get(6)?,
-            task_id: row.get(7)?,
-            correlation: json(8)?,
-            attributes: json(9)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+        params![words, query, limit],
+    )
 }

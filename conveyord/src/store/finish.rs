@@ -5,6 +5,7 @@
 use super::{
     StoreError, Tx, commands,
     event_names::{AuditEvent, TelemetryEvent},
+    rows::{column, scalar},
 };
 use crate::changes;
 use conveyor_proto::{
@@ -89,7 +90,7 @@ pub fn claimed_by(connection: &Connection, task: &TaskId) -> Result<Option<Comma
         "select id from commands where task_id = ?1 and state in ('pending', 'attempted')
              and type in ('finish_task', 'stop_task')",
     )?;
-    Ok(statement.query_row([task.as_str()], |row| row.get(0)).optional()?.map(CommandId))
+    Ok(statement.query_row([task.as_str()], scalar).optional()?)
 }
 
 /// When the first of the tries to end a task in this way began that failed since the last that did not.
@@ -103,7 +104,7 @@ pub fn failed_since(
              and id > coalesce((select max(id) from commands
                  where task_id = ?1 and state = 'succeeded' and type = ?2), '')",
     )?;
-    Ok(statement.query_row(params![task.as_str(), ending.command()], |row| row.get(0))?)
+    Ok(statement.query_row(params![task.as_str(), ending.command()], scalar)?)
 }
 
 /// Marks the open binding of a task as ending.
@@ -119,9 +120,8 @@ pub fn give_up_ending(tx: &Tx<'_>, task: &TaskId) -> Result<(), StoreError> {
 fn set_binding_state(tx: &Tx<'_>, task: &TaskId, from: &str, to: &str) -> Result<(), StoreError> {
     let mut statement =
         tx.prepare_cached("update bindings set state = ?3 where task_id = ?1 and state = ?2 returning id")?;
-    let changed: Vec<BindingId> = statement
-        .query_map(params![task.as_str(), from, to], |row| Ok(BindingId(row.get(0)?)))?
-        .collect::<Result<_, _>>()?;
+    let changed: Vec<BindingId> =
+        statement.query_map(params![task.as_str(), from, to], scalar)?.collect::<Result<_, _>>()?;
     for binding in changed {
         tx.publish(changes::Change {
             task_id: Some(task.to_string()),
@@ -139,10 +139,11 @@ pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
         "select id, task_id from commands where state in ('pending', 'attempted')
              and type in ('finish_task', 'stop_task') and task_id is not null",
     )?;
-    let claims: Vec<(String, String)> =
-        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let claims: Vec<(CommandId, TaskId)> = statement
+        .query_map([], |row| Ok((column(row, "id")?, column(row, "task_id")?)))?
+        .collect::<Result<_, _>>()?;
     for (command, task) in &claims {
-        release(tx, &CommandId(command.clone()), &TaskId(task.clone()))?;
+        release(tx, command, task)?;
     }
     Ok(claims.len())
 }

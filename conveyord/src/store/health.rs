@@ -2,8 +2,15 @@
 //!
 //! What must be there is what the migrations make in an empty database, so there is no second list to keep.
 
-use super::{SCHEMA_VERSION, StoreError, open, sessions::Session};
-use conveyor_proto::types::doctor::{DbCheck, ForeignKeyViolation};
+use super::{
+    SCHEMA_VERSION, StoreError, open,
+    rows::{all, column, columns, scalar},
+    sessions::{self, Session},
+};
+use conveyor_proto::{
+    ids::SessionId,
+    types::doctor::{DbCheck, ForeignKeyViolation},
+};
 use rusqlite::Connection;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -35,17 +42,16 @@ impl Health {
 /// # Errors
 /// Those of SQLite, when a check cannot even be made.
 pub fn check(connection: &Connection) -> Result<Health, StoreError> {
-    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let number = |name: &str| connection.pragma_query_value(None, name, scalar::<i64>);
     let foreign_keys = number("foreign_keys")?;
-    let journal_mode: String =
-        connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).or_else(damage)?;
+    let journal_mode: String = connection.pragma_query_value(None, "journal_mode", scalar).or_else(damage)?;
     let busy_timeout = number("busy_timeout")?;
     let user_version = number("user_version")?;
     // Of a schema that cannot be read nothing is there.
     let present = Objects::of(connection).or_else(|error| damage(error).map(|_| Objects::default()))?;
     let wanted = Objects::of(&open::in_memory()?)?;
     let schema_version = if present.tables.contains("schema_migrations") {
-        let newest = connection.query_row("select max(version) from schema_migrations", [], |row| row.get(0));
+        let newest = connection.query_row("select max(version) from schema_migrations", [], scalar);
         newest.or_else(|error| damage(error).map(|_| None))?
     } else {
         None
@@ -95,12 +101,12 @@ impl Objects {
         let mut rows = statement.query([])?;
         let mut objects = Self::default();
         while let Some(row) = rows.next()? {
-            let names = match row.get_ref(0)?.as_str()? {
+            let names = match row.get_ref("type")?.as_str()? {
                 "index" => &mut objects.indexes,
                 "trigger" => &mut objects.triggers,
                 _ => &mut objects.tables,
             };
-            names.insert(row.get(1)?);
+            names.insert(column(row, "name")?);
         }
         Ok(objects)
     }
@@ -125,10 +131,10 @@ fn violations(connection: &Connection) -> rusqlite::Result<Vec<ForeignKeyViolati
     let mut statement = connection.prepare("pragma foreign_key_check")?;
     let rows = statement.query_map([], |row| {
         Ok(ForeignKeyViolation {
-            table: row.get(0)?,
-            rowid: row.get(1)?,
-            parent: row.get(2)?,
-            fkid: row.get(3)?,
+            table: column(row, "table")?,
+            rowid: column(row, "rowid")?,
+            parent: column(row, "parent")?,
+            fkid: column(row, "fkid")?,
         })
     })?;
     rows.collect()
@@ -136,7 +142,7 @@ fn violations(connection: &Connection) -> rusqlite::Result<Vec<ForeignKeyViolati
 
 /// SQLite's word on the file: `ok`, or the first thing that is wrong with it.
 fn first_problem(connection: &Connection) -> Result<String, StoreError> {
-    connection.query_row("pragma quick_check(1)", [], |row| row.get(0)).or_else(damage)
+    connection.query_row("pragma quick_check(1)", [], scalar).or_else(damage)
 }
 
 /// What SQLite says of a damaged file is a finding; any other error is one.
@@ -162,58 +168,52 @@ pub struct BoundTask {
 /// All tasks, oldest first, with the sessions of their open bindings.
 pub fn bound_tasks(connection: &Connection) -> Result<Vec<BoundTask>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "select t.id, t.name, t.state, b.worker_session_id, b.manager_session_id
+        "select t.id as id, t.name as name, t.state as state, b.worker_session_id as worker_session_id,
+             b.manager_session_id as manager_session_id
          from tasks t left join bindings b on b.task_id = t.id and b.state in ('active', 'ending')
          order by t.created_at, t.id",
     )?;
-    let rows = statement.query_map([], |row| {
-        let sessions: [Option<String>; 2] = [row.get(3)?, row.get(4)?];
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, sessions))
-    })?;
+    let mut rows = statement.query([])?;
     let mut tasks = Vec::new();
-    for row in rows {
-        let (id, name, state, sessions): (_, _, _, [Option<String>; 2]) = row?;
-        let [worker, manager] = sessions.map(|session| match session {
-            Some(id) => super::sessions::get(connection, &id),
+    while let Some(row) = rows.next()? {
+        let session = |of: &str| match column::<Option<SessionId>>(row, of)? {
+            Some(id) => sessions::get(connection, id.as_str()),
             None => Ok(None),
+        };
+        tasks.push(BoundTask {
+            id: column(row, "id")?,
+            name: column(row, "name")?,
+            state: column(row, "state")?,
+            worker: session("worker_session_id")?,
+            manager: session("manager_session_id")?,
         });
-        tasks.push(BoundTask { id, name, state, worker: worker?, manager: manager? });
     }
     Ok(tasks)
 }
 
-/// A command that is pending or attempted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnfinishedCommand {
-    pub created_at: String,
-    pub id: String,
-    pub state: String,
-    pub task_id: Option<String>,
-    /// Name of the task.
-    pub task_name: Option<String>,
-    pub kind: String,
-    pub updated_at: String,
+columns! {
+    /// A command that is pending or attempted.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct UnfinishedCommand from c {
+        pub created_at: String,
+        pub id: String,
+        pub state: String,
+        pub task_id: Option<String>,
+        /// Name of the task.
+        pub task_name: Option<String> = "t.name",
+        pub kind: String = "c.type",
+        pub updated_at: String,
+    }
 }
 
 /// All commands that are pending or attempted, oldest first.
 pub fn unfinished_commands(connection: &Connection) -> Result<Vec<UnfinishedCommand>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select c.created_at, c.id, c.state, c.task_id, t.name, c.type, c.updated_at
-         from commands c left join tasks t on t.id = c.task_id
+    all(
+        connection,
+        "from commands c left join tasks t on t.id = c.task_id
          where c.state in ('pending', 'attempted') order by c.created_at, c.id",
-    )?;
-    let rows = statement.query_map([], |row| {
-        Ok(UnfinishedCommand {
-            created_at: row.get(0)?,
-            id: row.get(1)?,
-            state: row.get(2)?,
-            task_id: row.get(3)?,
-            task_name: row.get(4)?,
-            kind: row.get(5)?,
-            updated_at: row.get(6)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+        [],
+    )
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Rows become JSON objects with the keys of their tables: columns of JSON text appear decoded, under their names
 //! without `_json`. What the rows mean together is `history`'s business.
 
-use super::{StoreError, json};
+use super::{StoreError, rows::FromColumn as _};
 use conveyor_proto::{
     ids::TaskId,
     types::{
@@ -67,7 +67,7 @@ fn object(row: &Row<'_>, columns: &[String]) -> rusqlite::Result<Value> {
     for (index, column) in columns.iter().enumerate() {
         let stored = row.get_ref(index)?;
         let (key, value) = match column.strip_suffix("_json") {
-            Some(key) => (key, stored.as_str_or_null()?.map_or(Value::Null, |text| json(text.to_owned()))),
+            Some(key) => (key, Option::from_column(stored)?.unwrap_or(Value::Null)),
             None if BOOLEANS.contains(&column.as_str()) => {
                 (column.as_str(), Value::from(stored.as_i64()? != 0))
             }

@@ -6,6 +6,7 @@ use super::{
     StoreError, Tx,
     event_names::{AuditEvent, TelemetryEvent},
     json_text,
+    rows::scalar,
 };
 use crate::clock;
 use rusqlite::{OptionalExtension, params};
@@ -152,11 +153,11 @@ pub fn telemetry(tx: &Tx<'_>, event: &Telemetry<'_>) -> Result<(), StoreError> {
 
 fn active_run(tx: &Tx<'_>, task_id: &str) -> Result<Option<String>, StoreError> {
     let mut statement = tx.prepare_cached("select id from runs where task_id = ?1 and status = 'active'")?;
-    Ok(statement.query_row([task_id], |row| row.get(0)).optional()?)
+    Ok(statement.query_row([task_id], scalar).optional()?)
 }
 
 /// The run, if it exists and belongs to the task.
 pub fn run_of_task(tx: &Tx<'_>, run: &str, task_id: &str) -> Result<Option<String>, StoreError> {
     let mut statement = tx.prepare_cached("select id from runs where id = ?1 and task_id = ?2")?;
-    Ok(statement.query_row([run, task_id], |row| row.get(0)).optional()?)
+    Ok(statement.query_row([run, task_id], scalar).optional()?)
 }

@@ -1,10 +1,7 @@
 //! The manager configurations of tasks: at most one each.
 
-use super::{StoreError, Tx, json, json_text, texts};
-use conveyor_proto::{
-    ids::TaskId,
-    types::supervision::{ManagerConfig, NudgeOnCompletion, SupervisionMode},
-};
+use super::{StoreError, Tx, json_text, rows::column};
+use conveyor_proto::{ids::TaskId, types::supervision::ManagerConfig};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -23,20 +20,20 @@ pub fn get(
     )?;
     let config = statement.query_row([task.as_str()], |row| {
         Ok(ManagerConfig {
-            acceptance_criteria: texts(row, 0)?,
-            created_at: row.get(1)?,
-            epilogues: texts(row, 2)?,
-            guidelines: texts(row, 3)?,
-            nudge_on_completion: nudge_on_completion(row.get_ref(4)?.as_str()?),
-            objective: row.get(5)?,
-            permissions: permissions(&json(row.get(6)?)),
-            reference_paths: texts(row, 7)?,
-            require_acks: row.get(8)?,
-            revision: row.get(9)?,
-            supervision_mode: supervision_mode(row.get_ref(10)?.as_str()?),
-            task_id: row.get(11)?,
-            tools: texts(row, 12)?,
-            updated_at: row.get(13)?,
+            acceptance_criteria: column(row, "acceptance_criteria_json")?,
+            created_at: column(row, "created_at")?,
+            epilogues: column(row, "epilogues_json")?,
+            guidelines: column(row, "guidelines_json")?,
+            nudge_on_completion: column(row, "nudge_on_completion")?,
+            objective: column(row, "objective")?,
+            permissions: permissions(&column(row, "permissions_json")?),
+            reference_paths: column(row, "reference_paths_json")?,
+            require_acks: column(row, "require_acks")?,
+            revision: column(row, "revision")?,
+            supervision_mode: column(row, "supervision_mode")?,
+            task_id: column(row, "task_id")?,
+            tools: column(row, "tools_json")?,
+            updated_at: column(row, "updated_at")?,
         })
     });
     Ok(config.optional()?)
@@ -67,23 +64,4 @@ pub fn put(tx: &Tx<'_>, config: &ManagerConfig) -> Result<(), StoreError> {
         config.updated_at,
     ])?;
     Ok(())
-}
-
-/// The table's check admits only these words.
-fn supervision_mode(word: &str) -> SupervisionMode {
-    match word {
-        "light" => SupervisionMode::Light,
-        "strict" => SupervisionMode::Strict,
-        _ => SupervisionMode::Guided,
-    }
-}
-
-/// The table's check admits only these words.
-fn nudge_on_completion(word: &str) -> NudgeOnCompletion {
-    match word {
-        "off" => NudgeOnCompletion::Off,
-        "auto-review" => NudgeOnCompletion::AutoReview,
-        "auto-proceed" => NudgeOnCompletion::AutoProceed,
-        _ => NudgeOnCompletion::AskOperator,
-    }
 }

@@ -7,6 +7,7 @@
 
 mod checkpoint;
 mod open;
+mod rows;
 
 pub mod approvals;
 pub mod bindings;
@@ -20,6 +21,7 @@ pub mod finding;
 pub mod finish;
 pub mod health;
 pub mod history;
+pub mod ids;
 pub mod import;
 pub mod log;
 pub mod manager_configs;
@@ -280,27 +282,6 @@ impl Deref for Tx<'_> {
     fn deref(&self) -> &Connection {
         &self.transaction
     }
-}
-
-/// Reads a JSON column. A text that cannot be decoded (possible only in imported rows) becomes a string,
-/// so that one bad row never hides the others.
-fn json(text: String) -> serde_json::Value {
-    serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))
-}
-
-/// Reads a nullable JSON column.
-fn optional_json(text: Option<String>) -> Option<serde_json::Value> {
-    text.map(json)
-}
-
-/// A column that holds a JSON list of texts; what else may be in it is left out.
-fn texts(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Vec<String>> {
-    Ok(match json(row.get(column)?) {
-        serde_json::Value::Array(items) => {
-            items.iter().filter_map(serde_json::Value::as_str).map(str::to_owned).collect()
-        }
-        _ => Vec::new(),
-    })
 }
 
 /// Writes a value as a JSON column, keys sorted.

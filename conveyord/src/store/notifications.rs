@@ -2,7 +2,12 @@
 
 pub mod mending;
 
-use super::{StoreError, Tx, deliveries, json, json_text};
+use super::{
+    StoreError, Tx, deliveries,
+    ids::{CycleId, EventId, FencingToken, NotificationId, TurnRow},
+    json_text,
+    rows::{FromRow, all, column, columns, first, scalar},
+};
 use crate::{changes, clock};
 use conveyor_proto::{
     ids::{BindingId, SessionId, TaskId},
@@ -24,9 +29,9 @@ pub struct NewNotification<'a> {
     pub target: &'a SessionId,
     pub signal_type: &'a str,
     /// Record that caused it, with its time.
-    pub source_event: Option<(i64, &'a str)>,
+    pub source_event: Option<(EventId, &'a str)>,
     /// Turn that caused it.
-    pub turn_row_id: Option<i64>,
+    pub turn_row_id: Option<TurnRow>,
     pub dedupe_key: &'a str,
     /// Command that caused it.
     pub command_id: Option<&'a str>,
@@ -38,7 +43,7 @@ pub struct NewNotification<'a> {
 }
 
 /// Stores a pending notification; `None` when its dedupe key is taken: it was routed before.
-pub fn insert(tx: &Tx<'_>, new: &NewNotification<'_>) -> Result<Option<i64>, StoreError> {
+pub fn insert(tx: &Tx<'_>, new: &NewNotification<'_>) -> Result<Option<NotificationId>, StoreError> {
     let inserted = tx
         .prepare_cached(
             "insert into routed_notifications (task_id, binding_id, correlation_id, source_session_id,
@@ -67,25 +72,28 @@ pub fn insert(tx: &Tx<'_>, new: &NewNotification<'_>) -> Result<Option<i64>, Sto
             json_text(new.payload)?,
             new.turn_row_id,
         ])?;
-    Ok((inserted > 0).then(|| tx.last_insert_rowid()))
+    Ok((inserted > 0).then(|| NotificationId(tx.last_insert_rowid())))
 }
 
 /// Puts a notification into the inbox of its target.
-pub fn deliver(tx: &Tx<'_>, id: i64, side_effect_completed: bool, uncertain: bool) -> Result<(), StoreError> {
+pub fn deliver(tx: &Tx<'_>, id: NotificationId, side_effect_completed: bool, uncertain: bool) -> Result<(), StoreError> {
     let (task, target): (String, String) = tx
         .prepare_cached(
             "update routed_notifications set state = 'delivered', delivered_at = ?2, side_effect_completed = ?3,
                  delivery_uncertain = ?4, error = null, held_by = null, next_try_at = null
              where id = ?1 returning task_id, target_session_id",
         )?
-        .query_row(params![id, tx.now(), side_effect_completed, uncertain], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+        .query_row(params![id, tx.now(), side_effect_completed, uncertain], ends)?;
     publish(tx, changes::ChangeKind::NotificationDelivered, id, &task, &target, "delivered");
     Ok(())
 }
 
-fn publish(tx: &Tx<'_>, kind: changes::ChangeKind, id: i64, task: &str, target: &str, state: &str) {
+/// The task and the target of a notification.
+fn ends(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
+    Ok((column(row, "task_id")?, column(row, "target_session_id")?))
+}
+
+fn publish(tx: &Tx<'_>, kind: changes::ChangeKind, id: NotificationId, task: &str, target: &str, state: &str) {
     tx.publish(changes::Change {
         task_id: Some(task.to_owned()),
         session_id: Some(target.to_owned()),
@@ -96,21 +104,21 @@ fn publish(tx: &Tx<'_>, kind: changes::ChangeKind, id: i64, task: &str, target: 
 }
 
 /// Ends a notification as failed.
-pub fn fail(tx: &Tx<'_>, id: i64, error: &str) -> Result<(), StoreError> {
+pub fn fail(tx: &Tx<'_>, id: NotificationId, error: &str) -> Result<(), StoreError> {
     tx.prepare_cached("update routed_notifications set state = 'failed', error = ?2 where id = ?1")?
         .execute(params![id, error])?;
     Ok(())
 }
 
 /// Ends a notification that must not be delivered any more.
-pub fn suppress(tx: &Tx<'_>, id: i64, reason: &str) -> Result<(), StoreError> {
+pub fn suppress(tx: &Tx<'_>, id: NotificationId, reason: &str) -> Result<(), StoreError> {
     tx.prepare_cached("update routed_notifications set state = 'suppressed', error = ?2 where id = ?1")?
         .execute(params![id, reason])?;
     Ok(())
 }
 
 /// Takes back the notification of a turn that was followed at once by another, if nobody has it yet.
-pub fn suppress_of_turn(tx: &Tx<'_>, turn_row_id: i64) -> Result<usize, StoreError> {
+pub fn suppress_of_turn(tx: &Tx<'_>, turn_row_id: TurnRow) -> Result<usize, StoreError> {
     Ok(tx
         .prepare_cached(
             "update routed_notifications set state = 'suppressed', error = 'another turn followed at once'
@@ -122,7 +130,7 @@ pub fn suppress_of_turn(tx: &Tx<'_>, turn_row_id: i64) -> Result<usize, StoreErr
 }
 
 /// Records that a push may reach the pane from now on, if the claim is still owned.
-pub fn start_side_effect(tx: &Tx<'_>, id: i64, token: i64) -> Result<bool, StoreError> {
+pub fn start_side_effect(tx: &Tx<'_>, id: NotificationId, token: FencingToken) -> Result<bool, StoreError> {
     let owned = tx
         .prepare_cached(
             "update routed_notifications set side_effect_started = 1
@@ -133,15 +141,15 @@ pub fn start_side_effect(tx: &Tx<'_>, id: i64, token: i64) -> Result<bool, Store
 }
 
 /// Whether a claim is still owned.
-pub fn owns(connection: &Connection, id: i64, token: i64) -> Result<bool, StoreError> {
+pub fn owns(connection: &Connection, id: NotificationId, token: FencingToken) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from routed_notifications where id = ?1 and state = 'pending' and claim_token = ?2)",
     )?;
-    Ok(statement.query_row(params![id, token], |row| row.get(0))?)
+    Ok(statement.query_row(params![id, token], scalar)?)
 }
 
 /// Extends the lease of a claim that is still owned.
-pub fn renew(tx: &Tx<'_>, id: i64, token: i64, expires_at: &str) -> Result<(), StoreError> {
+pub fn renew(tx: &Tx<'_>, id: NotificationId, token: FencingToken, expires_at: &str) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update routed_notifications set claim_expires_at = ?3
          where id = ?1 and state = 'pending' and claim_token = ?2",
@@ -154,8 +162,8 @@ pub fn renew(tx: &Tx<'_>, id: i64, token: i64, expires_at: &str) -> Result<(), S
 /// from the inbox.
 pub fn put_back(
     tx: &Tx<'_>,
-    id: i64,
-    token: i64,
+    id: NotificationId,
+    token: FencingToken,
     error: &str,
     held_by: &str,
     next_try_at: &str,
@@ -166,7 +174,7 @@ pub fn put_back(
                  claim_expires_at = null, error = ?3, held_by = ?4, next_try_at = ?5, tries = tries + 1
              where id = ?1 and state = 'pending' and claim_token = ?2 returning task_id, target_session_id",
         )?
-        .query_row(params![id, token, error, held_by, next_try_at], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![id, token, error, held_by, next_try_at], ends)
         .optional()?;
     if let Some((task, target)) = &put_back {
         publish(tx, changes::ChangeKind::NotificationDelivered, id, task, target, "held");
@@ -185,62 +193,42 @@ pub fn hurry_held(tx: &Tx<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A pending notification of a completion.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pending {
-    pub id: i64,
-    pub task: TaskId,
-    pub binding: BindingId,
-    pub correlation_id: String,
-    pub source: SessionId,
-    pub target: SessionId,
-    pub signal_type: String,
-    /// Record that caused it.
-    pub source_event_id: Option<i64>,
-    pub dedupe_key: String,
-    pub payload: Value,
-    pub token: i64,
-    /// Tries so far.
-    pub tries: i64,
-    /// Error of the last try.
-    pub error: Option<String>,
-    /// Who claimed it, and until when.
-    pub claim: Option<(String, String)>,
+columns! {
+    /// A pending notification of a completion.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Pending {
+        pub id: NotificationId,
+        pub task: TaskId = "task_id",
+        pub binding: BindingId = "binding_id",
+        pub correlation_id: String,
+        pub source: SessionId = "source_session_id",
+        pub target: SessionId = "target_session_id",
+        pub signal_type: String,
+        /// Record that caused it.
+        pub source_event_id: Option<EventId>,
+        pub dedupe_key: String,
+        pub payload: Value = "payload_json",
+        pub token: FencingToken = "claim_token",
+        /// Tries so far.
+        pub tries: i64,
+        /// Error of the last try.
+        pub error: Option<String>,
+        /// Who claimed it.
+        pub claimed_by: Option<String>,
+        /// Until when.
+        pub claim_expires_at: Option<String>,
+    }
 }
-
-fn pending(row: &Row<'_>) -> rusqlite::Result<Pending> {
-    let claimed_by: Option<String> = row.get(12)?;
-    let expires_at: Option<String> = row.get(13)?;
-    Ok(Pending {
-        id: row.get(0)?,
-        task: TaskId(row.get(1)?),
-        binding: BindingId(row.get(2)?),
-        correlation_id: row.get(3)?,
-        source: SessionId(row.get(4)?),
-        target: SessionId(row.get(5)?),
-        source_event_id: row.get(6)?,
-        dedupe_key: row.get(7)?,
-        payload: json(row.get(8)?),
-        token: row.get(9)?,
-        tries: row.get(10)?,
-        error: row.get(11)?,
-        claim: claimed_by.zip(expires_at),
-        signal_type: row.get(14)?,
-    })
-}
-
-const PENDING: &str = "id, task_id, binding_id, correlation_id, source_session_id, target_session_id,
-    source_event_id, dedupe_key, payload_json, claim_token, tries, error, claimed_by, claim_expires_at,
-    signal_type";
 
 /// Completions whose send may have begun and whose dispatcher is gone.
-pub fn interrupted(connection: &Connection, all: bool, now: &str) -> Result<Vec<Pending>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {PENDING} from routed_notifications
+pub fn interrupted(connection: &Connection, whoever: bool, now: &str) -> Result<Vec<Pending>, StoreError> {
+    all(
+        connection,
+        "from routed_notifications
          where state = 'pending' and side_effect_started = 1 and command_id is null
-           and (?1 or claim_expires_at is null or claim_expires_at <= ?2) order by id"
-    ))?;
-    Ok(statement.query_map(params![all, now], pending)?.collect::<Result<_, _>>()?)
+           and (?1 or claim_expires_at is null or claim_expires_at <= ?2) order by id",
+        params![whoever, now],
+    )
 }
 
 /// Claims the oldest completion that was never sent and whose time has come.
@@ -249,7 +237,7 @@ pub fn claim_unsent(
     dispatcher: &str,
     expires_at: &str,
     ignore_back_off: bool,
-    after_id: i64,
+    after_id: NotificationId,
 ) -> Result<Option<Pending>, StoreError> {
     let mut statement = tx.prepare_cached(&format!(
         "update routed_notifications set claimed_by = ?1, claimed_at = ?2, claim_expires_at = ?3,
@@ -259,10 +247,11 @@ pub fn claim_unsent(
                and (claim_expires_at is null or claim_expires_at <= ?2)
                and (?4 or next_try_at is null or next_try_at <= ?2)
              order by id limit 1)
-         returning {PENDING}"
+         returning {}",
+        Pending::COLUMNS
     ))?;
     Ok(statement
-        .query_row(params![dispatcher, tx.now(), expires_at, ignore_back_off, after_id], pending)
+        .query_row(params![dispatcher, tx.now(), expires_at, ignore_back_off, after_id], Pending::from_row)
         .optional()?)
 }
 
@@ -285,62 +274,33 @@ pub fn next_due(connection: &Connection) -> Result<Option<String>, StoreError> {
              union all select route_after from turns where routing = 'pending'
          ) where due is not null",
     )?;
-    Ok(statement.query_row([], |row| row.get(0))?)
+    Ok(statement.query_row([], scalar)?)
 }
 
 /// Drops what a binding has not delivered, and returns the ids.
-pub fn suppress_of_binding(tx: &Tx<'_>, binding: &BindingId) -> Result<Vec<i64>, StoreError> {
+pub fn suppress_of_binding(tx: &Tx<'_>, binding: &BindingId) -> Result<Vec<NotificationId>, StoreError> {
     let mut statement = tx.prepare_cached(
         "update routed_notifications set state = 'suppressed', error = 'the binding ended'
          where state = 'pending' and side_effect_started = 0 and binding_id = ?1 returning id",
     )?;
-    Ok(statement.query_map([binding.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    Ok(statement.query_map([binding.as_str()], scalar)?.collect::<Result<_, _>>()?)
 }
 
-const COLUMNS: &str = "n.id, n.task_id, t.name, n.binding_id, n.correlation_id, n.source_session_id, s.name, s.role,
-    n.target_session_id, g.name, g.role, n.signal_type, n.source_event_id, n.source_event_timestamp, n.dedupe_key,
-    n.command_id, n.created_at, n.delivered_at, n.consumed_manager_cycle_id, n.consumed_by_session_id, n.consumed_at,
-    n.delivery_mode, n.state, n.claimed_by, n.claimed_at, n.claim_expires_at, n.side_effect_started,
-    n.side_effect_completed, n.payload_json, n.error, n.delivery_uncertain
-    from routed_notifications n left join tasks t on t.id = n.task_id
-    left join sessions s on s.id = n.source_session_id left join sessions g on g.id = n.target_session_id";
-
-fn row(row: &Row<'_>) -> rusqlite::Result<Notification> {
-    Ok(Notification {
-        id: row.get(0)?,
-        task_id: row.get(1)?,
-        task_name: row.get(2)?,
-        binding_id: row.get(3)?,
-        correlation_id: row.get(4)?,
-        source_session_id: row.get(5)?,
-        source_session_name: row.get(6)?,
-        source_session_role: row.get(7)?,
-        target_session_id: row.get(8)?,
-        target_session_name: row.get(9)?,
-        target_session_role: row.get(10)?,
-        signal_type: row.get(11)?,
-        source_event_id: row.get(12)?,
-        source_event_timestamp: row.get(13)?,
-        dedupe_key: row.get(14)?,
-        command_id: row.get(15)?,
-        created_at: row.get(16)?,
-        delivered_at: row.get(17)?,
-        consumed_manager_cycle_id: row.get(18)?,
-        consumed_by_session_id: row.get(19)?,
-        consumed_at: row.get(20)?,
-        delivery_mode: row.get(21)?,
-        state: row.get(22)?,
-        claimed_by: row.get(23)?,
-        claimed_at: row.get(24)?,
-        claim_expires_at: row.get(25)?,
-        side_effect_started: row.get(26)?,
-        side_effect_completed: row.get(27)?,
-        payload: json(row.get(28)?),
-        error: row.get(29)?,
-        delivery_uncertain: row.get(30)?,
+columns! {
+    Notification from n {
+        id, task_id, task_name = "t.name", binding_id, correlation_id, source_session_id,
+        source_session_name = "s.name", source_session_role = "s.role", target_session_id,
+        target_session_name = "g.name", target_session_role = "g.role", signal_type, source_event_id,
+        source_event_timestamp, dedupe_key, command_id, created_at, delivered_at, consumed_manager_cycle_id,
+        consumed_by_session_id, consumed_at, delivery_mode, state, claimed_by, claimed_at, claim_expires_at,
+        side_effect_started, side_effect_completed, payload = "n.payload_json", error, delivery_uncertain,
+    } with {
         foreign_task: None,
-    })
+    }
 }
+
+const NAMED: &str = "from routed_notifications n left join tasks t on t.id = n.task_id
+    left join sessions s on s.id = n.source_session_id left join sessions g on g.id = n.target_session_id";
 
 /// What is in an inbox: delivered, or held back from the pane; not consumed, not leased to somebody. A leased
 /// item is hidden until its lease runs out.
@@ -353,7 +313,7 @@ const IN_INBOX: &str =
 pub fn has_inbox_item(connection: &Connection, session: &SessionId) -> Result<bool, StoreError> {
     let mut statement = connection
         .prepare_cached(&format!("select exists (select 1 from routed_notifications n where {IN_INBOX})"))?;
-    Ok(statement.query_row(params![session.as_str(), clock::now()], |row| row.get(0))?)
+    Ok(statement.query_row(params![session.as_str(), clock::now()], scalar)?)
 }
 
 /// The items of an inbox; those of a task first when one is given.
@@ -363,16 +323,13 @@ pub fn inbox(
     task: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Notification>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} where {IN_INBOX} order by (?3 is not null and n.task_id <> ?3), n.id limit ?4"
-    ))?;
-    let rows = statement.query_map(params![session.as_str(), clock::now(), task, limit], row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let rest =
+        format!("{NAMED} where {IN_INBOX} order by (?3 is not null and n.task_id <> ?3), n.id limit ?4");
+    all(connection, &rest, params![session.as_str(), clock::now(), task, limit])
 }
 
-pub fn get(connection: &Connection, id: i64) -> Result<Option<Notification>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("select {COLUMNS} where n.id = ?1"))?;
-    Ok(statement.query_row([id], row).optional()?)
+pub fn get(connection: &Connection, id: NotificationId) -> Result<Option<Notification>, StoreError> {
+    first(connection, &format!("{NAMED} where n.id = ?1"), [id])
 }
 
 /// Takes the oldest item of an inbox in one statement: consumes it, or leases it when a token is given.
@@ -383,7 +340,7 @@ pub fn take(
     lease: Option<(&str, &str)>,
 ) -> Result<Option<Notification>, StoreError> {
     let (token, expires_at) = lease.unzip();
-    let taken: Option<i64> = tx
+    let taken: Option<NotificationId> = tx
         .prepare_cached(&format!(
             "update routed_notifications set state = 'delivered', delivered_at = coalesce(delivered_at, ?2),
                  consumed_at = case when ?4 is null then ?2 else null end,
@@ -393,7 +350,7 @@ pub fn take(
                  order by (?3 is not null and n.task_id <> ?3), n.id limit 1)
              returning id"
         ))?
-        .query_row(params![session.as_str(), tx.now(), task, token, expires_at], |row| row.get(0))
+        .query_row(params![session.as_str(), tx.now(), task, token, expires_at], scalar)
         .optional()?;
     let Some(id) = taken else { return Ok(None) };
     let taken = get(tx, id)?;
@@ -407,18 +364,21 @@ pub fn take(
 
 /// Consumption is the receipt: it proves the delivery, and is told.
 fn consumed(tx: &Tx<'_>, item: &Notification) -> Result<(), StoreError> {
-    deliveries::prove_by_consumption(tx, item.id, item.command_id.as_deref())?;
+    let id = NotificationId(item.id);
+    deliveries::prove_by_consumption(tx, id, item.command_id.as_deref())?;
     let kind = changes::ChangeKind::NotificationConsumed;
-    publish(tx, kind, item.id, &item.task_id, &item.target_session_id, "consumed");
+    publish(tx, kind, id, &item.task_id, &item.target_session_id, "consumed");
     Ok(())
 }
 
 /// Consumes a leased item. Returns the item, and whether it was consumed now; `None` when the lease is
 /// unknown: it ran out and somebody else has the item.
 pub fn acknowledge(tx: &Tx<'_>, token: &str) -> Result<Option<(Notification, bool)>, StoreError> {
-    let found: Option<(i64, bool)> = tx
-        .prepare_cached("select id, consumed_at is null from routed_notifications where lease_token = ?1")?
-        .query_row([token], |row| Ok((row.get(0)?, row.get(1)?)))
+    let found: Option<(NotificationId, bool)> = tx
+        .prepare_cached(
+            "select id, consumed_at is null as open from routed_notifications where lease_token = ?1",
+        )?
+        .query_row([token], |row| Ok((column(row, "id")?, column(row, "open")?)))
         .optional()?;
     let Some((id, open)) = found else { return Ok(None) };
     if open {
@@ -441,11 +401,11 @@ pub fn consume_for_cycle(
     binding: &BindingId,
     task: &TaskId,
     manager: &SessionId,
-    cycle_id: i64,
+    cycle_id: CycleId,
     at: &str,
 ) -> Result<Vec<Notification>, StoreError> {
     // The plus keeps SQLite from the index by task, which holds all that the task ever had.
-    let ids: Vec<i64> = tx
+    let ids: Vec<NotificationId> = tx
         .prepare_cached(
             "update routed_notifications set consumed_manager_cycle_id = ?5, consumed_at = ?6,
                  state = 'delivered', delivered_at = coalesce(delivered_at, ?4)
@@ -456,7 +416,7 @@ pub fn consume_for_cycle(
         )?
         .query_map(
             params![manager.as_str(), task.as_str(), binding.as_str(), tx.now(), cycle_id, at],
-            |row| row.get(0),
+            scalar,
         )?
         .collect::<Result<_, _>>()?;
     let mut items = Vec::with_capacity(ids.len());
@@ -476,7 +436,7 @@ pub fn next_lease_end(connection: &Connection, session: &SessionId) -> Result<Op
          where target_session_id = ?1 and consumed_at is null and state in ('delivered', 'pending')
            and lease_token is not null",
     )?;
-    Ok(statement.query_row([session.as_str()], |row| row.get(0))?)
+    Ok(statement.query_row([session.as_str()], scalar)?)
 }
 
 /// Remembers a dispatcher's sign of life in its one row.

@@ -1,6 +1,6 @@
 //! Opening: file modes, pragmas, backup before migration, refusal of what is not ours.
 
-use super::StoreError;
+use super::{StoreError, rows::scalar};
 use crate::{
     clock,
     faults::{self, CrashPoint},
@@ -78,7 +78,7 @@ pub(super) fn writer(path: &Utf8Path, backups: &Utf8Path) -> Result<Connection, 
 
 /// The file's schema version, after a look at whose it is.
 fn identify(connection: &Connection, path: &Utf8Path) -> Result<i64, StoreError> {
-    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let pragma = |name: &str| connection.pragma_query_value(None, name, scalar::<i64>);
     let not_a_database = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
             StoreError::NotADatabase { path: path.to_owned() }
@@ -87,8 +87,7 @@ fn identify(connection: &Connection, path: &Utf8Path) -> Result<i64, StoreError>
     };
     let application = pragma("application_id").map_err(not_a_database)?;
     let version = pragma("user_version")?;
-    let empty: bool =
-        connection.query_row("select not exists (select 1 from sqlite_schema)", [], |row| row.get(0))?;
+    let empty: bool = connection.query_row("select not exists (select 1 from sqlite_schema)", [], scalar)?;
     if application != i64::from(APPLICATION_ID) && !empty {
         let found = i32::try_from(application).unwrap_or_default();
         return Err(StoreError::Foreign { path: path.to_owned(), found });
@@ -119,7 +118,7 @@ fn leave_trail(connection: &Connection) -> Result<(), StoreError> {
     let missing = "select not exists (select 1 from schema_migrations where version = ?1)";
     let mut missing = connection.prepare(missing)?;
     for version in 1..=SCHEMA_VERSION {
-        if missing.query_row([version], |row| row.get(0))? {
+        if missing.query_row([version], scalar)? {
             let insert = "insert into schema_migrations (version, applied_at) values (?1, ?2)";
             connection.execute(insert, (version, clock::now()))?;
         }

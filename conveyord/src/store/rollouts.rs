@@ -1,49 +1,36 @@
 //! Rollout files in their generations, their records, and the state of their threads.
 
-use super::{StoreError, Tx};
+use super::{
+    StoreError, Tx,
+    ids::{EventId, RolloutId},
+    rows::{all, columns, first},
+};
 use conveyor_proto::ids::SessionId;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 /// Quarantined lines that are kept per rollout; the oldest go first.
 const KEPT_QUARANTINE: i64 = 1000;
 
-/// A row of `rollouts`: a file in one generation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rollout {
-    pub id: i64,
-    /// Thread whose file it is.
-    pub thread_id: String,
-    pub path: String,
-    /// Counts the replacements of the file.
-    pub generation: i64,
-    /// Identity of the file.
-    pub device: Option<u64>,
-    /// Identity of the file.
-    pub inode: Option<u64>,
-    /// Bytes that are stored, in whole lines.
-    pub read_offset: u64,
-    /// How many bytes before the offset were hashed.
-    pub check_bytes: u64,
-    pub check_sha256: Option<String>,
-}
-
-const COLUMNS: &str =
-    "id, thread_id, path, generation, device, inode, read_offset, check_bytes, check_sha256";
-
-fn row(row: &Row<'_>) -> rusqlite::Result<Rollout> {
-    let unsigned = |index| row.get::<_, i64>(index).map(i64::cast_unsigned);
-    let optional = |index| row.get::<_, Option<i64>>(index).map(|value| value.map(i64::cast_unsigned));
-    Ok(Rollout {
-        id: row.get(0)?,
-        thread_id: row.get(1)?,
-        path: row.get(2)?,
-        generation: row.get(3)?,
-        device: optional(4)?,
-        inode: optional(5)?,
-        read_offset: unsigned(6)?,
-        check_bytes: unsigned(7)?,
-        check_sha256: row.get(8)?,
-    })
+columns! {
+    /// A row of `rollouts`: a file in one generation.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Rollout {
+        pub id: RolloutId,
+        /// Thread whose file it is.
+        pub thread_id: String,
+        pub path: String,
+        /// Counts the replacements of the file.
+        pub generation: i64,
+        /// Identity of the file, together with `inode`.
+        pub device: Option<u64>,
+        pub inode: Option<u64>,
+        /// Bytes that are stored, in whole lines.
+        pub read_offset: u64,
+        /// How many bytes before the offset were hashed.
+        pub check_bytes: u64,
+        /// Their hash.
+        pub check_sha256: Option<String>,
+    }
 }
 
 /// The generation of a session's file that is read now.
@@ -52,10 +39,11 @@ pub fn active(
     session: &SessionId,
     path: &str,
 ) -> Result<Option<Rollout>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from rollouts where session_id = ?1 and path = ?2 and state = 'active'"
-    ))?;
-    Ok(statement.query_row(params![session.as_str(), path], row).optional()?)
+    first(
+        connection,
+        "from rollouts where session_id = ?1 and path = ?2 and state = 'active'",
+        params![session.as_str(), path],
+    )
 }
 
 /// A file of a session that is read now, by its identity, whatever path it had.
@@ -64,16 +52,17 @@ pub fn active_by_identity(
     session: &SessionId,
     identity: (u64, u64),
 ) -> Result<Option<Rollout>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from rollouts
-         where session_id = ?1 and device = ?2 and inode = ?3 and state = 'active' order by id desc limit 1"
-    ))?;
     let (device, inode) = (identity.0.cast_signed(), identity.1.cast_signed());
-    Ok(statement.query_row(params![session.as_str(), device, inode], row).optional()?)
+    first(
+        connection,
+        "from rollouts
+         where session_id = ?1 and device = ?2 and inode = ?3 and state = 'active' order by id desc limit 1",
+        params![session.as_str(), device, inode],
+    )
 }
 
 /// Records that a file stands elsewhere now.
-pub fn set_path(tx: &Tx<'_>, rollout: i64, path: &str) -> Result<(), StoreError> {
+pub fn set_path(tx: &Tx<'_>, rollout: RolloutId, path: &str) -> Result<(), StoreError> {
     tx.execute("update rollouts set path = ?2 where id = ?1", params![rollout, path])?;
     Ok(())
 }
@@ -108,7 +97,7 @@ pub fn begin_generation(
             tx.now(),
         ],
     )?;
-    let id = tx.last_insert_rowid();
+    let id = RolloutId(tx.last_insert_rowid());
     let (device, inode) = identity.unzip();
     let (thread_id, path) = (thread_id.to_owned(), path.to_owned());
     Ok(Rollout {
@@ -127,7 +116,7 @@ pub fn begin_generation(
 /// How far a file is stored.
 #[derive(Debug)]
 pub struct Progress<'a> {
-    pub rollout_id: i64,
+    pub rollout_id: RolloutId,
     pub session: &'a SessionId,
     /// Identity of the file.
     pub identity: (u64, u64),
@@ -176,7 +165,7 @@ pub fn advance(tx: &Tx<'_>, progress: &Progress<'_>) -> Result<bool, StoreError>
 #[derive(Debug)]
 pub struct NewEvent<'a> {
     pub session: &'a SessionId,
-    pub rollout_id: i64,
+    pub rollout_id: RolloutId,
     /// Time of the record, or of its storing where the record names none that can be read.
     pub timestamp: &'a str,
     /// What the record had in place of a time that can be read.
@@ -206,7 +195,7 @@ impl<'tx> EventWriter<'tx> {
     }
 
     /// Stores a record and returns its id.
-    pub fn insert(&mut self, tx: &Tx<'_>, event: &NewEvent<'_>) -> Result<i64, StoreError> {
+    pub fn insert(&mut self, tx: &Tx<'_>, event: &NewEvent<'_>) -> Result<EventId, StoreError> {
         let id = self.statement.insert(params![
             event.session.as_str(),
             event.timestamp,
@@ -218,7 +207,7 @@ impl<'tx> EventWriter<'tx> {
             event.rollout_id,
             event.raw_timestamp,
         ])?;
-        Ok(id)
+        Ok(EventId(id))
     }
 }
 
@@ -226,7 +215,7 @@ impl<'tx> EventWriter<'tx> {
 pub fn quarantine(
     tx: &Tx<'_>,
     session: &SessionId,
-    rollout_id: i64,
+    rollout_id: RolloutId,
     byte_offset: u64,
     byte_count: u64,
     reason: &str,
@@ -248,15 +237,17 @@ pub fn quarantine(
     Ok(())
 }
 
-/// The state of a thread as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ThreadRow {
-    /// The state machine.
-    pub machine_json: String,
-    /// Time of the newest state-bearing record.
-    pub last_state_event_at: Option<String>,
-    pub last_state_subtype: Option<String>,
-    pub last_state_event_id: Option<i64>,
+columns! {
+    /// The state of a thread as stored.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct ThreadRow {
+        /// The state machine.
+        pub machine_json: String,
+        /// Time of the newest state-bearing record.
+        pub last_state_event_at: Option<String>,
+        pub last_state_subtype: Option<String>,
+        pub last_state_event_id: Option<EventId>,
+    }
 }
 
 /// The state of a thread.
@@ -265,25 +256,17 @@ pub fn thread(
     session: &SessionId,
     thread_id: &str,
 ) -> Result<Option<ThreadRow>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select machine_json, last_state_event_at, last_state_subtype, last_state_event_id
-         from threads where session_id = ?1 and thread_id = ?2",
-    )?;
-    let thread = statement.query_row(params![session.as_str(), thread_id], |row| {
-        Ok(ThreadRow {
-            machine_json: row.get(0)?,
-            last_state_event_at: row.get(1)?,
-            last_state_subtype: row.get(2)?,
-            last_state_event_id: row.get(3)?,
-        })
-    });
-    Ok(thread.optional()?)
+    first(
+        connection,
+        "from threads where session_id = ?1 and thread_id = ?2",
+        params![session.as_str(), thread_id],
+    )
 }
 
 /// The newest state-bearing record of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateEvent {
-    pub id: i64,
+    pub id: EventId,
     pub at: String,
     pub subtype: String,
 }
@@ -325,28 +308,33 @@ pub fn save_thread(
     Ok(())
 }
 
-/// The newest stored record of a session: id, time, subtype.
-pub fn newest_event(
-    connection: &Connection,
-    session: &SessionId,
-) -> Result<Option<(i64, String, Option<String>)>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select id, timestamp, subtype from codex_events where session_id = ?1 order by id desc limit 1",
-    )?;
-    let newest = statement.query_row([session.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-    Ok(newest.optional()?)
+columns! {
+    /// A stored record without its payload.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct EventHead {
+        pub id: EventId,
+        pub timestamp: String,
+        pub subtype: Option<String>,
+    }
 }
 
-/// A stored record.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredEvent {
-    pub id: i64,
-    pub timestamp: String,
-    pub kind: String,
-    pub subtype: Option<String>,
-    /// Where its line begins.
-    pub byte_offset: i64,
-    pub payload: serde_json::Value,
+/// The newest stored record of a session.
+pub fn newest_event(connection: &Connection, session: &SessionId) -> Result<Option<EventHead>, StoreError> {
+    first(connection, "from codex_events where session_id = ?1 order by id desc limit 1", [session.as_str()])
+}
+
+columns! {
+    /// A stored record.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct StoredEvent {
+        pub id: EventId,
+        pub timestamp: String,
+        pub kind: String = "type",
+        pub subtype: Option<String>,
+        /// Where its line begins.
+        pub byte_offset: i64,
+        pub payload: serde_json::Value = "payload_json",
+    }
 }
 
 /// The newest records of a session, newest first; a negative limit gives all.
@@ -357,28 +345,16 @@ pub fn tail(
     limit: i64,
 ) -> Result<Vec<StoredEvent>, StoreError> {
     let filter = if subtype.is_some() { "and subtype = ?3" } else { "and ?3 is null" };
-    let mut statement = connection.prepare_cached(&format!(
-        "select id, timestamp, type, subtype, byte_offset, payload_json from codex_events
-         where session_id = ?1 {filter} order by id desc limit ?2"
-    ))?;
-    let rows = statement.query_map(params![session.as_str(), limit, subtype], |row| {
-        Ok(StoredEvent {
-            id: row.get(0)?,
-            timestamp: row.get(1)?,
-            kind: row.get(2)?,
-            subtype: row.get(3)?,
-            byte_offset: row.get(4)?,
-            payload: super::json(row.get(5)?),
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    all(
+        connection,
+        &format!("from codex_events where session_id = ?1 {filter} order by id desc limit ?2"),
+        params![session.as_str(), limit, subtype],
+    )
 }
 
-/// The payload of one record, exactly as Codex wrote it, with its time.
-pub fn event_payload(connection: &Connection, id: i64) -> Result<Option<(String, String)>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("select timestamp, payload_json from codex_events where id = ?1")?;
-    Ok(statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+/// One record.
+pub fn event(connection: &Connection, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
+    first(connection, "from codex_events where id = ?1", [id])
 }
 
 /// A file as it is known by after it was read up to an offset.

@@ -3,43 +3,22 @@
 use super::{
     StoreError, Tx,
     event_names::{InfoOrError, TelemetryEvent},
-    json, json_text,
+    json_text,
     log::{self, Actor, Run, Telemetry},
+    rows::{FromRow, all, columns, first},
 };
 use crate::clock;
 use conveyor_proto::{
     ids::{RunId, TaskId},
     types::run::{RunRow, RunStatus},
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, params};
 use serde_json::{Value, json as object};
 
-const COLUMNS: &str = "id, task_id, name, purpose, status, started_at, ended_at, metadata_json";
+columns! { RunRow { id, task_id, name, purpose, status, started_at, ended_at, metadata = "metadata_json" } }
+
 /// Newest first; the id decides within a millisecond.
 const NEWEST_FIRST: &str = "order by started_at desc, id desc";
-
-fn row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
-    Ok(RunRow {
-        id: RunId(row.get(0)?),
-        task_id: TaskId(row.get(1)?),
-        name: row.get(2)?,
-        purpose: row.get(3)?,
-        status: status(row.get_ref(4)?.as_str()?),
-        started_at: row.get(5)?,
-        ended_at: row.get(6)?,
-        metadata: json(row.get(7)?),
-    })
-}
-
-/// The table's check admits only these words.
-fn status(word: &str) -> RunStatus {
-    match word {
-        "finished" => RunStatus::Finished,
-        "failed" => RunStatus::Failed,
-        "abandoned" => RunStatus::Abandoned,
-        _ => RunStatus::Active,
-    }
-}
 
 /// A run to be stored, which begins now.
 #[derive(Debug)]
@@ -59,7 +38,8 @@ pub struct NewRun<'a> {
 pub fn insert(tx: &Tx<'_>, new: &NewRun<'_>) -> Result<RunRow, StoreError> {
     let mut statement = tx.prepare_cached(&format!(
         "insert into runs (id, task_id, name, purpose, status, started_at, ended_at, metadata_json)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) returning {COLUMNS}"
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) returning {}",
+        RunRow::COLUMNS
     ))?;
     let ended_at = (new.status != RunStatus::Active).then_some(tx.now());
     let stored = statement.query_row(
@@ -73,31 +53,25 @@ pub fn insert(tx: &Tx<'_>, new: &NewRun<'_>) -> Result<RunRow, StoreError> {
             ended_at,
             json_text(new.metadata)?,
         ],
-        row,
+        RunRow::from_row,
     )?;
     Ok(stored)
 }
 
 /// The active run of a task.
 pub fn active(connection: &Connection, task: &TaskId) -> Result<Option<RunRow>, StoreError> {
-    let mut statement = connection
-        .prepare_cached(&format!("select {COLUMNS} from runs where task_id = ?1 and status = 'active'"))?;
-    Ok(statement.query_row([task.as_str()], row).optional()?)
+    first(connection, "from runs where task_id = ?1 and status = 'active'", [task.as_str()])
 }
 
 /// A run by id.
 pub fn get(connection: &Connection, id: &str) -> Result<Option<RunRow>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("select {COLUMNS} from runs where id = ?1"))?;
-    Ok(statement.query_row([id], row).optional()?)
+    first(connection, "from runs where id = ?1", [id])
 }
 
 /// All runs of a name, of a task or of all, newest first.
 pub fn named(connection: &Connection, name: &str, task: Option<&TaskId>) -> Result<Vec<RunRow>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from runs where name = ?1 and (?2 is null or task_id = ?2) {NEWEST_FIRST}"
-    ))?;
-    let rows = statement.query_map(params![name, task.map(TaskId::as_str)], row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let rest = format!("from runs where name = ?1 and (?2 is null or task_id = ?2) {NEWEST_FIRST}");
+    all(connection, &rest, params![name, task.map(TaskId::as_str)])
 }
 
 /// Lists runs, newest first.
@@ -106,20 +80,20 @@ pub fn list(
     task: Option<&TaskId>,
     status: Option<RunStatus>,
 ) -> Result<Vec<RunRow>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from runs where (?1 is null or task_id = ?1) and (?2 is null or status = ?2) {NEWEST_FIRST}"
-    ))?;
-    let rows = statement.query_map(params![task.map(TaskId::as_str), status.map(RunStatus::as_str)], row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let rest = format!(
+        "from runs where (?1 is null or task_id = ?1) and (?2 is null or status = ?2) {NEWEST_FIRST}"
+    );
+    all(connection, &rest, params![task.map(TaskId::as_str), status.map(RunStatus::as_str)])
 }
 
 /// Ends a run, with its telemetry, and returns it.
 pub fn end(tx: &Tx<'_>, id: &RunId, status: RunStatus) -> Result<RunRow, StoreError> {
     let run = tx
         .prepare_cached(&format!(
-            "update runs set status = ?2, ended_at = ?3 where id = ?1 returning {COLUMNS}"
+            "update runs set status = ?2, ended_at = ?3 where id = ?1 returning {}",
+            RunRow::COLUMNS
         ))?
-        .query_row(params![id.as_str(), status.as_str(), tx.now()], row)?;
+        .query_row(params![id.as_str(), status.as_str(), tx.now()], RunRow::from_row)?;
     let level = if status == RunStatus::Failed { InfoOrError::Error } else { InfoOrError::Info };
     log::telemetry(
         tx,

@@ -1,32 +1,39 @@
 //! The journal of Codex sessions that were started: written before each start, settled after it.
 
-use super::{StoreError, Tx};
+use super::{
+    StoreError, Tx,
+    rows::{FromRow, all, columns, first, scalar},
+};
 use crate::clock;
 use conveyor_proto::{
     ids::{SessionId, TaskId},
     types::common::Role,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, params};
 
-/// What is known of a start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionStart {
-    /// Id; the pane was given it as a variable.
-    pub id: String,
-    /// Name of the session.
-    pub name: String,
-    pub role: Role,
-    pub via: String,
-    pub cwd: String,
-    /// Socket of the tmux server.
-    pub tmux_socket: String,
-    pub tmux_session: String,
-    /// tmux pane, once it is known.
-    pub tmux_pane_id: Option<String>,
-    /// The pane's process.
-    pub tmux_pane_pid: Option<i32>,
-    /// When it began.
-    pub created_at: String,
+columns! {
+    /// What is known of a start.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct SessionStart {
+        /// Also a variable in the environment of the pane.
+        pub id: String,
+        /// Name of the session.
+        pub name: String,
+        /// Role of the session.
+        pub role: Role,
+        /// The verb.
+        pub via: String,
+        pub cwd: String,
+        /// Socket of the tmux server.
+        pub tmux_socket: String,
+        pub tmux_session: String,
+        /// The pane, once it is known.
+        pub tmux_pane_id: Option<String>,
+        /// The pane's process.
+        pub tmux_pane_pid: Option<i32>,
+        /// When it began.
+        pub created_at: String,
+    }
 }
 
 /// How a start ended that led to no session.
@@ -48,25 +55,6 @@ impl End {
             Self::Abandoned => "abandoned",
         }
     }
-}
-
-const COLUMNS: &str =
-    "id, name, role, via, cwd, tmux_socket, tmux_session, tmux_pane_id, tmux_pane_pid, created_at";
-
-fn row(row: &Row<'_>) -> rusqlite::Result<SessionStart> {
-    let role = if row.get_ref(2)?.as_str()? == "manager" { Role::Manager } else { Role::Worker };
-    Ok(SessionStart {
-        id: row.get(0)?,
-        name: row.get(1)?,
-        role,
-        via: row.get(3)?,
-        cwd: row.get(4)?,
-        tmux_socket: row.get(5)?,
-        tmux_session: row.get(6)?,
-        tmux_pane_id: row.get(7)?,
-        tmux_pane_pid: row.get(8)?,
-        created_at: row.get(9)?,
-    })
 }
 
 /// A start that is about to be made.
@@ -91,7 +79,8 @@ pub fn begin(tx: &Tx<'_>, id: &str, new: &NewStart<'_>) -> Result<SessionStart, 
     let mut statement = tx.prepare_cached(&format!(
         "insert into session_starts (id, name, role, via, state, task_id, cwd, tmux_socket, tmux_session,
              created_at, updated_at)
-         values (?1, ?2, ?3, ?4, 'starting', ?5, ?6, ?7, ?8, ?9, ?9) returning {COLUMNS}"
+         values (?1, ?2, ?3, ?4, 'starting', ?5, ?6, ?7, ?8, ?9, ?9) returning {}",
+        SessionStart::COLUMNS
     ))?;
     let values = params![
         id,
@@ -104,7 +93,7 @@ pub fn begin(tx: &Tx<'_>, id: &str, new: &NewStart<'_>) -> Result<SessionStart, 
         new.tmux_session,
         tx.now(),
     ];
-    Ok(statement.query_row(values, row)?)
+    Ok(statement.query_row(values, SessionStart::from_row)?)
 }
 
 /// An id for a start.
@@ -141,19 +130,17 @@ pub fn ended(tx: &Tx<'_>, id: &str, end: End, error: &str) -> Result<(), StoreEr
 
 /// The start of a name that is under way, was cut off, or was kept.
 pub fn open_of(connection: &Connection, name: &str) -> Result<Option<SessionStart>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from session_starts where name = ?1 and state in ('starting', 'kept')"
-    ))?;
-    Ok(statement.query_row([name], row).optional()?)
+    first(connection, "from session_starts where name = ?1 and state in ('starting', 'kept')", [name])
 }
 
 /// All such starts, oldest first.
 pub fn open(connection: &Connection) -> Result<Vec<SessionStart>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from session_starts indexed by session_starts_open
-         where state in ('starting', 'kept') order by id"
-    ))?;
-    Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
+    all(
+        connection,
+        "from session_starts indexed by session_starts_open
+         where state in ('starting', 'kept') order by id",
+        [],
+    )
 }
 
 /// Whether a session was started for a task.
@@ -161,5 +148,5 @@ pub fn was_for(connection: &Connection, session: &SessionId, task: &TaskId) -> R
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from session_starts where session_id = ?1 and task_id = ?2)",
     )?;
-    Ok(statement.query_row([session.as_str(), task.as_str()], |row| row.get(0))?)
+    Ok(statement.query_row([session.as_str(), task.as_str()], scalar)?)
 }

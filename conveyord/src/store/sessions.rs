@@ -1,6 +1,10 @@
 //! Registered sessions.
 
-use super::{StoreError, Tx};
+use super::{
+    StoreError, Tx,
+    ids::EventId,
+    rows::{all, column, columns, first, scalar},
+};
 use crate::{changes, clock, error::Error, words::shown};
 use conveyor_proto::{
     ids::SessionId,
@@ -9,48 +13,50 @@ use conveyor_proto::{
         session::{SessionState, StateFilter},
     },
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, params};
 
-/// A row of `sessions`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
-    pub id: SessionId,
-    pub name: String,
-    pub role: Role,
-    pub identity_token: String,
-    pub tmux_session: Option<String>,
-    /// tmux pane, `%N`.
-    pub tmux_pane_id: Option<String>,
-    /// Process of the pane when it was registered.
-    pub tmux_pane_pid: Option<i32>,
-    /// Socket of the tmux server.
-    pub tmux_socket: Option<String>,
-    /// Rollout; none while it is awaited.
-    pub codex_session_path: Option<String>,
-    /// Codex's id of the thread; none while it is awaited.
-    pub codex_session_id: Option<String>,
-    /// Codex's home folder.
-    pub codex_home: Option<String>,
-    pub pid: Option<i64>,
-    /// Start of that process, against reuse of the number.
-    pub pid_start: Option<u64>,
-    pub cwd: String,
-    pub registered_at: String,
-    /// Last ingest or registration.
-    pub last_heartbeat_at: Option<String>,
-    pub state: SessionState,
-    /// Bytes of the rollout that are stored.
-    pub last_ingest_offset: Option<i64>,
-    /// Newest record that a `cycle` or `ingest` has reported.
-    pub reported_event_id: i64,
-    /// Skipped lines that a `cycle` or `ingest` has reported.
-    pub reported_skipped: i64,
-    /// Skipped lines so far.
-    pub skipped_lines: i64,
-    /// The thread that is in the session now.
-    pub current_thread_id: Option<String>,
-    /// Why it is gone.
-    pub gone_reason: Option<String>,
+columns! {
+    /// A row of `sessions`.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Session {
+        pub id: SessionId,
+        pub name: String,
+        pub role: Role,
+        pub identity_token: String,
+        pub tmux_session: Option<String>,
+        pub tmux_pane_id: Option<String>,
+        /// Process of the pane when it was registered.
+        pub tmux_pane_pid: Option<i32>,
+        /// Socket of the tmux server.
+        pub tmux_socket: Option<String>,
+        /// Rollout; none while it is awaited.
+        pub codex_session_path: Option<String>,
+        /// Codex's id of the thread; none while it is awaited.
+        pub codex_session_id: Option<String>,
+        /// Codex's home folder.
+        pub codex_home: Option<String>,
+        pub pid: Option<i64>,
+        /// Start of that process, against reuse of the number.
+        pub pid_start: Option<u64>,
+        pub cwd: String,
+        /// Time of the first registration.
+        pub registered_at: String,
+        /// Time of the last ingest or registration.
+        pub last_heartbeat_at: Option<String>,
+        pub state: SessionState,
+        /// Bytes of the rollout that are stored.
+        pub last_ingest_offset: Option<i64>,
+        /// Newest record that a `cycle` or `ingest` has reported.
+        pub reported_event_id: EventId,
+        /// Skipped lines that a `cycle` or `ingest` has reported.
+        pub reported_skipped: i64,
+        /// Skipped lines so far.
+        pub skipped_lines: i64,
+        /// The thread that is in the session now.
+        pub current_thread_id: Option<String>,
+        /// Why it is gone.
+        pub gone_reason: Option<String>,
+    }
 }
 
 /// Why a session is gone whose process has ended.
@@ -79,7 +85,7 @@ impl Session {
             last_heartbeat_at: None,
             state: SessionState::Active,
             last_ingest_offset: None,
-            reported_event_id: 0,
+            reported_event_id: EventId(0),
             reported_skipped: 0,
             skipped_lines: 0,
             current_thread_id: None,
@@ -106,42 +112,6 @@ impl Session {
     }
 }
 
-pub(super) const COLUMNS: &str =
-    "id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_pane_pid, tmux_socket,
-    codex_session_path, codex_session_id, codex_home, pid, pid_start, cwd, registered_at, last_heartbeat_at,
-    state, last_ingest_offset, reported_event_id, reported_skipped, skipped_lines, current_thread_id, gone_reason";
-
-pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<Session> {
-    let role = if row.get_ref(2)?.as_str()? == "manager" { Role::Manager } else { Role::Worker };
-    let state = if row.get_ref(16)?.as_str()? == "gone" { SessionState::Gone } else { SessionState::Active };
-    Ok(Session {
-        id: SessionId(row.get(0)?),
-        name: row.get(1)?,
-        role,
-        identity_token: row.get(3)?,
-        tmux_session: row.get(4)?,
-        tmux_pane_id: row.get(5)?,
-        tmux_pane_pid: row.get(6)?,
-        tmux_socket: row.get(7)?,
-        codex_session_path: row.get(8)?,
-        codex_session_id: row.get(9)?,
-        codex_home: row.get(10)?,
-        pid: row.get(11)?,
-        // Stored as the same bits: SQLite has no unsigned integers.
-        pid_start: row.get::<_, Option<i64>>(12)?.map(i64::cast_unsigned),
-        cwd: row.get(13)?,
-        registered_at: row.get(14)?,
-        last_heartbeat_at: row.get(15)?,
-        state,
-        last_ingest_offset: row.get(17)?,
-        reported_event_id: row.get(18)?,
-        reported_skipped: row.get(19)?,
-        skipped_lines: row.get(20)?,
-        current_thread_id: row.get(21)?,
-        gone_reason: row.get(22)?,
-    })
-}
-
 /// What a registration stores.
 #[derive(Debug, Clone)]
 pub struct Registration {
@@ -164,9 +134,7 @@ pub struct Registration {
 
 /// Finds a session by name.
 pub fn find(connection: &Connection, name: &str) -> Result<Option<Session>, StoreError> {
-    let mut statement =
-        connection.prepare_cached(&format!("select {COLUMNS} from sessions where name = ?1"))?;
-    Ok(statement.query_row([name], row).optional()?)
+    first(connection, "from sessions where name = ?1", [name])
 }
 
 /// Finds a session by name, or refuses.
@@ -182,24 +150,21 @@ pub fn resolve(connection: &Connection, name: &str) -> Result<Session, Error> {
 
 /// Finds a session by id.
 pub fn get(connection: &Connection, id: &str) -> Result<Option<Session>, StoreError> {
-    let mut statement =
-        connection.prepare_cached(&format!("select {COLUMNS} from sessions where id = ?1"))?;
-    Ok(statement.query_row([id], row).optional()?)
+    first(connection, "from sessions where id = ?1", [id])
 }
 
 /// Active sessions on a Codex thread.
 pub fn active_on_thread(connection: &Connection, thread_id: &str) -> Result<Vec<Session>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from sessions where codex_session_id = ?1 and state = 'active' order by rowid"
-    ))?;
-    Ok(statement.query_map([thread_id], row)?.collect::<Result<_, _>>()?)
+    all(
+        connection,
+        "from sessions where codex_session_id = ?1 and state = 'active' order by rowid",
+        [thread_id],
+    )
 }
 
 /// Active sessions, those whose rollouts the watcher follows.
 pub fn active(connection: &Connection) -> Result<Vec<Session>, StoreError> {
-    let mut statement = connection
-        .prepare_cached(&format!("select {COLUMNS} from sessions where state = 'active' order by id"))?;
-    Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
+    all(connection, "from sessions where state = 'active' order by id", [])
 }
 
 /// Which sessions a listing shows.
@@ -217,28 +182,25 @@ pub struct Filter {
 
 /// Lists sessions in the order of their registration.
 pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Session>, StoreError> {
-    let mut statement = connection
-        .prepare_cached(&format!("select {COLUMNS} from sessions order by registered_at, rowid"))?;
-    let rows = statement.query_map([], row)?;
-    let mut sessions = Vec::new();
-    for session in rows {
-        let session = session?;
+    let mut sessions: Vec<Session> = all(connection, "from sessions order by registered_at, rowid", [])?;
+    sessions.retain(|session| filter.shows(session));
+    Ok(sessions)
+}
+
+impl Filter {
+    fn shows(&self, session: &Session) -> bool {
         // A legacy worker record has neither a process nor a rollout nor a tmux pane of its own.
         let known = session.pid.is_some() || session.codex_session_id.is_some();
-        let shown = match filter.state {
+        let state = match self.state {
             Some(StateFilter::All) => true,
             Some(StateFilter::Gone) => session.state == SessionState::Gone,
             Some(StateFilter::Active) => session.state == SessionState::Active && known,
-            None => session.state == SessionState::Active && (known || filter.include_legacy),
+            None => session.state == SessionState::Active && (known || self.include_legacy),
         };
-        if shown
-            && filter.role.is_none_or(|role| role == session.role)
-            && (filter.names.is_empty() || filter.names.contains(&session.name))
-        {
-            sessions.push(session);
-        }
+        state
+            && self.role.is_none_or(|role| role == session.role)
+            && (self.names.is_empty() || self.names.contains(&session.name))
     }
-    Ok(sessions)
 }
 
 /// Inserts or renews a session. The id, the token and the first registration stay.
@@ -281,10 +243,9 @@ pub fn upsert(tx: &Tx<'_>, new: &Registration) -> Result<SessionId, StoreError> 
         new.cwd,
         tx.now(),
     ])?;
-    let id: String =
-        tx.query_row("select id from sessions where name = ?1", [&new.name], |row| row.get(0))?;
+    let id: SessionId = tx.query_row("select id from sessions where name = ?1", [&new.name], scalar)?;
     publish(tx, &id, SessionState::Active);
-    Ok(SessionId(id))
+    Ok(id)
 }
 
 /// Records how the Codex of a session was asked to run.
@@ -308,7 +269,7 @@ pub fn launch(
     id: &SessionId,
 ) -> Result<(Option<String>, Option<String>), StoreError> {
     let mut statement = connection.prepare_cached("select sandbox, approval from sessions where id = ?1")?;
-    Ok(statement.query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    Ok(statement.query_row([id.as_str()], |row| Ok((column(row, "sandbox")?, column(row, "approval")?)))?)
 }
 
 /// Marks a session as gone.
@@ -317,7 +278,7 @@ pub fn set_gone(tx: &Tx<'_>, id: &SessionId, reason: &str) -> Result<(), StoreEr
         "update sessions set state = 'gone', last_heartbeat_at = ?2, gone_reason = ?3 where id = ?1",
     )?
     .execute(params![id.as_str(), tx.now(), reason])?;
-    publish(tx, id.as_str(), SessionState::Gone);
+    publish(tx, id, SessionState::Gone);
     Ok(())
 }
 
@@ -349,7 +310,7 @@ pub fn adopt_thread(
          where id = ?1",
     )?
     .execute(params![id.as_str(), thread_id, path, cwd])?;
-    publish(tx, id.as_str(), SessionState::Active);
+    publish(tx, id, SessionState::Active);
     Ok(())
 }
 
@@ -379,7 +340,7 @@ pub fn note_pane(tx: &Tx<'_>, id: &SessionId, shows: &str) -> Result<String, Sto
     }
     let mut statement =
         tx.prepare_cached("select coalesce(pane_shows_since, ?2) from sessions where id = ?1")?;
-    Ok(statement.query_row(params![id.as_str(), tx.now()], |row| row.get(0))?)
+    Ok(statement.query_row(params![id.as_str(), tx.now()], scalar)?)
 }
 
 /// Records that Codex now runs as another process in the same pane.
@@ -395,14 +356,18 @@ pub fn set_process(tx: &Tx<'_>, id: &SessionId, pid: i64, start: Option<u64>) ->
 /// Records what a `cycle` or `ingest` has reported of a session, and returns what was new:
 /// records and skipped lines since the last report.
 pub fn report_ingest(tx: &Tx<'_>, id: &SessionId) -> Result<(u64, u64), StoreError> {
-    let (reported, skipped): (i64, i64) = tx
+    let (reported, skipped): (EventId, i64) = tx
         .prepare_cached(
-            "select reported_event_id, skipped_lines - reported_skipped from sessions where id = ?1",
+            "select reported_event_id, skipped_lines - reported_skipped as skipped from sessions where id = ?1",
         )?
-        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let (count, newest): (u64, Option<i64>) = tx
-        .prepare_cached("select count(*), max(id) from codex_events where session_id = ?1 and id > ?2")?
-        .query_row(params![id.as_str(), reported], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_row([id.as_str()], |row| Ok((column(row, "reported_event_id")?, column(row, "skipped")?)))?;
+    let (count, newest): (u64, Option<EventId>) = tx
+        .prepare_cached(
+            "select count(*) as count, max(id) as newest from codex_events where session_id = ?1 and id > ?2",
+        )?
+        .query_row(params![id.as_str(), reported], |row| {
+            Ok((column(row, "count")?, column(row, "newest")?))
+        })?;
     if count > 0 || skipped != 0 {
         tx.prepare_cached(
             "update sessions set reported_event_id = coalesce(?2, reported_event_id),
@@ -415,12 +380,12 @@ pub fn report_ingest(tx: &Tx<'_>, id: &SessionId) -> Result<(u64, u64), StoreErr
 
 /// Publishes that a session is there, or that its row was changed.
 pub(super) fn publish_active(tx: &Tx<'_>, id: &SessionId) {
-    publish(tx, id.as_str(), SessionState::Active);
+    publish(tx, id, SessionState::Active);
 }
 
-fn publish(tx: &Tx<'_>, id: &str, state: SessionState) {
+fn publish(tx: &Tx<'_>, id: &SessionId, state: SessionState) {
     tx.publish(changes::Change {
-        session_id: Some(id.to_owned()),
+        session_id: Some(id.to_string()),
         state: Some(state.as_str().to_owned()),
         ..changes::change(changes::ChangeKind::Session)
     });

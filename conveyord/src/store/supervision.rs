@@ -5,9 +5,10 @@
 use super::{
     StoreError, Tx,
     event_names::TelemetryEvent,
-    json, json_text,
+    ids::{CycleId, DecisionId, EventId},
+    json_text,
     log::{self, Actor, Run, Telemetry},
-    optional_json, texts,
+    rows::{FromRow, column, columns, first, scalar},
 };
 use conveyor_proto::{
     ids::{BindingId, SessionId, TaskId},
@@ -19,22 +20,11 @@ use conveyor_proto::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 
-const ACK_COLUMNS: &str =
-    "binding_id, correlation_id, created_at, id, manager_config_revision, payload_json, revision,
-    role, task_id";
-
-fn ack(row: &Row<'_>) -> rusqlite::Result<Acknowledgement> {
-    Ok(Acknowledgement {
-        binding_id: row.get(0)?,
-        correlation_id: row.get(1)?,
-        created_at: row.get(2)?,
-        id: row.get(3)?,
-        manager_config_revision: row.get(4)?,
-        payload: json(row.get(5)?),
-        revision: row.get(6)?,
-        role: row.get(7)?,
-        task_id: row.get(8)?,
-    })
+columns! {
+    Acknowledgement {
+        binding_id, correlation_id, created_at, id, manager_config_revision, payload = "payload_json", revision, role,
+        task_id,
+    }
 }
 
 /// The newest acknowledgement of a role.
@@ -43,11 +33,11 @@ pub fn latest_ack(
     task: &TaskId,
     role: Role,
 ) -> Result<Option<Acknowledgement>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {ACK_COLUMNS} from task_acknowledgements
-         where task_id = ?1 and role = ?2 order by revision desc, id desc limit 1"
-    ))?;
-    Ok(statement.query_row(params![task.as_str(), role.as_str()], ack).optional()?)
+    first(
+        connection,
+        "from task_acknowledgements where task_id = ?1 and role = ?2 order by revision desc, id desc limit 1",
+        params![task.as_str(), role.as_str()],
+    )
 }
 
 /// Stores an acknowledgement. Its revision is the next of its task and role: there is one writer, so no two are alike.
@@ -65,7 +55,8 @@ pub fn insert_ack(
              (task_id, role, binding_id, manager_config_revision, payload_json, correlation_id, created_at, revision)
          select ?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(max(revision), 0) + 1
          from task_acknowledgements where task_id = ?1 and role = ?2
-         returning {ACK_COLUMNS}"
+         returning {}",
+        Acknowledgement::COLUMNS
     ))?;
     let stored = statement.query_row(
         params![
@@ -77,32 +68,20 @@ pub fn insert_ack(
             correlation_id,
             tx.now(),
         ],
-        ack,
+        Acknowledgement::from_row,
     )?;
     Ok(stored)
 }
 
-const HANDOFF_COLUMNS: &str =
-    "created_at, id, next_steps_json, payload_json, summary, task_id, worker_session_id";
-
-fn handoff(row: &Row<'_>) -> rusqlite::Result<Handoff> {
-    Ok(Handoff {
-        created_at: row.get(0)?,
-        id: row.get(1)?,
-        next_steps: texts(row, 2)?,
-        payload: json(row.get(3)?),
-        summary: row.get(4)?,
-        task_id: row.get(5)?,
-        worker_session_id: row.get(6)?,
-    })
+columns! {
+    Handoff {
+        created_at, id, next_steps = "next_steps_json", payload = "payload_json", summary, task_id, worker_session_id,
+    }
 }
 
 /// The newest handoff of a task.
 pub fn latest_handoff(connection: &Connection, task: &TaskId) -> Result<Option<Handoff>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {HANDOFF_COLUMNS} from worker_handoffs where task_id = ?1 order by id desc limit 1"
-    ))?;
-    Ok(statement.query_row([task.as_str()], handoff).optional()?)
+    first(connection, "from worker_handoffs where task_id = ?1 order by id desc limit 1", [task.as_str()])
 }
 
 /// Stores a handoff.
@@ -117,7 +96,8 @@ pub fn insert_handoff(
     let mut statement = tx.prepare_cached(&format!(
         "insert into worker_handoffs
              (task_id, worker_session_id, summary, next_steps_json, payload_json, created_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6) returning {HANDOFF_COLUMNS}"
+         values (?1, ?2, ?3, ?4, ?5, ?6) returning {}",
+        Handoff::COLUMNS
     ))?;
     let stored = statement.query_row(
         params![
@@ -128,26 +108,28 @@ pub fn insert_handoff(
             json_text(payload)?,
             tx.now(),
         ],
-        handoff,
+        Handoff::from_row,
     )?;
     Ok(stored)
 }
 
-/// A run of an epilogue step.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct EpilogueRun {
-    pub correlation_id: Option<String>,
-    /// What went wrong.
-    pub error: Option<String>,
-    pub finished_at: Option<String>,
-    pub id: i64,
-    /// What came of it.
-    pub result: Option<Value>,
-    pub started_at: String,
-    /// `pending`, `running`, `succeeded`, `failed` or `skipped`.
-    pub state: String,
-    pub step_name: String,
-    pub task_id: String,
+columns! {
+    /// A run of an epilogue step.
+    #[derive(Debug, Clone, PartialEq, serde::Serialize)]
+    pub struct EpilogueRun {
+        pub correlation_id: Option<String>,
+        /// What went wrong.
+        pub error: Option<String>,
+        pub finished_at: Option<String>,
+        pub id: i64,
+        /// What came of it.
+        pub result: Option<Value> = "result_json",
+        pub started_at: String,
+        /// `pending`, `running`, `succeeded`, `failed` or `skipped`.
+        pub state: String,
+        pub step_name: String,
+        pub task_id: String,
+    }
 }
 
 /// The newest run of an epilogue step.
@@ -156,76 +138,51 @@ pub fn latest_epilogue_run(
     task: &TaskId,
     step: &str,
 ) -> Result<Option<EpilogueRun>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select correlation_id, error, finished_at, id, result_json, started_at, state, step_name, task_id
-         from epilogue_runs where task_id = ?1 and step_name = ?2 order by id desc limit 1",
-    )?;
-    let run = statement.query_row(params![task.as_str(), step], |row| {
-        Ok(EpilogueRun {
-            correlation_id: row.get(0)?,
-            error: row.get(1)?,
-            finished_at: row.get(2)?,
-            id: row.get(3)?,
-            result: optional_json(row.get(4)?),
-            started_at: row.get(5)?,
-            state: row.get(6)?,
-            step_name: row.get(7)?,
-            task_id: row.get(8)?,
-        })
-    });
-    Ok(run.optional()?)
+    first(
+        connection,
+        "from epilogue_runs where task_id = ?1 and step_name = ?2 order by id desc limit 1",
+        params![task.as_str(), step],
+    )
 }
 
-/// A manager's decision.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Decision {
-    pub created_at: String,
-    /// `wait`, `nudge`, `interrupt`, `escalate`, `stop` or `inspect`.
-    pub decision: String,
-    pub id: i64,
-    /// The cycle that it came of.
-    pub manager_cycle_id: Option<i64>,
-    /// Legacy manager id.
-    pub manager_id: Option<String>,
-    pub reason: String,
-    pub task_id: String,
+columns! {
+    /// A manager's decision.
+    #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+    pub struct Decision {
+        pub created_at: String,
+        /// `wait`, `nudge`, `interrupt`, `escalate`, `stop` or `inspect`.
+        pub decision: String,
+        pub id: DecisionId,
+        /// The cycle that it came of.
+        pub manager_cycle_id: Option<CycleId>,
+        /// Of a manager of the reference.
+        pub manager_id: Option<String>,
+        /// Why.
+        pub reason: String,
+        pub task_id: String,
+    }
 }
 
 /// A decision by id, of whatever task.
-pub fn decision(connection: &Connection, id: i64) -> Result<Option<Decision>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select created_at, decision, id, manager_cycle_id, manager_id, reason, task_id
-         from manager_decisions where id = ?1",
-    )?;
-    let decision = statement.query_row([id], |row| {
-        Ok(Decision {
-            created_at: row.get(0)?,
-            decision: row.get(1)?,
-            id: row.get(2)?,
-            manager_cycle_id: row.get(3)?,
-            manager_id: row.get(4)?,
-            reason: row.get(5)?,
-            task_id: row.get(6)?,
-        })
-    });
-    Ok(decision.optional()?)
+pub fn decision(connection: &Connection, id: DecisionId) -> Result<Option<Decision>, StoreError> {
+    first(connection, "from manager_decisions where id = ?1", [id])
 }
 
 /// Stores a decision with its telemetry and returns its id.
 pub fn insert_decision(
     tx: &Tx<'_>,
     task: &TaskId,
-    cycle_id: Option<i64>,
+    cycle_id: Option<CycleId>,
     decision: &str,
     reason: &str,
     payload: &Value,
-) -> Result<i64, StoreError> {
+) -> Result<DecisionId, StoreError> {
     tx.prepare_cached(
         "insert into manager_decisions (task_id, manager_cycle_id, decision, reason, created_at, payload_json)
          values (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
     .execute(params![task.as_str(), cycle_id, decision, reason, tx.now(), json_text(payload)?])?;
-    let id = tx.last_insert_rowid();
+    let id = DecisionId(tx.last_insert_rowid());
     log::telemetry(
         tx,
         &Telemetry {
@@ -248,16 +205,16 @@ pub fn latest_receipt(
     connection: &Connection,
     task: &TaskId,
     binding_id: &str,
-    watermark: i64,
+    watermark: EventId,
 ) -> Result<Option<WorkerReceipt>, StoreError> {
     let mut workers = connection.prepare_cached(
         "select distinct worker_session_id from bindings where task_id = ?1 and worker_session_id is not null",
     )?;
-    let workers: Vec<String> =
-        workers.query_map([task.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let workers: Vec<String> = workers.query_map([task.as_str()], scalar)?.collect::<Result<_, _>>()?;
     // One search in the index per worker: the newest turn of each is its first row.
     let mut statement = connection.prepare_cached(
-        "select t.end_event_id, coalesce(t.binding_id, ?3), t.outcome, e.timestamp, e.payload_json, s.id, s.name
+        "select t.end_event_id as source_event_id, coalesce(t.binding_id, ?3) as binding_id, t.outcome as outcome,
+             e.timestamp as timestamp, e.payload_json as payload, s.id as session_id, s.name as session
          from turns t join codex_events e on e.id = t.end_event_id join sessions s on s.id = t.session_id
          where t.session_id = ?1 and t.end_event_id > ?2 and t.outcome in ('done', 'failed')
            and t.kind not in ('compaction', 'shell')
@@ -276,19 +233,19 @@ pub fn latest_receipt(
 }
 
 fn receipt(row: &Row<'_>) -> rusqlite::Result<WorkerReceipt> {
-    let payload = json(row.get(4)?);
+    let payload: Value = column(row, "payload")?;
     let copied = |key: &str| payload.get(key).filter(|value| !value.is_null()).cloned();
     Ok(WorkerReceipt {
-        binding_id: row.get(1)?,
+        binding_id: column(row, "binding_id")?,
         completed_at: copied("completed_at"),
         duration_ms: copied("duration_ms"),
         last_agent_message: copied("last_agent_message"),
-        source_event_id: row.get(0)?,
-        source_event_timestamp: row.get(3)?,
-        source_session_id: row.get(5)?,
-        source_session_name: row.get(6)?,
+        source_event_id: column(row, "source_event_id")?,
+        source_event_timestamp: column(row, "timestamp")?,
+        source_session_id: column(row, "session_id")?,
+        source_session_name: column(row, "session")?,
         time_to_first_token_ms: copied("time_to_first_token_ms"),
         turn_id: copied("turn_id"),
-        outcome: row.get(2)?,
+        outcome: column(row, "outcome")?,
     })
 }

@@ -1,6 +1,9 @@
 //! Tasks.
 
-use super::{StoreError, Tx};
+use super::{
+    StoreError, Tx,
+    rows::{FromRow, column, columns},
+};
 use crate::words::shown;
 use crate::{changes, clock, error::Error};
 use conveyor_proto::{
@@ -10,8 +13,21 @@ use conveyor_proto::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::fmt::Write as _;
 
-pub(super) const COLUMNS: &str = "t.id, t.name, t.goal, t.summary, t.state, t.created_at, t.updated_at,
-    b.max_nudges, b.nudges_used, b.expires_at";
+columns! {
+    TaskRow from t { id, name, goal, summary, state, created_at, updated_at } with {
+        // Of another table, see `row`.
+        budget: None,
+    }
+}
+
+/// A select of tasks; `rest` is what follows its tables.
+pub(super) fn select(rest: &str) -> String {
+    format!(
+        "select {}, b.max_nudges as max_nudges, b.nudges_used as nudges_used, b.expires_at as expires_at
+         from tasks t left join budgets b on b.task_id = t.id {rest}",
+        TaskRow::COLUMNS
+    )
+}
 
 /// Creates a task in state `candidate`.
 pub fn insert(tx: &Tx<'_>, name: &str, goal: &str, summary: Option<&str>) -> Result<TaskId, StoreError> {
@@ -47,9 +63,8 @@ fn publish(tx: &Tx<'_>, id: &str, state: TaskState) {
 /// All tasks in the order of their creation.
 pub fn list(connection: &Connection, active_only: bool) -> Result<Vec<TaskRow>, StoreError> {
     let filter = if active_only { "where t.state in ('candidate', 'managed', 'paused')" } else { "" };
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from tasks t left join budgets b on b.task_id = t.id {filter} order by t.created_at, t.id"
-    ))?;
+    let mut statement =
+        connection.prepare_cached(&select(&format!("{filter} order by t.created_at, t.id")))?;
     let rows = statement.query_map([], row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -62,10 +77,8 @@ pub fn resolve(connection: &Connection, reference: &str) -> Result<TaskRow, Erro
     if let Some(task) = find(connection, reference)? {
         return Ok(task);
     }
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from tasks t left join budgets b on b.task_id = t.id
-         where t.name = ?1 order by t.created_at desc, t.rowid desc"
-    ))?;
+    let mut statement =
+        connection.prepare_cached(&select("where t.name = ?1 order by t.created_at desc, t.rowid desc"))?;
     let named: Vec<TaskRow> =
         statement.query_map([reference], row).map_err(StoreError::from)?.collect::<Result<_, _>>()?;
     let open: Vec<&TaskRow> = named.iter().filter(|task| !task.state.is_over()).collect();
@@ -86,40 +99,17 @@ pub fn resolve(connection: &Connection, reference: &str) -> Result<TaskRow, Erro
 
 /// Finds a task by id.
 pub fn find(connection: &Connection, id: &str) -> Result<Option<TaskRow>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from tasks t left join budgets b on b.task_id = t.id where t.id = ?1"
-    ))?;
+    let mut statement = connection.prepare_cached(&select("where t.id = ?1"))?;
     Ok(statement.query_row([id], row).optional()?)
 }
 
 pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
-    let budget = match row.get::<_, Option<i64>>(7)? {
-        Some(max_nudges) => {
-            let nudges_used: i64 = row.get(8)?;
-            let expires_at = row.get(9)?;
-            Some(Budget { max_nudges, nudges_used, nudges_remaining: max_nudges - nudges_used, expires_at })
-        }
-        None => None,
-    };
-    Ok(TaskRow {
-        id: TaskId(row.get(0)?),
-        name: row.get(1)?,
-        goal: row.get(2)?,
-        summary: row.get(3)?,
-        state: state(&row.get::<_, String>(4)?),
-        created_at: row.get(5)?,
-        updated_at: row.get(6)?,
-        budget,
-    })
+    Ok(TaskRow { budget: budget(row)?, ..TaskRow::from_row(row)? })
 }
 
-/// The table's check admits only these words.
-fn state(word: &str) -> TaskState {
-    match word {
-        "managed" => TaskState::Managed,
-        "paused" => TaskState::Paused,
-        "done" => TaskState::Done,
-        "failed" => TaskState::Failed,
-        _ => TaskState::Candidate,
-    }
+fn budget(row: &Row<'_>) -> rusqlite::Result<Option<Budget>> {
+    let Some(max_nudges) = column::<Option<i64>>(row, "max_nudges")? else { return Ok(None) };
+    let nudges_used: i64 = column(row, "nudges_used")?;
+    let expires_at = column(row, "expires_at")?;
+    Ok(Some(Budget { max_nudges, nudges_used, nudges_remaining: max_nudges - nudges_used, expires_at }))
 }

@@ -1,7 +1,12 @@
 //! Stored panes (`terminal_captures`), what was new in them (`transcript_segments`), and the observations
 //! (`agent_observations`) that name them.
 
-use super::{StoreError, Tx, json_text};
+use super::{
+    StoreError, Tx,
+    ids::CaptureId,
+    json_text,
+    rows::{columns, first, scalar},
+};
 use conveyor_proto::types::common::Role;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
@@ -39,7 +44,7 @@ impl std::fmt::Debug for NewCapture<'_> {
 }
 
 /// Stores a pane and returns its id.
-pub fn insert_capture(tx: &Tx<'_>, new: &NewCapture<'_>) -> Result<i64, StoreError> {
+pub fn insert_capture(tx: &Tx<'_>, new: &NewCapture<'_>) -> Result<CaptureId, StoreError> {
     tx.prepare_cached(
         "insert into terminal_captures (task_id, role, tmux_session, tmux_pane_id, command_id, captured_at,
              history_lines, content_sha256, content, byte_count, line_count, classifier_json, source)
@@ -60,7 +65,7 @@ pub fn insert_capture(tx: &Tx<'_>, new: &NewCapture<'_>) -> Result<i64, StoreErr
         json_text(new.classifier)?,
         new.source,
     ])?;
-    Ok(tx.last_insert_rowid())
+    Ok(CaptureId(tx.last_insert_rowid()))
 }
 
 /// A size as SQLite keeps it.
@@ -68,13 +73,15 @@ fn integer(size: usize) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
-/// A stored pane that later ones are held against. Prints the length of its text, not the text.
-#[derive(PartialEq, Eq)]
-pub struct Baseline {
-    pub capture_id: i64,
-    pub content_sha256: String,
-    /// Its text; none once it was pruned.
-    pub content: Option<String>,
+columns! {
+    /// A stored pane that later ones are held against. Prints the length of its text, not the text.
+    #[derive(PartialEq, Eq)]
+    pub struct Baseline {
+        pub capture_id: CaptureId = "c.id",
+        pub content_sha256: String = "c.content_sha256",
+        /// The text; none once it was pruned.
+        pub content: Option<String> = "c.content",
+    }
 }
 
 impl std::fmt::Debug for Baseline {
@@ -89,16 +96,13 @@ impl std::fmt::Debug for Baseline {
 /// The newest pane of a role whose text stands in segments as a whole: what later panes show beyond it is new.
 /// Captures that only left metadata or an excerpt are passed over, or what they alone saw would be lost.
 pub fn baseline(connection: &Connection, task_id: &str, role: Role) -> Result<Option<Baseline>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select c.id, c.content_sha256, c.content
-         from transcript_segments s join terminal_captures c on c.id = s.source_capture_id
+    first(
+        connection,
+        "from transcript_segments s join terminal_captures c on c.id = s.source_capture_id
          where s.task_id = ?1 and s.role = ?2 and s.segment_kind in ('segment', 'reset', 'snapshot')
          order by s.id desc limit 1",
-    )?;
-    let row = statement.query_row(params![task_id, role.as_str()], |row| {
-        Ok(Baseline { capture_id: row.get(0)?, content_sha256: row.get(1)?, content: row.get(2)? })
-    });
-    Ok(row.optional()?)
+        params![task_id, role.as_str()],
+    )
 }
 
 /// The hash of the newest pane of a role of which a segment with text was stored.
@@ -111,7 +115,7 @@ pub fn newest_shown(
         "select content_sha256 from transcript_segments
          where task_id = ?1 and role = ?2 and segment_kind != 'metadata' order by id desc limit 1",
     )?;
-    Ok(statement.query_row(params![task_id, role.as_str()], |row| row.get(0)).optional()?)
+    Ok(statement.query_row(params![task_id, role.as_str()], scalar).optional()?)
 }
 
 /// A segment to be stored. Prints the length of its text, not the text.
@@ -119,9 +123,9 @@ pub struct NewSegment<'a> {
     pub task_id: &'a str,
     pub role: Role,
     /// The capture that it is of.
-    pub capture_id: i64,
+    pub capture_id: CaptureId,
     /// The capture that it was held against.
-    pub previous_capture_id: Option<i64>,
+    pub previous_capture_id: Option<CaptureId>,
     /// Hash of the whole capture.
     pub content_sha256: &'a str,
     /// Its text; none for metadata.
@@ -181,7 +185,7 @@ pub struct NewObservation<'a> {
     /// `capture` or `decision`.
     pub kind: &'a str,
     /// The capture that it names.
-    pub capture_id: Option<i64>,
+    pub capture_id: Option<CaptureId>,
     pub command_id: Option<&'a str>,
     /// One sentence for people, without texts of workers or managers.
     pub message: &'a str,

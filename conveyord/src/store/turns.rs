@@ -2,13 +2,17 @@
 //!
 //! A turn that ended waits here for Dispatch (`routing = 'pending'`); it is routed once, whatever crashes.
 
-use super::{StoreError, Tx};
+use super::{
+    StoreError, Tx,
+    ids::{EventId, TurnRow},
+    rows::{FromRow, all, column, columns, first, scalar},
+};
 use crate::changes;
 use conveyor_proto::{
     ids::{BindingId, SessionId},
     types::cycle::Turn,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// Where a turn stands: its session and thread.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +36,7 @@ pub fn begin(
     thread: ThreadRef<'_>,
     turn: TurnRef<'_>,
     at: &str,
-    event_id: i64,
+    event_id: EventId,
 ) -> Result<(), StoreError> {
     let added = tx
         .prepare_cached(
@@ -80,7 +84,7 @@ pub enum Routing {
 #[derive(Debug)]
 pub struct End<'a> {
     pub at: &'a str,
-    pub event_id: i64,
+    pub event_id: EventId,
     /// `user`, `goal`, `exec`, `compaction`, `shell` or `unknown`.
     pub kind: &'a str,
     /// `done`, `failed` or `interrupted`.
@@ -156,9 +160,7 @@ pub fn running_key(connection: &Connection, thread: ThreadRef<'_>) -> Result<Opt
         "select turn_key from turns where session_id = ?1 and thread_id = ?2 and outcome is null
          order by id desc limit 1",
     )?;
-    Ok(statement
-        .query_row(params![thread.session.as_str(), thread.thread_id], |row| row.get(0))
-        .optional()?)
+    Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id], scalar).optional()?)
 }
 
 /// Whether a turn of this id has ended in another thread of the session: then this one is a copy.
@@ -171,33 +173,32 @@ pub fn ended_elsewhere(
         "select exists (select 1 from turns where session_id = ?1 and turn_id = ?3 and thread_id <> ?2
              and outcome is not null)",
     )?;
-    Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id, turn_id], |row| row.get(0))?)
+    Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id, turn_id], scalar)?)
 }
 
-/// A turn that ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    pub row: i64,
-    /// Key within the thread.
-    pub key: String,
-    pub ended_at: String,
+columns! {
+    /// A turn that ended.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Ended {
+        pub row: TurnRow = "id",
+        /// What identifies it within its thread.
+        pub key: String = "turn_key",
+        pub ended_at: String,
+    }
 }
 
 /// The turn of a thread that ended last.
 pub fn last_ended(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<Ended>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select id, turn_key, ended_at from turns
-         where session_id = ?1 and thread_id = ?2 and end_event_id is not null order by id desc limit 1",
-    )?;
-    let ended = statement.query_row(params![thread.session.as_str(), thread.thread_id], |row| {
-        Ok(Ended { row: row.get(0)?, key: row.get(1)?, ended_at: row.get(2)? })
-    });
-    Ok(ended.optional()?)
+    first(
+        connection,
+        "from turns where session_id = ?1 and thread_id = ?2 and end_event_id is not null order by id desc limit 1",
+        params![thread.session.as_str(), thread.thread_id],
+    )
 }
 
 /// Marks a turn whose end was no end of work, since another followed at once: nobody is to be woken for it,
 /// not even by a binding that asks for what was stored before it.
-pub fn set_followed(tx: &Tx<'_>, row: i64) -> Result<(), StoreError> {
+pub fn set_followed(tx: &Tx<'_>, row: TurnRow) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update turns set routing = 'skipped', routing_reason = 'followed_at_once'
          where id = ?1 and (routing = 'pending' or routing_reason = 'not_bound')",
@@ -207,7 +208,7 @@ pub fn set_followed(tx: &Tx<'_>, row: i64) -> Result<(), StoreError> {
 }
 
 /// Marks how the routing of a turn ended.
-pub fn set_routing(tx: &Tx<'_>, row: i64, routing: &str, reason: Option<&str>) -> Result<(), StoreError> {
+pub fn set_routing(tx: &Tx<'_>, row: TurnRow, routing: &str, reason: Option<&str>) -> Result<(), StoreError> {
     tx.prepare_cached("update turns set routing = ?2, routing_reason = ?3 where id = ?1")?
         .execute(params![row, routing, reason])?;
     Ok(())
@@ -233,78 +234,54 @@ pub fn route_stored(tx: &Tx<'_>, worker: &SessionId, binding: &BindingId) -> Res
         .execute(params![worker.as_str(), binding.as_str()])?)
 }
 
-/// A completed turn that waits to be routed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unrouted {
-    pub id: i64,
-    pub session: SessionId,
-    pub thread_id: String,
-    /// Key within the thread.
-    pub turn_key: String,
-    /// Record of the end.
-    pub end_event_id: i64,
-    pub binding: BindingId,
-    /// How the turn ended.
-    pub outcome: String,
-    /// Time until which a follow-up turn is awaited.
-    pub route_after: Option<String>,
+columns! {
+    /// A completed turn that waits to be routed.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Unrouted {
+        pub row: TurnRow = "id",
+        /// The worker.
+        pub session: SessionId = "session_id",
+        pub thread_id: String,
+        /// What identifies it within its thread.
+        pub turn_key: String,
+        /// Record of the end.
+        pub end_event_id: EventId,
+        pub binding: BindingId = "binding_id",
+        /// How the turn ended.
+        pub outcome: String,
+        /// Time until which a follow-up turn is awaited.
+        pub route_after: Option<String>,
+    }
 }
 
 /// Completed turns that wait to be routed, oldest first, whether their time has come or not.
 pub fn unrouted(connection: &Connection, limit: i64) -> Result<Vec<Unrouted>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select id, session_id, thread_id, turn_key, end_event_id, binding_id, outcome, route_after
-         from turns where routing = 'pending' order by id limit ?1",
-    )?;
-    let rows = statement.query_map([limit], |row| {
-        Ok(Unrouted {
-            id: row.get(0)?,
-            session: SessionId(row.get(1)?),
-            thread_id: row.get(2)?,
-            turn_key: row.get(3)?,
-            end_event_id: row.get(4)?,
-            binding: BindingId(row.get(5)?),
-            outcome: row.get(6)?,
-            route_after: row.get(7)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    all(connection, "from turns where routing = 'pending' order by id limit ?1", [limit])
 }
 
-const VIEW: &str = "turn_id, thread_id, kind, outcome, error, started_at, ended_at";
-
-fn view(row: &Row<'_>) -> rusqlite::Result<Turn> {
-    Ok(Turn {
-        turn_id: row.get(0)?,
-        thread_id: row.get(1)?,
-        kind: row.get(2)?,
-        outcome: row.get(3)?,
-        error: row.get(4)?,
-        started_at: row.get(5)?,
-        ended_at: row.get(6)?,
-    })
-}
+columns! { Turn { turn_id, thread_id, kind, outcome, error, started_at, ended_at } }
 
 /// The newest turn of a thread.
 pub fn newest(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<Turn>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {VIEW} from turns where session_id = ?1 and thread_id = ?2 order by id desc limit 1"
-    ))?;
-    Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id], view).optional()?)
+    first(
+        connection,
+        "from turns where session_id = ?1 and thread_id = ?2 order by id desc limit 1",
+        params![thread.session.as_str(), thread.thread_id],
+    )
 }
 
 /// Whether the newest turn of a session ended by `task_complete`, after a record.
 pub fn completed_after(
     connection: &Connection,
     session: &SessionId,
-    watermark: i64,
+    watermark: EventId,
 ) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select outcome in ('done', 'failed') and end_event_id > ?2 from turns
          where session_id = ?1 order by id desc limit 1",
     )?;
     let completed: Option<Option<bool>> =
-        statement.query_row(params![session.as_str(), watermark], |row| row.get(0)).optional()?;
+        statement.query_row(params![session.as_str(), watermark], scalar).optional()?;
     Ok(completed.flatten().unwrap_or(false))
 }
 
@@ -312,7 +289,7 @@ pub fn completed_after(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     /// Row; rows are in the order in which the turns were first told of.
-    pub row: i64,
+    pub row: TurnRow,
     pub turn: Turn,
 }
 
@@ -321,10 +298,13 @@ fn placed(
     condition: &str,
     parameters: impl rusqlite::Params,
 ) -> Result<Option<Placed>, StoreError> {
-    let mut statement = connection
-        .prepare_cached(&format!("select {VIEW}, id from turns where session_id = ?1 {condition} limit 1"))?;
-    let found = statement.query_row(parameters, |row| Ok(Placed { row: row.get(7)?, turn: view(row)? }));
-    Ok(found.optional()?)
+    let mut statement = connection.prepare_cached(&format!(
+        "select {}, id as row from turns where session_id = ?1 {condition} limit 1",
+        Turn::COLUMNS
+    ))?;
+    let placed = statement
+        .query_row(parameters, |row| Ok(Placed { row: column(row, "row")?, turn: Turn::from_row(row)? }));
+    Ok(placed.optional()?)
 }
 
 /// The newest turn of a session, whichever its thread.
@@ -342,7 +322,7 @@ pub fn by_id(
 }
 
 /// The turn of a session in a row.
-pub fn at_row(connection: &Connection, session: &SessionId, row: i64) -> Result<Option<Placed>, StoreError> {
+pub fn at_row(connection: &Connection, session: &SessionId, row: TurnRow) -> Result<Option<Placed>, StoreError> {
     placed(connection, "and id = ?2", params![session.as_str(), row])
 }
 
@@ -350,7 +330,7 @@ pub fn at_row(connection: &Connection, session: &SessionId, row: i64) -> Result<
 pub fn first_after(
     connection: &Connection,
     session: &SessionId,
-    row: i64,
+    row: TurnRow,
 ) -> Result<Option<Placed>, StoreError> {
     let condition = "and id > ?2 and routing_reason is not 'copied' order by id";
     placed(connection, condition, params![session.as_str(), row])

@@ -4,13 +4,19 @@
 //! Each has a row of the same id in `sessions` as well, where its name is free, so that text reaches it like any
 //! session.
 
-use super::{StoreError, Tx, event_names::AuditEvent, json_text, sessions};
+use super::{
+    StoreError, Tx,
+    event_names::AuditEvent,
+    json_text,
+    rows::{FromRow, column, columns, first, scalar},
+    sessions,
+};
 use crate::clock;
 use conveyor_proto::{
     ids::SessionId,
     types::{common::Role, worker::WorkState},
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 /// How far a worker's life is.
@@ -37,44 +43,27 @@ impl WorkerState {
     }
 }
 
-/// A row of `workers`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Worker {
-    pub id: String,
-    pub name: String,
-    pub tmux_session: String,
-    /// tmux pane, `%N`.
-    pub tmux_pane_id: Option<String>,
-    pub cwd: String,
-    /// State; a word of the table.
-    pub state: String,
+columns! {
+    /// A row of `workers`.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Worker {
+        pub id: String,
+        pub name: String,
+        pub tmux_session: String,
+        pub tmux_pane_id: Option<String>,
+        pub cwd: String,
+        pub state: String,
+    }
 }
-
-fn row(row: &Row<'_>) -> rusqlite::Result<Worker> {
-    Ok(Worker {
-        id: row.get(0)?,
-        name: row.get(1)?,
-        tmux_session: row.get(2)?,
-        tmux_pane_id: row.get(3)?,
-        cwd: row.get(4)?,
-        state: row.get(5)?,
-    })
-}
-
-const COLUMNS: &str = "id, name, tmux_session, tmux_pane_id, cwd, state";
 
 /// Finds a worker by name.
 pub fn find(connection: &Connection, name: &str) -> Result<Option<Worker>, StoreError> {
-    let mut statement =
-        connection.prepare_cached(&format!("select {COLUMNS} from workers where name = ?1"))?;
-    Ok(statement.query_row([name], row).optional()?)
+    first(connection, "from workers where name = ?1", [name])
 }
 
 /// Finds the worker of a tmux session.
 pub fn of_tmux_session(connection: &Connection, tmux_session: &str) -> Result<Option<Worker>, StoreError> {
-    let mut statement =
-        connection.prepare_cached(&format!("select {COLUMNS} from workers where tmux_session = ?1"))?;
-    Ok(statement.query_row([tmux_session], row).optional()?)
+    first(connection, "from workers where tmux_session = ?1", [tmux_session])
 }
 
 /// A worker to be stored. Prints without its token.
@@ -126,7 +115,7 @@ pub fn upsert(tx: &Tx<'_>, new: &NewWorker) -> Result<String, StoreError> {
         new.state.map(WorkerState::as_str),
         tx.now(),
     ])?;
-    Ok(tx.query_row("select id from workers where name = ?1", [&new.name], |row| row.get(0))?)
+    Ok(tx.query_row("select id from workers where name = ?1", [&new.name], scalar)?)
 }
 
 /// Gives a worker another state.
@@ -207,34 +196,29 @@ pub fn forget_thread(tx: &Tx<'_>, id: &str, codex_home: Option<&str>) -> Result<
     Ok(())
 }
 
-/// What a worker said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
-    /// What it is at.
-    pub state: WorkState,
-    /// What it works on.
-    pub current_task: Option<String>,
-    /// What it does next.
-    pub next_action: Option<String>,
-    /// What blocks it.
-    pub blocker: Option<String>,
+columns! {
+    /// What a worker said.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Status from s {
+        /// What it is at.
+        pub state: WorkState,
+        /// What it works on.
+        pub current_task: Option<String>,
+        /// What it does next.
+        pub next_action: Option<String>,
+        /// What blocks it.
+        pub blocker: Option<String>,
+    }
 }
 
 /// The newest status of the worker with this name, and its time.
 pub fn newest_status(connection: &Connection, name: &str) -> Result<Option<(Status, String)>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select s.state, s.current_task, s.next_action, s.blocker, s.created_at
+    let mut statement = connection.prepare_cached(&format!(
+        "select {}, s.created_at as created_at
          from workers w join statuses s on s.worker_id = w.id where w.name = ?1 order by s.id desc limit 1",
-    )?;
-    let found = statement.query_row([name], |row| {
-        let status = Status {
-            state: WorkState::of_word(row.get_ref(0)?.as_str()?),
-            current_task: row.get(1)?,
-            next_action: row.get(2)?,
-            blocker: row.get(3)?,
-        };
-        Ok((status, row.get(4)?))
-    });
+        Status::COLUMNS
+    ))?;
+    let found = statement.query_row([name], |row| Ok((Status::from_row(row)?, column(row, "created_at")?)));
     Ok(found.optional()?)
 }
 
@@ -284,7 +268,7 @@ pub fn newest_capture(connection: &Connection, worker_id: &str) -> Result<Option
     let mut statement = connection.prepare_cached(
         "select sha256 from transcript_captures where worker_id = ?1 and content is not null order by id desc limit 1",
     )?;
-    Ok(statement.query_row([worker_id], |row| row.get(0)).optional()?)
+    Ok(statement.query_row([worker_id], scalar).optional()?)
 }
 
 /// Stores a pane that has changed, and returns the row's id.

@@ -5,34 +5,42 @@
 use super::publish;
 use crate::{
     changes,
-    store::{StoreError, Tx, json, json_text},
+    store::{
+        StoreError, Tx,
+        ids::{AttemptId, FencingToken},
+        json_text,
+        rows::{FromRow, all, column, columns, scalar},
+    },
 };
 use conveyor_proto::{
     ids::{BindingId, CommandId},
     types::command::CommandState,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
-/// A claimed command with its attempt.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Claim {
-    pub id: CommandId,
-    pub attempt_id: i64,
-    pub token: i64,
-    pub kind: String,
-    pub correlation_id: String,
-    pub task_id: Option<String>,
-    /// Binding that it was queued for.
-    pub binding_id: Option<BindingId>,
-    pub required_permission: Option<String>,
-    pub payload: Value,
-    /// Executions, this one included.
-    pub attempts: i64,
-    /// End of the lease.
-    pub expires_at: String,
-    /// How often it was tried and held or deferred.
-    pub tries: i64,
+columns! {
+    /// A claimed command with its attempt.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Claim {
+        pub id: CommandId,
+        /// Attempt; 0 for a command that is only looked at.
+        pub attempt_id: AttemptId = "0",
+        pub token: FencingToken = "claim_token",
+        pub kind: String = "type",
+        pub correlation_id: String = "coalesce(correlation_id, '')",
+        pub task_id: Option<String>,
+        /// Binding that it was queued for.
+        pub binding_id: Option<BindingId>,
+        pub required_permission: Option<String>,
+        pub payload: Value = "payload_json",
+        /// Executions, this one included.
+        pub attempts: i64,
+        /// End of the lease.
+        pub expires_at: String = "coalesce(claim_expires_at, '')",
+        /// How often it was tried and held or deferred.
+        pub tries: i64,
+    }
 }
 
 /// What a dispatcher may claim.
@@ -81,29 +89,7 @@ pub fn waits_for_others(connection: &Connection, filter: &ClaimFilter<'_>) -> Re
         connection.prepare_cached(&format!("select exists (select 1 from commands c where {DUE})"))?;
     let now = crate::clock::now();
     let skip = json_text(&filter.skip)?;
-    Ok(statement
-        .query_row(params![json_text(&filter.kinds)?, now, filter.ignore_back_off, skip], |row| row.get(0))?)
-}
-
-const CLAIM: &str =
-    "id, claim_token, type, correlation_id, task_id, binding_id, required_permission, payload_json,
-    attempts, claim_expires_at, tries";
-
-fn claim_row(row: &Row<'_>) -> rusqlite::Result<Claim> {
-    Ok(Claim {
-        id: CommandId(row.get(0)?),
-        attempt_id: 0,
-        token: row.get(1)?,
-        kind: row.get(2)?,
-        correlation_id: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
-        task_id: row.get(4)?,
-        binding_id: row.get::<_, Option<String>>(5)?.map(BindingId),
-        required_permission: row.get(6)?,
-        payload: json(row.get(7)?),
-        attempts: row.get(8)?,
-        expires_at: row.get::<_, Option<String>>(9)?.unwrap_or_default(),
-        tries: row.get(10)?,
-    })
+    Ok(statement.query_row(params![json_text(&filter.kinds)?, now, filter.ignore_back_off, skip], scalar)?)
 }
 
 /// Claims the oldest claimable command in one statement, with its attempt.
@@ -115,7 +101,8 @@ pub fn claim(tx: &Tx<'_>, filter: &ClaimFilter<'_>) -> Result<Option<Claim>, Sto
                  attempts = attempts + 1, claim_token = claim_token + 1, updated_at = ?2,
                  correlation_id = coalesce(correlation_id, 'dispatch-' || id)
              where id = (select c.id from commands c where {DUE} and not {LANE_IS_SERVED} order by c.id limit 1)
-             returning {CLAIM}"
+             returning {}",
+            Claim::COLUMNS
         ))?
         .query_row(
             params![
@@ -126,7 +113,7 @@ pub fn claim(tx: &Tx<'_>, filter: &ClaimFilter<'_>) -> Result<Option<Claim>, Sto
                 filter.dispatcher,
                 filter.expires_at
             ],
-            claim_row,
+            Claim::from_row,
         )
         .optional()?;
     let Some(mut claim) = claimed else { return Ok(None) };
@@ -135,7 +122,7 @@ pub fn claim(tx: &Tx<'_>, filter: &ClaimFilter<'_>) -> Result<Option<Claim>, Sto
          values (?1, ?2, ?3, ?4, 'running', ?5)",
     )?
     .execute(params![claim.id.as_str(), claim.correlation_id, filter.dispatcher, tx.now(), claim.token])?;
-    claim.attempt_id = tx.last_insert_rowid();
+    claim.attempt_id = AttemptId(tx.last_insert_rowid());
     publish(tx, changes::ChangeKind::Command, claim.id.as_str(), claim.task_id.as_deref(), "attempted");
     Ok(Some(claim))
 }
@@ -147,10 +134,8 @@ pub fn claimable(
     now: &str,
     limit: i64,
 ) -> Result<Vec<Claim>, StoreError> {
-    let mut statement = connection
-        .prepare_cached(&format!("select {CLAIM} from commands c where {DUE} order by c.id limit ?5"))?;
-    let rows = statement.query_map(params![json_text(&kinds)?, now, true, "[]", limit], claim_row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let rest = format!("from commands c where {DUE} order by c.id limit ?5");
+    all(connection, &rest, params![json_text(&kinds)?, now, true, "[]", limit])
 }
 
 /// Whether an attempt still owns its command; false when its lease was taken back.
@@ -158,7 +143,7 @@ pub fn owns(connection: &Connection, claim: &Claim) -> Result<bool, StoreError> 
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from commands where id = ?1 and state = 'attempted' and claim_token = ?2)",
     )?;
-    Ok(statement.query_row(params![claim.id.as_str(), claim.token], |row| row.get(0))?)
+    Ok(statement.query_row(params![claim.id.as_str(), claim.token], scalar)?)
 }
 
 /// Extends the lease of a claim that is still owned.
@@ -262,35 +247,29 @@ pub fn put_back(
     Ok(true)
 }
 
-/// A held command that is due for another look.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Held {
-    pub id: CommandId,
-    pub kind: String,
-    pub task_id: Option<String>,
-    pub payload: Value,
-    /// Looks so far.
-    pub tries: i64,
+columns! {
+    /// A held command that is due for another look.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Held {
+        pub id: CommandId,
+        pub kind: String = "type",
+        pub task_id: Option<String>,
+        pub payload: Value = "payload_json",
+        /// Looks so far.
+        pub tries: i64,
+    }
 }
 
 /// Held commands whose time has come, oldest first.
 pub fn due_held(connection: &Connection, now: &str, limit: i64) -> Result<Vec<Held>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select id, type, task_id, payload_json, tries from commands
+    all(
+        connection,
+        "from commands
          where delivery in ('held', 'uncertain', 'failed') and delivery = 'held' and state = 'pending'
            and (next_try_at is null or next_try_at <= ?1)
          order by id limit ?2",
-    )?;
-    let rows = statement.query_map(params![now, limit], |row| {
-        Ok(Held {
-            id: CommandId(row.get(0)?),
-            kind: row.get(1)?,
-            task_id: row.get(2)?,
-            payload: json(row.get(3)?),
-            tries: row.get(4)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+        params![now, limit],
+    )
 }
 
 /// Puts off the next look at a held command.
@@ -312,7 +291,7 @@ pub fn next_due(connection: &Connection) -> Result<Option<String>, StoreError> {
              union all select claim_expires_at from commands where state = 'attempted' and claim_expires_at is not null
          ) where due > ''"),
     )?;
-    Ok(statement.query_row([], |row| row.get(0))?)
+    Ok(statement.query_row([], scalar)?)
 }
 
 /// Ends the waiting commands of a binding that ended, and returns their ids.
@@ -323,7 +302,9 @@ pub fn cancel_of_binding(tx: &Tx<'_>, binding: &BindingId) -> Result<Vec<String>
                  delivery = null, held_by = null, next_try_at = null
              where state = 'pending' and binding_id = ?1 returning id, task_id",
         )?
-        .query_map(params![binding.as_str(), tx.now()], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map(params![binding.as_str(), tx.now()], |row| {
+            Ok((column(row, "id")?, column(row, "task_id")?))
+        })?
         .collect::<Result<_, _>>()?;
     for (id, task) in &cancelled {
         publish(tx, changes::ChangeKind::Command, id, task.as_deref(), "failed");

@@ -1,13 +1,12 @@
 //! Listings of commands, and of what is held or uncertain without being one.
 
-use super::{COLUMNS, row};
-use crate::store::{StoreError, optional_json};
-use conveyor_proto::{
-    ids::CommandId,
-    types::{
-        command::{AttemptRow, CommandRow, CommandState, ListState},
-        dispatch::SignalType,
-    },
+use crate::store::{
+    StoreError,
+    rows::{FromRow, all, column, columns},
+};
+use conveyor_proto::types::{
+    command::{AttemptRow, CommandRow, CommandState, ListState},
+    dispatch::SignalType,
 };
 use rusqlite::{Connection, Row, ToSql, types::Value};
 use serde_json::json;
@@ -114,13 +113,12 @@ fn commands(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>,
     condition.and("c.created_at >=", filter.since.as_ref());
     condition.and_before("c.created_at, c.id", filter.before.as_ref());
     let limit = condition.limit(filter);
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from commands c left join tasks t on t.id = c.task_id where {}
+    let rest = format!(
+        "from commands c left join tasks t on t.id = c.task_id where {}
          order by c.created_at desc, c.id desc limit {limit}",
         condition.sql,
-    ))?;
-    let rows = statement.query_map(&condition.bind()[..], row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    );
+    all(connection, &rest, &condition.bind()[..])
 }
 
 /// Completions that are held back from a pane.
@@ -133,8 +131,9 @@ fn held_completions(connection: &Connection, filter: &Filter) -> Result<Vec<Comm
     condition.and_before("n.created_at, 'notification-' || n.id", filter.before.as_ref());
     let limit = condition.limit(filter);
     let mut statement = connection.prepare_cached(&format!(
-        "select 'notification-' || n.id, n.created_at, n.error, g.name, n.id, n.task_id, t.name, n.signal_type,
-             n.correlation_id, n.held_by, n.tries
+        "select 'notification-' || n.id as id, n.created_at as created_at, n.error as error, g.name as session,
+             n.id as notification_id, n.task_id as task_id, t.name as task_name, n.signal_type as kind,
+             n.correlation_id as correlation_id, n.held_by as held_by, n.tries as attempts
          from routed_notifications n left join sessions g on g.id = n.target_session_id
              left join tasks t on t.id = n.task_id
          where n.state = 'pending' and n.held_by is not null and n.command_id is null and {}
@@ -160,8 +159,10 @@ fn uncertain_texts(connection: &Connection, filter: &Filter) -> Result<Vec<Comma
     condition.and_before(&format!("{made_at}, {id}"), filter.before.as_ref());
     let limit = condition.limit(filter);
     let mut statement = connection.prepare_cached(&format!(
-        "select {id}, {made_at}, d.note, s.name, d.notification_id, n.task_id, t.name,
-             coalesce(n.signal_type, '{nudge}'), n.correlation_id, null, 1
+        "select {id} as id, {made_at} as created_at, d.note as error, s.name as session,
+             d.notification_id as notification_id, n.task_id as task_id, t.name as task_name,
+             coalesce(n.signal_type, '{nudge}') as kind, n.correlation_id as correlation_id, null as held_by,
+             1 as attempts
          from deliveries d left join sessions s on s.id = d.session_id
              left join routed_notifications n on n.id = d.notification_id left join tasks t on t.id = n.task_id
          where d.outcome in ('sending', 'uncertain') and d.outcome = 'uncertain' and d.command_id is null and {}
@@ -175,35 +176,43 @@ fn uncertain_texts(connection: &Connection, filter: &Filter) -> Result<Vec<Comma
 
 /// What is no command, in the form of one.
 fn no_command(row: &Row<'_>, state: CommandState, delivery: &str) -> rusqlite::Result<CommandRow> {
-    let created_at: String = row.get(1)?;
-    let (session, notification): (Option<String>, Option<i64>) = (row.get(3)?, row.get(4)?);
+    let created_at: String = column(row, "created_at")?;
+    let session: Option<String> = column(row, "session")?;
+    let notification: Option<i64> = column(row, "notification_id")?;
     Ok(CommandRow {
-        attempts: row.get(10)?,
+        attempts: column(row, "attempts")?,
         available_at: None,
         claim_expires_at: None,
         claimed_at: None,
         claimed_by: None,
-        correlation_id: row.get(8)?,
+        correlation_id: column(row, "correlation_id")?,
         updated_at: created_at.clone(),
         created_at,
-        error: row.get(2)?,
-        id: CommandId(row.get(0)?),
+        error: column(row, "error")?,
+        id: column(row, "id")?,
         manager_id: None,
         max_attempts: 1,
         payload: json!({ "session": session, "notification_id": notification }),
         required_permission: None,
         result: None,
         state,
-        task_id: row.get(5)?,
-        task_name: row.get(6)?,
-        kind: row.get(7)?,
+        task_id: column(row, "task_id")?,
+        task_name: column(row, "task_name")?,
+        kind: column(row, "kind")?,
         worker_id: None,
         delivery: Some(delivery.to_owned()),
-        held_by: row.get(9)?,
+        held_by: column(row, "held_by")?,
         retry_of: None,
         retried_as: None,
         attempt_history: None,
     })
+}
+
+columns! {
+    AttemptRow {
+        correlation_id, dispatcher_id, error, finished_at, id, result = "result_json", side_effect_completed,
+        side_effect_started, started_at, state,
+    }
 }
 
 /// The executions of the listed commands, by command.
@@ -211,27 +220,13 @@ pub fn attempts(
     connection: &Connection,
     commands: &[CommandRow],
 ) -> Result<HashMap<String, Vec<AttemptRow>>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select correlation_id, dispatcher_id, error, finished_at, id, result_json, side_effect_completed,
-             side_effect_started, started_at, state
-         from command_attempts where command_id = ?1 order by id",
-    )?;
+    let mut statement = connection.prepare_cached(&format!(
+        "select {} from command_attempts where command_id = ?1 order by id",
+        AttemptRow::COLUMNS
+    ))?;
     let mut all = HashMap::new();
     for command in commands {
-        let rows = statement.query_map([command.id.as_str()], |row| {
-            Ok(AttemptRow {
-                correlation_id: row.get(0)?,
-                dispatcher_id: row.get(1)?,
-                error: row.get(2)?,
-                finished_at: row.get(3)?,
-                id: row.get(4)?,
-                result: optional_json(row.get(5)?),
-                side_effect_completed: row.get(6)?,
-                side_effect_started: row.get(7)?,
-                started_at: row.get(8)?,
-                state: row.get(9)?,
-            })
-        })?;
+        let rows = statement.query_map([command.id.as_str()], AttemptRow::from_row)?;
         all.insert(command.id.to_string(), rows.collect::<Result<_, _>>()?);
     }
     Ok(all)

@@ -1,11 +1,11 @@
 //! Commands that a person sends again or closes. Each write holds only while the command stands as it was judged.
 
-use super::{publish, state};
+use super::publish;
 use crate::{
     changes,
-    store::{StoreError, Tx},
+    store::{StoreError, Tx, rows::column},
 };
-use conveyor_proto::ids::CommandId;
+use conveyor_proto::{ids::CommandId, types::command::CommandState};
 use rusqlite::{OptionalExtension, params};
 
 /// How a person closes a command.
@@ -31,7 +31,7 @@ impl Closing {
 /// Closes a command that failed, was blocked, or may not have arrived; one that is pending is discarded only, and has
 /// failed then. False when it does not stand so (any more): a dispatcher may just have claimed it.
 pub fn close(tx: &Tx<'_>, id: &CommandId, closing: Closing) -> Result<bool, StoreError> {
-    let closed: Option<(Option<String>, String)> = tx
+    let closed: Option<(Option<String>, CommandState)> = tx
         .prepare_cached(
             "update commands set delivery = ?2, held_by = null, updated_at = ?3,
                  state = case state when 'pending' then 'failed' else state end,
@@ -41,10 +41,12 @@ pub fn close(tx: &Tx<'_>, id: &CommandId, closing: Closing) -> Result<bool, Stor
                and coalesce(delivery, '') not in ('delivered', 'retried', 'discarded')
              returning task_id, state",
         )?
-        .query_row(params![id.as_str(), closing.as_str(), tx.now()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![id.as_str(), closing.as_str(), tx.now()], |row| {
+            Ok((column(row, "task_id")?, column(row, "state")?))
+        })
         .optional()?;
-    let Some((task, word)) = closed else { return Ok(false) };
-    publish(tx, changes::ChangeKind::Command, id.as_str(), task.as_deref(), state(&word).as_str());
+    let Some((task, state)) = closed else { return Ok(false) };
+    publish(tx, changes::ChangeKind::Command, id.as_str(), task.as_deref(), state.as_str());
     Ok(true)
 }
 

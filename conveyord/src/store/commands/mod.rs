@@ -11,16 +11,16 @@ pub mod recovery;
 use super::{
     StoreError, Tx,
     event_names::TelemetryEvent,
-    json, json_text,
+    json_text,
     log::{self, Actor, Run, Telemetry},
-    optional_json,
+    rows::{column, columns, first, scalar},
 };
 use crate::{changes, clock};
 use conveyor_proto::{
     ids::{BindingId, CommandId},
-    types::command::{CommandRow, CommandState},
+    types::command::CommandRow,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
 
 /// A command to be stored.
@@ -109,53 +109,17 @@ pub fn get(connection: &Connection, id: &str) -> Result<Option<CommandRow>, Stor
 /// The binding that a command was queued for.
 pub fn binding_of(connection: &Connection, id: &CommandId) -> Result<Option<BindingId>, StoreError> {
     let mut statement = connection.prepare_cached("select binding_id from commands where id = ?1")?;
-    let binding: Option<Option<String>> = statement.query_row([id.as_str()], |row| row.get(0)).optional()?;
-    Ok(binding.flatten().map(BindingId))
+    Ok(statement.query_row([id.as_str()], scalar).optional()?.flatten())
 }
 
-const COLUMNS: &str = "c.attempts, c.available_at, c.claim_expires_at, c.claimed_at, c.claimed_by, c.correlation_id,
-    c.created_at, c.error, c.id, c.manager_id, c.max_attempts, c.payload_json, c.required_permission, c.result_json,
-    c.state, c.task_id, t.name, c.type, c.updated_at, c.worker_id, c.delivery, c.held_by, c.retry_of,
-    (select id from commands again where again.retry_of = c.id)";
-
-fn row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
-    Ok(CommandRow {
-        attempts: row.get(0)?,
-        available_at: row.get(1)?,
-        claim_expires_at: row.get(2)?,
-        claimed_at: row.get(3)?,
-        claimed_by: row.get(4)?,
-        correlation_id: row.get(5)?,
-        created_at: row.get(6)?,
-        error: row.get(7)?,
-        id: CommandId(row.get(8)?),
-        manager_id: row.get(9)?,
-        max_attempts: row.get(10)?,
-        payload: json(row.get(11)?),
-        required_permission: row.get(12)?,
-        result: optional_json(row.get(13)?),
-        state: state(row.get_ref(14)?.as_str()?),
-        task_id: row.get(15)?,
-        task_name: row.get(16)?,
-        kind: row.get(17)?,
-        updated_at: row.get(18)?,
-        worker_id: row.get(19)?,
-        delivery: row.get(20)?,
-        held_by: row.get(21)?,
-        retry_of: row.get(22)?,
-        retried_as: row.get(23)?,
+columns! {
+    CommandRow from c {
+        attempts, available_at, claim_expires_at, claimed_at, claimed_by, correlation_id, created_at, error, id,
+        manager_id, max_attempts, payload = "c.payload_json", required_permission, result = "c.result_json", state,
+        task_id, task_name = "t.name", kind = "c.type", updated_at, worker_id, delivery, held_by, retry_of,
+        retried_as = "(select id from commands again where again.retry_of = c.id)",
+    } with {
         attempt_history: None,
-    })
-}
-
-/// The table's check admits only these words.
-fn state(word: &str) -> CommandState {
-    match word {
-        "attempted" => CommandState::Attempted,
-        "succeeded" => CommandState::Succeeded,
-        "failed" => CommandState::Failed,
-        "blocked" => CommandState::Blocked,
-        _ => CommandState::Pending,
     }
 }
 
@@ -164,10 +128,11 @@ fn one(
     filter: &str,
     parameters: impl rusqlite::Params,
 ) -> Result<Option<CommandRow>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS} from commands c left join tasks t on t.id = c.task_id where {filter}"
-    ))?;
-    Ok(statement.query_row(parameters, row).optional()?)
+    first(
+        connection,
+        &format!("from commands c left join tasks t on t.id = c.task_id where {filter}"),
+        parameters,
+    )
 }
 
 /// Marks a command that its own verb executes as attempted, with telemetry.
@@ -205,7 +170,7 @@ fn own_telemetry(
 ) -> Result<(), StoreError> {
     let (task_id, command_type): (Option<String>, String) = tx
         .prepare_cached("select task_id, type from commands where id = ?1")?
-        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_row([id.as_str()], |row| Ok((column(row, "task_id")?, column(row, "type")?)))?;
     let mut attributes = json!({ "manager_id": null, "state": state, "worker_id": null });
     if let (Some((result, error)), Some(object)) = (end, attributes.as_object_mut()) {
         object.insert("result".into(), result.cloned().unwrap_or(Value::Null));

@@ -5,9 +5,17 @@
 use super::publish;
 use crate::{
     changes,
-    store::{StoreError, Tx, json, json_text},
+    store::{
+        StoreError, Tx,
+        ids::AttemptId,
+        json_text,
+        rows::{all, columns},
+    },
 };
-use conveyor_proto::ids::{BindingId, CommandId};
+use conveyor_proto::{
+    ids::{BindingId, CommandId},
+    types::command::CommandState,
+};
 use rusqlite::params;
 use serde_json::Value;
 
@@ -17,7 +25,7 @@ const MAX_RECOVERIES: i64 = 100;
 /// A claim that was taken back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recovered {
-    pub attempt_id: Option<i64>,
+    pub attempt_id: Option<AttemptId>,
     pub command_id: CommandId,
     pub kind: String,
     pub correlation_id: Option<String>,
@@ -32,6 +40,24 @@ pub struct Recovered {
     /// Whether it waits again.
     pub requeued: bool,
     pub error: String,
+}
+
+columns! {
+    /// A claimed command that nobody executes any more, with its attempt.
+    struct Lapsed from c {
+        command_id: CommandId = "c.id",
+        kind: String = "c.type",
+        correlation_id: Option<String>,
+        task_id: Option<String>,
+        binding_id: Option<BindingId>,
+        payload: Value = "c.payload_json",
+        /// How often it was taken up again before.
+        recoveries: i64,
+        attempt_id: Option<AttemptId> = "a.id",
+        side_effect_started: bool = "coalesce(a.side_effect_started, 0)",
+        proven: bool =
+            "exists (select 1 from deliveries d where d.command_id = c.id and d.outcome = 'delivered')",
+    }
 }
 
 /// Which claims are taken back.
@@ -50,72 +76,97 @@ pub fn recover(
     kinds: &[&str],
     limit: i64,
 ) -> Result<Vec<Recovered>, StoreError> {
-    let expired: Vec<(Recovered, i64)> = tx
-        .prepare_cached(
-            "select c.id, c.type, c.correlation_id, c.task_id, c.binding_id, c.payload_json, a.id,
-                 coalesce(a.side_effect_started, 0), c.recoveries,
-                 exists (select 1 from deliveries d where d.command_id = c.id and d.outcome = 'delivered')
-             from commands c left join command_attempts a on a.id = (select max(id) from command_attempts
-                 where command_id = c.id and state = 'running')
-             where c.state = 'attempted' and c.type in (select value from json_each(?1))
-               and (?2 or c.claim_expires_at <= ?3)
-             order by c.claim_expires_at, c.id limit ?4",
-        )?
-        .query_map(params![json_text(&kinds)?, which == Expired::All, tx.now(), limit], |row| {
-            let recovered = Recovered {
-                command_id: CommandId(row.get(0)?),
-                kind: row.get(1)?,
-                correlation_id: row.get(2)?,
-                task_id: row.get(3)?,
-                binding_id: row.get::<_, Option<String>>(4)?.map(BindingId),
-                payload: json(row.get(5)?),
-                attempt_id: row.get(6)?,
-                side_effect_started: row.get(7)?,
-                proven: row.get(9)?,
-                requeued: false,
-                error: String::new(),
-            };
-            Ok((recovered, row.get(8)?))
-        })?
-        .collect::<Result<_, _>>()?;
-    expired.into_iter().map(|(item, recoveries)| take_back(tx, item, recoveries)).collect()
+    let lapsed: Vec<Lapsed> = all(
+        tx,
+        "from commands c left join command_attempts a on a.id = (select max(id) from command_attempts
+             where command_id = c.id and state = 'running')
+         where c.state = 'attempted' and c.type in (select value from json_each(?1))
+           and (?2 or c.claim_expires_at <= ?3)
+         order by c.claim_expires_at, c.id limit ?4",
+        params![json_text(&kinds)?, which == Expired::All, tx.now(), limit],
+    )?;
+    lapsed.into_iter().map(|command| take_back(tx, command)).collect()
 }
 
-fn take_back(tx: &Tx<'_>, mut item: Recovered, recoveries: i64) -> Result<Recovered, StoreError> {
-    item.requeued = !item.side_effect_started && recoveries < MAX_RECOVERIES;
-    item.error = match (item.side_effect_started, item.requeued) {
-        (true, _) => {
-            "its dispatcher ended after the send may have begun; look at the target before sending it again"
+/// What becomes of a command whose claim is taken back.
+enum Verdict {
+    /// Nothing was sent: it waits again, and this execution does not count.
+    Requeued,
+    /// Something may have been sent, and nothing shows that it arrived. Sending it again could double it.
+    Uncertain,
+    /// Something was sent, and the rollout shows it: only its dispatcher did not live to say so.
+    Delivered,
+    /// Nothing was sent, again and again: whoever takes it up seems to die of it.
+    GivenUp,
+}
+
+impl Verdict {
+    fn of(command: &Lapsed) -> Self {
+        match (command.side_effect_started, command.proven) {
+            (true, true) => Self::Delivered,
+            (true, false) => Self::Uncertain,
+            (false, _) if command.recoveries < MAX_RECOVERIES => Self::Requeued,
+            (false, _) => Self::GivenUp,
         }
-        (false, true) => "its dispatcher ended before anything was sent; queued again",
-        (false, false) => "its dispatchers ended too often before anything was sent",
     }
-    .to_owned();
-    let id = item.command_id.as_str();
+
+    const fn error(&self) -> &'static str {
+        match self {
+            Self::Delivered | Self::Uncertain => {
+                "its dispatcher ended after the send may have begun; look at the target before sending it again"
+            }
+            Self::Requeued => "its dispatcher ended before anything was sent; queued again",
+            Self::GivenUp => "its dispatchers ended too often before anything was sent",
+        }
+    }
+
+    /// How the delivery of a command ends that is not taken up again.
+    const fn delivery(&self) -> Option<&'static str> {
+        match self {
+            Self::Delivered => Some("delivered"),
+            Self::Uncertain => Some("uncertain"),
+            Self::GivenUp => Some("failed"),
+            Self::Requeued => None,
+        }
+    }
+}
+
+fn take_back(tx: &Tx<'_>, command: Lapsed) -> Result<Recovered, StoreError> {
+    let verdict = Verdict::of(&command);
+    let (id, error) = (command.command_id.as_str(), verdict.error());
     tx.prepare_cached(
         "update command_attempts set state = 'abandoned', finished_at = ?2, error = ?3
          where command_id = ?1 and state = 'running'",
     )?
-    .execute(params![id, tx.now(), item.error])?;
-    if item.requeued {
+    .execute(params![id, tx.now(), error])?;
+    let delivery = verdict.delivery();
+    let state = if let Some(delivery) = delivery {
+        tx.prepare_cached(
+            "update commands set state = 'failed', error = ?3, delivery = ?4, held_by = null, next_try_at = null,
+                 claimed_by = null, claimed_at = null, claim_expires_at = null, updated_at = ?2 where id = ?1",
+        )?
+        .execute(params![id, tx.now(), error, delivery])?;
+        CommandState::Failed
+    } else {
         tx.prepare_cached(
             "update commands set state = 'pending', attempts = attempts - 1, recoveries = recoveries + 1,
                  claimed_by = null, claimed_at = null, claim_expires_at = null, updated_at = ?2 where id = ?1",
         )?
         .execute(params![id, tx.now()])?;
-    } else {
-        let delivery = match (item.side_effect_started, item.proven) {
-            (true, true) => "delivered",
-            (true, false) => "uncertain",
-            (false, _) => "failed",
-        };
-        tx.prepare_cached(
-            "update commands set state = 'failed', error = ?3, delivery = ?4, held_by = null, next_try_at = null,
-                 claimed_by = null, claimed_at = null, claim_expires_at = null, updated_at = ?2 where id = ?1",
-        )?
-        .execute(params![id, tx.now(), item.error, delivery])?;
-    }
-    let state = if item.requeued { "pending" } else { "failed" };
-    publish(tx, changes::ChangeKind::Command, id, item.task_id.as_deref(), state);
-    Ok(item)
+        CommandState::Pending
+    };
+    publish(tx, changes::ChangeKind::Command, id, command.task_id.as_deref(), state.as_str());
+    Ok(Recovered {
+        attempt_id: command.attempt_id,
+        command_id: command.command_id,
+        kind: command.kind,
+        correlation_id: command.correlation_id,
+        task_id: command.task_id,
+        binding_id: command.binding_id,
+        payload: command.payload,
+        proven: command.proven,
+        side_effect_started: command.side_effect_started,
+        requeued: delivery.is_none(),
+        error: error.to_owned(),
+    })
 }

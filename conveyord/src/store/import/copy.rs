@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     error::Error,
-    store::{StoreError, Tx},
+    store::{
+        StoreError, Tx,
+        rows::{column, scalar},
+    },
     words::hex,
 };
 use conveyor_proto::{
@@ -178,11 +181,10 @@ impl<'a> Import<'a> {
         let first_new: Option<i64> = self
             .source
             .connection()
-            .query_row(&first_new, [last_known], |row| row.get(0))
+            .query_row(&first_new, [last_known], scalar)
             .map_err(|error| self.source.failed(error))?;
         let last_here: i64 =
-            self.ours
-                .query_row(&format!("select coalesce(max({key}), 0) from {table}"), [], |row| row.get(0))?;
+            self.ours.query_row(&format!("select coalesce(max({key}), 0) from {table}"), [], scalar)?;
         let added = first_new.map_or(0, |first| (last_here - (first - 1)).max(0));
         if added > 0 {
             self.imported.report.renumbered.push(RenumberedTable { table: table.to_owned(), added });
@@ -216,7 +218,7 @@ impl<'a> Import<'a> {
             self.renumber(shape, &mut row);
             let id = row.get(shape.key).cloned().unwrap_or(Value::Null);
             if came_before || !shape.numbered && before.rows > 0 {
-                let here = lookup.query_row([&id], |row| values(row, shape)).optional()?;
+                let here = lookup.query_row([&id], |row| shape.values(row)).optional()?;
                 match here {
                     Some(here) => {
                         let columns = differing(shape, &row, &here);
@@ -289,7 +291,7 @@ impl<'a> Import<'a> {
             return Ok(false);
         };
         let known = format!("select exists (select 1 from {} where identity_token = ?1)", shape.table);
-        Ok(self.ours.prepare_cached(&known)?.query_row([token], |row| row.get(0))?)
+        Ok(self.ours.prepare_cached(&known)?.query_row([token], scalar)?)
     }
 
     /// Gives a name that somebody else has here another one.
@@ -300,7 +302,7 @@ impl<'a> Import<'a> {
             };
             let taken = |connection: &Connection, name: &str| {
                 let taken = format!("select exists (select 1 from {} where {column} = ?1)", shape.table);
-                connection.query_row(&taken, [name], |row| row.get::<_, bool>(0))
+                connection.query_row(&taken, [name], scalar::<bool>)
             };
             if !taken(self.ours, name)? {
                 continue;
@@ -375,7 +377,7 @@ impl<'a> Import<'a> {
             let last: Option<i64> = self
                 .source
                 .connection()
-                .query_row(&last, [], |row| row.get(0))
+                .query_row(&last, [], scalar)
                 .map_err(|error| self.source.failed(error))?;
             let numbers = self.renumbering.of(shape.table).filter(|_| last.is_some());
             if let (Some(last), Some(numbers)) = (last, numbers)
@@ -386,8 +388,7 @@ impl<'a> Import<'a> {
             }
         }
         self.known.remember(tx, path)?;
-        let broken: i64 =
-            tx.query_row("select count(*) from pragma_foreign_key_check", [], |row| row.get(0))?;
+        let broken: i64 = tx.query_row("select count(*) from pragma_foreign_key_check", [], scalar)?;
         if broken > 0 {
             return Err(not_verified(&format!("{broken} references lead nowhere")));
         }
@@ -444,8 +445,11 @@ struct Extent {
 
 impl Extent {
     fn of(ours: &Connection, shape: &Shape) -> Result<Self, StoreError> {
-        let extent = format!("select count(*), coalesce(max(rowid), 0) from {}", shape.table);
-        Ok(ours.query_row(&extent, [], |row| Ok(Self { rows: row.get(0)?, last_row: row.get(1)? }))?)
+        let extent =
+            format!("select count(*) as rows, coalesce(max(rowid), 0) as last_row from {}", shape.table);
+        Ok(ours.query_row(&extent, [], |row| {
+            Ok(Self { rows: column(row, "rows")?, last_row: column(row, "last_row")? })
+        })?)
     }
 
     /// Holds the rows that came since against what was to be written.
@@ -459,7 +463,7 @@ impl Extent {
         let mut rows = statement.query([self.last_row])?;
         let mut found = Sha256::new();
         while let Some(row) = rows.next()? {
-            hash(&mut found, &values(row, shape)?);
+            hash(&mut found, &shape.values(row)?);
         }
         if found.finalize() != written.finalize() {
             return Err(not_verified(&format!("rows of {} are not what was read", shape.table)));
@@ -487,10 +491,6 @@ fn digest(source: &Source, shapes: &[Shape]) -> Result<String, Error> {
         })?;
     }
     Ok(hex(&digest.finalize()))
-}
-
-fn values(row: &rusqlite::Row<'_>, shape: &Shape) -> rusqlite::Result<Vec<Value>> {
-    (0..shape.columns.len()).map(|at| row.get(at)).collect()
 }
 
 /// Each value with its kind and length, so that no two rows look alike.

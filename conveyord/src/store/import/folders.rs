@@ -8,6 +8,7 @@ use crate::store::{
     event_names::{IMPORTED, TelemetryEvent},
     json_text,
     log::{self, Telemetry},
+    rows::scalar,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 pub fn is_imported(connection: &Connection, name: &str) -> Result<bool, StoreError> {
     let mut statement =
         connection.prepare_cached("select exists (select 1 from data_migrations where name = ?1)")?;
-    Ok(statement.query_row([name], |row| row.get(0))?)
+    Ok(statement.query_row([name], scalar)?)
 }
 
 /// Remembers that an artifact is imported.
@@ -66,7 +67,7 @@ pub fn upsert_worker(tx: &Tx<'_>, worker: &Worker<'_>) -> Result<String, StoreEr
                 worker.cwd,
                 worker.created_at.unwrap_or(tx.now()),
             ],
-            |row| row.get(0),
+            scalar,
         )?;
     Ok(id)
 }
@@ -74,7 +75,7 @@ pub fn upsert_worker(tx: &Tx<'_>, worker: &Worker<'_>) -> Result<String, StoreEr
 /// The id of a worker.
 pub fn worker_id(connection: &Connection, name: &str) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached("select id from workers where name = ?1")?;
-    Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+    Ok(statement.query_row([name], scalar).optional()?)
 }
 
 /// A status, as a file tells.

@@ -5,7 +5,7 @@
 //! - `database-rows:ID:TABLE:LAST+ADDED`: up to the row LAST, ADDED was added to the numbers
 
 use super::numbers::Segment;
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Tx, rows::scalar};
 use rusqlite::{Connection, OptionalExtension};
 
 /// A database that is imported, as it is known here.
@@ -27,7 +27,7 @@ impl Known {
             .prepare_cached("select source_hash from data_migrations where name = 'database:' || ?1")?;
         let mut id = None;
         for anchor in &anchors {
-            id = id.or(statement.query_row([anchor], |row| row.get(0)).optional()?);
+            id = id.or(statement.query_row([anchor], scalar).optional()?);
         }
         let id = id.or_else(|| anchors.first().cloned()).unwrap_or_else(|| digest.clone());
         Ok(Self { id, anchors, digest })
@@ -36,7 +36,7 @@ impl Known {
     /// Whether exactly these rows were imported.
     pub(super) fn is_imported(&self, connection: &Connection) -> Result<bool, StoreError> {
         let exists = "select exists (select 1 from data_migrations where name = ?1)";
-        Ok(connection.query_row(exists, [self.content()], |row| row.get(0))?)
+        Ok(connection.query_row(exists, [self.content()], scalar)?)
     }
 
     /// How the numbers of a table moved in earlier imports.
@@ -45,7 +45,7 @@ impl Known {
         let mut statement = connection.prepare_cached(
             "select substr(name, length(?1) + 1) from data_migrations where name glob ?1 || '*'",
         )?;
-        let rows = statement.query_map([&prefix], |row| row.get::<_, String>(0))?;
+        let rows = statement.query_map([&prefix], scalar::<String>)?;
         let mut segments = Vec::new();
         for row in rows {
             if let Some((last, added)) = row?.split_once('+')

@@ -2,7 +2,12 @@
 
 use crate::{
     changes,
-    store::{StoreError, Tx, rollouts::Mark},
+    store::{
+        StoreError, Tx,
+        ids::EventId,
+        rollouts::Mark,
+        rows::{FromRow, columns},
+    },
 };
 use conveyor_proto::ids::SessionId;
 use rusqlite::params;
@@ -28,19 +33,20 @@ pub fn mirror_legacy_rows(tx: &Tx<'_>) -> Result<u64, StoreError> {
     Ok((workers + managers) as u64)
 }
 
-/// An imported record.
-#[derive(Debug)]
-pub struct Record {
-    pub id: i64,
-    /// Time of the record.
-    pub timestamp: String,
-    /// Time of its storing.
-    pub ingested_at: String,
-    pub kind: String,
-    pub subtype: Option<String>,
-    pub payload: String,
-    /// Where its line begins.
-    pub byte_offset: u64,
+columns! {
+    /// An imported record.
+    #[derive(Debug)]
+    pub struct Record {
+        pub id: EventId,
+        pub timestamp: String,
+        /// Time of its storing.
+        pub ingested_at: String,
+        pub kind: String = "type",
+        pub subtype: Option<String>,
+        pub payload: String = "payload_json",
+        /// Where its line begins.
+        pub byte_offset: u64,
+    }
 }
 
 /// Hands out the records of a session, oldest first, one at a time.
@@ -49,26 +55,11 @@ pub fn each_record<E: From<StoreError>>(
     session: &SessionId,
     mut take: impl FnMut(&Record) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut statement = tx
-        .prepare_cached(
-            "select id, timestamp, ingested_at, type, subtype, payload_json, byte_offset from codex_events
-             where session_id = ?1 order by id",
-        )
-        .map_err(StoreError::from)?;
-    let mut rows = statement.query([session.as_str()]).map_err(StoreError::from)?;
-    while let Some(row) = rows.next().map_err(StoreError::from)? {
-        let record = || {
-            Ok::<_, rusqlite::Error>(Record {
-                id: row.get(0)?,
-                timestamp: row.get(1)?,
-                ingested_at: row.get(2)?,
-                kind: row.get(3)?,
-                subtype: row.get(4)?,
-                payload: row.get(5)?,
-                byte_offset: row.get::<_, i64>(6)?.cast_unsigned(),
-            })
-        };
-        take(&record().map_err(StoreError::from)?)?;
+    let select = format!("select {} from codex_events where session_id = ?1 order by id", Record::COLUMNS);
+    let mut statement = tx.prepare_cached(&select).map_err(StoreError::from)?;
+    let records = statement.query_map([session.as_str()], Record::from_row).map_err(StoreError::from)?;
+    for record in records {
+        take(&record.map_err(StoreError::from)?)?;
     }
     Ok(())
 }

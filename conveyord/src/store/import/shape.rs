@@ -1,7 +1,10 @@
 //! The shape of a table: the columns that both sides have, its key, and what its columns refer to.
 
-use crate::store::StoreError;
-use rusqlite::Connection;
+use crate::store::{
+    StoreError,
+    rows::{column, scalar},
+};
+use rusqlite::{Connection, Row, types::Value};
 
 /// One column that both sides have.
 #[derive(Debug, Clone)]
@@ -39,6 +42,11 @@ impl Shape {
         self.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
+    /// The values of a row, by a select that asks for [`Shape::names`] first.
+    pub(super) fn values(&self, row: &Row<'_>) -> rusqlite::Result<Vec<Value>> {
+        (0..self.columns.len()).map(|at| row.get(at)).collect()
+    }
+
     /// Name of the key's column.
     pub(super) fn key_name(&self) -> &str {
         self.columns.get(self.key).map_or("id", |column| &column.name)
@@ -58,26 +66,26 @@ pub(super) fn shape(
 ) -> Result<Option<Shape>, StoreError> {
     let theirs: Vec<String> = source
         .prepare("select name from pragma_table_info(?1)")?
-        .query_map([table], |row| row.get(0))?
+        .query_map([table], scalar)?
         .collect::<Result<_, _>>()?;
     let parents: Vec<(String, String)> = ours
         .prepare("select \"from\", \"table\" from pragma_foreign_key_list(?1)")?
-        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map([table], |row| Ok((column(row, "from")?, column(row, "table")?)))?
         .collect::<Result<_, _>>()?;
     let mut statement = ours.prepare("select name, type, pk, \"notnull\" from pragma_table_info(?1)")?;
     let mut rows = statement.query([table])?;
     let (mut columns, mut key, mut numbered) = (Vec::new(), None, false);
     while let Some(row) = rows.next()? {
-        let name: String = row.get(0)?;
+        let name: String = column(row, "name")?;
         if !theirs.contains(&name) {
             continue;
         }
-        if row.get::<_, i64>(2)? == 1 {
+        if column::<i64>(row, "pk")? == 1 {
             key = Some(columns.len());
-            numbered = row.get::<_, String>(1)?.eq_ignore_ascii_case("integer");
+            numbered = column::<String>(row, "type")?.eq_ignore_ascii_case("integer");
         }
         let parent = parents.iter().find(|(from, _)| *from == name).map(|(_, table)| table.clone());
-        columns.push(Column { name, parent, nullable: !row.get::<_, bool>(3)? });
+        columns.push(Column { name, parent, nullable: !column::<bool>(row, "notnull")? });
     }
     // A table without its key is none of the reference's; `Source::open` has refused such a file.
     Ok(key.map(|key| Shape { table, columns, key, numbered }))

@@ -3,7 +3,10 @@
 use super::{TABLES, shape::Shape};
 use crate::{
     error::Error,
-    store::{APPLICATION_ID, StoreError},
+    store::{
+        APPLICATION_ID, StoreError,
+        rows::{column, scalar},
+    },
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, types::Value};
@@ -109,8 +112,7 @@ impl Source {
             if !self.has(table).map_err(|error| self.failed(error))? {
                 continue;
             }
-            let found: String =
-                statement.query_row([table], |row| row.get(0)).map_err(|error| self.failed(error))?;
+            let found: String = statement.query_row([table], scalar).map_err(|error| self.failed(error))?;
             if found != "ok" {
                 return Err(damaged(&self.path, &found));
             }
@@ -126,13 +128,14 @@ impl Source {
     /// time. The reference's own step forgot two tables, which its audit row helps out of.
     fn find_workers(&mut self) -> rusqlite::Result<()> {
         let pairs = if self.version < WORKER_IDS {
-            "select id, identity_token from workers where id = name"
+            "select id as old, identity_token as new from workers where id = name"
         } else {
-            "select e.payload_json ->> '$.old_worker_id', w.id from events e join workers w on w.id = e.worker_id
+            "select e.payload_json ->> '$.old_worker_id' as old, w.id as new from events e join workers w on w.id = e.worker_id
              where e.type = 'worker_id_migrated' and e.payload_json ->> '$.old_worker_id' is not null"
         };
         let mut statement = self.connection.prepare(pairs)?;
-        let pairs = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+        let pairs =
+            statement.query_map([], |row| Ok((column(row, "old")?, column::<String>(row, "new")?)))?;
         for pair in pairs {
             let (old, new) = pair?;
             let new = if self.version < WORKER_IDS { format!("worker-{}", made_from(&new)) } else { new };
@@ -144,14 +147,13 @@ impl Source {
     /// References that lead nowhere: the reference's own step to version 2 left some.
     fn find_dangling(&mut self) -> rusqlite::Result<()> {
         let mut violations = self.connection.prepare("pragma foreign_key_check")?;
-        let mut column =
+        let mut referring =
             self.connection.prepare("select \"from\" from pragma_foreign_key_list(?1) where id = ?2")?;
         let mut rows = violations.query([])?;
         while let Some(row) = rows.next()? {
-            let (table, Some(rowid)) = (row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?) else {
-                continue;
-            };
-            let name = column.query_row((&table, row.get::<_, i64>(3)?), |row| row.get(0))?;
+            let table: String = column(row, "table")?;
+            let Some(rowid) = column::<Option<i64>>(row, "rowid")? else { continue };
+            let name = referring.query_row((&table, column::<i64>(row, "fkid")?), scalar)?;
             self.dangling.entry((table, rowid)).or_default().insert(name);
         }
         Ok(())
@@ -163,8 +165,7 @@ impl Source {
         for table in ANCHORS {
             if self.has(table)? {
                 let first = format!("select id from {table} order by rowid limit 1");
-                anchors
-                    .extend(self.connection.query_row(&first, [], |row| row.get::<_, String>(0)).optional()?);
+                anchors.extend(self.connection.query_row(&first, [], scalar::<String>).optional()?);
             }
         }
         let new_id = |id: String| self.workers.get(&id).cloned().unwrap_or(id);
@@ -179,13 +180,12 @@ impl Source {
         mut take: impl FnMut(Read) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let failed = |error| self.failed(error);
-        let select = format!("select rowid, {} from {} order by rowid", shape.names(), shape.table);
+        let select = format!("select {}, rowid as rowid from {} order by rowid", shape.names(), shape.table);
         let mut statement = self.connection.prepare(&select).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            let values = (0..shape.columns.len()).map(|at| row.get(at + 1)).collect::<Result<_, _>>();
-            let rowid = row.get(0).map_err(failed)?;
-            take(self.converted(shape, rowid, values.map_err(failed)?, conversions))?;
+            let rowid = column(row, "rowid").map_err(failed)?;
+            take(self.converted(shape, rowid, shape.values(row).map_err(failed)?, conversions))?;
         }
         Ok(())
     }
@@ -310,13 +310,13 @@ fn fixes(table: &str) -> &'static [Fix] {
 
 fn has(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
     let exists = "select exists (select 1 from sqlite_schema where type = 'table' and name = ?1)";
-    connection.query_row(exists, [table], |row| row.get(0))
+    connection.query_row(exists, [table], scalar)
 }
 
 /// The schema version of a file that is the reference's.
 fn version(connection: &Connection, path: &Utf8Path) -> Result<i64, Error> {
     let failed = |error| unreadable(path, error);
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(failed);
+    let pragma = |name| connection.pragma_query_value(None, name, scalar::<i64>).map_err(failed);
     let application = pragma("application_id")?;
     if application == i64::from(APPLICATION_ID) {
         return Err(foreign(path, "is a database of Conveyor already"));
@@ -327,7 +327,7 @@ fn version(connection: &Connection, path: &Utf8Path) -> Result<i64, Error> {
         }
     }
     let newest = "select coalesce(max(version), 0) from schema_migrations";
-    let recorded: i64 = connection.query_row(newest, [], |row| row.get(0)).map_err(failed)?;
+    let recorded: i64 = connection.query_row(newest, [], scalar).map_err(failed)?;
     let version = pragma("user_version")?.max(recorded);
     if version > NEWEST_VERSION {
         let message = format!("{path} has schema version {version}, known is up to {NEWEST_VERSION}");

@@ -1,13 +1,13 @@
 //! Notifications that a person sends again or drops. Each write holds only while the notification stands as it was
 //! judged: nobody has it, and nobody is just taking it.
 
-use super::publish;
+use super::{ends, publish};
 use crate::{
     changes,
-    store::{StoreError, Tx},
+    store::{StoreError, Tx, ids::NotificationId, rows::scalar},
 };
 use conveyor_proto::types::inbox::Notification;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// What stands in `error` of a notification that a person dropped.
 pub const DISCARDED: &str = "discarded";
@@ -19,22 +19,22 @@ const FREE: &str = "consumed_at is null and (lease_token is null or lease_expire
 pub fn of_command(connection: &Connection, command: &str) -> Result<Option<Notification>, StoreError> {
     let mut statement = connection
         .prepare_cached("select id from routed_notifications where command_id = ?1 order by id desc")?;
-    let id = statement.query_row([command], |row| row.get(0)).optional()?;
+    let id = statement.query_row([command], scalar).optional()?;
     Ok(id.map(|id| super::get(connection, id)).transpose()?.flatten())
 }
 
 /// Whether somebody is just taking an item: it is lent, and the lease has not run out.
-pub fn is_lent(connection: &Connection, id: i64, now: &str) -> Result<bool, StoreError> {
+pub fn is_lent(connection: &Connection, id: NotificationId, now: &str) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from routed_notifications where id = ?1 and consumed_at is null
              and lease_token is not null and lease_expires_at > ?2)",
     )?;
-    Ok(statement.query_row(params![id, now], |row| row.get(0))?)
+    Ok(statement.query_row(params![id, now], scalar)?)
 }
 
 /// Takes an item out of its inbox, or a failed one out of the counts; one that is not being typed yet never will be.
 /// False when somebody has it.
-pub fn withdraw(tx: &Tx<'_>, id: i64, reason: &str) -> Result<bool, StoreError> {
+pub fn withdraw(tx: &Tx<'_>, id: NotificationId, reason: &str) -> Result<bool, StoreError> {
     let withdrawn = tx
         .prepare_cached(&format!(
             "update routed_notifications set state = 'suppressed', error = ?3, held_by = null
@@ -47,7 +47,7 @@ pub fn withdraw(tx: &Tx<'_>, id: i64, reason: &str) -> Result<bool, StoreError> 
 }
 
 /// Makes a completion that failed or may not have arrived wait to be sent again. False when somebody has it.
-pub fn requeue(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
+pub fn requeue(tx: &Tx<'_>, id: NotificationId) -> Result<bool, StoreError> {
     let requeued = tx
         .prepare_cached(&format!(
             "update routed_notifications set state = 'pending', delivered_at = null, side_effect_started = 0,
@@ -61,12 +61,7 @@ pub fn requeue(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
     Ok(tell(tx, id, requeued, "pending"))
 }
 
-/// Task and target.
-fn ends(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
-    Ok((row.get(0)?, row.get(1)?))
-}
-
-fn tell(tx: &Tx<'_>, id: i64, changed: Option<(String, String)>, state: &str) -> bool {
+fn tell(tx: &Tx<'_>, id: NotificationId, changed: Option<(String, String)>, state: &str) -> bool {
     if let Some((task, target)) = &changed {
         publish(tx, changes::ChangeKind::Notification, id, task, target, state);
     }
@@ -74,7 +69,7 @@ fn tell(tx: &Tx<'_>, id: i64, changed: Option<(String, String)>, state: &str) ->
 }
 
 /// Tells Dispatch that a notification is to be sent.
-pub fn publish_pending(tx: &Tx<'_>, id: i64, task: &str, target: &str) {
+pub fn publish_pending(tx: &Tx<'_>, id: NotificationId, task: &str, target: &str) {
     publish(tx, changes::ChangeKind::Notification, id, task, target, "pending");
 }
 
