@@ -4,10 +4,11 @@ use super::Methods;
 use crate::{
     pairing,
     sessions::{registration, rename},
-    supervision::stop};
+    supervision::stop,
+};
 use conveyor_proto::registry::{
-    SessionDeregister, SessionInterrupt, SessionList, SessionNudge, SessionRegister, SessionRename, SessionStart,
-    SessionStop,
+    SessionDeregister, SessionInterrupt, SessionList, SessionNudge, SessionRegister, SessionRename,
+    SessionStart, SessionStop,
 };
 use jsonrpsee::core::RegisterMethodError;
 

@@ -59,8 +59,10 @@ fn checked(connection: &Connection, name: &str, new_name: &str) -> Result<Sessio
     };
     match taken_by {
         None => Ok(session),
-        Some(who) => Err(Error::conflict("worker_exists", format!("{new_name} is the name of {who} already"))
-            .hint("use another name; `sessions --state all` lists those that are taken")),
+        Some(who) => {
+            Err(Error::conflict("worker_exists", format!("{new_name} is the name of {who} already"))
+                .hint("use another name; `sessions --state all` lists those that are taken"))
+        }
     }
 }
 

@@ -136,7 +136,10 @@ pub fn proof(connection: &Connection, id: DeliveryId) -> Result<Option<DeliveryP
 }
 
 /// Whether the rollout shows that the text of a notification arrived.
-pub fn notification_is_proven(connection: &Connection, notification: NotificationId) -> Result<bool, StoreError> {
+pub fn notification_is_proven(
+    connection: &Connection,
+    notification: NotificationId,
+) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from deliveries where notification_id = ?1 and outcome = 'delivered')",
     )?;
@@ -164,7 +167,11 @@ pub fn any_held(connection: &Connection) -> Result<bool, StoreError> {
 }
 
 /// Proves what an inbox item carried: whoever consumed it has read it, whatever became of the pane.
-pub fn prove_by_consumption(tx: &Tx<'_>, notification: NotificationId, command: Option<&str>) -> Result<(), StoreError> {
+pub fn prove_by_consumption(
+    tx: &Tx<'_>,
+    notification: NotificationId,
+    command: Option<&str>,
+) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update deliveries set outcome = 'delivered', proof_kind = 'consumption', proof_at = ?3, note = null
          where (notification_id = ?1 or command_id = ?2) and outcome = 'uncertain'",

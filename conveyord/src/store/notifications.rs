@@ -76,7 +76,12 @@ pub fn insert(tx: &Tx<'_>, new: &NewNotification<'_>) -> Result<Option<Notificat
 }
 
 /// Puts a notification into the inbox of its target.
-pub fn deliver(tx: &Tx<'_>, id: NotificationId, side_effect_completed: bool, uncertain: bool) -> Result<(), StoreError> {
+pub fn deliver(
+    tx: &Tx<'_>,
+    id: NotificationId,
+    side_effect_completed: bool,
+    uncertain: bool,
+) -> Result<(), StoreError> {
     let (task, target): (String, String) = tx
         .prepare_cached(
             "update routed_notifications set state = 'delivered', delivered_at = ?2, side_effect_completed = ?3,
@@ -93,7 +98,14 @@ fn ends(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
     Ok((column(row, "task_id")?, column(row, "target_session_id")?))
 }
 
-fn publish(tx: &Tx<'_>, kind: changes::ChangeKind, id: NotificationId, task: &str, target: &str, state: &str) {
+fn publish(
+    tx: &Tx<'_>,
+    kind: changes::ChangeKind,
+    id: NotificationId,
+    task: &str,
+    target: &str,
+    state: &str,
+) {
     tx.publish(changes::Change {
         task_id: Some(task.to_owned()),
         session_id: Some(target.to_owned()),
@@ -149,7 +161,12 @@ pub fn owns(connection: &Connection, id: NotificationId, token: FencingToken) ->
 }
 
 /// Extends the lease of a claim that is still owned.
-pub fn renew(tx: &Tx<'_>, id: NotificationId, token: FencingToken, expires_at: &str) -> Result<(), StoreError> {
+pub fn renew(
+    tx: &Tx<'_>,
+    id: NotificationId,
+    token: FencingToken,
+    expires_at: &str,
+) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update routed_notifications set claim_expires_at = ?3
          where id = ?1 and state = 'pending' and claim_token = ?2",

@@ -290,8 +290,10 @@ pub fn rename(
     name: &str,
     tmux_session: Option<&str>,
 ) -> Result<(), StoreError> {
-    tx.prepare_cached("update sessions set name = ?2, tmux_session = coalesce(?3, tmux_session) where id = ?1")?
-        .execute(params![session.id.as_str(), name, tmux_session])?;
+    tx.prepare_cached(
+        "update sessions set name = ?2, tmux_session = coalesce(?3, tmux_session) where id = ?1",
+    )?
+    .execute(params![session.id.as_str(), name, tmux_session])?;
     publish(tx, session.id.as_str(), session.state);
     Ok(())
 }

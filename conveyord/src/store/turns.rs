@@ -322,7 +322,11 @@ pub fn by_id(
 }
 
 /// The turn of a session in a row.
-pub fn at_row(connection: &Connection, session: &SessionId, row: TurnRow) -> Result<Option<Placed>, StoreError> {
+pub fn at_row(
+    connection: &Connection,
+    session: &SessionId,
+    row: TurnRow,
+) -> Result<Option<Placed>, StoreError> {
     placed(connection, "and id = ?2", params![session.as_str(), row])
 }
 

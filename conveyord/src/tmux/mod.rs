@@ -160,8 +160,7 @@ impl Tmux {
     /// When tmux cannot be asked, or no server runs ([`TmuxError::ServerGone`]).
     pub async fn panes(&self) -> Result<Vec<Pane>, TmuxError> {
         let target = self.server.to_string();
-        let output =
-            self.call(LIST_PANES, &target, None, ["list-panes", "-a", "-F", PANE_FORMAT]).await?;
+        let output = self.call(LIST_PANES, &target, None, ["list-panes", "-a", "-F", PANE_FORMAT]).await?;
         parse_panes(&String::from_utf8_lossy(&output.stdout), &target)
     }
 

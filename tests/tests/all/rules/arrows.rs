@@ -15,7 +15,20 @@ use super::rust::{Module, files_from};
 /// The rooms, from the lowest floor to the highest.
 const FLOORS: [&[&str]; 10] = [
     // Small things without a domain.
-    &["refusal", "config", "clock", "changes", "process", "platform", "logs", "lock", "under_way", "faults", "guard", "background"],
+    &[
+        "refusal",
+        "config",
+        "clock",
+        "changes",
+        "process",
+        "platform",
+        "logs",
+        "lock",
+        "under_way",
+        "faults",
+        "guard",
+        "background",
+    ],
     &["error", "tmux", "server", "service", "words"],
     // Side by side, and neither knows the other.
     &["store", "codex"],
