@@ -1,5 +1,6 @@
 //! The life of the daemon, and its sudden ends.
 
+mod background_loops;
 mod crash_points;
 mod kill9;
 mod lifecycle;
