@@ -9,7 +9,6 @@ pub mod follow;
 pub mod standing;
 pub mod telemetry;
 pub mod view;
-mod wakes;
 mod watch_set;
 pub mod watcher;
 

@@ -4,71 +4,39 @@
 //! Codex makes `sessions/YYYY/MM/DD` as it needs them, so of each Codex home the newest folder of each level is
 //! watched: the next one appears in one of them.
 
-use super::wakes::Wakes;
 use crate::codex::rollout::appearances::newest_folders;
+use crate::file_events::FileEvents;
 use crate::sessions::locate;
 use crate::store::sessions::Session;
 use camino::{Utf8Path, Utf8PathBuf};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::{BTreeSet, HashSet};
 
 /// The watches that are set. Failing to set one is fine: the watcher's tail and sweep find what events do not
 /// tell.
 pub(super) struct WatchSet {
-    events: Option<RecommendedWatcher>,
-    paths: BTreeSet<Utf8PathBuf>,
+    events: FileEvents,
 }
 
 impl WatchSet {
-    /// An empty set, whose events go to `sink`.
-    pub(super) fn new(sink: Arc<Wakes>) -> Self {
-        let events = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if let Ok(event) = event
-                && !matches!(event.kind, notify::EventKind::Access(_))
-            {
-                sink.add(event.paths);
-            }
-        });
-        let events = events
-            .inspect_err(|error| {
-                tracing::warn!(%error, "no file events; rollouts are found by their sizes only");
-            })
-            .ok();
-        Self { events, paths: BTreeSet::new() }
+    pub(super) fn new() -> Self {
+        Self { events: FileEvents::new("rollouts of sessions") }
+    }
+
+    /// Resolves when something happened, with the paths of it.
+    pub(super) async fn next(&self) -> HashSet<Utf8PathBuf> {
+        self.events.next().await
     }
 
     /// Watches what these sessions need, and nothing else.
     pub(super) fn sync(&mut self, sessions: &[&Session]) {
         // What was made in a folder before its watch was set is seen by listing the folders again.
-        while self.sync_once(sessions) {}
-    }
-
-    /// Returns whether a watch was added.
-    fn sync_once(&mut self, sessions: &[&Session]) -> bool {
-        let Some(events) = &mut self.events else { return false };
-        let wanted = wanted(sessions);
-        let mut added = false;
-        for path in self.paths.extract_if(.., |path| !wanted.contains(path)) {
-            // Fails when the folder is gone, and its watch with it.
-            let _ = events.unwatch(path.as_std_path());
-        }
-        for path in wanted {
-            if !self.paths.contains(&path)
-                && events.watch(path.as_std_path(), RecursiveMode::NonRecursive).is_ok()
-            {
-                added |= self.paths.insert(path);
-            }
-        }
-        added
+        while self.events.set(&wanted(sessions)) {}
     }
 
     /// Whether something happened to the folders themselves: one that is watched, which must then be watched
     /// anew, or a folder of a Codex home that may hold new rollouts.
     pub(super) fn is_folder(&mut self, path: &Utf8Path) -> bool {
-        if self.paths.remove(path) {
-            if let Some(events) = &mut self.events {
-                let _ = events.unwatch(path.as_std_path());
-            }
+        if self.events.forget(path) {
             return true;
         }
         let name = path.file_name().unwrap_or_default();

@@ -4,7 +4,6 @@
 //! compares sizes, since events are lost on some file systems and macOS keeps silent about files that stay
 //! open: every 250 ms while a turn runs, every 2 s else. A slow sweep looks for threads that moved on.
 
-use super::wakes::Wakes;
 use super::{Ingest, Ingested, Shrunk, follow, watch_set::WatchSet};
 use crate::{
     background::Items,
@@ -17,12 +16,11 @@ use crate::{
         sessions::{self, Session},
     },
 };
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::ids::SessionId;
 use std::{
     collections::{HashMap, HashSet},
     os::unix::fs::MetadataExt,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -73,7 +71,6 @@ enum Scope {
 pub struct Watcher {
     store: Store,
     ingest: Ingest,
-    wakes: Arc<Wakes>,
     watch_set: WatchSet,
     watched: HashMap<SessionId, Watched>,
     runs: JoinSet<(SessionId, Result<Ingested>)>,
@@ -83,7 +80,7 @@ pub struct Watcher {
     /// The look that follows it.
     next_look: Option<Scope>,
     /// Rollouts that nobody took when they were looked at; the sweep looks again.
-    strangers: HashSet<PathBuf>,
+    strangers: HashSet<Utf8PathBuf>,
     count: Arc<AtomicU64>,
     /// The sessions whose runs panicked.
     items: Items,
@@ -93,12 +90,10 @@ impl Watcher {
     /// A watcher over the sessions of a store. `count` tells others how many rollouts are watched.
     #[must_use]
     pub fn new(store: Store, ingest: Ingest, count: Arc<AtomicU64>, items: Items) -> Self {
-        let wakes = Arc::new(Wakes::default());
         Self {
             store,
             ingest,
-            watch_set: WatchSet::new(Arc::clone(&wakes)),
-            wakes,
+            watch_set: WatchSet::new(),
             watched: HashMap::new(),
             runs: JoinSet::new(),
             reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
@@ -120,7 +115,7 @@ impl Watcher {
             let any_busy = self.watched.values().any(|watched| watched.busy);
             tokio::select! {
                 () = cancel.cancelled() => break,
-                () = self.wakes.added() => self.woken(),
+                paths = self.watch_set.next() => self.woken(&paths),
                 change = changes.next() => match change {
                     None => break,
                     Some(change) if matches!(change.kind, ChangeKind::Session | ChangeKind::Lagged) => {
@@ -207,18 +202,16 @@ impl Watcher {
     }
 
     /// Something changed in the folders: rollouts grew, came, or went.
-    fn woken(&mut self) {
-        let paths = self.wakes.take();
+    fn woken(&mut self, paths: &HashSet<Utf8PathBuf>) {
         let mut known = Vec::new();
         let mut news = false;
         for watched in self.watched.values() {
             let Some(path) = watched.session.codex_session_path.as_deref() else { continue };
-            if paths.contains(std::path::Path::new(path)) {
+            if paths.contains(Utf8Path::new(path)) {
                 known.push((watched.session.id.clone(), path.to_owned()));
             }
         }
-        for path in &paths {
-            let Some(path) = Utf8Path::from_path(path) else { continue };
+        for path in paths {
             if known.iter().any(|(_, known)| known == path) {
                 continue;
             }
@@ -243,11 +236,11 @@ impl Watcher {
     /// Whether a rollout that nobody follows was not looked at yet: a new thread in a pane, a rewind, or a
     /// session's first. Until its first line is complete it tells nothing; the rest of that line wakes again.
     fn is_news(&mut self, path: &Utf8Path) -> bool {
-        if self.strangers.contains(path.as_std_path()) {
+        if self.strangers.contains(path) {
             return false;
         }
         let Ok(meta) = read_session_meta(path) else { return false };
-        self.strangers.insert(path.as_std_path().to_owned());
+        self.strangers.insert(path.to_owned());
         !meta.is_subagent()
     }
 
