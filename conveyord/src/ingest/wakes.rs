@@ -1,4 +1,4 @@
-//! What the system's file events leave for the watcher: paths, each once however often it is told.
+//! The paths that file events have named since the watcher last looked, each once however often it was named.
 
 use std::{
     collections::HashSet,
@@ -7,7 +7,7 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// Paths that the system says have changed; bounded by the files there are.
+/// Paths that have changed, by the system's events. Their number is bounded by that of the files.
 #[derive(Default)]
 pub(super) struct Wakes {
     paths: Mutex<HashSet<PathBuf>>,
