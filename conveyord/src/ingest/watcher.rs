@@ -1,11 +1,11 @@
 //! Watching: each active session's rollout is ingested as it grows.
 //!
-//! Wakes come from the system's file events, one coalesced wake per file. Events can be missing: inotify
-//! tells nothing of remote changes on network file systems and drops events when its queue is full
-//! (inotify(7)). FSEvents reports a file only when it is closed (notify-rs/notify#240), and Codex keeps its
-//! rollout open (openai/codex#39624); therefore `notify` is built with kqueue on macOS. So a tail compares
-//! sizes beneath the events, every 250 ms while a turn runs and every 2 s otherwise. A slow sweep looks for
-//! threads that moved on.
+//! Wakes come from the system's file events, one coalesced wake per file. Events can be missing. inotify
+//! tells nothing of remote changes on network file systems, and drops events when its queue is full
+//! (inotify(7)). FSEvents reports a file only when it is closed (notify-rs/notify#240), and Codex holds its
+//! rollout open (openai/codex#39624 shows appends that go unreported); therefore `notify` is built with
+//! kqueue on macOS. So a tail compares sizes beneath the events, every 250 ms while a turn runs and every 2 s
+//! otherwise. A slow sweep looks for threads that moved on.
 //!
 //! What is read is stored by the parent module; where a thread went is found by `sessions/locate`.
 
