@@ -1,4 +1,4 @@
-//! `session.nudge` and `session.interrupt`: a caller's own text or key, at once, with its receipt.
+//! `session.nudge` and `session.interrupt`: a caller's text or key, sent inside the call, with its receipt.
 
 use super::{
     courier::Courier,
@@ -41,22 +41,20 @@ use tokio::time::Instant;
 
 /// How long the rollout is given to show that a turn was interrupted.
 const INTERRUPT_LIMIT: Duration = Duration::from_secs(2);
-/// Pause between a key and a text that follows it, longer than tmux's escape-time, so that Escape and a
-/// letter do not merge into a meta chord.
+/// Pause between a key and the text after it, so that Escape and a letter do not merge into a meta key. It is
+/// longer than tmux's escape-time, which was 500 ms before tmux 3.5 (tmux/tmux#3844).
 const AFTER_KEY: Duration = Duration::from_millis(600);
 
 /// Nudges and interrupts. Cheap to clone.
 #[derive(Clone)]
 pub struct Actuator {
-    /// Database.
     pub store: Store,
-    /// The ways to sessions.
     pub courier: Courier,
-    /// Ingest, for receipts.
+    /// Reads the rollout before it is asked which turn runs.
     pub ingest: crate::ingest::Ingest,
 }
 
-/// What is done to a session's pane.
+/// What is done to a session.
 #[derive(Debug, Clone, Copy)]
 enum Action {
     Nudge,
@@ -95,12 +93,12 @@ impl Action {
     }
 }
 
-/// What is recorded of an action: who it concerned and what was done, never the text.
+/// What is recorded of an action: the session and what was done, never the text.
 struct Record {
     action: Action,
     session: Option<(Session, Option<(TaskId, String)>)>,
     name: String,
-    /// Keys of the event and of the telemetry's correlation and attributes.
+    /// Facts for the payload of the event and the attributes of the telemetry.
     facts: Map<String, Value>,
     correlation: Map<String, Value>,
 }
@@ -115,10 +113,8 @@ impl Actuator {
         self.nudge_with(params, json!({})).await
     }
 
-    /// The same for the verb that is older than sessions; its records say so.
-    ///
-    /// # Errors
-    /// As [`Actuator::nudge`].
+    /// Like [`Actuator::nudge`], for the verb `nudge`, which is older than sessions. Its records name that
+    /// verb.
     pub async fn nudge_by_name(&self, params: NudgeParams) -> Result<NudgeResult> {
         self.nudge_with(params, json!({ "legacy_command": "nudge" })).await
     }
@@ -143,7 +139,7 @@ impl Actuator {
         let session = record.session()?;
         check_message(&params.text)?;
         let way = match self.courier.way(session, params.transport) {
-            // Nobody asked for the inbox: without a pane it is refused, as ever.
+            // `auto` never means the inbox here: a session without a pane is refused.
             Transport::Inbox if params.transport == Transport::Auto => Transport::Tmux,
             way => way,
         };
@@ -195,7 +191,7 @@ impl Actuator {
         Ok(result)
     }
 
-    /// A text that is held back becomes a durable command, which Dispatch delivers when the menu is gone.
+    /// Queues a held text as a command, which Dispatch delivers when the menu or the draft is gone.
     async fn queue_held(&self, session: &Session, params: &NudgeParams, way: Transport) -> Result<String> {
         let mut payload = json!({
             "session": session.name, "message": params.text, "clear_draft": params.clear_draft,
@@ -206,8 +202,8 @@ impl Actuator {
         let id = session.id.clone();
         self.store
             .write(Durability::Full, move |tx| {
-                // Shown with the task that the session works on; it is the session's all the same, whatever
-                // becomes of the binding.
+                // The task is stored only for listings: the command is for the session, whatever becomes of
+                // the binding.
                 let task = bindings::open_of_session(tx, &id)?.map(|binding| binding.task_id);
                 let id = commands::insert(
                     tx,
@@ -226,7 +222,7 @@ impl Actuator {
             .await
     }
 
-    /// What results call the place that a text goes to.
+    /// The target of a text, as results show it.
     fn shown(&self, session: &Session, way: Transport) -> Result<String> {
         match way {
             Transport::AppServer => Ok(format!("thread {}", self.courier.app_server.target(session)?.1)),
@@ -324,7 +320,7 @@ impl Actuator {
         }
         let tmux = self.courier.pane.tmux(session);
         let found = match pane::find(&tmux, session).await {
-            // A dry run tells the target even if it is not there.
+            // A dry run shows the target even if its pane does not exist.
             Err(_) if params.dry_run => return Ok(result),
             found => found?,
         };
@@ -336,8 +332,10 @@ impl Actuator {
         if params.dry_run {
             return Ok(result);
         }
-        // Escape at an idle Codex arms the transcript browser; a menu takes it for an answer.
+        // At an idle Codex, Escape is the first half of Esc Esc, which rewinds the conversation
+        // (openai/codex#26348). A menu takes Escape as an answer.
         let idle = asked.is_none() && is_codex && shows != PaneShows::Busy;
+        // While Codex streams an answer the screen may look ready, so the rollout decides.
         let may_work = matches!(shows, PaneShows::Ready | PaneShows::Unclear);
         if idle && !(may_work && self.is_busy(session).await?) {
             result.note =
@@ -371,7 +369,7 @@ impl Actuator {
         Ok(result)
     }
 
-    /// Interrupts the turn that runs by Codex's app-server.
+    /// Interrupts the running turn by Codex's app-server.
     async fn interrupt_turn(
         &self,
         session: &Session,
@@ -393,7 +391,7 @@ impl Actuator {
         let turn = self.running_turn(session).await?.flatten();
         match (turn, self.courier.app_server.asks(session)) {
             (None, _) => result.note = Some("no turn runs that could be interrupted".to_owned()),
-            // It would be declined by that, which needs the permission for it.
+            // Interrupting would decline what Codex asks for, which needs the permission for it.
             (Some(_), Some(by)) => result.note = Some(format!("the session asks for an answer: {by}")),
             (Some(turn), None) => {
                 self.intend(record).await?;
@@ -424,9 +422,9 @@ impl Actuator {
         Ok(self.running_turn(session).await?.is_some())
     }
 
-    /// The turn that runs by the rollout; its id, where the file names one.
+    /// The running turn, as the rollout tells it. The inner `None` is a turn without an id.
     async fn running_turn(&self, session: &Session) -> Result<Option<Option<String>>> {
-        // What was written since the last wake counts too.
+        // The turn may have ended since the last wake, so read first.
         let _ = self.ingest.run(&session.id, Shrunk::Refuse).await;
         let session = session.clone();
         self.store
@@ -457,7 +455,7 @@ impl Actuator {
         }
     }
 
-    /// Whether the last turn was ended from outside; it may also have ended by itself meanwhile.
+    /// Whether the last turn was interrupted: it may also have ended by itself meanwhile.
     async fn was_interrupted(&self, session: &Session) -> Result<bool> {
         let session = session.clone();
         self.store
@@ -485,7 +483,7 @@ impl Actuator {
         Ok(Record { action, session, name, facts: Map::new(), correlation: Map::new() })
     }
 
-    /// Before the deed: a crash between the two leaves this.
+    /// Records the intent before the side effect, so that a crash between the two leaves a trace.
     async fn intend(&self, record: &Record) -> Result<()> {
         let (action, facts, task) = (record.action, record.facts.clone(), record.task_id());
         let name = record.name.clone();

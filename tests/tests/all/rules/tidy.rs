@@ -103,7 +103,7 @@ fn sql_is_known_however_it_is_written() {
 
 #[test]
 fn no_path_of_a_developers_machine() {
-    // The invented users of examples and fixtures.
+    // The invented user names of examples and fixtures.
     let invented = ["user", "me", "someone"];
     let in_a_home = |rest: &str| {
         let user = rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
