@@ -1,5 +1,7 @@
 //! `session.nudge` and `session.interrupt`: a caller's text or key, sent inside the call, with its receipt.
 
+mod record;
+
 use super::{
     courier::Courier,
     enqueue::{check_message, enqueue},
@@ -16,10 +18,8 @@ use crate::{
     refusal::Kind,
     sessions::{pane, state},
     store::{
-        Durability, Store, Tx, bindings,
+        Durability, Store, bindings,
         commands::{self, NewCommand},
-        event_names::{AuditEvent, TelemetryEvent},
-        log::{self, Actor, Event, Run, Telemetry},
         sessions::{self, Session},
     },
     tmux::Key,
@@ -28,14 +28,15 @@ use conveyor_proto::{
     ids::TaskId,
     types::{
         command::EnqueueParams,
-        common::{Role, Transport},
+        common::Transport,
         cycle::CoarseState,
         dispatch::SignalType,
         pane::{DeliveryOutcome, InterruptParams, InterruptResult, NudgeParams, NudgeResult},
         session::SessionState,
     },
 };
-use serde_json::{Map, Value, json};
+use record::{Action, Record};
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -52,55 +53,6 @@ pub struct Actuator {
     pub courier: Courier,
     /// Reads the rollout before it is asked which turn runs.
     pub ingest: crate::ingest::Ingest,
-}
-
-/// What is done to a session.
-#[derive(Debug, Clone, Copy)]
-enum Action {
-    Nudge,
-    Interrupt,
-}
-
-impl Action {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Nudge => "nudge",
-            Self::Interrupt => "interrupt",
-        }
-    }
-
-    const fn intent(self) -> AuditEvent {
-        match self {
-            Self::Nudge => AuditEvent::SessionNudgeIntent,
-            Self::Interrupt => AuditEvent::SessionInterruptIntent,
-        }
-    }
-
-    const fn done(self) -> AuditEvent {
-        match self {
-            Self::Nudge => AuditEvent::SessionNudged,
-            Self::Interrupt => AuditEvent::SessionInterrupted,
-        }
-    }
-
-    const fn told(self, success: bool) -> TelemetryEvent {
-        match (self, success) {
-            (Self::Nudge, true) => TelemetryEvent::SessionNudgeSucceeded,
-            (Self::Nudge, false) => TelemetryEvent::SessionNudgeFailed,
-            (Self::Interrupt, true) => TelemetryEvent::SessionInterruptSucceeded,
-            (Self::Interrupt, false) => TelemetryEvent::SessionInterruptFailed,
-        }
-    }
-}
-
-/// What is recorded of an action: the session and what was done, never the text.
-struct Record {
-    action: Action,
-    session: Option<(Session, Option<(TaskId, String)>)>,
-    name: String,
-    /// Facts for the payload of the event and the attributes of the telemetry.
-    facts: Map<String, Value>,
-    correlation: Map<String, Value>,
 }
 
 impl Actuator {
@@ -480,20 +432,13 @@ impl Actuator {
             })
             .await?;
         let name = name.to_owned();
-        Ok(Record { action, session, name, facts: Map::new(), correlation: Map::new() })
+        Ok(Record::new(action, session, name))
     }
 
     /// Records the intent before the side effect, so that a crash between the two leaves a trace.
     async fn intend(&self, record: &Record) -> Result<()> {
-        let (action, facts, task) = (record.action, record.facts.clone(), record.task_id());
-        let name = record.name.clone();
-        self.store
-            .write(Durability::Full, move |tx| {
-                let mut payload = facts;
-                payload.insert("session".to_owned(), json!(name));
-                event(tx, action.intent(), task.as_deref(), Value::Object(payload))
-            })
-            .await
+        let record = record.clone();
+        self.store.write(Durability::Full, move |tx| record.write_intent(tx)).await
     }
 
     async fn succeeded(&self, record: Record, outcome: Value) -> Result<()> {
@@ -513,97 +458,9 @@ impl Actuator {
     }
 }
 
-impl Record {
-    fn with(mut self, facts: Value) -> Self {
-        if let Value::Object(facts) = facts {
-            self.facts.extend(facts);
-        }
-        self
-    }
-
-    fn about_key(mut self, key: &str) -> Self {
-        self.facts.insert("key".to_owned(), json!(key));
-        self.correlation.insert("key".to_owned(), json!(key));
-        self
-    }
-
-    fn session(&self) -> Result<&Session> {
-        self.session.as_ref().map(|(session, _)| session).ok_or_else(|| {
-            Error::not_found(
-                Kind::UnknownSession,
-                format!("no session has the name \"{}\"", crate::words::shown(&self.name)),
-            )
-            .hint("`sessions --state all` lists the sessions")
-        })
-    }
-
-    fn task_id(&self) -> Option<String> {
-        self.session.as_ref()?.1.as_ref().map(|(task, _)| task.to_string())
-    }
-
-    fn write(&self, tx: &Tx<'_>, success: bool, outcome: &Value, error: Option<(&str, &str)>) -> Result<()> {
-        let task = self.task_id();
-        let mut payload = self.facts.clone();
-        payload.insert("session".to_owned(), json!(self.name));
-        payload.insert("success".to_owned(), json!(success));
-        let mut attributes = self.facts.clone();
-        attributes.remove("key");
-        attributes.insert("success".to_owned(), json!(success));
-        if let Value::Object(outcome) = outcome {
-            payload.extend(outcome.clone());
-            attributes.extend(outcome.clone());
-        }
-        if let Some((error, kind)) = error {
-            for facts in [&mut payload, &mut attributes] {
-                facts.insert("error".to_owned(), json!(error));
-                facts.insert("error_type".to_owned(), json!(kind));
-                facts.insert("rollback_error".to_owned(), Value::Null);
-            }
-        }
-        event(tx, self.action.done(), task.as_deref(), Value::Object(payload))?;
-        let (session, binding) = match &self.session {
-            Some((session, binding)) => (Some(session), binding.as_ref().map(|(_, binding)| binding)),
-            None => (None, None),
-        };
-        let mut correlation = self.correlation.clone();
-        correlation.insert("binding_id".to_owned(), json!(binding));
-        correlation.insert("role".to_owned(), json!(session.map(|session| role(session.role))));
-        correlation.insert("session_id".to_owned(), json!(session.map(|session| &session.id)));
-        correlation.insert("dry_run".to_owned(), self.facts.get("dry_run").cloned().unwrap_or_default());
-        correlation.insert("session".to_owned(), json!(self.name));
-        log::telemetry(
-            tx,
-            &Telemetry {
-                actor: Actor::Workerctl,
-                kind: self.action.told(success),
-                summary: format!(
-                    "Session {}: {}.",
-                    self.action.as_str(),
-                    if success { "done" } else { "failed" }
-                ),
-                task_id: task.as_deref(),
-                run: Run::Active,
-                correlation: Value::Object(correlation),
-                attributes: Value::Object(attributes),
-            },
-        )?;
-        Ok(())
-    }
-}
-
 fn followup_failed(sent: bool, error: &Error) -> Error {
     let message = format!("the key was sent ({sent}), the follow-up was not: {error}");
     Error::unavailable(Kind::FollowupFailed, message)
-}
-
-const fn role(role: Role) -> &'static str {
-    role.as_str()
-}
-
-fn event(tx: &Tx<'_>, kind: AuditEvent, task_id: Option<&str>, payload: Value) -> Result<()> {
-    let actor = Actor::Workerctl;
-    log::event(tx, &Event { actor, kind, task_id, command_id: None, correlation_id: None, payload })?;
-    Ok(())
 }
 
 fn refuse_gone(session: &Session) -> Result<()> {
