@@ -3,8 +3,6 @@
 //! A room is a folder or file of `conveyord/src`. It may use all rooms of lower floors, and on its own floor
 //! those that [`ASIDE`] names. What each room is for is told in `docs/architecture.md`.
 
-#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;

@@ -255,10 +255,11 @@ fn skip_item(tokens: &mut Peekable<IntoIter>) {
             TokenTree::Punct(punct) if punct.as_char() == ';' => return,
             // The commas of generic parameters belong to the item.
             TokenTree::Punct(punct) if punct.as_char() == ',' && !keyword_is(&ITEMS) => return,
-            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
-                if !keyword_is(&["use", "static", "let", "type"]) {
-                    return;
-                }
+            TokenTree::Group(group)
+                if group.delimiter() == Delimiter::Brace
+                    && !keyword_is(&["use", "static", "let", "type"]) =>
+            {
+                return;
             }
             TokenTree::Ident(ident) if MODIFIERS.iter().any(|word| ident == word) => {}
             TokenTree::Ident(ident) if keyword.is_none() => keyword = Some(ident.to_string()),

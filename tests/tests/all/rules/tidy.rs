@@ -1,5 +1,4 @@
 //! Rules of the house that a compiler does not check: each holds for every file of the project.
-#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
 use std::collections::BTreeSet;
 use std::fs;
