@@ -1,6 +1,5 @@
 //! What a batch of records changes beside the records themselves: turns, receipts, the state of the thread.
 
-use crate::codex::rollout::machine::TurnId;
 use crate::{
     clock,
     codex::rollout::{
@@ -17,6 +16,7 @@ use crate::{
         turns::{self, End, Routing, ThreadRef, TurnRef},
     },
 };
+use conveyor_proto::ids::{ThreadId, TurnId};
 use conveyor_proto::{ids::SessionId, types::pane::DeliveryProof};
 use jiff::SignedDuration;
 
@@ -32,7 +32,7 @@ pub struct Thread {
     /// Session.
     pub session: SessionId,
     /// Thread.
-    pub thread_id: String,
+    pub thread_id: ThreadId,
     /// State machine.
     pub machine: ThreadState,
     /// Whether the session has a pane, from which a queued follow-up may come.
@@ -66,7 +66,7 @@ impl Thread {
     pub fn load(
         connection: &rusqlite::Connection,
         session: &SessionId,
-        thread_id: &str,
+        thread_id: &ThreadId,
         has_pane: bool,
     ) -> Result<Self, StoreError> {
         let stored = rollouts::thread(connection, session, thread_id)?;
@@ -74,13 +74,13 @@ impl Thread {
             Some(row) => serde_json::from_str(&row.machine_json)?,
             None => ThreadState::default(),
         };
-        let thread_id = thread_id.to_owned();
+        let thread_id = thread_id.clone();
         Ok(Self { session: session.clone(), thread_id, machine, has_pane, imported: false, newest: None })
     }
 
     /// A thread whose records were imported. None of its turns is routed.
     #[must_use]
-    pub fn imported(session: SessionId, thread_id: String) -> Self {
+    pub fn imported(session: SessionId, thread_id: ThreadId) -> Self {
         let machine = ThreadState::default();
         Self { session, thread_id, machine, has_pane: false, imported: true, newest: None }
     }
@@ -124,7 +124,7 @@ impl Thread {
         }
         match self.machine.apply(signal, stored.at) {
             Effect::Started { turn_id, trigger, .. } => {
-                self.turn_started(tx, turn_id.as_ref().map(TurnId::as_str), trigger, stored)?;
+                self.turn_started(tx, turn_id.as_ref(), trigger, stored)?;
             }
             Effect::Ended(end) => self.turn_ended(tx, &end, signal, stored, settle_ms)?,
             Effect::None | Effect::EndIgnored { .. } => {}
@@ -140,7 +140,7 @@ impl Thread {
     fn turn_started(
         &self,
         tx: &Tx<'_>,
-        turn_id: Option<&str>,
+        turn_id: Option<&TurnId>,
         trigger: Option<TurnTrigger>,
         stored: Stored<'_>,
     ) -> Result<(), StoreError> {
@@ -167,9 +167,9 @@ impl Thread {
         settle_ms: u64,
     ) -> Result<(), StoreError> {
         let thread = self.reference();
-        let turn_id = end.turn_id.as_ref().map(TurnId::as_str);
+        let turn_id = end.turn_id.as_ref();
         let key = match turn_id {
-            Some(id) => id.to_owned(),
+            Some(id) => id.to_string(),
             None => turns::running_key(tx, thread)?.unwrap_or_else(|| turn_key(None, stored)),
         };
         let routing = self.routing(tx, end, signal, turn_id, settle_ms)?;
@@ -190,7 +190,7 @@ impl Thread {
         tx: &Tx<'_>,
         end: &TurnEnd,
         signal: &Signal<'_>,
-        turn_id: Option<&str>,
+        turn_id: Option<&TurnId>,
         settle_ms: u64,
     ) -> Result<Routing, StoreError> {
         if !matches!(signal, Signal::TaskComplete(_)) {
@@ -249,9 +249,9 @@ fn latest_sending(at: &str) -> String {
 
 /// A turn without an id is known by where and how its record stands, so that a file that is read again
 /// gives the same key.
-fn turn_key(turn_id: Option<&str>, stored: Stored<'_>) -> String {
+fn turn_key(turn_id: Option<&TurnId>, stored: Stored<'_>) -> String {
     match turn_id {
-        Some(id) => id.to_owned(),
+        Some(id) => id.to_string(),
         None => {
             use sha2::{Digest, Sha256};
             let hash = crate::words::hex(&Sha256::digest(stored.line));
@@ -262,12 +262,12 @@ fn turn_key(turn_id: Option<&str>, stored: Stored<'_>) -> String {
 
 /// Ids of turns and threads carry their time. A turn that is older than its thread was copied from another;
 /// within one millisecond the rest of an id tells nothing.
-fn predates_thread(turn_id: &str, thread_id: &str) -> bool {
+fn predates_thread(turn_id: &TurnId, thread_id: &ThreadId) -> bool {
     let made_at = |id: &str| {
         let id = uuid::Uuid::parse_str(id).ok().filter(|id| id.get_version_num() == 7)?;
         id.get_timestamp().map(|time| time.to_unix())
     };
-    made_at(turn_id).zip(made_at(thread_id)).is_some_and(|(turn, thread)| turn < thread)
+    made_at(turn_id.as_str()).zip(made_at(thread_id.as_str())).is_some_and(|(turn, thread)| turn < thread)
 }
 
 const fn kind_name(kind: TurnKind) -> &'static str {

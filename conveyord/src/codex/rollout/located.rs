@@ -1,13 +1,13 @@
 //! A thread that was found, with its file; and the time that a thread's id carries.
 
 use camino::Utf8PathBuf;
+use conveyor_proto::ids::ThreadId;
 use jiff::Timestamp;
 
 /// A thread and the file to read of it, if there is one yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
-    /// Thread.
-    pub thread_id: String,
+    pub thread_id: ThreadId,
     /// Its newest file.
     pub path: Option<Utf8PathBuf>,
 }

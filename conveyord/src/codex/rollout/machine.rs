@@ -9,9 +9,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::meta::{HistoryMode, SessionMeta, ThreadId};
+use super::meta::{HistoryMode, SessionMeta};
 use super::record::normalise_timestamp;
 use super::signal::{LastMessage, MessageForm, Signal, TaskComplete, TurnError, TurnTrigger, UserMessage};
+use conveyor_proto::ids::{ThreadId, TurnId};
 
 /// The first Codex that writes `error` into a failed turn is later than this one (major, minor).
 const FIRST_VERSION_WITH_ERRORS: (u64, u64) = (0, 160);
@@ -24,24 +25,6 @@ const QUEUE_GAP_MS: i64 = 250;
 
 /// The same for a turn in pursuit of a goal.
 const GOAL_GAP_MS: i64 = 1000;
-
-/// The id of a turn, as Codex wrote it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct TurnId(String);
-
-impl TurnId {
-    /// The id's text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for TurnId {
-    fn from(id: &str) -> Self {
-        Self(id.to_owned())
-    }
-}
 
 /// What a worker is doing, finely.
 ///
@@ -326,7 +309,7 @@ impl ThreadState {
     }
 
     fn begin(&mut self, id: Option<&str>, trigger: Option<TurnTrigger>, by: PhaseSignal, at: &str) -> Effect {
-        let id = id.map(TurnId::from);
+        let id = id.map(|id| TurnId(id.to_owned()));
         let turn = Turn {
             id: id.clone(),
             trigger,
@@ -384,13 +367,13 @@ impl ThreadState {
         let turn = match (self.turn.take(), id) {
             (Some(turn), Some(id)) if !turn.may_be(Some(id)) => {
                 self.turn = Some(turn);
-                return Effect::EndIgnored { turn_id: id.into() };
+                return Effect::EndIgnored { turn_id: TurnId(id.to_owned()) };
             }
             (turn, _) => turn,
         };
         self.set_phase(outcome.phase(), by, at);
         let kind = turn.as_ref().map_or(TurnKind::Unknown, |turn| turn.kind(message));
-        let turn_id = id.map(TurnId::from).or_else(|| turn.and_then(|turn| turn.id));
+        let turn_id = id.map(|id| TurnId(id.to_owned())).or_else(|| turn.and_then(|turn| turn.id));
         Effect::Ended(TurnEnd { turn_id, outcome, kind })
     }
 
