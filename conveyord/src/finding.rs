@@ -15,6 +15,7 @@ use crate::{
     },
     words::program,
 };
+use conveyor_proto::ids::ThreadId;
 use conveyor_proto::types::{
     common::{Caller, Role},
     discover::{BindingMatch, DiscoverParams, DiscoverResult, Suggestion},
@@ -124,7 +125,7 @@ impl<'a> Query<'a> {
         let names = [
             Some(session.name.as_str()),
             session.tmux_session.as_deref(),
-            session.codex_session_id.as_deref(),
+            session.codex_session_id.as_ref().map(ThreadId::as_str),
         ];
         let texts = [Some(session.role.as_str()), Some(session.state.as_str()), Some(session.cwd.as_str())];
         self.rank(names, texts)

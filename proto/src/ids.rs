@@ -1,19 +1,22 @@
-//! Ids: `kind-<uuid v7>` text, one type per kind so that they cannot be mixed up.
+//! Ids: text, one type per kind so that they cannot be mixed up. Ours are `kind-<uuid v7>`; those of Codex are as Codex
+//! wrote them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 macro_rules! text_ids {
-    ($( $(#[doc = $doc:literal])+ $name:ident, $prefix:literal; )+) => { $(
-        $(#[doc = $doc])+
+    ($( $(#[$meta:meta])+ $name:ident $(, $prefix:literal)?; )+) => { $(
+        $(#[$meta])+
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
         pub struct $name(pub String);
 
         impl $name {
+            $(
             /// What ids of this kind begin with (those of imported rows may differ).
             pub const PREFIX: &'static str = $prefix;
+            )?
 
             /// The id as text.
             #[must_use]
@@ -41,4 +44,17 @@ text_ids! {
     CommandId, "command";
     /// The id of a run.
     RunId, "run";
+    /// The id of a Codex thread, a UUID today. The empty id stands for a thread that nobody named.
+    #[derive(Default)]
+    ThreadId;
+    /// The id of a turn of a Codex thread.
+    TurnId;
+}
+
+impl ThreadId {
+    /// Takes an id as it is; `None` when it is empty.
+    pub fn new(id: impl Into<String>) -> Option<Self> {
+        let id = id.into();
+        (!id.is_empty()).then_some(Self(id))
+    }
 }

@@ -21,7 +21,7 @@ use crate::{
     },
 };
 use conveyor_proto::{
-    ids::SessionId,
+    ids::{SessionId, ThreadId, TurnId},
     types::{
         approval::{ApprovalKind, ApprovalSource},
         common::DeliveryMode,
@@ -211,8 +211,8 @@ fn asked(session: SessionId, request: &Request) -> NewApproval {
             RequestKind::Permissions => ApprovalKind::Permissions,
             RequestKind::UserInput => ApprovalKind::UserInput,
         },
-        thread_id: Some(request.thread_id.clone()),
-        turn_id: request.turn_id.clone(),
+        thread_id: Some(ThreadId(request.thread_id.clone())),
+        turn_id: request.turn_id.clone().map(TurnId),
         subject: request.subject.clone(),
         command: request.command.clone(),
         cwd: request.cwd.clone(),

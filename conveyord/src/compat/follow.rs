@@ -93,8 +93,8 @@ fn read_on(tx: &Tx<'_>, session: &Session) -> Result<()> {
     if let Some(path) = path
         && let Some(mark) = mark_of(tx, session, path, alive)?
     {
-        let thread_id = session.codex_session_id.as_deref().unwrap_or_default();
-        settle::read_on(tx, &session.id, thread_id, path, &mark)?;
+        let thread_id = session.codex_session_id.clone().unwrap_or_default();
+        settle::read_on(tx, &session.id, &thread_id, path, &mark)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::{
     sessions::state,
     store::{StoreError, ids::EventId, sessions, testing},
 };
-use conveyor_proto::ids::SessionId;
+use conveyor_proto::ids::{SessionId, ThreadId};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -98,7 +98,7 @@ async fn a_session_that_lives_is_read_on_and_only_its_news_are_routed() {
         crate::platform::process_start_time(i64::from(std::process::id()).try_into().unwrap())
             .map(|start| start.0)
     );
-    assert_eq!((worker.reported_event_id, worker.current_thread_id.as_deref()), (EventId(4), Some("th-w")));
+    assert_eq!((worker.reported_event_id, worker.current_thread_id), (EventId(4), ThreadId::new("th-w")));
     let rollouts = testing::rows(&world.store, "rollouts", "read_offset, generation, session_id", "true");
     assert_eq!(rollouts, [["700", "1", WORKER]]);
 

@@ -16,6 +16,7 @@ use crate::{
     words::{program, shell_word},
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::ids::ThreadId;
 use conveyor_proto::types::{
     common::Caller,
     doctor::{CallingThread, RegisteredAs, SelfCheck, SelfParams, SelfResult},
@@ -183,7 +184,7 @@ async fn registered_as(
     thread: Option<&CallingThread>,
 ) -> Result<Vec<RegisteredAs>> {
     let pane = pane.map(|pane| pane.pane_id.to_string());
-    let thread = thread.map(|thread| thread.codex_session_id.clone());
+    let thread = thread.and_then(|thread| ThreadId::new(thread.codex_session_id.as_str()));
     let socket = socket.to_string();
     let is_own = move |session: &Session| {
         let in_pane = pane.is_some()

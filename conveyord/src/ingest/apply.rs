@@ -3,7 +3,6 @@
 //!
 //! What a record means is in `codex/rollout/`: `signal` reads it, `machine` says what it does.
 
-use crate::codex::rollout::machine::TurnId;
 use crate::{
     clock,
     codex::rollout::{
@@ -20,6 +19,7 @@ use crate::{
         turns::{self, End, Routing, ThreadRef, TurnRef},
     },
 };
+use conveyor_proto::ids::{ThreadId, TurnId};
 use conveyor_proto::{ids::SessionId, types::pane::DeliveryProof};
 use jiff::SignedDuration;
 
@@ -33,7 +33,7 @@ const STATE_BEARING: [&str; 4] = ["task_started", "user_message", "task_complete
 #[derive(Debug, Clone)]
 pub struct Thread {
     pub session: SessionId,
-    pub thread_id: String,
+    pub thread_id: ThreadId,
     pub machine: ThreadState,
     /// Whether the session has a pane, from which a queued follow-up may come.
     pub has_pane: bool,
@@ -59,7 +59,7 @@ impl Thread {
     pub fn load(
         connection: &rusqlite::Connection,
         session: &SessionId,
-        thread_id: &str,
+        thread_id: &ThreadId,
         has_pane: bool,
     ) -> Result<Self, StoreError> {
         let stored = rollouts::thread(connection, session, thread_id)?;
@@ -67,13 +67,13 @@ impl Thread {
             Some(row) => serde_json::from_str(&row.machine_json)?,
             None => ThreadState::default(),
         };
-        let thread_id = thread_id.to_owned();
+        let thread_id = thread_id.clone();
         Ok(Self { session: session.clone(), thread_id, machine, has_pane, imported: false, newest: None })
     }
 
     /// A thread whose records were imported. None of its turns is routed.
     #[must_use]
-    pub fn imported(session: SessionId, thread_id: String) -> Self {
+    pub fn imported(session: SessionId, thread_id: ThreadId) -> Self {
         let machine = ThreadState::default();
         Self { session, thread_id, machine, has_pane: false, imported: true, newest: None }
     }
@@ -111,7 +111,7 @@ impl Thread {
         }
         match self.machine.apply(signal, stored.at) {
             Effect::Started { turn_id, trigger, .. } => {
-                self.turn_started(tx, turn_id.as_ref().map(TurnId::as_str), trigger, stored)?;
+                self.turn_started(tx, turn_id.as_ref(), trigger, stored)?;
             }
             Effect::Ended(end) => self.turn_ended(tx, &end, signal, stored, settle_ms)?,
             Effect::None | Effect::EndIgnored { .. } => {}
@@ -129,7 +129,7 @@ impl Thread {
     fn turn_started(
         &self,
         tx: &Tx<'_>,
-        turn_id: Option<&str>,
+        turn_id: Option<&TurnId>,
         trigger: Option<TurnTrigger>,
         stored: Stored<'_>,
     ) -> Result<(), StoreError> {
@@ -158,10 +158,10 @@ impl Thread {
         settle_ms: u64,
     ) -> Result<(), StoreError> {
         let thread = self.reference();
-        let turn_id = end.turn_id.as_ref().map(TurnId::as_str);
         // An end without an id belongs to the running turn.
+        let turn_id = end.turn_id.as_ref();
         let key = match turn_id {
-            Some(id) => id.to_owned(),
+            Some(id) => id.to_string(),
             None => turns::running_key(tx, thread)?.unwrap_or_else(|| turn_key(None, stored)),
         };
         let routing = self.routing(tx, end, signal, turn_id, settle_ms)?;
@@ -183,7 +183,7 @@ impl Thread {
         tx: &Tx<'_>,
         end: &TurnEnd,
         signal: &Signal<'_>,
-        turn_id: Option<&str>,
+        turn_id: Option<&TurnId>,
         settle_ms: u64,
     ) -> Result<Routing, StoreError> {
         // `turn_aborted`: Escape, Ctrl-C, or an approval that was declined.
@@ -247,9 +247,9 @@ fn latest_sending(at: &str) -> String {
 
 /// The key of a turn. Without an id, the place and the hash of its record make the key, so that a file that
 /// is read again gives the same one.
-fn turn_key(turn_id: Option<&str>, stored: Stored<'_>) -> String {
+fn turn_key(turn_id: Option<&TurnId>, stored: Stored<'_>) -> String {
     match turn_id {
-        Some(id) => id.to_owned(),
+        Some(id) => id.to_string(),
         None => {
             use sha2::{Digest, Sha256};
             let hash = crate::words::hex(&Sha256::digest(stored.line));
@@ -261,12 +261,12 @@ fn turn_key(turn_id: Option<&str>, stored: Stored<'_>) -> String {
 /// Whether a turn is older than its thread, and so was copied from another one. Both ids are UUIDs of version
 /// 7, which begin with their time in milliseconds (RFC 9562, section 5.7). Within one millisecond the rest of
 /// an id tells nothing.
-fn predates_thread(turn_id: &str, thread_id: &str) -> bool {
+fn predates_thread(turn_id: &TurnId, thread_id: &ThreadId) -> bool {
     let made_at = |id: &str| {
         let id = uuid::Uuid::parse_str(id).ok().filter(|id| id.get_version_num() == 7)?;
         id.get_timestamp().map(|time| time.to_unix())
     };
-    made_at(turn_id).zip(made_at(thread_id)).is_some_and(|(turn, thread)| turn < thread)
+    made_at(turn_id.as_str()).zip(made_at(thread_id.as_str())).is_some_and(|(turn, thread)| turn < thread)
 }
 
 const fn kind_name(kind: TurnKind) -> &'static str {

@@ -16,6 +16,7 @@ use crate::{
         sessions::{self, Session},
     },
 };
+use conveyor_proto::ids::ThreadId;
 use conveyor_proto::types::session::SessionState;
 use serde_json::json;
 
@@ -96,7 +97,7 @@ pub async fn adopt(store: &Store, ingest: &Ingest, session: &Session, located: L
 /// The change of a session to another thread and file.
 struct Change {
     before: Session,
-    thread_id: String,
+    thread_id: ThreadId,
     path: String,
     cwd: Option<String>,
 }

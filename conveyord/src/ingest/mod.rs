@@ -249,7 +249,7 @@ impl Ingest {
         looked_at: Option<RolloutId>,
         reason: &'static str,
     ) -> Result<Rollout> {
-        let thread_id = session.codex_session_id.as_deref().unwrap_or_default();
+        let thread_id = session.codex_session_id.clone().unwrap_or_default();
         self.store.write_blocking(Durability::Normal, |tx| {
             if let Some(now) = rollouts::active(tx, &session.id, path)?
                 && Some(now.id) != looked_at
@@ -257,7 +257,7 @@ impl Ingest {
                 return Ok(now);
             }
             let rollout =
-                rollouts::begin_generation(tx, &session.id, thread_id, path, Some(identity), reason)?;
+                rollouts::begin_generation(tx, &session.id, &thread_id, path, Some(identity), reason)?;
             if rollout.generation > 1 {
                 replaced_telemetry(tx, session, &rollout, reason)?;
             }

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_proto::ids::SessionId;
+use conveyor_proto::ids::{SessionId, ThreadId};
 use serde_json::Value;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -90,7 +90,7 @@ struct Home {
 /// The thread that the session shows now.
 #[must_use]
 pub fn thread_of(session: &Session) -> Option<&str> {
-    session.current_thread_id.as_deref().or(session.codex_session_id.as_deref())
+    session.current_thread_id.as_ref().or(session.codex_session_id.as_ref()).map(ThreadId::as_str)
 }
 
 impl AppServers {

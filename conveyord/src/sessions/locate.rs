@@ -15,12 +15,12 @@ use crate::{
             self, choose, matches_thread, newest_rollouts, read_session_meta, rollouts_held_in,
             thread_id_in_title, threads_locked_in,
         },
-        meta::ThreadId,
     },
     platform::{self, Pid, ProcessStart, ProcessTree},
     store::sessions::Session,
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::ids::ThreadId;
 use jiff::civil::Date;
 use std::collections::HashMap;
 
@@ -61,16 +61,16 @@ impl Survey {
     fn by_title(&mut self, session: &Session, home: &Utf8Path, prefix: &str) -> Option<Located> {
         // If the title names the known thread, no search for its full id is needed, only one for a newer
         // file.
-        let known = session.codex_session_id.as_deref().and_then(ThreadId::new);
+        let known = session.codex_session_id.as_ref().filter(|thread| !thread.as_str().is_empty());
         if let Some(known) = known.filter(|known| matches_thread(prefix, known)) {
             let path = self
                 .newest_file(home, known.as_str())
                 .or_else(|| session.codex_session_path.clone().map(Into::into));
-            return Some(Located { thread_id: known.as_str().to_owned(), path });
+            return Some(Located { thread_id: known.clone(), path });
         }
         let full = thread_of_prefix(home, prefix)?;
         let path = self.newest_file(home, full.as_str());
-        Some(Located { thread_id: full.as_str().to_owned(), path })
+        Some(Located { thread_id: full, path })
     }
 
     fn by_process(&mut self, session: &Session, home: Option<&Utf8Path>) -> Option<Located> {
@@ -96,19 +96,19 @@ impl Survey {
                 let path = self.newest_file(home, thread.as_str());
                 // A sub-agent has a thread of its own in the same process. The first line of its file tells.
                 if path.as_deref().is_none_or(is_of_a_person) {
-                    return Some(Located { thread_id: thread.as_str().to_owned(), path });
+                    return Some(Located { thread_id: thread, path });
                 }
             }
         }
         let held = held?;
-        Some(Located { thread_id: held.meta.thread_id.as_str().to_owned(), path: Some(held.path) })
+        Some(Located { thread_id: held.meta.thread_id, path: Some(held.path) })
     }
 
     /// Finds a newer file of the session's thread. Codex 0.169 begins one after a rewind, and `codex archive`
     /// moves the file to `archived_sessions`.
     fn by_file(&mut self, session: &Session, home: &Utf8Path) -> Option<Located> {
         let thread_id = session.codex_session_id.clone()?;
-        let path = self.newest_file(home, &thread_id)?;
+        let path = self.newest_file(home, thread_id.as_str())?;
         Some(Located { thread_id, path: Some(path) })
     }
 

@@ -15,6 +15,7 @@ use crate::{
     tmux::{self, CaptureStyle, Pane, PaneId, Tmux, TmuxError, TmuxServer, stored_name},
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::ids::ThreadId;
 use conveyor_proto::types::{
     common::{Caller, DeliveryMode},
     finish::Identity,
@@ -255,7 +256,7 @@ impl Sighting {
 /// When tmux is there and cannot be asked. What does not agree is no error: it stands in the identity.
 pub async fn sight(session: &Session, command_timeout: Duration) -> Result<Sighting> {
     let mut identity = Identity {
-        codex_session_id: session.codex_session_id.clone(),
+        codex_session_id: session.codex_session_id.as_ref().map(ThreadId::to_string),
         codex_session_path: session.codex_session_path.clone(),
         db_pane_id: session.tmux_pane_id.clone(),
         db_session: session.tmux_session.clone(),
@@ -351,7 +352,7 @@ fn process_mismatches(session: &Session) -> Vec<&'static str> {
     if let Some((id, path)) = rollout {
         match discovery::read_session_meta(&path) {
             Err(_) => mismatches.push("codex_session_path_invalid"),
-            Ok(meta) if meta.thread_id.as_str() != id => mismatches.push("codex_session_id_mismatch"),
+            Ok(meta) if meta.thread_id != *id => mismatches.push("codex_session_id_mismatch"),
             Ok(_) => {}
         }
         if pid.is_some_and(|pid| !holds(pid, &path, session.codex_home.as_deref())) {

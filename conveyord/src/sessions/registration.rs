@@ -86,7 +86,7 @@ pub async fn register(store: &Store, params: RegisterParams, time_limit: Duratio
         name: session.name.clone(),
         role: session.role,
         pid: session.pid,
-        codex_session_id: registration.codex_session_id,
+        codex_session_id: registration.codex_session_id.map(|thread| thread.0),
         codex_session_path: registration.codex_session_path,
         cwd: session.cwd.clone(),
         tmux_session: session.tmux_session.clone(),
@@ -152,7 +152,7 @@ async fn find(params: &RegisterParams, time_limit: Duration) -> Result<Found> {
         tmux_pane_id: pane.as_ref().map(|pane| pane.pane_id.to_string()),
         tmux_pane_pid: pane.as_ref().map(|pane| pane.pane_pid),
         codex_session_path: path.map(|path| path.to_string()),
-        codex_session_id: rollout.map(|(_, meta)| meta.thread_id.as_str().to_owned()),
+        codex_session_id: rollout.map(|(_, meta)| meta.thread_id.clone()),
         codex_home,
         pid: owner.map(i64::from),
         pid_start: owner.and_then(platform::process_start_time).map(|start| start.0),
@@ -292,8 +292,11 @@ pub fn store_registration(
             .collect();
         for other in others {
             if !replace {
-                let message =
-                    format!("Codex session {} is registered as {} already", shown(thread), other.name);
+                let message = format!(
+                    "Codex session {} is registered as {} already",
+                    shown(thread.as_str()),
+                    other.name
+                );
                 return Err(Error::conflict(Kind::ThreadTaken, message)
                     .hint(format!("deregister {}, or take it over with --replace", other.name)));
             }
@@ -389,7 +392,7 @@ pub fn row(session: Session, communication: Communication, show_token: bool) -> 
         tmux_session: session.tmux_session,
         tmux_pane_id: session.tmux_pane_id,
         codex_session_path: session.codex_session_path,
-        codex_session_id: session.codex_session_id,
+        codex_session_id: session.codex_session_id.map(|thread| thread.0),
         last_heartbeat_at: session.last_heartbeat_at,
         gone_reason: session.gone_reason,
         rollout_state: if pending { RolloutState::Pending } else { RolloutState::Ready },

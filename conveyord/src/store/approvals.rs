@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{changes, clock};
 use conveyor_proto::{
-    ids::{SessionId, TaskId},
+    ids::{SessionId, TaskId, ThreadId, TurnId},
     types::approval::{ApprovalKind, ApprovalRow, ApprovalSource, ApprovalState},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -21,8 +21,8 @@ pub struct NewApproval {
     pub source: ApprovalSource,
     /// What is asked for.
     pub kind: ApprovalKind,
-    pub thread_id: Option<String>,
-    pub turn_id: Option<String>,
+    pub thread_id: Option<ThreadId>,
+    pub turn_id: Option<TurnId>,
     /// What tells it from the others of its source.
     pub subject: String,
     pub command: Option<String>,
@@ -45,8 +45,8 @@ impl fmt::Debug for NewApproval {
 
 /// Stores an approval, and returns its id; `None` when it is known and open, or was answered by us.
 pub fn open(tx: &Tx<'_>, new: &NewApproval) -> Result<Option<String>, StoreError> {
-    let turn = new.turn_id.as_deref().unwrap_or_default();
-    let thread = new.thread_id.as_deref().unwrap_or_default();
+    let turn = new.turn_id.as_ref().map_or("", TurnId::as_str);
+    let thread = new.thread_id.as_ref().map_or("", ThreadId::as_str);
     let key = format!("{}:{}:{thread}:{turn}:{}", new.source.as_str(), new.session, new.subject);
     let id: Option<String> = tx
         .prepare_cached(
@@ -63,8 +63,8 @@ pub fn open(tx: &Tx<'_>, new: &NewApproval) -> Result<Option<String>, StoreError
                 new.session.as_str(),
                 new.source.as_str(),
                 new.kind.as_str(),
-                new.thread_id,
-                new.turn_id,
+                new.thread_id.as_ref().map(ThreadId::as_str),
+                new.turn_id.as_ref().map(TurnId::as_str),
                 new.subject,
                 key,
                 new.command,

@@ -5,7 +5,7 @@ use super::{
     ids::{EventId, RolloutId},
     rows::{all, columns, first},
 };
-use conveyor_proto::ids::SessionId;
+use conveyor_proto::ids::{SessionId, ThreadId};
 use rusqlite::{CachedStatement, Connection, params};
 
 /// Quarantined lines that are kept per rollout; the oldest go first.
@@ -17,7 +17,7 @@ columns! {
     pub struct Rollout {
         pub id: RolloutId,
         /// Thread whose file it is.
-        pub thread_id: String,
+        pub thread_id: ThreadId,
         pub path: String,
         /// Counts the replacements of the file.
         pub generation: i64,
@@ -71,7 +71,7 @@ pub fn set_path(tx: &Tx<'_>, rollout: RolloutId, path: &str) -> Result<(), Store
 pub fn begin_generation(
     tx: &Tx<'_>,
     session: &SessionId,
-    thread_id: &str,
+    thread_id: &ThreadId,
     path: &str,
     identity: Option<(u64, u64)>,
     retired_reason: &str,
@@ -89,7 +89,7 @@ pub fn begin_generation(
          values (?1, ?2, ?3, ?4, ?5, ?6, 'active', ?7)",
         params![
             session.as_str(),
-            thread_id,
+            thread_id.as_str(),
             path,
             generation,
             identity.map(|(device, _)| device.cast_signed()),
@@ -99,7 +99,7 @@ pub fn begin_generation(
     )?;
     let id = RolloutId(tx.last_insert_rowid());
     let (device, inode) = identity.unzip();
-    let (thread_id, path) = (thread_id.to_owned(), path.to_owned());
+    let (thread_id, path) = (thread_id.clone(), path.to_owned());
     Ok(Rollout {
         id,
         thread_id,
@@ -254,12 +254,12 @@ columns! {
 pub fn thread(
     connection: &Connection,
     session: &SessionId,
-    thread_id: &str,
+    thread_id: &ThreadId,
 ) -> Result<Option<ThreadRow>, StoreError> {
     first(
         connection,
         "from threads where session_id = ?1 and thread_id = ?2",
-        params![session.as_str(), thread_id],
+        params![session.as_str(), thread_id.as_str()],
     )
 }
 
@@ -275,7 +275,7 @@ pub struct StateEvent {
 pub fn save_thread(
     tx: &Tx<'_>,
     session: &SessionId,
-    thread_id: &str,
+    thread_id: &ThreadId,
     phase: &str,
     machine_json: &str,
     since: Option<&str>,
@@ -296,7 +296,7 @@ pub fn save_thread(
     )?
     .execute(params![
         session.as_str(),
-        thread_id,
+        thread_id.as_str(),
         phase,
         machine_json,
         since,
@@ -407,8 +407,9 @@ mod tests {
             pid_start: None,
             cwd: String::new(),
         };
-        let begin =
-            |tx: &Tx<'_>, session: &SessionId| begin_generation(tx, session, "t", "/r", None, "replaced");
+        let begin = |tx: &Tx<'_>, session: &SessionId| {
+            begin_generation(tx, session, &ThreadId("t".to_owned()), "/r", None, "replaced")
+        };
         let (session, rollout) = store
             .write_blocking::<_, StoreError>(Durability::Normal, |tx| {
                 let session = sessions::upsert(tx, &registration)?;

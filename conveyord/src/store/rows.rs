@@ -5,7 +5,7 @@
 
 use super::StoreError;
 use conveyor_proto::{
-    ids::{BindingId, CommandId, RunId, SessionId, TaskId},
+    ids::{BindingId, CommandId, RunId, SessionId, TaskId, ThreadId, TurnId},
     types::{
         approval::{ApprovalKind, ApprovalSource, ApprovalState},
         command::CommandState,
@@ -163,7 +163,7 @@ macro_rules! ids {
     )* };
 }
 
-ids!(TaskId, SessionId, BindingId, CommandId, RunId);
+ids!(TaskId, SessionId, BindingId, CommandId, RunId, ThreadId, TurnId);
 
 /// Enums. The checks of the tables admit no other words.
 macro_rules! words {

@@ -8,7 +8,7 @@ use super::{
 use crate::refusal::Kind;
 use crate::{changes, clock, error::Error, words::shown};
 use conveyor_proto::{
-    ids::SessionId,
+    ids::{SessionId, ThreadId},
     types::{
         common::Role,
         session::{SessionState, StateFilter},
@@ -33,7 +33,7 @@ columns! {
         /// Rollout; none while it is awaited.
         pub codex_session_path: Option<String>,
         /// Codex's id of the thread; none while it is awaited.
-        pub codex_session_id: Option<String>,
+        pub codex_session_id: Option<ThreadId>,
         /// Codex's home folder.
         pub codex_home: Option<String>,
         pub pid: Option<i64>,
@@ -54,7 +54,7 @@ columns! {
         /// Skipped lines so far.
         pub skipped_lines: i64,
         /// The thread that is in the session now.
-        pub current_thread_id: Option<String>,
+        pub current_thread_id: Option<ThreadId>,
         /// Why it is gone.
         pub gone_reason: Option<String>,
     }
@@ -125,7 +125,7 @@ pub struct Registration {
     /// Socket of the tmux server.
     pub tmux_socket: Option<String>,
     pub codex_session_path: Option<String>,
-    pub codex_session_id: Option<String>,
+    pub codex_session_id: Option<ThreadId>,
     /// Codex's home folder.
     pub codex_home: Option<String>,
     pub pid: Option<i64>,
@@ -155,11 +155,11 @@ pub fn get(connection: &Connection, id: &str) -> Result<Option<Session>, StoreEr
 }
 
 /// Active sessions on a Codex thread.
-pub fn active_on_thread(connection: &Connection, thread_id: &str) -> Result<Vec<Session>, StoreError> {
+pub fn active_on_thread(connection: &Connection, thread_id: &ThreadId) -> Result<Vec<Session>, StoreError> {
     all(
         connection,
         "from sessions where codex_session_id = ?1 and state = 'active' order by rowid",
-        [thread_id],
+        [thread_id.as_str()],
     )
 }
 
@@ -237,7 +237,7 @@ pub fn upsert(tx: &Tx<'_>, new: &Registration) -> Result<SessionId, StoreError> 
         new.tmux_pane_pid,
         new.tmux_socket,
         new.codex_session_path,
-        new.codex_session_id,
+        new.codex_session_id.as_ref().map(ThreadId::as_str),
         new.codex_home,
         new.pid,
         new.pid_start.map(u64::cast_signed),
@@ -303,7 +303,7 @@ pub fn rename(
 pub fn adopt_thread(
     tx: &Tx<'_>,
     id: &SessionId,
-    thread_id: &str,
+    thread_id: &ThreadId,
     path: &str,
     cwd: Option<&str>,
 ) -> Result<(), StoreError> {
@@ -312,7 +312,7 @@ pub fn adopt_thread(
              current_thread_id = ?2, cwd = case when cwd = '' then coalesce(?4, '') else cwd end
          where id = ?1",
     )?
-    .execute(params![id.as_str(), thread_id, path, cwd])?;
+    .execute(params![id.as_str(), thread_id.as_str(), path, cwd])?;
     publish(tx, id, SessionState::Active);
     Ok(())
 }

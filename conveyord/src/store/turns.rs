@@ -9,7 +9,7 @@ use super::{
 };
 use crate::changes;
 use conveyor_proto::{
-    ids::{BindingId, SessionId},
+    ids::{BindingId, SessionId, ThreadId, TurnId},
     types::cycle::Turn,
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -18,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 #[derive(Debug, Clone, Copy)]
 pub struct ThreadRef<'a> {
     pub session: &'a SessionId,
-    pub thread_id: &'a str,
+    pub thread_id: &'a ThreadId,
 }
 
 /// What identifies a turn within its thread.
@@ -26,7 +26,7 @@ pub struct ThreadRef<'a> {
 pub struct TurnRef<'a> {
     /// Codex's id where it names one, else where its record stands.
     pub key: &'a str,
-    pub turn_id: Option<&'a str>,
+    pub turn_id: Option<&'a TurnId>,
 }
 
 /// Stores the beginning of a turn. One that is known already stays as it is, but for one that was given up
@@ -45,7 +45,14 @@ pub fn begin(
              on conflict (session_id, thread_id, turn_key) do update set outcome = null, ended_at = null
                  where outcome = 'unfinished'",
         )?
-        .execute(params![thread.session.as_str(), thread.thread_id, turn.key, turn.turn_id, at, event_id])?;
+        .execute(params![
+            thread.session.as_str(),
+            thread.thread_id.as_str(),
+            turn.key,
+            turn.turn_id.map(TurnId::as_str),
+            at,
+            event_id
+        ])?;
     if added > 0 {
         publish(tx, changes::ChangeKind::TurnStarted, thread.session, turn.turn_id, None);
     }
@@ -63,7 +70,7 @@ pub fn close_unfinished(
         "update turns set outcome = 'unfinished', ended_at = ?3
          where session_id = ?1 and thread_id = ?2 and outcome is null and turn_key is not ?4",
     )?
-    .execute(params![thread.session.as_str(), thread.thread_id, at, except_key])?;
+    .execute(params![thread.session.as_str(), thread.thread_id.as_str(), at, except_key])?;
     Ok(())
 }
 
@@ -120,9 +127,9 @@ pub fn end(tx: &Tx<'_>, thread: ThreadRef<'_>, turn: TurnRef<'_>, end: &End<'_>)
         )?
         .execute(params![
             thread.session.as_str(),
-            thread.thread_id,
+            thread.thread_id.as_str(),
             turn.key,
-            turn.turn_id,
+            turn.turn_id.map(TurnId::as_str),
             end.kind,
             end.at,
             end.outcome,
@@ -143,12 +150,12 @@ fn publish(
     tx: &Tx<'_>,
     kind: changes::ChangeKind,
     session: &SessionId,
-    turn_id: Option<&str>,
+    turn_id: Option<&TurnId>,
     state: Option<&str>,
 ) {
     tx.publish(changes::Change {
         session_id: Some(session.to_string()),
-        id: turn_id.map(str::to_owned),
+        id: turn_id.map(TurnId::to_string),
         state: state.map(str::to_owned),
         ..changes::change(kind)
     });
@@ -160,20 +167,21 @@ pub fn running_key(connection: &Connection, thread: ThreadRef<'_>) -> Result<Opt
         "select turn_key from turns where session_id = ?1 and thread_id = ?2 and outcome is null
          order by id desc limit 1",
     )?;
-    Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id], scalar).optional()?)
+    Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id.as_str()], scalar).optional()?)
 }
 
 /// Whether a turn of this id has ended in another thread of the session: then this one is a copy.
 pub fn ended_elsewhere(
     connection: &Connection,
     thread: ThreadRef<'_>,
-    turn_id: &str,
+    turn_id: &TurnId,
 ) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from turns where session_id = ?1 and turn_id = ?3 and thread_id <> ?2
              and outcome is not null)",
     )?;
-    Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id, turn_id], scalar)?)
+    Ok(statement
+        .query_row(params![thread.session.as_str(), thread.thread_id.as_str(), turn_id.as_str()], scalar)?)
 }
 
 columns! {
@@ -192,7 +200,7 @@ pub fn last_ended(connection: &Connection, thread: ThreadRef<'_>) -> Result<Opti
     first(
         connection,
         "from turns where session_id = ?1 and thread_id = ?2 and end_event_id is not null order by id desc limit 1",
-        params![thread.session.as_str(), thread.thread_id],
+        params![thread.session.as_str(), thread.thread_id.as_str()],
     )
 }
 
@@ -241,7 +249,7 @@ columns! {
         pub row: TurnRow = "id",
         /// The worker.
         pub session: SessionId = "session_id",
-        pub thread_id: String,
+        pub thread_id: ThreadId,
         /// What identifies it within its thread.
         pub turn_key: String,
         /// Record of the end.
@@ -266,7 +274,7 @@ pub fn newest(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<T
     first(
         connection,
         "from turns where session_id = ?1 and thread_id = ?2 order by id desc limit 1",
-        params![thread.session.as_str(), thread.thread_id],
+        params![thread.session.as_str(), thread.thread_id.as_str()],
     )
 }
 

@@ -37,7 +37,7 @@ pub fn thread_begun_with(codex_home: &Utf8Path, pid: Pid) -> Option<Located> {
         let begun = time_of(path.file_stem()?.get(NAME_BEFORE_ID..NAME_BEFORE_ID + UUID_LEN)?)?;
         let owner = owner_of(begun, &starts)?;
         let meta = read_session_meta(&path).ok().filter(|meta| !meta.is_subagent())?;
-        let thread_id = meta.thread_id.as_str().to_owned();
+        let thread_id = meta.thread_id.clone();
         below.contains(&owner).then_some(Located { thread_id, path: Some(path) })
     });
     let first = found.next()?;

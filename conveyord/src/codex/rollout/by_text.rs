@@ -31,7 +31,7 @@ pub fn thread_with_message(codex_home: &Utf8Path, key: &str, since: SystemTime) 
         return None;
     }
     let meta = read_session_meta(&path).ok().filter(|meta| !meta.is_subagent())?;
-    Some(Located { thread_id: meta.thread_id.as_str().to_owned(), path: Some(path) })
+    Some(Located { thread_id: meta.thread_id.clone(), path: Some(path) })
 }
 
 /// The rollouts in the newest folders of days.
@@ -106,7 +106,7 @@ mod tests {
         rollout(&home, "2026/05/01", "22222222-2222-7222-8222-222222222222", "something else");
         let since = SystemTime::UNIX_EPOCH;
         let found = thread_with_message(&home, &receipt_key(" go on "), since).unwrap();
-        assert_eq!(found.thread_id, "11111111-1111-7111-8111-111111111111");
+        assert_eq!(found.thread_id.as_str(), "11111111-1111-7111-8111-111111111111");
         assert_eq!(thread_with_message(&home, &receipt_key("never sent"), since), None);
         let later = crate::clock::system_time() + std::time::Duration::from_secs(3600);
         assert_eq!(thread_with_message(&home, &receipt_key("go on"), later), None);

@@ -3,6 +3,7 @@
 //! Every function looks once and answers: waiting, retrying and remembering are up to the callers. Files are
 //! only opened for reading, and only the first line of a rollout is read.
 
+use conveyor_proto::ids::ThreadId;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::located;
-use super::meta::{NoThreadId, SessionMeta, ThreadId};
+use super::meta::{NoThreadId, SessionMeta};
 use super::record::string;
 use crate::platform::{self, Pid, ProcessTree};
 

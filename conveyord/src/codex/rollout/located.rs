@@ -1,12 +1,13 @@
 //! A thread that was found, with its file; and the time in a thread's id.
 
 use camino::Utf8PathBuf;
+use conveyor_proto::ids::ThreadId;
 use jiff::Timestamp;
 
 /// A thread, and its file if it has one yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
-    pub thread_id: String,
+    pub thread_id: ThreadId,
     /// The newest file of the thread.
     pub path: Option<Utf8PathBuf>,
 }

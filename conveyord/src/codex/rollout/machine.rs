@@ -10,9 +10,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::meta::{HistoryMode, SessionMeta, ThreadId};
+use super::meta::{HistoryMode, SessionMeta};
 use super::record::normalise_timestamp;
 use super::signal::{LastMessage, MessageForm, Signal, TaskComplete, TurnError, TurnTrigger, UserMessage};
+use conveyor_proto::ids::{ThreadId, TurnId};
 
 /// Codex before this version (major, minor) does not write `error` into a failed turn. 0.130 does not, and
 /// 0.169 does.
@@ -27,23 +28,6 @@ const QUEUE_GAP_MS: i64 = 250;
 
 /// The same limit for a turn that Codex began in pursuit of a goal. Measured with 0.169: 8 ms.
 const GOAL_GAP_MS: i64 = 1000;
-
-/// The id of a turn, as Codex wrote it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct TurnId(String);
-
-impl TurnId {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for TurnId {
-    fn from(id: &str) -> Self {
-        Self(id.to_owned())
-    }
-}
 
 /// What a worker is doing, in detail.
 ///
@@ -323,7 +307,7 @@ impl ThreadState {
     }
 
     fn begin(&mut self, id: Option<&str>, trigger: Option<TurnTrigger>, by: PhaseSignal, at: &str) -> Effect {
-        let id = id.map(TurnId::from);
+        let id = id.map(|id| TurnId(id.to_owned()));
         let turn = Turn {
             id: id.clone(),
             trigger,
@@ -383,14 +367,14 @@ impl ThreadState {
             // The end of another turn, such as an old turn in a copied history: the running turn goes on.
             (Some(turn), Some(id)) if !turn.may_be(Some(id)) => {
                 self.turn = Some(turn);
-                return Effect::EndIgnored { turn_id: id.into() };
+                return Effect::EndIgnored { turn_id: TurnId(id.to_owned()) };
             }
             // No turn runs if the file was not read from the turn's beginning. The end counts all the same.
             (turn, _) => turn,
         };
         self.set_phase(outcome.phase(), by, at);
         let kind = turn.as_ref().map_or(TurnKind::Unknown, |turn| turn.kind(message));
-        let turn_id = id.map(TurnId::from).or_else(|| turn.and_then(|turn| turn.id));
+        let turn_id = id.map(|id| TurnId(id.to_owned())).or_else(|| turn.and_then(|turn| turn.id));
         Effect::Ended(TurnEnd { turn_id, outcome, kind })
     }
 

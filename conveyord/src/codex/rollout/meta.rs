@@ -3,36 +3,13 @@
 //! Files are opened in `discovery`, and turns are followed in `machine`.
 
 use std::borrow::Cow;
-use std::fmt;
 
+use conveyor_proto::ids::ThreadId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::record::string;
-
-/// The id of a Codex thread, as Codex wrote it (a UUID today).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct ThreadId(String);
-
-impl ThreadId {
-    /// `None` if the id is empty.
-    pub fn new(id: impl Into<String>) -> Option<Self> {
-        let id = id.into();
-        (!id.is_empty()).then_some(Self(id))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ThreadId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Who began a thread.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

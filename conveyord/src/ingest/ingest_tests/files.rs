@@ -2,6 +2,7 @@
 
 use super::world::{OTHER_THREAD, THREAD, World, complete, event, message, meta, record, started, turn};
 use crate::{codex::rollout::lines::MAX_LINE_BYTES, error::Error, store::testing};
+use conveyor_proto::ids::ThreadId;
 use std::fs;
 
 #[track_caller]
@@ -251,7 +252,7 @@ fn a_pane_that_was_cleared_is_followed_to_its_new_thread() {
     world.ingest(&session);
     assert_eq!(world.turns(), ["a done pending -", "b done pending -"]);
     let now = world.get(&session.id);
-    assert_eq!(now.codex_session_id.as_deref(), Some(new));
+    assert_eq!(now.codex_session_id, ThreadId::new(new));
     assert_eq!(now.codex_session_path.as_deref(), Some(second.path.as_str()));
 
     // The pane shows the first thread again, whose file is read on.

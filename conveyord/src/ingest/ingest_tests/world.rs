@@ -15,7 +15,7 @@ use crate::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::{
-    ids::SessionId,
+    ids::{SessionId, ThreadId},
     types::{common::Role, session::RegisterParams},
 };
 use serde_json::json;
@@ -78,7 +78,7 @@ impl World {
             tmux_pane_pid: None,
             tmux_socket: None,
             codex_session_path: Some(path.to_string()),
-            codex_session_id: Some(thread.to_owned()),
+            codex_session_id: ThreadId::new(thread),
             codex_home: Some(self.home.to_string()),
             pid: None,
             pid_start: None,

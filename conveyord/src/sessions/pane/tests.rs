@@ -20,7 +20,7 @@ fn session(home: &Utf8Path, thread: &str) -> Session {
         tmux_pane_pid: None,
         tmux_socket: None,
         codex_session_path: Some(path.into_string()),
-        codex_session_id: Some(thread.into()),
+        codex_session_id: ThreadId::new(thread),
         codex_home: Some(home.to_string()),
         pid: Some(i64::from(std::process::id())),
         pid_start: None,
@@ -72,7 +72,7 @@ fn each_thing_that_does_not_agree_is_named() {
     check(|session| session.pid = Some(-1), &["session_pid_invalid"]);
     check(|session| session.pid = Some(i64::from(i32::MAX)), &["session_pid_dead"]);
     check(|session| session.pid_start = Some(1), &["session_pid_dead"]);
-    check(|session| session.codex_session_id = Some("other".into()), &["codex_session_id_mismatch"]);
+    check(|session| session.codex_session_id = ThreadId::new("other"), &["codex_session_id_mismatch"]);
     check(|session| session.codex_session_id = None, &["session_identity_missing"]);
     check(
         |session| session.codex_session_path = Some("/no/such/rollout-x.jsonl".into()),

@@ -129,7 +129,7 @@ pub fn result(started: &Started, task: Option<&str>, program: Option<&str>) -> S
         session_id: session.id.clone(),
         name: session.name.clone(),
         role: session.role,
-        codex_session_id: session.codex_session_id.clone().unwrap_or_default(),
+        codex_session_id: session.codex_session_id.clone().unwrap_or_default().0,
         codex_session_path: session.codex_session_path.clone().unwrap_or_default(),
         cwd: session.cwd.clone(),
         tmux_session: session.tmux_session.clone().unwrap_or_default(),

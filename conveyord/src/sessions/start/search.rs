@@ -11,6 +11,7 @@ use crate::{
     store::sessions::Session,
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::ids::ThreadId;
 use conveyor_proto::types::common::Role;
 use jiff::Timestamp;
 use std::time::SystemTime;
@@ -27,7 +28,7 @@ pub(super) struct Search {
 
 #[derive(Debug, Clone)]
 pub(super) struct Found {
-    pub(super) thread_id: String,
+    pub(super) thread_id: ThreadId,
     /// The file, with links resolved.
     pub(super) path: Utf8PathBuf,
     /// The process that holds the file open. None with the shared app-server daemon.
@@ -59,7 +60,7 @@ impl Search {
         let holder = held
             .and_then(|held| held.rollouts.into_iter().find(|rollout| rollout.path == path))
             .map(|r| r.pid);
-        Some(Found { thread_id: meta.thread_id.as_str().to_owned(), path, holder })
+        Some(Found { thread_id: meta.thread_id.clone(), path, holder })
     }
 
     /// Finds the thread by its first prompt. With the shared app-server daemon no process of the pane holds a

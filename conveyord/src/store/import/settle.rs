@@ -9,7 +9,7 @@ use crate::{
         rows::{FromRow, columns},
     },
 };
-use conveyor_proto::ids::SessionId;
+use conveyor_proto::ids::{SessionId, ThreadId};
 use rusqlite::params;
 
 /// Makes sessions of legacy workers and managers that have none, as the reference does at each start; where the name
@@ -68,7 +68,7 @@ pub fn each_record<E: From<StoreError>>(
 pub fn read_on(
     tx: &Tx<'_>,
     session: &SessionId,
-    thread_id: &str,
+    thread_id: &ThreadId,
     path: &str,
     mark: &Mark,
 ) -> Result<(), StoreError> {
@@ -79,7 +79,7 @@ pub fn read_on(
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'active', ?9)",
         params![
             session.as_str(),
-            thread_id,
+            thread_id.as_str(),
             path,
             device.cast_signed(),
             inode.cast_signed(),
