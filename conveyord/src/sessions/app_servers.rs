@@ -16,6 +16,7 @@ use crate::{
     },
     error::Error,
     faults,
+    file_events::FileEvents,
     store::{
         Store,
         sessions::{self, Session},
@@ -25,8 +26,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::ids::{SessionId, ThreadId};
 use serde_json::Value;
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    path::Path,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
