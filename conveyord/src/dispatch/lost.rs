@@ -27,9 +27,12 @@ pub(super) enum LostClaim {
     Completion(NotificationId, FencingToken),
 }
 
+/// A lost claim, and until when nobody takes its item up; at once where no time is named.
+type Until = (LostClaim, Option<String>);
+
 /// The lost claims of one dispatcher, never more than it serves at a time. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Lost(Arc<Mutex<Vec<(LostClaim, Option<String>)>>>);
+pub struct Lost(Arc<Mutex<Vec<Until>>>);
 
 impl Lost {
     /// Notes a claim whose end could not be written.
