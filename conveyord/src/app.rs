@@ -17,6 +17,7 @@ use crate::{
     drift::DriftContext,
     error::{Error, Result},
     ingest::Ingest,
+    refusal::Kind,
     sessions::{app_servers::AppServers, looks::PaneLooks, start::Spawner, state},
     store::{SCHEMA_VERSION, Store, deliveries, sessions::Session},
     supervision::finish::{FinishContext, MessageSender},
@@ -271,7 +272,7 @@ impl MessageSender for LastMessage {
         if sent.outcome == DeliveryOutcome::Held {
             let by = sent.held.map(|held| held.by).unwrap_or_default();
             let message = format!("the message was not sent: the pane of {} shows {by}", session.name);
-            return Err(Error::conflict("held_by_pane", message));
+            return Err(Error::conflict(Kind::HeldByPane, message));
         }
         if sent.proof.is_some() {
             self.until_idle(session).await?;

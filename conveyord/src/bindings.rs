@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     sessions::{registration::communication, state},
     store::{
         Durability, Store, Tx,
@@ -52,7 +53,7 @@ pub fn check_task(name: &str, goal: &str) -> Result<()> {
         name.trim().is_empty() || name.chars().count() > MAX_TASK_NAME || name.chars().any(char::is_control);
     if bad {
         return Err(Error::invalid(
-            "invalid_name",
+            Kind::InvalidName,
             format!(
                 "\"{}\" is no task name: use 1 to {MAX_TASK_NAME} characters, no control characters",
                 shown(name)
@@ -60,7 +61,7 @@ pub fn check_task(name: &str, goal: &str) -> Result<()> {
         ));
     }
     if goal.is_empty() {
-        return Err(Error::invalid("goal_needed", "a task needs a goal").hint("--goal TEXT"));
+        return Err(Error::invalid(Kind::GoalNeeded, "a task needs a goal").hint("--goal TEXT"));
     }
     Ok(())
 }
@@ -94,13 +95,15 @@ pub fn bind_in(tx: &Tx<'_>, params: &BindParams) -> Result<BindResult> {
     let task = tasks::resolve(tx, &params.task)?;
     if task.state.is_over() && !params.force {
         let message = format!("task {} is {}", task.name, task.state.as_str());
-        return Err(Error::conflict("task_over", message).hint("--force binds it all the same"));
+        return Err(Error::conflict(Kind::TaskOver, message).hint("--force binds it all the same"));
     }
     let worker = of_role(tx, &params.worker, Role::Worker)?;
     let manager = of_role(tx, &params.manager, Role::Manager)?;
     if let Some(open) = rows::open_of_task(tx, &task.id)? {
         let message = format!("task {} is bound already (binding {})", task.name, open.id);
-        return Err(Error::conflict("task_bound", message).hint(format!("unbind --task {} first", task.id)));
+        return Err(
+            Error::conflict(Kind::TaskBound, message).hint(format!("unbind --task {} first", task.id))
+        );
     }
     for session in [&worker, &manager] {
         if let Some(open) = rows::open_of_session(tx, &session.id)? {
@@ -154,17 +157,17 @@ pub fn of_role(connection: &Connection, name: &str, role: Role) -> Result<Sessio
     if session.role != role {
         let message =
             format!("session {} is a {}, not a {}", session.name, session.role.as_str(), role.as_str());
-        return Err(Error::conflict("wrong_role", message));
+        return Err(Error::conflict(Kind::WrongRole, message));
     }
     if session.state == SessionState::Gone {
         let why = if session.has_exited() { ": its process has ended" } else { "" };
         let message = format!("session {} is gone{why}", session.name);
-        return Err(Error::conflict("session_gone", message).hint("register it again first"));
+        return Err(Error::conflict(Kind::SessionGone, message).hint("register it again first"));
     }
     if session.pid.is_some() && !state::is_owner_alive(&session) {
         let message = format!("the process of session {} does not run", session.name);
         return Err(
-            Error::conflict("pid_dead", message).hint("register it again with the process that runs now")
+            Error::conflict(Kind::PidDead, message).hint("register it again with the process that runs now")
         );
     }
     Ok(session)
@@ -172,7 +175,7 @@ pub fn of_role(connection: &Connection, name: &str, role: Role) -> Result<Sessio
 
 fn taken(session: &Session, open: &Binding) -> Error {
     let message = format!("session {} is bound to task {} (binding {})", session.name, open.task_id, open.id);
-    Error::conflict("session_bound", message).hint(format!("unbind --task {} first", open.task_id))
+    Error::conflict(Kind::SessionBound, message).hint(format!("unbind --task {} first", open.task_id))
 }
 
 /// Ends the binding of a task, and what still waits for it.
@@ -185,7 +188,7 @@ pub async fn unbind(store: &Store, reference: String) -> Result<UnbindResult> {
             let task = tasks::resolve(tx, &reference)?;
             let Some(ended) = end_open(tx, &task, &reference)? else {
                 let message = format!("task {} has no active binding", task.name);
-                return Err(Error::conflict("not_bound", message));
+                return Err(Error::conflict(Kind::NotBound, message));
             };
             Ok(UnbindResult {
                 task: reference,

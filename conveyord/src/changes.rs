@@ -1,6 +1,7 @@
-//! The in-process feed of committed changes. Whoever waits for a row waits here; nothing polls for it.
+//! The feed of committed changes within the daemon. Whoever waits for a row waits here, and nothing polls for
+//! one.
 //!
-//! A change is published after the transaction that made it has committed, never before.
+//! A change is published after its transaction has committed, never before.
 
 pub use conveyor_proto::types::events::{Change, ChangeKind};
 use std::{
@@ -9,17 +10,17 @@ use std::{
 };
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard, broadcast};
 
-/// How many changes a slow subscriber may be behind before it is told that it missed some.
+/// How many changes a slow listener may be behind. If it is further behind, it is told how many it missed.
 const CAPACITY: usize = 4096;
 
-/// The feed. Cheap to clone.
+/// The feed. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Changes {
     sender: broadcast::Sender<Change>,
     awaited: Arc<Mutex<HashMap<String, Waiters>>>,
 }
 
-/// The calls that wait for one session.
+/// The calls that wait for a session.
 #[derive(Debug, Default)]
 struct Waiters {
     count: usize,
@@ -33,13 +34,13 @@ impl Default for Changes {
 }
 
 impl Changes {
-    /// Tells everybody who listens. Without listeners nothing happens.
+    /// Sends a change to all listeners.
     pub fn publish(&self, change: Change) {
-        // An error means that nobody listens, which is fine.
+        // An error means that there is no listener, which is fine.
         let _ = self.sender.send(change);
     }
 
-    /// Says that a call waits for what comes for a session, until the answer is dropped.
+    /// Registers a call that waits for news of a session, until the returned value is dropped.
     #[must_use]
     pub fn awaiting(&self, session_id: &str) -> Awaiting {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,20 +50,20 @@ impl Changes {
         Awaiting { awaited: Arc::clone(&self.awaited), session_id: session_id.to_owned(), turn }
     }
 
-    /// Whether a call waits for what comes for a session.
+    /// Whether a call waits for news of a session.
     #[must_use]
     pub fn is_awaited(&self, session_id: &str) -> bool {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner).contains_key(session_id)
     }
 
-    /// Listens from now on.
+    /// Listens to all changes from now on.
     #[must_use]
     pub fn subscribe(&self) -> Listener {
         Listener { receiver: self.sender.subscribe() }
     }
 }
 
-/// A call that waits for what comes for a session.
+/// A call that waits for news of a session.
 #[derive(Debug)]
 pub struct Awaiting {
     awaited: Arc<Mutex<HashMap<String, Waiters>>>,
@@ -71,8 +72,8 @@ pub struct Awaiting {
 }
 
 impl Awaiting {
-    /// Waits until none of the others that wait for the session looks. All are woken by one change; were all to
-    /// reach for what came, everybody else would wait for the database meanwhile.
+    /// Waits until no other call that waits for the same session is looking. One change wakes all of these
+    /// calls. If all of them queried the database at once, everyone else would wait for it.
     pub async fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().await
     }
@@ -97,8 +98,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// The next change. A listener that fell behind gets one `lagged` change that counts what it missed;
-    /// `None` when the daemon ends.
+    /// The next change. A listener that is too far behind gets one `lagged` change with the number of changes
+    /// that it missed. `None` when the daemon ends.
     pub async fn next(&mut self) -> Option<Change> {
         match self.receiver.recv().await {
             Ok(change) => Some(change),
@@ -107,8 +108,8 @@ impl Listener {
         }
     }
 
-    /// Waits until a change matches. A listener that fell behind may have missed a match, so that counts
-    /// as one: the caller looks at the database again anyway.
+    /// Waits until a change matches. A listener that is too far behind may have missed a match, so that
+    /// counts as a match: the caller queries the database in any case.
     pub async fn wait_for(&mut self, matches: impl Fn(&Change) -> bool) -> Option<()> {
         loop {
             let change = self.next().await?;
@@ -119,7 +120,7 @@ impl Listener {
     }
 }
 
-/// A bare change of a kind.
+/// A change of this kind without any details.
 #[must_use]
 pub const fn change(kind: ChangeKind) -> Change {
     let (at, task_id, task, session_id, session) = (None, None, None, None, None);

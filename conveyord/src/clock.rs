@@ -1,49 +1,49 @@
-//! The one place that reads the wall clock and makes ids, so that rows agree in form.
+//! The only place that reads the wall clock and makes ids, so that all rows have the same form.
 #![expect(clippy::disallowed_methods, reason = "the wall clock is read here and nowhere else")]
 
 use jiff::{Timestamp, tz::TimeZone};
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
-/// The time now, RFC 3339 UTC with milliseconds and `Z`.
+/// The current time, as RFC 3339 in UTC with milliseconds and `Z`.
 #[must_use]
 pub fn now() -> String {
     text(Timestamp::now())
 }
 
-/// The time now, for comparisons with times that others wrote.
+/// The current time, for comparison with the times of others.
 #[must_use]
 pub fn timestamp() -> Timestamp {
     Timestamp::now()
 }
 
-/// The time now in the form in which file systems tell times.
+/// The current time in the type that file systems use.
 #[must_use]
 pub fn system_time() -> SystemTime {
     SystemTime::now()
 }
 
-/// How long it is until a row's time: nothing when it has passed, `None` when it cannot be read.
+/// The time that is left until the time of a row: zero if it has passed, `None` if it cannot be parsed.
 #[must_use]
 pub fn until(text: &str) -> Option<Duration> {
     let left = parse(text)?.duration_since(Timestamp::now()).as_millis();
     Some(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
 }
 
-/// A time in the form of every row: RFC 3339 UTC with milliseconds and `Z`.
+/// A time in the form of all rows: RFC 3339 in UTC with milliseconds and `Z`.
 #[must_use]
 pub fn text(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
-/// The time so many milliseconds from now.
+/// The time that many milliseconds from now.
 #[must_use]
 pub fn in_milliseconds(milliseconds: i64) -> String {
     let now = Timestamp::now();
     text(now.checked_add(jiff::SignedDuration::from_millis(milliseconds)).unwrap_or(now))
 }
 
-/// Reads a time of a row or a rollout; one without a zone is taken as UTC.
+/// Parses the time of a row or a rollout. A time without a zone counts as UTC.
 #[must_use]
 pub fn parse(text: &str) -> Option<Timestamp> {
     text.parse::<Timestamp>().ok().or_else(|| {
@@ -52,14 +52,14 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     })
 }
 
-/// Seconds from a row's time until now, never negative; `None` when the time cannot be read.
+/// Seconds from the time of a row until now, never negative. `None` if the time cannot be parsed.
 #[must_use]
 pub fn seconds_since(text: &str) -> Option<f64> {
     let then = parse(text)?;
     Some(Timestamp::now().duration_since(then).as_secs_f64().max(0.0))
 }
 
-/// A new id `<prefix>-<uuid v7>`; ids of one process sort in the order they were made.
+/// A new id `<prefix>-<uuid v7>`. The ids of one process sort in the order in which they were made.
 #[must_use]
 pub fn new_id(prefix: &str) -> String {
     format!("{prefix}-{}", Uuid::now_v7())

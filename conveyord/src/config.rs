@@ -1,4 +1,5 @@
-//! The daemon's settings: flag, then environment, then `config.toml`, then default.
+//! The settings of the daemon: a flag comes first, then the environment, then `config.toml`, then the
+//! default.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
@@ -12,7 +13,7 @@ use conveyor_proto::{
 use serde::Deserialize;
 use std::{io, time::Duration};
 
-/// The internal Dispatch's id, unless it was configured otherwise.
+/// The id of the internal Dispatch, if none is configured.
 pub const DEFAULT_DISPATCHER: &str = "dispatch-local";
 
 /// Conveyor's daemon
@@ -54,7 +55,7 @@ fn started_by(word: &str) -> Result<StartedBy, String> {
         .ok_or_else(|| "it must be foreground, cli, systemd or launchd".to_owned())
 }
 
-/// `config.toml`.
+/// The content of `config.toml`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct File {
@@ -72,34 +73,22 @@ struct File {
 /// Why the settings could not be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The state root.
+    /// The state root cannot be determined.
     #[error(transparent)]
     StateRoot(#[from] StateRootError),
-    /// The file cannot be read.
     #[error("{path} could not be read")]
     Unreadable {
-        /// `config.toml`.
         path: Utf8PathBuf,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// The file is not valid.
     #[error("{path} is not valid: {message}")]
-    Invalid {
-        /// `config.toml`.
-        path: Utf8PathBuf,
-        /// What is wrong.
-        message: String,
-    },
-    /// A variable is not valid.
+    Invalid { path: Utf8PathBuf, message: String },
     #[error("the environment variable {name} is \"{value}\": {expected}")]
     Variable {
-        /// Its name.
         name: &'static str,
-        /// Its value.
         value: String,
-        /// What it may be.
+        /// The values that are allowed.
         expected: &'static str,
     },
 }
@@ -107,13 +96,14 @@ pub enum ConfigError {
 /// The settings in force.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Files of this daemon.
+    /// The files of this daemon.
     pub files: StateFiles,
-    /// How the daemon came to run. Whether its socket was handed over is known only once it was asked for.
+    /// How the daemon was started. Whether it got its socket from a service manager is known only when it
+    /// asks for it.
     pub origin: Origin,
-    /// Where the state root came from.
+    /// Where the value of the state root came from.
     pub state_root_source: Source,
-    /// Whether Dispatch runs by itself.
+    /// Whether Dispatch makes passes by itself.
     pub dispatch: Sourced<bool>,
     /// Whether rollouts are read as they grow.
     pub watch: Sourced<bool>,
@@ -123,24 +113,23 @@ pub struct Config {
     pub log: Sourced<String>,
     /// How long a send waits for its receipt, in milliseconds.
     pub receipt_timeout_ms: Sourced<u64>,
-    /// How long the completion of a session with a pane waits for a follow-up turn, in milliseconds.
+    /// How long the completion of a session with a pane waits for a turn that follows, in milliseconds.
     pub completion_settle_ms: Sourced<u64>,
-    /// Time limit of each call of tmux and other programs, in milliseconds.
+    /// The time limit of each run of tmux or another program, in milliseconds.
     pub command_timeout_ms: Sourced<u64>,
-    /// `--sandbox` of a Codex that is started without one.
+    /// The `--sandbox` of a Codex whose start names none.
     pub codex_sandbox: Sourced<String>,
-    /// `--ask-for-approval` of a Codex that is started without one.
+    /// The `--ask-for-approval` of a Codex whose start names none.
     pub codex_approval: Sourced<String>,
 }
 
 impl Config {
-    /// Determines the settings.
     ///
     /// # Errors
     /// When the state root is unknown, or the file or a variable is not valid.
     pub fn load(flags: &Flags, environment: &dyn Environment) -> Result<Self, ConfigError> {
         let root = match (&flags.state_root, &flags.database) {
-            // The database's own root, unless one is named.
+            // If only a database is named, it determines the state root: see `StateFiles::for_database`.
             (None, Some(database)) => {
                 let files = StateFiles::for_database(settings::absolute(database)?);
                 Sourced { value: files.root, source: Source::Flag }
@@ -187,7 +176,7 @@ impl Config {
         })
     }
 
-    /// Time limit of each call of tmux and other programs.
+    /// The time limit of each run of tmux or another program.
     #[must_use]
     pub const fn command_timeout(&self) -> Duration {
         Duration::from_millis(self.command_timeout_ms.value)
@@ -199,7 +188,7 @@ impl Config {
         Duration::from_millis(self.receipt_timeout_ms.value)
     }
 
-    /// The settings as `config.show` tells them.
+    /// The settings in the form of `config.show`.
     #[must_use]
     pub fn shown(&self) -> ConfigResult {
         ConfigResult {

@@ -1,37 +1,39 @@
-//! Errors of the domain: a refusal that a caller can act on, or a fault below, that of the database included.
+//! The errors of the domain: a refusal that the caller can act on, or a fault below the domain, such as one
+//! of the database.
 //!
-//! Domain modules return these; only `rpc` turns them into JSON-RPC errors.
+//! The rooms of the domain return these, and only `rpc` turns them into JSON-RPC errors.
 
 mod store;
 
 pub use store::StoreError;
 
-use crate::{guard::Panicked, refusal::Refusal, tmux::TmuxError};
+use crate::{
+    guard::Panicked,
+    refusal::{Kind, Refusal},
+    tmux::TmuxError,
+};
 use conveyor_proto::ErrorClass;
 use serde_json::Value;
 
-/// What a domain function returns.
+/// The result of a function of the domain.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a domain function did not do what was asked.
+/// Why a function of the domain did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The caller can mend it.
+    /// The caller can do something about it.
     #[error(transparent)]
     Refused(Box<Refusal>),
-    /// A rollout could not be read; recorded as `IngestError`.
+    /// A rollout could not be read. A cycle records this as `IngestError`.
     #[error(transparent)]
     Ingest(Box<Refusal>),
-    /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// tmux.
     #[error(transparent)]
     Tmux(#[from] TmuxError),
-    /// A worker thread of the daemon ended early.
+    /// A task or thread of the daemon panicked or was cancelled.
     #[error("a background task of the daemon ended early")]
     Task(#[from] tokio::task::JoinError),
-    /// The work on something panicked.
     #[error(transparent)]
     Panicked(#[from] Panicked),
 }
@@ -55,33 +57,31 @@ impl From<rusqlite::Error> for Error {
 }
 
 impl Error {
-    /// What was named does not exist.
     #[must_use]
-    pub fn not_found(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn not_found(kind: Kind, message: impl Into<String>) -> Self {
         Refusal::not_found(kind, message).into()
     }
 
-    /// The present state does not allow it.
+    /// The current state does not allow this.
     #[must_use]
-    pub fn conflict(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn conflict(kind: Kind, message: impl Into<String>) -> Self {
         Refusal::conflict(kind, message).into()
     }
 
-    /// A rule forbids it.
+    /// A rule forbids this.
     #[must_use]
-    pub fn refused(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn refused(kind: Kind, message: impl Into<String>) -> Self {
         Refusal::refused(kind, message).into()
     }
 
-    /// The input is not valid.
     #[must_use]
-    pub fn invalid(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn invalid(kind: Kind, message: impl Into<String>) -> Self {
         Refusal::invalid(kind, message).into()
     }
 
-    /// Something that is needed is not there now.
+    /// Something that is needed is not available now.
     #[must_use]
-    pub fn unavailable(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn unavailable(kind: Kind, message: impl Into<String>) -> Self {
         Refusal::unavailable(kind, message).into()
     }
 
@@ -94,7 +94,7 @@ impl Error {
         }
     }
 
-    /// Adds to the sentence of a refusal.
+    /// Appends to the message of a refusal.
     #[must_use]
     pub fn and(mut self, more: &str) -> Self {
         if let Self::Refused(refusal) | Self::Ingest(refusal) = &mut self {
@@ -103,7 +103,7 @@ impl Error {
         self
     }
 
-    /// Adds the way out.
+    /// Sets what the caller can do about a refusal.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         if let Self::Refused(refusal) | Self::Ingest(refusal) = &mut self {
@@ -112,7 +112,7 @@ impl Error {
         self
     }
 
-    /// Adds facts for programs.
+    /// Sets the facts for programs of a refusal.
     #[must_use]
     pub fn data(mut self, data: Value) -> Self {
         if let Self::Refused(refusal) | Self::Ingest(refusal) = &mut self {
@@ -121,7 +121,7 @@ impl Error {
         self
     }
 
-    /// The way out, where one is known.
+    /// What the caller can do about it, if that is known.
     #[must_use]
     pub fn way_out(&self) -> Option<&str> {
         match self {
@@ -135,18 +135,17 @@ impl Error {
         }
     }
 
-    /// The stable kind.
+    /// The stable kind of the error.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> Kind {
         match self {
             Self::Refused(refusal) | Self::Ingest(refusal) => refusal.kind,
             Self::Store(error) => error.kind(),
-            Self::Tmux(_) => "tmux_failed",
-            Self::Task(_) | Self::Panicked(_) => "internal",
+            Self::Tmux(_) => Kind::TmuxFailed,
+            Self::Task(_) | Self::Panicked(_) => Kind::Internal,
         }
     }
 
-    /// The class.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
@@ -157,7 +156,7 @@ impl Error {
         }
     }
 
-    /// The name under which stored rows keep the class of an error.
+    /// The name by which stored rows record the class of an error.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self {

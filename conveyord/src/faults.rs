@@ -1,9 +1,9 @@
-//! Faults on demand, for the tests that crash the daemon at a chosen place, for those whose store fails, and for those
-//! in which a background loop panics.
+//! Faults on demand, for tests that crash the daemon at a chosen point, for tests whose store fails, and for
+//! tests in which a background loop panics.
 //!
-//! Compiled only with the cargo feature `faults`, which nothing but the binary `conveyord-faults` asks for:
-//! without it every function here is empty. What is to happen is read from the file that `CONVEYOR_FAULTS`
-//! names, at each place that is passed, so that a test can arm and disarm a daemon that runs.
+//! They are compiled only with the cargo feature `faults`, which only the binary `conveyord-faults` requires.
+//! Without it every function here is empty. At each point, the file that `CONVEYOR_FAULTS` names is read
+//! anew, so that a test can change the faults of a running daemon.
 
 #[cfg(feature = "faults")]
 mod armed;
@@ -13,73 +13,74 @@ pub use armed::names;
 #[cfg(feature = "faults")]
 pub(crate) use armed::{may_panic, reach};
 
-/// A place at which the daemon can be made to crash. `docs/crash-matrix.md` says what a crash there leaves.
+/// A point at which the daemon can be made to crash. `docs/crash-matrix.md` says what state a crash there
+/// leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "faults", derive(clap::ValueEnum))]
 pub enum CrashPoint {
-    /// The database file is there, and nothing is in it.
+    /// The database file exists and is empty.
     DatabaseCreated,
-    /// The file is marked as ours, and no migration has run.
+    /// The database file is marked as ours, and no migration has run.
     DatabaseMarked,
-    /// The migrations have run, and their trail is not written.
+    /// The migrations have run, and no event records them yet.
     DatabaseMigrated,
-    /// The claims of commands of an earlier boot are settled, those of completions are not.
+    /// The claims of commands of the earlier boot are settled, but those of completions are not.
     CommandsRecovered,
-    /// The claims of an earlier boot are settled, other rows that it left open are not.
+    /// All claims of the earlier boot are settled, but other rows that it left open are not.
     CompletionsRecovered,
-    /// All that an earlier boot left is settled; the socket of that boot is still there.
+    /// Everything that the earlier boot left is settled, but its socket still exists.
     EarlierBootSettled,
-    /// The socket is bound, and nobody is served.
+    /// The socket is bound, but no connection is served.
     SocketBound,
-    /// Everybody is served to the end; the write-ahead log is not in the database file.
+    /// All connections are served to their end, but the write-ahead log is not in the database file yet.
     Drained,
-    /// The write-ahead log is in the database file; the socket is still there.
+    /// The write-ahead log is in the database file, but the socket still exists.
     Checkpointed,
     /// A write has not begun.
     WriteBegins,
-    /// All of a write is done, and not committed.
+    /// A write has done everything but its commit.
     WriteDone,
-    /// A write is committed, and nobody is told.
+    /// A write is committed, but its changes are not published.
     WriteCommitted,
-    /// A write is committed, its changes are published, and its caller does not know.
+    /// A write is committed and its changes are published, but its caller has not heard of it.
     WritePublished,
-    /// In the write of a batch: a record is stored, its turn and the offset are not.
+    /// Within the write of a batch: a record is stored, but its turn and the offset are not.
     RecordStored,
-    /// In the write that routes a completion: the notification is stored, the turn is not marked.
+    /// Within the write that routes a completion: the notification is stored, but the turn is not marked.
     NotificationStored,
-    /// The pane was looked at and is free; nothing is written.
+    /// The pane was checked and is free, but nothing is written.
     PaneSeen,
-    /// tmux has the text in a buffer; the pane does not.
+    /// tmux has the text in a buffer, but the pane has not.
     TextLoaded,
     /// The text is in the composer.
     TextPasted,
     /// Enter was pressed.
     EnterPressed,
-    /// The rollout shows the text; its command or notification is not settled.
+    /// The rollout contains the text, but its command or notification is not settled.
     ReceiptSeen,
     /// Codex's app-server was asked for a turn with the text.
     TurnAsked,
     /// The key of an interrupt was pressed.
     KeyPressed,
-    /// The start of a session is written down, and nothing is started.
+    /// The start of a session is recorded, but nothing is started.
     StartWritten,
-    /// Codex was started in a pane, and the pane is not written down.
+    /// Codex runs in a pane, but the pane is not recorded.
     PaneStarted,
-    /// The rollout of a Codex that was started is found; its session is not registered.
+    /// The rollout of a started Codex is found, but its session is not registered.
     RolloutFound,
-    /// An approval is claimed for an answer, and nothing is sent.
+    /// An approval is claimed for an answer, but the answer is not sent.
     ApprovalClaimed,
-    /// The answer to an approval is sent; the approval is not settled.
+    /// The answer to an approval is sent, but the approval is not settled.
     ApprovalAnswered,
-    /// A task is being finished: its worker has the last message.
+    /// A task is being finished: its worker has received the last message.
     LastMessageSent,
-    /// The same: the worker's pane is ended, the manager's is not.
+    /// A task is being finished: the worker's pane has ended, but not the manager's.
     WorkerEnded,
-    /// The same: both panes are ended, and the task is not done.
+    /// A task is being finished: both panes have ended, but the task is not done.
     ManagerEnded,
 }
 
-/// A write of the store, known by the function in which it stands.
+/// A write of the store. The function that contains it identifies it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Write {
     #[cfg(feature = "faults")]
@@ -88,12 +89,12 @@ pub(crate) struct Write {
     rows_before: u64,
 }
 
-/// Crashes here, when that is asked for.
+/// Crashes here, if a test asked for it.
 #[cfg(not(feature = "faults"))]
 #[inline]
 pub(crate) const fn reach(_point: CrashPoint) {}
 
-/// Panics here, when that is asked for: in the loop or the item of a loop of this name.
+/// Panics here, if a test asked for it. `_what` is `loop` or `item`, and `_name` is the name of the loop.
 #[cfg(not(feature = "faults"))]
 #[inline]
 pub(crate) const fn may_panic(_what: &'static str, _name: &'static str) {}
@@ -106,7 +107,8 @@ impl Write {
         Self {}
     }
 
-    /// Crashes or fails here, when that is asked for and the write has changed anything, or only begins.
+    /// Crashes or fails here, if a test asked for it. At [`CrashPoint::WriteBegins`] the write has changed
+    /// nothing yet; at the other points it must have changed a row.
     #[inline]
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the form of the test build")]
     pub(crate) const fn reach(

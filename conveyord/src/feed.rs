@@ -1,4 +1,4 @@
-//! The changes that one subscriber wants to hear of, with the names of what they are about.
+//! The changes that one subscriber wants, with the names of the tasks and sessions in them.
 
 use crate::{
     changes::{Change, ChangeKind, Listener},
@@ -9,10 +9,10 @@ use conveyor_proto::{ids::SessionId, types::events::SubscribeParams};
 use rusqlite::Connection;
 use std::collections::HashMap;
 
-/// How many names are remembered before they are read anew.
+/// How many names are kept in memory. If there are more, all are read again.
 const MAX_NAMES: usize = 4096;
 
-/// One subscriber's changes.
+/// The changes of one subscriber.
 #[derive(Debug)]
 pub struct Feed {
     store: Store,
@@ -20,9 +20,9 @@ pub struct Feed {
     task_id: Option<String>,
     session_id: Option<String>,
     kinds: Vec<ChangeKind>,
-    /// By session id: its name, and the task that it is bound to.
+    /// For each session id, the name of the session and the task that it is bound to.
     sessions: HashMap<String, (Option<String>, Option<String>)>,
-    /// By task id: its name.
+    /// For each task id, the name of the task.
     tasks: HashMap<String, Option<String>>,
 }
 
@@ -30,9 +30,9 @@ impl Feed {
     /// Listens from now on.
     ///
     /// # Errors
-    /// `unknown_task`, `ambiguous_task`, `unknown_session`, and those of the database.
+    /// `unknown_task`, `ambiguous_task`, `unknown_session`.
     pub async fn open(store: &Store, params: SubscribeParams) -> Result<Self> {
-        // Before the names are looked up, so that nothing between the two is missed.
+        // The feed is subscribed before the names are looked up, so that no change between the two is missed.
         let listener = store.changes().subscribe();
         let (task, session) = (params.task, params.session);
         let (task_id, session_id) = store
@@ -55,7 +55,8 @@ impl Feed {
         })
     }
 
-    /// The next change; `None` when the daemon ends. Dropping the future may lose the change that it was about.
+    /// The next change. `None` when the daemon ends. This is not cancel safe: a call that is dropped may lose
+    /// a change.
     pub async fn next(&mut self) -> Option<Change> {
         loop {
             let mut change = self.listener.next().await?;
@@ -66,7 +67,7 @@ impl Feed {
                 self.sessions.clear();
                 self.tasks.clear();
             }
-            // What is cheap to tell comes first: most changes are for others.
+            // The cheap checks come first, because most changes are for other subscribers.
             if !self.kinds.is_empty() && !self.kinds.contains(&change.kind)
                 || self.session_id.is_some() && self.session_id != change.session_id
             {

@@ -5,6 +5,7 @@
 
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     sessions::{registration, state},
     store::{
         Store, bindings,
@@ -34,7 +35,7 @@ pub async fn discover(store: &Store, params: DiscoverParams) -> Result<DiscoverR
     let limit = usize::try_from(params.limit).ok().filter(|_| (1..=MOST).contains(&params.limit));
     let Some(limit) = limit else {
         let message = format!("the limit is {}: it must be between 1 and {MOST}", params.limit);
-        return Err(Error::invalid("invalid_limit", message));
+        return Err(Error::invalid(Kind::InvalidLimit, message));
     };
     store.read(move |connection| look(connection, &params, limit)).await
 }

@@ -37,6 +37,8 @@ pub mod runs;
 pub mod server;
 pub mod service;
 pub mod sessions;
+#[cfg(test)]
+mod sources;
 pub mod store;
 pub mod supervision;
 pub mod tmux;

@@ -1,7 +1,7 @@
 //! The lock that makes a daemon the only one of its state root.
 //!
-//! Held by flock for the daemon's life, so that the system releases it however the daemon ends. Who holds it
-//! stands inside, for people.
+//! The daemon holds a flock(2) as long as it runs, so the system releases the lock however the daemon ends.
+//! The file names the holder, for people.
 
 use crate::clock;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,16 +13,13 @@ use std::{
     os::unix::fs::OpenOptionsExt,
 };
 
-/// Who holds a lock.
+/// The holder of a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Process id.
     pub pid: u32,
-    /// When it started.
+    /// When the daemon started.
     pub started_at: String,
-    /// Its version.
     pub version: String,
-    /// Who started it.
     #[serde(default)]
     pub started_by: StartedBy,
 }
@@ -30,18 +27,16 @@ pub struct Holder {
 /// Why the lock was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another daemon has it.
+    /// Another daemon holds the lock.
     #[error("another conveyord serves this state root: {}", held_by(.holder.as_ref()))]
     Held {
-        /// Who, if it could be read.
+        /// The holder, if the file could be read.
         holder: Option<Holder>,
     },
-    /// The file cannot be used.
+    /// The file cannot be opened, locked or written.
     #[error("the lock {path} could not be used")]
     Unusable {
-        /// Lock file.
         path: Utf8PathBuf,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
@@ -56,18 +51,18 @@ fn held_by(holder: Option<&Holder>) -> String {
     }
 }
 
-/// The lock while it is held. The file stays when it is released: removing it would let two daemons lock two
-/// files of one name.
+/// The lock, while it is held. The file is never removed: a daemon could hold the lock of the removed file
+/// while another one locks a new file of the same name.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock and says inside who has it.
+    /// Takes the lock and writes the holder into the file.
     ///
     /// # Errors
-    /// `Held` when another process has it.
+    /// `Held` when another process holds the lock.
     pub fn take(path: &Utf8Path, started_by: StartedBy) -> Result<Self, LockError> {
         let unusable = |source| LockError::Unusable { path: path.to_owned(), source };
         let mut file = OpenOptions::new()

@@ -1,7 +1,7 @@
-//! The daemon's log: one file, rotated by size, reopened on SIGHUP.
+//! The log of the daemon: one file, rotated by size, reopened on SIGHUP.
 //!
-//! No crate that is kept does both: `tracing-appender` rotates by time and cannot reopen. Texts of workers,
-//! panes and prompts never come here.
+//! `tracing-appender` rotates only by time and cannot reopen a file, so this is our own. Texts of workers,
+//! panes and prompts are never logged.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use std::{
@@ -12,12 +12,12 @@ use std::{
 };
 use tracing_subscriber::{EnvFilter, filter::ParseError, fmt::MakeWriter};
 
-/// Size from which a log is rotated, in bytes.
+/// The size in bytes from which a log is rotated.
 const ROTATE_AT: u64 = 10 * 1024 * 1024;
-/// Rotated logs that are kept: `conveyord.log.1` is the newest.
+/// How many rotated logs are kept. `conveyord.log.1` is the newest.
 const KEPT: u32 = 4;
 
-/// The log file. Cheap to clone.
+/// The log file. Clones share it.
 #[derive(Debug, Clone)]
 pub struct LogFile {
     inner: Arc<Mutex<Inner>>,
@@ -32,10 +32,7 @@ struct Inner {
 }
 
 impl LogFile {
-    /// Opens the log, creating its folder.
-    ///
-    /// # Errors
-    /// Those of the file system.
+    /// Opens the log and creates its folder.
     pub fn open(path: &Utf8Path) -> io::Result<Self> {
         Self::open_rotating(path, ROTATE_AT)
     }
@@ -49,10 +46,10 @@ impl LogFile {
         Ok(Self { inner: Arc::new(Mutex::new(inner)) })
     }
 
-    /// Goes on in the file of that name, which somebody may have moved away.
+    /// Opens the file of this name again. A program like logrotate may have moved the old file away.
     ///
     /// # Errors
-    /// Those of the file system; the old file is then kept.
+    /// When the file cannot be opened; then the log goes on in the old file.
     pub fn reopen(&self) -> io::Result<()> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         (inner.file, inner.size) = append_to(&inner.path)?;
@@ -88,7 +85,7 @@ impl Write for LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.size > 0 && inner.size + bytes.len() as u64 > inner.rotate_at {
-            // A log that cannot be rotated is still better than none.
+            // A log that cannot be rotated is still better than no log.
             let _ = inner.rotate();
         }
         let written = inner.file.write(bytes)?;
@@ -109,12 +106,12 @@ impl<'a> MakeWriter<'a> for LogFile {
     }
 }
 
-/// Reads the filter of the log.
+/// Parses the filter of the log.
 ///
 /// # Errors
-/// Says what of it cannot be read.
+/// When a part of the filter is not valid; the error names the part.
 pub fn filter(text: &str) -> Result<EnvFilter, ParseError> {
-    // These would write requests' bodies at their finest levels.
+    // At their finest levels these crates would log the bodies of requests.
     let quiet = ["jsonrpsee=info", "jsonrpsee-http=info", "jsonrpsee-server=info", "jsonrpsee-core=info"];
     let mut filter = EnvFilter::try_new(text)?;
     for directive in quiet {
@@ -123,8 +120,8 @@ pub fn filter(text: &str) -> Result<EnvFilter, ParseError> {
     Ok(filter)
 }
 
-/// Sends the process's log lines to the file. In a process that has a subscriber already (a test), that one
-/// stays.
+/// Writes the log lines of this process to the file. If the process has a subscriber already, as in a test,
+/// that one stays.
 pub fn install(log: &LogFile, filter: EnvFilter) {
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
@@ -133,7 +130,7 @@ pub fn install(log: &LogFile, filter: EnvFilter) {
         .with_writer(log.clone())
         .finish();
     let _ = tracing::subscriber::set_global_default(subscriber);
-    // Where it happened, but not what it said: that may hold anybody's text.
+    // The place of a panic is logged, but not its message, which may contain anyone's text.
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(location, "a panic");

@@ -1,8 +1,8 @@
-//! Other processes, as the operating system shows them: start time, owner, parents, open files, their end; and the
-//! limit of open files of our own.
+//! Other processes, as the operating system shows them: start time, user, parent, open files and end. Also
+//! the limit of our own open files.
 //!
-//! The two sides, procfs and pidfd, libproc and kqueue, stand in `linux` and `macos`; what follows from them stands here. No
-//! program is run, and nothing here knows what Codex is.
+//! The two sides, procfs with pidfd and libproc with kqueue, are in `linux` and `macos`. What follows from
+//! them is here. No program is run, and nothing here knows what Codex is.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -28,13 +28,14 @@ use linux as sys;
 #[cfg(target_os = "macos")]
 use macos as sys;
 
-/// The most processes that [`descendants`] returns. A process tree in a pane has a dozen.
+/// The most processes that [`descendants`] returns. A process tree in a pane has about a dozen.
 const MAX_DESCENDANTS: usize = 4096;
 
-/// How often a process is looked at whose end the system does not tell.
+/// How often a process is checked whose end the system does not report.
 const UNTOLD_TICK: Duration = Duration::from_secs(1);
 
-/// Allows this process as many open files as `wanted`, or as the system allows at most. It never takes any away.
+/// Raises the limit of this process's open files to `wanted`, or as far as the system allows. The limit is
+/// never lowered.
 ///
 /// # Errors
 /// When the system refuses.
@@ -46,19 +47,19 @@ pub fn allow_open_files(wanted: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The id of a process: greater than 0, and within the range of the system's `pid_t`. So it never stands for
-/// a process group or for "all processes", as 0 and negative numbers do.
+/// The id of a process: greater than 0 and within the range of `pid_t`. So it never means a process group or
+/// "all processes", which 0 and negative numbers mean to kill(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Pid(i32);
 
-/// A number that is no process id.
+/// A number that is not a process id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is no process id: it must be between 1 and {max}", max = i32::MAX)]
 pub struct InvalidPid(pub i64);
 
 impl Pid {
-    /// The id as the system's type.
+    /// The id as the type of the system.
     pub const fn as_raw(self) -> i32 {
         self.0
     }
@@ -84,54 +85,50 @@ impl fmt::Display for Pid {
     }
 }
 
-/// When a process started, in units of the platform. Only good for telling a process from a later one that
-/// got the same id; comparable within one boot of the machine.
+/// When a process started, in a unit of the platform. It distinguishes a process from a later one with the
+/// same id, and can be compared only within one boot of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProcessStart(pub u64);
 
-/// A file that a process holds open.
+/// A file that a process has open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenFile {
-    /// The descriptor's number in that process.
+    /// The number of the descriptor in that process.
     pub fd: i32,
-    /// The file's absolute path, links resolved.
+    /// The absolute path of the file, with links resolved.
     pub path: PathBuf,
 }
 
-/// What the platform tells of one process.
+/// What the platform knows about one process.
 struct Process {
     parent: Option<Pid>,
     start: ProcessStart,
     /// The effective user.
     user: Uid,
-    /// It has ended, and only its exit status is left.
+    /// Whether the process has ended and only its exit status is left.
     is_zombie: bool,
 }
 
-/// When the process started; `None` when there is no such process, or it may not be looked at.
+/// When the process started. `None` if there is no such process, or if the system does not show it to us.
 pub fn process_start_time(pid: Pid) -> Option<ProcessStart> {
     sys::process(pid).ok().map(|process| process.start)
 }
 
-/// When the process started by the wall clock, to some hundredths of a second; `None` when that cannot be told.
+/// When the process started by the wall clock, to some hundredths of a second. `None` if that is not known.
 pub fn started_at(pid: Pid) -> Option<jiff::Timestamp> {
     sys::wall_clock(process_start_time(pid)?)
 }
 
-/// The processes of the system.
-///
-/// # Errors
-///
-/// They cannot be listed.
+/// All processes of the system.
 pub fn processes() -> io::Result<Vec<Pid>> {
     sys::pids()
 }
 
-/// Whether the process lives, and is the one that started at `start` where that is known.
+/// Whether the process is alive, and is the one that started at `start` if that is given.
 ///
-/// A process of another user counts as alive. One that has ended but was not waited for by its parent does
-/// not.
+/// A process of another user counts as alive. A process that has ended does not, even if its parent has not
+/// waited for it yet.
 pub fn is_alive(pid: Pid, start: Option<ProcessStart>) -> bool {
     match kill(nix::unistd::Pid::from_raw(pid.as_raw()), None) {
         Ok(()) | Err(Errno::EPERM) => {}
@@ -140,18 +137,20 @@ pub fn is_alive(pid: Pid, start: Option<ProcessStart>) -> bool {
     match sys::process(pid) {
         Ok(process) => !process.is_zombie && start.is_none_or(|start| start == process.start),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        // It is there, and more is not to be learnt.
+        // The process exists, but the system tells nothing else about it.
         Err(_) => true,
     }
 }
 
-/// Resolves when the process has ended: at once when it has already, or when another one has its number.
+/// Resolves when the process has ended. That is at once if it has ended already or if its id belongs to
+/// another process now.
 ///
-/// The system tells of the end; where it does not (an old kernel, no descriptor left) the process is looked at
+/// The system reports the end. If it cannot (an old kernel, or no descriptor left), the process is checked
 /// once a second.
 pub async fn ended(pid: Pid, start: Option<ProcessStart>) {
     let told = exit_event(pid);
-    // After the event was asked for: if it is the right process now, the event is that process's.
+    // The event was requested before this check. So if the id still belongs to the right process now, the
+    // event is about that process.
     while is_alive(pid, start) {
         match &told {
             Ok(event) if event.readable().await.is_ok() => return,
@@ -168,17 +167,18 @@ fn exit_event(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(sys::exit_event(pid)?, Interest::READABLE)
 }
 
-/// Whether the process is of the user that runs this one. False too when there is no such process.
+/// Whether the process belongs to the user of this daemon. False if there is no such process.
 pub fn same_user(pid: Pid) -> bool {
     sys::process(pid).is_ok_and(|process| process.user == Uid::effective())
 }
 
-/// The name of the program that a process runs, cut as the system cuts it; `None` when it cannot be told.
+/// The name of the program that a process runs, cut as the system cuts it (to 15 bytes on Linux). `None` if
+/// it is not known.
 pub fn program_name(pid: Pid) -> Option<String> {
     sys::program_name(pid)
 }
 
-/// Whether a process, or one below it, runs the program of this file name.
+/// Whether a process or one of its descendants runs a program with this file name.
 pub fn runs_program(pid: Pid, name: &str) -> bool {
     let below = descendants(pid).unwrap_or_default();
     std::iter::once(pid)
@@ -186,52 +186,40 @@ pub fn runs_program(pid: Pid, name: &str) -> bool {
         .any(|pid| sys::executable(pid).is_some_and(|path| path.file_name().is_some_and(|file| file == name)))
 }
 
-/// The parent of a process; `None` for the first process, and for one that is gone.
+/// The parent of a process. `None` for the first process, and for a process that has ended.
 pub fn parent(pid: Pid) -> Option<Pid> {
     sys::process(pid).ok()?.parent
 }
 
 /// The children of a process, in the order of their ids.
-///
-/// # Errors
-///
-/// The system's processes cannot be listed.
 pub fn children(pid: Pid) -> io::Result<Vec<Pid>> {
     let mut children = children_by_parent()?.remove(&pid).unwrap_or_default();
     children.sort_unstable();
     Ok(children)
 }
 
-/// All processes below a process, breadth first, without the process itself. At most some thousands.
-///
-/// # Errors
-///
-/// The system's processes cannot be listed.
+/// The descendants of a process, breadth first, without the process itself. At most `MAX_DESCENDANTS`.
 pub fn descendants(pid: Pid) -> io::Result<Vec<Pid>> {
     Ok(ProcessTree::now()?.descendants(pid))
 }
 
-/// Which process is a child of which, at one moment: one listing for many looks.
+/// The parents of all processes at one moment: one listing for many questions.
 #[derive(Debug)]
 pub struct ProcessTree {
     by_parent: HashMap<Pid, Vec<Pid>>,
 }
 
 impl ProcessTree {
-    /// The processes as they are now.
-    ///
-    /// # Errors
-    ///
-    /// The system's processes cannot be listed.
+    /// Lists the processes of the system.
     pub fn now() -> io::Result<Self> {
         Ok(Self { by_parent: children_by_parent()? })
     }
 
-    /// All processes below a process, breadth first, without the process itself. At most some thousands.
+    /// The descendants of a process, breadth first, without the process itself. At most `MAX_DESCENDANTS`.
     #[must_use]
     pub fn descendants(&self, pid: Pid) -> Vec<Pid> {
         let mut found = Vec::new();
-        // A tree that changed while it was listed may be a ring.
+        // Processes that changed while they were listed may form a ring.
         let mut known = HashSet::from([pid]);
         let mut next = Some(pid);
         let mut visited = 0;
@@ -251,8 +239,7 @@ impl ProcessTree {
     }
 }
 
-/// The files that a process holds open, as far as they have a path. Sockets, pipes and deleted files are left
-/// out.
+/// The files that a process has open, if they have a path. Sockets, pipes and deleted files are left out.
 ///
 /// # Errors
 ///
@@ -264,7 +251,7 @@ pub fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
 fn children_by_parent() -> io::Result<HashMap<Pid, Vec<Pid>>> {
     let mut by_parent: HashMap<Pid, Vec<Pid>> = HashMap::new();
     for pid in sys::pids()? {
-        // A process may end between the listing and the look at it.
+        // A process may end after it was listed.
         if let Ok(Process { parent: Some(parent), .. }) = sys::process(pid) {
             by_parent.entry(parent).or_default().push(pid);
         }

@@ -1,8 +1,9 @@
-//! Running other programs: the one place where the daemon starts a child process.
+//! Running other programs: the only place where the daemon starts a child process.
 //!
-//! Programs are run by argument vector, never through a shell, with a time limit, a cap on what is kept of their
-//! output, and (but for one that hands it on) the `C` locale, so that their messages can be told apart. What a program's output means is its
-//! caller's business and does not belong here; neither do programs that outlive a call.
+//! Programs get an argument vector and never a shell, with a time limit, a limit of their output, and the `C`
+//! locale so that their messages are known. (Only a program that passes its environment on keeps the daemon's
+//! locale.) The meaning of the output is up to the caller, and programs that outlive a call do not belong
+//! here.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -19,47 +20,46 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time;
 
-/// How long a program may run unless the invocation says otherwise.
+/// The time limit of a program, if the invocation sets no other.
 pub const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(5);
 
-/// Most bytes accepted on each of standard output and standard error.
+/// The most bytes of standard output, and of standard error.
 pub const OUTPUT_LIMIT: usize = 16 * 1024 * 1024;
 
-/// Which locale a program runs in.
+/// The locale of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locale {
-    /// `C`, so that its messages can be told apart.
+    /// `C`, so that the messages of the program are known.
     Fixed,
-    /// That of the daemon: for a program that hands its environment on to what it starts.
+    /// The locale of the daemon, for a program that passes its environment on to what it starts.
     Inherited,
 }
 
-/// What a service manager tells this process alone: a tmux server that is started here outlives the daemon, and must
-/// not take the daemon's readiness or socket for its own.
+/// Variables that a service manager sets for this process alone. A tmux server that is started here outlives
+/// the daemon, and must not report readiness or take the socket in its place.
 const SERVICE_VARIABLES: [&str; 6] =
     ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 
 /// One run of a program.
 ///
-/// Prints without its arguments and input: both may hold text of users.
+/// `Debug` leaves out the arguments and the input, because both may contain texts of users.
 pub struct Invocation<'a> {
-    /// The program: a path, or a name that is looked up on `PATH`.
+    /// The program: a path, or a name that is searched on `PATH`.
     pub program: &'a Path,
-    /// Its arguments, without the program's own name.
+    /// The arguments, without the name of the program.
     pub args: Vec<OsString>,
-    /// Bytes for its standard input; without them it reads an empty one.
+    /// The bytes of standard input. Without them it is empty.
     pub stdin: Option<&'a [u8]>,
-    /// Variables to set (`Some`) or to remove (`None`) in the inherited environment. What
-    /// a service manager told the daemon is always removed.
+    /// Variables to set (`Some`) or to remove (`None`) in the inherited environment. The variables of the
+    /// service manager are always removed.
     pub env: Vec<(&'a str, Option<&'a OsStr>)>,
-    /// Its language and character set.
     pub locale: Locale,
-    /// How long it may run, from the start to the end of its output.
+    /// The time limit, from the start of the program to the end of its output.
     pub time_limit: Duration,
 }
 
 impl<'a> Invocation<'a> {
-    /// A run of `program` with `args`, empty input, the inherited environment and the default time limit.
+    /// A run of `program` with `args`: empty input, the inherited environment and the default time limit.
     pub fn new(program: &'a Path, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         Self {
             program,
@@ -83,13 +83,11 @@ impl fmt::Debug for Invocation<'_> {
     }
 }
 
-/// What a program that ran to its end left behind. Prints the lengths of its texts, not the texts.
+/// The result of a program that ran to its end. `Debug` prints only the lengths of its outputs.
 pub struct Output {
-    /// How it ended; a failure is not an error of [`run`].
+    /// The exit status. A failure is not an error of [`run`].
     pub status: ExitStatus,
-    /// What it wrote to standard output.
     pub stdout: Vec<u8>,
-    /// What it wrote to standard error.
     pub stderr: Vec<u8>,
 }
 
@@ -103,62 +101,56 @@ impl fmt::Debug for Output {
     }
 }
 
-/// Why a program did not run to its end. The texts fit after "failed to ...".
+/// Why a program did not run to its end. The texts complete a sentence that begins with "failed to".
 #[derive(Debug, Error)]
 pub enum ProcessError {
-    /// There is no such program.
     #[error("run {}: no such program", program.display())]
     NotFound {
-        /// The program as it was asked for.
+        /// The program, as requested.
         program: PathBuf,
     },
-    /// The program exists and may not be executed.
     #[error("run {}: it may not be executed", program.display())]
     NotExecutable {
-        /// The program as it was asked for.
+        /// The program, as requested.
         program: PathBuf,
     },
-    /// The system could not start the program.
     #[error("start {}", program.display())]
     Start {
-        /// The program as it was asked for.
+        /// The program, as requested.
         program: PathBuf,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// The program did not end in time and was killed.
+    /// The program did not end in time, so it was killed.
     #[error("run {} to its end within {} ms", program.display(), limit.as_millis())]
     TimedOut {
-        /// The program as it was asked for.
+        /// The program, as requested.
         program: PathBuf,
-        /// The limit that it passed.
         limit: Duration,
     },
-    /// The program wrote more than [`OUTPUT_LIMIT`] and was killed.
+    /// The program wrote more than [`OUTPUT_LIMIT`], so it was killed.
     #[error("run {}: it wrote more than {OUTPUT_LIMIT} bytes", program.display())]
     OutputTooLarge {
-        /// The program as it was asked for.
+        /// The program, as requested.
         program: PathBuf,
     },
-    /// Talking to the running program failed; it was killed.
+    /// The communication with the program failed, so it was killed.
     #[error("talk to {}", program.display())]
     Pipe {
-        /// The program as it was asked for.
+        /// The program, as requested.
         program: PathBuf,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
 }
 
-/// Runs a program to its end and returns what it wrote.
+/// Runs a program to its end and returns its output.
 ///
-/// The program is killed when the time limit passes and when the returned future is dropped.
+/// The program is killed when the time limit passes or the returned future is dropped.
 ///
 /// # Errors
 /// When the program cannot be started, does not end in time, or writes too much. A program that ends with a
-/// failure is no error here: its [`Output::status`] says so.
+/// failure is not an error: see [`Output::status`].
 pub async fn run(invocation: Invocation<'_>) -> Result<Output, ProcessError> {
     let program = || invocation.program.to_owned();
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts programs")]
@@ -187,7 +179,7 @@ pub async fn run(invocation: Invocation<'_>) -> Result<Output, ProcessError> {
         io::ErrorKind::PermissionDenied => ProcessError::NotExecutable { program: program() },
         _ => ProcessError::Start { program: program(), source },
     })?;
-    // The child lives in this future: when the limit passes it is dropped, and with it the child is killed.
+    // This future owns the child and kills it when it is dropped, which the timeout does.
     match time::timeout(invocation.time_limit, converse(child, invocation.stdin)).await {
         Err(_elapsed) => Err(ProcessError::TimedOut { program: program(), limit: invocation.time_limit }),
         Ok(Err(source)) if source.kind() == io::ErrorKind::FileTooLarge => {
@@ -198,13 +190,13 @@ pub async fn run(invocation: Invocation<'_>) -> Result<Output, ProcessError> {
     }
 }
 
-/// Feeds the child and reads both its outputs at the same time, so that neither side waits for the other.
+/// Writes the input and reads both outputs at the same time, so that neither side blocks the other.
 async fn converse(mut child: Child, input: Option<&[u8]>) -> io::Result<Output> {
     let stdin = child.stdin.take();
     let feed = async {
         if let (Some(mut stdin), Some(input)) = (stdin, input) {
             match stdin.write_all(input).await {
-                // A program that stops reading tells why by its exit status.
+                // A program that stops reading its input tells the reason by its exit status.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
                 other => return other,
             }
@@ -227,7 +219,7 @@ async fn read_all(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The first executable file of this name on the caller's `PATH`.
+/// The first executable file with this name on the caller's `PATH`.
 pub(crate) fn find(name: &str, caller: &Caller) -> Option<Utf8PathBuf> {
     let cwd = Utf8Path::new(caller.cwd.as_deref().unwrap_or("/"));
     // An empty entry means the current folder, as in a shell.

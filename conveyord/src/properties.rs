@@ -1,19 +1,19 @@
-//! What must hold of everything that others write to us, whatever it is: rollouts, requests, screens.
+//! Properties that hold for everything that others write to us: rollouts, requests and screens.
 //!
-//! Each function takes any bytes and panics when a property does not hold. It is the one definition of that
-//! property: the fuzz targets of `tests/fuzz` call it with what the fuzzer invents, the tests below with what
-//! proptest invents and with every seed that is kept. The functions stand beside the code that they are about
-//! and see its private parts; so they cannot live in the fuzz crate, and no private part is opened for them.
-//! Compiled for tests and for the fuzz targets only.
+//! Each function takes any bytes, and panics if its property does not hold. It is the only definition of that
+//! property. The fuzz targets of `tests/fuzz` call it with inputs of the fuzzer, and the tests below with
+//! inputs of proptest and with all seeds that are kept. The functions are beside the code that they check and
+//! use its private parts, so they cannot be in the fuzz crate. They are compiled only for tests and fuzz
+//! targets.
 //!
-//! An input begins with a line that says how the rest is presented, then comes the rest as it is. A recorded
-//! rollout, session or screen becomes a seed by putting such a line before it.
+//! The first line of an input says how the rest is presented, and the rest follows unchanged. So a recorded
+//! rollout, session or screen becomes a seed by a line in front of it.
 
 pub use crate::codex::rollout::properties::rollout_line;
 pub use crate::codex::screen::properties::pane_classifier;
 pub use crate::server::properties::line_framing;
 
-/// Pieces of an input at most: more of them find no more, and take time.
+/// The most pieces of an input. More pieces find no more faults and take more time.
 const MOST_PIECES: usize = 64;
 
 /// The first line of an input, and the rest.
@@ -24,8 +24,8 @@ pub(crate) fn head_and_rest(input: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Cuts bytes into pieces whose lengths are the values of `lengths`, over and over. The last of [`MOST_PIECES`]
-/// is as long as it must be.
+/// Cuts bytes into pieces whose lengths are the values of `lengths`, repeated. The last of [`MOST_PIECES`]
+/// pieces is the whole rest.
 pub(crate) fn pieces<'a>(lengths: &[u8], bytes: &'a [u8]) -> Vec<&'a [u8]> {
     let mut pieces = Vec::new();
     let mut rest = bytes;

@@ -1,22 +1,26 @@
-//! A refusal: what a caller asked for was not done, and the caller can act on it.
+//! A refusal: what a caller asked for was not done, and the caller can do something about it.
 //!
-//! Every room may refuse. Faults of what lies below the domain (the database, tmux) are `error`'s.
+//! Every room may refuse. Faults below the domain, such as those of the database and of tmux, are in `error`.
+
+mod kind;
+
+pub use kind::Kind;
 
 use conveyor_proto::ErrorClass;
 use serde_json::Value;
 
-/// A refusal with its stable kind and the way out.
+/// A refusal with its stable kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
-    /// Class, which decides the code on the wire.
+    /// The class, which decides the code on the wire.
     pub class: ErrorClass,
-    /// Stable snake_case word.
-    pub kind: &'static str,
+    /// Why, in a form that stays the same between versions.
+    pub kind: Kind,
     /// A sentence that names the input and what is wrong with it.
     pub message: String,
-    /// The way out.
+    /// What the caller can do about it.
     pub hint: Option<String>,
-    /// Further facts for programs.
+    /// Further facts, for programs.
     pub data: Option<Value>,
 }
 
@@ -29,37 +33,35 @@ impl std::fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 impl Refusal {
-    /// What was named does not exist.
     #[must_use]
-    pub fn not_found(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn not_found(kind: Kind, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::NotFound, kind, message)
     }
 
-    /// The present state does not allow it.
+    /// The current state does not allow this.
     #[must_use]
-    pub fn conflict(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn conflict(kind: Kind, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Conflict, kind, message)
     }
 
-    /// A rule forbids it.
+    /// A rule forbids this.
     #[must_use]
-    pub fn refused(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn refused(kind: Kind, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Refused, kind, message)
     }
 
-    /// The input is not valid.
     #[must_use]
-    pub fn invalid(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn invalid(kind: Kind, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Invalid, kind, message)
     }
 
-    /// Something that is needed is not there now.
+    /// Something that is needed is not available now.
     #[must_use]
-    pub fn unavailable(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn unavailable(kind: Kind, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Unavailable, kind, message)
     }
 
-    fn new(class: ErrorClass, kind: &'static str, message: impl Into<String>) -> Self {
+    fn new(class: ErrorClass, kind: Kind, message: impl Into<String>) -> Self {
         Self { class, kind, message: message.into(), hint: None, data: None }
     }
 }

@@ -1,8 +1,8 @@
-//! The service manager that runs the daemon: the listening socket that it hands over, what it is told of the daemon's
-//! state, and the proof of life that its watchdog wants.
+//! The service manager that runs the daemon: the listening socket that it passes, the state that it is told,
+//! and the signs of life that its watchdog expects.
 //!
-//! systemd and launchd stand in `systemd` and `launchd`. Elsewhere the daemon does not know by whom it is run; units and
-//! agents are written by `conveyorctl daemon install`.
+//! systemd and launchd are in `systemd` and `launchd`. On other systems the daemon knows no service manager.
+//! Units and agents are written by `conveyorctl daemon install`.
 
 use crate::background::Loops;
 use camino::Utf8Path;
@@ -25,39 +25,37 @@ use launchd as sys;
 #[cfg(target_os = "linux")]
 use systemd as sys;
 
-/// How often a start that takes long asks for more time, and for how much: twice, so that one message may be late.
+/// How often a long start asks for more time, and for how much. That is twice the interval, so that one
+/// message may be late.
 const EXTENSION_TICK: Duration = Duration::from_secs(10);
 const EXTENSION: Duration = Duration::from_secs(20);
-/// A start that took this long is not waited for any longer: about an hour.
+/// After so many extensions, about an hour, a start gets no more time.
 const MOST_EXTENSIONS: u32 = 360;
 
-/// Why the socket of a service manager cannot be served.
+/// Why the socket of a service manager cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ActivationError {
-    /// It was not handed over.
     #[error("the service manager did not hand over its socket")]
     NotHandedOver(#[source] io::Error),
-    /// There is more than one.
     #[error("the service manager handed over {0} sockets; the unit must name one")]
     TooMany(usize),
-    /// It cannot be used.
     #[error("what the service manager handed over is no listening Unix socket")]
     Unusable(#[source] io::Error),
-    /// Clients would look elsewhere.
+    /// The socket has another path than the one that clients connect to.
     #[error("the service manager listens at {found}, clients of this state root look at {expected}")]
     Elsewhere {
-        /// Where it listens.
+        /// The path of the socket.
         found: String,
-        /// Where it should.
+        /// The path that clients of this state root connect to.
         expected: String,
     },
 }
 
-/// The listening socket that a service manager holds for this process; `None` when there is none, and the daemon binds
-/// its own. It may be asked for once in the life of a process.
+/// The listening socket that a service manager passed to this process. `None` if there is none, and then the
+/// daemon binds its own. A process may call this only once.
 ///
 /// # Errors
-/// When there is one that cannot be served.
+/// When a socket was passed that cannot be used.
 pub fn activated_socket(
     started_by: StartedBy,
     socket: &Utf8Path,
@@ -74,23 +72,23 @@ pub fn activated_socket(
     Ok(Some(listener))
 }
 
-/// What a service manager is told.
+/// The state of the daemon, as told to the service manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State<'a> {
-    /// What the daemon does before it is ready.
+    /// The step of the start that is in progress.
     Starting(&'a str),
-    /// Calls are answered.
+    /// The daemon answers calls.
     Ready,
-    /// The end has begun.
+    /// The daemon is shutting down.
     Stopping,
 }
 
-/// Tells the service manager; nothing happens where none listens.
+/// Tells the state to the service manager, if there is one.
 pub fn tell(state: State<'_>) {
     sys::tell(state);
 }
 
-/// Asks for more time, again and again, until it is cancelled: for a start that has to migrate a large database.
+/// Asks for more time until it is cancelled. A start that migrates a large database needs it.
 pub async fn ask_for_time(done: CancellationToken) {
     let mut tick = interval(EXTENSION_TICK);
     for _ in 0..MOST_EXTENSIONS {
@@ -101,17 +99,18 @@ pub async fn ask_for_time(done: CancellationToken) {
     }
 }
 
-/// Within what time the service manager's watchdog, where there is one, wants a proof of life.
+/// The time within which the watchdog of the service manager expects a sign of life, if there is a watchdog.
 #[must_use]
 pub fn watchdog() -> Option<Duration> {
     sys::watchdog()
 }
 
-/// Proves to the service manager's watchdog, which waits no longer than `limit`, that the daemon lives, until `end`.
+/// Sends signs of life to the watchdog of the service manager until `end`. The watchdog waits no longer than
+/// `limit`.
 ///
-/// The proof is that all loops run that the daemon needs, and a call as any client makes it: the socket was accepted,
-/// the store was asked, the answer came. An error is an answer too, since a restart mends no full disk; only silence is
-/// none.
+/// The daemon is alive if all loops run that it needs, and if it answers a call like that of any client,
+/// which needs the socket and the store. An error is an answer too, because a restart cannot repair a full
+/// disk. Only a missing answer counts as death.
 pub async fn prove_life(limit: Duration, socket: impl AsRef<Utf8Path>, loops: Loops, end: CancellationToken) {
     let half = limit / 2;
     let mut tick = interval(half);
@@ -119,7 +118,7 @@ pub async fn prove_life(limit: Duration, socket: impl AsRef<Utf8Path>, loops: Lo
     loop {
         tokio::select! {
             _ = tick.tick() => {}
-            // The end has a limit of its own, which begins now.
+            // The shutdown has a time limit of its own, which starts now.
             () = end.cancelled() => return sys::alive(),
         }
         let proof = async {

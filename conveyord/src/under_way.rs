@@ -1,5 +1,5 @@
-//! What this daemon has under way: starts by the name of their session, finishes by their command. A row of the
-//! database that says so and is not among them has lost whoever worked on it.
+//! The work that this daemon is doing: starts by the name of their session, finishes by their command. A row
+//! that says it is being worked on, but is not in here, has lost its worker.
 
 use std::{
     collections::HashSet,
@@ -7,11 +7,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The keys of what is under way. Cheap to clone.
+/// The keys of the work in progress. Clones share them.
 #[derive(Debug, Clone)]
 pub struct UnderWay<K: Eq + Hash>(Arc<Mutex<HashSet<K>>>);
 
-/// A key whose work is under way; it is free again when this is dropped.
+/// A key whose work is in progress, until this is dropped.
 #[derive(Debug)]
 pub struct Running<K: Eq + Hash> {
     under_way: UnderWay<K>,
@@ -25,13 +25,13 @@ impl<K: Eq + Hash> Default for UnderWay<K> {
 }
 
 impl<K: Clone + Eq + Hash> UnderWay<K> {
-    /// Takes a key; none when its work is under way already.
+    /// Begins the work of a key. `None` if that work is in progress already.
     pub fn begin(&self, key: &K) -> Option<Running<K>> {
         let new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
         new.then(|| Running { under_way: self.clone(), key: key.clone() })
     }
 
-    /// Whether the work of a key is under way.
+    /// Whether the work of a key is in progress.
     #[must_use]
     pub fn contains(&self, key: &K) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(key)

@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     ingest::Shrunk,
     platform::{self, Pid, ProcessStart},
+    refusal::Kind,
     sessions::{
         app_servers::LiveStatus,
         looks::PaneSeen,
@@ -215,17 +216,19 @@ fn resolve(connection: &Connection, params: &WaitParams) -> Result<Watched> {
         (Some(name), None, None) => (name, sessions::find(connection, name)?),
         (None, Some(task), None) => (task, None),
         (None, None, Some(name)) => return of_session(connection, sessions::resolve(connection, name)?),
-        _ => return Err(Error::invalid("invalid_params", "name either a task or a session")),
+        _ => return Err(Error::invalid(Kind::InvalidParams, "name either a task or a session")),
     };
     let task = match (tasks::resolve(connection, reference), session) {
         (Ok(task), _) => task,
         // No task has this name, but a session does.
-        (Err(Error::Refused(refusal)), Some(session)) if refusal.kind == "unknown_task" => {
+        (Err(Error::Refused(refusal)), Some(session)) if refusal.kind == Kind::UnknownTask => {
             return of_session(connection, session);
         }
-        (Err(Error::Refused(refusal)), None) if refusal.kind == "unknown_task" && params.name.is_some() => {
+        (Err(Error::Refused(refusal)), None)
+            if refusal.kind == Kind::UnknownTask && params.name.is_some() =>
+        {
             let message = format!("neither a task nor a session has the name \"{}\"", shown(reference));
-            return Err(Error::not_found("unknown_target", message)
+            return Err(Error::not_found(Kind::UnknownTarget, message)
                 .hint("`tasks` and `sessions --state all` list them"));
         }
         (Err(error), _) => return Err(error),
@@ -235,7 +238,7 @@ fn resolve(connection: &Connection, params: &WaitParams) -> Result<Watched> {
     // Messages reach the manager. All other waits are for the worker.
     let watched = if params.until == Until::Message { &binding.manager } else { &binding.worker };
     let session = sessions::get(connection, watched.as_str())?
-        .ok_or_else(|| Error::not_found("unknown_session", "a session of the pair does not exist"))?;
+        .ok_or_else(|| Error::not_found(Kind::UnknownSession, "a session of the pair does not exist"))?;
     Ok(Watched { session, task: Some(WaitTask { id: task.id.to_string(), name: task.name }) })
 }
 
@@ -252,7 +255,7 @@ fn pin(connection: &Connection, session: &Session, params: &WaitParams) -> Resul
     let row_of = |turn_id: &str| {
         turns::by_id(connection, &session.id, turn_id)?.map(|placed| placed.row).ok_or_else(|| {
             let message = format!("session {} has no turn \"{}\"", session.name, shown(turn_id));
-            Error::not_found("unknown_turn", message)
+            Error::not_found(Kind::UnknownTurn, message)
                 .hint("`session-nudge` prints it as proof.turn_id, `cycle` as turn.turn_id")
         })
     };
@@ -276,13 +279,13 @@ fn pin(connection: &Connection, session: &Session, params: &WaitParams) -> Resul
             // If no turn runs, the wait is for the next one.
             Ok(TurnPin { row: row.0, next: !runs, named: false })
         }
-        _ => Err(Error::invalid("invalid_params", "turn, after and pin exclude each other")),
+        _ => Err(Error::invalid(Kind::InvalidParams, "turn, after and pin exclude each other")),
     }
 }
 
 fn seen(connection: &Connection, id: &str, pin: TurnPin, wants_item: bool) -> Result<Seen> {
     let session = sessions::get(connection, id)?
-        .ok_or_else(|| Error::not_found("unknown_session", "the session does not exist"))?;
+        .ok_or_else(|| Error::not_found(Kind::UnknownSession, "the session does not exist"))?;
     let pinned = if pin.next {
         turns::first_after(connection, &session.id, TurnRow(pin.row))?
     } else {

@@ -1,16 +1,18 @@
-//! Words of callers and words for them: under which name the program is called, how words are quoted, shown and checked.
+//! The words of callers and the words for them: the name of the command line, and the quoting, showing and
+//! checking of words.
 
+use crate::refusal::Kind;
 use crate::refusal::Refusal;
 use conveyor_proto::{limits::MAX_WAIT_SECONDS, types::common::Caller};
 use std::fmt::Write as _;
 
-/// The name that the caller knows the command line by.
+/// The name by which the caller knows the command line.
 #[must_use]
 pub fn program(caller: &Caller) -> &str {
     caller.program.as_deref().filter(|name| !name.is_empty()).unwrap_or("conveyorctl")
 }
 
-/// Words as a command line of a POSIX shell.
+/// Words as one command line of a POSIX shell.
 #[must_use]
 pub fn shell_line<S: AsRef<str>>(words: &[S]) -> String {
     words.iter().map(|word| shell_word(word.as_ref())).collect::<Vec<_>>().join(" ")
@@ -26,7 +28,7 @@ pub fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// A caller's word in a message: control characters escaped, length bounded.
+/// A caller's word in a message, with control characters escaped and at most 200 characters long.
 #[must_use]
 pub fn shown(text: &str) -> String {
     let mut short: String = text.chars().take(200).flat_map(char::escape_debug).collect();
@@ -46,15 +48,15 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Refuses a wait that is no time, or too long.
+/// Refuses a wait that is not a number, negative, or too long.
 ///
 /// # Errors
 /// `invalid_timeout`.
 pub fn check_timeout(timeout: f64) -> Result<(), Box<Refusal>> {
-    // Written so that a value that is not a number fails too.
+    // NaN is in no range, so it is refused too.
     if !(0.0..=MAX_WAIT_SECONDS).contains(&timeout) {
         let message = format!("--timeout must be between 0 and {MAX_WAIT_SECONDS} seconds");
-        return Err(Box::new(Refusal::invalid("invalid_timeout", message)));
+        return Err(Box::new(Refusal::invalid(Kind::InvalidTimeout, message)));
     }
     Ok(())
 }

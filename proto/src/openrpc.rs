@@ -40,6 +40,8 @@ fn method(info: &MethodInfo, generator: &mut schemars::SchemaGenerator) -> Value
     object.insert("params".into(), content_descriptors(&params, generator));
     let result_name = if info.subscription { "item" } else { "result" };
     object.insert("result".into(), json!({ "name": result_name, "schema": result }));
+    object.insert("x-access".into(), json!(info.access));
+    object.insert("x-callers".into(), json!(info.callers));
     if info.subscription {
         object.insert("x-subscription".into(), true.into());
     }

@@ -67,6 +67,7 @@ mod session {
     pub(super) mod list;
     pub(super) mod nudge;
     pub(super) mod register;
+    pub(super) mod rename;
     pub(super) mod start;
 }
 mod state;
@@ -134,6 +135,7 @@ verbs! {
     StartManager(session::start::StartManagerArgs) => session::start::run_manager;
     Pair(Box<pair::PairArgs>) => pair::run;
     Deregister(session::deregister::DeregisterArgs) => session::deregister::run;
+    SessionRename(session::rename::SessionRenameArgs) => session::rename::run;
     Stop(worker::stop::StopArgs) => worker::stop::run;
     Sessions(session::list::SessionsArgs) => session::list::run;
     Create(worker::create::CreateArgs) => worker::create::run;

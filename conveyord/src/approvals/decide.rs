@@ -7,6 +7,7 @@ use crate::{
     codex::app_server::{Client, Request, RequestKind},
     error::{Error, Result},
     faults::{self, CrashPoint},
+    refusal::Kind,
     store::{
         Durability, Tx,
         approvals::{self, Approval, Decided},
@@ -69,7 +70,7 @@ impl Approvals {
     /// `approval_unreachable`. After any error nothing was answered.
     pub async fn decide(&self, params: DecideParams, decision: Decision) -> Result<DecideResult> {
         if params.reason.trim().is_empty() {
-            return Err(Error::invalid("blank_reason", "the reason is blank").hint("--reason TEXT"));
+            return Err(Error::invalid(Kind::BlankReason, "the reason is blank").hint("--reason TEXT"));
         }
         let judged = self.store.read(move |connection| judge(connection, &params, decision)).await?;
         if !judged.check.allowed {
@@ -82,7 +83,7 @@ impl Approvals {
         // The model asks for a choice or a text here. Accepting or declining does not answer it.
         if matches!(row.kind, ApprovalKind::UserInput | ApprovalKind::Other) {
             let message = format!("session {} asks for an answer, not for an approval", row.session);
-            return Err(Error::conflict("approval_needs_person", message)
+            return Err(Error::conflict(Kind::ApprovalNeedsPerson, message)
                 .hint("answer it in the session's pane, or end its turn: `session-interrupt`"));
         }
         let certain = match row.source {
@@ -104,7 +105,7 @@ impl Approvals {
         let thread = row.thread_id.as_deref().unwrap_or_default();
         let Some((client, request)) = self.app_servers.request(thread, &judged.approval.subject) else {
             let message = "Codex's app-server does not ask for this on our connection".to_owned();
-            return Err(Error::unavailable("approval_unreachable", message)
+            return Err(Error::unavailable(Kind::ApprovalUnreachable, message)
                 .hint("`approvals list` shows what is asked for now; it can be answered in the pane too"));
         };
         // The subscription begins before the answer is sent, so that the end of the request is not missed.
@@ -140,7 +141,7 @@ impl Approvals {
             Ok(()) => Ok(true),
             // The connection broke while sending. The answer may have arrived.
             Err(error) if error.may_have_acted() => Ok(false),
-            Err(error) => Err(Error::unavailable("approval_unreachable", error.to_string())),
+            Err(error) => Err(Error::unavailable(Kind::ApprovalUnreachable, error.to_string())),
         }
     }
 
@@ -202,7 +203,7 @@ impl Approvals {
     async fn refuse(&self, judged: Judged) -> Result<DecideResult> {
         let task = judged.task.name.clone();
         let (configured, data) = (judged.check.configured, json!(judged.check));
-        let denied = json!("permission_denied");
+        let denied = json!(Kind::PermissionDenied.as_str());
         self.store
             .write(Durability::Full, move |tx| {
                 record(tx, SharedEvent::ApprovalDecisionRefused, &judged, denied)
@@ -210,7 +211,7 @@ impl Approvals {
             .await?;
         let why = if configured { "" } else { ": no manager configuration is recorded" };
         let message = format!("permission {PERMISSION} is not granted for task {task}{why}");
-        Err(Error::refused("permission_denied", message)
+        Err(Error::refused(Kind::PermissionDenied, message)
             .hint(format!("the manager configuration of the task grants it: {PERMISSION}"))
             .data(data))
     }
@@ -223,11 +224,11 @@ fn judge(connection: &rusqlite::Connection, params: &DecideParams, decision: Dec
     // A manager may answer its own worker only.
     if binding.worker.as_str() != approval.row.session_id {
         let message = format!("session {} is not the worker of task {}", approval.row.session, task.name);
-        return Err(Error::refused("approval_of_another_task", message)
+        return Err(Error::refused(Kind::ApprovalOfAnotherTask, message)
             .hint("`approvals list TASK` shows those of a task's worker"));
     }
     let session = sessions::get(connection, binding.worker.as_str())?
-        .ok_or_else(|| Error::not_found("unknown_session", "the session does not exist"))?;
+        .ok_or_else(|| Error::not_found(Kind::UnknownSession, "the session does not exist"))?;
     let config = context::config(connection, &task)?;
     let check = permissions::check(config.as_ref(), PERMISSION)?;
     let reason = params.reason.clone();
@@ -235,7 +236,7 @@ fn judge(connection: &rusqlite::Connection, params: &DecideParams, decision: Dec
 }
 
 fn unknown(id: &str) -> Error {
-    Error::not_found("unknown_approval", format!("no approval has the id \"{}\"", shown(id)))
+    Error::not_found(Kind::UnknownApproval, format!("no approval has the id \"{}\"", shown(id)))
         .hint("`approvals list` lists those that wait")
 }
 
@@ -247,7 +248,7 @@ fn over(row: &ApprovalRow) -> Error {
         ApprovalState::Declined => "was declined before",
         ApprovalState::Pending | ApprovalState::Resolved => "is not asked for any more",
     };
-    Error::conflict("approval_resolved", format!("approval {} {how}", row.id))
+    Error::conflict(Kind::ApprovalResolved, format!("approval {} {how}", row.id))
         .hint("`approvals list` shows what is asked for now")
 }
 

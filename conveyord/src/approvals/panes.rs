@@ -10,6 +10,7 @@ use crate::{
     codex::screen::{ApprovalMenu, PaneShows, approval_menu},
     error::{Error, Result},
     faults::{self, CrashPoint},
+    refusal::Kind,
     sessions::pane,
     store::{
         approvals::{self, Approval, Ended, NewApproval},
@@ -170,18 +171,18 @@ impl Approvals {
         let menu = self.menu_of(&tmux, session).await?;
         let Some(menu) = menu.filter(|menu| approval.subject.ends_with(&fingerprint(menu))) else {
             let message = format!("the pane of {} does not show this question any more", session.name);
-            return Err(Error::conflict("approval_resolved", message)
+            return Err(Error::conflict(Kind::ApprovalResolved, message)
                 .hint("`approvals list` shows what is asked for now"));
         };
         let key = match decision {
             Decision::Accept => menu.accept_key.map(|key| key.to_string()).ok_or_else(|| {
-                Error::conflict("approval_needs_person", "the menu names no key that accepts this once")
+                Error::conflict(Kind::ApprovalNeedsPerson, "the menu names no key that accepts this once")
                     .hint(format!("answer it in the pane of {}", session.name))
             })?,
             // Every approval menu of Codex 0.130, 0.169 and 0.171 declines by Escape.
             Decision::Decline => "Escape".to_owned(),
         };
-        let key = Key::parse(&key).map_err(|error| Error::invalid("unknown_key", error.to_string()))?;
+        let key = Key::parse(&key).map_err(|error| Error::invalid(Kind::UnknownKey, error.to_string()))?;
         claim.await?;
         faults::reach(CrashPoint::ApprovalClaimed);
         let pressed = tmux.press(first.pane.pane_id, &key).await;

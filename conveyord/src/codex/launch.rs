@@ -1,7 +1,8 @@
-//! What a Codex is started with: arguments, environment, first prompt.
+//! What Codex is started with: its arguments, its environment and its first prompt.
 //!
-//! The user's configuration is never edited: what we want of Codex we ask for by options of this one start, and
-//! only by such that leave it the process model that the user has.
+//! The user's configuration files are never edited. What we want of Codex is passed as options of this one
+//! start, and only as options that leave the user's choice between a TUI of one process and the shared daemon
+//! as it is.
 
 use super::program::{CodexProgram, ProcessModel, Version};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -15,24 +16,24 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
 };
 
-/// The variable by which a pane is known as ours: the id of its start.
+/// Marks a pane as started by this daemon: its value is the id of the start.
 pub const START_VARIABLE: &str = "CONVEYOR_SESSION_START";
 
-/// A prompt longer than this stands in a file: an argument is seen by all users of the machine, and tmux takes
-/// commands of 16 KB at most.
+/// A longer prompt is written to a file. All users of the machine can see the arguments of a process, and
+/// tmux takes no command longer than 16 KB (`MAX_IMSGSIZE`).
 const MAX_PROMPT_ARGUMENT: usize = 8 * 1024;
 
-/// Sets and removes variables, then becomes the program: no shell of the user's is involved.
+/// Sets and removes variables, then becomes the program, so that no shell of the user is involved.
 const ENV: &str = "/usr/bin/env";
 
-/// The first version whose terminal title can name the thread.
+/// The first version of Codex that can show the thread's id in the terminal title.
 const TITLES_NAME_THREADS: Version = Version(0, 169, 0);
-/// The first version that may have a shared daemon.
+/// The first version of Codex with a shared app-server daemon.
 const SHARED_DAEMON: Version = TITLES_NAME_THREADS;
 /// Puts the thread's id into the terminal title.
 const TITLE: &str = r#"tui.terminal_title=["activity","run-state","thread-id"]"#;
 
-/// Sandbox and approvals of a start that names none, as the daemon's settings have them.
+/// The sandbox and the approvals of a start that names none, from the daemon's settings.
 #[derive(Debug, Clone, Copy)]
 pub struct Defaults<'a> {
     /// Codex's `--sandbox`.
@@ -44,20 +45,21 @@ pub struct Defaults<'a> {
 /// How Codex is asked to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// `--sandbox`; without one Codex's own default holds.
+    /// `--sandbox`. If absent, Codex's own default applies.
     pub sandbox: Option<String>,
-    /// `--ask-for-approval`, likewise.
+    /// `--ask-for-approval`. If absent, Codex's own default applies.
     pub approval: Option<String>,
-    /// `--model`, likewise.
+    /// `--model`. If absent, Codex's own default applies.
     pub model: Option<String>,
-    /// Without Codex's shared daemon, though the user has it.
+    /// Run without Codex's shared daemon, even if the user has it enabled.
     pub no_daemon: bool,
-    /// Further arguments, as the user gave them.
+    /// Further arguments, exactly as the user gave them.
     pub extra: Vec<String>,
 }
 
 impl Options {
-    /// What a caller asked for; where it asked for nothing the profile holds, else these defaults.
+    /// What a caller asked for. A value that the caller did not give comes from the profile, or else from the
+    /// defaults.
     #[must_use]
     pub fn of(asked: &CodexOptions, defaults: Defaults<'_>) -> Self {
         let fixed = asked.codex_profile == Some(CodexProfile::Yolo);
@@ -73,19 +75,19 @@ impl Options {
         }
     }
 
-    /// Whether this Codex does whatever it likes, without asking.
+    /// Whether this Codex runs commands without a sandbox and without asking.
     #[must_use]
     pub fn is_unrestrained(&self) -> bool {
         self.sandbox.as_deref() == Some(FULL_ACCESS) && self.approval.as_deref() == Some(NO_APPROVAL)
     }
 
-    /// Codex's sandbox, where one stands between the commands of this Codex and our socket.
+    /// The sandbox that stands between this Codex's commands and our socket, if there is one.
     #[must_use]
     pub fn enclosing_sandbox(&self) -> Option<&str> {
         self.sandbox.as_deref().filter(|sandbox| !sandbox.is_empty() && *sandbox != FULL_ACCESS)
     }
 
-    /// The arguments of a session that is registered by the one who starts it.
+    /// The arguments of a session that the daemon registers as it starts it.
     #[must_use]
     pub fn arguments(
         &self,
@@ -111,7 +113,8 @@ impl Options {
         arguments
     }
 
-    /// The arguments of `create`, `start` and `start-test`: the folder by option, and a screen with scrollback.
+    /// The arguments of `create`, `start` and `start-test`: the folder as an option, and a screen with
+    /// scrollback.
     #[must_use]
     pub fn legacy_arguments(
         &self,
@@ -127,18 +130,19 @@ impl Options {
         arguments
     }
 
-    /// The same without what a version does not know: one without a shared daemon needs no word about it.
+    /// Drops the options that a version does not know: a Codex without a shared daemon refuses `--no-daemon`.
     #[must_use]
     pub fn for_version(mut self, version: Option<Version>) -> Self {
         self.no_daemon &= version.is_none_or(|version| version >= SHARED_DAEMON);
         self
     }
 
-    /// What this start sets of Codex's configuration, and how, so that Codex runs as the user has it. A shared daemon
-    /// that is wanted and does not run is started first by `start_daemon`, as the TUI would do it.
+    /// Which configuration this start sets, and by which options, so that Codex keeps the process model that
+    /// the user has. If the user's Codex wants a shared daemon and none runs, `start_daemon` starts it first,
+    /// as the TUI would.
     pub async fn settings(&self, program: &CodexProgram, start_daemon: impl Future<Output = ()>) -> Settings {
         let names_threads = program.version.is_some_and(|version| version >= TITLES_NAME_THREADS);
-        // The user's own choice stands.
+        // A title that the user configured is not replaced.
         let title = names_threads && !self.extra.iter().any(|argument| argument.contains("terminal_title"));
         let may_share = program.version.is_none_or(|version| version >= SHARED_DAEMON);
         if !may_share {
@@ -161,7 +165,7 @@ impl Options {
     }
 }
 
-/// The commands of Codex 0.130, which a prompt of one word would be taken for.
+/// The commands of Codex 0.130. Codex would take a prompt of one of these words for the command.
 const OLD_COMMANDS: [&str; 28] = [
     "a",
     "app-server",
@@ -193,12 +197,13 @@ const OLD_COMMANDS: [&str; 28] = [
     "update",
 ];
 
-/// A prompt that begins like an option, or is a word that may be a command of Codex (`logout`), is neither.
+/// Codex would take a prompt that begins with `-` for an option, and a prompt of one word (`logout`) for a
+/// command. `--` before the prompt prevents both.
 fn push_prompt(arguments: &mut Vec<String>, settings: Settings, prompt: Option<&str>) {
     if let Some(prompt) = prompt.filter(|prompt| !prompt.is_empty()) {
         let may_be_command = match settings {
             Settings::BeforeDaemons => OLD_COMMANDS.contains(&prompt),
-            // What commands later versions have is not known here.
+            // Later versions may have any command, so every prompt of one word is protected.
             _ => !prompt.contains(char::is_whitespace),
         };
         if prompt.starts_with('-') || may_be_command {
@@ -208,8 +213,8 @@ fn push_prompt(arguments: &mut Vec<String>, settings: Settings, prompt: Option<&
     }
 }
 
-/// Whether an argument makes the TUI run in a process of its own, or names the server that it runs on: either
-/// way another option changes nothing about that.
+/// Whether an argument of the user decides the process model already: it makes the TUI run in its own
+/// process, or names the server that the TUI uses. Then a `-c` of ours changes nothing about that.
 fn ends_daemon(argument: &str) -> bool {
     let long = ["--config", "--profile", "--enable", "--disable", "--remote"];
     let whole = ["--no-daemon", "--dangerously-bypass-hook-trust", "-c", "-p"];
@@ -217,28 +222,28 @@ fn ends_daemon(argument: &str) -> bool {
     whole.contains(&argument) || long.contains(&name)
 }
 
-/// What one start sets of Codex's configuration. Where it sets anything, commands are told what they need.
+/// Which configuration of Codex one start sets, and how. If it sets any, it also passes the variables that
+/// commands need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settings {
-    /// Nothing: this Codex would run otherwise than the user has it.
+    /// Sets nothing, because any option would change the process model that the user has.
     None,
-    /// For a Codex before 0.169, whose arguments scripts know: nothing, unless the caller's own `PATH` does not lead to
-    /// our programs.
+    /// For a Codex before 0.169. Scripts rely on its exact arguments, so nothing is set unless the caller's
+    /// `PATH` does not lead to our programs.
     BeforeDaemons,
-    /// By options of configuration, which a TUI in a process of its own takes.
+    /// Sets `-c` options: the TUI runs in its own process anyway.
     Alone {
-        /// Whether the terminal title is made to name the thread, so that pane and thread are matched.
+        /// Whether the terminal title shows the thread's id, by which a pane is matched with its thread.
         title: bool,
     },
-    /// The same, with the shared daemon named: an option of configuration alone would switch it off.
-    BesideDaemon {
-        /// As above.
-        title: bool,
-    },
+    /// Sets `-c` options and names the shared daemon by `--remote`. Without `--remote`, Codex 0.169 would
+    /// leave the daemon because of the `-c`.
+    BesideDaemon { title: bool },
 }
 
-/// Variables that commands of a session need. Codex runs them in a login shell, which may set its own `PATH`, and on
-/// the shared daemon with the environment of whoever started that; so they are named to Codex.
+/// Variables that the commands of a session need. Codex runs commands in a login shell, which may set its own
+/// `PATH`. On the shared daemon they also inherit the environment of whoever started the daemon. So these
+/// variables are passed to Codex by `shell_environment_policy`.
 const NEEDED_BY_COMMANDS: [&str; 2] = ["CONVEYOR_STATE_ROOT", "PATH"];
 
 impl Settings {
@@ -269,16 +274,17 @@ impl Settings {
 pub struct Environment {
     /// Variables of the tmux session.
     pub set: Vec<(String, String)>,
-    /// Variables that the program does not get, though tmux or the daemon has them.
+    /// Variables that the program must not inherit from tmux or from the daemon.
     pub unset: Vec<String>,
-    /// Whether the caller's own `PATH` leads to our programs; then the user's profile does so too, most likely.
+    /// Whether the caller's own `PATH` leads to our programs. If so, the user's login shell most likely finds
+    /// them too.
     pub finds_programs: bool,
 }
 
 impl Environment {
-    /// That of a caller: its `PATH` with the folder of our own programs in front, its Codex home, this daemon's
-    /// state root, and the id of the start where there is one. `inherited` are the names of the variables that the
-    /// pane would get by itself; those that a package manager sets for its scripts are taken away.
+    /// The environment of a caller: its `PATH` with the folder of our programs in front, its Codex home, this
+    /// daemon's state root, and the id of the start if there is one. `inherited` names the variables that the
+    /// pane would get by itself. Those that npm or pnpm sets for its scripts are removed.
     #[must_use]
     pub fn of(
         caller: &Caller,
@@ -305,14 +311,15 @@ impl Environment {
         Self { set, unset, finds_programs }
     }
 
-    /// What tmux is to run: the program with its arguments, without the variables that it does not get.
+    /// The command line for tmux: `env` with the variables to remove, then the program and its arguments.
     #[must_use]
     pub fn command(&self, program: &Utf8Path, arguments: Vec<String>) -> Vec<String> {
         let mut argv = vec![ENV.to_owned()];
         for name in &self.unset {
             argv.extend(["-u".to_owned(), name.clone()]);
         }
-        // tmux gives a pane the PATH of the client that made it, whatever the session's says.
+        // tmux gives a new pane the `PATH` of the client that made it, even if the session's environment has
+        // another one (`spawn_pane` in its spawn.c). So `env` sets it.
         argv.extend(
             self.set.iter().filter(|(name, _)| name == "PATH").map(|(name, value)| format!("{name}={value}")),
         );
@@ -322,23 +329,22 @@ impl Environment {
     }
 }
 
-/// Names that npm and pnpm give to what runs below them.
+/// Variables that npm and pnpm set for the scripts that they run.
 fn is_of_package_manager(name: &str) -> bool {
     name.starts_with("npm_") || name.starts_with("NPM_") || name == "PNPM_SCRIPT_SRC_DIR"
 }
 
-/// The folder of this program, in which `conveyorctl` stands too.
+/// The folder of this program. `conveyorctl` is installed in the same folder.
 fn own_folder() -> Option<Utf8PathBuf> {
     let program = Utf8PathBuf::from_path_buf(std::env::current_exe().ok()?).ok()?;
     program.parent().map(Utf8Path::to_owned)
 }
 
-/// A first prompt as Codex is given it. Prints its length only.
+/// A first prompt in the form that Codex is given. `Debug` prints its length only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PromptArgument {
-    /// The argument.
     pub text: String,
-    /// The file that it names, for a prompt that is too long for an argument.
+    /// The file that a long prompt was written to.
     pub file: Option<Utf8PathBuf>,
 }
 
@@ -349,13 +355,15 @@ impl fmt::Debug for PromptArgument {
 }
 
 impl PromptArgument {
-    /// The prompt itself, or, when it is long, a short one that names a file of ours with it.
+    /// The prompt itself. If it is too long for an argument, it is written to a file, and the argument tells
+    /// Codex to read that file.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn of(prompt: &str, state_root: &Utf8Path, start: &str) -> io::Result<Self> {
         if prompt.len() <= MAX_PROMPT_ARGUMENT {
-            // Codex would run what follows a `!` as a shell command, outside its sandbox.
+            // Codex runs what follows a leading `!` as a shell command, outside its sandbox. A leading blank
+            // prevents that.
             let before = if prompt.starts_with('!') { " " } else { "" };
             return Ok(Self { text: format!("{before}{prompt}"), file: None });
         }
@@ -366,7 +374,7 @@ impl PromptArgument {
     }
 }
 
-/// Writes a prompt where only this user reads it.
+/// Writes a prompt to a file that only this user can read.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -385,7 +393,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    /// What commands are told of the `PATH` below.
+    /// The setting that passes the `PATH` of these tests to commands.
     const PATH: &str = r#"shell_environment_policy.set.PATH='/a "b'"#;
 
     fn strings(words: &[&str]) -> Vec<String> {
@@ -489,7 +497,7 @@ mod tests {
     fn check_settings(version: Option<Version>, extra: &[&str], no_daemon: bool, expect: Settings) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let options = Options { extra: strings(extra), no_daemon, ..Options::default() };
-        // A program that cannot be asked has no daemon.
+        // The process model of a program that cannot be run counts as in-process.
         let program = CodexProgram::known("/nonexistent/codex", version);
         let settings = runtime.block_on(options.settings(&program, async {}));
         assert_eq!(settings, expect, "{extra:?}");

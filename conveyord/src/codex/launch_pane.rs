@@ -1,7 +1,8 @@
-//! The one way to start a Codex in a pane of its own: environment, settings and arguments first, then the tmux session.
+//! The one way to start Codex in a pane of its own: first its environment, settings and arguments, then the
+//! tmux session.
 //!
-//! Between the two the caller writes down what it is about to start; a pane bears the caller's mark, so that a start
-//! that was cut off finds it again. What a session is and what a worker's folder is, is not known here.
+//! Between the two steps the caller records what it is about to start. The pane carries the caller's mark, so
+//! that an interrupted start is found again. Nothing here knows sessions or the folders of workers.
 
 use super::{
     launch::{Environment, Options, START_VARIABLE},
@@ -12,42 +13,38 @@ use crate::tmux::{NewSession, StartedSession, Tmux, TmuxError};
 use camino::Utf8Path;
 use conveyor_proto::types::common::Caller;
 
-/// Which arguments Codex is given: in this the two families of verbs that start a Codex differ, and in nothing else.
+/// Which arguments Codex gets. This is the only difference between the verbs that start a Codex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// `session.start` and `pair.create`: sandbox, approvals and model by option, the folder by that of the pane.
+    /// `session.start` and `pair.create`: sandbox, approvals and model are options, and the folder is that of
+    /// the pane.
     Session,
-    /// `worker.create` and `worker.start`: the arguments of agent-conveyor, which are the folder by option and a screen
-    /// with scrollback; sandbox, approvals and model are Codex's own defaults.
+    /// `worker.create` and `worker.start`: the arguments of agent-conveyor, which are the folder as an option
+    /// and a screen with scrollback. Sandbox, approvals and model are Codex's own defaults.
     Worker,
 }
 
 /// What a Codex is started with.
 #[derive(Debug, Clone, Copy)]
 pub struct Launch<'a> {
-    /// The tmux server of the pane.
+    /// The tmux server in which the pane is made.
     pub tmux: &'a Tmux,
-    /// The program.
     pub program: &'a CodexProgram,
     /// The working directory.
     pub cwd: &'a Utf8Path,
-    /// The name of the tmux session that is made.
+    /// The name of the new tmux session.
     pub tmux_session: &'a str,
-    /// The id of the start, by which the pane is known as ours.
+    /// The id of the start, which marks the pane as ours.
     pub mark: &'a str,
-    /// Which arguments it gets.
     pub style: Style,
-    /// How Codex is to run.
     pub options: &'a Options,
-    /// The first prompt.
     pub prompt: Option<&'a str>,
-    /// On whose behalf, which decides `PATH` and the Codex home.
+    /// The caller whose `PATH` and Codex home are used.
     pub caller: &'a Caller,
-    /// The state root of this daemon.
     pub state_root: &'a Utf8Path,
 }
 
-/// A Codex that can be started: everything that takes time or may fail but for the pane itself is done.
+/// A Codex that is ready to start: only the pane itself is still to be made.
 #[derive(Debug)]
 pub struct Ready<'a> {
     launch: Launch<'a>,
@@ -56,9 +53,9 @@ pub struct Ready<'a> {
 }
 
 impl<'a> Launch<'a> {
-    /// Makes the start ready. Codex's shared daemon is started where the user has one and it does not run.
+    /// Prepares the start. If the user's Codex wants a shared daemon and none runs, this starts it.
     pub async fn ready(self) -> Ready<'a> {
-        // A tmux server that does not run yet will have the daemon's own environment.
+        // A tmux server that this start brings up inherits the daemon's own environment.
         let mut inherited = self.tmux.global_variables().await.unwrap_or_default();
         inherited.extend(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
         let environment = Environment::of(self.caller, self.state_root, Some(self.mark), inherited);
@@ -77,17 +74,14 @@ impl Ready<'_> {
     /// Makes the tmux session in which Codex runs.
     ///
     /// # Errors
-    /// Those of tmux; [`TmuxError::may_have_acted`] tells whether a pane may have been made all the same.
+    /// If tmux fails. [`TmuxError::may_have_acted`] tells whether the pane may exist all the same.
     pub async fn start(&self) -> Result<StartedSession, TmuxError> {
         let Launch { tmux, tmux_session: name, cwd, .. } = self.launch;
         tmux.new_session(&NewSession { name, cwd, argv: &self.argv, env: &self.environment.set }).await
     }
 }
 
-/// Whether a tmux session was made by the start that bears this mark.
-///
-/// # Errors
-/// Those of tmux.
+/// Whether a tmux session was made by the start with this mark.
 pub async fn is_marked(tmux: &Tmux, session_id: &str, mark: &str) -> Result<bool, TmuxError> {
     Ok(tmux.session_variable(session_id, START_VARIABLE).await?.as_deref() == Some(mark))
 }

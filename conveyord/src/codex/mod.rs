@@ -1,8 +1,8 @@
-//! Codex as a program: how it is found, started and watched until it takes input, and the prompts that it is
-//! given.
+//! All that is Codex: its program and arguments, the prompts that it is given, its rollout files, its screen,
+//! and the protocol of its app-server.
 //!
-//! Nothing here registers, binds or writes a row; nothing here answers a question of Codex, but for the one
-//! whether a folder is trusted, and that only when the caller said so.
+//! Nothing here reads or writes a row of the database, and nothing here knows a task. Only one question of
+//! Codex is ever answered here: whether a folder is trusted, and only if the caller asked for that.
 
 pub mod app_server;
 pub mod launch;

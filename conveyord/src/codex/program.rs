@@ -1,15 +1,16 @@
-//! The `codex` program of a caller: where it is, which version, and whether its TUIs share a daemon.
+//! The caller's `codex` program: its path, its version, and whether its TUIs share a daemon.
 
 use crate::{
     error::{Error, Result},
     process::{self, Invocation, Output},
+    refusal::Kind,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::common::Caller;
 use serde::Deserialize;
 use std::{ffi::OsStr, time::Duration};
 
-/// A version of Codex: `0.169.0`.
+/// A version of Codex, such as `0.169.0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u32, pub u32, pub u32);
 
@@ -18,7 +19,7 @@ impl Version {
     #[must_use]
     pub fn find(text: &str) -> Option<Self> {
         text.split_whitespace().find_map(|word| {
-            // `0.170.0-alpha.1` counts as what it leads to.
+            // A pre-release such as `0.170.0-alpha.1` counts as the release that it leads to.
             let mut parts = word.split(['-', '+']).next()?.split('.').map(str::parse);
             match (parts.next(), parts.next(), parts.next(), parts.next()) {
                 (Some(Ok(major)), Some(Ok(minor)), Some(Ok(patch)), None) => Some(Self(major, minor, patch)),
@@ -33,18 +34,19 @@ impl Version {
 pub enum ProcessModel {
     /// The TUI itself.
     InProcess,
-    /// A daemon that all TUIs of the Codex home share, and that runs.
+    /// A running daemon that all TUIs of the Codex home share.
     SharedDaemon,
-    /// The same, and it does not run yet, or is of another version: the TUI sees to that.
+    /// A shared daemon that does not run yet, or that is of another version. The next TUI starts or replaces
+    /// it.
     DaemonToStart,
 }
 
-/// A caller's Codex.
+/// The `codex` program that a caller would run.
 #[derive(Debug, Clone)]
 pub struct CodexProgram {
-    /// The program, absolute.
+    /// Absolute path of the program.
     pub path: Utf8PathBuf,
-    /// Its version; none when it does not tell.
+    /// `None` if the program does not tell its version.
     pub version: Option<Version>,
     caller: Caller,
     time_limit: Duration,
@@ -57,7 +59,7 @@ impl CodexProgram {
     /// `codex_missing`.
     pub async fn find(caller: &Caller, time_limit: Duration) -> Result<Self> {
         let path = process::find("codex", caller).ok_or_else(|| {
-            Error::unavailable("codex_missing", "there is no program codex on the caller's PATH")
+            Error::unavailable(Kind::CodexMissing, "there is no program codex on the caller's PATH")
                 .hint("install Codex, or add its folder to PATH")
         })?;
         let mut found = Self { path, version: None, caller: caller.clone(), time_limit };
@@ -68,7 +70,7 @@ impl CodexProgram {
         Ok(found)
     }
 
-    /// A Codex that is known already, for tests.
+    /// A program whose path and version are given, for tests.
     #[cfg(test)]
     pub(super) fn known(path: &str, version: Option<Version>) -> Self {
         Self {
@@ -79,7 +81,7 @@ impl CodexProgram {
         }
     }
 
-    /// How a TUI runs that is started without any option about it.
+    /// The process model of a TUI that is started without any option about it.
     pub async fn process_model(&self) -> ProcessModel {
         let on = self.run(&["features", "list"]).await.is_some_and(|output| {
             String::from_utf8_lossy(&output.stdout).lines().any(|line| {
@@ -107,7 +109,7 @@ impl CodexProgram {
         }
     }
 
-    /// Runs the program to its end in the caller's surroundings; none when that fails.
+    /// Runs the program to its end in the caller's environment. `None` if that fails.
     async fn run(&self, args: &[&str]) -> Option<Output> {
         let mut env = vec![("TMUX", None), ("TMUX_PANE", None)];
         let variables = [
@@ -117,7 +119,7 @@ impl CodexProgram {
         ];
         for (name, value) in variables {
             let value = value.as_deref().filter(|value| !value.is_empty());
-            // A home that the daemon has and the caller has not is not the caller's.
+            // A variable that only the daemon has (`CODEX_HOME`, say) must not reach the caller's program.
             env.push((name, value.map(OsStr::new)));
         }
         let program: &Utf8Path = &self.path;

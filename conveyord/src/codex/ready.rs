@@ -1,8 +1,8 @@
-//! What a Codex that was just started shows, until it takes input, asks something, or ends.
+//! Watches the pane of a Codex that was just started, until Codex takes input, asks something, or ends.
 //!
-//! Ends and rollouts are told by events. What a pane shows has no event, so it is looked at: often at first, then
-//! four times a second, and never beyond a deadline. Nothing is answered but the question whether the folder is
-//! trusted, and that only where the caller said so.
+//! The end of a process and a new rollout are told by events. tmux has no event for what a pane shows, so the
+//! pane is captured: every 50 ms at first, then four times a second, and never after the deadline. Only the
+//! question whether the folder is trusted is ever answered, and only if the caller asked for that.
 
 use crate::{
     codex::{
@@ -14,30 +14,32 @@ use crate::{
     },
     error::{Error, Result},
     platform::{self, Pid, ProcessStart},
+    refusal::Kind,
     tmux::{CaptureStyle, Key, PaneId, Tmux, TmuxError},
 };
 use std::{fmt, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// The pace of the first looks.
+/// Time between the first looks at the pane.
 const FIRST_PACE: Duration = Duration::from_millis(50);
-/// The pace of later ones.
+/// Time between later looks, which the pace approaches by doubling.
 const LAST_PACE: Duration = Duration::from_millis(250);
-/// How many of the last lines of a Codex that ended are told.
+/// How many of the last lines of a Codex that ended are kept.
 const LAST_LINES: usize = 8;
-/// How many rows above the screen of a Codex that ended are read: tmux moves its last lines up.
+/// How many rows of history are read above the screen of a Codex that ended. tmux scrolls the last lines up
+/// there to make room for its own line, "Pane is dead".
 const ROWS_ABOVE: u32 = 40;
-/// Longest line that is told, in characters.
+/// The longest line that is kept, in characters.
 const LINE_CHARS: usize = 300;
 
-/// What a starting Codex shows.
+/// What the pane of a starting Codex shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// Nothing yet by which it is known.
+    /// Nothing by which Codex can be recognised yet.
     Starting,
-    /// The composer; no turn runs.
+    /// The composer, while no turn runs.
     Ready,
-    /// A turn runs.
+    /// A running turn.
     Working,
     /// The question whether the folder is trusted.
     Trust,
@@ -47,34 +49,33 @@ pub enum Start {
     Hooks,
     /// The choice of a way to log in.
     Login,
-    /// The question whether a plan is to be implemented.
+    /// The question whether to implement a plan.
     Plan,
     /// The question whether to switch the model near a rate limit.
     RateLimit,
-    /// A question for approval.
+    /// The question whether to approve a command or an edit.
     Approval,
-    /// A question of the model, or another menu.
+    /// A question of the model, or any other menu.
     Menu,
-    /// Its program has ended.
+    /// Codex has ended.
     Exited,
 }
 
 impl Start {
-    /// Whether only a person can say how it goes on.
+    /// Whether a person has to answer before Codex goes on.
     #[must_use]
     pub const fn asks(self) -> bool {
         !matches!(self, Self::Starting | Self::Ready | Self::Working | Self::Exited)
     }
 }
 
-/// What a pane showed at one look. Prints without its texts.
+/// What one look at a pane found. `Debug` prints no texts, as a pane may show anything.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Shown {
-    /// What it showed.
     pub start: Start,
-    /// The pane's title, which may name the thread.
+    /// The pane's title, in which Codex may show the thread's id.
     pub title: String,
-    /// The question of a menu, in one line.
+    /// The question of a menu, joined into one line.
     pub question: Option<String>,
     /// The last lines of a Codex that ended, without control characters.
     pub last_lines: Vec<String>,
@@ -91,7 +92,8 @@ impl fmt::Debug for Shown {
     }
 }
 
-/// What a screen shows, by the pane's title and the text of its rows. `dead` says that its program has ended.
+/// Judges a screen by the pane's title and the text of its rows. `dead` says that the pane's program has
+/// ended.
 #[must_use]
 pub fn judge(title: &str, text: &str, dead: bool) -> Shown {
     let look = screen::look(title, text, None);
@@ -119,18 +121,20 @@ fn lower_rows(text: &str) -> Vec<String> {
     text.lines().map(|row| row.trim().to_lowercase()).filter(|row| !row.is_empty()).collect()
 }
 
-/// Whether the screen ends in the choice of a way to log in, which is drawn otherwise than menus are.
+/// Whether the screen ends in the choice of a way to log in. Codex draws this list with `> 1.`, so the rules
+/// for menus do not recognise it.
 fn asks_for_login(text: &str) -> bool {
     let rows = lower_rows(text);
     let entry = |row: &String| ["> ", "› "].iter().any(|sign| row.starts_with(&format!("{sign}1. sign in")));
     rows.last().is_some_and(|row| row.starts_with("press enter to ")) && rows.iter().any(entry)
 }
 
-/// What a screen shows whose layout is none of today's.
+/// Judges a screen that fits no layout of a known Codex, by phrases of older versions.
 fn by_phrases(text: &str) -> Start {
     let rows = lower_rows(text);
     let last = &rows[rows.len().saturating_sub(24)..];
-    // Only while nothing of Codex's own stands below the question: an answered one stays on the screen.
+    // Codex 0.130 draws inline, so an answered question of trust stays on the screen. The question is open
+    // only while no banner of Codex stands below it.
     let asked = last.iter().rposition(|row| {
         row.contains("do you trust the contents of this directory") || row.contains("trust this folder?")
     });
@@ -147,7 +151,8 @@ fn last_lines(text: &str) -> Vec<String> {
     let clean = |row: &str| -> String { row.chars().filter(|c| !c.is_control()).take(LINE_CHARS).collect() };
     let rows = text.lines().map(str::trim).filter(|row| !row.is_empty() && !row.starts_with("Pane is dead"));
     let rows: Vec<String> = rows.map(clean).collect();
-    // An error says more than the backtrace or the usage below it.
+    // A line that begins with `error` says more than the backtrace or the usage below it, so the lines start
+    // there.
     let said = rows.iter().rposition(|row| row.to_lowercase().starts_with("error"));
     let from = said.unwrap_or(rows.len().saturating_sub(LAST_LINES));
     rows[from..].iter().take(LAST_LINES).cloned().collect()
@@ -156,15 +161,15 @@ fn last_lines(text: &str) -> Vec<String> {
 /// How a wait ended.
 #[derive(Debug)]
 pub enum Ended<T> {
-    /// What was looked for is there.
+    /// What the wait was for.
     Found(T),
-    /// It cannot come any more: Codex asks something, or has ended.
+    /// Codex asks something or has ended, so the wait cannot succeed any more.
     Stopped(Shown),
     /// The deadline passed.
     TimedOut(Shown),
 }
 
-/// The watch over a pane in which Codex was started.
+/// Watches a pane in which Codex was started.
 #[derive(Debug)]
 pub struct Watch {
     tmux: Tmux,
@@ -172,15 +177,16 @@ pub struct Watch {
     process: Option<(Pid, Option<ProcessStart>)>,
     accept_trust: bool,
     deadline: Instant,
-    /// The last look, which a question must outlast to count: a screen may be caught half drawn.
+    /// What the last look found. A question counts only when two looks in a row find it, as a screen may be
+    /// caught half drawn.
     last: Start,
-    /// The question that shows was answered.
+    /// Whether the question that is on the screen was answered already.
     answered: bool,
     trust_accepted: bool,
 }
 
 impl Watch {
-    /// A watch over the pane whose process is `pane_pid`.
+    /// Watches the pane whose process is `pane_pid`.
     #[must_use]
     pub fn new(tmux: Tmux, pane: PaneId, pane_pid: i32, accept_trust: bool, deadline: Instant) -> Self {
         let process = Pid::try_from(i64::from(pane_pid)).ok();
@@ -189,35 +195,40 @@ impl Watch {
         Self { tmux, pane, process, accept_trust, deadline, last, answered: false, trust_accepted: false }
     }
 
-    /// Whether the question of trust was answered by this watch.
+    /// Whether this watch answered the question of trust.
     #[must_use]
     pub const fn trust_accepted(&self) -> bool {
         self.trust_accepted
     }
 
-    /// Looks once. A question counts when it shows for the second time.
+    /// Looks at the pane once. A question is reported only when the look before found it too.
     ///
     /// # Errors
     /// When tmux cannot be asked.
     pub async fn look(&mut self) -> Result<Shown> {
         let mut shown = match self.tmux.pane_and_text(self.pane, 0, CaptureStyle::Plain).await {
+            // `Tmux::new_session` sets `remain-on-exit`, so the pane and its last lines outlive the program.
             Ok((pane, _)) if pane.dead => {
                 let text = self.tmux.capture(self.pane, ROWS_ABOVE, CaptureStyle::Plain).await;
                 judge(&pane.title, &text.unwrap_or_default(), true)
             }
             Ok((pane, text)) => judge(&pane.title, &text, false),
+            // The pane or the whole tmux server is gone, and the program with it.
             Err(TmuxError::PaneMissing { .. } | TmuxError::ServerGone { .. }) => judge("", "", true),
             Err(error) => return Err(error.into()),
         };
+        // When the question has left the screen, the next one is a new question.
         if shown.start != Start::Trust {
             self.answered = false;
         }
         let again = std::mem::replace(&mut self.last, shown.start) == shown.start;
         if shown.start == Start::Trust && self.accept_trust && again && !self.answered {
+            // Enter chooses the first entry, which trusts the folder in Codex 0.130 and 0.169.
             self.tmux.press(self.pane, &Key::enter()).await?;
             self.answered = true;
             self.trust_accepted = true;
         }
+        // A question that is seen for the first time, or that was just answered, is not reported.
         if shown.start.asks() && (!again || self.answered) {
             shown.start = Start::Starting;
         }
@@ -225,9 +236,6 @@ impl Watch {
     }
 
     /// Waits until Codex takes input or works on its first prompt.
-    ///
-    /// # Errors
-    /// As [`Watch::look`].
     pub async fn ready(&mut self) -> Result<Ended<Shown>> {
         self.found(None, |shown| {
             let ready = matches!(shown.start, Start::Ready | Start::Working);
@@ -236,11 +244,8 @@ impl Watch {
         .await
     }
 
-    /// Waits until `find` finds something: it is asked after each look, and again when something happened below
-    /// the Codex home.
-    ///
-    /// # Errors
-    /// As [`Watch::look`].
+    /// Waits until `find` returns something. `find` is called after each look at the pane, and the next look
+    /// comes early when something changes below the Codex home.
     pub async fn found<T, F: Future<Output = Option<T>>>(
         &mut self,
         mut appearances: Option<&mut Appearances>,
@@ -267,7 +272,8 @@ impl Watch {
             };
             let ended = async {
                 match self.process {
-                    // One that is known to have ended is seen by the next look.
+                    // If the process is known to have ended, its end is no event any more. The next look sees
+                    // it.
                     Some((pid, start)) if platform::is_alive(pid, start) => platform::ended(pid, start).await,
                     _ => std::future::pending().await,
                 }
@@ -279,7 +285,8 @@ impl Watch {
                 }
             };
             if timeout_at(self.deadline.min(now + pace), event).await.is_ok() {
-                // Codex appends to its rollout as fast as it works: no look more often than the first ones.
+                // Codex appends to its rollout as fast as it works, so events must not make the looks more
+                // frequent than the first ones.
                 sleep_until(self.deadline.min(now + FIRST_PACE)).await;
             }
             pace = (pace * 2).min(LAST_PACE);
@@ -287,51 +294,52 @@ impl Watch {
     }
 }
 
-/// The refusal of a start that came to nothing: what Codex shows, and the way out.
+/// The error of a start that failed: what Codex shows, and what the user can do.
 #[must_use]
 pub fn refusal(name: &str, shown: &Shown, seconds: Option<u64>) -> Error {
     let says = |what: &str| format!("Codex of {name} {what}");
     match shown.start {
         Start::Trust => Error::conflict(
-            "needs_trust",
+            Kind::NeedsTrust,
             says("asks whether this folder is trusted, and nothing was answered"),
         )
         .hint("--accept-trust trusts the folder, which Codex remembers; or start codex there once yourself"),
         Start::Update => {
-            Error::conflict("update_offered", says("offers an update, and nothing was answered")).hint(
+            Error::conflict(Kind::UpdateOffered, says("offers an update, and nothing was answered")).hint(
                 "update Codex, or skip that version in a codex of your own; \
              check_for_update_on_startup = false in Codex's config.toml ends the question",
             )
         }
         Start::Hooks => {
-            Error::conflict("hooks_review", says("asks to review new hooks, and nothing was answered"))
+            Error::conflict(Kind::HooksReview, says("asks to review new hooks, and nothing was answered"))
                 .hint("start codex yourself, and review them there")
         }
         Start::Login => {
-            Error::conflict("login_needed", says("has no login")).hint("`codex login`, then try again")
+            Error::conflict(Kind::LoginNeeded, says("has no login")).hint("`codex login`, then try again")
         }
-        Start::Plan => {
-            Error::conflict("plan_menu", says("asks whether to implement a plan, and nothing was answered"))
-                .hint("answer it in the pane, with --keep on the next try")
-        }
+        Start::Plan => Error::conflict(
+            Kind::PlanMenu,
+            says("asks whether to implement a plan, and nothing was answered"),
+        )
+        .hint("answer it in the pane, with --keep on the next try"),
         Start::RateLimit => Error::conflict(
-            "rate_limit_menu",
+            Kind::RateLimitMenu,
             says("asks whether to switch the model near its rate limit, and nothing was answered"),
         )
         .hint("--model names the one to use; or answer it once in a codex of your own"),
         Start::Approval => {
-            Error::conflict("approval_menu", says("asks for an approval, and nothing was answered"))
+            Error::conflict(Kind::ApprovalMenu, says("asks for an approval, and nothing was answered"))
                 .hint("answer it in the pane, with --keep on the next try")
         }
-        Start::Menu => Error::conflict("menu_open", says("shows a menu, and nothing was answered"))
+        Start::Menu => Error::conflict(Kind::MenuOpen, says("shows a menu, and nothing was answered"))
             .hint("answer it in the pane, with --keep on the next try"),
         Start::Exited => {
             let said = match shown.last_lines.as_slice() {
                 [] => "it left nothing on its screen".to_owned(),
                 lines => format!("its last lines: {}", lines.join(" | ")),
             };
-            // Not in the message, which is kept in telemetry: what stands in a pane may be anything.
-            Error::conflict("codex_exited", format!("Codex of {name} ended as it started"))
+            // What a pane shows may be anything, so it goes into the hint. The message is kept in telemetry.
+            Error::conflict(Kind::CodexExited, format!("Codex of {name} ended as it started"))
                 .hint(format!("run codex with the same options in that folder yourself; {said}"))
         }
         Start::Starting | Start::Ready | Start::Working => {
@@ -341,7 +349,7 @@ pub fn refusal(name: &str, shown: &Shown, seconds: Option<u64>) -> Error {
                 _ => "works, and has written no rollout",
             };
             let within = seconds.map(|seconds| format!(" within {seconds} s")).unwrap_or_default();
-            Error::unavailable("start_timed_out", format!("Codex of {name} {state}{within}"))
+            Error::unavailable(Kind::StartTimedOut, format!("Codex of {name} {state}{within}"))
                 .hint("try again with a longer --timeout-seconds, or with --keep and look at the pane")
         }
     }
@@ -425,7 +433,7 @@ mod tests {
             let shown = Shown { start, title: String::new(), question: None, last_lines: Vec::new() };
             let error = refusal("w", &shown, Some(1));
             assert!(error.way_out().is_some(), "{error}");
-            error.kind()
+            error.kind().as_str()
         };
         let kinds: std::collections::BTreeSet<&str> = all.into_iter().map(kind).collect();
         assert_eq!(kinds.len(), all.len());

@@ -1,6 +1,7 @@
-//! Starting Codex's shared app-server daemon where the user has one and it does not run: in tmux, with the
-//! environment of the sessions to come, as the first TUI would start it. So the first session, too, can be told
-//! beside the daemon what it needs.
+//! Starts Codex's shared app-server daemon if the user's Codex wants one and none runs.
+//!
+//! It is started in tmux, with the environment of the sessions to come, just as the first TUI would start it.
+//! So the first session, too, finds a running daemon, and its options can name that daemon by `--remote`.
 
 use crate::{
     codex::{
@@ -15,14 +16,14 @@ use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// How long it may take: the first start copies some hundred megabytes.
+/// How long the start may take. The first start of Codex 0.169 copies about 400 MB.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// Variables that are a session's own, and not the daemon's.
+/// Variables of one session, which the daemon of all sessions must not inherit.
 const OF_A_SESSION: [&str; 2] = [START_VARIABLE, "CONVEYOR_STATE_ROOT"];
 
-/// Starts the daemon and waits until the command that does so has ended. Whether it runs then is for the caller to
-/// see: without it a session starts as it would by itself.
+/// Starts the daemon, and waits until the command that starts it has ended. The caller looks whether the
+/// daemon runs: if it does not, the session starts as it would without our help.
 pub(crate) async fn start(tmux: &Tmux, program: &CodexProgram, environment: &Environment) {
     let mut environment = environment.clone();
     environment.set.retain(|(name, _)| !OF_A_SESSION.contains(&name.as_str()));
@@ -42,7 +43,7 @@ pub(crate) async fn start(tmux: &Tmux, program: &CodexProgram, environment: &Env
     {
         tracing::warn!("the shared daemon of Codex takes long to start");
     }
-    // The daemon is no part of the session that it was started in.
+    // The daemon detaches itself, so the tmux session in which it was started can go.
     if let Err(error) = tmux.kill_session_by_id(&made.session_id).await {
         tracing::warn!(%error, "a tmux session could not be ended");
     }

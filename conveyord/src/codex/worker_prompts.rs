@@ -1,6 +1,6 @@
-//! The first prompts of `create` and of `start`.
+//! The first prompts of `create` and `start`.
 //!
-//! Every command line in them stands on an indented line of its own and is one that our command line takes.
+//! Every command line in them stands on an indented line of its own, and our command line accepts it.
 
 use super::prompts::fill;
 use camino::Utf8Path;
@@ -8,21 +8,20 @@ use camino::Utf8Path;
 const CONTRACT: &str = include_str!("prompts/worker_contract.md");
 const START: &str = include_str!("prompts/start.md");
 
-/// What stands for the task of a worker that has none.
+/// The task in the prompt of a worker that has none.
 const NO_TASK: &str = "None yet. Report that you wait, and wait for the manager's message.";
 
-/// What a worker's contract tells. Prints without the token.
+/// What the contract of a worker says. `Debug` leaves out the token.
 #[derive(Clone, Copy)]
 pub struct Contract<'a> {
-    /// Our command line as the caller calls it.
+    /// Our command line, as the caller calls it.
     pub program: &'a str,
     /// Name of the worker.
     pub name: &'a str,
-    /// What it is to do.
     pub task: Option<&'a str>,
-    /// Its identity token.
+    /// The identity token of the worker.
     pub token: &'a str,
-    /// The file in which it may report.
+    /// The file in which the worker may report.
     pub status: &'a Utf8Path,
 }
 
@@ -41,16 +40,14 @@ pub fn contract(contract: &Contract<'_>) -> String {
     fill(CONTRACT, &[&values[..], &[("status", status.as_str())]].concat())
 }
 
-/// The commands that a plain Codex in tmux is led by to become a worker.
+/// The commands that turn a plain Codex in tmux into a worker with a manager.
 #[derive(Debug, Clone)]
 pub struct Steps {
-    /// Registers it.
     pub register: String,
-    /// Starts a manager.
+    /// The command that starts a manager.
     pub manager: String,
-    /// Binds both.
     pub bind: String,
-    /// Asks what the manager has to know.
+    /// The command that asks the user what the manager has to know.
     pub questions: String,
 }
 

@@ -4,6 +4,7 @@
 
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     sessions::registration::check_name,
     store::{
         Tx,
@@ -12,7 +13,7 @@ use crate::{
     words::hex,
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_proto::types::compat::{FolderAction, FolderActionKind as Kind, WorkerImport};
+use conveyor_proto::types::compat::{FolderAction, FolderActionKind, WorkerImport};
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -132,7 +133,7 @@ impl Folder {
                 (_, None) => {
                     let message =
                         format!("{} is imported, but its worker {} is not here", step.source, self.name);
-                    return Err(Error::conflict("invalid_worker_folder", message)
+                    return Err(Error::conflict(Kind::InvalidWorkerFolder, message)
                         .hint("a changed config.json is imported again: save it anew"));
                 }
             }
@@ -159,18 +160,18 @@ impl Folder {
                 "{}: another worker has the tmux session or the identity token of {}",
                 step.source, self.name
             );
-            Error::conflict("import_conflict", message)
+            Error::conflict(Kind::ImportConflict, message)
                 .hint("nothing was imported; import the other folders one by one with --worker NAME")
         })
     }
 
     fn action(&self, step: &Step) -> FolderAction {
         let action = match &step.content {
-            Some(Content::Worker(_)) => Kind::UpsertWorker,
-            Some(Content::Status(_)) => Kind::InsertStatus,
-            Some(Content::Capture { .. }) => Kind::InsertTranscriptCapture,
-            Some(Content::Event(_)) => Kind::InsertEvent,
-            None => Kind::SkipInvalidEvent,
+            Some(Content::Worker(_)) => FolderActionKind::UpsertWorker,
+            Some(Content::Status(_)) => FolderActionKind::InsertStatus,
+            Some(Content::Capture { .. }) => FolderActionKind::InsertTranscriptCapture,
+            Some(Content::Event(_)) => FolderActionKind::InsertEvent,
+            None => FolderActionKind::SkipInvalidEvent,
         };
         FolderAction {
             action,
@@ -256,7 +257,7 @@ fn unreadable(path: &Utf8Path, error: &io::Error) -> Error {
 }
 
 fn invalid(path: &Utf8Path, what: &str) -> Error {
-    Error::invalid("invalid_worker_folder", format!("{path} {what}; nothing was imported"))
+    Error::invalid(Kind::InvalidWorkerFolder, format!("{path} {what}; nothing was imported"))
         .hint("mend or move the file, or import the other folders one by one with --worker NAME")
 }
 

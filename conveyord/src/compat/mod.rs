@@ -11,6 +11,7 @@ mod tests;
 
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     store::{
         Durability, Store, Tx,
         event_names::{AuditEvent, TelemetryEvent},
@@ -36,7 +37,7 @@ const DATABASE: &str = "workerctl.db";
 /// of the source database. After an error nothing is written.
 pub async fn import(store: &Store, params: ImportParams) -> Result<ImportResult> {
     if params.root.is_none() && params.database.is_none() {
-        return Err(Error::invalid("nothing_to_import", "neither a state root nor a database is named"));
+        return Err(Error::invalid(Kind::NothingToImport, "neither a state root nor a database is named"));
     }
     let (apply, ours) = (params.apply, store.path().to_owned());
     let sources = store.read(move |connection| Sources::read(connection, &params, &ours)).await?;

@@ -15,6 +15,7 @@ use crate::{
     },
     error::{Error, Result},
     ingest::{Ingest, Ingested, Shrunk, follow},
+    refusal::Kind,
     sessions::{
         app_servers::AppServers,
         looks::PaneLooks,
@@ -142,7 +143,9 @@ impl Observer {
         let ingested = match self.ingest.run(&worker.id, Shrunk::Refuse).await {
             // A missing rollout does not fail the observation: Codex writes it at its first input. A session
             // that is gone has nothing left to read, since its rollout was read when its process ended.
-            Err(Error::Ingest(refusal)) if ["rollout_pending", "session_gone"].contains(&refusal.kind) => {
+            Err(Error::Ingest(refusal))
+                if [Kind::RolloutPending, Kind::SessionGone].contains(&refusal.kind) =>
+            {
                 None
             }
             other => Some(other?),
@@ -470,7 +473,7 @@ fn resolve(connection: &rusqlite::Connection, reference: &str) -> Result<Pair> {
     let binding = bindings::require_open(connection, &task)?;
     let session = |id: &conveyor_proto::ids::SessionId| {
         sessions::get(connection, id.as_str())?
-            .ok_or_else(|| Error::not_found("unknown_session", "a session of the pair does not exist"))
+            .ok_or_else(|| Error::not_found(Kind::UnknownSession, "a session of the pair does not exist"))
     };
     let (worker, manager) = (session(&binding.worker)?, session(&binding.manager)?);
     Ok(Pair { task, binding, worker, manager })

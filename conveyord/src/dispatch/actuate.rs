@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result},
     faults::{self, CrashPoint},
     ingest::Shrunk,
+    refusal::Kind,
     sessions::{pane, state},
     store::{
         Durability, Store, Tx, bindings,
@@ -243,7 +244,7 @@ impl Actuator {
             .await?;
         let binding = binding.ok_or_else(|| {
             Error::conflict(
-                "not_bound",
+                Kind::NotBound,
                 format!("session {} is bound to no task, so it has no inbox", session.name),
             )
             .hint("bind --task TASK --worker NAME --manager NAME")
@@ -298,7 +299,7 @@ impl Actuator {
             Transport::Inbox if params.transport == Transport::Auto => Transport::Tmux,
             Transport::Inbox => {
                 let message = "an inbox interrupts nothing: --transport is auto, tmux or app-server here";
-                return Err(Error::invalid("invalid_params", message));
+                return Err(Error::invalid(Kind::InvalidParams, message));
             }
             way => way,
         };
@@ -380,7 +381,7 @@ impl Actuator {
     ) -> Result<InterruptResult> {
         if params.key.is_some() {
             return Err(Error::invalid(
-                "invalid_params",
+                Kind::InvalidParams,
                 "keys are for panes: leave out --key or --transport",
             ));
         }
@@ -400,7 +401,7 @@ impl Actuator {
                 faults::reach(CrashPoint::KeyPressed);
                 match called {
                     Err(error) if !error.may_have_acted() => {
-                        return Err(Error::unavailable("no_app_server", error.to_string()));
+                        return Err(Error::unavailable(Kind::NoAppServer, error.to_string()));
                     }
                     called => result.note = called.err().map(|error| error.to_string()),
                 }
@@ -531,7 +532,7 @@ impl Record {
     fn session(&self) -> Result<&Session> {
         self.session.as_ref().map(|(session, _)| session).ok_or_else(|| {
             Error::not_found(
-                "unknown_session",
+                Kind::UnknownSession,
                 format!("no session has the name \"{}\"", crate::words::shown(&self.name)),
             )
             .hint("`sessions --state all` lists the sessions")
@@ -594,7 +595,7 @@ impl Record {
 
 fn followup_failed(sent: bool, error: &Error) -> Error {
     let message = format!("the key was sent ({sent}), the follow-up was not: {error}");
-    Error::unavailable("followup_failed", message)
+    Error::unavailable(Kind::FollowupFailed, message)
 }
 
 const fn role(role: Role) -> &'static str {
@@ -610,14 +611,14 @@ fn event(tx: &Tx<'_>, kind: AuditEvent, task_id: Option<&str>, payload: Value) -
 fn refuse_gone(session: &Session) -> Result<()> {
     if session.state == SessionState::Gone {
         let message = format!("session {} is gone", session.name);
-        return Err(Error::conflict("session_gone", message).hint("register it again first"));
+        return Err(Error::conflict(Kind::SessionGone, message).hint("register it again first"));
     }
     Ok(())
 }
 
 fn parse_key(key: &str) -> Result<Key> {
     Key::parse(key).map_err(|error| {
-        Error::invalid("unknown_key", error.to_string())
+        Error::invalid(Kind::UnknownKey, error.to_string())
             .hint("use a tmux key name, for example Escape, C-c or Enter")
     })
 }

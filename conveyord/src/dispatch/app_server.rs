@@ -17,6 +17,7 @@ use crate::{
     },
     error::{Error, Result},
     faults::{self, CrashPoint},
+    refusal::Kind,
     sessions::{app_servers::AppServers, state},
     store::{
         Durability,
@@ -54,7 +55,7 @@ impl AppServerSender {
     pub fn target(&self, session: &Session) -> Result<(std::sync::Arc<Client>, String)> {
         self.app_servers.client(session).ok_or_else(|| {
             let message = format!("no app-server of Codex has the thread of session {}", session.name);
-            Error::unavailable("no_app_server", message)
+            Error::unavailable(Kind::NoAppServer, message)
                 .hint("--transport auto takes the way that there is; `cycle` shows the session's state")
         })
     }
@@ -103,7 +104,7 @@ impl AppServerSender {
         let (client, thread) = self.target(session)?;
         let text = sanitize(&message.text);
         if text.as_str().trim().is_empty() {
-            return Err(Error::invalid("blank_message", "the message is blank: Enter alone is for panes"));
+            return Err(Error::invalid(Kind::BlankMessage, "the message is blank: Enter alone is for panes"));
         }
         // Asked anew: what was told may have been overtaken.
         let status = client.thread_status(&thread).await.map_err(refused)?;
@@ -133,7 +134,7 @@ impl AppServerSender {
             Ok::<_, Error>(Some(deliveries::begin(tx, &new)?))
         });
         let Some(delivery) = begin.await? else {
-            return Err(Error::conflict("claim_lost", "another dispatcher has taken this delivery over"));
+            return Err(Error::conflict(Kind::ClaimLost, "another dispatcher has taken this delivery over"));
         };
         let sent_at = clock::system_time();
         let asked = ask(&client, &thread, running.as_deref(), text.as_str()).await;
@@ -176,11 +177,7 @@ impl Carrier for AppServerSender {
     async fn send(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
         let (sender, session) = (self.clone(), session.clone());
         let sent = tokio::spawn(async move { sender.send_now(&session, message, before).await }).await;
-        // Nobody knows how far a send came that ended early.
-        sent.unwrap_or_else(|error| {
-            let sent = Sent::interrupted(None, 0, format!("the send ended early: {error}"));
-            Ok(Sent { transport: Transport::AppServer, ..sent })
-        })
+        sent.unwrap_or_else(|_| Ok(Sent { transport: Transport::AppServer, ..Sent::panicked() }))
     }
 }
 
@@ -201,6 +198,6 @@ async fn ask(
 }
 
 fn refused(error: CallError) -> Error {
-    Error::unavailable("no_app_server", error.to_string())
+    Error::unavailable(Kind::NoAppServer, error.to_string())
         .hint("--transport tmux types into the pane instead")
 }

@@ -19,6 +19,7 @@ use crate::{
     clock,
     error::{Error, Result},
     faults,
+    refusal::Kind,
     store::{
         Durability, StoreError, Tx,
         bindings::{self, Binding},
@@ -131,20 +132,23 @@ pub(super) fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::res
     let message = message(claim)
         .filter(|text| !text.trim().is_empty() || claim.kind == SignalType::SessionNudge.as_str())
         .ok_or_else(|| {
-            failed(Error::invalid("blank_message", "the command's payload has no message that is not blank"))
+            failed(Error::invalid(
+                Kind::BlankMessage,
+                "the command's payload has no message that is not blank",
+            ))
         })?
         .to_owned();
     if claim.kind == SignalType::SessionNudge.as_str() {
         return plan_session_nudge(connection, claim, message);
     }
-    let missing = || failed(Error::conflict("not_bound", "the command has no task"));
+    let missing = || failed(Error::conflict(Kind::NotBound, "the command has no task"));
     let task_id = claim.task_id.as_deref().ok_or_else(missing)?;
     let task = tasks::find(connection, task_id).map_err(|e| failed(e.into()))?.ok_or_else(missing)?;
     let binding = bindings::require_open(connection, &task).map_err(failed)?;
     if claim.binding_id.as_ref().is_some_and(|queued| *queued != binding.id) {
         let message =
             format!("the command was queued for another pair of task {} than the one bound now", task.name);
-        return Err(failed(Error::conflict("binding_changed", message).hint("queue the message again")));
+        return Err(failed(Error::conflict(Kind::BindingChanged, message).hint("queue the message again")));
     }
     let check = match &claim.required_permission {
         None => None,
@@ -161,12 +165,12 @@ pub(super) fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::res
             if denied.configured { "" } else { ": no manager configuration is recorded" }
         );
         let data = serde_json::to_value(denied).unwrap_or_default();
-        return Err(failed(Error::refused("permission_denied", message).data(data)));
+        return Err(failed(Error::refused(Kind::PermissionDenied, message).data(data)));
     }
     if claim.kind == SignalType::ContinueIteration.as_str() {
         // Its policy belongs to the loops, which are not part of this version.
         return Err(failed(Error::refused(
-            "loops_unavailable",
+            Kind::LoopsUnavailable,
             "continue_iteration needs the loop policy, which this version of conveyord does not have",
         )));
     }
@@ -174,11 +178,11 @@ pub(super) fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::res
     let forced = claim.payload.get("force").and_then(Value::as_bool).unwrap_or(false);
     if !forced && task.state.is_over() {
         let message = format!("task {} is {}", task.name, task.state.as_str());
-        return Err(Refusal::Blocked(Error::conflict("task_over", message)));
+        return Err(Refusal::Blocked(Error::conflict(Kind::TaskOver, message)));
     }
     if !forced && target.state == SessionState::Gone {
         let message = format!("session {} is gone", target.name);
-        return Err(Refusal::Blocked(Error::conflict("session_gone", message)));
+        return Err(Refusal::Blocked(Error::conflict(Kind::SessionGone, message)));
     }
     let way = asked_way(claim);
     Ok(Plan { task: Some(task), binding: Some(binding), source: Some(source), target, way, check, message })
@@ -193,7 +197,7 @@ fn ends(connection: &rusqlite::Connection, binding: &Binding, kind: &str) -> Res
     };
     let session = |id: &SessionId| {
         sessions::get(connection, id.as_str())?
-            .ok_or_else(|| Error::not_found("unknown_session", "a session of the pair does not exist"))
+            .ok_or_else(|| Error::not_found(Kind::UnknownSession, "a session of the pair does not exist"))
     };
     Ok((session(source)?, session(target)?))
 }
@@ -207,7 +211,7 @@ fn plan_session_nudge(
     let target = sessions::resolve(connection, name).map_err(Refusal::Failed)?;
     if target.state == SessionState::Gone {
         let message = format!("session {} is gone", target.name);
-        return Err(Refusal::Blocked(Error::conflict("session_gone", message)));
+        return Err(Refusal::Blocked(Error::conflict(Kind::SessionGone, message)));
     }
     // It belongs to no pair, and so to no inbox.
     let way = match asked_way(claim) {
@@ -267,7 +271,7 @@ async fn refuse(
     item.error_type = Some(error.type_name().to_owned());
     item.required_permission = Some(json!(claim.required_permission));
     let denied = match error {
-        Error::Refused(refusal) if refusal.kind == "permission_denied" => refusal.data.clone(),
+        Error::Refused(refusal) if refusal.kind == Kind::PermissionDenied => refusal.data.clone(),
         _ => None,
     };
     end(pass, claim.clone(), state, item, move |tx, claim, _| match denied {
@@ -460,7 +464,7 @@ async fn push(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<Proc
     item.target_session = Some(plan.target.name.clone());
     let dispatcher = pass.id.clone();
     match sent {
-        Err(Error::Refused(refusal)) if refusal.kind == "claim_lost" => Ok(None),
+        Err(Error::Refused(refusal)) if refusal.kind == Kind::ClaimLost => Ok(None),
         Err(error) if fallback_wanted(&claim) && plan.binding.is_some() => {
             item.state = ProcessedState::PullRequired;
             item.outcome = DeliveryOutcome::Queued;

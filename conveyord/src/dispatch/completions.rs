@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     faults::{self, CrashPoint},
     guard::Panicked,
+    refusal::Kind,
     store::{
         Durability, StoreError, Tx, bindings, deliveries,
         event_names::{AuditEvent, InfoOrWarning, TelemetryEvent},
@@ -78,7 +79,7 @@ fn dedupe_key(turn: &Unrouted) -> String {
 }
 
 fn load(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Route> {
-    let gone = || Error::not_found("not_bound", "the pair of a completion does not exist");
+    let gone = || Error::not_found(Kind::NotBound, "the pair of a completion does not exist");
     let binding = bindings::get(connection, &turn.binding)?.ok_or_else(gone)?;
     let task = tasks::find(connection, binding.task_id.as_str())?.ok_or_else(gone)?;
     let worker = sessions::get(connection, binding.worker.as_str())?.ok_or_else(gone)?;
@@ -476,7 +477,7 @@ async fn push(
                 })
                 .await
         }
-        Err(Error::Refused(refusal)) if refusal.kind == "claim_lost" => Ok(None),
+        Err(Error::Refused(refusal)) if refusal.kind == Kind::ClaimLost => Ok(None),
         Err(error) => {
             item.state = ProcessedState::Failed;
             item.error = Some(error.to_string());

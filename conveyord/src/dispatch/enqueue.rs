@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     store::{
         Durability, Store,
         bindings::{self, Binding},
@@ -33,7 +34,7 @@ use serde_json::{Map, Value, json};
 pub async fn enqueue(store: &Store, kind: SignalType, params: EnqueueParams) -> Result<EnqueueResult> {
     check_message(&params.message)?;
     if params.message.trim().is_empty() {
-        return Err(Error::invalid("blank_message", "the message is blank"));
+        return Err(Error::invalid(Kind::BlankMessage, "the message is blank"));
     }
     let permission = match params.required_permission.as_deref().map(str::trim) {
         None => None,
@@ -52,7 +53,7 @@ pub async fn enqueue(store: &Store, kind: SignalType, params: EnqueueParams) -> 
 pub fn check_message(text: &str) -> Result<()> {
     if text.len() > MAX_MESSAGE_BYTES {
         return Err(Error::invalid(
-            "message_too_long",
+            Kind::MessageTooLong,
             format!("the message has {} bytes; at most {MAX_MESSAGE_BYTES} can be sent", text.len()),
         )
         .hint("put it into a file and send its path"));
@@ -86,7 +87,7 @@ fn insert(
             && existing.required_permission.as_deref() == permission;
         if !same {
             return Err(Error::conflict(
-                "idempotency_conflict",
+                Kind::IdempotencyConflict,
                 format!(
                     "the idempotency key is held by {}, which is another command of this task",
                     existing.id
@@ -142,7 +143,7 @@ pub(super) fn check_ends(
 ) -> Result<()> {
     if task.state.is_over() {
         let message = format!("task {} is {}", task.name, task.state.as_str());
-        return Err(Error::conflict("task_over", message).hint("--force queues it all the same"));
+        return Err(Error::conflict(Kind::TaskOver, message).hint("--force queues it all the same"));
     }
     let to_manager = kind == SignalType::NotifyManager.as_str();
     let target = binding.map(|binding| if to_manager { &binding.manager } else { &binding.worker });
@@ -156,6 +157,6 @@ pub(super) fn check_ends(
 /// Says that a target is gone, and how.
 pub(super) fn gone(session: &Session) -> Error {
     let why = if session.has_exited() { ": its process has ended" } else { "" };
-    Error::conflict("session_gone", format!("session {} is gone{why}", session.name))
+    Error::conflict(Kind::SessionGone, format!("session {} is gone{why}", session.name))
         .hint("register it again; enqueue-* --force queues it all the same")
 }

@@ -7,6 +7,7 @@ use crate::{
     changes::ChangeKind,
     clock,
     error::{Error, Result},
+    refusal::Kind,
     store::{
         Durability, Store, Tx, bindings,
         event_names::TelemetryEvent,
@@ -48,19 +49,19 @@ fn resolve(connection: &rusqlite::Connection, params: &TakeParams) -> Result<Add
             })?;
             let id = if role == Role::Manager { binding.manager } else { binding.worker };
             let session = sessions::get(connection, id.as_str())?.ok_or_else(|| {
-                Error::not_found("unknown_session", "the session of the pair does not exist")
+                Error::not_found(Kind::UnknownSession, "the session of the pair does not exist")
             })?;
             let task = InboxTask { id: task.id.to_string(), name: reference.clone() };
             Ok(Address { session, task: Some(task) })
         }
-        _ => Err(Error::invalid("invalid_params", "name either a session, or a task and a role")),
+        _ => Err(Error::invalid(Kind::InvalidParams, "name either a session, or a task and a role")),
     }
 }
 
 fn validate(params: &TakeParams) -> Result<()> {
     check_timeout(params.timeout)?;
     if !(params.interval > 0.0 && params.interval.is_finite()) {
-        return Err(Error::invalid("invalid_interval", "--interval must be greater than 0"));
+        return Err(Error::invalid(Kind::InvalidInterval, "--interval must be greater than 0"));
     }
     Ok(())
 }
@@ -223,7 +224,7 @@ pub async fn acknowledge(store: &Store, params: AcknowledgeParams) -> Result<Ack
         .write(Durability::Full, move |tx| {
             let Some((item, now)) = notifications::acknowledge(tx, &params.lease)? else {
                 return Err(Error::conflict(
-                    "unknown_lease",
+                    Kind::UnknownLease,
                     "the lease of this item ran out; it is back in the inbox",
                 )
                 .hint("take it again"));

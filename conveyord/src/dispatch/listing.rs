@@ -4,6 +4,7 @@ use crate::{
     clock,
     dispatch::mend::Reference,
     error::{Error, Result},
+    refusal::Kind,
     store::{
         Store,
         commands::{
@@ -31,7 +32,9 @@ pub async fn commands(store: &Store, params: ListParams) -> Result<Vec<CommandRo
                 None => None,
                 Some(reference) => match tasks::resolve(connection, reference) {
                     Ok(task) => Some(task.id.to_string()),
-                    Err(Error::Refused(refusal)) if refusal.kind == "unknown_task" => return Ok(Vec::new()),
+                    Err(Error::Refused(refusal)) if refusal.kind == Kind::UnknownTask => {
+                        return Ok(Vec::new());
+                    }
                     Err(error) => return Err(error),
                 },
             };
@@ -60,7 +63,7 @@ pub async fn commands(store: &Store, params: ListParams) -> Result<Vec<CommandRo
 /// A time as rows have it.
 fn since(text: &str) -> Result<String> {
     let at = clock::parse(text).ok_or_else(|| {
-        Error::invalid("invalid_time", format!("\"{}\" is no time", shown(text)))
+        Error::invalid(Kind::InvalidTime, format!("\"{}\" is no time", shown(text)))
             .hint("RFC 3339, for example 2026-05-01T10:00:00Z; a time without zone is UTC")
     })?;
     Ok(clock::text(at))

@@ -7,6 +7,7 @@
 use super::{COMMAND_TYPES, enqueue};
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     store::{
         Durability, Store, Tx, bindings,
         commands::{
@@ -75,8 +76,11 @@ impl Reference {
     /// Says that nothing has the id.
     #[must_use]
     pub fn unknown(id: &str) -> Error {
-        Error::not_found("unknown_delivery", format!("no command or delivery has the id \"{}\"", shown(id)))
-            .hint("`commands --state uncertain` and `commands --state failed` show the ids")
+        Error::not_found(
+            Kind::UnknownDelivery,
+            format!("no command or delivery has the id \"{}\"", shown(id)),
+        )
+        .hint("`commands --state uncertain` and `commands --state failed` show the ids")
     }
 }
 
@@ -125,7 +129,7 @@ pub async fn retry(store: &Store, params: MendParams) -> Result<RetryResult> {
             Item::Command(row) => retry_command(tx, &row, &params.reason),
             Item::Completion(item) => retry_completion(tx, &item, &params.reason),
             Item::Typed(typed) => Err(Error::refused(
-                "not_retryable",
+                Kind::NotRetryable,
                 format!("the text of delivery-{} is not stored, only its hash", typed.id),
             )
             .hint("send it again with session-nudge, and discard this one")),
@@ -151,12 +155,12 @@ pub async fn discard(store: &Store, params: MendParams) -> Result<DiscardResult>
 fn check_reason(reason: &str) -> Result<()> {
     if reason.trim().is_empty() {
         return Err(
-            Error::invalid("blank_reason", "the reason is blank").hint("it is kept in the audit trail")
+            Error::invalid(Kind::BlankReason, "the reason is blank").hint("it is kept in the audit trail")
         );
     }
     if reason.len() > MAX_MESSAGE_BYTES {
         let message = format!("the reason has {} bytes; at most {MAX_MESSAGE_BYTES} are kept", reason.len());
-        return Err(Error::invalid("reason_too_long", message).hint("say it shorter"));
+        return Err(Error::invalid(Kind::ReasonTooLong, message).hint("say it shorter"));
     }
     Ok(())
 }
@@ -164,7 +168,7 @@ fn check_reason(reason: &str) -> Result<()> {
 fn retry_command(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<RetryResult> {
     if row.delivery.as_deref() == Some(Closing::Discarded.as_str()) {
         let message = format!("{} was discarded", row.id);
-        return Err(Error::conflict("already_discarded", message).hint("queue the message again"));
+        return Err(Error::conflict(Kind::AlreadyDiscarded, message).hint("queue the message again"));
     }
     judge_command(row)?;
     let binding = may_be_queued(tx, row)?;
@@ -229,13 +233,13 @@ fn judge_command(row: &CommandRow) -> Result<()> {
     let id = &row.id;
     if !delivers(row) {
         let message = format!("{id} is a {}, which delivers nothing", row.kind);
-        return Err(Error::conflict("not_mendable", message).hint("call its verb again"));
+        return Err(Error::conflict(Kind::NotMendable, message).hint("call its verb again"));
     }
     let standing = match (row.state, row.delivery.as_deref()) {
         (_, Some("retried")) => {
             let again = row.retried_as.as_deref().unwrap_or("another command");
             let message = format!("{id} was sent again as {again}");
-            let refusal = Error::conflict("already_retried", message).data(json!({ "retried_as": again }));
+            let refusal = Error::conflict(Kind::AlreadyRetried, message).data(json!({ "retried_as": again }));
             return Err(refusal.hint(format!("retry or discard {again}, if that did not arrive either")));
         }
         (_, Some("delivered")) => "has arrived",
@@ -251,7 +255,7 @@ fn judge_command(row: &CommandRow) -> Result<()> {
 }
 
 fn not_mendable(id: &str, standing: &str) -> Error {
-    Error::conflict("not_mendable", format!("{id} {standing}"))
+    Error::conflict(Kind::NotMendable, format!("{id} {standing}"))
         .hint("what failed, was blocked or is uncertain can be retried or discarded; what is still to be sent, discarded")
 }
 
@@ -285,7 +289,7 @@ fn may_be_queued(tx: &Tx<'_>, row: &CommandRow) -> Result<Option<BindingId>> {
         };
         let hint =
             if binding.is_some() { "queue the message again" } else { "bind a pair, and queue it again" };
-        return Err(Error::conflict("binding_changed", message).hint(hint));
+        return Err(Error::conflict(Kind::BindingChanged, message).hint(hint));
     }
     if !forced {
         enqueue::check_ends(tx, &row.kind, &task, binding.as_ref())?;
@@ -311,7 +315,7 @@ fn withdraw(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<()> {
 fn refuse_lent(tx: &Tx<'_>, item: &Notification) -> Result<()> {
     if items::is_lent(tx, NotificationId(item.id), tx.now())? {
         let message = format!("{} is just being taken from the inbox", name(item));
-        return Err(Error::conflict("item_lent", message).hint("look again: once taken, it has arrived"));
+        return Err(Error::conflict(Kind::ItemLent, message).hint("look again: once taken, it has arrived"));
     }
     Ok(())
 }
@@ -323,14 +327,14 @@ fn name(item: &Notification) -> String {
 fn retry_completion(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<RetryResult> {
     let id = name(item);
     if is_discarded(item) {
-        return Err(Error::conflict("already_discarded", format!("{id} was discarded"))
+        return Err(Error::conflict(Kind::AlreadyDiscarded, format!("{id} was discarded"))
             .hint("`cycle` shows what the worker did"));
     }
     judge_completion(item)?;
     let binding = bindings::get(tx, &BindingId(item.binding_id.clone()))?;
     if !binding.is_some_and(|binding| matches!(binding.state.as_str(), "active" | "ending")) {
         let message = format!("the pair of {id} is not bound any more");
-        return Err(Error::conflict("binding_changed", message).hint("discard it"));
+        return Err(Error::conflict(Kind::BindingChanged, message).hint("discard it"));
     }
     refuse_lent(tx, item)?;
     if !items::requeue(tx, NotificationId(item.id))? {

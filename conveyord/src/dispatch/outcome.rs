@@ -39,6 +39,12 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// A send that panicked: nobody knows how far it came. What the panic said may be the text, and is not repeated.
+    #[must_use]
+    pub fn panicked() -> Self {
+        Self::interrupted(None, 0, "the send ended early inside the daemon; its log says where".to_owned())
+    }
+
     pub(super) fn held(held: Held) -> Self {
         let note = match held.by.as_str() {
             "draft" => "somebody's draft is in the composer; the text is sent when it is gone".to_owned(),

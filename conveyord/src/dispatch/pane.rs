@@ -17,6 +17,7 @@ use crate::{
     faults::{self, CrashPoint},
     ingest::Ingest,
     platform::{self, Pid},
+    refusal::Kind,
     sessions::pane::{self, Target},
     store::{
         Durability, Store,
@@ -131,7 +132,7 @@ impl PaneSender {
             })
             .await?;
         let Some(delivery) = delivery else {
-            return Err(Error::conflict("claim_lost", "another dispatcher has taken this delivery over"));
+            return Err(Error::conflict(Kind::ClaimLost, "another dispatcher has taken this delivery over"));
         };
         let sent_at = clock::system_time();
         let typed = type_in(&tmux, &target, &text).await;
@@ -203,7 +204,7 @@ impl PaneSender {
 
     async fn clear_draft(&self, tmux: &Tmux, target: &Target) -> Result<PaneLook> {
         let clear_line =
-            Key::parse("C-u").map_err(|error| Error::invalid("unknown_key", error.to_string()))?;
+            Key::parse("C-u").map_err(|error| Error::invalid(Kind::UnknownKey, error.to_string()))?;
         for _ in 0..MAX_DRAFT_LINES {
             tmux.press(target.pane.pane_id, &clear_line).await?;
             let seen = self.look(tmux, target).await?;
@@ -220,8 +221,7 @@ impl Carrier for PaneSender {
     async fn send(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
         let (sender, session) = (self.clone(), session.clone());
         let sent = tokio::spawn(async move { sender.send_now(&session, message, before).await }).await;
-        // Nobody knows how far a send came that ended early.
-        sent.unwrap_or_else(|error| Ok(Sent::interrupted(None, 0, format!("the send ended early: {error}"))))
+        sent.unwrap_or_else(|_| Ok(Sent::panicked()))
     }
 }
 

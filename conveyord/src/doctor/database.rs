@@ -5,6 +5,7 @@ use crate::{
     clock,
     drift::{self, DriftContext, PaneStanding, RolloutStanding, Sighted, Survey},
     error::Error,
+    refusal::Kind,
     store::{
         self,
         health::{BoundTask, UnfinishedCommand},
@@ -25,7 +26,7 @@ pub async fn run(context: &DoctorContext, params: &DbDoctorParams) -> Result<DbD
     if params.manager_stale_seconds < 0 {
         let message =
             format!("--manager-stale-seconds is {}: it must not be negative", params.manager_stale_seconds);
-        return Err(Error::invalid("invalid_seconds", message));
+        return Err(Error::invalid(Kind::InvalidSeconds, message));
     }
     let survey = if params.live { Some(survey(context).await?) } else { None };
     let health = match &survey {

@@ -1,23 +1,23 @@
-//! Errors of the database, told apart by what a person can do about them.
+//! The errors of the database, distinguished by what a person can do about them.
 
+use crate::refusal::Kind;
 use camino::Utf8PathBuf;
 use conveyor_proto::ErrorClass;
 use rusqlite::ErrorCode;
 
 /// Why the database did not do what was asked.
 ///
-/// Where SQLite's own words stand in the message, its error is no source: that says the same once more.
+/// A variant whose message contains SQLite's message has no source, because the source would repeat it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file or its folder cannot be used.
     #[error("the database {path} cannot be opened")]
     Open {
         path: Utf8PathBuf,
-        /// What the system said.
         #[source]
         source: std::io::Error,
     },
-    /// The file is no SQLite database.
+    /// The file is not an SQLite database.
     #[error("{path} is not a database; move it away, or name another state root")]
     NotADatabase { path: Utf8PathBuf },
     /// The file belongs to another program.
@@ -27,44 +27,41 @@ pub enum StoreError {
     )]
     Foreign {
         path: Utf8PathBuf,
-        /// Its application id.
+        /// The `application_id` of the file.
         found: i32,
     },
-    /// The file is from a newer Conveyor.
+    /// The file was written by a newer Conveyor.
     #[error(
         "{path} has schema version {found}, this conveyord knows up to {known}: install the newer version again"
     )]
     Newer {
         path: Utf8PathBuf,
         found: i64,
-        /// The newest known version.
+        /// The newest schema version that this daemon knows.
         known: i64,
     },
-    /// The disk is full.
     #[error("the disk is full; nothing was written")]
     Full(rusqlite::Error),
     /// The file cannot be written.
     #[error("the database is read-only")]
     ReadOnly(rusqlite::Error),
-    /// Another program holds the database.
+    /// Another program holds a lock of the database.
     #[error("the database is locked by another program")]
     Busy(rusqlite::Error),
-    /// The disk does not do what it is told.
+    /// The disk reports an error.
     #[error("the database could not be read or written ({0}); nothing was written")]
     Io(rusqlite::Error),
-    /// The file is damaged.
     #[error("the database is damaged ({0})")]
     Damaged(rusqlite::Error),
-    /// A migration failed; the file is as it was.
+    /// A migration failed, and the file is unchanged.
     #[error("the database could not be migrated; it is as it was, and a copy is in the backups folder")]
     Migration(#[source] Box<rusqlite_migration::Error>),
-    /// No reader was free in time.
+    /// No read connection became free in time.
     #[error("no database reader became free in time")]
     Pool(#[from] r2d2::Error),
-    /// A value could not be stored as JSON.
     #[error("a value could not be stored as JSON")]
     Json(#[from] serde_json::Error),
-    /// Anything else that SQLite says.
+    /// Any other error of SQLite.
     #[error("SQLite: {0}")]
     Sqlite(rusqlite::Error),
 }
@@ -85,7 +82,7 @@ impl From<rusqlite::Error> for StoreError {
 impl From<rusqlite_migration::Error> for StoreError {
     fn from(error: rusqlite_migration::Error) -> Self {
         match error {
-            // What hinders every write is no fault of the migration.
+            // An error that prevents every write, such as a full disk, says nothing about the migration.
             rusqlite_migration::Error::RusqliteError { err, query } => match Self::from(err) {
                 Self::Sqlite(err) | Self::Damaged(err) => {
                     Self::Migration(Box::new(rusqlite_migration::Error::RusqliteError { query, err }))
@@ -100,23 +97,23 @@ impl From<rusqlite_migration::Error> for StoreError {
 impl StoreError {
     /// The stable kind on the wire.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub const fn kind(&self) -> Kind {
         match self {
-            Self::Open { .. } => "database_unusable",
-            Self::NotADatabase { .. } => "not_a_database",
-            Self::Foreign { .. } => "foreign_database",
-            Self::Newer { .. } => "newer_database",
-            Self::Full(_) => "disk_full",
-            Self::ReadOnly(_) => "read_only_database",
-            Self::Busy(_) | Self::Pool(_) => "database_busy",
-            Self::Io(_) => "database_io_failed",
-            Self::Damaged(_) => "database_damaged",
-            Self::Migration(_) => "migration_failed",
-            Self::Json(_) | Self::Sqlite(_) => "database_error",
+            Self::Open { .. } => Kind::DatabaseUnusable,
+            Self::NotADatabase { .. } => Kind::NotADatabase,
+            Self::Foreign { .. } => Kind::ForeignDatabase,
+            Self::Newer { .. } => Kind::NewerDatabase,
+            Self::Full(_) => Kind::DiskFull,
+            Self::ReadOnly(_) => Kind::ReadOnlyDatabase,
+            Self::Busy(_) | Self::Pool(_) => Kind::DatabaseBusy,
+            Self::Io(_) => Kind::DatabaseIoFailed,
+            Self::Damaged(_) => Kind::DatabaseDamaged,
+            Self::Migration(_) => Kind::MigrationFailed,
+            Self::Json(_) | Self::Sqlite(_) => Kind::DatabaseError,
         }
     }
 
-    /// The way out, where there is one that the message does not name.
+    /// What the user can do about it, if the message does not say it.
     #[must_use]
     pub const fn hint(&self) -> Option<&'static str> {
         match self {

@@ -1,4 +1,4 @@
-//! The side that is compiled into the test build: what is asked for, and doing it.
+//! The faults of the test build: which one a test asked for, and how it happens.
 
 use super::{CrashPoint, Write};
 use clap::ValueEnum;
@@ -13,35 +13,34 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Names the file that says what is to happen; without it, or without the file, nothing does.
+/// The variable that names the file with the fault. Without the variable or the file, no fault happens.
 const VARIABLE: &str = "CONVEYOR_FAULTS";
 
-/// What the file asks for, as JSON.
+/// The content of the file, as JSON.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Order {
-    /// Name of the place.
+    /// The name of the point.
     point: String,
-    /// Part of the path of the function whose write is meant; any write, when it is not given.
+    /// A part of the path of the function that contains the write. If absent, any write fails.
     #[serde(default)]
     write: String,
-    /// How often the place is passed unharmed first.
+    /// How many times the point is passed before the fault.
     #[serde(default)]
     skip: u64,
-    /// How often it happens then; without end, when it is not given.
+    /// How many times the fault happens. If absent, it happens every time.
     times: Option<u64>,
-    /// What happens.
     fault: Fault,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Fault {
-    /// The process ends as by `kill -9`.
+    /// The process ends as it does by `kill -9`.
     Crash,
-    /// A panic, at the places for that: `loop-` or `item-` and the name of a background loop.
+    /// A panic. Its point is `loop-` or `item-` and the name of a background loop.
     Panic,
-    /// SQLite's answers. At a place that is no write of the store they crash too.
+    /// An error of SQLite. At a point that is no write of the store, this crashes too.
     Full,
     Busy,
     Io,
@@ -58,7 +57,7 @@ impl Fault {
     }
 }
 
-/// The file's text as it was last read, and how often its place was passed since.
+/// The text of the file when it was last read, and how often its point was passed since then.
 static PASSED: Mutex<(String, u64)> = Mutex::new((String::new(), 0));
 
 /// The names of all points.
@@ -70,14 +69,14 @@ fn name(point: CrashPoint) -> String {
     point.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// Crashes here, when that is asked for.
+/// Crashes here, if a test asked for it.
 pub(crate) fn reach(point: CrashPoint) {
     if asked(&name(point), "").is_some() {
         crash();
     }
 }
 
-/// Panics here, when that is asked for.
+/// Panics here, if a test asked for it. `what` is `loop` or `item`, and `name` is the name of the loop.
 pub(crate) fn may_panic(what: &'static str, name: &'static str) {
     assert!(asked(&format!("{what}-{name}"), "").is_none(), "as the test asked for");
 }
@@ -88,7 +87,8 @@ impl Write {
         Self { function: std::any::type_name::<W>(), rows_before: connection.total_changes() }
     }
 
-    /// Crashes or fails here, when that is asked for and the write has changed anything, or only begins.
+    /// Crashes or fails here, if a test asked for it. At [`CrashPoint::WriteBegins`] the write has changed
+    /// nothing yet; at the other points it must have changed a row.
     pub(crate) fn reach(self, point: CrashPoint, connection: &Connection) -> rusqlite::Result<()> {
         if point != CrashPoint::WriteBegins && connection.total_changes() == self.rows_before {
             return Ok(());
@@ -118,7 +118,7 @@ fn asked(point: &str, write: &str) -> Option<Fault> {
 }
 
 fn crash() -> ! {
-    // SIGKILL to oneself cannot fail, and nothing runs after it.
+    // A SIGKILL to oneself cannot fail, and nothing runs after it.
     let _ = kill(Pid::this(), Signal::SIGKILL);
     std::process::abort()
 }

@@ -1,4 +1,5 @@
-//! `task.audit`: everything that is stored about a task, with the texts of panes hidden unless asked for.
+//! `task.audit`: all that is stored about a task. The texts of panes are hidden unless the caller asks for
+//! them.
 
 use super::{chains, text};
 use crate::{
@@ -15,7 +16,7 @@ use serde_json::Value;
 /// Answers `task.audit`.
 ///
 /// # Errors
-/// `unknown_task`, `ambiguous_task`, and those of SQLite.
+/// `unknown_task`, `ambiguous_task`.
 pub fn audit(connection: &Connection, params: &AuditParams) -> Result<AuditResult, Error> {
     let task = store::tasks::resolve(connection, &params.task)?;
     let mut audit = whole(connection, &task)?;
@@ -27,16 +28,13 @@ pub fn audit(connection: &Connection, params: &AuditParams) -> Result<AuditResul
 }
 
 /// The audit object with all its texts.
-///
-/// # Errors
-/// Those of SQLite.
 pub fn whole(connection: &Connection, task: &TaskRow) -> Result<AuditResult, StoreError> {
     let mut audit = store::history::of_task(connection, task)?;
     audit.correlation_chains = chains::of(&audit);
     Ok(audit)
 }
 
-/// Puts the size of a text into the place of the text. Where there is no text, its key goes without a trace.
+/// Replaces a text by its size. If there is no text, the member is only removed.
 fn hide(rows: &mut [Value], key: &str) {
     for row in rows.iter_mut().filter_map(Value::as_object_mut) {
         if let Some(Value::String(text)) = row.remove(key) {

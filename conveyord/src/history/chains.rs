@@ -1,11 +1,11 @@
-//! Correlation chains: which decision, attempts, notifications and cycle belong to a command, or to a notification
-//! that no command made.
+//! Correlation chains: the decision, attempts, notifications and cycle of a command, or of a notification
+//! without a command.
 
 use conveyor_proto::types::history::AuditResult;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
-/// Derives the chains from the rows of a task, in the order of their creation.
+/// Derives the chains from the rows of a task, in the order in which the rows were made.
 #[must_use]
 pub fn of(audit: &AuditResult) -> Vec<Value> {
     let index = Index::of(audit);
@@ -25,7 +25,7 @@ fn text<'a>(row: &'a Value, key: &str) -> &'a str {
     row[key].as_str().unwrap_or_default()
 }
 
-/// The rows by what refers to them, so that a chain is found without a search.
+/// The rows by their references, so that a chain is found without a search.
 struct Index<'a> {
     attempts: HashMap<&'a str, Vec<&'a Value>>,
     notifications: HashMap<&'a str, Vec<&'a Value>>,
@@ -117,7 +117,7 @@ fn ids(rows: &[&Value]) -> Vec<Value> {
     rows.iter().map(|row| row["id"].clone()).collect()
 }
 
-/// The decision that a command's payload, else its result, names.
+/// The decision that a command names in its payload, or else in its result.
 fn linked_decision(command: &Value) -> Option<i64> {
     [&command["payload"], &command["result"]].into_iter().find_map(|object| {
         let check = &object["manager_decision"];
@@ -125,7 +125,7 @@ fn linked_decision(command: &Value) -> Option<i64> {
     })
 }
 
-/// A number, or a text of digits.
+/// A number, or the number in a text of digits.
 fn number(value: &Value) -> Option<i64> {
     match value {
         Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),

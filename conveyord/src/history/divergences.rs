@@ -2,23 +2,24 @@
 
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     store::{cycles, tasks},
 };
 use conveyor_proto::types::cycle::{Divergence, DivergencesParams};
 use rusqlite::Connection;
 
-/// The most cycles that one answer has: each brings the whole of what it saw.
+/// The most cycles of one answer. Each contains all that the cycle observed.
 const MAX_LIMIT: i64 = 10_000;
 
 /// Answers `cycle.divergences`.
 ///
 /// # Errors
-/// `invalid_limit`, `unknown_task`, `ambiguous_task`, and those of SQLite.
+/// `invalid_limit`, `unknown_task`, `ambiguous_task`.
 pub fn list(connection: &Connection, params: &DivergencesParams) -> Result<Vec<Divergence>> {
     let limit =
         usize::try_from(params.limit).ok().filter(|_| params.limit <= MAX_LIMIT).ok_or_else(|| {
             let message = format!("--limit is {}: it must be between 0 and {MAX_LIMIT}", params.limit);
-            Error::invalid("invalid_limit", message)
+            Error::invalid(Kind::InvalidLimit, message)
         })?;
     let task = tasks::resolve(connection, &params.task)?;
     Ok(cycles::divergences(connection, &task.id, limit)?)

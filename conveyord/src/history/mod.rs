@@ -1,7 +1,8 @@
-//! A task's history for people and scripts: the audit object, correlation chains, replay, stored panes.
+//! The history of a task for people and scripts: the audit object, correlation chains, replay, and notable
+//! cycles.
 //!
-//! Everything is read from `store` and reshaped here; nothing here reads a rollout, asks tmux or decides anything.
-//! Texts are laid out by the command line, not here.
+//! Everything is read from `store` and reshaped here. Nothing here reads a rollout, calls tmux or decides
+//! anything. The layout of texts is up to the command line.
 
 pub mod audit;
 pub mod chains;

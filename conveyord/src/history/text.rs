@@ -1,6 +1,7 @@
-//! Lines, sizes and excerpts of stored texts. Pure functions.
+//! Lines, sizes and excerpts of stored texts, as pure functions.
 
-/// The lines of a text under all line boundaries of Unicode, without the boundaries. A final boundary adds none.
+/// The lines of a text by all line boundaries of Unicode, without the boundaries. A boundary at the end adds
+/// no line.
 pub fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -21,7 +22,6 @@ const fn is_boundary(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// The number of [`lines`].
 #[must_use]
 pub fn line_count(text: &str) -> usize {
     lines(text).count()
@@ -33,22 +33,22 @@ pub fn written_line_count(text: &str) -> usize {
     lines(text).filter(|line| !line.trim().is_empty()).count()
 }
 
-/// Longest text that [`short`] leaves whole, in characters.
+/// The longest text that [`short`] does not cut, in characters.
 const SHORT_CHARACTERS: usize = 220;
 
-/// A text on one line: white space collapsed, cut with three dots when it is long.
+/// A text on one line, with white space collapsed. A long text is cut and ends in three dots.
 #[must_use]
 pub fn short(text: &str) -> String {
     cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), SHORT_CHARACTERS)
 }
 
-/// Longest [`pane_excerpt`], in characters.
+/// The longest [`pane_excerpt`], in characters.
 const EXCERPT_CHARACTERS: usize = 320;
-/// How Codex begins the rows that tell what it does.
+/// How the rows begin in which Codex reports what it does.
 const TELLING: [&str; 8] = ["•", "›", ">", "Ran ", "Edited ", "Added ", "Built ", "Task is complete"];
 
-/// The rows of a pane that tell the most: of the last twelve those that begin as Codex begins its reports, else
-/// the last four, on one line.
+/// The most informative rows of a pane, on one line: of its last twelve rows, those that begin like a report
+/// of Codex, or else the last four.
 #[must_use]
 pub fn pane_excerpt(text: &str) -> String {
     let mut rows: Vec<&str> = lines(text).map(str::trim).filter(|row| !row.is_empty()).collect();

@@ -25,6 +25,7 @@ use crate::{
     },
     error::{Error, Result},
     faults::{self, CrashPoint},
+    refusal::Kind,
     store::{
         Durability, Store, StoreError, Tx,
         event_names::TelemetryEvent,
@@ -128,7 +129,7 @@ impl Ingest {
         let session = self
             .store
             .read_blocking(|connection| sessions::get(connection, id.as_str()))?
-            .ok_or_else(|| Error::not_found("unknown_session", "the session does not exist"))?;
+            .ok_or_else(|| Error::not_found(Kind::UnknownSession, "the session does not exist"))?;
         // Taken out, so that an error leaves no half-advanced reader behind.
         let before = slot.take();
         let mut reader = self.reader(&session, before, shrunk).map_err(Error::into_ingest)?;
@@ -149,15 +150,18 @@ impl Ingest {
         let name = &session.name;
         if session.state != SessionState::Active {
             let message = format!("session {name} is gone; register it again before its rollout is read");
-            return Err(Error::conflict("session_gone", message));
+            return Err(Error::conflict(Kind::SessionGone, message));
         }
         let Some(path) = session.codex_session_path.as_deref() else {
-            return Err(Error::unavailable("rollout_pending", format!("session {name} has no rollout yet"))
-                .hint("Codex creates it at the first input; it is adopted when it appears"));
+            return Err(Error::unavailable(
+                Kind::RolloutPending,
+                format!("session {name} has no rollout yet"),
+            )
+            .hint("Codex creates it at the first input; it is adopted when it appears"));
         };
         // Looked at before it is opened: opening a pipe would wait for its other end.
         if !std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_file() {
-            return Err(Error::invalid("rollout_unreadable", format!("rollout {path} is not a file")));
+            return Err(Error::invalid(Kind::RolloutUnreadable, format!("rollout {path} is not a file")));
         }
         let file = File::open(path).map_err(|error| unreadable(path, &error))?;
         let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
@@ -170,7 +174,7 @@ impl Ingest {
                 Standing::Same => rollout,
                 Standing::Shrunk if shrunk == Shrunk::Refuse => {
                     return Err(Error::conflict(
-                        "rollout_shrunk",
+                        Kind::RolloutShrunk,
                         format!(
                             "rollout {path} shrank: {} bytes of it are stored, it has {} now; it was probably \
                              rotated or truncated",
@@ -341,7 +345,7 @@ impl Batch<'_, '_> {
         };
         if !rollouts::advance(self.tx, &progress)? {
             let message = format!("rollout {} was read by somebody else at the same time", rollout.path);
-            return Err(Error::conflict("rollout_read_elsewhere", message).hint("try again").into_ingest());
+            return Err(Error::conflict(Kind::RolloutReadElsewhere, message).hint("try again").into_ingest());
         }
         thread.save(self.tx)?;
         rollout.read_offset = offset;
@@ -488,8 +492,8 @@ fn identity_of(file: &File) -> Option<(u64, u64)> {
 
 fn unreadable(path: &str, error: &io::Error) -> Error {
     let (kind, what) = match error.kind() {
-        io::ErrorKind::NotFound => ("rollout_missing", "does not exist".to_owned()),
-        _ => ("rollout_unreadable", format!("cannot be read: {error}")),
+        io::ErrorKind::NotFound => (Kind::RolloutMissing, "does not exist".to_owned()),
+        _ => (Kind::RolloutUnreadable, format!("cannot be read: {error}")),
     };
     Error::unavailable(kind, format!("rollout {path} {what}"))
         .hint("if Codex moved on to another file, register the session again")

@@ -4,6 +4,7 @@ use super::record;
 use crate::{
     bindings::{check_task, of_role},
     error::{Error, Result},
+    refusal::Kind,
     sessions::{
         registration::check_name,
         start::{self, LONG_TIMEOUT, Prompt, Request, Spawner, Standing},
@@ -26,7 +27,7 @@ pub(super) async fn check(spawner: &Spawner, params: &PairParams) -> Result<Chec
     check_name(&params.manager_name)?;
     if params.worker_name == params.manager_name {
         let message = format!("worker and manager have the same name {}", params.worker_name);
-        return Err(Error::invalid("same_name", message).hint("a session has one role for ever"));
+        return Err(Error::invalid(Kind::SameName, message).hint("a session has one role for ever"));
     }
     let change = Change::check(params.config.clone(), Source::Pair)?;
     let asked = params.clone();
@@ -40,7 +41,7 @@ pub(super) async fn check(spawner: &Spawner, params: &PairParams) -> Result<Chec
 fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
     let task = match tasks::resolve(connection, &params.task) {
         Ok(task) => Some(task),
-        Err(error) if error.kind() == "unknown_task" => {
+        Err(error) if error.kind() == Kind::UnknownTask => {
             let goal = params.task_goal.as_deref().unwrap_or_default();
             if goal.is_empty() {
                 return Err(error.hint("--task-goal GOAL makes the task"));
@@ -52,7 +53,7 @@ fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
     };
     if let Some(task) = task.as_ref().filter(|task| task.state.is_over()) {
         let message = format!("task {} is {}", task.name, task.state.as_str());
-        return Err(Error::conflict("task_over", message).hint("name another task"));
+        return Err(Error::conflict(Kind::TaskOver, message).hint("name another task"));
     }
     let mut of_this_task = None;
     if let Some(task) = &task {
@@ -65,9 +66,8 @@ fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
                 && named(open.manager.as_str(), &params.manager_name)?;
             if !same {
                 let message = format!("task {} is bound to other sessions (binding {})", task.name, open.id);
-                return Err(
-                    Error::conflict("task_bound", message).hint(format!("unbind --task {} first", task.id))
-                );
+                return Err(Error::conflict(Kind::TaskBound, message)
+                    .hint(format!("unbind --task {} first", task.id)));
             }
         }
         if let Some(run) = runs::active(connection, &task.id)?
@@ -75,7 +75,7 @@ fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
             && !record::is_of_pair(&run, params)
         {
             let message = format!("task {} has an active run already: {}", task.name, run.id);
-            return Err(Error::conflict("run_active", message).hint(format!("runs --finish {}", run.id)));
+            return Err(Error::conflict(Kind::RunActive, message).hint(format!("runs --finish {}", run.id)));
         }
     }
     for (name, role) in [(&params.worker_name, Role::Worker), (&params.manager_name, Role::Manager)] {
@@ -87,7 +87,7 @@ fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
         let open = bindings::open_of_session(connection, &session.id)?;
         if let Some(open) = open.filter(|open| of_this_task.as_ref().is_none_or(|ours| ours.id != open.id)) {
             let message = format!("session {name} is bound to another task (binding {})", open.id);
-            return Err(Error::conflict("session_bound", message)
+            return Err(Error::conflict(Kind::SessionBound, message)
                 .hint(format!("unbind --task {} first, or use another name", open.task_id)));
         }
     }

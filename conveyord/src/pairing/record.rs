@@ -3,6 +3,7 @@
 use crate::{
     bindings::{bind_in, create_task_in},
     error::Result,
+    refusal::Kind,
     store::{
         Tx, bindings,
         event_names::{AuditEvent, TelemetryEvent},
@@ -76,7 +77,7 @@ pub(super) struct Bound {
 pub(super) fn set_up(tx: &Tx<'_>, params: &PairParams, change: &Change) -> Result<SetUp> {
     let (task, created) = match tasks::resolve(tx, &params.task) {
         Ok(task) => (task, false),
-        Err(error) if error.kind() == "unknown_task" => {
+        Err(error) if error.kind() == Kind::UnknownTask => {
             let goal = params.task_goal.as_deref().unwrap_or_default();
             let id = create_task_in(tx, &params.task, goal, params.task_summary.as_deref())?;
             (tasks::resolve(tx, id.as_str())?, true)

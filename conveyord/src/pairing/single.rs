@@ -3,6 +3,7 @@
 use super::manager_prompt::{ManagerOf, manager_prompt};
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     sessions::start::{self, LONG_TIMEOUT, Prompt, Request, Spawner, Standing},
     store::tasks,
     words,
@@ -41,7 +42,7 @@ pub async fn start(spawner: &Spawner, params: StartParams) -> Result<StartResult
         Standing::Prepared(prepared) => prepared,
         Standing::Registered(session) => {
             let message = format!("session {} is registered already", session.name);
-            return Err(Error::conflict("session_registered", message)
+            return Err(Error::conflict(Kind::SessionRegistered, message)
                 .hint(format!("use another name, or `stop {}` first", session.name)));
         }
     };

@@ -1,4 +1,4 @@
-//! Linux: everything from procfs.
+//! Linux: procfs (proc(5)) and pidfd.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 use super::{OpenFile, Pid, Process, ProcessStart};
 use crate::clock;
 
-/// How the kernel marks the path of an open file whose name was removed.
+/// How the kernel marks the path of an open file that was deleted.
 const DELETED: &[u8] = b" (deleted)";
 
 pub(super) fn process(pid: Pid) -> io::Result<Process> {
@@ -22,8 +22,8 @@ pub(super) fn process(pid: Pid) -> io::Result<Process> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected text in procfs"))
 }
 
-/// Starts are counted in ticks since the machine was booted; the time of the boot itself is known only to the
-/// second, so the way goes over how long ago it was.
+/// The kernel gives the start in ticks since the boot, but the time of the boot only in whole seconds. So the
+/// result is computed from the time that has passed since the start.
 pub(super) fn wall_clock(start: ProcessStart) -> Option<Timestamp> {
     let uptime = fs::read_to_string("/proc/uptime").ok()?;
     let up: f64 = uptime.split_ascii_whitespace().next()?.parse().ok()?;
@@ -33,7 +33,7 @@ pub(super) fn wall_clock(start: ProcessStart) -> Option<Timestamp> {
     clock::timestamp().checked_sub(ago).ok()
 }
 
-/// A descriptor that is readable once the process has ended.
+/// A descriptor that becomes readable when the process has ended (pidfd_open(2)).
 pub(super) fn exit_event(pid: Pid) -> io::Result<OwnedFd> {
     let pid = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(io::ErrorKind::InvalidInput)?;
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
@@ -62,7 +62,7 @@ pub(super) fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
     for entry in fs::read_dir(proc_path(pid, "fd"))? {
         let entry = entry?;
         let fd = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        // A descriptor may be closed between the listing and the look at it.
+        // A descriptor may be closed after it was listed.
         if let (Some(fd), Ok(path)) = (fd, fs::read_link(entry.path()))
             && path.is_absolute()
             && !is_deleted(&path)
@@ -78,19 +78,19 @@ fn proc_path(pid: Pid, file: &str) -> PathBuf {
 }
 
 fn is_deleted(path: &Path) -> bool {
-    // The mark may be part of a real name.
+    // A real name may end like the mark.
     path.as_os_str().as_encoded_bytes().ends_with(DELETED) && !path.exists()
 }
 
-/// Reads `/proc/PID/stat` and the `Uid:` line of `/proc/PID/status`.
+/// Parses `/proc/PID/stat` and the `Uid:` line of `/proc/PID/status`.
 fn parse(stat: &[u8], status: &str) -> Option<Process> {
-    // The second field is the command's name in parentheses, in which anything may occur; fields are counted
-    // after it.
+    // The second field is the name of the command in parentheses and may contain anything, so the fields are
+    // counted after it.
     let name_end = stat.iter().rposition(|byte| *byte == b')')?;
     let mut fields = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?.split_ascii_whitespace();
     let state = fields.next()?;
     let parent: i64 = fields.next()?.parse().ok()?;
-    // The fields are numbered from 1, and `starttime` is field 22; those two were 3 and 4.
+    // `starttime` is field 22, counted from 1. The two fields before were 3 and 4.
     let start = fields.nth(22 - 5)?.parse().ok()?;
     let user = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().nth(1)?;
     Some(Process {

@@ -1,4 +1,4 @@
-//! macOS: everything from libproc.
+//! macOS: libproc and kqueue.
 
 use std::ffi::OsStr;
 use std::io;
@@ -19,14 +19,14 @@ use super::{OpenFile, Pid, Process, ProcessStart};
 /// `SZOMB` of `sys/proc.h`.
 const ZOMBIE: u32 = 5;
 
-/// The argument by which the kernel answers for a process that has ended but was not waited for, too.
+/// The argument by which the kernel also answers for a process that has ended but was not waited for.
 const WITH_ZOMBIES: u64 = 1;
 
 /// `MAXPATHLEN` of `sys/param.h`.
 const MAX_PATH: usize = 1024;
 
-/// `vnode_fdinfowithpath` of `sys/proc_info.h`, which libproc's crate does not offer: what is known of the
-/// descriptor and of the file (176 bytes that nobody here reads), then the path, ended by a zero.
+/// `vnode_fdinfowithpath` of `sys/proc_info.h`, which the libproc crate does not have: 176 bytes about the
+/// descriptor and the file, which nothing here reads, then the path with a zero at its end.
 #[repr(C)]
 struct VnodePathInfo {
     head: [u64; 22],
@@ -59,18 +59,18 @@ pub(super) fn process(pid: Pid) -> io::Result<Process> {
     })
 }
 
-/// Starts are microseconds of the wall clock.
+/// The start of a process is in microseconds of the wall clock.
 pub(super) fn wall_clock(start: ProcessStart) -> Option<Timestamp> {
     Timestamp::from_microsecond(i64::try_from(start.0).ok()?).ok()
 }
 
-/// A descriptor that is readable once the process has ended: a queue whose only event that is.
+/// A descriptor that becomes readable when the process has ended: a kqueue with this single event.
 pub(super) fn exit_event(pid: Pid) -> io::Result<OwnedFd> {
     let ident = usize::try_from(pid.as_raw()).map_err(io::Error::other)?;
     let (filter, flags) = (EventFilter::EVFILT_PROC, EvFlags::EV_ADD);
     let exit = KEvent::new(ident, filter, flags, FilterFlag::NOTE_EXIT, 0, 0);
     let queue = Kqueue::new()?;
-    // Without room for events it only registers, and does not wait.
+    // Without room for events, this call only registers the event and does not wait.
     queue.kevent(&[exit], &mut [], None)?;
     Ok(queue.into())
 }
@@ -90,7 +90,7 @@ pub(super) fn executable(pid: Pid) -> Option<PathBuf> {
 
 pub(super) fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
     let info = bsd_info(pid)?;
-    // libproc refuses an empty list, as of a process that is ending.
+    // The libproc crate refuses an empty list, and a process that is ending has no descriptors.
     if info.pbi_nfiles == 0 {
         return Ok(Vec::new());
     }
@@ -101,7 +101,7 @@ pub(super) fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
         if !matches!(ProcFDType::from(descriptor.proc_fdtype), ProcFDType::VNode) {
             continue;
         }
-        // A descriptor may be closed between the listing and the look at it.
+        // A descriptor may be closed after it was listed.
         if let Ok(info) = pidfdinfo::<VnodePathInfo>(pid.as_raw(), descriptor.proc_fd) {
             let path = path_of(&info);
             // A deleted file keeps its last path here.
@@ -119,8 +119,8 @@ fn path_of(info: &VnodePathInfo) -> PathBuf {
 }
 
 fn bsd_info(pid: Pid) -> io::Result<BSDInfo> {
-    // libproc gives the error as text only. Errors of this call are "no such process" and "not permitted";
-    // which of them it was is told by asking for the process.
+    // The libproc crate returns errors only as text. This call fails with "no such process" or "not
+    // permitted", and kill(2) with signal 0 tells which of them it was.
     pidinfo::<BSDInfo>(pid.as_raw(), WITH_ZOMBIES).map_err(|message| {
         let kind = match nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.as_raw()), None) {
             Err(nix::errno::Errno::ESRCH) => io::ErrorKind::NotFound,

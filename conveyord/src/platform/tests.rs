@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// A shell whose own child waits for its input to end.
+/// A shell with a child that waits for the end of its input.
 struct Tree {
     shell: Child,
     _input: ChildStdin,
@@ -90,7 +90,7 @@ fn a_process_that_ended_is_not_alive() {
     let start = process_start_time(pid);
     assert!(is_alive(pid, start));
     tree.shell.kill().unwrap();
-    // Nobody has waited for it yet: its id is still taken.
+    // The process has no waiter yet, so its id is still in use.
     wait_until(|| !is_alive(pid, start));
     tree.shell.wait().unwrap();
     assert!(!is_alive(pid, start));
@@ -122,7 +122,7 @@ fn open_files_have_their_paths() {
     drop(file);
 }
 
-/// Whether the end of a process is told within a time that is far too short for nothing and far too long for it.
+/// Whether the end of a process is reported within `patience`.
 async fn is_told(pid: Pid, start: Option<ProcessStart>, patience: Duration) -> bool {
     tokio::time::timeout(patience, ended(pid, start)).await.is_ok()
 }
@@ -135,7 +135,7 @@ async fn the_end_of_a_process_is_told_when_it_comes() {
     let telling = tokio::spawn(is_told(pid, start, Duration::from_secs(30)));
     tokio::task::yield_now().await;
     sleeper.kill().unwrap();
-    // Told although nobody has waited for the process yet.
+    // The end is reported although nobody has waited for the process yet.
     assert!(telling.await.unwrap());
     sleeper.wait().unwrap();
     assert!(is_told(pid, start, Duration::from_secs(30)).await, "of one that is long gone too");

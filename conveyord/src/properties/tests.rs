@@ -1,4 +1,4 @@
-//! The properties with inputs that proptest invents, and with the seeds of the fuzz targets.
+//! The properties with inputs of proptest, and with the seeds of the fuzz targets.
 
 use super::{line_framing, pane_classifier, rollout_line};
 use proptest::collection::vec;
@@ -12,7 +12,7 @@ fn check_seeds(target: &str, property: fn(&[u8])) {
     let seeds: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(!seeds.is_empty());
     for seed in seeds {
-        // The test's output names the last one that was begun.
+        // If the test fails, the last line of its output names the seed.
         eprintln!("seed {}", seed.display());
         property(&fs::read(&seed).unwrap());
     }
@@ -33,7 +33,7 @@ fn seeds_of_pane_classifier() {
     check_seeds("pane_classifier", pane_classifier);
 }
 
-/// A head, and some parts put together, one of whose bytes may be damaged.
+/// A head and some joined parts, one byte of which may be damaged.
 fn input(parts: impl Strategy<Value = Vec<u8>>, separator: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
     let head = vec(any::<u8>().prop_filter("it is no line feed", |byte| *byte != b'\n'), 0..8);
     let damage = proptest::option::weighted(0.3, (any::<prop::sample::Index>(), any::<u8>()));

@@ -31,7 +31,7 @@ pub(super) fn error(method: &str, error: &Error) -> ErrorObjectOwned {
     if class == ErrorClass::Internal {
         tracing::error!(method, error = %chain(error), "a request failed inside the daemon");
     }
-    let mut data = Map::from_iter([("kind".to_owned(), Value::from(error.kind()))]);
+    let mut data = Map::from_iter([("kind".to_owned(), Value::from(error.kind().as_str()))]);
     if let Some(hint) = error.way_out() {
         data.insert("hint".to_owned(), Value::from(hint));
     }

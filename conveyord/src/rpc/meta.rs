@@ -2,6 +2,7 @@
 
 use super::Methods;
 use crate::error::Error;
+use crate::refusal::Kind;
 use conveyor_proto::{
     openrpc::{self, PROTOCOL_MAJOR, PROTOCOL_MINOR},
     registry::{RpcDiscover, RpcHello},
@@ -22,7 +23,7 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
                 params.protocol.unwrap_or_default(),
                 app.version
             );
-            return Err(Error::refused("protocol_mismatch", message)
+            return Err(Error::refused(Kind::ProtocolMismatch, message)
                 .hint("install both of one version, then: conveyorctl daemon restart"));
         }
         Ok(HelloResult {

@@ -1,10 +1,14 @@
 //! `session.*`: registering, starting and stopping sessions, and sending text and keys to them.
 
 use super::Methods;
-use crate::{pairing, sessions::registration, supervision::stop};
+use crate::{
+    pairing,
+    sessions::{registration, rename},
+    supervision::stop,
+};
 use conveyor_proto::registry::{
-    SessionDeregister, SessionInterrupt, SessionList, SessionNudge, SessionRegister, SessionStart,
-    SessionStop,
+    SessionDeregister, SessionInterrupt, SessionList, SessionNudge, SessionRegister, SessionRename,
+    SessionStart, SessionStop,
 };
 use jsonrpsee::core::RegisterMethodError;
 
@@ -14,6 +18,11 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     })?;
     methods.add::<SessionDeregister, _, _>(|app, params| async move {
         registration::deregister(&app.store, params.name).await
+    })?;
+    // To its end: between the name of the tmux session and that of the row nobody is to be left.
+    methods.add::<SessionRename, _, _>(|app, params| async move {
+        let (store, limit) = (app.store.clone(), app.config.command_timeout());
+        app.to_its_end(async move { rename::rename(&store, params, limit).await }).await
     })?;
     methods.add::<SessionStop, _, _>(|app, params| async move {
         app.to_its_end(stop::stop(app.finish(), params)).await

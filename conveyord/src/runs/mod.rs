@@ -10,6 +10,7 @@ pub mod policy;
 
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     store::{
         Durability, Store, Tx,
         event_names::{AuditEvent, TelemetryEvent},
@@ -54,7 +55,7 @@ fn create_in(tx: &Tx<'_>, params: CreateParams) -> Result<RunRow> {
             "\"{}\" is no name of a run: use 1 to {MAX_RUN_NAME} characters, no control characters",
             shown(name)
         );
-        return Err(Error::invalid("invalid_name", message));
+        return Err(Error::invalid(Kind::InvalidName, message));
     }
     let is_loop = purpose.as_deref() == Some(LOOP) || metadata.get("kind").is_some_and(|kind| kind == LOOP);
     let time = tx.now().replace(':', "");
@@ -83,7 +84,7 @@ fn refuse_second(tx: &Tx<'_>, task: &TaskRow) -> Result<()> {
     let Some(active) = rows::active(tx, &task.id)? else { return Ok(()) };
     let message =
         format!("task {} has an active run already: {} ({})", task.name, shown(&active.name), active.id);
-    Err(Error::conflict("run_active", message).hint(format!("runs --finish {}", active.id)))
+    Err(Error::conflict(Kind::RunActive, message).hint(format!("runs --finish {}", active.id)))
 }
 
 fn record_creation(tx: &Tx<'_>, run: &RunRow, is_loop: bool) -> Result<()> {
@@ -141,7 +142,7 @@ pub async fn finish(store: &Store, params: FinishRunParams) -> Result<RunRow> {
         .write(Durability::Full, move |tx| {
             let run = resolve(tx, &params.run, params.task.as_deref())?;
             if params.status == RunStatus::Active {
-                return Err(Error::invalid("invalid_status", "a run cannot end as active")
+                return Err(Error::invalid(Kind::InvalidStatus, "a run cannot end as active")
                     .hint("--status finished, failed or abandoned"));
             }
             if run.status == params.status {
@@ -149,7 +150,7 @@ pub async fn finish(store: &Store, params: FinishRunParams) -> Result<RunRow> {
             }
             if run.status != RunStatus::Active {
                 let message = format!("run {} is {} already", shown(&run.name), run.status.as_str());
-                return Err(Error::conflict("run_over", message).hint("only an active run can be ended"));
+                return Err(Error::conflict(Kind::RunOver, message).hint("only an active run can be ended"));
             }
             Ok(rows::end(tx, &run.id, params.status)?)
         })
@@ -173,14 +174,19 @@ fn resolve(connection: &Connection, reference: &str, task: Option<&str>) -> Resu
     let named = rows::named(connection, reference, task_id)?;
     let Some(newest) = named.first() else {
         let of_task = task.map(|task| format!(" of task {}", task.name)).unwrap_or_default();
-        return Err(Error::not_found("unknown_run", format!("unknown run{of_task}: {}", shown(reference)))
-            .hint("`runs --list` lists the runs"));
+        return Err(Error::not_found(
+            Kind::UnknownRun,
+            format!("unknown run{of_task}: {}", shown(reference)),
+        )
+        .hint("`runs --list` lists the runs"));
     };
     if named.iter().any(|run| run.task_id != newest.task_id) {
         let ids: Vec<&str> = named.iter().map(|run| run.id.as_str()).collect();
         let message =
             format!("runs of several tasks have the name \"{}\": {}", shown(reference), ids.join(" "));
-        return Err(Error::conflict("ambiguous_run", message).hint("name the run by its id, or add --task"));
+        return Err(
+            Error::conflict(Kind::AmbiguousRun, message).hint("name the run by its id, or add --task")
+        );
     }
     Ok(newest.clone())
 }

@@ -2,6 +2,7 @@
 
 use super::LOOP;
 use crate::error::{Error, Result};
+use crate::refusal::Kind;
 use serde_json::{Map, Value, json};
 
 /// The policy keys that a caller may give. Other keys are kept under `extra`.
@@ -84,7 +85,7 @@ fn evidence(given: Option<&Value>) -> Result<Vec<String>> {
 }
 
 fn invalid(message: impl Into<String>) -> Error {
-    Error::invalid("invalid_policy", message)
+    Error::invalid(Kind::InvalidPolicy, message)
 }
 
 #[cfg(test)]
@@ -112,7 +113,11 @@ mod tests {
     #[track_caller]
     fn refused(given: Value, said: &str) {
         let error = policy(Some(LOOP), given).unwrap_err();
-        assert_eq!((error.kind(), error.to_string().contains(said)), ("invalid_policy", true), "{error}");
+        assert_eq!(
+            (error.kind().as_str(), error.to_string().contains(said)),
+            ("invalid_policy", true),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Accepts connections, asks who is there, and gives each to its framing; ends them all at shutdown.
+//! Accepts connections, checks which user is at the other end, hands each connection to its framing, and ends
+//! all of them at shutdown.
 
 use super::{
     ConnectionInfo, Framing, Limits, fault,
@@ -18,36 +19,36 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Connections over the limit that are told so at the same time; those beyond are closed without a word.
+/// How many connections over the limit get an error at the same time. Any further ones are closed without an
+/// answer.
 const REFUSALS: usize = 32;
-/// How long a connection over the limit may take to show its framing and to read the refusal.
+/// How long a connection over the limit may take to show its framing and to read the error.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
-/// Pause after the system refused to accept, for want of file descriptors or memory.
+/// Pause after the system could not accept a connection for lack of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long requests that have arrived before shutdown may take to be read.
+/// How long the reading of requests may take that had arrived before shutdown.
 pub(super) const LAST_REQUESTS: Duration = Duration::from_millis(200);
-/// How long connections that were cut off may take to be gone.
+/// How long connections may take to end after they were cut off.
 const CUT_OFF: Duration = Duration::from_secs(1);
 
-/// What [`serve`] did.
+/// The counts of one call of [`serve`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ServeReport {
-    /// Connections that were served.
     pub served: u64,
-    /// Connections of other users, dropped.
+    /// Connections of other users, which were closed.
     pub strangers: u64,
-    /// Connections over the limit, refused.
+    /// Connections over the limit, which were refused.
     pub over_limit: u64,
-    /// Connections that still had calls in flight when the drain was over.
+    /// Connections that still had calls in flight when the time for draining was over.
     pub cut_off: usize,
 }
 
 /// Serves `methods` on `listener` to processes of the user `owner_uid`, until `shutdown` is cancelled.
 ///
-/// Every open connection is a task of `open`, so that others can count them. After `shutdown`
-/// nothing more is accepted, and connections take nothing more: what had arrived is still carried out, what had not
-/// cannot be sent. The calls in flight have [`Limits::drain`] to end, and with them their connections. Whatever waits for something that may not come, such as an inbox, must be ended by its
-/// own domain within that time.
+/// Each open connection is a task of `open`, so that others can count them. After `shutdown` no connection is
+/// accepted. Requests that had arrived are still carried out, and a client's later writes fail. The calls in
+/// flight have [`Limits::drain`] to end, and then their connections end too. A call that waits for something
+/// that may never come, such as an inbox, must be ended by its own room within that time.
 pub async fn serve(
     listener: UnixListener,
     methods: impl Into<Methods>,
@@ -94,13 +95,13 @@ pub async fn serve(
         }
     }
     drop(listener);
-    // Fails only when all WebSockets are gone already.
+    // This fails only when all WebSockets have ended already.
     let _ = stop_http.stop();
     server.open.close();
     if timeout(limits.drain, server.open.wait()).await.is_err() {
         report.cut_off = limits.connections - slots.available_permits();
         server.cut_off.cancel();
-        // A handler that blocks its thread cannot be ended; the daemon's end does not wait for it.
+        // A handler that blocks its thread cannot be ended, so the daemon's end does not wait for it.
         let _ = timeout(CUT_OFF, server.open.wait()).await;
     }
     report
@@ -110,9 +111,9 @@ pub async fn serve(
 struct Server {
     http: Http,
     shutdown: CancellationToken,
-    /// Ends connections whatever they do.
+    /// Ends all connections, whatever they are doing.
     cut_off: CancellationToken,
-    /// Every open connection.
+    /// All open connections.
     open: TaskTracker,
 }
 
@@ -154,12 +155,12 @@ impl Server {
     }
 }
 
-/// Whether a connection that begins with this byte speaks JSON lines.
+/// Whether a connection whose first byte is this one speaks JSON lines.
 fn is_json(first: u8) -> bool {
     matches!(first, b'{' | b'[')
 }
 
-/// Tells a client over the limit so, in its own framing.
+/// Answers a connection over the limit with an error, in its own framing.
 async fn refuse(mut stream: UnixStream, limit: usize, _slot: OwnedSemaphorePermit) {
     let refusal = async {
         let Some(first) = peer::first_byte(&stream).await? else { return Ok(()) };
@@ -175,11 +176,12 @@ async fn refuse(mut stream: UnixStream, limit: usize, _slot: OwnedSemaphorePermi
         };
         stream.write_all((head + &body).as_bytes()).await?;
         stream.shutdown().await?;
-        // Closing a socket with unread bytes would look to the client like a failure.
+        // A socket that is closed with unread bytes is reset, which looks like a failure to the client. So
+        // the rest of its bytes is read first.
         let mut unread = [0; 4096];
         while stream.read(&mut unread).await? > 0 {}
         io::Result::Ok(())
     };
-    // Whether the client heard it or not, it is refused.
+    // The connection is refused, even if the client did not read the error.
     let _ = timeout(REFUSAL_TIMEOUT, refusal).await;
 }

@@ -1,6 +1,7 @@
-//! The errors that the socket itself answers with, before any method is asked.
+//! The errors of the socket itself, which no method has a part in.
 //!
-//! Codes of the JSON-RPC standard and, for the limits, those that jsonrpsee uses; `data.kind` is stable.
+//! The codes are those of the JSON-RPC standard and, for the limits, those of jsonrpsee. `data.kind` is
+//! stable.
 
 use jsonrpsee::types::error::{
     INTERNAL_ERROR_CODE, INVALID_PARAMS_CODE, INVALID_REQUEST_CODE, METHOD_NOT_FOUND_CODE,
@@ -11,7 +12,7 @@ use jsonrpsee::types::{ErrorObjectOwned, Id, Response, ResponsePayload};
 use serde::Serialize;
 use std::time::Duration;
 
-/// What programs read of a fault.
+/// The part of an error that programs read.
 #[derive(Debug, Serialize)]
 struct Data {
     kind: &'static str,
@@ -28,29 +29,29 @@ pub(super) fn not_json() -> ErrorObjectOwned {
     fault(PARSE_ERROR_CODE, "not_json", None, "the request is not valid JSON".into())
 }
 
-/// The JSON is not a request; `why` completes "the request is not valid: ".
+/// The JSON is not a request. `why` completes the sentence "the request is not valid: ".
 pub(super) fn invalid_request(why: &str) -> ErrorObjectOwned {
     fault(INVALID_REQUEST_CODE, "invalid_request", None, format!("the request is not valid: {why}"))
 }
 
-/// A subscription was asked for where it cannot be served; `why` is the whole sentence.
+/// A subscription was requested where none can be served. `why` is the whole sentence.
 pub(super) fn cannot_subscribe(why: &str) -> ErrorObjectOwned {
     fault(INVALID_REQUEST_CODE, "cannot_subscribe", None, why.into())
 }
 
-/// No such method. Its name is the client's own text and is not repeated at full length.
+/// There is no such method. The name is the client's own text, so it is cut.
 pub(super) fn unknown_method(name: &str) -> ErrorObjectOwned {
     let name: String = name.chars().take(100).collect();
     fault(METHOD_NOT_FOUND_CODE, "unknown_method", None, format!("there is no method named {name:?}"))
 }
 
-/// The parameters of an unsubscription name no subscription.
+/// The parameters of an unsubscription do not name a subscription.
 pub(super) fn no_subscription_named() -> ErrorObjectOwned {
     let message = "the parameters must name the subscription: {\"subscription\": ID}";
     fault(INVALID_PARAMS_CODE, "invalid_params", None, message.into())
 }
 
-/// A fault of the daemon.
+/// A fault of the daemon itself.
 pub(super) fn internal(message: &str) -> ErrorObjectOwned {
     fault(INTERNAL_ERROR_CODE, "internal", None, message.into())
 }
@@ -61,7 +62,7 @@ pub(super) fn request_too_large(limit: usize) -> ErrorObjectOwned {
     fault(OVERSIZED_REQUEST_CODE, "request_too_large", Some(limit), message)
 }
 
-/// The request did not arrive whole in time.
+/// The request did not arrive completely in time.
 pub(super) fn request_timed_out(limit: Duration) -> ErrorObjectOwned {
     let message = format!("the request did not arrive whole within {} s", limit.as_secs_f64());
     fault(INVALID_REQUEST_CODE, "request_timed_out", None, message)
@@ -73,27 +74,27 @@ pub(super) fn batch_too_long(limit: usize) -> ErrorObjectOwned {
     fault(TOO_BIG_BATCH_REQUEST_CODE, "batch_too_long", Some(limit), message)
 }
 
-/// As many connections are open as may be.
+/// The limit of open connections is reached.
 pub(super) fn too_many_connections(limit: usize) -> ErrorObjectOwned {
     let message = format!("all {limit} connections are in use; close some and try again");
     fault(SERVER_IS_BUSY_CODE, "too_many_connections", Some(limit), message)
 }
 
-/// As many requests of this connection are being worked on as may be.
+/// The limit of requests in flight on this connection is reached.
 pub(super) fn too_many_in_flight(limit: usize) -> ErrorObjectOwned {
     let message = format!("{limit} requests of this connection are not yet answered; wait for one of them");
     fault(SERVER_IS_BUSY_CODE, "too_many_in_flight", Some(limit), message)
 }
 
-/// As many subscriptions of this connection are open as may be.
+/// The limit of subscriptions on this connection is reached.
 pub(super) fn too_many_subscriptions(limit: usize) -> ErrorObjectOwned {
     let message = format!("{limit} subscriptions of this connection are open; end one of them");
     fault(TOO_MANY_SUBSCRIPTIONS_CODE, "too_many_subscriptions", Some(limit), message)
 }
 
-/// The whole response of a fault, as JSON text.
+/// The whole response for an error, as JSON text.
 pub(super) fn response(id: Id<'_>, error: ErrorObjectOwned) -> String {
     let response = Response::new(ResponsePayload::<()>::error(error), id);
-    // Ids, strings and numbers always have a JSON form.
+    // Ids, strings and numbers can always be written as JSON.
     serde_json::to_string(&response).unwrap_or_default()
 }

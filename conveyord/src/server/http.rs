@@ -1,8 +1,8 @@
-//! HTTP/1.1 on the socket: `POST` for calls, so that curl is a client, and WebSocket for calls and
-//! subscriptions. hyper reads HTTP, jsonrpsee's service does the rest.
+//! HTTP/1.1 on the socket: `POST` for calls, so that curl can be a client, and WebSocket for calls and
+//! subscriptions. hyper reads HTTP, and jsonrpsee's service does the rest.
 //!
-//! The head and the body of a request must arrive in time and within the limit of size before jsonrpsee sees
-//! them; its `serve_with_graceful_shutdown` bounds only the time to the first request.
+//! Head and body of a request must arrive in time and within the size limit before jsonrpsee sees them,
+//! because its `serve_with_graceful_shutdown` limits only the time to the first request.
 
 use super::{
     ConnectionInfo, Framing, Limits, clamp, fault,
@@ -29,7 +29,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-/// What the connections share.
+/// What all HTTP connections share.
 #[derive(Debug, Clone)]
 pub(super) struct Http {
     pub(super) methods: Methods,
@@ -38,8 +38,8 @@ pub(super) struct Http {
     pub(super) stop: StopHandle,
 }
 
-/// Serves one connection until it closes or becomes a WebSocket, which then lives in a task of its own as
-/// long as the stream. After `shutdown` the request in flight is still answered.
+/// Serves one connection until it closes. A connection that becomes a WebSocket goes on in a task of its own.
+/// After `shutdown` the request in flight is still answered.
 ///
 /// # Errors
 /// When the client breaks HTTP/1.1 or its time limits, or the socket fails.
@@ -58,7 +58,7 @@ pub(super) async fn serve<S: Send + Unpin + 'static>(
             .with_upgrades()
     );
     tokio::select! {
-        // A request that has arrived is read before the shutdown is seen: it is answered, too.
+        // A request that has arrived is read before the shutdown is noticed, so that it is answered too.
         biased;
         served = serving.as_mut() => served,
         () = shutdown.cancelled() => {
@@ -77,7 +77,7 @@ async fn answer(
         return http.pass_on(connection, Framing::WebSocket, request.map(HttpBody::new)).await;
     }
     if request.method() != Method::POST || !content_type_is_json(&request) {
-        // jsonrpsee refuses it, with the right status, unread.
+        // jsonrpsee refuses such a request with the right status, without its body.
         return http.pass_on(connection, Framing::Http, request.map(|_| HttpBody::empty())).await;
     }
     let (head, body) = request.into_parts();
@@ -115,7 +115,7 @@ async fn answer(
 }
 
 impl Http {
-    /// Lets jsonrpsee's service answer.
+    /// Passes a request to jsonrpsee's service.
     async fn pass_on(
         &self,
         connection: u64,
@@ -130,7 +130,7 @@ impl Http {
             .max_response_body_size(clamp(limits.response_bytes))
             .max_subscriptions_per_connection(clamp(limits.subscriptions_per_connection))
             .set_message_buffer_capacity(clamp(limits.outgoing_messages))
-            // Batches are bounded by the policy, connections when they are accepted.
+            // The policy limits batches, and connections are limited when they are accepted.
             .set_batch_request_config(BatchRequestConfig::Unlimited)
             .max_connections(1)
             .build();
@@ -149,7 +149,7 @@ impl Http {
     }
 }
 
-/// The whole body, or `None` when it is larger than `limit` bytes.
+/// The whole body. `None` if it is larger than `limit` bytes.
 async fn collect(mut body: IncomingBody, limit: usize) -> hyper::Result<Option<Vec<u8>>> {
     if body.size_hint().lower() > limit as u64 {
         return Ok(None);
@@ -174,7 +174,7 @@ fn json(status: StatusCode, id: Id<'_>, error: ErrorObjectOwned) -> HttpResponse
     response
 }
 
-/// An error after which the connection is closed, as the rest of the request is not read.
+/// An error after which the connection closes, because the rest of the request is not read.
 fn closing(status: StatusCode, error: ErrorObjectOwned) -> HttpResponse {
     let mut response = json(status, Id::Null, error);
     response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));

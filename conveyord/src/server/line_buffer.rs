@@ -1,33 +1,33 @@
-//! Cuts the bytes of a connection into lines, holding no more of a line than its limit.
+//! Splits the bytes of a connection into lines, and holds no more of a line than its limit.
 
 use std::io;
 use tokio::net::unix::OwnedReadHalf;
 
-/// Bytes asked of the socket at once.
+/// How many bytes are read from the socket at once.
 const CHUNK: usize = 16 * 1024;
-/// An empty buffer larger than this is given back.
+/// An empty buffer larger than this is freed.
 const KEEP: usize = 256 * 1024;
 
-/// What stood before a newline.
+/// One line of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// A line with more than white space on it.
+    /// A line with more than white space in it.
     Text(Vec<u8>),
-    /// A line over the limit. It is reported when the limit is passed; the rest of it is skipped.
+    /// A line over the limit. It is reported as soon as the limit is passed, and the rest of it is skipped.
     TooLong,
 }
 
-/// The bytes that were received and not yet taken as lines.
+/// The bytes that were received and not yet returned as lines.
 #[derive(Debug)]
 pub(super) struct LineBuffer {
     bytes: Vec<u8>,
-    /// Where the first line that was not taken begins.
+    /// Where the first line begins that was not returned yet.
     start: usize,
-    /// Up to here there is no newline after `start`.
+    /// There is no newline between `start` and this.
     searched: usize,
-    /// Longest line, in bytes without its newline.
+    /// The longest line, in bytes without its newline.
     limit: usize,
-    /// Within a line that was reported as too long.
+    /// Whether the current line was reported as too long already.
     skipping: bool,
 }
 
@@ -36,7 +36,7 @@ impl LineBuffer {
         Self { bytes: Vec::new(), start: 0, searched: 0, limit, skipping: false }
     }
 
-    /// Takes the next whole line, if there is one.
+    /// Returns the next complete line, if there is one.
     pub(super) fn next_line(&mut self) -> Option<Line> {
         while let Some(at) = memchr::memchr(b'\n', &self.bytes[self.searched..]) {
             let end = self.searched + at;
@@ -64,7 +64,7 @@ impl LineBuffer {
         None
     }
 
-    /// Takes what the client sent last without a newline.
+    /// Returns the client's last bytes if they end without a newline.
     pub(super) fn take_rest(&mut self) -> Option<Line> {
         let rest = self.start..self.bytes.len();
         if self.skipping || self.bytes[rest.clone()].trim_ascii().is_empty() {
@@ -73,12 +73,13 @@ impl LineBuffer {
         Some(Line::Text(self.take(rest)))
     }
 
-    /// Whether a line has begun and not ended.
+    /// Whether a line has begun and not ended yet.
     pub(super) fn is_within_line(&self) -> bool {
         self.skipping || self.start < self.bytes.len()
     }
 
-    /// Receives some more bytes; 0 is the end. Nothing is lost when the future is dropped.
+    /// Reads some more bytes. 0 means that the client will send no more. It is cancel safe: no bytes are lost
+    /// if the future is dropped.
     ///
     /// # Errors
     /// When the socket cannot be read.
@@ -96,13 +97,13 @@ impl LineBuffer {
         }
     }
 
-    /// Bytes that are held and not yet taken.
+    /// How many bytes are held and not returned yet.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn held(&self) -> usize {
         self.bytes.len() - self.start
     }
 
-    /// The bytes of `line`, without copying them when nothing else is held.
+    /// The bytes of `line`. They are not copied if the buffer holds nothing else.
     fn take(&mut self, line: std::ops::Range<usize>) -> Vec<u8> {
         if line.start > 0 || self.start < self.bytes.len() {
             return self.bytes[line].to_vec();
@@ -128,7 +129,7 @@ impl LineBuffer {
 mod tests {
     use super::*;
 
-    /// Feeds `input` in pieces of every size; `<long>` stands for a line over the limit of 4 bytes.
+    /// Feeds `input` in pieces of every size. `<long>` is a line over the limit of 4 bytes.
     #[track_caller]
     fn check(input: &str, expect: &[&str]) {
         for size in 1..=input.len() {

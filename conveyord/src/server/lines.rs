@@ -1,12 +1,14 @@
-//! Newline-delimited JSON-RPC: one value per line each way, for any language with a socket and a JSON parser.
+//! Newline-delimited JSON-RPC: one value per line in each direction, for any language with a socket and a
+//! JSON parser.
 //!
-//! Requests of a connection are worked on side by side and answered as they finish. When too many are in
-//! flight, the connection is not read; when the client does not read its answers, no further call is begun, so
-//! that answers do not pile up. The client has to wait, nobody else does. When the client leaves, its calls and
+//! The requests of a connection run concurrently and are answered as they finish. If too many are in flight,
+//! the connection is not read. If the client does not read its answers, no further call begins, so that
+//! answers do not pile up. Only this client waits for that. When the client leaves, its calls and
 //! subscriptions end.
 //!
-//! The callbacks are called here and not by `Methods::raw_json_request`, which gives every connection the
-//! same id, so that one could end another's subscriptions, and which writes requests to the log.
+//! The callbacks are called here and not by jsonrpsee's `Methods::raw_json_request`, for two reasons: that
+//! gives every connection the same id, so that one connection could end the subscriptions of another, and it
+//! writes requests to the log.
 
 use super::{
     ConnectionInfo, Limits,
@@ -37,8 +39,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tower::Layer;
 
-/// Serves one connection until the client leaves, or until `shutdown` and the end of the calls that had arrived by then.
-/// Dropping the future ends the calls at once.
+/// Serves one connection until the client leaves, or until `shutdown` and the end of the calls that had
+/// arrived by then. If the future is dropped, the calls end at once.
 ///
 /// # Errors
 /// When the socket fails, or the client does not read.
@@ -62,12 +64,15 @@ pub(super) async fn serve(
     let mut last_requests = None;
     let mut deadline = None;
     while open || !calls.running.is_empty() {
+        // The buffer may hold several lines already. As many of them begin as there is room for.
         while open && calls.have_room() {
             let Some(line) = buffer.next_line() else { break };
             calls.start(line);
             deadline = None;
         }
         let reading = open && calls.have_room();
+        // After shutdown, the time for the last requests. Otherwise the time for the rest of a line that has
+        // begun. A client may be silent between two lines for as long as it likes.
         deadline = match deadline {
             _ if last_requests.is_some() => last_requests,
             _ if !reading || !buffer.is_within_line() => None,
@@ -76,9 +81,10 @@ pub(super) async fn serve(
         };
         tokio::select! {
             received = before(deadline, buffer.fill(&socket)), if reading => match received {
+                // The client will send no more. It may still wait for the answers.
                 Some(Ok(0)) => {
                     open = false;
-                    // After shutdown the rest of a line cannot come any more.
+                    // After shutdown, the rest of an unfinished line cannot come any more.
                     if last_requests.is_none() {
                         buffer.take_rest().into_iter().for_each(|line| calls.start(line));
                     }
@@ -86,17 +92,22 @@ pub(super) async fn serve(
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error),
                 None if last_requests.is_some() => open = false,
+                // The rest of the line did not come in time. The client gets an error, and nothing more is
+                // read.
                 None => {
                     open = false;
                     calls.refuse(fault::request_timed_out(limits.request_timeout));
                 }
             },
             Some(finished) = calls.running.join_next() => calls.bytes -= finished?,
+            // While the connection is not read, only this notices that the client has left.
             () = peer::hung_up(&socket), if !reading => return Ok(()),
             () = shutdown.cancelled(), if open && last_requests.is_none() => {
+                // What has arrived by now is still read and carried out.
                 peer::take_no_more(socket.as_ref());
                 last_requests = Some(Instant::now() + LAST_REQUESTS);
             }
+            // The writer ends early only if the client does not read or the socket fails.
             written = &mut writing => return written,
         }
     }
@@ -104,7 +115,7 @@ pub(super) async fn serve(
     writing.await
 }
 
-/// `None` when `deadline` came before the result.
+/// `None` if `deadline` passes before `work` ends.
 async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
     match deadline {
         None => Some(work.await),
@@ -112,8 +123,8 @@ async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> 
     }
 }
 
-/// Writes every message as a line, until `finish` and an empty queue. `stalled` tells while the client does
-/// not take what it is sent.
+/// Writes each message as a line, until `finish` is cancelled and the queue is empty. `stalled` is true while
+/// the client does not read.
 async fn write_lines(
     mut socket: OwnedWriteHalf,
     mut queued: mpsc::Receiver<Box<RawValue>>,
@@ -123,6 +134,7 @@ async fn write_lines(
 ) -> io::Result<()> {
     loop {
         let message = tokio::select! {
+            // The messages in the queue come before `finish`.
             biased;
             message = queued.recv() => message,
             () = finish.cancelled(), if !queued.is_closed() => {
@@ -132,13 +144,14 @@ async fn write_lines(
         };
         let Some(message) = message else { break };
         let mut line = String::from(Box::<str>::from(message)).into_bytes();
-        // A handler may answer with JSON text as somebody else wrote it. A newline in it is always white
-        // space: within a JSON string it is escaped.
+        // The JSON text of an answer may be someone else's and contain newlines. These are always white
+        // space, because JSON escapes newlines in strings.
         line.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
         line.push(b'\n');
         let mut rest = line.as_slice();
         while !rest.is_empty() {
             let written = match socket.try_write(rest) {
+                // The socket's buffer is full, so the client does not read at present.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     stalled.send_replace(true);
                     timeout(write_timeout, socket.write(rest)).await??
@@ -152,16 +165,16 @@ async fn write_lines(
     socket.shutdown().await
 }
 
-/// The requests of one connection that are being worked on. Dropping them ends them.
+/// The requests of one connection that are in flight. Dropping this ends them.
 struct Calls {
     service: Governed<Callbacks>,
     extensions: Extensions,
     outgoing: MethodSink,
-    /// Whether the client does not take what it is sent.
+    /// Whether the client does not read at present.
     stalled: watch::Receiver<bool>,
-    /// Each resolves to the size of its request when its answer is in the queue.
+    /// Each task returns the size of its request when its answer is in the queue.
     running: JoinSet<usize>,
-    /// Sum of the sizes of the requests in `running`.
+    /// The sum of the sizes of the requests in `running`.
     bytes: usize,
     most: usize,
     most_bytes: usize,
@@ -201,6 +214,8 @@ impl Calls {
     }
 
     fn have_room(&self) -> bool {
+        // A request is begun while the others in flight are smaller than the largest request together. So the
+        // requests of a connection never hold more than twice that.
         self.running.len() < self.most && self.bytes < self.most_bytes
     }
 
@@ -215,10 +230,11 @@ impl Calls {
         let batch_length = self.batch_length;
         self.bytes += text.len();
         self.running.spawn(async move {
-            // Fails only when the connection ends, and this task with it.
+            // This fails only when the connection ends, and then this task ends with it.
             let _ = stalled.wait_for(|stalled| !stalled).await;
             let response = answer(&service, &text, &extensions, batch_length).await;
-            // A subscription's answer was queued before its first item, by the subscription itself.
+            // The answer of a subscription was queued by the subscription itself, so that it comes before the
+            // first item.
             if response.is_method_call() || response.is_batch() {
                 let succeeded = response.is_success();
                 let (json, notify, _) = response.into_parts();
@@ -232,11 +248,11 @@ impl Calls {
         });
     }
 
-    /// Answers what cannot be tied to a request.
+    /// Sends an error that belongs to no request.
     fn refuse(&mut self, error: jsonrpsee::types::ErrorObjectOwned) {
         let outgoing = self.outgoing.clone();
         self.running.spawn(async move {
-            // Fails only when the client is gone.
+            // This fails only when the client is gone.
             let _ = outgoing.send_error(Id::Null, error).await;
             0
         });
@@ -275,7 +291,7 @@ async fn answer(
     }
 }
 
-/// jsonrpsee's method callbacks, called for one connection.
+/// jsonrpsee's method callbacks, for the calls of one connection.
 #[derive(Debug, Clone)]
 struct Callbacks {
     methods: Methods,

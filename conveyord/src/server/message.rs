@@ -1,8 +1,8 @@
-//! From JSON text to JSON-RPC requests, for the framings that are read here: lines and HTTP bodies.
+//! Parses JSON text into JSON-RPC requests, for the framings that are read here: lines and HTTP bodies.
 //!
-//! jsonrpsee's own parser takes a request with an id that it cannot represent for a notification, which
-//! would never be answered, and one without id that is malformed for text that is not JSON. This one tells
-//! them apart.
+//! jsonrpsee's own parser takes a request for a notification if it cannot represent the id, so the request
+//! would never be answered. And it reports a malformed request without an id as text that is not JSON. This
+//! parser distinguishes these cases.
 
 use super::fault;
 use jsonrpsee::core::middleware::{Notification, Request};
@@ -13,38 +13,36 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// One JSON text of a client.
+/// One JSON text from a client.
 #[derive(Debug)]
 pub(super) enum Incoming<'a> {
-    /// A request alone.
+    /// A single request.
     Single(Message<'a>),
-    /// Several, to be answered by one array. Never empty.
+    /// Several requests, which are answered by one array. Never empty.
     Batch(Vec<Message<'a>>),
-    /// Nothing of it can be carried out.
+    /// A text of which nothing can be carried out.
     Refused(ErrorObjectOwned),
 }
 
 /// One request object.
 #[derive(Debug)]
 pub(super) enum Message<'a> {
-    /// To be answered.
+    /// A request that is answered.
     Call(Request<'a>),
-    /// To be carried out and not answered.
+    /// A request that is carried out and not answered.
     Notification(Notification<'a>),
-    /// Not a request.
     Invalid(Invalid),
 }
 
 /// A JSON value that is not a request.
 #[derive(Debug)]
 pub(super) struct Invalid {
-    /// The id that it carried, as far as one can be told; `null` else.
+    /// The id of the value, if it has a valid one, or else `null`.
     pub(super) id: Id<'static>,
-    /// What is wrong with it.
     pub(super) error: ErrorObjectOwned,
 }
 
-/// Reads one JSON text. `batch_length` is the most entries that a batch may have.
+/// Parses one JSON text. A batch may have at most `batch_length` entries.
 pub(super) fn parse(text: &[u8], batch_length: usize) -> Incoming<'_> {
     let Ok(value) = serde_json::from_slice::<&RawValue>(text) else {
         return Incoming::Refused(fault::not_json());
@@ -62,7 +60,8 @@ pub(super) fn parse(text: &[u8], batch_length: usize) -> Incoming<'_> {
     }
 }
 
-/// The members of a request object, unread. An `id` of `null` is an id, so it is kept apart from none.
+/// The unparsed members of a request object. An `id` of `null` is an id, so it is not the same as a missing
+/// one.
 #[derive(Deserialize)]
 struct Members<'a> {
     #[serde(borrow, default)]
@@ -75,7 +74,7 @@ struct Members<'a> {
     params: Option<&'a RawValue>,
 }
 
-/// A member that is there, `null` too.
+/// A member that is present, even if it is `null`.
 pub(super) fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
     Deserialize::deserialize(value).map(Some)
 }
@@ -119,7 +118,8 @@ fn message(value: &RawValue) -> Message<'_> {
     }
 }
 
-/// The entries of a batch, or `None` when there are more than `most`; those beyond are never collected.
+/// The entries of a batch. `None` if there are more than `most`, and then the further ones are never
+/// collected.
 fn batch(value: &RawValue, most: usize) -> serde_json::Result<Option<Vec<&RawValue>>> {
     struct Entries(usize);
     impl<'de> Visitor<'de> for Entries {
@@ -151,7 +151,7 @@ fn batch(value: &RawValue, most: usize) -> serde_json::Result<Option<Vec<&RawVal
 mod tests {
     use super::*;
 
-    /// What `text` was taken for: `call METHOD ID PARAMS`, `notification METHOD PARAMS`, `CODE ID`.
+    /// The result of parsing `text`, as `call METHOD ID PARAMS`, `notification METHOD PARAMS` or `CODE ID`.
     fn describe(text: &str) -> String {
         fn one(message: &Message<'_>) -> String {
             let json = |id: &Id<'_>| serde_json::to_string(id).unwrap();

@@ -5,11 +5,11 @@
 //! - `{` or `[`: newline-delimited JSON-RPC 2.0, one value per line each way ([`lines`]);
 //! - anything else: HTTP/1.1, `POST` for calls and WebSocket for calls and subscriptions ([`http`]).
 //!
-//! Whatever the framing, a request passes the same [`policy`]: a panic becomes an internal error, batches are
-//! bounded, notifications are carried out and not answered.
+//! Whatever the framing, every request passes the same [`policy`]: a panic becomes an internal error, the
+//! size of batches is limited, and notifications are carried out and not answered.
 //!
-//! What must not live here: any method, any knowledge of what a request means, any SQL. The methods are
-//! handed in as [`jsonrpsee::Methods`]; handlers find a [`ConnectionInfo`] in the request's extensions.
+//! No method lives here, no meaning of a request and no SQL. The methods are passed in as
+//! [`jsonrpsee::Methods`], and handlers find a [`ConnectionInfo`] in the extensions of a request.
 #![expect(clippy::disallowed_types, reason = "the wire is spoken here")]
 
 mod accept;
@@ -35,24 +35,23 @@ pub use limits::Limits;
 pub enum Framing {
     /// One JSON value per line.
     Lines,
-    /// One HTTP/1.1 `POST` per call. It has no way back for subscriptions.
+    /// One HTTP/1.1 `POST` per call. It cannot carry subscriptions.
     Http,
     /// A WebSocket: one text message per JSON value.
     WebSocket,
 }
 
-/// The connection that a request came by; it is in the extensions of every request.
+/// The connection of a request. It is in the extensions of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionInfo {
-    /// Unique among the connections of this daemon's life.
+    /// The id is unique as long as the daemon runs.
     pub id: u64,
-    /// How the connection speaks.
     pub framing: Framing,
 }
 
 impl ConnectionInfo {
-    /// The id in the form in which jsonrpsee tells the owners of subscriptions apart. It repeats after four
-    /// thousand million connections, when the first of them is long gone.
+    /// The id by which jsonrpsee distinguishes the owners of subscriptions. It repeats after 2^32
+    /// connections, when the first one is long gone.
     fn jsonrpsee_number(self) -> u32 {
         self.id as u32
     }
@@ -62,7 +61,7 @@ impl ConnectionInfo {
     }
 }
 
-/// A limit in the width that jsonrpsee takes.
+/// A limit as jsonrpsee's type.
 fn clamp(limit: usize) -> u32 {
     u32::try_from(limit).unwrap_or(u32::MAX)
 }

@@ -1,5 +1,5 @@
-//! What is asked of a connection's socket before and beside its bytes: who is there, how do they begin,
-//! are they still there.
+//! Questions to the socket of a connection, besides its bytes: which user is at the other end, what the first
+//! byte is, and whether the client is still there.
 
 use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 use std::io;
@@ -9,16 +9,16 @@ use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 
-/// Whether the process at the other end runs as `owner`.
+/// Whether the process at the other end belongs to `owner`.
 ///
 /// # Errors
-/// When the system does not say who is there.
+/// When the system does not tell the user.
 pub(super) fn belongs_to(stream: &UnixStream, owner: u32) -> io::Result<bool> {
     Ok(stream.peer_cred()?.uid() == owner)
 }
 
-/// The first byte that is not white space. It stays in the socket; white space before it is taken out.
-/// `None` when the client closed without sending one.
+/// The first byte that is not white space. It stays in the socket, and white space before it is removed.
+/// `None` if the client closed without sending such a byte.
 ///
 /// # Errors
 /// When the socket cannot be read.
@@ -39,27 +39,27 @@ pub(super) async fn first_byte(stream: &UnixStream) -> io::Result<Option<u8>> {
     }
 }
 
-/// Receives into `into` with `flags`, which tokio's own reads cannot take.
+/// Receives with `flags`, which tokio's own reads do not support.
 async fn receive(stream: &UnixStream, into: &mut [u8], flags: MsgFlags) -> io::Result<usize> {
     stream.async_io(Interest::READABLE, || recv(stream.as_raw_fd(), into, flags).map_err(Into::into)).await
 }
 
-/// Tells the system that nothing more is taken: what a client sends from now on fails, so that it knows that it was not
-/// received. What has arrived can still be read, and the end after it.
+/// Tells the system that no more is received. A client's later writes then fail, so the client knows that
+/// they were not received. What has arrived can still be read, followed by the end.
 ///
-/// macOS would throw away what has arrived; there the end is not told, and whoever reads must give up by time.
+/// macOS would discard what has arrived. There the reading must be limited by time instead.
 pub(super) fn take_no_more(socket: &impl AsRawFd) {
     if cfg!(not(target_os = "macos")) {
-        // A client that has left is as good.
+        // This fails only when the client has left, which is as good.
         let _ = shutdown(socket.as_raw_fd(), Shutdown::Read);
     }
 }
 
-/// Resolves when the client has closed the connection altogether.
+/// Resolves when the client has closed the whole connection.
 ///
-/// It is for the times when the connection is not being read, and so the end is not seen: too many requests
-/// in flight, or a client that has only closed its sending side and waits for answers. The system reports
-/// the hang-up together with writability, which cannot be awaited apart; so it is looked at from time to time.
+/// It is for times when the connection is not read, so that no read reports the end: when too many requests
+/// are in flight, or when a client has closed only its sending side and waits for answers. The system reports
+/// the hang-up together with writability, which cannot be awaited separately, so this polls.
 pub(super) async fn hung_up(stream: &OwnedReadHalf) {
     let mut pause = Duration::from_millis(5);
     loop {

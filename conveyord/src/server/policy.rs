@@ -1,7 +1,8 @@
-//! What every request passes, whatever its framing: the guard against panics, the rules for notifications,
-//! batches and subscriptions, the limit of requests in flight.
+//! The rules for every request in any framing: the guard against panics, the rules for notifications, batches
+//! and subscriptions, and the limit of requests in flight.
 //!
-//! It stands around jsonrpsee's own dispatch for HTTP and WebSocket, and around that of [`super::lines`].
+//! For HTTP and WebSocket the policy wraps jsonrpsee's own dispatch, and for JSON lines the one of
+//! [`super::lines`].
 
 use super::{Framing, Limits, fault};
 use crate::guard::{Panicked, guarded};
@@ -15,9 +16,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The dispatch that a policy stands around: finds the method of a request and runs it.
+/// A dispatch that a policy can wrap: it finds the method of a request and runs it.
 pub(super) trait Invoke: Clone + Send + Sync + 'static {
-    /// Runs one request.
     fn invoke<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a;
 }
 
@@ -50,16 +50,18 @@ impl Policy {
         }
     }
 
+    /// Counts one more request in flight, until the permit is dropped.
     fn start(&self) -> Result<OwnedSemaphorePermit, ErrorObjectOwned> {
         Arc::clone(&self.in_flight)
             .try_acquire_owned()
             .map_err(|_| fault::too_many_in_flight(self.in_flight_limit))
     }
 
-    /// The request as it may be run, or why it may not.
+    /// The request in the form in which it may run, or the error that refuses it.
     fn admit<'a>(&self, mut request: Request<'a>) -> Result<Request<'a>, (Id<'a>, ErrorObjectOwned)> {
         let error = match self.methods.method(&request.method) {
             None => fault::unknown_method(&request.method),
+            // An HTTP call has one answer, so the items of a subscription could not be sent.
             Some(MethodCallback::Subscription(_) | MethodCallback::Unsubscription(_))
                 if self.framing == Framing::Http =>
             {
@@ -67,6 +69,8 @@ impl Policy {
                     "an HTTP call cannot carry a subscription; use a WebSocket, or JSON lines on the socket itself",
                 )
             }
+            // jsonrpsee reads the parameters of an unsubscription only by position. Clients send them by
+            // name.
             Some(MethodCallback::Unsubscription(_)) => {
                 match subscription_by_position(request.params.as_deref()) {
                     Some(params) => {
@@ -81,8 +85,9 @@ impl Policy {
         Err((request.id, error))
     }
 
-    /// Why there are no notifications, where there are none: jsonrpsee reads WebSockets itself, and takes a request
-    /// whose id it cannot represent for a notification. It must not be carried out while its client waits for ever.
+    /// The error for any notification in a framing that has none. jsonrpsee itself reads WebSockets, and
+    /// takes a request for a notification if it cannot represent the id. Such a request must not be carried
+    /// out, because its client would wait for the answer for ever.
     fn refuses_notifications(&self) -> Option<ErrorObjectOwned> {
         let why =
             "on a WebSocket each request needs an id: a string, null, or a whole number from 0 to 2^64-1";
@@ -94,7 +99,7 @@ impl Policy {
     }
 }
 
-/// A dispatch together with the rules of its connection.
+/// A dispatch with the rules of its connection.
 #[derive(Debug, Clone)]
 pub(super) struct Governed<S> {
     service: S,
@@ -110,14 +115,14 @@ impl<S> tower::Layer<S> for Policy {
 }
 
 impl<S: Invoke> Governed<S> {
-    /// Runs one request that is already counted as in flight.
+    /// Runs one request. The caller has counted it as in flight.
     async fn run(self, request: Request<'_>) -> MethodResponse {
         let request = match self.policy.admit(request) {
             Ok(request) => request,
             Err((id, error)) => return MethodResponse::error(id, error),
         };
         let id = request.id.clone();
-        // Synchronous methods run while `invoke` is called: that too is inside the guard.
+        // A synchronous method runs within `invoke` itself, so that call must be inside the guard too.
         match guarded(async { self.service.invoke(request).await }).await {
             Ok(response) => response,
             Err(Panicked) => {
@@ -127,10 +132,10 @@ impl<S: Invoke> Governed<S> {
         }
     }
 
-    /// Carries out a notification that is already counted as in flight. Nobody waits for its outcome.
+    /// Carries out a notification. The caller has counted it as in flight, and nobody waits for its outcome.
     async fn notify(self, notification: Notification<'_>) {
         let Notification { method, params, extensions, .. } = notification;
-        // The id of a subscription would reach nobody, and so could never be ended.
+        // Nobody would learn the id of this subscription, so nobody could end it.
         if self.policy.opens_subscription(&method) {
             return;
         }
@@ -156,23 +161,26 @@ impl<S: Invoke> RpcServiceT for Governed<S> {
         }
     }
 
-    /// The entries of a batch are carried out one after the other, so that one can build on the one before.
+    /// The entries of a batch run one after the other, so that an entry can rely on those before it.
     fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let this = self.clone();
         async move {
             if batch.len() > this.policy.batch_length {
                 return MethodResponse::error(Id::Null, fault::batch_too_long(this.policy.batch_length));
             }
+            // A batch counts as one request in flight.
             let _running = match this.policy.start() {
                 Ok(running) => running,
                 Err(error) => return MethodResponse::error(Id::Null, error),
             };
+            // JSON-RPC 2.0 has no answer for a batch of only notifications.
             let only_notifications = this.policy.refuses_notifications().is_none()
                 && !batch.is_empty()
                 && batch.iter().all(|entry| matches!(entry, Ok(BatchEntry::Notification(_))));
             let mut answers = BatchResponseBuilder::new_with_limit(this.policy.response_bytes);
             for entry in batch {
-                // A method that waits for nothing would not let others have the thread until the batch is over.
+                // Without this, entries whose methods never wait would keep the thread until the whole batch
+                // is done.
                 tokio::task::yield_now().await;
                 let answer = match entry {
                     Ok(BatchEntry::Notification(notification)) => match this.policy.refuses_notifications() {
@@ -182,7 +190,7 @@ impl<S: Invoke> RpcServiceT for Governed<S> {
                             continue;
                         }
                     },
-                    // Its answer would go out by itself, before that of the batch.
+                    // The answer of a subscription would be sent by itself, before that of the batch.
                     Ok(BatchEntry::Call(request)) if this.policy.opens_subscription(&request.method) => {
                         let error =
                             fault::cannot_subscribe("a batch cannot subscribe; send the request by itself");
@@ -197,6 +205,7 @@ impl<S: Invoke> RpcServiceT for Governed<S> {
                         )
                     }
                 };
+                // All answers together are larger than the limit, so one error replaces them.
                 if let Err(too_large) = answers.append(answer) {
                     return too_large;
                 }
@@ -218,6 +227,7 @@ impl<S: Invoke> RpcServiceT for Governed<S> {
                 return MethodResponse::error(Id::Null, error);
             }
             let extensions: Extensions = notification.extensions.clone();
+            // A notification over the limit is dropped: there is nobody to tell.
             if let Ok(_running) = this.policy.start() {
                 this.notify(notification).await;
             }
@@ -226,8 +236,8 @@ impl<S: Invoke> RpcServiceT for Governed<S> {
     }
 }
 
-/// The parameters of an unsubscription in the form that jsonrpsee reads, `[ID]`. Ours are by name,
-/// `{"subscription": ID}`; serde reads a struct from either form.
+/// The parameters of an unsubscription as jsonrpsee reads them, `[ID]`. Clients send them by name,
+/// `{"subscription": ID}`. serde reads a struct from either form.
 pub(super) fn subscription_by_position(params: Option<&RawValue>) -> Option<Box<RawValue>> {
     #[derive(Deserialize)]
     struct Unsubscribe<'a> {

@@ -1,4 +1,4 @@
-//! What must hold of any bytes of a client that speaks lines: see [`crate::properties`].
+//! Properties that hold for any bytes of a client that speaks JSON lines: see [`crate::properties`].
 
 use super::{
     ConnectionInfo, Framing, Limits,
@@ -20,13 +20,14 @@ use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-/// Entries of a batch, and requests at a time, that are allowed here.
+/// The limit of a batch's entries and of requests in flight.
 const FEW: usize = 3;
 
-/// The head's first byte says how long a request may be, the others the lengths of the writes.
+/// The first byte of the head is the largest request, and the other bytes are the lengths of the writes.
 ///
-/// However the bytes arrive, the same lines are taken and no more than the limit is held. Every request is
-/// answered once, every notification never, each answer is one line of JSON-RPC, and the connection ends.
+/// However the bytes arrive, the same lines are read, and no more than the limit is held in memory. Every
+/// request is answered once and no notification is answered. Each answer is one line of JSON-RPC, and the
+/// connection ends.
 pub fn line_framing(input: &[u8]) {
     static RUNTIME: LazyLock<Runtime> =
         LazyLock::new(|| match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -47,7 +48,8 @@ pub fn line_framing(input: &[u8]) {
     });
 }
 
-/// The lines of all that is sent, `None` for one that is too long: too simple for bytes that arrive in parts.
+/// The lines of all bytes, by a way that is too simple for bytes that arrive in parts. `None` is a line that
+/// is too long.
 fn lines_of(sent: &[u8], limit: usize) -> Vec<Option<Vec<u8>>> {
     sent.split(|byte| *byte == b'\n')
         .filter(|line| line.len() > limit || !line.trim_ascii().is_empty())
@@ -55,7 +57,7 @@ fn lines_of(sent: &[u8], limit: usize) -> Vec<Option<Vec<u8>>> {
         .collect()
 }
 
-/// The lines that the buffer gives when one write after the other arrives.
+/// The lines that the buffer returns if the writes arrive one after the other.
 async fn taken(writes: &[&[u8]], limit: usize) -> Vec<Option<Vec<u8>>> {
     let (mut client, daemon) = pair();
     let (reader, _writer) = daemon.into_split();
@@ -68,7 +70,7 @@ async fn taken(writes: &[&[u8]], limit: usize) -> Vec<Option<Vec<u8>>> {
         });
     };
     for write in writes {
-        // As much as the socket surely takes at once.
+        // The socket surely takes as many bytes at once.
         for part in write.chunks(4096) {
             done(client.write_all(part).await);
             let mut arrived = 0;
@@ -85,14 +87,14 @@ async fn taken(writes: &[&[u8]], limit: usize) -> Vec<Option<Vec<u8>>> {
     lines
 }
 
-/// An answer: of a request alone by its id and whether it is an error, of a batch all of them.
+/// An answer: the id of a single request and whether it is an error, or those of all requests of a batch.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Answer {
     One(String, bool),
     Batch(Vec<(String, bool)>),
 }
 
-/// The answer that a line must have.
+/// The expected answer for a line.
 fn expected(line: Option<&[u8]>) -> Option<Answer> {
     let refused = || Answer::One("null".to_owned(), true);
     let Some(line) = line else { return Some(refused()) };
@@ -117,7 +119,7 @@ fn expected(line: Option<&[u8]>) -> Option<Answer> {
     }
 }
 
-/// A request that is well formed has the id and the method that it says; one without an id has no answer.
+/// A valid request has the id and the method of its JSON, and one without an id has no answer.
 fn check_message(message: &Message<'_>, value: &Value) {
     match message {
         Message::Call(call) => {
@@ -149,7 +151,7 @@ fn answer_to(message: &Message<'_>, alone: bool) -> Option<(String, bool)> {
     }
 }
 
-/// What the daemon answers when a client writes one part after the other, reads, and ends.
+/// The answers to a client that writes the parts one after the other, reads, and leaves.
 async fn answers(writes: &[&[u8]], limit: usize) -> Vec<Answer> {
     static METHODS: LazyLock<Methods> = LazyLock::new(methods);
     let limits = Limits {
@@ -178,7 +180,7 @@ async fn answers(writes: &[&[u8]], limit: usize) -> Vec<Answer> {
     received.split_inclusive(|byte| *byte == b'\n').filter_map(answer).collect()
 }
 
-/// Reads a line of the daemon's; `None` for a subscription's item.
+/// Parses a line of the daemon. `None` for an item of a subscription.
 fn answer(line: &[u8]) -> Option<Answer> {
     let Some(text) = line.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok()) else {
         panic!("the daemon sent something else than a line of text");
@@ -196,7 +198,7 @@ fn answer(line: &[u8]) -> Option<Answer> {
     Some(Answer::One(id, is_error))
 }
 
-/// An answer, or the item of a subscription. Results are not read: they may be nested deeply.
+/// An answer, or the item of a subscription. The results are not parsed, because they may be nested deeply.
 #[derive(Deserialize)]
 struct Response<'a> {
     jsonrpc: &'a str,
@@ -228,13 +230,13 @@ fn methods() -> Methods {
         echoed(&params)
     }));
     done(module.register_subscription("watch", "item", "unwatch", |_, pending, _, _| async move {
-        // The client may be gone.
+        // The client may be gone already.
         let _ = pending.accept().await;
     }));
     module.into()
 }
 
-/// The parameters as they stand in the request.
+/// The parameters, exactly as in the request.
 fn echoed(params: &jsonrpsee::types::Params<'_>) -> Result<Box<RawValue>, ErrorObjectOwned> {
     let text = params.as_str().unwrap_or("null").to_owned();
     RawValue::from_string(text).map_err(|_| ErrorObjectOwned::owned(1, "not JSON", None::<()>))
@@ -244,7 +246,7 @@ fn pair() -> (UnixStream, UnixStream) {
     done(UnixStream::pair())
 }
 
-/// What the machine itself cannot refuse here.
+/// Unwraps a result that cannot fail on this machine.
 fn done<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
     match result {
         Ok(value) => value,

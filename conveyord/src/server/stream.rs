@@ -1,8 +1,8 @@
-//! The stream that HTTP and WebSocket connections run on: a socket that does not wait for ever for a client
-//! that never reads, and that can be ended from outside.
+//! The stream of HTTP and WebSocket connections: a socket that gives up a client that never reads, and that
+//! can be ended from outside.
 //!
-//! hyper and jsonrpsee own the stream of a connection wherever its tasks are; so the rules stand in the
-//! stream, and the connection is over when the stream is dropped.
+//! hyper and jsonrpsee own the stream of a connection in several tasks. So these rules are in the stream
+//! itself, and the connection is over when the stream is dropped.
 
 use nix::sys::socket::{Shutdown, shutdown};
 use std::io;
@@ -15,21 +15,21 @@ use tokio::net::UnixStream;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// A socket with limits. `S` is dropped with it: what counts the connection as open.
+/// A socket with limits. `S` counts the connection as open and is dropped with the socket.
 #[derive(Debug)]
 pub(super) struct Stream<S> {
     socket: UnixStream,
     write_timeout: Duration,
-    /// Runs while bytes wait that the client does not take.
+    /// Runs while bytes wait that the client does not read.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Whoever wanted to read during a stall.
+    /// The task that wanted to read during a stall.
     reader: Option<Waker>,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
     _slot: S,
 }
 
 impl<S> Stream<S> {
-    /// A stream that reports its end when `end` is cancelled.
+    /// A stream that ends when `end` is cancelled.
     pub(super) fn new(socket: UnixStream, write_timeout: Duration, end: CancellationToken, slot: S) -> Self {
         let ended = Box::pin(end.cancelled_owned());
         Self { socket, write_timeout, stalled: None, reader: None, ended, _slot: slot }
@@ -43,13 +43,13 @@ impl<S> Stream<S> {
         }
     }
 
-    /// The client took nothing: waits until the time for that is over.
+    /// The client reads nothing. Waits until the time limit for that has passed.
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let write_timeout = self.write_timeout;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(write_timeout)));
         ready!(stalled.as_mut().poll(cx));
-        // Whoever reads this stream must see its end, and does not ask again by itself. A socket that cannot
-        // be shut down is closed already.
+        // The reading task must see the end too, and would not be woken otherwise. If the socket cannot be
+        // shut down, it is closed already.
         let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
         self.end_of_stall();
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client does not read"))
@@ -66,7 +66,8 @@ impl<S: Unpin> AsyncRead for Stream<S> {
         if this.ended.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        // No request is taken from a client that does not take its answers: they would pile up.
+        // No further request is read from a client that does not read its answers, because the answers would
+        // pile up.
         if this.stalled.is_some() {
             this.reader = Some(cx.waker().clone());
             return Poll::Pending;

@@ -1,4 +1,4 @@
-//! The server on real sockets, seen from the bytes' side and from the client's.
+//! The server on real sockets: the bytes on the wire, and the view of a client.
 
 mod client;
 mod http;
@@ -19,18 +19,18 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// A test that hangs is a test that fails.
+/// Fails a test that hangs.
 async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), work).await.unwrap_or_else(|_| panic!("no {what} in 20 s"))
 }
 
-/// What the methods did, and what they wait for.
+/// What the methods of the test did, and what they wait for.
 struct Probe {
-    /// One permit for each `hold` that began.
+    /// One permit for each `hold` that has begun.
     began: Semaphore,
-    /// One permit lets one `hold` end.
+    /// Each permit lets one `hold` end.
     release: Semaphore,
-    /// One permit for each `hold` or subscription that was dropped or ended.
+    /// One permit for each `hold` or subscription that has ended or was dropped.
     ended: Semaphore,
     /// One permit for each `note`.
     notes: Semaphore,
@@ -38,7 +38,7 @@ struct Probe {
 }
 
 impl Probe {
-    /// Waits for `count` permits and uses them up.
+    /// Waits for `count` permits and consumes them.
     async fn take(semaphore: &Semaphore, count: u32, what: &str) {
         within(what, semaphore.acquire_many(count)).await.unwrap().forget();
     }
@@ -130,7 +130,6 @@ fn methods(probe: Arc<Probe>) -> RpcModule<Probe> {
     module
 }
 
-/// A running server.
 struct Running {
     path: PathBuf,
     probe: Arc<Probe>,
@@ -189,7 +188,7 @@ impl Wire {
         self.0.get_mut().write_all(text.as_ref()).await.unwrap();
     }
 
-    /// Sends a call as a line, with parameters by position if there are any.
+    /// Sends a call as a line. `params` are left out if they are null.
     async fn call(&mut self, id: impl serde::Serialize, method: &str, params: Value) {
         let mut request = json!({"jsonrpc": "2.0", "id": id, "method": method});
         if !params.is_null() {
@@ -209,16 +208,16 @@ impl Wire {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 
-    /// Everything until the other side closes.
+    /// All bytes until the server closes.
     async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
-        // A server that closes while bytes of ours are unread resets the connection: an end as well.
+        // If the server closes while it has unread bytes, it resets the connection. That is an end as well.
         let _ = within("end of the connection", self.0.read_to_end(&mut rest)).await;
         String::from_utf8(rest).unwrap()
     }
 }
 
-/// The error's code, kind and id.
+/// The code, the kind and the id of an error.
 fn fault(answer: &Value) -> (i64, &str, &Value) {
     let error = &answer["error"];
     (error["code"].as_i64().unwrap(), error["data"]["kind"].as_str().unwrap_or("-"), &answer["id"])

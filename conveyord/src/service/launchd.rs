@@ -1,5 +1,5 @@
-//! launchd: the socket of the agent's `Sockets` key. It takes a process for ready as soon as it runs, and has no
-//! watchdog.
+//! launchd: the socket in the agent's `Sockets` key. launchd takes a process for ready as soon as it runs,
+//! and has no watchdog.
 
 use super::{ActivationError, State};
 use conveyor_proto::types::daemon::StartedBy;
@@ -10,7 +10,8 @@ use std::{io, os::unix::net::UnixListener, time::Duration};
 /// The socket by its name in the agent's `Sockets` key.
 const SOCKET: &str = "fd://conveyord";
 
-/// Asked for only as the agent: any other process that asks is refused.
+/// launchd passes the socket only to its own job: any other process gets an error, so it does not ask
+/// (launch_activate_socket(3)).
 pub(super) fn activated_socket(started_by: StartedBy) -> Result<Option<UnixListener>, ActivationError> {
     if started_by != StartedBy::Launchd {
         return Ok(None);
@@ -19,7 +20,7 @@ pub(super) fn activated_socket(started_by: StartedBy) -> Result<Option<UnixListe
         SOCKET.parse().map_err(|error| ActivationError::NotHandedOver(io::Error::other(error)))?;
     match binding.try_into() {
         Ok(Listener::Unix(listener)) => {
-            // Programs that the daemon starts must not hold the socket.
+            // Programs that the daemon starts must not inherit the socket.
             fcntl(&listener, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))
                 .map_err(|error| ActivationError::Unusable(error.into()))?;
             Ok(Some(listener))

@@ -1,4 +1,4 @@
-//! systemd: the socket in `LISTEN_FDS`, notifications by datagram.
+//! systemd: the sockets in `LISTEN_FDS` (sd_listen_fds(3)), and notifications by datagram (sd_notify(3)).
 
 use super::{ActivationError, State};
 use conveyor_proto::types::daemon::StartedBy;
@@ -6,7 +6,7 @@ use sd_notify::NotifyState;
 use service_binding::{Binding, Listener};
 use std::{io, os::unix::net::UnixListener, time::Duration};
 
-/// The variables alone tell: a unit that somebody wrote by hand need not say that it is one.
+/// Only the variables decide: a unit that a user wrote need not say that systemd started the daemon.
 pub(super) fn activated_socket(_: StartedBy) -> Result<Option<UnixListener>, ActivationError> {
     let mut sockets = sd_notify::listen_fds().map_err(ActivationError::NotHandedOver)?;
     match (sockets.next(), sockets.len()) {
@@ -38,7 +38,7 @@ pub(super) fn alive() {
     send(&[NotifyState::Watchdog]);
 }
 
-/// How long the watchdog waits for a sign of life.
+/// How long the watchdog waits for a sign of life (`WatchdogSec=`).
 pub(super) fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled()
 }

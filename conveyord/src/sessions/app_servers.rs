@@ -203,6 +203,7 @@ impl AppServers {
                     sink: sink.clone(),
                     home: home.clone(),
                     wanted: receiver,
+                    items: items.clone(),
                 };
                 let (ending, items, of_home) = (stop.clone(), items.clone(), home.clone());
                 let task = running.spawn(async move {
@@ -248,6 +249,7 @@ struct HomeTask {
     sink: mpsc::Sender<RequestEvent>,
     home: String,
     wanted: watch::Receiver<Wanted>,
+    items: Items,
 }
 
 impl HomeTask {
@@ -335,6 +337,8 @@ impl HomeTask {
                     }
                 }
             }
+            // What was told did not panic.
+            self.items.well(&item(&self.home));
         }
     }
 

@@ -9,5 +9,6 @@ pub mod locate;
 pub mod looks;
 pub mod pane;
 pub mod registration;
+pub mod rename;
 pub mod start;
 pub mod state;

@@ -10,6 +10,7 @@ use crate::{
     codex::rollout::discovery,
     error::{Error, Result},
     platform::{self, Pid, ProcessStart},
+    refusal::Kind,
     store::sessions::Session,
     tmux::{self, CaptureStyle, Pane, PaneId, Tmux, TmuxError, TmuxServer, stored_name},
 };
@@ -92,7 +93,7 @@ pub struct Target {
 pub fn shown(session: &Session) -> Result<String> {
     let Some(tmux_session) = session.tmux_session.as_deref() else {
         return Err(Error::conflict(
-            "no_tmux_session",
+            Kind::NoTmuxSession,
             format!("session {} has no tmux session; it was probably registered outside tmux", session.name),
         )
         .hint("queue the message instead: enqueue-nudge-worker TASK --message TEXT"));
@@ -145,7 +146,7 @@ pub fn find_among(panes: &[Pane], session: &Session) -> Result<Target> {
             shown: if pane.session_name == stored_name(&shown) { shown } else { pane.session_name.clone() },
         }),
         Standing::Other(pane) => Err(Error::conflict(
-            "tmux_pane_mismatch",
+            Kind::TmuxPaneMismatch,
             format!(
                 "pane {} is no longer the one that session {} was registered with",
                 session.tmux_pane_id.clone().unwrap_or_else(|| pane.pane_id.to_string()),
@@ -154,7 +155,7 @@ pub fn find_among(panes: &[Pane], session: &Session) -> Result<Target> {
         )
         .hint("register the session again")),
         Standing::Gone => {
-            Err(Error::conflict("tmux_session_missing", format!("tmux session {shown} is not running"))
+            Err(Error::conflict(Kind::TmuxSessionMissing, format!("tmux session {shown} is not running"))
                 .hint("start it again, or register the session with the tmux session that it is in now"))
         }
     }
@@ -181,7 +182,7 @@ pub async fn find_with_text(tmux: &Tmux, session: &Session, history_lines: u32) 
 /// The refusal of a pane that is there and in which Codex has ended.
 #[must_use]
 pub fn exited(session: &Session) -> Error {
-    Error::conflict("codex_exited", format!("Codex has ended in the pane of session {}", session.name))
+    Error::conflict(Kind::CodexExited, format!("Codex has ended in the pane of session {}", session.name))
         .hint("start Codex again there and register the session")
 }
 
@@ -232,7 +233,7 @@ impl Sighting {
             self.identity.session,
             mismatches.join(", ")
         );
-        Err(Error::conflict("identity_verification_failed", message).hint(
+        Err(Error::conflict(Kind::IdentityVerificationFailed, message).hint(
             "register the session again where it runs now, or `unbind` the task and end the pane by hand",
         ))
     }

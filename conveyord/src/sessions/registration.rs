@@ -7,6 +7,7 @@ use crate::{
     },
     error::{Error, Result},
     platform::{self, Pid},
+    refusal::Kind,
     sessions::{locate, pane},
     store::{
         Durability, Store, Tx, bindings,
@@ -42,7 +43,7 @@ pub fn check_name(name: &str) -> Result<()> {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > MAX_SESSION_NAME || !name.chars().all(good) {
         return Err(Error::invalid(
-            "invalid_name",
+            Kind::InvalidName,
             format!(
                 "\"{}\" is no session name: use 1 to {MAX_SESSION_NAME} letters, digits, '-' and '_'",
                 shown(name)
@@ -102,7 +103,7 @@ async fn find(params: &RegisterParams, time_limit: Duration) -> Result<Found> {
     let tmux_session = params.tmux_session.clone().filter(|name| !name.is_empty());
     if let Some(name) = tmux_session.as_deref().filter(|name| name.chars().any(char::is_control)) {
         let message = format!("\"{}\" is no tmux session: it has a control character", shown(name));
-        return Err(Error::invalid("invalid_tmux_session", message));
+        return Err(Error::invalid(Kind::InvalidTmuxSession, message));
     }
     let server = pane::server_of_caller(&params.caller);
     let pane = match &tmux_session {
@@ -125,7 +126,7 @@ async fn find(params: &RegisterParams, time_limit: Duration) -> Result<Found> {
         (Some(path), _) => (Some(of_file(&path)?), None),
         (None, Some(pid)) => of_process(pid, params, pane.as_ref()).await?,
         (None, None) => {
-            return Err(Error::invalid("pid_or_rollout_needed", "a process or a rollout is needed")
+            return Err(Error::invalid(Kind::PidOrRolloutNeeded, "a process or a rollout is needed")
                 .hint("--pid PID of Codex or of a process above it, or --codex-session FILE"));
         }
     };
@@ -178,13 +179,13 @@ pub fn codex_home(caller: &Caller) -> Option<String> {
 }
 
 fn checked_pid(pid: i64) -> Result<Pid> {
-    let checked = Pid::try_from(pid).map_err(|error| Error::invalid("invalid_pid", error.to_string()))?;
+    let checked = Pid::try_from(pid).map_err(|error| Error::invalid(Kind::InvalidPid, error.to_string()))?;
     if !platform::is_alive(checked, None) {
-        return Err(Error::invalid("pid_dead", format!("process {pid} does not run"))
+        return Err(Error::invalid(Kind::PidDead, format!("process {pid} does not run"))
             .hint("--pid takes the process of Codex or one above it, such as tmux's pane_pid"));
     }
     if !platform::same_user(checked) {
-        return Err(Error::refused("pid_of_other_user", format!("process {pid} belongs to another user")));
+        return Err(Error::refused(Kind::PidOfOtherUser, format!("process {pid} belongs to another user")));
     }
     Ok(checked)
 }
@@ -196,11 +197,11 @@ fn of_file(path: &str) -> Result<Rollout> {
     if path.is_relative() {
         let message = format!("rollout {}: is not an absolute path", shown(path.as_str()));
         return Err(
-            Error::invalid("relative_path", message).hint("the folder of the caller is not the daemon's")
+            Error::invalid(Kind::RelativePath, message).hint("the folder of the caller is not the daemon's")
         );
     }
     let meta =
-        read_session_meta(path).map_err(|error| Error::invalid("rollout_invalid", error.to_string()))?;
+        read_session_meta(path).map_err(|error| Error::invalid(Kind::RolloutInvalid, error.to_string()))?;
     // Links are resolved, so that two names of one file are one session.
     let path = path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
     Ok((path, meta))
@@ -214,7 +215,7 @@ async fn of_process(
     pane: Option<&Pane>,
 ) -> Result<(Option<Rollout>, Option<Pid>)> {
     let held = tokio::task::spawn_blocking(move || rollouts_held_by(pid)).await?;
-    let held = held.map_err(|error| Error::unavailable("rollout_not_found", error.to_string()))?;
+    let held = held.map_err(|error| Error::unavailable(Kind::RolloutNotFound, error.to_string()))?;
     match choose(held) {
         Ok(found) => Ok((Some((found.path, found.meta)), Some(found.pid))),
         Err(none) => {
@@ -225,7 +226,7 @@ async fn of_process(
             if looks_like_codex(pid, codex_home(&params.caller).as_deref()) {
                 return Ok((None, None));
             }
-            Err(Error::not_found("rollout_not_found", none.to_string())
+            Err(Error::not_found(Kind::RolloutNotFound, none.to_string())
                 .hint("type something into Codex and try again, or give the file with --codex-session"))
         }
     }
@@ -281,7 +282,7 @@ pub fn store_registration(
     {
         let message =
             format!("session {} is registered as {}; a role is for ever", new.name, existing.role.as_str());
-        return Err(Error::conflict("role_differs", message).hint("use another name"));
+        return Err(Error::conflict(Kind::RoleDiffers, message).hint("use another name"));
     }
     // One thread belongs to one session. `replace` takes it over, unless the other session is bound.
     if let Some(thread) = &new.codex_session_id {
@@ -296,12 +297,12 @@ pub fn store_registration(
                     shown(thread.as_str()),
                     other.name
                 );
-                return Err(Error::conflict("thread_taken", message)
+                return Err(Error::conflict(Kind::ThreadTaken, message)
                     .hint(format!("deregister {}, or take it over with --replace", other.name)));
             }
             if bindings::open_of_session(tx, &other.id)?.is_some() {
                 let message = format!("session {} is bound; it cannot be replaced", other.name);
-                return Err(Error::conflict("session_bound", message).hint("unbind its task first"));
+                return Err(Error::conflict(Kind::SessionBound, message).hint("unbind its task first"));
             }
             sessions::set_gone(tx, &other.id, "replaced")?;
         }
@@ -327,7 +328,7 @@ pub fn store_registration(
     let (actor, kind) = (Actor::Workerctl, AuditEvent::SessionRegistered);
     log::event(tx, &Event { actor, kind, task_id: None, command_id: None, correlation_id: None, payload })?;
     sessions::get(tx, id.as_str())?
-        .ok_or_else(|| Error::not_found("unknown_session", "the session was not stored"))
+        .ok_or_else(|| Error::not_found(Kind::UnknownSession, "the session was not stored"))
 }
 
 /// How messages reach a session. `task` is the task that it is bound to.
@@ -445,7 +446,7 @@ fn deregister_in(tx: &Tx<'_>, name: &str) -> Result<Result<DeregisterResult>> {
     if let Some(binding) = &binding {
         let message =
             format!("session {} is bound to task {} (binding {})", session.name, binding.task_id, binding.id);
-        let error = Error::conflict("session_bound", message)
+        let error = Error::conflict(Kind::SessionBound, message)
             .hint(format!("unbind --task {} first", binding.task_id));
         event(
             AuditEvent::SessionDeregisterFailed,

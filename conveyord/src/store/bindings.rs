@@ -5,6 +5,7 @@ use super::{
     ids::EventId,
     rows::{columns, first, scalar},
 };
+use crate::refusal::Kind;
 use crate::{changes, clock, error::Error};
 use conveyor_proto::{
     ids::{BindingId, SessionId, TaskId},
@@ -50,7 +51,7 @@ pub fn open_of_task(connection: &Connection, task: &TaskId) -> Result<Option<Bin
 /// `not_bound`, and those of SQLite.
 pub fn require_open(connection: &Connection, task: &TaskRow) -> Result<Binding, Error> {
     open_of_task(connection, &task.id)?.ok_or_else(|| {
-        Error::conflict("not_bound", format!("task {} has no active session-based binding", task.name))
+        Error::conflict(Kind::NotBound, format!("task {} has no active session-based binding", task.name))
             .hint(format!("bind --task {} --worker NAME --manager NAME", task.id))
     })
 }

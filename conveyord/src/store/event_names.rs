@@ -204,6 +204,8 @@ event_names! {
         ManagerAckRecorded [Info] "manager_ack_recorded";
         /// A run was created. A run that a pair begins is told in telemetry as `pair_run_created`.
         RunCreated [Info] "run_created";
+        /// A session was given another name.
+        SessionRenamed [Info] "session_renamed";
         /// A session's tmux session was ended and the session marked as gone.
         SessionStopped [Info] "session_stopped";
         /// The process of a session ended of itself; an error where a turn was running.

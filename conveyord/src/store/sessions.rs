@@ -5,6 +5,7 @@ use super::{
     ids::EventId,
     rows::{all, column, columns, first, scalar},
 };
+use crate::refusal::Kind;
 use crate::{changes, clock, error::Error, words::shown};
 use conveyor_proto::{
     ids::{SessionId, ThreadId},
@@ -143,7 +144,7 @@ pub fn find(connection: &Connection, name: &str) -> Result<Option<Session>, Stor
 /// `unknown_session`, and those of SQLite.
 pub fn resolve(connection: &Connection, name: &str) -> Result<Session, Error> {
     find(connection, name)?.ok_or_else(|| {
-        Error::not_found("unknown_session", format!("no session has the name \"{}\"", shown(name)))
+        Error::not_found(Kind::UnknownSession, format!("no session has the name \"{}\"", shown(name)))
             .hint("`sessions --state all` lists the sessions")
     })
 }
@@ -279,6 +280,22 @@ pub fn set_gone(tx: &Tx<'_>, id: &SessionId, reason: &str) -> Result<(), StoreEr
     )?
     .execute(params![id.as_str(), tx.now(), reason])?;
     publish(tx, id, SessionState::Gone);
+    Ok(())
+}
+
+/// Gives a session another name, and its tmux session too where that has another one now. The caller has seen that no
+/// other session has the name: the column is unique.
+pub fn rename(
+    tx: &Tx<'_>,
+    session: &Session,
+    name: &str,
+    tmux_session: Option<&str>,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update sessions set name = ?2, tmux_session = coalesce(?3, tmux_session) where id = ?1",
+    )?
+    .execute(params![session.id.as_str(), name, tmux_session])?;
+    publish(tx, &session.id, session.state);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use super::{
     StoreError, Tx,
     rows::{FromRow, column, columns},
 };
+use crate::refusal::Kind;
 use crate::words::shown;
 use crate::{changes, clock, error::Error};
 use conveyor_proto::{
@@ -87,12 +88,12 @@ pub fn resolve(connection: &Connection, reference: &str) -> Result<TaskRow, Erro
         for task in &open {
             let _ = write!(message, " {}", task.id);
         }
-        return Err(Error::conflict("ambiguous_task", message).hint("name the task by its id"));
+        return Err(Error::conflict(Kind::AmbiguousTask, message).hint("name the task by its id"));
     }
     // One that is not over comes before one that is, whatever their ages.
     let chosen = open.first().copied().or_else(|| named.first()).cloned();
     chosen.ok_or_else(|| {
-        Error::not_found("unknown_task", format!("unknown task: \"{}\"", shown(reference)))
+        Error::not_found(Kind::UnknownTask, format!("unknown task: \"{}\"", shown(reference)))
             .hint("`tasks` lists the tasks; `tasks --create NAME --goal GOAL` makes one")
     })
 }

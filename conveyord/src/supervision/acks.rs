@@ -3,6 +3,7 @@
 use super::{context, limits};
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     store::{
         Durability, Store, bindings,
         event_names::SharedEvent,
@@ -157,7 +158,7 @@ pub fn require(what: &str, missing: &[(Role, Lack)]) -> Result<()> {
     let roles: Vec<&str> = missing.iter().map(|(role, _)| role.as_str()).collect();
     let reasons: Value = missing.iter().map(|(role, lack)| (role.as_str(), lack.as_str())).collect();
     let message = format!("{what} requires current acknowledgement(s): {}", roles.join(", "));
-    Err(Error::refused("acknowledgements_required", message)
+    Err(Error::refused(Kind::AcknowledgementsRequired, message)
         .hint("worker-ack TASK --from-stdin and manager-ack TASK --from-stdin record them; a new binding or a change of the configuration asks for new ones")
         .data(json!({"missing": reasons})))
 }

@@ -3,6 +3,7 @@
 use crate::{
     clock,
     error::Error,
+    refusal::Kind,
     store::{StoreError, ids::DecisionId, supervision as store},
 };
 use conveyor_proto::types::{finish::DecisionCheck, task::TaskRow};
@@ -72,7 +73,7 @@ pub fn require(command_type: &str, check: &DecisionCheck) -> Result<(), Error> {
         "command_type": command_type, "error": "manager_decision_validation_failed", "manager_decision": check,
     });
     Err(Error::refused(
-        "manager_decision_validation_failed",
+        Kind::ManagerDecisionValidationFailed,
         format!("the manager's decision does not justify this: {data}"),
     )
     .hint("record-decision TASK stop --reason TEXT records one; name its id with --decision-id")

@@ -1,6 +1,7 @@
 //! The largest text and the largest JSON value that the contract stores.
 
 use crate::error::{Error, Result};
+use crate::refusal::Kind;
 use conveyor_proto::limits::{MAX_PAYLOAD_BYTES, MAX_TEXT_BYTES};
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ pub(super) fn text(what: &str, text: &str) -> Result<()> {
         return Ok(());
     }
     let message = format!("{what} is {} bytes long: at most {MAX_TEXT_BYTES} are stored", text.len());
-    Err(Error::invalid("text_too_long", message).hint("put the text into a file and name the file"))
+    Err(Error::invalid(Kind::TextTooLong, message).hint("put the text into a file and name the file"))
 }
 
 /// Refuses a JSON value that is too large. `what` names the value in the message.
@@ -26,5 +27,5 @@ pub(super) fn payload(what: &str, value: &impl Serialize) -> Result<()> {
         return Ok(());
     }
     let message = format!("{what} is {size} bytes of JSON: at most {MAX_PAYLOAD_BYTES} are stored");
-    Err(Error::invalid("payload_too_large", message).hint("put the facts into a file and name the file"))
+    Err(Error::invalid(Kind::PayloadTooLarge, message).hint("put the facts into a file and name the file"))
 }

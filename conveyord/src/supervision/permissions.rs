@@ -1,5 +1,6 @@
 //! The permissions: which exist, their aliases, and whether a configuration grants one.
 
+use crate::refusal::Kind;
 use crate::{error::Error, words::shown};
 use conveyor_proto::types::{dispatch::PermissionCheck, supervision::ManagerConfig};
 use serde_json::Value;
@@ -80,7 +81,7 @@ pub fn normalise(name: &str) -> Result<Vec<Permission>, Error> {
 /// The refusal of a word that is no permission. The hint lists the permissions.
 pub(super) fn unknown(message: String) -> Error {
     let known = TAXONOMY.map(|(category, actions)| format!("{category}.({})", actions.join("|"))).join(", ");
-    Error::invalid("unknown_permission", message).hint(format!("name one as category.action: {known}"))
+    Error::invalid(Kind::UnknownPermission, message).hint(format!("name one as category.action: {known}"))
 }
 
 /// The category of this name.

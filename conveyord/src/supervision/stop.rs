@@ -7,6 +7,7 @@ use super::finish::{FinishContext, MessageSender, check_message};
 use crate::{
     bindings,
     error::{Error, Result},
+    refusal::Kind,
     sessions::pane::{self, Sighting},
     store::{
         Durability, Store, StoreError, Tx, bindings as binding_rows,
@@ -103,7 +104,7 @@ async fn intend(
                     "session {} is bound to task {} (binding {})",
                     session.name, binding.task_id, binding.id
                 );
-                return Err(Error::conflict("session_bound", message).hint(format!(
+                return Err(Error::conflict(Kind::SessionBound, message).hint(format!(
                     "unbind --task {} first, or end the binding too with --force",
                     binding.task_id
                 )));
@@ -128,7 +129,7 @@ fn shared(tx: &Tx<'_>, session: &Session, others: &[Session]) -> Result<Error> {
         });
     }
     let message = format!("session {} shares its tmux session with {}", session.name, shown.join(", "));
-    Ok(Error::conflict("shared_tmux_session", message)
+    Ok(Error::conflict(Kind::SharedTmuxSession, message)
         .hint("--force ends them together, with their bindings"))
 }
 

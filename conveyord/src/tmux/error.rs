@@ -1,6 +1,7 @@
-//! What can go wrong when tmux is asked for something, and how tmux's answers are told apart.
+//! The errors of tmux, and how they are recognised in its answers.
 //!
-//! No text here holds what was sent to a pane or read from one: only the operation, its target and tmux's own words.
+//! No text here contains what was sent to a pane or read from one: only the operation, its target and tmux's
+//! own words.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,134 +11,101 @@ use thiserror::Error;
 use super::TmuxServer;
 use crate::process::{Output, ProcessError};
 
-/// What tmux was asked to do.
+/// What tmux was asked to do. Each method of [`Tmux`](super::Tmux) names its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    /// List the panes.
-    ListPanes,
-    /// Read a pane's text.
-    Capture,
-    /// Put text into a buffer of the server.
-    LoadBuffer,
-    /// Paste a buffer into a pane.
-    Paste,
-    /// Press a key in a pane.
-    Press,
-    /// Start a session.
-    NewSession,
-    /// End a session.
-    KillSession,
-    /// Ending a pane.
-    KillPane,
-    /// Read the variables that a session or the server gives to its programs.
-    ShowEnvironment,
-    /// Set an option of a window.
-    SetOption,
-    /// Say its version.
-    Version,
+pub struct Operation {
+    /// The words between "failed to" and the target.
+    text: &'static str,
+    /// Whether the operation can change a pane or a session.
+    acts: bool,
 }
 
 impl Operation {
-    /// Whether a pane or session may be changed by it.
-    fn acts(self) -> bool {
-        matches!(self, Self::Paste | Self::Press | Self::NewSession | Self::KillSession | Self::KillPane)
+    /// An operation that changes nothing which a person or agent would see.
+    pub(super) const fn looking(text: &'static str) -> Self {
+        Self { text, acts: false }
+    }
+
+    /// An operation that can change a pane or a session.
+    pub(super) const fn acting(text: &'static str) -> Self {
+        Self { text, acts: true }
     }
 }
 
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ListPanes => "list the panes of",
-            Self::Capture => "capture",
-            Self::LoadBuffer => "load a text for",
-            Self::Paste => "paste into",
-            Self::Press => "press a key in",
-            Self::NewSession => "start session",
-            Self::KillSession => "end session",
-            Self::KillPane => "end pane",
-            Self::ShowEnvironment => "show the environment of",
-            Self::SetOption => "set an option of",
-            Self::Version => "tell the version of",
-        })
+        f.write_str(self.text)
     }
 }
 
-/// Why tmux did not do what it was asked for.
+/// Why tmux did not do what it was asked.
 #[derive(Debug, Error)]
 pub enum TmuxError {
     /// There is no tmux program.
     #[error("tmux is not installed or is not available on PATH")]
     NotInstalled,
-    /// The operating system or a sandbox does not let us talk to the server.
+    /// The operating system or a sandbox denies access to the server.
     #[error("access to tmux was denied by the operating system or a sandbox ({message}); {hint}")]
     PermissionDenied {
         /// What tmux or the system said.
         message: String,
-        /// The way out.
+        /// What the user can do.
         hint: &'static str,
     },
-    /// No server answers at the socket.
+    /// No server listens at the socket.
     #[error("no tmux server is running at {server}")]
-    ServerGone {
-        /// The server that was asked.
-        server: TmuxServer,
-    },
+    ServerGone { server: TmuxServer },
     /// The server has no session of exactly this name.
     #[error("tmux has no session named {name:?}")]
     SessionMissing {
-        /// The name as it was asked for.
+        /// The requested name.
         name: String,
     },
-    /// The server has a session of this name already.
+    /// The server already has a session of this name.
     #[error("tmux has a session named {name:?} already")]
     SessionExists {
-        /// The name as it was asked for.
+        /// The requested name.
         name: String,
     },
-    /// The server has no such pane.
     #[error("tmux has no pane {pane}")]
     PaneMissing {
-        /// The pane as it was asked for.
+        /// The requested pane.
         pane: String,
     },
     /// tmux did not answer in time and was killed.
     #[error("tmux did not {operation} {target} within {} ms", limit.as_millis())]
     TimedOut {
-        /// What it was asked to do.
         operation: Operation,
-        /// With which pane, session or server.
+        /// The pane, session or server that was asked for.
         target: String,
-        /// How long it was given.
         limit: Duration,
     },
-    /// tmux was asked, and its answer could not be read or the server ended meanwhile.
+    /// tmux was asked, but its answer was unreadable, or the server ended before it answered.
     #[error("tmux was asked to {operation} {target} and did not answer: {message}")]
     Unanswered {
-        /// What it was asked to do.
         operation: Operation,
-        /// With which pane, session or server.
+        /// The pane, session or server that was asked for.
         target: String,
-        /// The system's words, or tmux's.
+        /// What the system or tmux said.
         message: String,
     },
     /// tmux refused, or could not be started.
     #[error("tmux failed to {operation} {target}: {message}")]
     Failed {
-        /// What it was asked to do.
         operation: Operation,
-        /// With which pane, session or server.
+        /// The pane, session or server that was asked for.
         target: String,
-        /// tmux's own words, or the system's.
+        /// What tmux or the system said.
         message: String,
     },
 }
 
 impl TmuxError {
-    /// Whether the pane or session may have been changed all the same: tmux was asked to act and its answer never
-    /// came. False means that surely nothing was done.
+    /// Whether tmux may have changed the pane or session in spite of the error: it was asked to, and its
+    /// answer never came. False means that nothing was changed.
     pub fn may_have_acted(&self) -> bool {
         match self {
-            Self::TimedOut { operation, .. } | Self::Unanswered { operation, .. } => operation.acts(),
+            Self::TimedOut { operation, .. } | Self::Unanswered { operation, .. } => operation.acts,
             _ => false,
         }
     }
@@ -162,7 +130,7 @@ impl TmuxError {
         }
     }
 
-    /// Reads tmux's refusal. Its texts are stable in the C locale that it runs in.
+    /// Reads an error from tmux's message. In the C locale, in which tmux runs, these messages are stable.
     pub(super) fn from_refusal(
         output: &Output,
         server: &TmuxServer,
@@ -194,7 +162,7 @@ impl TmuxError {
 
 const HINT: &str = "check the privacy settings of the terminal, or run conveyord where tmux may be used";
 
-/// How a denial reads in tmux's words about its socket; `access not allowed` is the server's own refusal.
+/// How tmux says that access to its socket is denied. `access not allowed` is said by the server itself.
 const DENIALS: [&str; 5] = [
     "operation not permitted",
     "permission denied",
@@ -203,7 +171,7 @@ const DENIALS: [&str; 5] = [
     "access not allowed",
 ];
 
-/// What tmux said, in one line of bounded length without control characters.
+/// tmux's message as one bounded line without control characters.
 fn said(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -213,13 +181,13 @@ fn said(output: &Output) -> String {
     line.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
-/// The reason, when the message is about reaching the server at all. The socket's path is taken away first: a path
-/// may contain any words.
+/// The reason, if a message is about reaching the server at all. The path of the socket is removed first,
+/// because a path may contain any words.
 fn socket_trouble<'a>(message: &'a str, server: &TmuxServer) -> Option<&'a str> {
     if message.starts_with("access not allowed") {
         return Some(message);
     }
-    // What a server says of itself in the moment after its last session was ended.
+    // A server says this in the moment after its last session was ended, before it exits.
     if message == "no current target" {
         return Some("");
     }
@@ -234,12 +202,13 @@ mod tests {
     use std::process::ExitStatus;
 
     use super::*;
+    use crate::tmux::{CAPTURE, LOAD_BUFFER, PASTE, PRESS};
 
     #[track_caller]
     fn check(stderr: &str, expect: &str) {
         let output = Output { status: ExitStatus::from_raw(256), stdout: Vec::new(), stderr: stderr.into() };
         let server = TmuxServer::at("/none/permission denied/s");
-        let error = TmuxError::from_refusal(&output, &server, Operation::Capture, "%7");
+        let error = TmuxError::from_refusal(&output, &server, CAPTURE, "%7");
         let kind = format!("{error:?}");
         assert!(kind.starts_with(expect), "{stderr}: {kind}");
     }
@@ -270,9 +239,9 @@ mod tests {
     fn only_an_unanswered_action_is_uncertain() {
         let timed_out =
             |operation| TmuxError::TimedOut { operation, target: "%1".into(), limit: Duration::ZERO };
-        assert!(timed_out(Operation::Paste).may_have_acted());
-        assert!(timed_out(Operation::Press).may_have_acted());
-        assert!(!timed_out(Operation::LoadBuffer).may_have_acted());
+        assert!(timed_out(PASTE).may_have_acted());
+        assert!(timed_out(PRESS).may_have_acted());
+        assert!(!timed_out(LOAD_BUFFER).may_have_acted());
         assert!(!TmuxError::PaneMissing { pane: "%1".into() }.may_have_acted());
     }
 }

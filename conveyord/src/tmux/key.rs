@@ -1,6 +1,7 @@
-//! Keys that may be pressed, checked against tmux's table.
+//! The keys that may be pressed, checked against tmux's own table.
 //!
-//! tmux types a name that it does not know as text, so an unchecked `Escpe` would end up in the composer.
+//! A name that tmux does not know is typed as text (tmux(1), `send-keys`), so an unchecked `Escpe` would end
+//! up in the composer.
 
 use std::fmt;
 
@@ -10,17 +11,18 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key(String);
 
-/// A name that tmux does not know as a key.
+/// A name that is not a key of tmux.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{name:?} is no key; keys are single characters and tmux's names, for example Enter, Escape, C-c, M-Up, F5"
 )]
 pub struct UnknownKey {
-    /// The name as it was given, cut to 40 characters.
+    /// The given name, cut to 40 characters.
     pub name: String,
 }
 
-/// tmux's named keys that a keyboard has. Its table ends at F12; mouse events and user keys are left out.
+/// The names of tmux for the keys of a keyboard. tmux has function keys up to F12. Mouse events and user keys
+/// are left out.
 pub(super) const NAMES: [&str; 50] = [
     "Enter", "Escape", "Space", "Tab", "BTab", "BSpace", "Up", "Down", "Left", "Right", "Home", "End",
     "NPage", "PageDown", "PgDn", "PPage", "PageUp", "PgUp", "IC", "Insert", "DC", "Delete", "F1", "F2", "F3",
@@ -29,11 +31,11 @@ pub(super) const NAMES: [&str; 50] = [
 ];
 
 impl Key {
-    /// Reads a key: any of the modifiers `C-`, `M-`, `S-` (or `^` for Ctrl), then a name or one character.
-    /// Names and modifiers are read in any case, as tmux does.
+    /// Parses a key: any of the modifiers `C-`, `M-`, `S-` (or `^` for Ctrl), then a name or one character.
+    /// As in tmux, names and modifiers may be in any case.
     ///
     /// # Errors
-    /// When tmux would take the text as something to type.
+    /// When tmux would type the text instead of pressing a key.
     pub fn parse(text: &str) -> Result<Self, UnknownKey> {
         let unknown = || UnknownKey { name: text.chars().take(40).collect() };
         let mut base = text;
@@ -58,22 +60,21 @@ impl Key {
         }
     }
 
-    /// The Enter key.
     pub fn enter() -> Self {
         Self("Enter".to_owned())
     }
 
-    /// The Escape key.
     pub fn escape() -> Self {
         Self("Escape".to_owned())
     }
 
-    /// The key as it was written.
+    /// The key, as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The key as an argument of tmux, which takes a final semicolon for the end of a command.
+    /// The key as an argument of tmux. A semicolon at the end of an argument would end the command (tmux(1),
+    /// "COMMAND PARSING AND EXECUTION"), so it is escaped.
     pub(super) fn as_argument(&self) -> String {
         match self.0.strip_suffix(';') {
             Some(rest) => format!("{rest}\\;"),

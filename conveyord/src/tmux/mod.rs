@@ -1,12 +1,12 @@
-//! tmux, typed: the one way in which the daemon talks to it.
+//! tmux, typed: the only way in which the daemon talks to it.
 //!
-//! Here live the server's address, pane ids, keys, the hygiene of pasted text, the queue of senders per pane, and one
-//! method per tmux command that we use. What a pane's text means is `observe`'s business; when and whether something
-//! may be sent is `dispatch`'s.
+//! Here are the address of a server, pane ids, keys, the cleaning of pasted text, the queue of senders of
+//! each pane, and one method for each tmux command that we use. What the text of a pane means is
+//! `codex::screen`'s business. When and whether something may be sent is decided in `dispatch`.
 //!
-//! Sessions and panes are found by listing all of them and comparing here: tmux's own targets match by prefix, by
-//! id and by client name. Commands address a pane or session by its id alone, which tmux never gives twice.
-//! Only [`Tmux::new_session`] starts a server.
+//! Sessions and panes are found by listing all of them and comparing here, because tmux's own targets also
+//! match by prefix, by pattern and by id (tmux(1), `target-session`). Commands address a pane or a session
+//! only by its id, which a server never uses twice. Only [`Tmux::new_session`] starts a server.
 
 mod error;
 mod key;
@@ -35,28 +35,38 @@ use crate::{
     process::{self, Invocation, Locale, Output},
 };
 
-/// A pane as tmux lists it. Prints without its title, which Codex makes from the user's words.
+/// A pane, as tmux lists it. `Debug` leaves out the title, which Codex makes from the user's words.
+// What tmux is asked to do, in the words that follow "failed to".
+const LIST_PANES: Operation = Operation::looking("list the panes of");
+const CAPTURE: Operation = Operation::looking("capture");
+const LOAD_BUFFER: Operation = Operation::looking("load a text for");
+const PASTE: Operation = Operation::acting("paste into");
+const PRESS: Operation = Operation::acting("press a key in");
+const NEW_SESSION: Operation = Operation::acting("start session");
+const RENAME_SESSION: Operation = Operation::acting("rename session");
+const KILL_SESSION: Operation = Operation::acting("end session");
+const KILL_PANE: Operation = Operation::acting("end pane");
+const SHOW_ENVIRONMENT: Operation = Operation::looking("show the environment of");
+const SET_OPTION: Operation = Operation::looking("set an option of");
+const VERSION: Operation = Operation::looking("tell the version of");
+
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pane {
-    /// tmux's id of the session, `$N`.
+    /// The id of the session in tmux, `$N`.
     pub session_id: String,
-    /// The session's name.
     pub session_name: String,
-    /// The pane's id.
     pub pane_id: PaneId,
-    /// The process that the pane was started with.
+    /// The process that was started in the pane.
     pub pane_pid: i32,
-    /// Whether that process has ended (the pane stays where `remain-on-exit` is set).
+    /// Whether that process has ended. With `remain-on-exit` the pane stays.
     pub dead: bool,
-    /// Whether it is the active pane of its session's current window.
+    /// Whether the pane is the active one in the current window of its session.
     pub active: bool,
-    /// Whether the alternate screen shows.
+    /// Whether the pane shows the alternate screen.
     pub alternate_on: bool,
-    /// Whether the pane is in a mode (copy mode, a tree): keys go to the mode then, not to the program.
+    /// Whether the pane is in a mode, such as copy mode. Keys then go to the mode and not to the program.
     pub in_mode: bool,
-    /// Columns.
     pub width: u32,
-    /// Rows.
     pub height: u32,
     /// Column of the cursor, from 0.
     pub cursor_x: u32,
@@ -64,7 +74,7 @@ pub struct Pane {
     pub cursor_y: u32,
     /// Name of the program in the foreground.
     pub current_command: String,
-    /// The title that the program gave its terminal.
+    /// The title that the program set.
     pub title: String,
 }
 
@@ -80,7 +90,8 @@ impl fmt::Debug for Pane {
     }
 }
 
-/// The fields of [`Pane`], as tmux is asked for them. Free text stands last; titles hold no control characters.
+/// The fields of [`Pane`] in tmux's format language. The title comes last because it may be any text. tmux
+/// removes control characters from titles, so it contains no tab and no line feed.
 const PANE_FORMAT: &str = "#{session_id}\t#{session_name}\t#{pane_id}\t#{pane_pid}\t#{pane_dead}\t\
     #{&&:#{window_active},#{pane_active}}\t#{alternate_on}\t#{pane_in_mode}\t#{pane_width}\t#{pane_height}\t\
     #{cursor_x}\t#{cursor_y}\t#{pane_current_command}\t#{pane_title}";
@@ -101,7 +112,7 @@ impl Pane {
             in_mode: flag(next()?),
             width: next()?.parse().ok()?,
             height: next()?.parse().ok()?,
-            // A pane whose program has ended has no cursor in some versions.
+            // In some versions, a pane whose program has ended has no cursor.
             cursor_x: next()?.parse().unwrap_or_default(),
             cursor_y: next()?.parse().unwrap_or_default(),
             current_command: next()?.to_owned(),
@@ -110,12 +121,12 @@ impl Pane {
     }
 }
 
-/// How a pane's text is captured.
+/// How the text of a pane is captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaptureStyle {
-    /// The characters alone.
+    /// Only the characters.
     Plain,
-    /// With the escape sequences that colour them.
+    /// With the escape sequences of their style.
     Styled,
 }
 
@@ -128,18 +139,17 @@ pub struct Tmux {
 }
 
 impl Tmux {
-    /// A client of `server` that gives each call `time_limit`.
+    /// A client of `server` with a time limit for each call.
     pub fn new(server: TmuxServer, time_limit: Duration) -> Self {
         Self { server, program: PathBuf::from("tmux"), time_limit }
     }
 
-    /// The same client with another tmux program than the first one on `PATH`.
+    /// The same client with another tmux program than the first on `PATH`.
     #[must_use]
     pub fn with_program(self, program: impl Into<PathBuf>) -> Self {
         Self { program: program.into(), ..self }
     }
 
-    /// The server that this client talks to.
     pub fn server(&self) -> &TmuxServer {
         &self.server
     }
@@ -150,30 +160,23 @@ impl Tmux {
     /// When tmux cannot be asked, or no server runs ([`TmuxError::ServerGone`]).
     pub async fn panes(&self) -> Result<Vec<Pane>, TmuxError> {
         let target = self.server.to_string();
-        let output =
-            self.call(Operation::ListPanes, &target, None, ["list-panes", "-a", "-F", PANE_FORMAT]).await?;
+        let output = self.call(LIST_PANES, &target, None, ["list-panes", "-a", "-F", PANE_FORMAT]).await?;
         parse_panes(&String::from_utf8_lossy(&output.stdout), &target)
     }
 
-    /// The active pane of the session with exactly this name, if there is one. tmux stores `.` and `:` in names as
-    /// `_`; so does this search.
-    ///
-    /// # Errors
-    /// As [`Tmux::panes`].
+    /// The active pane of the session with exactly this name, if there is one. `.` and `:` in the name are
+    /// compared as `_`, because tmux stores them so.
     pub async fn session(&self, name: &str) -> Result<Option<Pane>, TmuxError> {
         Ok(active_pane(&self.panes().await?, name).cloned())
     }
 
-    /// The pane of this id, if it still exists.
-    ///
-    /// # Errors
-    /// As [`Tmux::panes`].
+    /// The pane with this id, if it still exists.
     pub async fn pane(&self, id: PaneId) -> Result<Option<Pane>, TmuxError> {
         Ok(self.panes().await?.into_iter().find(|pane| pane.pane_id == id))
     }
 
-    /// The text of a pane: its visible rows after up to `history_lines` rows of scrollback, without the newlines at
-    /// the end.
+    /// The text of a pane: up to `history_lines` rows of scrollback and then the visible rows, without line
+    /// feeds at the end.
     ///
     /// # Errors
     /// [`TmuxError::PaneMissing`], or when tmux cannot be asked.
@@ -185,14 +188,11 @@ impl Tmux {
     ) -> Result<String, TmuxError> {
         let (target, start) = (pane.to_string(), format!("-{history_lines}"));
         let args = capture_command(&target, &start, history_lines, style);
-        let output = self.call(Operation::Capture, &target, None, args).await?;
+        let output = self.call(CAPTURE, &target, None, args).await?;
         Ok(without_last_newlines(&String::from_utf8_lossy(&output.stdout)))
     }
 
-    /// A pane and its text, as [`Tmux::pane`] and [`Tmux::capture`] give them.
-    ///
-    /// # Errors
-    /// As [`Tmux::panes_and_text`].
+    /// A pane and its text, by one call of tmux.
     pub async fn pane_and_text(
         &self,
         pane: PaneId,
@@ -204,11 +204,11 @@ impl Tmux {
         Ok((found.ok_or_else(|| TmuxError::PaneMissing { pane: pane.to_string() })?, text))
     }
 
-    /// All panes, and the text of one of them, as [`Tmux::panes`] and [`Tmux::capture`] give them, by one call: starting
-    /// tmux takes longer than what it does here.
+    /// All panes and the text of one of them, by one call: the start of a tmux client takes longer than its
+    /// work here.
     ///
     /// # Errors
-    /// As [`Tmux::capture`]; a missing pane is [`TmuxError::PaneMissing`].
+    /// [`TmuxError::PaneMissing`], or when tmux cannot be asked.
     pub async fn panes_and_text(
         &self,
         pane: PaneId,
@@ -216,55 +216,59 @@ impl Tmux {
         style: CaptureStyle,
     ) -> Result<(Vec<Pane>, String), TmuxError> {
         let (target, start) = (pane.to_string(), format!("-{history_lines}"));
-        // Ends the list of panes; no line of that can be like it.
+        // Marks the end of the list of panes. No line of the list can be equal to it.
         let end_of_list = Uuid::now_v7().to_string();
         let mut args =
             vec!["list-panes", "-a", "-F", PANE_FORMAT, ";", "display-message", "-p", &end_of_list, ";"];
         args.extend(capture_command(&target, &start, history_lines, style));
-        let output = self.call(Operation::Capture, &target, None, args).await?;
+        let output = self.call(CAPTURE, &target, None, args).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         let (list, captured) = text.split_once(&format!("{end_of_list}\n")).unwrap_or_default();
         Ok((parse_panes(list, &target)?, without_last_newlines(captured)))
     }
 
-    /// Pastes a text into a pane, as one bracketed paste where the program asked for such, line feeds as they are.
-    /// An empty text does nothing. The pane's [turn](PaneQueues::turn) should be held.
+    /// Pastes a text into a pane. It is a bracketed paste if the program asked for that, and line feeds stay
+    /// as they are. An empty text does nothing. The caller should hold the [turn](PaneQueues::turn) of the
+    /// pane.
     ///
     /// # Errors
-    /// [`TmuxError::PaneMissing`], or when tmux cannot be asked. [`TmuxError::may_have_acted`] tells whether the text
-    /// may have reached the pane.
+    /// [`TmuxError::PaneMissing`], or when tmux cannot be asked. [`TmuxError::may_have_acted`] tells whether
+    /// the text may have reached the pane.
     pub async fn paste(&self, pane: PaneId, text: &Sanitized) -> Result<(), TmuxError> {
         if text.as_str().is_empty() {
             return Ok(());
         }
         let (target, buffer) = (pane.to_string(), format!("conveyor-{}", Uuid::now_v7()));
         let load = ["load-buffer", "-b", &buffer, "-"];
-        let pasted = match self.call(Operation::LoadBuffer, &target, Some(text.as_str()), load).await {
+        let pasted = match self.call(LOAD_BUFFER, &target, Some(text.as_str()), load).await {
             Ok(_) => {
                 faults::reach(CrashPoint::TextLoaded);
+                // Codex takes fast single keys for a paste, in which Enter is a line break
+                // (openai/codex#2544). A bracketed paste (`-p`) has an end, so an Enter after it submits.
                 let paste = ["paste-buffer", "-d", "-p", "-r", "-b", &buffer, "-t", &target];
-                self.call(Operation::Paste, &target, None, paste).await
+                self.call(PASTE, &target, None, paste).await
             }
             Err(error) => Err(error),
         };
         if pasted.is_err() {
-            // Only a successful paste takes its buffer away. The error to report is the first one.
-            let _ = self.call(Operation::LoadBuffer, &target, None, ["delete-buffer", "-b", &buffer]).await;
+            // `paste-buffer -d` deletes the buffer only if the paste succeeds. The error of the paste is the
+            // one to report.
+            let _ = self.call(LOAD_BUFFER, &target, None, ["delete-buffer", "-b", &buffer]).await;
         }
         pasted.map(drop)
     }
 
-    /// Presses a key in a pane. A pane that is [in a mode](Pane::in_mode) gives the key to the mode.
+    /// Presses a key in a pane. If the pane is [in a mode](Pane::in_mode), the mode gets the key.
     ///
     /// # Errors
-    /// [`TmuxError::PaneMissing`], or when tmux cannot be asked. [`TmuxError::may_have_acted`] tells whether the key
-    /// may have reached the pane.
+    /// [`TmuxError::PaneMissing`], or when tmux cannot be asked. [`TmuxError::may_have_acted`] tells whether
+    /// the key may have reached the pane.
     pub async fn press(&self, pane: PaneId, key: &Key) -> Result<(), TmuxError> {
         let (target, key) = (pane.to_string(), key.as_argument());
-        self.call(Operation::Press, &target, None, ["send-keys", "-t", &target, "--", &key]).await.map(drop)
+        self.call(PRESS, &target, None, ["send-keys", "-t", &target, "--", &key]).await.map(drop)
     }
 
-    /// Ends the session with exactly this name and everything that runs in it.
+    /// Ends the session with exactly this name, and all programs in it.
     ///
     /// # Errors
     /// [`TmuxError::SessionMissing`], or when tmux cannot be asked.
@@ -278,29 +282,37 @@ impl Tmux {
         self.kill_session_by_id(&session.session_id).await
     }
 
-    /// Ends the session of this id, `$N`, and everything that runs in it.
+    /// Ends the session with this id, `$N`, and all programs in it.
     ///
     /// # Errors
     /// [`TmuxError::SessionMissing`], or when tmux cannot be asked.
     pub async fn kill_session_by_id(&self, id: &str) -> Result<(), TmuxError> {
-        self.call(Operation::KillSession, id, None, ["kill-session", "-t", id]).await.map(drop)
+        self.call(KILL_SESSION, id, None, ["kill-session", "-t", id]).await.map(drop)
     }
 
-    /// Ends a pane, and with the last one of a window or session that too.
+    /// Gives the session of this id, `$N`, another name.
+    ///
+    /// # Errors
+    /// [`TmuxError::SessionMissing`], [`TmuxError::SessionExists`], or when tmux cannot be asked.
+    pub async fn rename_session(&self, id: &str, name: &str) -> Result<(), TmuxError> {
+        self.call(RENAME_SESSION, id, None, ["rename-session", "-t", id, "--", name]).await.map(drop)
+    }
+
+    /// Ends a pane. The last pane of a window or session takes that with it.
     ///
     /// # Errors
     /// [`TmuxError::PaneMissing`], or when tmux cannot be asked.
     pub async fn kill_pane(&self, id: PaneId) -> Result<(), TmuxError> {
         let target = id.to_string();
-        self.call(Operation::KillPane, &target, None, ["kill-pane", "-t", &target]).await.map(drop)
+        self.call(KILL_PANE, &target, None, ["kill-pane", "-t", &target]).await.map(drop)
     }
 
-    /// What `tmux -V` prints, for example `tmux 3.3a`. Needs no server.
+    /// The output of `tmux -V`, for example `tmux 3.3a`. This needs no server.
     ///
     /// # Errors
     /// When tmux is not installed or does not answer.
     pub async fn version(&self) -> Result<String, TmuxError> {
-        let output = self.run(Operation::Version, "tmux", None, vec!["-V".into()]).await?;
+        let output = self.run(VERSION, "tmux", None, vec!["-V".into()]).await?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
@@ -315,7 +327,8 @@ impl Tmux {
     }
 
     fn arguments<'a>(&self, command: impl IntoIterator<Item = &'a str>) -> Vec<OsString> {
-        // The C locale would make tmux replace all but ASCII in titles; `-u` says that we read UTF-8.
+        // In the C locale a tmux client replaces all characters but ASCII. `-u` tells it that its output is
+        // UTF-8 all the same.
         let mut args: Vec<OsString> = vec!["-u".into(), "-S".into(), self.server.as_std_path().into()];
         args.extend(command.into_iter().map(OsString::from));
         args
@@ -330,10 +343,11 @@ impl Tmux {
     ) -> Result<Output, TmuxError> {
         let invocation = Invocation {
             stdin: input.map(str::as_bytes),
-            // The daemon may itself have been started inside a pane; that must not colour what tmux does here.
+            // The daemon may have been started inside a pane. Then `TMUX` would name the server of that pane.
             env: vec![("TMUX", None), ("TMUX_PANE", None)],
-            // A server that is started hands its environment on to all that runs in it.
-            locale: if operation == Operation::NewSession { Locale::Inherited } else { Locale::Fixed },
+            // A server passes the environment of the client that started it to all its programs, so their
+            // locale must be the user's.
+            locale: if operation == NEW_SESSION { Locale::Inherited } else { Locale::Fixed },
             time_limit: self.time_limit,
             ..Invocation::new(Path::new(&self.program), args)
         };
@@ -350,7 +364,7 @@ impl Tmux {
 
 fn parse_panes(list: &str, target: &str) -> Result<Vec<Pane>, TmuxError> {
     let unlike = |line: &str| TmuxError::Failed {
-        operation: Operation::ListPanes,
+        operation: LIST_PANES,
         target: target.to_owned(),
         message: format!("an answer of {} characters is no list of panes", line.chars().count()),
     };
@@ -378,14 +392,14 @@ fn without_last_newlines(text: &str) -> String {
     text.trim_end_matches('\n').to_owned()
 }
 
-/// The active pane of the session with exactly this name, among the panes of its server.
+/// The active pane of the session with exactly this name, among all panes of a server.
 #[must_use]
 pub fn active_pane<'a>(panes: &'a [Pane], session: &str) -> Option<&'a Pane> {
     let name = stored_name(session);
     panes.iter().find(|pane| pane.active && pane.session_name == name)
 }
 
-/// A session's name as tmux stores it: `.` and `:` become `_`.
+/// The name of a session as tmux stores it: `.` and `:` become `_`.
 #[must_use]
 pub fn stored_name(name: &str) -> String {
     name.replace(['.', ':'], "_")

@@ -1,4 +1,4 @@
-//! One sender at a time for each pane.
+//! Lets only one sender at a time send to a pane.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,13 +9,13 @@ use super::{PaneId, TmuxServer};
 
 type Turns = HashMap<(TmuxServer, PaneId), Weak<AsyncMutex<()>>>;
 
-/// The queues of all panes that somebody sends to. Clones share them.
+/// The queues of all panes to which someone sends. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct PaneQueues {
     turns: Arc<Mutex<Turns>>,
 }
 
-/// The right to send to one pane, until it is dropped.
+/// The right to send to one pane. It ends when this is dropped.
 #[derive(Debug)]
 #[must_use = "the turn ends when this is dropped"]
 pub struct PaneTurn {
@@ -23,7 +23,7 @@ pub struct PaneTurn {
 }
 
 impl PaneQueues {
-    /// Waits for the turn of one sender to a pane. Senders are served in the order in which they came.
+    /// Waits for the right to send to a pane. Senders get it in the order of their calls.
     pub async fn turn(&self, server: &TmuxServer, pane: PaneId) -> PaneTurn {
         let lock = self.lock_of(server, pane);
         PaneTurn { _turn: lock.lock_owned().await }
@@ -31,7 +31,7 @@ impl PaneQueues {
 
     fn lock_of(&self, server: &TmuxServer, pane: PaneId) -> Arc<AsyncMutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        // Panes that nobody sends to any more leave with the next sender, so the map holds only panes in use.
+        // The entry of a pane without senders is removed here, so the map contains only panes in use.
         turns.retain(|_, lock| lock.strong_count() > 0);
         let entry = turns.entry((server.clone(), pane)).or_default();
         entry.upgrade().unwrap_or_else(|| {
@@ -63,7 +63,7 @@ mod tests {
         let _other_server = queues.turn(&two, pane("%1")).await;
         let second = queues.turn(&one, pane("%1"));
         tokio::pin!(second);
-        // One look at it is enough: it would be ready at once if it were let in.
+        // A single poll is enough: if the second sender were let in, it would be ready at once.
         timeout(Duration::ZERO, second.as_mut()).await.unwrap_err();
         drop(first);
         let _turn = second.await;

@@ -1,4 +1,4 @@
-//! Starting sessions: the one command that may start a server.
+//! Starting sessions, by the only command that may start a server.
 
 use std::fmt;
 use std::fs::DirBuilder;
@@ -6,19 +6,19 @@ use std::os::unix::fs::DirBuilderExt;
 
 use camino::Utf8Path;
 
-use super::{Operation, PaneId, Tmux, TmuxError};
+use super::{NEW_SESSION, PaneId, SET_OPTION, SHOW_ENVIRONMENT, Tmux, TmuxError};
 
-/// A session that is to be started. Prints the number of its arguments only: they hold prompts.
+/// A session to start. `Debug` prints only the number of its arguments, because they contain prompts.
 #[derive(Clone)]
 pub struct NewSession<'a> {
-    /// Its name; no other session of the server may have it.
+    /// The name of the session. No other session of the server may have it.
     pub name: &'a str,
-    /// The folder that its program starts in.
+    /// The folder in which the program starts.
     pub cwd: &'a Utf8Path,
-    /// The program and its arguments, which no shell reads. Never the program alone: tmux gives a single word
-    /// to the user's shell.
+    /// The program and its arguments, which no shell parses. There must be at least two words, because tmux
+    /// passes a single word to the user's shell (tmux(1), `shell-command`).
     pub argv: &'a [String],
-    /// Variables for all programs of the session, beside those of the server.
+    /// Variables for all programs of the session, in addition to those of the server.
     pub env: &'a [(String, String)],
 }
 
@@ -35,26 +35,26 @@ impl fmt::Debug for NewSession<'_> {
 /// A session that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartedSession {
-    /// tmux's id of the session, `$N`.
+    /// The id of the session in tmux, `$N`.
     pub session_id: String,
-    /// Its only pane.
+    /// The only pane of the session.
     pub pane_id: PaneId,
-    /// The process that runs in it.
+    /// The process in that pane.
     pub pane_pid: i32,
 }
 
-/// Size of a session that nobody has attached to yet: wide and high enough for Codex's menus to show whole.
+/// Size of a session until a client attaches to it: wide and high enough to show Codex's menus whole.
 const SIZE: [&str; 4] = ["-x", "120", "-y", "40"];
 
 const STARTED_FORMAT: &str = "#{session_id}\t#{pane_id}\t#{pane_pid}";
 
 impl Tmux {
-    /// Starts a session, and a server where none runs. Its pane stays when its program ends, until
-    /// [`Tmux::close_with_program`]: what the program said last can be read.
+    /// Starts a session, and a server if none runs. The pane stays when its program ends, so that its last
+    /// words can be read, until [`Tmux::close_with_program`] is called.
     ///
     /// # Errors
-    /// [`TmuxError::SessionExists`], or when tmux cannot be asked. [`TmuxError::may_have_acted`] tells whether the
-    /// session may run all the same.
+    /// [`TmuxError::SessionExists`], or when tmux cannot be asked. [`TmuxError::may_have_acted`] tells
+    /// whether the session may run all the same.
     pub async fn new_session(&self, new: &NewSession<'_>) -> Result<StartedSession, TmuxError> {
         self.make_socket_folder();
         let cwd = new.cwd.as_str().replace('#', "##");
@@ -68,55 +68,52 @@ impl Tmux {
         args.push("--");
         args.extend(new.argv.iter().map(String::as_str));
         let escaped: Vec<String> = args.into_iter().map(escape_separator).collect();
-        // In one call, so that no program ends between the two.
+        // Both commands are one call, so that the program cannot end before the option is set.
         let keep = [";", "set-option", "-w", "-t", &exactly, "remain-on-exit", "on"];
         let command = escaped.iter().map(String::as_str).chain(keep);
-        let output = self.run(Operation::NewSession, new.name, None, self.arguments(command)).await?;
+        let output = self.run(NEW_SESSION, new.name, None, self.arguments(command)).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         parse_started(&text).ok_or_else(|| TmuxError::Unanswered {
-            operation: Operation::NewSession,
+            operation: NEW_SESSION,
             target: new.name.to_owned(),
             message: format!("an answer of {} characters names no pane", text.chars().count()),
         })
     }
 
-    /// Lets a pane that [`Tmux::new_session`] made close when its program ends, as panes do unless the user's
-    /// settings say otherwise.
+    /// Lets a pane of [`Tmux::new_session`] close when its program ends, which is what tmux does unless the
+    /// user's settings say otherwise.
     ///
     /// # Errors
     /// [`TmuxError::PaneMissing`], or when tmux cannot be asked.
     pub async fn close_with_program(&self, pane: PaneId) -> Result<(), TmuxError> {
         let target = pane.to_string();
         let args = ["set-option", "-w", "-u", "-t", &target, "remain-on-exit"];
-        self.call(Operation::SetOption, &target, None, args).await.map(drop)
+        self.call(SET_OPTION, &target, None, args).await.map(drop)
     }
 
-    /// A variable that the session of this id, `$N`, was started with.
+    /// A variable in the environment of the session with this id, `$N`.
     ///
     /// # Errors
     /// [`TmuxError::SessionMissing`], or when tmux cannot be asked.
     pub async fn session_variable(&self, id: &str, name: &str) -> Result<Option<String>, TmuxError> {
-        // All of them: tmux calls it an error when one is not set.
-        let output = self.call(Operation::ShowEnvironment, id, None, ["show-environment", "-t", id]).await?;
+        // All variables are read, because tmux reports an unset one as an error.
+        let output = self.call(SHOW_ENVIRONMENT, id, None, ["show-environment", "-t", id]).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         let mut lines = text.lines().filter_map(|line| line.split_once('='));
         Ok(lines.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned()))
     }
 
-    /// The names of the variables that the server gives to all programs.
-    ///
-    /// # Errors
-    /// As [`Tmux::panes`].
+    /// The names of the variables that the server passes to all programs.
     pub async fn global_variables(&self) -> Result<Vec<String>, TmuxError> {
         let target = self.server.to_string();
         let args = ["show-environment", "-g"];
-        let output = self.call(Operation::ShowEnvironment, &target, None, args).await?;
+        let output = self.call(SHOW_ENVIRONMENT, &target, None, args).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(text.lines().filter_map(|line| Some(line.split_once('=')?.0.to_owned())).collect())
     }
 
-    /// tmux makes the folder of its default socket itself, but not that of one which is named, as we do. What
-    /// goes wrong here tmux will tell.
+    /// tmux makes the folder of its default socket, but not the folder of a socket that `-S` names. If this
+    /// fails, tmux reports the missing folder.
     fn make_socket_folder(&self) {
         if let Some(folder) = self.server.socket().parent() {
             let _ = DirBuilder::new().mode(0o700).create(folder);
@@ -124,7 +121,7 @@ impl Tmux {
     }
 }
 
-/// tmux takes a semicolon at an argument's end for the end of the command.
+/// A semicolon at the end of an argument would end the command (tmux(1), "COMMAND PARSING AND EXECUTION").
 fn escape_separator(argument: &str) -> String {
     match argument.strip_suffix(';') {
         Some(rest) => format!("{rest}\\;"),

@@ -1,4 +1,4 @@
-//! What tmux is asked about: which server, which pane.
+//! The targets of a tmux command: servers and panes.
 
 use std::fmt;
 use std::path::Path;
@@ -7,15 +7,15 @@ use std::str::FromStr;
 use camino::{Utf8Path, Utf8PathBuf};
 use thiserror::Error;
 
-/// A tmux server, known by the path of its socket.
+/// A tmux server, identified by the path of its socket.
 ///
-/// The socket's folder is resolved, so that two spellings of one socket (`/tmp` and `/private/tmp` on macOS) are one
-/// server.
+/// The folder of the socket is resolved, so that two spellings of one socket (`/tmp` and `/private/tmp` on
+/// macOS) are the same server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TmuxServer(Utf8PathBuf);
 
 impl TmuxServer {
-    /// The server whose socket is at `socket`; nothing need be there yet.
+    /// The server with this socket. The socket need not exist yet.
     pub fn at(socket: impl AsRef<Utf8Path>) -> Self {
         let socket = socket.as_ref();
         let resolved = socket.parent().and_then(|folder| folder.canonicalize_utf8().ok());
@@ -25,8 +25,9 @@ impl TmuxServer {
         }
     }
 
-    /// The server that a tmux client with this environment would talk to: the one named by `TMUX`, as inside a
-    /// pane, else the default one of user `uid` below `TMUX_TMPDIR` or `/tmp`. Empty variables count as unset.
+    /// The server that a tmux client in this environment would use. Inside a pane it is the one that `TMUX`
+    /// names, otherwise the default server of user `uid` below `TMUX_TMPDIR` or `/tmp`. An empty variable
+    /// counts as unset.
     pub fn from_env(tmux: Option<&str>, tmux_tmpdir: Option<&str>, uid: u32) -> Self {
         let inside = tmux.and_then(|value| value.split(',').next()).filter(|socket| !socket.is_empty());
         match inside {
@@ -38,7 +39,6 @@ impl TmuxServer {
         }
     }
 
-    /// The socket's path.
     pub fn socket(&self) -> &Utf8Path {
         &self.0
     }
@@ -54,7 +54,7 @@ impl fmt::Display for TmuxServer {
     }
 }
 
-/// The id of a pane, `%N`: unique for the life of its server and never given again.
+/// The id of a pane, `%N`. A server never uses it twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PaneId(u32);
 
@@ -64,7 +64,7 @@ impl fmt::Display for PaneId {
     }
 }
 
-/// A text that is no pane id.
+/// A text that is not a pane id.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0:?} is no tmux pane id; one looks like %3, see `tmux list-panes -a`")]
 pub struct InvalidPaneId(String);

@@ -1,4 +1,4 @@
-//! The wrapper against a real, private tmux server.
+//! The client against a real tmux server of its own.
 #![expect(clippy::disallowed_methods, reason = "tmux is driven from outside")]
 
 use std::fs;
@@ -13,7 +13,7 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A tmux server of its own in a temporary folder, ended with the test.
+/// A tmux server in a temporary folder, which ends with the test.
 struct PrivateServer {
     folder: TempDir,
 }
@@ -48,7 +48,7 @@ impl PrivateServer {
         self.tmux(&["new-session", "-d", "-x", "80", "-y", "24", "-s", name, "/bin/sh", "-c", script]);
     }
 
-    /// Starts a program that asks for bracketed pastes and writes all that it gets, raw, to a file.
+    /// Starts a program that asks for bracketed pastes and writes all its input, raw, to a file.
     async fn start_recorder(&self, name: &str) -> Recorder {
         let file = self.folder.path().join(name);
         let script = format!("stty raw -echo; printf '\\033[?2004hready'; exec cat > '{}'", file.display());
@@ -72,7 +72,7 @@ struct Recorder {
 }
 
 impl Recorder {
-    /// What the program got, once it ends in `end`.
+    /// All input of the program, as soon as it ends in `end`.
     async fn received(&self, end: &str) -> String {
         until(async || fs::read(&self.file).unwrap().ends_with(end.as_bytes())).await;
         fs::read_to_string(&self.file).unwrap()
@@ -211,7 +211,7 @@ async fn every_key_of_the_table_is_known_to_tmux() {
     let server = PrivateServer::new();
     server.start("one", "exec cat");
     for name in key::NAMES {
-        // Binding a key is refused where sending it would type its name.
+        // tmux refuses to bind a name that it does not know as a key.
         server.tmux(&["bind-key", "-T", "root", name, "list-panes"]);
     }
 }
@@ -292,16 +292,17 @@ async fn a_server_that_is_gone_is_told_and_not_started() {
 async fn a_tmux_that_hangs_is_given_up() {
     let server = PrivateServer::new();
     let hung = server.folder.path().join("hung-tmux");
-    // Written by another process: one that this process still holds open for writing cannot be executed.
+    // Another process writes the script. A file that this process still has open for writing cannot be
+    // executed (`ETXTBSY`), and a forked child of another test may have it open.
     let script = format!("printf '#!/bin/sh\\nexec sleep 600\\n' > '{0}' && chmod 700 '{0}'", hung.display());
     assert!(Command::new("/bin/sh").args(["-c", &script]).status().unwrap().success());
     let tmux = Tmux::new(server.address(), Duration::from_millis(200)).with_program(&hung);
     let pane = "%0".parse().unwrap();
     let error = tmux.press(pane, &Key::enter()).await.unwrap_err();
-    assert!(matches!(error, TmuxError::TimedOut { operation: Operation::Press, .. }), "{error}");
+    assert!(matches!(error, TmuxError::TimedOut { operation: PRESS, .. }), "{error}");
     assert!(error.may_have_acted());
     let error = tmux.paste(pane, &sanitize("text")).await.unwrap_err();
-    assert!(matches!(error, TmuxError::TimedOut { operation: Operation::LoadBuffer, .. }), "{error}");
+    assert!(matches!(error, TmuxError::TimedOut { operation: LOAD_BUFFER, .. }), "{error}");
     assert!(!error.may_have_acted());
 }
 
@@ -318,7 +319,7 @@ async fn a_missing_or_unusable_tmux_is_told() {
     assert!(server.client().version().await.unwrap().starts_with("tmux "));
 }
 
-/// What runs in a session that is started here: it tells what it was given, and stays.
+/// A program that prints its arguments, folder and variables, and then stays.
 fn teller(words: &[&str]) -> Vec<String> {
     let script = r#"printf '%s\n' "$@" "$PWD" "$GIVEN"; exec sleep 600"#;
     let argv = ["/bin/sh", "-c", script, "sh"].into_iter().chain(words.iter().copied());
@@ -364,7 +365,7 @@ async fn a_program_that_ends_at_once_leaves_its_words_until_the_pane_is_let_go()
     let new = NewSession { name: "short", cwd: Utf8Path::new("/"), argv: &argv, env: &[] };
     let started = tmux.new_session(&new).await.unwrap();
     until(async || tmux.pane(started.pane_id).await.unwrap().is_some_and(|pane| pane.dead)).await;
-    // tmux moves them up to say that the pane is dead.
+    // tmux scrolls the text up to make room for its own line, "Pane is dead".
     let text = tmux.capture(started.pane_id, 10, CaptureStyle::Plain).await.unwrap();
     assert!(text.contains("last words"), "{text}");
 

@@ -1,11 +1,12 @@
-//! Making a text fit to be pasted into a Codex composer.
+//! Makes a text safe to paste into the composer of Codex.
 
 use std::fmt;
 
-/// Most bytes of a message to a pane. Longer ones belong into a file that the message names.
+/// The longest message to a pane, in bytes. A longer text belongs into a file that the message names.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
-/// A text without control characters: all that may be pasted. Prints its length only.
+/// A text without control characters, which is the only kind of text that may be pasted. `Debug` prints its
+/// length.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sanitized {
     text: String,
@@ -13,17 +14,16 @@ pub struct Sanitized {
 }
 
 impl Sanitized {
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// How many control characters were taken out. A line end that was rewritten does not count.
+    /// How many control characters were removed. Line ends that were rewritten do not count.
     pub fn stripped(&self) -> usize {
         self.stripped
     }
 
-    /// The same text with what Codex would read as a command made plain: see [`guard`].
+    /// The same text, changed so that Codex does not read it as a command: see [`guard`].
     #[must_use]
     pub fn guarded(self) -> Self {
         Self { text: guard(&self.text), ..self }
@@ -39,8 +39,8 @@ impl fmt::Debug for Sanitized {
     }
 }
 
-/// Removes C0 and C1 control characters and DEL, except tab and newline: in a paste they would act as keys, or end
-/// it. CR LF and a lone CR become one newline.
+/// Removes C0 and C1 control characters and DEL, except tab and newline. In a paste they would act as keys or
+/// end the paste. CR LF and a single CR become one newline.
 pub fn sanitize(text: &str) -> Sanitized {
     let mut kept = String::with_capacity(text.len());
     let mut stripped = 0;
@@ -59,11 +59,12 @@ pub fn sanitize(text: &str) -> Sanitized {
     Sanitized { text: kept, stripped }
 }
 
-/// Keeps Codex from acting on a message instead of reading it.
+/// Prevents Codex from acting on a message instead of reading it.
 ///
-/// A first `!` would run the rest as a shell command outside the sandbox, and a first `/` is a slash command: a
-/// space before them makes them text. A last word that begins with `@` or `$` opens a completion list which takes the
-/// Enter: a space after it closes the list, and Codex trims it.
+/// Codex would run a text that begins with `!` as a shell command outside its sandbox, and one that begins
+/// with `/` as a slash command. A space in front makes both plain text. A last word that begins with `@` or
+/// `$` opens a completion list, which takes the Enter. A space at the end closes the list, and Codex trims
+/// it.
 pub fn guard(text: &str) -> String {
     let before = if text.starts_with(['!', '/']) { " " } else { "" };
     let last_word = text.rsplit(char::is_whitespace).next().unwrap_or_default();

@@ -1,17 +1,17 @@
-//! What a pane shows beyond an earlier one. Pure, in time linear to the two texts.
+//! What is new in a pane compared with an earlier capture. Pure functions, in time linear in the two texts.
 
 use crate::history::text::lines;
 
-/// The fewest lines with writing in which two panes must agree before they count as continuous: one line, such as a
-/// prompt, repeats by chance.
+/// The fewest lines with text in which two captures must agree to count as continuous. A single line, such as
+/// a prompt, may repeat by chance.
 const MIN_OVERLAP: usize = 2;
 
-/// How a delta follows what was stored before.
+/// How a delta is related to the earlier capture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// It continues it.
+    /// The delta continues the earlier capture.
     Segment,
-    /// It does not: the first pane, or one after a gap.
+    /// The delta does not continue it: there is no earlier capture, or something between the two is missing.
     Reset,
 }
 
@@ -28,14 +28,14 @@ impl Kind {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Delta {
     pub(super) text: String,
-    /// First line in the pane, from 1.
+    /// The first line in the pane, counted from 1.
     pub(super) start: usize,
-    /// Last line in the pane.
+    /// The last line in the pane.
     pub(super) end: usize,
     pub(super) kind: Kind,
 }
 
-/// What `current` shows beyond `previous`; none when that is nothing.
+/// What is new in `current` compared with `previous`. `None` if nothing is.
 pub(super) fn between(previous: Option<&str>, current: &str) -> Option<Delta> {
     let current = written(current);
     let reset = || Delta { text: current.join("\n"), start: 1, end: current.len(), kind: Kind::Reset };
@@ -45,7 +45,8 @@ pub(super) fn between(previous: Option<&str>, current: &str) -> Option<Delta> {
     }
     let overlap = overlap(&previous, &current);
     let agreeing = current[..overlap].iter().filter(|line| !line.trim().is_empty()).count();
-    // An earlier pane that is shorter than the minimum is continued by one that begins with all of it.
+    // An earlier capture with fewer lines than the minimum is continued by a capture that begins with all of
+    // them.
     let continuous = agreeing >= MIN_OVERLAP || (overlap == previous.len() && agreeing > 0);
     if !continuous {
         return Some(reset());
@@ -58,7 +59,7 @@ pub(super) fn between(previous: Option<&str>, current: &str) -> Option<Delta> {
     })
 }
 
-/// The lines of a pane without the blank rows at its end, which are only the rest of the screen.
+/// The lines of a pane without the blank rows at its end, which only fill the screen.
 fn written(text: &str) -> Vec<&str> {
     let mut rows: Vec<&str> = lines(text).collect();
     let end = rows.iter().rposition(|row| !row.trim().is_empty()).map_or(0, |last| last + 1);
@@ -66,12 +67,13 @@ fn written(text: &str) -> Vec<&str> {
     rows
 }
 
-/// The most lines with which `before` ends and `after` begins (Knuth, Morris, Pratt).
+/// The largest number of lines with which `before` ends and `after` begins (Knuth, Morris and Pratt).
 fn overlap(before: &[&str], after: &[&str]) -> usize {
     if after.is_empty() {
         return 0;
     }
-    // borders[i]: the longest proper beginning of `after` that the first i + 1 lines end with.
+    // `borders[i]` is the length of the longest proper prefix of `after` with which its first i + 1 lines
+    // end.
     let mut borders = vec![0; after.len()];
     for at in 1..after.len() {
         borders[at] = extend(after, &borders, borders[at - 1], after[at]);
@@ -86,7 +88,8 @@ fn overlap(before: &[&str], after: &[&str]) -> usize {
     matched
 }
 
-/// How many first lines of `pattern` the text ends with after one more line, given how many it ended with before.
+/// The length of the longest prefix of `pattern` with which the text ends after one more line. `matched` is
+/// that length before the line.
 fn extend(pattern: &[&str], borders: &[usize], mut matched: usize, line: &str) -> usize {
     while matched > 0 && pattern[matched] != line {
         matched = borders[matched - 1];
@@ -121,7 +124,7 @@ mod tests {
     #[test]
     fn a_scrolled_screen_is_continued_where_it_overlaps() {
         check(Some("a\nb\nc\nd"), "c\nd\ne\nf", Some(("e\nf", 3, 4, Kind::Segment)));
-        // Of several overlaps the longest counts.
+        // If there are several overlaps, the longest counts.
         check(Some("x\nb\nx\nb"), "x\nb\nx\nb\nnew", Some(("new", 5, 5, Kind::Segment)));
         check(Some("a\nb\nc"), "b\nc", None);
     }
@@ -136,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_search_agrees_with_the_obvious_one() {
-        // All texts of up to six lines of two kinds.
+        // All texts of up to six lines, of two different lines.
         let texts = |len: usize| {
             (0..1_usize << len).map(move |bits| {
                 (0..len).map(|at| if bits >> at & 1 == 1 { "a" } else { "b" }).collect::<Vec<_>>()

@@ -1,7 +1,7 @@
-//! Storing a pane, and what is new in it: the rows that a capture leaves, in one transaction.
+//! Stores a pane and what is new in it: the rows of a capture, in one transaction.
 //!
-//! What is new is told by lines: the rows with which the last stored pane ends are looked for at the beginning of the
-//! new one. Blank rows at the end of a pane are no part of it. Nothing here asks tmux.
+//! New lines are found by comparison: the last lines of the stored pane are searched at the beginning of the
+//! new one. Blank rows at the end of a pane are ignored. Nothing here calls tmux.
 
 mod delta;
 
@@ -25,23 +25,19 @@ use std::fmt::Write as _;
 /// The most lines of an excerpt.
 const EXCERPT_LINES: usize = 40;
 
-/// A pane's text, and where it is from. Prints the length of the text, not the text.
+/// The text of a pane, and where it is from. `Debug` prints only the length of the text.
 pub struct Capture<'a> {
-    /// Task.
     pub task_id: &'a str,
-    /// Whose pane.
     pub role: Role,
-    /// tmux session.
     pub tmux_session: &'a str,
-    /// tmux pane, `%N`.
+    /// The id of the pane in tmux, `%N`.
     pub tmux_pane_id: Option<&'a str>,
-    /// Command on whose behalf it was captured.
+    /// The command that requested the capture.
     pub command_id: Option<&'a str>,
-    /// Rows of scrollback that were asked for.
+    /// How many rows of scrollback were requested.
     pub history_lines: u32,
-    /// The text.
     pub content: &'a str,
-    /// On what occasion, a stable word.
+    /// The occasion of the capture, as a stable word.
     pub source: &'a str,
 }
 
@@ -58,44 +54,38 @@ impl std::fmt::Debug for Capture<'_> {
 /// The rows of a stored capture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCapture {
-    /// Id.
     pub id: CaptureId,
     /// Hash of the text.
     pub content_sha256: String,
-    /// Lines of the text.
+    /// The number of lines.
     pub line_count: usize,
-    /// What was new in it.
+    /// What was new in the pane.
     pub segment: Option<StoredSegment>,
-    /// The observation that names it.
+    /// The observation that refers to the capture.
     pub observation_id: i64,
 }
 
 /// The row of a stored segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSegment {
-    /// Id.
     pub id: i64,
-    /// Kind.
     pub kind: &'static str,
-    /// Lines.
     pub line_count: usize,
-    /// Lines that are not blank: a blank screen brings nothing.
+    /// The number of lines that are not blank. A blank screen has none.
     pub written_line_count: usize,
-    /// How long its text is kept.
+    /// The class that decides how long the text is kept.
     pub retention_class: &'static str,
-    /// The capture that it was held against.
+    /// The capture that this one was compared with.
     pub previous_capture_id: Option<CaptureId>,
 }
 
-/// Stores a capture, its segment, telemetry, event and observation.
-///
-/// # Errors
-/// Those of SQLite.
+/// Stores a capture, its segment, and the telemetry, event and observation about it.
 pub fn record(tx: &Tx<'_>, capture: &Capture<'_>, mode: CaptureMode) -> Result<StoredCapture, StoreError> {
     let baseline = transcripts::baseline(tx, capture.task_id, capture.role)?;
     let content_sha256 = sha256(capture.content);
     let segment = match mode {
-        // An excerpt moves no baseline, so an unchanged pane would be excerpted again and again.
+        // An excerpt does not become the baseline, so an unchanged pane would give the same excerpt again and
+        // again.
         CaptureMode::Excerpt
             if transcripts::newest_shown(tx, capture.task_id, capture.role)?.as_ref()
                 == Some(&content_sha256) =>
@@ -253,20 +243,20 @@ fn telemetry(
     )
 }
 
-/// What is to be kept of a pane.
+/// What is kept of a pane.
 struct Segment {
-    /// None for metadata.
+    /// `None` if only the metadata is kept.
     text: Option<String>,
     lines: Option<(usize, usize)>,
     kind: &'static str,
 }
 
-/// What a mode keeps of a pane, given the last one that is kept as a whole.
+/// What a mode keeps of a pane, given the last capture that was kept completely.
 fn segment(mode: CaptureMode, baseline: Option<&Baseline>, content: &str) -> Option<Segment> {
     if mode == CaptureMode::Metadata {
         return Some(Segment { text: None, lines: None, kind: "metadata" });
     }
-    // A baseline whose text was pruned is none: all of the pane is new.
+    // If the text of the baseline was pruned, there is nothing to compare with, and all of the pane is new.
     let previous = baseline.and_then(|baseline| baseline.content.as_deref());
     let Delta { text, start, end, kind } = delta::between(previous, content)?;
     Some(match mode {
@@ -287,7 +277,7 @@ fn segment(mode: CaptureMode, baseline: Option<&Baseline>, content: &str) -> Opt
     })
 }
 
-/// What the classifiers make of a stored pane. It has no age, so every pattern counts.
+/// The verdicts of the classifiers about a stored pane. A stored pane has no age, so every pattern counts.
 fn classify(content: &str) -> Value {
     let ageless = Freshness { age: Some(i64::MAX), threshold: 0, recent_events: 0 };
     json!({
@@ -296,7 +286,7 @@ fn classify(content: &str) -> Value {
     })
 }
 
-/// The hash by which the text of a pane is known: lower-case hexadecimal SHA-256.
+/// The hash that identifies the text of a pane: SHA-256 in lower-case hexadecimal.
 #[must_use]
 pub fn sha256(content: &str) -> String {
     Sha256::digest(content).iter().fold(String::with_capacity(64), |mut hex, byte| {

@@ -1,4 +1,4 @@
-//! Captures as they follow each other, on a real database.
+//! Captures that follow each other, on a real database.
 
 use super::*;
 use crate::store::{Durability, Store, tasks, testing::store};
@@ -24,7 +24,7 @@ fn take(store: &Store, task: &str, mode: CaptureMode, content: &str) -> StoredCa
 /// The kind and text of a segment.
 type Expected<'a> = Option<(&'a str, Option<&'a str>)>;
 
-/// Captures in turn; each says what its segment is, or nothing.
+/// Makes the captures in turn and checks the segment of each, if there is one.
 #[track_caller]
 fn check(captures: &[(CaptureMode, &str, Expected<'_>)]) {
     let (_dir, store) = store();

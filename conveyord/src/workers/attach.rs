@@ -4,6 +4,7 @@
 use super::{Subject, Workers, blocking, broken, is_default_server};
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     sessions::registration::check_name,
     store::{bindings, event_names::FileEvent, sessions, tasks},
     tmux::stored_name,
@@ -29,7 +30,7 @@ impl Workers {
                 let (name, task) = self.session_of(task, role.unwrap_or(Role::Worker)).await?;
                 (name, Some(task))
             }
-            _ => return Err(Error::invalid("name_or_task_needed", "either a name or a task is needed")),
+            _ => return Err(Error::invalid(Kind::NameOrTaskNeeded, "either a name or a task is needed")),
         };
         let subject = self.find(&name, &caller).await?;
         let tmux_session = self.require_running(&subject).await?;
@@ -38,7 +39,7 @@ impl Workers {
         if task.is_none() && !force && subject.kind() == WorkerKind::File && self.was_opened(&subject).await?
         {
             let message = format!("a terminal was opened for {name} before");
-            return Err(Error::conflict("already_opened", message)
+            return Err(Error::conflict(Kind::AlreadyOpened, message)
                 .hint(format!("open another with --force, or attach by hand: {attach_command}")));
         }
         Ok(AttachResult { name, task, tmux_session, attach_command, attach_words })
@@ -60,7 +61,7 @@ impl Workers {
                 };
                 let session = session.ok_or_else(|| {
                     let message = format!("task {} has no {} now", shown(&task.name), role.as_str());
-                    Error::conflict("not_bound", message).hint("`bind` gives it one")
+                    Error::conflict(Kind::NotBound, message).hint("`bind` gives it one")
                 })?;
                 Ok((session.name, task.name))
             })

@@ -17,6 +17,7 @@ use crate::{
     },
     error::{Error, Result},
     faults::{self, CrashPoint},
+    refusal::Kind,
     sessions::registration,
     store::{
         Durability,
@@ -73,7 +74,7 @@ impl Workers {
     ) -> Result<CreateWorkerResult> {
         if params.wait_ready_timeout.max(params.verify_timeout) > LONGEST_WAIT {
             let message = format!("a wait lasts at most {LONGEST_WAIT} seconds");
-            return Err(Error::invalid("timeout_too_long", message));
+            return Err(Error::invalid(Kind::TimeoutTooLong, message));
         }
         let tmux_session = format!("codex-{}", params.name);
         let prepared =
@@ -164,7 +165,7 @@ impl Workers {
                 true => Some(PromptArgument::of(&contract, &self.root, name).map_err(|error| {
                     let message =
                         format!("the first prompt could not be written below {}: {error}", self.root);
-                    Error::unavailable("prompt_not_written", message).hint("see how full the disk is")
+                    Error::unavailable(Kind::PromptNotWritten, message).hint("see how full the disk is")
                 })?),
                 false => None,
             };
@@ -229,11 +230,11 @@ impl Workers {
             && earlier.row.as_ref().is_none_or(|row| row.id != session.id.as_str())
         {
             let message = format!("{name} is the name of a registered {}", session.role.as_str());
-            return Err(Error::conflict("worker_exists", message).hint("use another name"));
+            return Err(Error::conflict(Kind::WorkerExists, message).hint("use another name"));
         }
         // What a failed start has left does not block the name. A worker that did run needs `--reuse`.
         if !reuse && !earlier.is_leftover() && (earlier.has_config || earlier.row.is_some()) {
-            return Err(Error::conflict("worker_exists", format!("there is a worker {name} already"))
+            return Err(Error::conflict(Kind::WorkerExists, format!("there is a worker {name} already"))
                 .hint("--reuse starts it again in its folder"));
         }
         Ok(earlier)

@@ -8,6 +8,7 @@ use crate::{
         program::CodexProgram,
     },
     error::{Error, Result},
+    refusal::Kind,
     sessions::{pane, registration::check_name},
     tmux::{StartedSession, Tmux, TmuxError, active_pane},
     words::shown,
@@ -48,12 +49,12 @@ impl Workers {
         check_name(name)?;
         if OWN_FOLDERS.contains(&name) {
             let message = format!("{name} is the name of a folder of the daemon");
-            return Err(Error::invalid("invalid_name", message).hint("use another name"));
+            return Err(Error::invalid(Kind::InvalidName, message).hint("use another name"));
         }
         let cwd = cwd.filter(|cwd| !cwd.is_empty()).or(caller.cwd.as_deref()).unwrap_or_default();
         let is_dir = Utf8Path::new(cwd).is_absolute() && Utf8Path::new(cwd).is_dir();
         let cwd = Utf8Path::new(cwd).canonicalize_utf8().ok().filter(|_| is_dir).ok_or_else(|| {
-            Error::invalid("cwd_missing", format!("{} is no folder", shown(cwd))).hint("--cwd names one")
+            Error::invalid(Kind::CwdMissing, format!("{} is no folder", shown(cwd))).hint("--cwd names one")
         })?;
         let taken = active_pane(&panes, tmux_session).map(|pane| pane.session_id.clone());
         Ok(Prepared { tmux, program, cwd, taken })
@@ -105,6 +106,6 @@ pub(super) async fn end_leftover(prepared: &Prepared, mark: &str) -> Result<bool
 
 /// The refusal of a name that another tmux session has.
 pub(super) fn taken(tmux_session: &str) -> Error {
-    Error::conflict("tmux_session_exists", format!("there is a tmux session {tmux_session} already"))
+    Error::conflict(Kind::TmuxSessionExists, format!("there is a tmux session {tmux_session} already"))
         .hint("end it, or use another name")
 }

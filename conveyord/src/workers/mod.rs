@@ -23,6 +23,7 @@ pub mod watch;
 use crate::{
     clock,
     error::{Error, Result},
+    refusal::Kind,
     sessions::{
         pane,
         registration::{self, check_name},
@@ -159,7 +160,7 @@ impl Workers {
         if session.role == Role::Manager {
             let message =
                 format!("{} is a worker's folder, and the session of that name a manager", session.name);
-            return Err(Error::conflict("role_differs", message).hint("use the verbs for sessions"));
+            return Err(Error::conflict(Kind::RoleDiffers, message).hint("use the verbs for sessions"));
         }
         let mut config = config;
         if config.worker_id.as_ref() != Some(&id) {
@@ -224,12 +225,12 @@ fn running_among<'a>(panes: &'a [Pane], session: &Session) -> Option<&'a Pane> {
 
 fn unknown(name: &str) -> Error {
     let message = format!("no worker and no session has the name \"{}\"", shown(name));
-    Error::not_found("unknown_worker", message).hint("`list` and `sessions --state all` list them")
+    Error::not_found(Kind::UnknownWorker, message).hint("`list` and `sessions --state all` list them")
 }
 
 fn not_running(name: &str, tmux_session: &str) -> Error {
     let message = format!("tmux session {tmux_session} of {} is not running", shown(name));
-    Error::conflict("tmux_session_missing", message)
+    Error::conflict(Kind::TmuxSessionMissing, message)
 }
 
 fn broken(name: &str, error: &FolderError) -> Error {
@@ -238,7 +239,7 @@ fn broken(name: &str, error: &FolderError) -> Error {
     if !message.ends_with(&source) {
         message.push_str(&source);
     }
-    Error::invalid("worker_folder_invalid", message).hint("mend or remove the file")
+    Error::invalid(Kind::WorkerFolderInvalid, message).hint("mend or remove the file")
 }
 
 /// The name of a worker's tmux session; `codex-<name>` unless the configuration says otherwise.
@@ -273,7 +274,7 @@ fn store_worker(tx: &Tx<'_>, new: &NewWorker, place: &Place) -> Result<String> {
     {
         let message = format!("tmux session {} belongs to worker {}", new.tmux_session, shown(&other.name));
         return Err(
-            Error::conflict("tmux_session_taken", message).hint("give one of them another tmux session")
+            Error::conflict(Kind::TmuxSessionTaken, message).hint("give one of them another tmux session")
         );
     }
     let id = rows::upsert(tx, new)?;

@@ -11,6 +11,7 @@ use crate::{
         worker_prompts::{self, Steps},
     },
     error::{Error, Result},
+    refusal::Kind,
 };
 use conveyor_proto::types::create::{StartParams, StartResult};
 
@@ -32,7 +33,7 @@ impl Workers {
             let text = worker_prompts::start(program, &session, &prepared.cwd, &steps);
             let unwritten = |error: std::io::Error| {
                 let message = format!("the first prompt could not be written below {}: {error}", self.root);
-                Error::unavailable("prompt_not_written", message).hint("see how full the disk is")
+                Error::unavailable(Kind::PromptNotWritten, message).hint("see how full the disk is")
             };
             let file = write_prompt(&text, &self.root, &session).map_err(unwritten)?;
             let argument = PromptArgument::of(&text, &self.root, &session).map_err(unwritten)?;

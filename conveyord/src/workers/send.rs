@@ -5,6 +5,7 @@ use super::{Subject, Workers};
 use crate::{
     dispatch::actuate::Actuator,
     error::Result,
+    refusal::Kind,
     store::{
         Durability,
         event_names::FileEvent,
@@ -37,7 +38,7 @@ impl Workers {
     pub async fn nudge(&self, actuator: &Actuator, params: NudgeWorkerParams) -> Result<NudgeWorkerResult> {
         let NudgeWorkerParams { name, message, transport, caller } = params;
         let found = self.find(&name, &caller).await.map_err(|error| match error.kind() {
-            "unknown_worker" => error.hint("`sessions --state all` lists the sessions, for session-nudge"),
+            Kind::UnknownWorker => error.hint("`sessions --state all` lists the sessions, for session-nudge"),
             _ => error,
         })?;
         let subject = self.with_rows(found, &caller).await?;

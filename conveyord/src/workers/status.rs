@@ -10,6 +10,7 @@ use crate::{
     clock,
     error::{Error, Result},
     faults,
+    refusal::Kind,
     store::{
         Durability, Tx,
         event_names::{AuditEvent, FileEvent},
@@ -187,7 +188,7 @@ impl Workers {
         faults::may_panic("item", "worker_reports");
         let caller = Caller::default();
         let subject = match self.find(name, &caller).await {
-            Err(error) if error.kind() == "unknown_worker" => return Ok(false),
+            Err(error) if error.kind() == Kind::UnknownWorker => return Ok(false),
             found => found?,
         };
         if subject.config.is_none() {

@@ -91,6 +91,38 @@ pub struct DeregisterResult {
     pub already_gone: bool,
 }
 
+/// Parameters of `session.rename`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenameParams {
+    /// Name of the session now.
+    pub name: String,
+    /// Its new name, which no other session, worker or start may have.
+    pub new_name: String,
+    /// Rename the session's tmux session too, to `codex-NEW_NAME`.
+    #[serde(default)]
+    pub tmux: bool,
+}
+
+/// Result of `session.rename`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RenameResult {
+    /// Id of the session, which stays.
+    pub session_id: SessionId,
+    /// Name of the session now.
+    pub name: String,
+    /// Name of the session before.
+    pub old_name: String,
+    /// Role of the session.
+    pub role: Role,
+    /// tmux session in which Codex runs; null for a session that polls its inbox.
+    pub tmux_session: Option<String>,
+    /// Whether the tmux session has another name now.
+    pub tmux_renamed: bool,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+}
+
 /// Parameters of `session.stop`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

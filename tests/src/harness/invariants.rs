@@ -145,7 +145,9 @@ const NOT_TAKEN: &str =
     and target_session_id in (select id from sessions where role = 'manager')";
 
 impl TestEnv {
-    fn database(&self) -> Connection {
+    /// A connection to the database that only reads.
+    #[must_use]
+    pub fn database(&self) -> Connection {
         let path = self.state_root().join("conveyor.db");
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("it is a database")
     }

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
 
 use super::wait::wait_until;
@@ -13,6 +14,20 @@ use super::wait::wait_until;
 pub fn announce(text: &str) {
     // A closed standard error is nobody to tell it to.
     let _ = writeln!(io::stderr(), "note: {text}");
+}
+
+/// Lets this process open as many files as tests with hundreds of connections need, side by side: what a shell allows by
+/// itself is 1024 on Linux and 256 on macOS. Programs that are started from here inherit it.
+///
+/// # Panics
+/// When the system does not tell or change its limit.
+pub fn allow_many_files() {
+    // Below what macOS lets a process ask for, whatever its hard limit says.
+    const ENOUGH: u64 = 4096;
+    let (now, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("the system tells its limits");
+    if now < ENOUGH {
+        setrlimit(Resource::RLIMIT_NOFILE, ENOUGH.min(most), most).expect("up to the hard limit it is ours");
+    }
 }
 
 /// What a program left behind.

@@ -1,5 +1,7 @@
-//! One connection to an app-server: a WebSocket over its Unix socket. Answers find their calls by id; what comes by
-//! itself is handed on. A connection that does not answer in time, or says what cannot be read, is given up.
+//! One connection to an app-server: a WebSocket over its Unix socket.
+//!
+//! Answers are matched with their calls by id, and notifications and requests go to the caller. The
+//! connection is closed if the app-server does not answer in time or sends a message that cannot be read.
 
 use super::protocol::{
     Incoming, Outgoing, Request, RequestResolved, RpcError, StatusChanged, ThreadAnswer, ThreadStatus,
@@ -32,9 +34,10 @@ use tokio_util::{
 
 /// How long a call may take. The app-server answers within milliseconds.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
-/// Longest message that is read. An answer of a model may be a megabyte, and is sent several times in one message.
+/// The longest message that is read. An answer of the model may have a megabyte, and one message can contain
+/// it several times.
 const MAX_MESSAGE: usize = 16 << 20;
-/// Messages that may wait for who serves the connection; more mean that it is stuck.
+/// How many events may wait for the reader. If more come, the reader is stuck and the connection is closed.
 const MAX_WAITING: usize = 1024;
 
 type Stream = Compat<UnixStream>;
@@ -43,26 +46,26 @@ type Answer = Result<Box<RawValue>, RpcError>;
 /// Why a call has no result.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CallError {
-    /// Nothing was sent.
+    /// The call was not sent.
     #[error("Codex's app-server cannot be reached: {0}")]
     NotSent(String),
-    /// It was refused.
+    /// The app-server answered with an error.
     #[error("Codex's app-server refused: {}", .0.message)]
     Refused(RpcError),
-    /// It was sent, or part of it, and nothing was answered that could be read.
+    /// The call was sent at least in part, and no readable answer came.
     #[error("Codex's app-server did not answer: {0}")]
     Unanswered(String),
 }
 
 impl CallError {
-    /// Whether what was asked for may have happened.
+    /// Whether the app-server may have done what was asked.
     #[must_use]
     pub const fn may_have_acted(&self) -> bool {
         matches!(self, Self::Unanswered(_))
     }
 }
 
-/// What an app-server says by itself.
+/// What an app-server sends without being asked.
 #[derive(Debug)]
 pub(crate) enum Event {
     Status(String, ThreadStatus),
@@ -70,7 +73,8 @@ pub(crate) enum Event {
     Resolved { thread_id: String, request_id: Value },
 }
 
-/// A connection. Ended by [`Client::close`], by the other side, and by the first call that is not answered in time.
+/// A connection to an app-server. [`Client::close`] ends it, and so do the other side and the first call that
+/// is not answered in time.
 pub struct Client {
     sender: AsyncMutex<Sender<Stream>>,
     pending: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
@@ -85,10 +89,10 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Connects to a socket whose other end must be a process of our own user, and says who we are.
+    /// Connects to a socket and says who we are. The process at the other end must belong to our own user.
     ///
     /// # Errors
-    /// `NotSent` when nobody of ours listens there, otherwise as any call.
+    /// `NotSent` when no process of our user listens there.
     pub(crate) async fn connect(path: &Utf8Path) -> Result<(Arc<Self>, mpsc::Receiver<Event>), CallError> {
         let connected = tokio::time::timeout(CALL_LIMIT, open(path)).await;
         let (sender, receiver) =
@@ -116,10 +120,7 @@ impl Client {
         self.send(&Outgoing::<()> { id: None, method: "initialized", params: None }).await
     }
 
-    /// The status of a thread. One that is not in memory is `notLoaded`, whether it exists or not.
-    ///
-    /// # Errors
-    /// As any call.
+    /// The status of a thread. A thread that is not in memory is `NotLoaded`, whether it exists or not.
     pub async fn thread_status(&self, thread_id: &str) -> Result<ThreadStatus, CallError> {
         let params = json!({ "threadId": thread_id, "includeTurns": false });
         match self.call::<_, ThreadAnswer>("thread/read", params).await {
@@ -129,36 +130,27 @@ impl Client {
         }
     }
 
-    /// Subscribes to a thread: its pending requests are sent, and those to come.
-    ///
-    /// # Errors
-    /// As any call.
+    /// Subscribes to a thread. The app-server then sends its pending requests and all later ones.
     pub async fn subscribe(&self, thread_id: &str) -> Result<(), CallError> {
         let params = json!({ "threadId": thread_id, "excludeTurns": true });
         self.call::<_, Value>("thread/resume", params).await.map(drop)
     }
 
-    /// Ends a subscription. Nothing is answered by it.
-    ///
-    /// # Errors
-    /// As any call.
+    /// Ends a subscription. This answers no request.
     pub async fn unsubscribe(&self, thread_id: &str) -> Result<(), CallError> {
         self.call::<_, Value>("thread/unsubscribe", json!({ "threadId": thread_id })).await.map(drop)
     }
 
-    /// Begins a turn with a text; its id.
-    ///
-    /// # Errors
-    /// As any call.
+    /// Starts a turn with a text, and returns the id of the turn.
     pub async fn start_turn(&self, thread_id: &str, text: &str) -> Result<String, CallError> {
         let params = json!({ "threadId": thread_id, "input": [{ "type": "text", "text": text }] });
         Ok(self.call::<_, TurnStarted>("turn/start", params).await?.turn.id)
     }
 
-    /// Adds a text to a turn, if that is the one that runs; its id.
+    /// Adds a text to the running turn if it is the given one, and returns its id.
     ///
     /// # Errors
-    /// As any call; `Refused` when another turn runs, or none.
+    /// `Refused` when another turn runs, or none.
     pub async fn steer_turn(&self, thread_id: &str, turn_id: &str, text: &str) -> Result<String, CallError> {
         let params = json!({
             "threadId": thread_id, "expectedTurnId": turn_id, "input": [{ "type": "text", "text": text }],
@@ -166,35 +158,34 @@ impl Client {
         Ok(self.call::<_, TurnSteered>("turn/steer", params).await?.turn_id)
     }
 
-    /// Interrupts a turn, if that is the one that runs.
+    /// Interrupts the running turn if it is the given one.
     ///
     /// # Errors
-    /// As any call; `Refused` when another turn runs, or none.
+    /// `Refused` when another turn runs, or none.
     pub async fn interrupt_turn(&self, thread_id: &str, turn_id: &str) -> Result<(), CallError> {
         let params = json!({ "threadId": thread_id, "turnId": turn_id });
         self.call::<_, Value>("turn/interrupt", params).await.map(drop)
     }
 
-    /// Answers a request. Whether the answer counted is told by the request's end, not by this.
+    /// Answers a request. Success means only that the answer was sent: if another client was faster, its
+    /// answer counts. The request's end tells the outcome.
     ///
     /// # Errors
-    /// `NotSent`, and `Unanswered` when part of it may have been sent.
+    /// `NotSent`, or `Unanswered` when a part of the answer may have been sent.
     pub async fn answer(&self, request_id: &Value, result: &Value) -> Result<(), CallError> {
         self.send(&json!({ "id": request_id, "result": result })).await
     }
 
-    /// Ends the connection.
     pub fn close(&self) {
         self.closed.cancel();
     }
 
-    /// Whether it has ended.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.closed.is_cancelled()
     }
 
-    /// Waits for its end.
+    /// Waits until the connection has ended.
     pub async fn ended(&self) {
         self.closed.cancelled().await;
     }
@@ -212,7 +203,7 @@ impl Client {
             }
         });
         let called = called.await.unwrap_or_else(|_| {
-            // Whoever is late with one answer is not waited for with others.
+            // An app-server that is late with one answer would make every further call wait too.
             self.close();
             Err(unanswered("no answer in time"))
         });
@@ -232,7 +223,7 @@ impl Client {
             sender.flush().await
         });
         let sent = sent.await.unwrap_or(Err(soketto::connection::Error::Closed));
-        // What stands half in the stream makes the rest unreadable.
+        // If only a part of the message was written, the app-server cannot read what follows.
         sent.map_err(|error| {
             self.close();
             unanswered(&error.to_string())
@@ -243,7 +234,7 @@ impl Client {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads until the connection ends.
+    /// Reads messages until the connection ends.
     async fn read(self: Arc<Self>, mut receiver: Receiver<Stream>, events: mpsc::Sender<Event>) {
         let mut message = Vec::new();
         loop {
@@ -271,14 +262,14 @@ impl Client {
         self.pending().clear();
     }
 
-    /// Hands an answer to its call; returns what is none.
+    /// Hands an answer to the call that waits for it, and returns a notification or request as an event.
     fn take(&self, incoming: Incoming<'_>) -> Option<Event> {
         let Some(method) = incoming.method else {
             let answer = match (incoming.result, incoming.error) {
                 (_, Some(error)) => Err(error),
                 (result, None) => Ok(result.unwrap_or(RawValue::NULL).to_owned()),
             };
-            // An answer that nobody waits for any more is none.
+            // The call may have given up already; then its answer is dropped.
             if let Some(call) = incoming.id.and_then(|id| self.pending().remove(&id.as_u64()?)) {
                 let _ = call.send(answer);
             }
@@ -309,7 +300,8 @@ fn unanswered(reason: &str) -> CallError {
 
 async fn open(path: &Utf8Path) -> Result<(Sender<Stream>, Receiver<Stream>), CallError> {
     let not_sent = |error: &dyn fmt::Display| CallError::NotSent(error.to_string());
-    // Behind the link stands a shorter path, and a socket's path is short by its nature.
+    // The path is a link to a shorter one. The kernel limits the path of a socket (`sun_path`) to about 100
+    // bytes, which a Codex home may exceed.
     let target = tokio::fs::canonicalize(path).await.map_err(|error| not_sent(&error))?;
     let stream = UnixStream::connect(target).await.map_err(|error| not_sent(&error))?;
     let peer = stream.peer_cred().map_err(|error| not_sent(&error))?;

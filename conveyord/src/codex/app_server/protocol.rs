@@ -1,10 +1,12 @@
-//! The messages of the app-server that we use. Members and messages that we do not know are skipped, never refused.
+//! The messages of the app-server that we use. Unknown members and messages are skipped, never refused, so
+//! that a later Codex does not break the connection.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use std::fmt;
 
-/// Notifications that nobody here reads: they would be most of the traffic.
+/// Notifications that we ask the app-server not to send: nothing here reads them, and they would be most of
+/// the traffic.
 pub(super) const UNREAD_NOTIFICATIONS: [&str; 13] = [
     "command/exec/outputDelta",
     "item/agentMessage/delta",
@@ -21,7 +23,7 @@ pub(super) const UNREAD_NOTIFICATIONS: [&str; 13] = [
     "turn/diff/updated",
 ];
 
-/// Any message that comes in.
+/// Any incoming message.
 #[derive(Deserialize)]
 pub(super) struct Incoming<'a> {
     pub(super) id: Option<Value>,
@@ -33,13 +35,11 @@ pub(super) struct Incoming<'a> {
     pub(super) error: Option<RpcError>,
 }
 
-/// The error object of an answer.
+/// The error of a refused call.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RpcError {
-    /// Code.
     #[serde(default)]
     pub code: i64,
-    /// What the app-server says.
     #[serde(default)]
     pub message: String,
 }
@@ -53,14 +53,14 @@ pub(super) struct Outgoing<'a, P> {
     pub(super) params: Option<P>,
 }
 
-/// How a thread fares, in the app-server's words.
+/// The status of a thread, as the app-server names it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum ThreadStatus {
     /// A turn runs.
     #[serde(rename_all = "camelCase")]
     Active {
-        /// What it waits for.
+        /// What the turn waits for.
         #[serde(default)]
         active_flags: Vec<ActiveFlag>,
     },
@@ -68,46 +68,45 @@ pub enum ThreadStatus {
     Idle,
     /// The last turn failed; no turn runs.
     SystemError,
-    /// It is not in memory.
+    /// The thread is not in memory.
     NotLoaded,
-    /// A status that we do not know.
+    /// A status that this version does not know.
     #[serde(other)]
     Other,
 }
 
-/// What a turn waits for.
+/// What a running turn waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ActiveFlag {
-    /// An approval.
     WaitingOnApproval,
-    /// An answer to a question.
+    /// The answer to a question.
     WaitingOnUserInput,
-    /// Something that we do not know.
+    /// Something that this version does not know.
     #[serde(other)]
     Other,
 }
 
 impl ThreadStatus {
-    /// Whether a turn waits for this.
+    /// Whether a turn of the thread waits for this.
     #[must_use]
     pub fn waits_on(&self, flag: ActiveFlag) -> bool {
         matches!(self, Self::Active { active_flags } if active_flags.contains(&flag))
     }
 
-    /// Whether a turn waits for the user.
+    /// Whether a turn of the thread waits for the user.
     #[must_use]
     pub fn waits_on_user(&self) -> bool {
         self.waits_on(ActiveFlag::WaitingOnApproval) || self.waits_on(ActiveFlag::WaitingOnUserInput)
     }
 
-    /// Whether the app-server has the thread in memory and takes turns for it.
+    /// Whether the app-server has the thread in memory, and so accepts turns for it.
     #[must_use]
     pub const fn is_loaded(&self) -> bool {
         matches!(self, Self::Active { .. } | Self::Idle | Self::SystemError)
     }
 
-    /// The word in rows and changes.
+    /// The name of the status in rows and changes.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -187,26 +186,23 @@ impl RequestKind {
     }
 }
 
-/// A request of the app-server that a user has to answer. Prints the lengths of its texts only.
+/// A request that a user has to answer. `Debug` prints only the lengths of its texts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Its id on this app-server, as JSON.
+    /// The id of the request on this app-server. JSON-RPC allows numbers and strings.
     pub id: Value,
-    /// What is asked for.
     pub kind: RequestKind,
-    /// Thread.
     pub thread_id: String,
-    /// Turn.
     pub turn_id: Option<String>,
-    /// What it is about, in the turn: the id of the item, and of the approval where an item has several.
+    /// What the request is about within its turn: the id of the item, and the id of the approval if an item
+    /// has several.
     pub subject: String,
-    /// The command.
     pub command: Option<String>,
-    /// The folder that it concerns.
+    /// The folder in which the command runs, or for which permission is asked.
     pub cwd: Option<String>,
-    /// Why, in the model's words, or the question.
+    /// The reason in the model's words, or the question.
     pub reason: Option<String>,
-    /// The permissions that are asked for, as they came.
+    /// The requested permissions, exactly as the app-server sent them.
     pub permissions: Option<Value>,
 }
 
@@ -224,7 +220,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// The members of all kinds of requests, each optional.
+/// The members of all kinds of requests. Each kind has only some of them.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RequestParams {
@@ -250,7 +246,8 @@ struct Question {
 }
 
 impl Request {
-    /// Reads a request; none of a kind that no user answers, or in a form that we do not know.
+    /// Reads a request. `None` for a kind that no user answers, and for a form that this version does not
+    /// know.
     pub(super) fn read(id: Value, method: &str, params: &RawValue) -> Option<Self> {
         let kind = RequestKind::of(method)?;
         let params: RequestParams = serde_json::from_str(params.get()).ok()?;

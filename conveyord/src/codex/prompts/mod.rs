@@ -1,7 +1,7 @@
-//! The texts that sessions are given first, and filling them in.
+//! The first prompts of sessions, and how their templates are filled in.
 //!
-//! Every command line in them stands on an indented line of its own and is one that our command line takes; a test
-//! of the whole program runs them all.
+//! Every command line in the templates stands on an indented line of its own, and our command line accepts
+//! it: a test of the whole program runs them all.
 
 use crate::words::shell_word;
 use conveyor_proto::types::supervision::ManagerConfig;
@@ -11,26 +11,24 @@ const SETUP_QUESTIONS: &str = include_str!("setup_questions.md");
 const SETUP_RECORDED: &str = include_str!("setup_recorded.md");
 const PAIR_WORKER: &str = include_str!("pair_worker.md");
 
-/// What a manager's prompt tells.
+/// What the prompt of a manager says.
 #[derive(Debug, Clone, Copy)]
 pub struct ManagerFacts<'a> {
-    /// Our command line as the caller calls it.
+    /// Our command line, as the caller calls it.
     pub program: &'a str,
     /// Name of the manager's session.
     pub manager: &'a str,
-    /// Working directory.
     pub cwd: &'a str,
-    /// Task, by name or id.
+    /// Name or id of the task.
     pub task: Option<&'a str>,
-    /// Goal.
     pub goal: Option<&'a str>,
     /// Name of the worker's session.
     pub worker: Option<&'a str>,
-    /// Configuration, where one is recorded.
+    /// The configuration of the manager, if one is recorded.
     pub config: Option<&'a ManagerConfig>,
 }
 
-/// A manager's first prompt. `granted` and `refused` are the permissions of the configuration, as
+/// The first prompt of a manager. `granted` and `refused` are the permissions of the configuration, each as
 /// `category.action`.
 #[must_use]
 pub fn manager(facts: &ManagerFacts<'_>, granted: &[String], refused: &[String]) -> String {
@@ -57,7 +55,7 @@ pub fn manager(facts: &ManagerFacts<'_>, granted: &[String], refused: &[String])
     fill(MANAGER, &[&common[..], &own].concat())
 }
 
-/// The first prompt of a pair's worker: what it was given, and how it acknowledges.
+/// The first prompt of a pair's worker: the user's prompt, and how to acknowledge it.
 #[must_use]
 pub fn pair_worker(program: &str, task: &str, prompt: &str) -> String {
     fill(PAIR_WORKER, &[("program", program), ("ref", &shell_word(task)), ("prompt", prompt)])
@@ -67,7 +65,7 @@ fn listed(words: &[String]) -> String {
     if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }
 
-/// A template with its places filled in, in one pass: what is filled in is not looked at again.
+/// Fills a template in one pass, so that a value that contains `{{` is not filled in again.
 pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(template.len() * 2);
     let mut rest = template;

@@ -28,7 +28,7 @@ fn has(text: &str, words: &[&str]) {
     assert!(!text.contains("{{") && !text.contains("}}"), "{text}");
 }
 
-/// What every manager is told, whatever is known.
+/// Commands that every manager's prompt names.
 const ALWAYS: [&str; 14] = [
     "manager-ack",
     "worker-ack",
@@ -72,7 +72,7 @@ fn a_manager_with_configuration_is_told_what_it_may() {
         &["You may: repo.open_pr.", "You may not: repo.push_branch.", "pytest-x", "conveyor cycle t1"],
     );
     assert!(!text.contains("--questions") && !text.contains("conveyorctl"), "{text}");
-    // With `require_acks` a cycle before that is refused.
+    // With `require_acks`, a cycle before the acknowledgement is refused.
     let at = |words: &str| text.find(words).unwrap();
     assert!(at("conveyor manager-ack t1") < at("conveyor cycle t1"), "{text}");
 }

@@ -1,15 +1,15 @@
-//! Waking when a rollout may have appeared below a Codex home: for those who wait for one of a Codex that was
-//! just started.
+//! Wakes a caller when a rollout may have appeared below a Codex home: for the search for the rollout of a
+//! Codex that was just started.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::Notify;
 
-/// Levels of folders below `sessions`: year, month, day.
+/// Levels of folders below `sessions`: year, month and day.
 const LEVELS: usize = 3;
 
-/// The system's events of the folders in which rollouts appear. A wake says only that it is worth to look.
+/// The system's events of the folders in which rollouts appear. An event only means that a look is worth it.
 pub struct Appearances {
     home: Utf8PathBuf,
     events: Option<RecommendedWatcher>,
@@ -18,8 +18,8 @@ pub struct Appearances {
 }
 
 impl Appearances {
-    /// The events of a Codex home, from now on. Where the system tells none, nothing wakes: who waits looks now
-    /// and then by itself.
+    /// Watches a Codex home from now on. If the system gives no events (inotify watches can run out), nothing
+    /// ever wakes, so the caller must also look from time to time.
     #[must_use]
     pub fn below(codex_home: &Utf8Path) -> Self {
         let wake = Arc::new(Notify::new());
@@ -35,14 +35,15 @@ impl Appearances {
         new
     }
 
-    /// Resolves when something happened since the last call. Nothing is lost when it is given up.
+    /// Resolves when something happened since the last call. It is cancel safe: a call that is dropped loses
+    /// no event.
     pub async fn next(&mut self) {
         self.wake.notified().await;
         self.follow();
     }
 
-    /// Watches the folders that came since. What was made in one before its watch was set is seen by listing
-    /// again.
+    /// Watches the folders that are new. A file that appeared in a folder before its watch was set gives no
+    /// event, so a new watch wakes the caller too.
     fn follow(&mut self) {
         let Some(events) = &mut self.events else { return };
         loop {
@@ -62,8 +63,8 @@ impl Appearances {
     }
 }
 
-/// `sessions` below a Codex home and the newest folder of each level below it; the home itself while it has no
-/// `sessions`.
+/// `sessions` below a Codex home, and the newest folder of each level below it. If there is no `sessions`
+/// yet, the Codex home itself.
 pub fn newest_folders(home: &Utf8Path) -> Vec<Utf8PathBuf> {
     let sessions = home.join("sessions");
     if !sessions.is_dir() {

@@ -1,8 +1,9 @@
-//! Finding a session's thread by when it began.
+//! Finds the thread of a session by the time at which the thread began.
 //!
-//! With Codex's shared daemon the pane's processes hold no rollout, and the title names no thread unless it
-//! was told to. But each Codex in a pane begins one thread as it starts, and the thread's id carries its
-//! time: the thread belongs to the Codex that started last before it.
+//! With Codex's shared daemon, the processes of a pane hold no rollout open, and the title shows a thread
+//! only if Codex is told to. But each Codex in a pane begins one thread as it starts, and the thread's id (a
+//! UUID of version 7) contains the time. So a thread belongs to the Codex that was the last to start before
+//! it.
 
 use super::located::{Located, time_of};
 use super::{
@@ -14,26 +15,25 @@ use camino::Utf8Path;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashSet;
 
-/// What stands before the thread's id in a rollout's name: `rollout-YYYY-MM-DDTHH-MM-SS-`.
+/// The length of `rollout-YYYY-MM-DDTHH-MM-SS-`, which precedes the thread's id in the name of a rollout.
 const NAME_BEFORE_ID: usize = 28;
-/// Length of that id.
 const UUID_LEN: usize = 36;
-/// How long after its start a Codex begins its thread at the latest: the first start of the shared daemon takes
-/// some seconds.
+/// The longest time from the start of a Codex to the beginning of its thread. The first start of the shared
+/// daemon takes about 4 s (Codex 0.169).
 const LATEST: SignedDuration = SignedDuration::from_secs(15);
-/// How much the clocks of processes and threads may differ.
+/// The largest difference between the start time of a process and the time in an id.
 const SLACK: SignedDuration = SignedDuration::from_millis(50);
 
-/// The thread that the Codex below a process began as it started; none when that cannot be told. May block: it
-/// reads the process table and files.
+/// The thread that the Codex below a process began as it started. `None` if that is not certain. It reads the
+/// process table and files, so it may block.
 #[must_use]
 pub fn thread_begun_with(codex_home: &Utf8Path, pid: Pid) -> Option<Located> {
-    // Without the shared daemon a process holds its own rollout, and is found by that.
+    // Without the shared daemon, a process holds its own rollout open, and `discovery` finds it by that.
     let daemon = shared_daemon_pid(codex_home)?;
     let below: HashSet<Pid> = platform::descendants(pid).ok()?.into_iter().chain([pid]).collect();
     let starts = codex_starts(daemon);
     let mut found = recent_rollouts(codex_home).into_iter().filter_map(|path| {
-        // By the name first: most files are of other times, and are not opened.
+        // The time in the name comes first, because most files are of other times and need not be opened.
         let begun = time_of(path.file_stem()?.get(NAME_BEFORE_ID..NAME_BEFORE_ID + UUID_LEN)?)?;
         let owner = owner_of(begun, &starts)?;
         let meta = read_session_meta(&path).ok().filter(|meta| !meta.is_subagent())?;
@@ -41,13 +41,14 @@ pub fn thread_begun_with(codex_home: &Utf8Path, pid: Pid) -> Option<Located> {
         below.contains(&owner).then_some(Located { thread_id, path: Some(path) })
     });
     let first = found.next()?;
-    // A thread that was rewound has several files; the last one is read.
+    // A thread that was rewound has several files, and the newest is the one to read. Two different threads
+    // mean that the owner is not certain.
     let same = |other: &Located| other.thread_id == first.thread_id;
     let rest: Vec<Located> = found.collect();
     rest.iter().all(same).then(|| rest.into_iter().max_by(|a, b| a.path.cmp(&b.path)).unwrap_or(first))
 }
 
-/// The Codex that started last before a thread began, not long before it.
+/// The Codex that was the last to start before a thread began, if that was not long before.
 fn owner_of(begun: Timestamp, starts: &[(Pid, Timestamp)]) -> Option<Pid> {
     starts
         .iter()
@@ -59,7 +60,7 @@ fn owner_of(begun: Timestamp, starts: &[(Pid, Timestamp)]) -> Option<Pid> {
         .map(|(pid, _)| *pid)
 }
 
-/// The Codex processes of this user with a terminal, and when they started.
+/// The start times of this user's Codex processes, without the shared daemon.
 fn codex_starts(daemon: Pid) -> Vec<(Pid, Timestamp)> {
     platform::processes()
         .unwrap_or_default()

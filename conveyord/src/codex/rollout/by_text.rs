@@ -1,7 +1,8 @@
-//! Finding a session's thread by a text that was typed into its pane.
+//! Finds the thread of a session by a text that was typed into its pane.
 //!
-//! With Codex's shared daemon the pane's processes hold no rollout, and the title names no thread unless it
-//! was told to. A thread that received just the text that was just sent, and no other, is the pane's.
+//! With Codex's shared daemon, the processes of a pane hold no rollout open, and the title shows a thread
+//! only if Codex is told to. But if exactly one thread received the text that was just sent, that thread is
+//! the pane's.
 
 use super::{
     discovery::read_session_meta,
@@ -14,11 +15,11 @@ use crate::codex::rollout::located::Located;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::{fs::File, time::SystemTime};
 
-/// Folders of days that are looked at, newest first: a thread may have begun before midnight.
+/// How many folders of days are searched, newest first. A thread may have begun before midnight.
 const DAYS: usize = 3;
 
-/// The thread whose file was written since a moment and has a user's message of that key; none when several
-/// have it. May block: it reads files.
+/// The thread whose file was written after `since` and contains a message of the user with this key. `None`
+/// if several threads have it. It reads files, so it may block.
 #[must_use]
 pub fn thread_with_message(codex_home: &Utf8Path, key: &str, since: SystemTime) -> Option<Located> {
     let mut found = recent_rollouts(codex_home)
@@ -33,13 +34,13 @@ pub fn thread_with_message(codex_home: &Utf8Path, key: &str, since: SystemTime) 
     Some(Located { thread_id: meta.thread_id.clone(), path: Some(path) })
 }
 
-/// The rollouts of the last days.
+/// The rollouts in the newest folders of days.
 pub(super) fn recent_rollouts(codex_home: &Utf8Path) -> Vec<Utf8PathBuf> {
     let days = newest_days(&codex_home.join("sessions"));
     days.iter().flat_map(|day| files(day)).filter(|path| path.extension() == Some("jsonl")).collect()
 }
 
-/// The newest folders `YYYY/MM/DD` below a folder.
+/// The newest folders `YYYY/MM/DD`.
 fn newest_days(sessions: &Utf8Path) -> Vec<Utf8PathBuf> {
     let mut days = Vec::new();
     for year in newest(sessions) {
@@ -54,7 +55,7 @@ fn newest_days(sessions: &Utf8Path) -> Vec<Utf8PathBuf> {
     days
 }
 
-/// The folders in a folder, newest name first.
+/// The folders in a folder, in descending order of their names.
 fn newest(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
     let mut folders = files(folder);
     folders.retain(|path| path.is_dir());

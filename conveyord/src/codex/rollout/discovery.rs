@@ -1,7 +1,7 @@
-//! Which thread, and which rollout files, belong to a process, a pane or a thread id.
+//! Finds the thread and the rollout files of a process, a pane or a thread id.
 //!
-//! Everything here looks once and answers; waiting, retrying and remembering is for the callers. Files are
-//! opened for reading only, and of a rollout no more than its first line is read.
+//! Every function looks once and answers: waiting, retrying and remembering are up to the callers. Files are
+//! only opened for reading, and only the first line of a rollout is read.
 
 use conveyor_proto::ids::ThreadId;
 use std::collections::HashMap;
@@ -20,25 +20,28 @@ use super::meta::{NoThreadId, SessionMeta};
 use super::record::string;
 use crate::platform::{self, Pid, ProcessTree};
 
-/// The longest first line that is read. `session_meta` holds the base instructions, some tens of kilobytes.
+/// The longest first line that is read. `session_meta` contains the base instructions, some tens of
+/// kilobytes.
 const MAX_META_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Below a Codex home: the rollouts in folders by day, and those that were archived.
+/// The folders of a Codex home with rollouts: those in use, by day, and those that `codex archive` moved
+/// away.
 const ROLLOUT_FOLDERS: [&str; 2] = ["sessions", "archived_sessions"];
 
-/// How deep below those folders rollouts stand: year, month, day, file.
+/// The depth of rollouts below those folders: year, month, day, file.
 const ROLLOUT_DEPTH: usize = 4;
 
-/// Below a Codex home: one file per thread, held open by the process that owns the thread.
+/// The folder of a Codex home with one lock file per thread, which the process that owns the thread holds
+/// open (Codex 0.169).
 const LOCK_FOLDER: &str = "thread-writer-locks";
 
-/// Below a Codex home: where the shared app-server daemon leaves its process id.
+/// The file of a Codex home in which the shared app-server daemon stores its process id.
 const DAEMON_PID_FILE: &str = "app-server-daemon/daemon.pid";
 
-/// The form of a rollout's time in its name, `2026-01-31T09-30-00`.
+/// The length of the time in the name of a rollout, such as `2026-01-31T09-30-00`.
 const NAME_TIME_LEN: usize = 19;
 
-/// The length of a UUID, and of the shortest part of one that names a thread: the first two groups.
+/// The length of a UUID, and the length of its first two groups: the shortest part that identifies a thread.
 const UUID_LEN: usize = 36;
 const MIN_ID_PREFIX: usize = 13;
 
@@ -46,9 +49,7 @@ const MIN_ID_PREFIX: usize = 13;
 #[derive(Debug, thiserror::Error)]
 #[error("rollout {path}: {reason}")]
 pub struct MetaError {
-    /// The file.
     pub path: Utf8PathBuf,
-    /// What is wrong with it.
     #[source]
     pub reason: MetaErrorReason,
 }
@@ -56,65 +57,49 @@ pub struct MetaError {
 /// What is wrong with a rollout's first line.
 #[derive(Debug, thiserror::Error)]
 pub enum MetaErrorReason {
-    /// There is no such file.
     #[error("file not found")]
     NotFound,
-    /// It is a folder.
     #[error("is a folder, not a file")]
     IsFolder,
-    /// It is neither a file nor a folder.
     #[error("is not a regular file")]
     NotAFile,
-    /// It cannot be read.
     #[error("cannot be read: {0}")]
     Io(#[source] io::Error),
-    /// It has no bytes.
     #[error("is empty")]
     Empty,
     /// The first line is longer than any `session_meta`.
     #[error("the first line is longer than {MAX_META_BYTES} bytes")]
     TooLong,
-    /// The first line is not UTF-8.
     #[error("the first line is not UTF-8")]
     NotUtf8,
-    /// The first line is not JSON. It may not have been written whole yet.
+    /// Also the case of a line that is not written completely yet.
     #[error("the first line is not JSON")]
     NotJson,
-    /// The first line is JSON, but not an object.
     #[error("the first line is not a JSON object")]
     NotObject,
-    /// The first record is another one.
     #[error("the first record is not session_meta")]
     NotSessionMeta,
-    /// Its payload is something else than an object.
     #[error("the payload of session_meta is not an object")]
     PayloadNotObject,
-    /// It names no thread.
     #[error(transparent)]
     NoId(#[from] NoThreadId),
 }
 
-/// The processes below a pane or a shell could not be looked at.
+/// The processes below a pane or a shell could not be inspected.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryError {
-    /// The process is gone.
     #[error("process {0} does not exist")]
     NoProcess(Pid),
-    /// Its open files may not be read.
+    /// The system does not allow us to list the open files of the process.
     #[error("the open files of process {pid} cannot be read")]
     Unreadable {
-        /// The process.
         pid: Pid,
-        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// The system's processes cannot be listed.
     #[error("the processes below {pid} cannot be listed")]
     NoTree {
-        /// The process.
         pid: Pid,
-        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -123,52 +108,45 @@ pub enum DiscoveryError {
 /// A rollout that a process holds open.
 #[derive(Debug)]
 pub struct HeldRollout {
-    /// The process.
     pub pid: Pid,
-    /// The file.
     pub path: Utf8PathBuf,
-    /// Its first record.
+    /// The first record of the file.
     pub meta: SessionMeta,
-    /// When it was last written.
+    /// When the file was last written.
     pub modified: Timestamp,
 }
 
-/// A rollout that was found open, and that is not offered as the one of a worker.
+/// A rollout that is open, but cannot be the worker's.
 #[derive(Debug)]
 pub struct Rejected {
-    /// The process that holds it.
+    /// The process that holds the file open.
     pub pid: Pid,
-    /// The file.
     pub path: Utf8PathBuf,
-    /// Why it is not offered.
     pub reason: RejectReason,
 }
 
-/// Why a rollout is not offered.
+/// Why an open rollout cannot be the worker's.
 #[derive(Debug, thiserror::Error)]
 pub enum RejectReason {
-    /// Its first line cannot be used.
     #[error("{}", .0.reason)]
     Unusable(#[source] MetaError),
-    /// It belongs to a sub-agent.
     #[error("it belongs to a sub-agent")]
     Subagent,
-    /// The shared app-server daemon holds it, as it holds those of all panes: that it stands below this
-    /// process only means that this pane was the first.
+    /// The shared app-server daemon holds it open, as it does for the threads of all panes. If the daemon
+    /// runs below this process, that only means that this pane was the first to start it.
     #[error("it is held by the shared app-server daemon")]
     SharedDaemon,
 }
 
-/// The rollouts that a process tree holds open.
+/// The rollouts that a process and its descendants hold open.
 #[derive(Debug)]
 pub struct HeldRollouts {
-    /// The root of the tree.
+    /// The root of the process tree.
     pub pid: Pid,
-    /// How many processes were looked at.
+    /// How many processes were inspected.
     pub processes: usize,
-    /// Those that may be the worker's.
+    /// The rollouts that can be the worker's.
     pub rollouts: Vec<HeldRollout>,
-    /// The others.
     pub rejected: Vec<Rejected>,
 }
 
@@ -183,11 +161,7 @@ fn candidates(held: &HeldRollouts) -> String {
     if list.is_empty() { String::new() } else { format!(" of their own ({})", list.join("; ")) }
 }
 
-/// Reads the first line of a rollout.
-///
-/// # Errors
-///
-/// What is wrong with the file or its first record.
+/// Reads the first record of a rollout.
 pub fn read_session_meta(path: &Utf8Path) -> Result<SessionMeta, MetaError> {
     first_line(path)
         .and_then(|line| parse_session_meta(&line))
@@ -199,7 +173,7 @@ fn first_line(path: &Utf8Path) -> Result<Vec<u8>, MetaErrorReason> {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => MetaErrorReason::NotFound,
         _ => MetaErrorReason::Io(error),
     };
-    // Looked at before it is opened: opening a pipe would wait for its other end.
+    // The type is checked before the file is opened: to open a named pipe would wait for its writer.
     let metadata = fs::metadata(path).map_err(not_found)?;
     if metadata.is_dir() {
         return Err(MetaErrorReason::IsFolder);
@@ -213,6 +187,8 @@ fn first_line(path: &Utf8Path) -> Result<Vec<u8>, MetaErrorReason> {
     if line.is_empty() {
         return Err(MetaErrorReason::Empty);
     }
+    // `take` cut the line off. A shorter line without a line feed may be complete JSON all the same, so it is
+    // parsed.
     if !line.ends_with(b"\n") && u64::try_from(line.len()).is_ok_and(|len| len == MAX_META_BYTES) {
         return Err(MetaErrorReason::TooLong);
     }
@@ -236,7 +212,7 @@ fn parse_session_meta(line: &[u8]) -> Result<SessionMeta, MetaErrorReason> {
     if first.kind.and_then(string).as_deref() != Some("session_meta") {
         return Err(MetaErrorReason::NotSessionMeta);
     }
-    // What other languages take for false counts as absent.
+    // A payload that is null or has no content counts as absent, whatever its type.
     match first.payload.map(RawValue::get) {
         None | Some("null" | "false" | "0" | "\"\"" | "[]") => Err(NoThreadId.into()),
         Some(payload) if payload.starts_with('{') => Ok(SessionMeta::from_payload(payload)?),
@@ -244,23 +220,24 @@ fn parse_session_meta(line: &[u8]) -> Result<SessionMeta, MetaErrorReason> {
     }
 }
 
-/// The rollouts that a process or one below it holds open, wherever its Codex home is.
+/// The rollouts that a process and its descendants hold open, in any Codex home.
 ///
 /// # Errors
 ///
-/// The process is gone, or it or the tree below it cannot be looked at.
+/// The process is gone, or the system does not let us inspect it or list its descendants.
 pub fn rollouts_held_by(pid: Pid) -> Result<HeldRollouts, DiscoveryError> {
     rollouts_held_in(&process_tree(pid)?, pid)
 }
 
-/// The same in a tree that was listed before.
+/// As [`rollouts_held_by`], in a process tree that was listed before.
 ///
 /// # Errors
 ///
-/// The process is gone, or its open files cannot be looked at.
+/// The process is gone, or the system does not let us inspect it.
 pub fn rollouts_held_in(tree: &ProcessTree, pid: Pid) -> Result<HeldRollouts, DiscoveryError> {
     let mut held = HeldRollouts { pid, processes: 0, rollouts: Vec::new(), rejected: Vec::new() };
     for (holder, path) in files_held_by(tree, pid, &mut held.processes)? {
+        // Two processes may hold the same file open, such as `node` and its child.
         if !is_rollout_path(&path) || held.knows(&path) {
             continue;
         }
@@ -272,40 +249,41 @@ pub fn rollouts_held_in(tree: &ProcessTree, pid: Pid) -> Result<HeldRollouts, Di
     Ok(held)
 }
 
-/// The rollout that was written last, which is the one of the thread that the pane shows now: a Codex keeps
-/// the files of threads that it left by `/clear` open.
+/// The rollout that was written last. That is the one of the thread that the pane shows now, because a TUI
+/// keeps the files of threads open that it left by `/clear`.
 ///
 /// # Errors
 ///
-/// There is none; the error lists those that were found and rejected.
+/// There is none. The error lists the rollouts that were found and rejected.
 pub fn choose(mut held: HeldRollouts) -> Result<HeldRollout, NotFound> {
-    // Of files written in the same instant, the later thread: ids of threads grow with time.
+    // Of two files written at the same time, the one of the later thread is chosen: ids of threads grow with
+    // time.
     held.rollouts.sort_by(|a, b| (a.modified, &a.meta.thread_id).cmp(&(b.modified, &b.meta.thread_id)));
     held.rollouts.pop().ok_or(NotFound(held))
 }
 
-/// The threads of a Codex home whose writer is a process or one below it. With Codex 0.169 this names a
-/// thread before it has a rollout; earlier ones give none. The shared app-server daemon is passed over: it
-/// stands below the pane that happened to start it, and owns the threads of all panes.
+/// The threads of a Codex home that are owned by a process or its descendants. Codex 0.169 locks a thread
+/// before it has a rollout; earlier versions have no lock files. The shared app-server daemon is skipped: it
+/// runs below the pane that happened to start it, and owns the threads of all panes.
 ///
 /// # Errors
 ///
-/// The process is gone, or it or the tree below it cannot be looked at.
+/// The process is gone, or the system does not let us inspect it or list its descendants.
 pub fn threads_locked_by(codex_home: &Utf8Path, pid: Pid) -> Result<Vec<ThreadId>, DiscoveryError> {
     threads_locked_in(&process_tree(pid)?, codex_home, pid)
 }
 
-/// The same in a tree that was listed before.
+/// As [`threads_locked_by`], in a process tree that was listed before.
 ///
 /// # Errors
 ///
-/// The process is gone, or its open files cannot be looked at.
+/// The process is gone, or the system does not let us inspect it.
 pub fn threads_locked_in(
     tree: &ProcessTree,
     codex_home: &Utf8Path,
     pid: Pid,
 ) -> Result<Vec<ThreadId>, DiscoveryError> {
-    // The system names files by their resolved paths.
+    // The system reports open files by their resolved paths, so the Codex home is resolved too.
     let home = codex_home.canonicalize_utf8().unwrap_or_else(|_| codex_home.to_owned());
     let locks = home.join(LOCK_FOLDER);
     let daemon = shared_daemon_pid(&home);
@@ -321,12 +299,12 @@ pub fn threads_locked_in(
     Ok(threads)
 }
 
-/// The newest file of each thread below a Codex home, by the thread's id. A thread has one more each time it
-/// is rewound. Folders of days before `since` are passed over: see [`first_day_of`].
+/// The newest file of each thread of a Codex home, by the thread's id. A rewind in Codex 0.169 begins another
+/// file of the same thread. Folders of days before `since` are skipped: see [`first_day_of`].
 ///
 /// # Errors
 ///
-/// A folder cannot be read. A folder that does not exist holds nothing.
+/// A folder cannot be read. A folder that does not exist counts as empty.
 pub fn newest_rollouts(
     codex_home: &Utf8Path,
     since: Option<Date>,
@@ -349,23 +327,24 @@ pub fn newest_rollouts(
     Ok(newest)
 }
 
-/// The first day whose folder can hold a file of a thread, by the time in its id; `None` when that tells none.
-/// Folders are named by local time, and clocks were set back before.
+/// The first day whose folder can contain a file of a thread, by the time in the thread's id. `None` if the
+/// id contains no time. The two days of margin allow for local time, by which Codex names the folders, and
+/// for a clock that was set back.
 #[must_use]
 pub fn first_day_of(thread_id: &str) -> Option<Date> {
     let begun = located::time_of(thread_id)?;
     begun.checked_sub(SignedDuration::from_hours(48)).ok().map(|time| time.to_zoned(TimeZone::UTC).date())
 }
 
-/// Whether a folder `YYYY`, `YYYY/MM` or `YYYY/MM/DD` holds only days before `since`. Folders of other names
-/// may hold anything.
+/// Whether a folder `YYYY`, `YYYY/MM` or `YYYY/MM/DD` contains only days before `since`. A folder with any
+/// other name may contain anything.
 fn is_before(folder: &Utf8Path, since: &str) -> bool {
     let is_day = folder.as_str().bytes().all(|byte| byte.is_ascii_digit() || byte == b'/');
     is_day && since.get(..folder.as_str().len()).is_some_and(|since| folder.as_str() < since)
 }
 
-/// The process of the shared app-server daemon of a Codex home, which owns the threads of all its panes;
-/// `None` when there is none. Whether it still lives is not looked at.
+/// The process id of the shared app-server daemon of a Codex home, which owns the threads of all its panes.
+/// `None` if no daemon was started. The process may have ended since.
 pub fn shared_daemon_pid(codex_home: &Utf8Path) -> Option<Pid> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -378,8 +357,8 @@ pub fn shared_daemon_pid(codex_home: &Utf8Path) -> Option<Pid> {
     Pid::try_from(pid).ok()
 }
 
-/// The thread id in a pane's title, where Codex was told to show it; titles cut it short. At least its first
-/// two groups are needed, and what follows them must be of a UUID of version 7.
+/// The thread id in the title of a pane, if Codex was told to show it. Codex cuts it to 29 characters. At
+/// least the first two groups are needed, and the version must be 7, so that no other word counts as an id.
 pub fn thread_id_in_title(title: &str) -> Option<&str> {
     title
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
@@ -387,7 +366,7 @@ pub fn thread_id_in_title(title: &str) -> Option<&str> {
         .find(|word| is_id_prefix(word))
 }
 
-/// Whether a part of an id, as [`thread_id_in_title`] finds it, is of this thread.
+/// Whether a part of an id that [`thread_id_in_title`] found belongs to this thread.
 pub fn matches_thread(prefix: &str, thread: &ThreadId) -> bool {
     is_id_prefix(prefix) && thread.as_str().starts_with(prefix)
 }
@@ -401,8 +380,8 @@ fn is_id_prefix(word: &str) -> bool {
         })
 }
 
-/// `rollout-<time>-<thread>.jsonl`, or `rollout-<time>-<thread>_<uuid>.jsonl` after a rewind. In order of
-/// time: the time in the name, then the suffix, whose UUIDs grow with time.
+/// The parts of `rollout-<time>-<thread>.jsonl`, or of `rollout-<time>-<thread>_<uuid>.jsonl` after a rewind.
+/// The order is that of time: first the time in the name, then the suffix, whose UUIDs grow with time.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct RolloutName<'a> {
     time: &'a str,
@@ -432,7 +411,7 @@ fn process_tree(pid: Pid) -> Result<ProcessTree, DiscoveryError> {
     ProcessTree::now().map_err(|source| DiscoveryError::NoTree { pid, source })
 }
 
-/// The open files of a process and of all below it, breadth first.
+/// The open files of a process and its descendants, breadth first.
 fn files_held_by(
     tree: &ProcessTree,
     pid: Pid,
@@ -444,7 +423,8 @@ fn files_held_by(
     })?;
     let below = tree.descendants(pid);
     *processes = 1 + below.len();
-    // A child may end while it is looked at, or run as another user; then it is no Codex of ours.
+    // A descendant may end meanwhile, or belong to another user. Then it is no Codex of this pane, so the
+    // error is ignored.
     let others = below.into_iter().flat_map(|child| {
         platform::open_files(child).unwrap_or_default().into_iter().map(move |file| (child, file))
     });
@@ -452,7 +432,7 @@ fn files_held_by(
     Ok(all.filter_map(|(pid, file)| Some((pid, Utf8PathBuf::from_path_buf(file.path).ok()?))).collect())
 }
 
-/// `.../sessions/.../rollout-*.jsonl`, in whatever Codex home.
+/// Whether a path has the form `.../sessions/.../rollout-*.jsonl`, in any Codex home.
 fn is_rollout_path(path: &Utf8Path) -> bool {
     let is_named =
         path.file_name().is_some_and(|name| name.starts_with("rollout-") && name.ends_with(".jsonl"));
@@ -465,6 +445,7 @@ fn codex_home_of(rollout: &Utf8Path) -> Option<&Utf8Path> {
 }
 
 fn inspect(holder: Pid, path: &Utf8Path) -> Result<HeldRollout, RejectReason> {
+    // Checked first: the daemon's files must not be judged, as they belong to other panes.
     if codex_home_of(path).and_then(shared_daemon_pid) == Some(holder) {
         return Err(RejectReason::SharedDaemon);
     }
@@ -480,8 +461,8 @@ fn inspect(holder: Pid, path: &Utf8Path) -> Result<HeldRollout, RejectReason> {
     Ok(HeldRollout { pid: holder, path: path.to_owned(), meta, modified })
 }
 
-/// Calls `found` for each regular file at most `depth` levels below a folder, in folders that are wanted. Links
-/// are not followed.
+/// Calls `found` for each regular file at most `depth` levels below a folder. Folders that are not `wanted`
+/// are skipped, and links are not followed.
 fn visit(
     folder: &Utf8Path,
     depth: usize,
@@ -489,7 +470,7 @@ fn visit(
     found: &mut impl FnMut(Utf8PathBuf),
 ) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
-        // It never was, or it was moved away while we looked.
+        // The folder never existed, or `codex archive` or a user moved it away meanwhile.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };

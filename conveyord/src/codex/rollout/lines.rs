@@ -1,7 +1,7 @@
-//! Complete lines of a growing file, read in bounded chunks from a known offset.
+//! Reads the complete lines of a growing file, in bounded chunks from a known offset.
 //!
-//! What a line says, and where offsets are stored, is decided elsewhere. Nothing here notices that a file was
-//! truncated or replaced: whoever owns the offset compares the file's identity and size before it reads.
+//! What a line means and where offsets are stored is decided elsewhere. Nothing here notices that a file was
+//! truncated or replaced: the owner of the offset compares the file's identity and size before it reads.
 
 use std::fs::File;
 use std::io;
@@ -9,23 +9,19 @@ use std::os::unix::fs::FileExt;
 
 use memchr::memchr;
 
-/// Bytes that one read asks for.
+/// How many bytes one read asks for.
 pub const CHUNK_BYTES: usize = 1024 * 1024;
 
-/// The longest line that is held in memory, without its line feed. Codex writes lines of many megabytes when
-/// an answer is that long.
+/// The longest line that is held in memory, without its line feed. Codex writes lines of many megabytes for
+/// very long answers.
 pub const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
 
-/// How many bytes of an unfinished line are compared with the file before it is gone on with.
+/// How many bytes of an unfinished line are compared with the file before reading goes on.
 const COMPARED_BYTES: usize = 1024;
 
-/// Bytes that can be read at an offset, without a position that others share.
+/// Bytes that can be read at an offset, without a shared position.
 pub trait ReadAt {
-    /// Reads some bytes at `offset` into `buffer`; 0 at the end.
-    ///
-    /// # Errors
-    ///
-    /// The error of the read.
+    /// Reads some bytes at `offset` into `buffer`. Returns 0 at the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
@@ -42,34 +38,33 @@ impl ReadAt for [u8] {
     }
 }
 
-/// What stands between two line feeds.
+/// A line of the file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Line<'a> {
     /// A complete line.
     Complete {
-        /// Offset of its first byte in the file.
+        /// Offset of the line's first byte in the file.
         offset: u64,
         /// The line without its line feed.
         bytes: &'a [u8],
     },
-    /// A complete line that is longer than the limit. Its bytes were passed over.
+    /// A complete line that is longer than the limit, so its bytes were skipped.
     Oversized {
-        /// Offset of its first byte in the file.
+        /// Offset of the line's first byte in the file.
         offset: u64,
-        /// Its length in bytes, without its line feed.
+        /// Length of the line in bytes, without its line feed.
         len: u64,
     },
 }
 
-/// Reads a file's complete lines, from an offset on, as the file grows.
+/// Reads the complete lines of a file from an offset on, while the file grows.
 ///
 /// A caller loops over [`next_line`](Self::next_line) and stores [`next_offset`](Self::next_offset) together
-/// with what it made of the lines, as often as it likes. After a crash, or when storing failed, a new scanner
-/// at the stored offset yields the same lines again.
+/// with the results of the lines, as often as it likes. After a crash, or if storing failed, a new scanner at
+/// the stored offset returns the same lines again.
 ///
-/// A line that is not complete yet is kept and searched only once, however many calls it takes to arrive.
-/// Memory is bounded by two chunks plus the longest line allowed, and goes back to one chunk when the line
-/// has been consumed.
+/// An unfinished line is kept and searched only once, however many calls it takes to arrive. Memory is
+/// bounded by two chunks plus the longest line allowed, and goes back to one chunk when the line is consumed.
 pub struct LineScanner {
     chunk: usize,
     max_line: usize,
@@ -77,10 +72,10 @@ pub struct LineScanner {
     buffer: Vec<u8>,
     filled: usize,
     base: u64,
-    /// Where the current line begins in the buffer, and up to where it has no line feed.
+    /// Where the current line begins in the buffer, and up to where it is known to have no line feed.
     line_start: usize,
     searched: usize,
-    /// Where the line began that turned out to be too long, while its end is looked for.
+    /// The offset of a line that is too long, while its end is searched.
     oversized_from: Option<u64>,
 }
 
@@ -90,7 +85,7 @@ impl LineScanner {
         Self::with_limits(offset, CHUNK_BYTES, MAX_LINE_BYTES)
     }
 
-    /// A scanner with other limits, in bytes: what one read asks for (at least 1), and the longest line.
+    /// A scanner with other limits in bytes: how much one read asks for (at least 1), and the longest line.
     pub fn with_limits(offset: u64, chunk: usize, max_line: usize) -> Self {
         Self {
             chunk: chunk.max(1),
@@ -104,39 +99,39 @@ impl LineScanner {
         }
     }
 
-    /// The offset after the line that was yielded last: where to begin after a restart.
+    /// The offset after the last returned line: where a new scanner begins after a restart.
     pub fn next_offset(&self) -> u64 {
         self.oversized_from.unwrap_or_else(|| self.base + position(self.line_start))
     }
 
-    /// Whether the end of what was read and not consumed yet is still what the file has there: an unfinished
-    /// line may have been taken back.
+    /// Whether the file still has the bytes of the unfinished line that were read. A writer may have
+    /// truncated and rewritten it.
     pub fn agrees_with(&self, file: &(impl ReadAt + ?Sized)) -> bool {
         let from = self.filled.saturating_sub(COMPARED_BYTES);
         let known = self.buffer.get(from..self.filled).unwrap_or_default();
         let mut found = vec![0; known.len()];
-        // A file gives all there is of so few bytes at once, or it has no more.
+        // One read is enough: a regular file returns so few bytes at once unless it ends before them.
         known.is_empty() || file.read_at(&mut found, self.base + position(from)).is_ok_and(|_| found == known)
     }
 
-    /// Gives back the memory that an unfinished line does not need, until more is read.
+    /// Frees the memory that an unfinished line does not need, until the next read.
     pub fn rest(&mut self) {
         self.drop_consumed();
         self.buffer.truncate(self.filled);
         self.buffer.shrink_to_fit();
     }
 
-    /// Bytes of memory that are held.
+    /// How many bytes of memory are held.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn held(&self) -> usize {
         self.buffer.capacity()
     }
 
-    /// Whether a complete line waits; what it takes to know is read and kept.
+    /// Whether a complete line can be read. The bytes that this reads are kept.
     ///
     /// # Errors
     ///
-    /// The error of a read. The scanner stays where it was and can be asked again.
+    /// After an error of a read the scanner is where it was, and can be asked again.
     pub fn has_line(&mut self, file: &(impl ReadAt + ?Sized)) -> io::Result<bool> {
         loop {
             let unsearched = self.buffer.get(self.searched..self.filled).unwrap_or_default();
@@ -154,11 +149,11 @@ impl LineScanner {
         }
     }
 
-    /// The next complete line, or `None` when the file has no further line feed yet.
+    /// The next complete line, or `None` while the file has no further line feed.
     ///
     /// # Errors
     ///
-    /// The error of a read. The scanner stays where it was and can be asked again.
+    /// After an error of a read the scanner is where it was, and can be asked again.
     pub fn next_line(&mut self, file: &(impl ReadAt + ?Sized)) -> io::Result<Option<Line<'_>>> {
         Ok(if self.has_line(file)? { Some(self.take_line(self.searched)) } else { None })
     }
@@ -179,7 +174,8 @@ impl LineScanner {
         self.drop_consumed();
         let wanted = self.filled + self.chunk;
         if self.buffer.len() < wanted {
-            // Room for a long line grows by doubling, or each chunk would copy all before it.
+            // The buffer grows by doubling. Otherwise each chunk of a long line would copy all chunks before
+            // it.
             let most = self.max_line.saturating_add(2 * self.chunk);
             let room = self.buffer.len().saturating_mul(2).min(most).max(wanted);
             self.buffer.reserve_exact(room - self.buffer.len());
@@ -197,9 +193,9 @@ impl LineScanner {
         Ok(read)
     }
 
-    /// Gives up the bytes that nobody needs any more: consumed lines, and what is known of an oversized one.
+    /// Drops the bytes that are no longer needed: consumed lines, and the read part of an oversized line.
     ///
-    /// Only after a search: what is kept has no line feed.
+    /// It is called only after a search, so the bytes that stay have no line feed.
     fn drop_consumed(&mut self) {
         let consumed = if self.oversized_from.is_some() { self.filled } else { self.line_start };
         self.buffer.copy_within(consumed..self.filled, 0);
@@ -213,7 +209,8 @@ impl LineScanner {
     }
 }
 
-/// An index into the buffer as a distance in the file. Lossless: no platform's `usize` is wider than 64 bits.
+/// Converts an index of the buffer to a distance in the file. No `usize` has more than 64 bits, so nothing is
+/// lost.
 const fn position(index: usize) -> u64 {
     index as u64
 }
@@ -265,7 +262,7 @@ mod tests {
                 &[complete(0, "a"), (2, Err(19)), complete(22, "b")],
                 24,
             );
-            // Its end has not come: a restart begins at its first byte.
+            // The end of the long line has not come, so a restart begins at its first byte.
             check(chunk, "a\n12345678901234", &[complete(0, "a")], 2);
         }
     }
@@ -280,7 +277,7 @@ mod tests {
         assert_eq!(lines(&mut restarted, file), [complete(4, "two"), complete(8, "three")]);
     }
 
-    /// Counts the bytes that were asked for, to see that nothing is read twice.
+    /// Counts the bytes that are read, to show that nothing is read twice.
     struct Counted<'a> {
         bytes: &'a [u8],
         read: std::cell::Cell<usize>,

@@ -1,18 +1,18 @@
-//! A thread that was found, with its file; and the time that a thread's id carries.
+//! A thread that was found, with its file; and the time in a thread's id.
 
 use camino::Utf8PathBuf;
 use conveyor_proto::ids::ThreadId;
 use jiff::Timestamp;
 
-/// A thread and the file to read of it, if there is one yet.
+/// A thread, and its file if it has one yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
     pub thread_id: ThreadId,
-    /// Its newest file.
+    /// The newest file of the thread.
     pub path: Option<Utf8PathBuf>,
 }
 
-/// The time in a thread's id.
+/// The time in a thread's id, if it is a UUID with a time.
 #[must_use]
 pub fn time_of(thread_id: &str) -> Option<Timestamp> {
     let (seconds, nanoseconds) = uuid::Uuid::parse_str(thread_id).ok()?.get_timestamp()?.to_unix();

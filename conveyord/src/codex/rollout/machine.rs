@@ -1,10 +1,11 @@
-//! The state of one thread, as a machine over the turns that its rollout tells of.
+//! The state of one thread: a machine over the turns that its rollout records.
 //!
-//! Pure: no clock, no file, no database. A thread's liveness, its pane and its approvals are laid over this
-//! state by others; the phases for that stand here because all of them are shown under one name.
+//! It has no clock, no file and no database. Whether the process lives, what the pane shows and which
+//! approvals are pending is known elsewhere and laid over this state. The phases for that are declared here,
+//! because all phases share one set of names.
 //!
-//! Turns are known by their ids. A history that was copied (a fork of Codex 0.130, a file read anew) replays
-//! old turns: whoever routes completions keeps one per thread id and turn id.
+//! Turns are identified by their ids. A copied history (a fork of Codex 0.130, or a file that is read again)
+//! repeats old turns, so whoever routes completions must keep only one per thread id and turn id.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,25 +15,28 @@ use super::record::normalise_timestamp;
 use super::signal::{LastMessage, MessageForm, Signal, TaskComplete, TurnError, TurnTrigger, UserMessage};
 use conveyor_proto::ids::{ThreadId, TurnId};
 
-/// The first Codex that writes `error` into a failed turn is later than this one (major, minor).
+/// Codex before this version (major, minor) does not write `error` into a failed turn. 0.130 does not, and
+/// 0.169 does.
 const FIRST_VERSION_WITH_ERRORS: (u64, u64) = (0, 160);
 
-/// The error code of an exhausted account.
+/// Codex's error code for an account whose limit is used up.
 const USAGE_LIMIT_EXCEEDED: &str = "usage_limit_exceeded";
 
-/// Milliseconds within which a turn that Codex began from its queue follows the one before.
+/// A turn that begins within so many milliseconds after another was begun by Codex from its queue. Measured
+/// with 0.169: 10 ms.
 const QUEUE_GAP_MS: i64 = 250;
 
-/// The same for a turn in pursuit of a goal.
+/// The same limit for a turn that Codex began in pursuit of a goal. Measured with 0.169: 8 ms.
 const GOAL_GAP_MS: i64 = 1000;
 
-/// What a worker is doing, finely.
+/// What a worker is doing, in detail.
 ///
-/// [`ThreadState`] itself reaches the first group only. The second is laid over it by what else is known.
+/// [`ThreadState`] itself only reaches the phases of the first group. Those of the second group are laid over
+/// it from other sources.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerPhase {
-    /// No turn has begun or ended.
+    /// The thread has had no turn yet.
     #[default]
     NeverStarted,
     /// A turn runs.
@@ -48,7 +52,7 @@ pub enum WorkerPhase {
 
     /// A turn waits for an approval.
     NeedsApproval,
-    /// The user is asked something.
+    /// Codex asks its user a question.
     NeedsAnswer,
     /// A turn was running when the process that ran it ended.
     Broken,
@@ -73,8 +77,8 @@ impl WorkerPhase {
         }
     }
 
-    /// The coarse state that scripts read. Where a phase was laid over a thread's own state, take
-    /// [`ThreadState::coarse`] instead: a question may stand while a turn runs and after it has ended.
+    /// The coarse state that scripts read. If a phase was laid over the state of a thread, use
+    /// [`ThreadState::coarse`] instead: a question can be open while a turn runs and after a turn has ended.
     pub const fn coarse(self) -> CoarseState {
         match self {
             Self::Working | Self::NeedsApproval | Self::NeedsAnswer => CoarseState::Busy,
@@ -90,9 +94,9 @@ impl WorkerPhase {
 pub enum CoarseState {
     /// A turn runs.
     Busy,
-    /// None runs, and there was one.
+    /// No turn runs, but there was one.
     Idle,
-    /// The rollout does not tell.
+    /// The rollout does not say.
     Unknown,
 }
 
@@ -121,81 +125,77 @@ pub enum PhaseSignal {
     TurnAborted,
 }
 
-/// The turn that runs.
+/// The running turn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
-    /// Its id; none where it is known only by a legacy `user_message`, or by a `task_started` without one.
+    /// The id of the turn. `None` if only a legacy `user_message` announced the turn, or if its
+    /// `task_started` has no id.
     pub id: Option<TurnId>,
-    /// What began it, where Codex says so.
+    /// What began the turn, if Codex says so.
     pub trigger: Option<TurnTrigger>,
-    /// When it began: the text that came with the signal.
+    /// When the turn began: the timestamp of its first record, as written.
     pub since: String,
-    /// The record that began it.
+    /// The record that began the turn.
     begun_by: PhaseSignal,
-    /// What was seen within it, by which its kind is told when it ends.
+    /// What was seen within the turn. Its end derives the kind of the turn from this.
     has_user_message: bool,
     has_compaction: bool,
     has_user_shell: bool,
     has_plan: bool,
 }
 
-/// The state of one thread. Plain data: stored with the thread and taken up again after a restart.
+/// The state of one thread. It is plain data: it is stored with the thread and loaded again after a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadState {
-    /// The thread, as the first `session_meta` names it.
+    /// The id in the first `session_meta`.
     pub thread_id: Option<ThreadId>,
-    /// What the thread does, as far as its rollout tells.
+    /// What the thread does, as far as its rollout says.
     pub phase: WorkerPhase,
-    /// The time of the signal that set the phase, as given to [`ThreadState::apply`].
+    /// When the phase began: the `at` of that call of [`ThreadState::apply`].
     pub since: Option<String>,
     /// The signal that set the phase.
     pub signal: Option<PhaseSignal>,
-    /// The turn that runs; it is there exactly while the phase is [`WorkerPhase::Working`].
+    /// The running turn. It is `Some` exactly while the phase is [`WorkerPhase::Working`].
     pub turn: Option<Turn>,
-    /// The file's format.
+    /// The format of the file.
     history_mode: HistoryMode,
-    /// Whether the file was begun by a Codex that says nothing of a failed turn.
+    /// Whether the Codex that began the file does not report the error of a failed turn.
     begun_without_errors: bool,
 }
 
-/// What a signal did.
+/// What a signal changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing that concerns turns.
+    /// Nothing about turns.
     None,
     /// A turn began.
     Started {
-        /// Its id, where it is known already.
+        /// The id of the turn, if the record has one.
         turn_id: Option<TurnId>,
-        /// What began it, where Codex says so.
+        /// What began the turn, if Codex says so.
         trigger: Option<TurnTrigger>,
-        /// A turn that was still running: its process was killed, and it will never end.
+        /// The turn that was still running. Its process was killed, so its end will never be written.
         unfinished: Option<Turn>,
     },
     /// A turn ended.
     Ended(TurnEnd),
-    /// The end of another turn than the one that runs. It changes nothing.
-    EndIgnored {
-        /// The other turn.
-        turn_id: TurnId,
-    },
+    /// The end of a turn that is not the running one. It changes nothing.
+    EndIgnored { turn_id: TurnId },
 }
 
 /// A turn that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TurnEnd {
-    /// The turn: the end's own id, else the running turn's.
+    /// The id in the record of the end, or else the id of the running turn.
     pub turn_id: Option<TurnId>,
-    /// How it ended.
     pub outcome: Outcome,
-    /// What it was.
     pub kind: TurnKind,
 }
 
 impl TurnEnd {
-    /// Whether a manager is to be woken. Compactions and the user's own shell commands are no work that
-    /// ended. A turn that is [followed at once](followed_at_once) by another wakes nobody either, which only
-    /// shows later.
+    /// Whether the end wakes a manager. A compaction and a shell command of the user are no work that ended.
+    /// A turn that another one [follows at once](followed_at_once) wakes nobody either, but that is known
+    /// only later.
     pub const fn wakes_manager(&self) -> bool {
         !matches!(self.kind, TurnKind::Compaction | TurnKind::Shell)
     }
@@ -204,16 +204,15 @@ impl TurnEnd {
 /// How a turn ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Well.
     Done,
-    /// With an error.
+    /// The turn ended with an error.
     Failed {
-        /// What Codex says of it; Codex 0.130 says nothing.
+        /// What Codex says about the error. Codex 0.130 says nothing.
         error: Option<TurnError>,
     },
-    /// From outside.
     Interrupted {
-        /// `interrupted`, `replaced`, `review_ended`, `budget_limited` ...
+        /// The reason that Codex gives: `interrupted`, `replaced`, `review_ended`, `budget_limited` and
+        /// others.
         reason: Option<String>,
     },
 }
@@ -231,27 +230,26 @@ impl Outcome {
     }
 }
 
-/// What a turn was.
+/// The kind of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TurnKind {
-    /// It answered the user.
+    /// The turn answered the user.
     User,
-    /// Codex began it in pursuit of a goal.
+    /// Codex began the turn in pursuit of a goal.
     Goal,
-    /// `codex exec`.
+    /// The turn belongs to `codex exec`.
     Exec,
-    /// It compacted the context and did nothing else.
+    /// The turn compacted the context and did nothing else.
     Compaction,
-    /// It ran a shell command of the user.
+    /// The turn ran a shell command of the user.
     Shell,
-    /// The rollout does not tell, for example because it was not read from the turn's beginning.
+    /// The rollout does not say, for example because it was not read from the beginning of the turn.
     Unknown,
 }
 
 impl ThreadState {
-    /// Takes the next signal of the thread, in the order of its file. `at` is the time of the signal's
-    /// record.
+    /// Applies the next signal of the thread, in the order of the file. `at` is the timestamp of its record.
     pub fn apply(&mut self, signal: &Signal<'_>, at: &str) -> Effect {
         match signal {
             Signal::SessionMeta(meta) => self.take_meta(meta),
@@ -278,14 +276,14 @@ impl ThreadState {
         Effect::None
     }
 
-    /// Whether a turn runs, as the rollout tells it.
+    /// Whether a turn runs, as far as the rollout says.
     pub fn coarse(&self) -> CoarseState {
         self.phase.coarse()
     }
 
     fn take_meta(&mut self, meta: &SessionMeta) {
         let own = self.thread_id.get_or_insert_with(|| meta.thread_id.clone());
-        // A fork of Codex 0.130 brings its parent's along.
+        // A fork of Codex 0.130 copies the `session_meta` of its parent, which says nothing about this file.
         if *own == meta.thread_id {
             self.history_mode = meta.history_mode;
             let version = meta.cli_version.as_deref().and_then(major_minor);
@@ -295,8 +293,8 @@ impl ThreadState {
     }
 
     fn take_user_message(&mut self, message: &UserMessage<'_>, at: &str) -> Effect {
-        // A legacy file has `task_started` before it as a rule; a Codex before 0.130 may write the message
-        // alone.
+        // In a legacy file `task_started` usually comes first, but a Codex before 0.130 may write only the
+        // message.
         let begins = message.form == MessageForm::Event && self.history_mode == HistoryMode::Legacy;
         let effect = if begins && self.turn.is_none() {
             self.begin(message.turn_id.as_deref(), None, PhaseSignal::UserMessage, at)
@@ -321,7 +319,8 @@ impl ThreadState {
             has_plan: false,
         };
         let before = self.turn.replace(turn);
-        // A turn that a message announced gets its proper beginning here; the same turn twice is a replay.
+        // A turn that its message announced gets its proper beginning by this `task_started`. The same id
+        // twice is a replay. In both cases no turn was left unfinished.
         let is_same = |before: &Turn| match (&before.id, &id) {
             (None, _) => before.begun_by == PhaseSignal::UserMessage,
             (before, now) => before == now,
@@ -346,8 +345,8 @@ impl ThreadState {
         self.end(end.turn_id.as_deref(), outcome, end.last_agent_message, PhaseSignal::TaskComplete, at)
     }
 
-    /// Codex 0.130 does not say that a turn failed: it only leaves no message. Neither does a compaction, a
-    /// shell command of the user, or a turn whose answer is a plan.
+    /// Codex 0.130 does not report that a turn failed: such a turn only has no last message. But a
+    /// compaction, a shell command of the user and a turn whose answer is a plan have no last message either.
     fn failed_silently(&self, end: &TaskComplete<'_>) -> bool {
         let has_other_result = |turn: &Turn| turn.has_compaction || turn.has_user_shell || turn.has_plan;
         self.begun_without_errors
@@ -365,10 +364,12 @@ impl ThreadState {
         at: &str,
     ) -> Effect {
         let turn = match (self.turn.take(), id) {
+            // The end of another turn, such as an old turn in a copied history: the running turn goes on.
             (Some(turn), Some(id)) if !turn.may_be(Some(id)) => {
                 self.turn = Some(turn);
                 return Effect::EndIgnored { turn_id: TurnId(id.to_owned()) };
             }
+            // No turn runs if the file was not read from the turn's beginning. The end counts all the same.
             (turn, _) => turn,
         };
         self.set_phase(outcome.phase(), by, at);
@@ -391,7 +392,7 @@ impl ThreadState {
 }
 
 impl Turn {
-    /// Whether something that names a turn, or none, can belong to this one.
+    /// Whether a record with this turn id, or with none, can belong to this turn.
     fn may_be(&self, id: Option<&str>) -> bool {
         match (&self.id, id) {
             (Some(own), Some(id)) => own.as_str() == id,
@@ -400,6 +401,8 @@ impl Turn {
     }
 
     fn kind(&self, message: LastMessage) -> TurnKind {
+        // A shell command (`!`) and a compaction are turns of their own only if no message of the user is in
+        // them.
         if self.has_user_shell && !self.has_user_message {
             return TurnKind::Shell;
         }
@@ -410,16 +413,17 @@ impl Turn {
             Some(TurnTrigger::User) => TurnKind::User,
             Some(TurnTrigger::Exec) => TurnKind::Exec,
             Some(TurnTrigger::Goal) => TurnKind::Goal,
+            // A turn without a known trigger that contains a message of the user answers that message.
             Some(TurnTrigger::Other) | None if self.has_user_message => TurnKind::User,
             Some(TurnTrigger::Other) | None => TurnKind::Unknown,
         }
     }
 }
 
-/// Whether a turn that started at `next_start` followed so closely on the end at `end` that Codex began it by
-/// itself, from its queue or in pursuit of a goal. Then the end was no end of work.
+/// Whether a turn began so soon after the end of another that Codex began it by itself, from its queue or in
+/// pursuit of a goal. Then the end of the other was not the end of the work.
 ///
-/// Times of whole seconds are too coarse to tell, and never count.
+/// A time without a fraction of a second is too coarse to tell, so the answer is no.
 pub fn followed_at_once(end: &str, next_start: &str, next_trigger: Option<TurnTrigger>) -> bool {
     let precise = |text: &str| text.contains('.').then(|| normalise_timestamp(text)).flatten();
     let (Some(end), Some(start)) = (precise(end), precise(next_start)) else {
@@ -429,7 +433,7 @@ pub fn followed_at_once(end: &str, next_start: &str, next_trigger: Option<TurnTr
     (0..=limit).contains(&(start.as_millisecond() - end.as_millisecond()))
 }
 
-/// Major and minor number of a version like `0.130.0` or `0.131.0-alpha.2`.
+/// The major and minor number of a version such as `0.130.0` or `0.131.0-alpha.2`.
 fn major_minor(version: &str) -> Option<(u64, u64)> {
     let mut numbers = version.split('.').map(|number| number.parse().ok());
     Some((numbers.next()??, numbers.next()??))

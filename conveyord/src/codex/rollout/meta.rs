@@ -1,6 +1,6 @@
 //! The first record of a rollout, `session_meta`: which thread the file belongs to, and who wrote it.
 //!
-//! Nothing here opens files (see `discovery`) or follows turns (see `machine`).
+//! Files are opened in `discovery`, and turns are followed in `machine`.
 
 use std::borrow::Cow;
 
@@ -19,53 +19,54 @@ pub enum Source {
     Cli,
     /// `codex exec`.
     Exec,
-    /// The shared app-server daemon (on behalf of a terminal UI, too), or an editor.
+    /// The shared app-server daemon (also on behalf of a TUI), or an editor.
     Vscode,
-    /// Another thread: this one is a sub-agent's.
+    /// Another thread: this thread belongs to a sub-agent.
     Subagent {
-        /// The thread that spawned it, where the record says so.
+        /// The thread that spawned the sub-agent, if the record names it.
         parent: Option<ThreadId>,
     },
-    /// Anything else, or not said.
+    /// Any other source, or none.
     #[default]
     Other,
 }
 
-/// The format of a rollout, a property of the file and not of the Codex that appends to it.
+/// The format of a rollout. It is a property of the file, not of the Codex that appends to the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HistoryMode {
-    /// Up to Codex 0.130, also when a later Codex goes on in such a file: `user_message` and `agent_message`.
+    /// Codex up to 0.130: `user_message` and `agent_message`. The file keeps this format when a later Codex
+    /// continues it.
     #[default]
     Legacy,
     /// Codex 0.169: items and ordinals.
     Paginated,
-    /// A mode that came later. Read like [`HistoryMode::Paginated`].
+    /// A later format, which is read like [`HistoryMode::Paginated`].
     Unknown,
 }
 
-/// Where the history before this file is to be found (a fork or a rewind of Codex 0.169).
+/// Where the history before this file is (after a fork or a rewind in Codex 0.169).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryBase {
-    /// The thread whose file holds the history.
+    /// The thread whose file contains the history.
     pub thread_id: ThreadId,
-    /// The first ordinal of that file that is not part of this history.
+    /// The first ordinal of that file that does not belong to this history.
     pub end_ordinal_exclusive: Option<u64>,
-    /// The offset in bytes at which the shared part of that file ends.
+    /// The byte offset at which the shared part of that file ends.
     pub end_byte_offset: Option<u64>,
 }
 
-/// What `session_meta` says.
+/// The content of `session_meta`.
 ///
-/// A rollout that Codex 0.130 forked holds two of them: the first is the file's own, the second was copied
-/// from the parent. A file's thread is always the one that its *first* `session_meta` names.
+/// A rollout that Codex 0.130 forked has two such records: the first is its own, and the second is a copy of
+/// the parent's. The thread of a file is always the one that its *first* `session_meta` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionMeta {
-    /// The thread (`id`). A number is kept as its text.
+    /// The `id` of the thread. A number is kept as text.
     pub thread_id: ThreadId,
-    /// `session_id`; of a sub-agent it is the parent's.
+    /// `session_id`. For a sub-agent this is the id of the parent.
     pub session_id: Option<String>,
-    /// The working directory as written.
+    /// The working directory, as written.
     pub cwd: Option<String>,
     /// The program, for example `codex-tui` or `codex_exec`.
     pub originator: Option<String>,
@@ -73,23 +74,20 @@ pub struct SessionMeta {
     pub cli_version: Option<String>,
     /// When the thread was created, as written.
     pub timestamp: Option<String>,
-    /// Who began the thread.
     pub source: Source,
-    /// The file's format.
     pub history_mode: HistoryMode,
-    /// The thread that this one was forked from.
+    /// The thread from which this thread was forked.
     pub forked_from_id: Option<ThreadId>,
-    /// Where the history before this file is.
     pub history_base: Option<HistoryBase>,
 }
 
-/// The payload of a `session_meta` names no thread.
+/// The payload of a `session_meta` has no thread id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("session_meta has no id")]
 pub struct NoThreadId;
 
 impl SessionMeta {
-    /// Reads the payload of a `session_meta` record. Members of unexpected shape count as absent.
+    /// Parses the payload of a `session_meta`. A member of an unexpected type counts as absent.
     ///
     /// # Errors
     ///
@@ -114,7 +112,7 @@ impl SessionMeta {
         })
     }
 
-    /// Whether the thread is a sub-agent's, which no person types into.
+    /// Whether the thread belongs to a sub-agent. No person types into such a thread.
     pub fn is_subagent(&self) -> bool {
         matches!(self.source, Source::Subagent { .. })
     }

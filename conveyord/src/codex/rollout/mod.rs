@@ -1,7 +1,7 @@
-//! The rollout files of Codex: their records, the state machine of a thread, and how the file of a process, a thread or
-//! a text is found.
+//! The rollout files of Codex: their records, the state machine of a thread, and how the file of a process, a
+//! thread or a text is found.
 //!
-//! Invariants: a rollout is only ever read. Nothing here knows a row, a task or a manager.
+//! A rollout is only ever read. Nothing here knows a row, a task or a manager.
 
 pub mod appearances;
 pub mod by_start;

@@ -1,4 +1,4 @@
-//! What must hold of any bytes in a rollout: see [`crate::properties`].
+//! Properties that hold for any bytes in a rollout: see [`crate::properties`].
 
 use crate::codex::rollout::lines::{Line, LineScanner};
 use crate::codex::rollout::machine::{CoarseState, Effect, ThreadState, WorkerPhase};
@@ -6,11 +6,11 @@ use crate::codex::rollout::record::{MAX_NESTING, Record, SkipReason, normalise_t
 use crate::properties::{head_and_rest, pieces};
 use serde_json::Value;
 
-/// The head's first two bytes say how much one read asks for and how long a line may be (in units of 64
-/// bytes), the others the lengths of the appends.
+/// The first two bytes of the head are the size of a read and the longest line (in units of 64 bytes). The
+/// other bytes are the lengths of the appends.
 ///
-/// However the file grows, and whether or not the reader is begun anew after each append, the same lines give
-/// the same states; nothing is read twice or left out, and memory stays within its bound.
+/// However the file grows, and whether or not the reader restarts after each append, the same lines give the
+/// same states. Nothing is read twice or left out, and the memory stays bounded.
 pub fn rollout_line(input: &[u8]) {
     let (head, file) = head_and_rest(input);
     let [chunk, max_line] = [0, 1].map(|at| head.get(at).copied().map_or(64, usize::from));
@@ -28,18 +28,19 @@ pub fn rollout_line(input: &[u8]) {
     scan.check_lines(&whole);
     assert_eq!(scan.read_growing(&lengths, false), whole, "a file that grows reads otherwise");
     assert_eq!(scan.read_growing(&lengths, true), whole, "a reader that is begun anew reads otherwise");
-    // Most lines of a fuzzed file are too long or too few to get far: the bytes as one line.
+    // Most lines of a fuzzed file are too long or too few to get far, so all bytes are also checked as one
+    // line.
     check_line(file);
 }
 
-/// A file, and how it is scanned.
+/// A file, and the limits of its scanner.
 struct Scan<'a> {
     chunk: usize,
     max_line: usize,
     file: &'a [u8],
 }
 
-/// A line, and what it gave unless it was too long.
+/// A line, and its result unless the line was too long.
 #[derive(Debug, PartialEq)]
 struct ReadLine {
     offset: u64,
@@ -47,12 +48,12 @@ struct ReadLine {
     gave: Option<Result<Effect, SkipReason>>,
 }
 
-/// What a file gave.
+/// The result of a whole file.
 #[derive(Debug, Default, PartialEq)]
 struct Read {
     lines: Vec<ReadLine>,
     state: ThreadState,
-    /// Where to go on.
+    /// The offset at which the next read begins.
     offset: u64,
 }
 
@@ -61,7 +62,7 @@ impl Scan<'_> {
         LineScanner::with_limits(offset, self.chunk, self.max_line)
     }
 
-    /// Reads the file as it grows to each of the lengths; with a crash after each of them, if so wished.
+    /// Reads the file as it grows to each of the lengths, with a crash after each of them if `crashing`.
     fn read_growing(&self, lengths: &[usize], crashing: bool) -> Read {
         let mut read = Read::default();
         let mut scanner = self.scanner(0);
@@ -88,7 +89,7 @@ impl Scan<'_> {
         read
     }
 
-    /// Compares with a reading of the whole file that is too simple for a growing one.
+    /// Compares the result with a reading of the whole file that is too simple for a growing file.
     fn check_lines(&self, read: &Read) {
         let mut expected = Vec::new();
         let mut offset = 0;
@@ -132,7 +133,7 @@ fn apply(state: &mut ThreadState, line: &[u8]) -> Result<Effect, SkipReason> {
     Ok(effect)
 }
 
-/// The state as a crash leaves it.
+/// The state as it is loaded after a crash.
 fn stored_and_loaded(state: &ThreadState) -> ThreadState {
     let loaded = serde_json::to_string(state).and_then(|json| serde_json::from_str(&json));
     match loaded {
@@ -163,7 +164,7 @@ fn check_record(record: &Record<'_>) {
     assert!(depth(record.payload) <= MAX_NESTING);
     match serde_json::from_str::<Value>(record.payload) {
         Ok(payload) => assert!(payload.is_object()),
-        // Half of a surrogate pair is JSON and no text: whoever reads that member finds none.
+        // Half of a surrogate pair is valid JSON but no text, so a reader of that member finds none.
         Err(_) => assert!(record.payload.contains(r"\u"), "a payload is stored that nobody can read"),
     }
     if let Some(time) = record.timestamp.as_deref().and_then(normalise_timestamp) {
@@ -171,7 +172,7 @@ fn check_record(record: &Record<'_>) {
     }
 }
 
-/// How deep valid JSON is nested.
+/// The nesting depth of valid JSON.
 fn depth(json: &str) -> usize {
     let mut in_string = false;
     let mut escaped = false;

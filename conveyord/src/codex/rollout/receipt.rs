@@ -1,10 +1,10 @@
-//! How a text that was typed into a pane is recognised in the rollout.
+//! Recognises a text that was typed into a pane in the rollout.
 
 use crate::words::hex;
 use sha2::{Digest, Sha256};
 
-/// The key by which a sent text and a user's message of the rollout are the same: Codex trims white space at
-/// the ends, and line ends may differ.
+/// The key that a sent text shares with its message in the rollout. Codex trims white space at both ends of a
+/// message, and line ends may differ.
 #[must_use]
 pub fn receipt_key(text: &str) -> String {
     let unified = text.replace("\r\n", "\n").replace('\r', "\n");

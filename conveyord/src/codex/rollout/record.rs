@@ -1,7 +1,7 @@
-//! One line of a rollout as a record: its envelope, read once and borrowed from the line.
+//! One line of a rollout as a record: its envelope, parsed once and borrowed from the line.
 //!
-//! What a record *means* is not decided here (see `signal`), and nothing here reads files or keeps state.
-//! A record's text comes from Codex, its model and its tools: it never reaches `Debug` or a log.
+//! The meaning of a record is decided in `signal`. Nothing here reads files or keeps state. The text of a
+//! record comes from Codex, its model and its tools, so it never reaches `Debug` or a log.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,41 +14,38 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The deepest nesting of objects and arrays that a line may have. Codex writes about ten levels; later
-/// readers of the stored payload (serde_json, SQLite) have limits of their own above this one.
+/// The deepest nesting of objects and arrays that a line may have. Codex writes about ten levels. The later
+/// readers of a stored payload, serde_json and SQLite, have higher limits (128 and 1000).
 pub const MAX_NESTING: usize = 100;
 
 /// The payload of a record that has none.
 const EMPTY_OBJECT: &str = "{}";
 
-/// Why a complete line is no record. Such a line is skipped and counted; the lines after it are read.
+/// Why a complete line is no record. Such a line is skipped and counted, and reading goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum SkipReason {
-    /// Nothing but white space.
+    /// The line is empty or white space.
     #[error("blank line")]
     Blank,
-    /// The bytes are not UTF-8.
     #[error("not UTF-8")]
     NotUtf8,
-    /// The text is not JSON.
     #[error("not JSON")]
     NotJson,
-    /// JSON, but not an object.
+    /// The line is JSON, but not an object.
     #[error("not a JSON object")]
     NotObject,
-    /// An object whose `type` is missing or not a string.
+    /// The object has no `type`, or its `type` is not a string.
     #[error("no type")]
     NoType,
-    /// Nested deeper than [`MAX_NESTING`].
     #[error("nested deeper than {MAX_NESTING} levels")]
     TooDeep,
-    /// A number that no finite double holds: `1e999`, or the `NaN` and `Infinity` of lax JSON writers.
+    /// A number is too large for a double (`1e999`), or is the `NaN` or `Infinity` of a lax JSON writer.
     #[error("a number that is not finite")]
     BadNumber,
 }
 
 impl SkipReason {
-    /// The stable name that is stored and shown.
+    /// The name that is stored and shown. It must never change.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Blank => "blank",
@@ -62,19 +59,19 @@ impl SkipReason {
     }
 }
 
-/// One record. Unknown types are records like any other.
+/// One record. A record of an unknown type is a record like any other.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// The record's `timestamp` as written, unless it is absent, null, empty or not a string.
-    /// It is not checked: see [`normalise_timestamp`].
+    /// The `timestamp` as written, unless it is absent, null, empty or not a string. It is not checked: see
+    /// [`normalise_timestamp`].
     pub timestamp: Option<Cow<'a, str>>,
     /// The JSON text of a `timestamp` that is neither a string nor null.
     pub odd_timestamp: Option<&'a str>,
     /// The top-level `type`.
     pub kind: Cow<'a, str>,
-    /// `payload.type`, for records of kind `event_msg` that have it as a string.
+    /// `payload.type` of an `event_msg`, if it is a string.
     pub subtype: Option<Cow<'a, str>>,
-    /// The payload's JSON text exactly as written; `{}` when it is absent or not an object.
+    /// The JSON text of the payload, exactly as written. `{}` if the payload is absent or not an object.
     pub payload: &'a str,
 }
 
@@ -88,11 +85,7 @@ impl fmt::Debug for Record<'_> {
     }
 }
 
-/// Reads one complete line (without its line feed; a carriage return at its end is white space).
-///
-/// # Errors
-///
-/// The reason why the line is no record.
+/// Parses one complete line without its line feed. A carriage return at its end counts as white space.
 pub fn parse_line(line: &[u8]) -> Result<Record<'_>, SkipReason> {
     let text = simdutf8::basic::from_utf8(line).map_err(|_| SkipReason::NotUtf8)?.trim_matches(is_json_space);
     if text.is_empty() {
@@ -120,11 +113,11 @@ pub fn parse_line(line: &[u8]) -> Result<Record<'_>, SkipReason> {
     Ok(Record { timestamp, odd_timestamp, kind, subtype, payload: payload.unwrap_or(EMPTY_OBJECT) })
 }
 
-/// The moment that an RFC 3339 timestamp names. Without a zone it is taken as UTC, so that the answer does
-/// not depend on this machine's zone. `None` for anything else: a date alone, another format, a day that does
-/// not exist.
+/// The time that an RFC 3339 timestamp names. A timestamp without a zone counts as UTC, so that the result
+/// does not depend on the zone of this machine. `None` for anything else: a date alone, another format, a day
+/// that does not exist.
 pub fn normalise_timestamp(text: &str) -> Option<Timestamp> {
-    // jiff also reads shorter forms and zone annotations, which are no RFC 3339.
+    // jiff also accepts shorter forms and zone annotations, which RFC 3339 does not have.
     let bytes = text.as_bytes();
     let at = |index: usize| bytes.get(index).copied();
     let shaped = at(4) == Some(b'-')
@@ -138,13 +131,13 @@ pub fn normalise_timestamp(text: &str) -> Option<Timestamp> {
     }
     text.parse::<Timestamp>().ok().or_else(|| {
         let local: DateTime = text.parse().ok()?;
-        // A zone that could not be read must not be dropped silently.
+        // A zone that cannot be parsed must not be ignored silently.
         let has_zone = text.get(19..)?.contains(['Z', 'z', '+', '-']);
         if has_zone { None } else { local.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp()) }
     })
 }
 
-/// A JSON string's value; `None` for any other JSON.
+/// The value of a JSON string. `None` for any other JSON.
 pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     let text = raw.get();
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
@@ -158,7 +151,7 @@ fn is_json_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
-/// The members of a line that Conveyor reads. Of members that occur twice the last one counts.
+/// The members of a line that are read. If a member occurs twice, the last one counts.
 struct Envelope<'a> {
     timestamp: Option<&'a RawValue>,
     kind: Option<&'a RawValue>,
@@ -206,7 +199,7 @@ impl<'de> Deserialize<'de> for Envelope<'de> {
     }
 }
 
-/// `type` of an object, when it is a string.
+/// The `type` of an object, if it is a string.
 fn payload_type(payload: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Tagged<'a> {
@@ -217,7 +210,7 @@ fn payload_type(payload: &str) -> Option<Cow<'_, str>> {
     tagged.kind.and_then(string)
 }
 
-/// Depth and numbers, which serde_json does not check in text that it skips. `json` is valid JSON.
+/// Checks depth and numbers. serde_json does not check them in text that it skips. `json` must be valid JSON.
 fn check_limits(json: &str) -> Result<(), SkipReason> {
     let bytes = json.as_bytes();
     let mut depth = 0_usize;
@@ -247,13 +240,13 @@ fn check_limits(json: &str) -> Result<(), SkipReason> {
     Ok(())
 }
 
-/// Whether a double holds a JSON number. Without an exponent only hundreds of digits are too many.
+/// Whether a double can hold a JSON number. Without an exponent, only hundreds of digits are too many.
 fn is_finite(number: &str) -> bool {
     let is_plain = number.len() < 300 && !number.contains(['e', 'E']);
     is_plain || number.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
-/// The index after the closing quote of the string whose content begins at `at`.
+/// The index after the closing quote of a string whose content begins at `at`.
 fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
         at += found;
@@ -269,9 +262,10 @@ const fn is_number_byte(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')
 }
 
-/// Tells lax JSON's numbers, which serde_json refuses as syntax, from other syntax errors.
+/// Distinguishes the numbers of lax JSON (`NaN`), which serde_json reports as syntax errors, from real syntax
+/// errors.
 fn reason_of(error: &serde_json::Error, text: &str) -> SkipReason {
-    // The column counts bytes from 1; for `-Infinity` it is the letter after the sign.
+    // The column counts bytes from 1. For `-Infinity` it is that of the letter after the sign.
     let at = error.column().saturating_sub(1);
     let rest = text.as_bytes().get(at..).unwrap_or_default();
     if rest.starts_with(b"NaN") || rest.starts_with(b"Infinity") {

@@ -1,8 +1,8 @@
 //! What a record means for the state of its thread: the few kinds of records that matter, typed.
 //!
-//! Only those are parsed deeper than their envelope. Members of unexpected shape count as absent, so that a
-//! new Codex cannot stop the reading of a file. Prompts and error texts are untrusted: `Debug` prints their
-//! length.
+//! Only these records are parsed beyond their envelope. A member of an unexpected type counts as absent, so
+//! that a later Codex cannot stop the reading of a file. Prompts and error texts are untrusted, so `Debug`
+//! prints only their length.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,36 +15,34 @@ use serde_json::value::RawValue;
 use super::meta::SessionMeta;
 use super::record::{Record, string};
 
-/// How the text of a user's shell command (`!`) begins in the message that reports it to the model.
+/// How the message begins by which Codex tells the model what the user ran with `!`.
 const USER_SHELL_COMMAND: &str = "<user_shell_command>";
 
-/// The code of an error that Codex gave no code.
+/// The code of an error for which Codex gives no code.
 const UNKNOWN_ERROR: &str = "unknown";
 
 /// The meaning of a record.
 #[derive(Debug)]
 pub enum Signal<'a> {
-    /// The file's first record, or a copy of a parent's.
+    /// The first record of the file, or the copy of a parent's.
     SessionMeta(Box<SessionMeta>),
     /// A turn began.
     TaskStarted {
-        /// The turn.
         turn_id: Option<Cow<'a, str>>,
-        /// What began it, where Codex says so.
+        /// What began the turn, if Codex says so.
         trigger: Option<TurnTrigger>,
-        /// Unix seconds.
         started_at: Option<i64>,
     },
     /// A turn ended by itself.
     TaskComplete(TaskComplete<'a>),
-    /// A turn was ended from outside.
+    /// A turn was ended before it was done.
     TurnAborted {
-        /// The turn.
         turn_id: Option<Cow<'a, str>>,
-        /// `interrupted`, `replaced`, `review_ended`, `budget_limited` ...
+        /// The reason that Codex gives: `interrupted`, `replaced`, `review_ended`, `budget_limited` and
+        /// others.
         reason: Option<Cow<'a, str>>,
     },
-    /// The thread got a message of its user: the receipt of a text that was sent.
+    /// The thread received a message of its user: the receipt of a text that was sent.
     UserMessage(UserMessage<'a>),
     /// The model proposed a plan. Such a turn ends without a last message.
     PlanProposed,
@@ -52,14 +50,14 @@ pub enum Signal<'a> {
     Compacted,
     /// The user ran a shell command of their own.
     UserShell,
-    /// How much of the account's limits is used, in percent.
+    /// How much of the account's limits is used up, in percent.
     RateLimits {
-        /// The short window.
+        /// The shorter window.
         primary_used: Option<f64>,
-        /// The long window.
+        /// The longer window.
         secondary_used: Option<f64>,
     },
-    /// The user took turns back (Codex 0.130; a later Codex begins a new file instead).
+    /// The user took turns back (Codex 0.130). Codex 0.169 begins a new file instead.
     ThreadRolledBack,
     /// A record that says nothing about the state.
     Other,
@@ -75,48 +73,43 @@ pub enum TurnTrigger {
     Exec,
     /// Codex itself, in pursuit of a goal.
     Goal,
-    /// Something that came later.
+    /// Anything that came later.
     Other,
 }
 
-/// A turn ended by itself.
+/// The end of a turn that ended by itself.
 #[derive(Debug)]
 pub struct TaskComplete<'a> {
-    /// The turn.
     pub turn_id: Option<Cow<'a, str>>,
-    /// The error that ended it, where Codex says so.
+    /// The error that ended the turn, if Codex reports it.
     pub error: Option<TurnError>,
-    /// Whether it left a message.
     pub last_agent_message: LastMessage,
-    /// Whether the record's writer is a Codex that writes `error` into a failed turn. It is known by
-    /// `root_turn_id`, which came with it; the file does not tell, since an old file may be continued by a
-    /// new Codex.
+    /// Whether the Codex that wrote this record reports the errors of failed turns. Its `root_turn_id` shows
+    /// that, as both came with the same version. The head of the file does not, because a later Codex may
+    /// continue an old file.
     pub writer_reports_errors: bool,
-    /// Unix seconds.
     pub completed_at: Option<i64>,
-    /// Milliseconds.
     pub duration_ms: Option<u64>,
-    /// Milliseconds.
     pub time_to_first_token_ms: Option<u64>,
 }
 
 /// `last_agent_message` of a turn that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastMessage {
-    /// The key is missing.
+    /// The member is missing.
     Absent,
-    /// The key is there, with null.
+    /// The member is null.
     Null,
-    /// There is a message.
+    /// The member has a message.
     Present,
 }
 
 /// The error that ended a turn.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnError {
-    /// Codex's own words. Untrusted.
+    /// The message of Codex. Untrusted.
     pub message: String,
-    /// `codex_error_info`: its string, or the key of its object; `unknown` when there is neither.
+    /// `codex_error_info`: its string or the key of its object. `unknown` if it has neither.
     pub code: String,
 }
 
@@ -132,11 +125,11 @@ impl fmt::Debug for TurnError {
 /// A message of the user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UserMessage<'a> {
-    /// The text; several pieces are put together without a separator, as Codex does it.
+    /// The text. Several pieces are joined without a separator, as Codex does it.
     pub text: Cow<'a, str>,
-    /// The turn it joined; legacy records do not say.
+    /// The turn that the message joined. Legacy records do not name it.
     pub turn_id: Option<Cow<'a, str>>,
-    /// Which record it was.
+    /// Which record carried the message.
     pub form: MessageForm,
 }
 
@@ -153,14 +146,13 @@ impl fmt::Debug for UserMessage<'_> {
 /// The record that carried a user's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageForm {
-    /// `user_message` of a legacy file.
+    /// `user_message`, in a legacy file.
     Event,
-    /// `item_completed` with a `UserMessage`.
+    /// `item_completed` with an item of type `UserMessage`.
     Item,
 }
 
 impl<'a> Record<'a> {
-    /// What this record means.
     pub fn signal(&self) -> Signal<'a> {
         match (self.kind.as_ref(), self.subtype.as_deref()) {
             ("event_msg", Some("task_started")) => task_started(self.payload),
@@ -215,7 +207,8 @@ fn task_complete(payload: &str) -> Signal<'_> {
         root_turn_id: Option<&'a RawValue>,
         #[serde(borrow)]
         error: Option<&'a RawValue>,
-        // Null and absent differ here, so this is read without the `Option` that would merge them.
+        // Null and absent mean different things here, so this member is parsed without the `Option` that
+        // merges them.
         #[serde(borrow, default, deserialize_with = "present")]
         last_agent_message: Option<&'a RawValue>,
         #[serde(borrow)]
@@ -355,7 +348,8 @@ fn is_user_shell_command(payload: &str) -> bool {
         #[serde(borrow)]
         content: Option<&'a RawValue>,
     }
-    // Nearly all response items are something else, and some are megabytes long.
+    // Nearly all response items are something else, and some have megabytes. A search of the bytes is cheaper
+    // than parsing.
     if memmem::find(payload.as_bytes(), USER_SHELL_COMMAND.as_bytes()).is_none() {
         return false;
     }
@@ -366,7 +360,7 @@ fn is_user_shell_command(payload: &str) -> bool {
         && message.content.is_some_and(|raw| content_text(raw).starts_with(USER_SHELL_COMMAND))
 }
 
-/// The texts of a message's content, put together.
+/// The texts of a message's content, joined.
 fn content_text(raw: &RawValue) -> Cow<'_, str> {
     #[derive(Deserialize)]
     struct Piece<'a> {
@@ -381,7 +375,7 @@ fn content_text(raw: &RawValue) -> Cow<'_, str> {
     texts.fold(first, |joined, text| joined + text)
 }
 
-/// An object's members, or none of them when it is no object.
+/// Parses the members of an object. If `json` is no object, all members are absent.
 fn lenient<'a, T: Deserialize<'a> + Default>(json: &'a str) -> T {
     serde_json::from_str(json).unwrap_or_default()
 }
@@ -390,7 +384,7 @@ fn value<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
     raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
 }
 
-/// An id; an empty one counts as absent.
+/// An id. An empty one counts as absent.
 fn id(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
     raw.and_then(string).filter(|id| !id.is_empty())
 }

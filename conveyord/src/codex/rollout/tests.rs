@@ -1,5 +1,5 @@
-//! Scanner, parser and state machine together: any split of a file into appends gives the same, and the
-//! recorded rollouts of the real Codex end in the states that their index names.
+//! Scanner, parser and state machine together. Any split of a file into appends gives the same result, and
+//! the recorded rollouts of the real Codex end in the states that their index names.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::lines::{Line, LineScanner};
 use super::machine::{CoarseState, Effect, Outcome, ThreadState};
 use super::record::parse_line;
 
-/// What a file gives, line by line.
+/// The result of a file, line by line.
 #[derive(Debug, Default, PartialEq)]
 struct Read {
     lines: Vec<(u64, String)>,
@@ -86,7 +86,7 @@ proptest! {
         let grown = read_growing(&file, lengths.iter().copied(), LineScanner::with_limits(0, chunk, max_line));
         prop_assert_eq!(&grown, &whole);
 
-        // With a crash at each append: a new scanner begins where the last one had got to.
+        // Now with a crash at each append: a new scanner begins where the last one stopped.
         let mut crashed = Read::default();
         let mut offset = 0;
         for length in lengths.into_iter().chain([file.len()]) {
@@ -144,8 +144,8 @@ struct Turns {
     failed: usize,
 }
 
-/// Turns that failed in the recordings of Codex 0.130. That Codex does not say so, hence the index counts
-/// none; we conclude it from the missing message.
+/// Failed turns in the recordings of Codex 0.130. That version does not report failures, so the index counts
+/// none. We derive them from the missing message.
 const SILENT_FAILURES: [(&str, usize); 2] =
     [("0.130.0/rollouts/errors.jsonl", 6), ("0.130.0/rollouts/rate-limits.jsonl", 1)];
 
@@ -206,7 +206,8 @@ fn check(recorded: &Recorded, read: &Read) {
     assert_eq!(turns, Turns { started, completed, aborted, failed: failed + silent }, "{file}");
 }
 
-/// Lengths between 0 and `len`, in order, in steps of up to some thousands; the same for the same seed.
+/// Increasing lengths between 0 and `len`, in steps of up to some thousands. The same seed gives the same
+/// lengths.
 fn splits(len: usize, seed: usize) -> Vec<usize> {
     let mut random = seed;
     let mut lengths = Vec::new();

@@ -1,20 +1,19 @@
-//! What an approval's menu asks for, and which key accepts it.
+//! What the menu of an approval asks for, and which key accepts it.
 
 use super::{Menu, PaneShows, joined, look, plain_rows, rows::Row};
 use std::fmt;
 
-/// An approval's menu. Prints the lengths of its texts only.
+/// The menu of an approval. `Debug` prints only the lengths of its texts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApprovalMenu {
-    /// The question.
     pub question: String,
-    /// The command, where one stands there.
+    /// The command, if the menu shows one.
     pub command: Option<String>,
-    /// The reason, where one stands there.
+    /// The reason, if the menu shows one.
     pub reason: Option<String>,
-    /// The key of the entry that accepts this once; none where the menu names no key for it.
+    /// The key of the entry that accepts this request once, if the menu names a key for it.
     pub accept_key: Option<char>,
-    /// All that stands between the question and the entries.
+    /// Everything between the question and the entries.
     pub body: String,
 }
 
@@ -28,7 +27,8 @@ impl fmt::Debug for ApprovalMenu {
     }
 }
 
-/// The approval that a screen asks for, if it asks for one whose question is on the screen.
+/// The approval that a screen asks for. `None` if it asks for none, or if the question is scrolled out of
+/// sight.
 pub fn approval_menu(title: &str, plain: &str) -> Option<ApprovalMenu> {
     if look(title, plain, None).shows != PaneShows::Approval {
         return None;
@@ -39,7 +39,7 @@ pub fn approval_menu(title: &str, plain: &str) -> Option<ApprovalMenu> {
     let body: Vec<&Row> = menu.above[at + 1..].iter().filter(|row| !row.is_blank()).collect();
     let reason = body.iter().find_map(|row| row.trimmed().strip_prefix("Reason: ")).map(str::to_owned);
     let command = body.iter().position(|row| row.trimmed().starts_with("$ ")).map(|first| {
-        // A long command goes on in the rows below it.
+        // A long command continues in the rows below.
         let rows = body[first..].iter().map(|row| row.trimmed().to_owned()).collect::<Vec<_>>();
         rows.join("\n").trim_start_matches("$ ").to_owned()
     });
@@ -57,7 +57,7 @@ fn is_question(row: &str) -> bool {
     ["would you like to ", "do you want to approve", "allow the "].iter().any(|words| row.starts_with(words))
 }
 
-/// The key that an entry names at its end: `1. Yes, proceed (y)` has `y`.
+/// The key at the end of an entry: `y` in `1. Yes, proceed (y)`.
 fn key_of(entry: &str) -> Option<char> {
     let mut key = entry.trim_end().strip_suffix(')')?.rsplit_once('(')?.1.chars();
     key.next().filter(|c| c.is_ascii_lowercase() && key.next().is_none())

@@ -1,8 +1,9 @@
 //! What a live Codex pane shows, judged by its title and the layout of its screen.
 //!
-//! Codex repeats the words of users and models in its transcript, so phrases alone prove nothing. A menu counts only
-//! at the end of the screen, by its selected entry (`› 1. ...`) and the key hint below it; the composer only when
-//! nothing but indented rows stands below it. Nothing here talks to tmux or decides what may be sent.
+//! Codex repeats the words of users and models in its transcript, so a phrase alone proves nothing. A menu
+//! counts only at the end of the screen, by its selected entry (`› 1. ...`) and the key hint below. The
+//! composer counts only if nothing but indented rows stands below it. Nothing here talks to tmux or decides
+//! what may be sent.
 
 mod approval;
 pub mod phrases;
@@ -24,11 +25,11 @@ use rows::{Row, plain_rows, styled_rows};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PaneShows {
-    /// The composer; no turn runs.
+    /// The composer, while no turn runs.
     Ready,
-    /// The composer; a turn runs.
+    /// The composer, while a turn runs.
     Busy,
-    /// A question for approval of a command, an edit, a tool or a permission.
+    /// The question whether to approve a command, an edit, a tool or a permission.
     Approval,
     /// A question of the model.
     Question,
@@ -38,26 +39,26 @@ pub enum PaneShows {
     Hooks,
     /// The offer of an update.
     Update,
-    /// The question whether a plan is to be implemented.
+    /// The question whether to implement a plan.
     Plan,
     /// The question whether to switch the model near a rate limit.
     RateLimit,
     /// Another menu or list.
     Menu,
-    /// The transcript browser, in which Enter takes messages back.
+    /// The transcript browser. Enter in it takes messages back.
     Browse,
-    /// What Codex leaves behind when it ended; a shell may follow.
+    /// The last words of a Codex that ended. A shell may run in the pane now.
     Exited,
-    /// A Codex by its process, with a screen that is none of these: it comes up, redraws, or is of a version that
-    /// is not known. Here only a menu that is not drawn to its end is called so: another screen is
-    /// [unknown](Self::Unknown) to who does not know the process.
+    /// The pane's process is a Codex, but its screen is none of these: Codex is starting, is drawing, or is
+    /// of an unknown version. The functions here do not know the process, so they use this only for a menu
+    /// that is not drawn to its end, and call any other such screen [unknown](Self::Unknown).
     Unclear,
-    /// No Codex at all, or one that has not come up.
+    /// No Codex, or one that has drawn nothing yet.
     Unknown,
 }
 
 impl PaneShows {
-    /// The word in JSON and in rows.
+    /// The name in JSON and in rows.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -77,38 +78,37 @@ impl PaneShows {
         }
     }
 
-    /// Whether text and Enter would go elsewhere than into the composer: they would answer a question, act on a
-    /// list, or, after Codex [exited](Self::Exited), run in a shell.
+    /// Whether text and Enter would go elsewhere than into the composer: they would answer a question, act on
+    /// a list, or run in the shell after Codex [exited](Self::Exited).
     ///
-    /// An [unknown](Self::Unknown) screen does not block: the program may be another than Codex.
+    /// An [unknown](Self::Unknown) screen does not block, because the program may be another one than Codex.
     pub fn blocks_sending(self) -> bool {
         !matches!(self, Self::Ready | Self::Busy | Self::Unknown)
     }
 }
 
-/// What stands in the composer.
+/// The content of the composer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Composer {
-    /// Nothing, or a dim suggestion.
+    /// Empty, or a dim suggestion.
     Clean,
-    /// Something that was typed: it would stand before a text that is pasted now.
+    /// A draft that was typed. A text that is pasted now would be appended to it.
     Draft,
-    /// There is no composer on the screen.
+    /// The screen has no composer.
     Absent,
-    /// A suggestion or a draft: without the screen's style they look alike.
+    /// A suggestion or a draft. Without the style of the screen they look alike.
     Unknown,
 }
 
-/// What a pane shows. Prints the length of its question only.
+/// The result of a look at a pane. `Debug` prints only the length of the question.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PaneLook {
-    /// What it shows.
     pub shows: PaneShows,
-    /// What stands in the composer.
+    /// The content of the composer.
     pub composer: Composer,
-    /// The question or heading of a menu, for people: one line, control characters escaped, at most
-    /// [`QUESTION_CHARS`] characters and an ellipsis.
+    /// The question or heading of a menu, for people: one line with control characters escaped, cut after
+    /// [`QUESTION_CHARS`] characters.
     pub question: Option<String>,
 }
 
@@ -122,11 +122,11 @@ impl fmt::Debug for PaneLook {
     }
 }
 
-/// Most characters of a question's text before it is cut.
+/// The longest text of a question, in characters.
 pub const QUESTION_CHARS: usize = 200;
 
-/// What a pane shows, by its title and the plain text of its visible rows. The same rows with style tell a draft from
-/// a suggestion.
+/// Judges a pane by its title and the plain text of its visible rows. The same rows with their style make it
+/// possible to tell a draft from a suggestion.
 pub fn look(title: &str, plain: &str, styled: Option<&str>) -> PaneLook {
     let rows = plain_rows(plain);
     if let Some(menu) = Menu::find(&rows) {
@@ -136,11 +136,14 @@ pub fn look(title: &str, plain: &str, styled: Option<&str>) -> PaneLook {
     let composer = find_composer(&rows);
     let shows = match composer {
         _ if shows_browser(&rows) => PaneShows::Browse,
-        // The question is not on this screen yet, or in a form that we do not know.
+        // Codex asks something, but the question is not drawn yet or has a form that is not known.
         Some(_) if action_required(title) => PaneShows::Menu,
+        // A menu that is not drawn to its end looks like a composer with a draft `1. ...`.
         Some(at) if begins_menu(&rows[at..]) => PaneShows::Unclear,
         Some(at) if has_spinner(title) || works_above(&rows[..at]) => PaneShows::Busy,
         Some(_) => PaneShows::Ready,
+        // Without a composer: a list without numbers, the last words of a Codex that ended, or a question
+        // that covers the whole screen.
         None if shows_list(&rows) => PaneShows::Menu,
         None if shows_exit(&rows) => PaneShows::Exited,
         None if action_required(title) => PaneShows::Menu,
@@ -149,6 +152,8 @@ pub fn look(title: &str, plain: &str, styled: Option<&str>) -> PaneLook {
     let composer = match (composer, styled) {
         (None, _) => Composer::Absent,
         (Some(at), None) => plain_composer(&rows, at),
+        // The styled capture may be of a later moment than the plain one, so the composer is searched in it
+        // again.
         (Some(_), Some(styled)) => {
             let rows = styled_rows(styled);
             find_composer(&rows).map_or(Composer::Unknown, |at| styled_composer(&rows, at))
@@ -157,19 +162,20 @@ pub fn look(title: &str, plain: &str, styled: Option<&str>) -> PaneLook {
     PaneLook { shows, composer, question: None }
 }
 
-/// Whether the title shows that a turn runs: it begins with a turning braille pattern then.
+/// Whether the title shows that a turn runs: Codex then puts a spinner of braille patterns (U+2800 to U+28FF)
+/// in front.
 fn has_spinner(title: &str) -> bool {
     title.trim_start().starts_with(|c| ('\u{2800}'..='\u{28ff}').contains(&c))
 }
 
-/// Whether the title calls for the user: `[ ! ] Action Required`, blinking with `[ . ]`.
+/// Whether the title calls for the user. `[ ! ] Action Required` blinks with `[ . ]`.
 fn action_required(title: &str) -> bool {
     let title = title.trim_start();
     ["[ ! ]", "[ . ]"].iter().any(|mark| title.starts_with(mark)) && title.contains("Action Required")
 }
 
-/// The row in which the composer begins: its prompt sign, `!` in shell mode, stands at the edge, and below it stand
-/// only indented rows, the footer at least.
+/// The row in which the composer begins. Its prompt sign (`›`, or `!` in shell mode) is at the left edge.
+/// Below it are only indented rows, and at least the footer.
 fn find_composer(rows: &[Row]) -> Option<usize> {
     let at = rows.iter().rposition(|row| !row.is_blank() && !row.is_indented())?;
     let row = &rows[at];
@@ -179,14 +185,14 @@ fn find_composer(rows: &[Row]) -> Option<usize> {
     (prompt && at + 1 < rows.len()).then_some(at)
 }
 
-/// Whether rows that begin as the composer does are a menu that is not drawn to its end: `› 1. ...`, and no footer
-/// below. A draft that begins with a number has one.
+/// Whether rows that look like a composer are a menu that is not drawn to its end: they begin with
+/// `› 1. ...`, and have no footer. A draft that begins with a number has a footer.
 fn begins_menu(rows: &[Row]) -> bool {
     let is_entry = |row: &Row| entry_number(row.trimmed().trim_start_matches(['›', ' '])).is_some();
     rows.first().is_some_and(is_entry) && !rows.iter().any(|row| row.text.contains(" · "))
 }
 
-/// The composer's rows: all but the last paragraph, which is the footer or a list of completions.
+/// The rows of the composer: all but the last paragraph, which is the footer or a list of completions.
 fn composer_rows(rows: &[Row], at: usize) -> &[Row] {
     let end = rows.iter().rposition(Row::is_blank).filter(|&blank| blank > at).unwrap_or(rows.len());
     &rows[at..end]
@@ -198,6 +204,8 @@ fn plain_composer(rows: &[Row], at: usize) -> Composer {
     }
     let text: Vec<&str> =
         composer_rows(rows, at).iter().map(Row::trimmed).filter(|row| !row.is_empty()).collect();
+    // Codex 0.169 always shows the same suggestion. Codex 0.130 shows random ones, which look like a draft
+    // without their style.
     match text.as_slice() {
         ["›" | "› Ask Codex to do anything"] => Composer::Clean,
         _ => Composer::Unknown,
@@ -209,24 +217,25 @@ fn styled_composer(rows: &[Row], at: usize) -> Composer {
         return Composer::Draft;
     }
     let typed = composer_rows(rows, at).iter().enumerate().any(|(number, row)| {
-        // The prompt sign itself is not dim.
+        // The prompt sign itself is not dim, so it is skipped.
         let skip = usize::from(number == 0);
         row.text.chars().zip(&row.dim).skip(skip).any(|(c, dim)| !c.is_whitespace() && !dim)
     });
     if typed { Composer::Draft } else { Composer::Clean }
 }
 
-/// Whether the status line of a running turn stands above the composer, with nothing between them but its details
-/// and the messages that wait for the turn's end.
+/// Whether the status line of a running turn is above the composer. Only its details and the messages that
+/// wait for the end of the turn may be between them.
 fn works_above(rows: &[Row]) -> bool {
     for row in rows.iter().rev().filter(|row| !row.is_blank()) {
         if row.is_indented() {
-            // What follows a turn that ended.
+            // Codex 0.169 writes this line below the answer of a turn that ended.
             if row.trimmed().starts_with("Worked for ") {
                 return false;
             }
             continue;
         }
+        // Any other row at the left edge belongs to the transcript, so no status line is here.
         let Some(text) = row.text.strip_prefix("• ").or_else(|| row.text.strip_prefix("◦ ")) else {
             return false;
         };
@@ -238,7 +247,8 @@ fn works_above(rows: &[Row]) -> bool {
     false
 }
 
-/// Whether the transcript browser shows: today as a line below the composer, formerly as a pager of its own.
+/// Whether the transcript browser shows. Codex 0.169 shows a line below the composer; older versions have a
+/// pager.
 fn shows_browser(rows: &[Row]) -> bool {
     rows.last().is_some_and(|row| {
         let text = row.trimmed();
@@ -246,44 +256,44 @@ fn shows_browser(rows: &[Row]) -> bool {
     })
 }
 
-/// Whether a list without numbers shows, such as the one of sessions to resume.
+/// Whether a list without numbers shows, such as the list of sessions to resume.
 fn shows_list(rows: &[Row]) -> bool {
     let end = last_paragraph(rows);
     let hint = &end[end.len().saturating_sub(2)..];
     hint.iter().all(Row::is_indented) && is_key_hint(&joined(hint))
 }
 
-/// Whether the screen ends in what Codex prints when it ends, or tmux when the pane's program did.
+/// Whether the screen ends in the last words of Codex, or in those of tmux for a pane whose program ended.
 fn shows_exit(rows: &[Row]) -> bool {
     rows.iter().rev().filter(|row| !row.is_blank()).take(8).any(|row| {
         ["To continue this session, run", "Pane is dead"].iter().any(|start| row.text.starts_with(start))
     })
 }
 
-/// Whether a text names the keys of a menu: `enter select · esc back` and its like.
+/// Whether a text names the keys of a menu, such as `enter select · esc back`.
 fn is_key_hint(text: &str) -> bool {
     let text = text.to_lowercase();
     let has_word = |word: &str| text.split(|c: char| !c.is_alphanumeric()).any(|other| other == word);
     text.contains("press enter to ") || (has_word("enter") && has_word("esc"))
 }
 
-/// The rows after the last blank one.
+/// The rows after the last blank row.
 fn last_paragraph(rows: &[Row]) -> &[Row] {
     let start = rows.iter().rposition(Row::is_blank).map_or(0, |blank| blank + 1);
     &rows[start..]
 }
 
-/// The texts of some rows in one line.
+/// The texts of some rows, joined into one line.
 fn joined(rows: &[Row]) -> String {
     rows.iter().map(Row::trimmed).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// A numbered menu at the end of the screen.
 struct Menu<'a> {
-    /// The rows above the first entry that is on the screen.
+    /// The rows above the first visible entry.
     above: &'a [Row],
     first_entry: &'a str,
-    /// The last two rows, which name the keys.
+    /// The last two rows in lower case. They name the keys.
     hint: String,
 }
 
@@ -291,17 +301,19 @@ impl<'a> Menu<'a> {
     fn find(rows: &'a [Row]) -> Option<Self> {
         let selected = rows.iter().rposition(|row| row.trimmed().starts_with('›'))?;
         entry_number(rows[selected].trimmed().trim_start_matches(['›', ' ']))?;
-        // Arrows at the edge mark a list that is longer than its room.
+        // In a low pane Codex cuts a list and marks that with an arrow at the left edge.
         let below = &rows[selected + 1..];
         if !below.iter().all(|row| row.is_blank() || row.is_indented() || row.text.starts_with(['↓', '↑']))
         {
             return None;
         }
+        // In a narrow pane the key hint wraps to two rows. Rows above the selected entry never belong to it.
         let end = last_paragraph(rows);
         let hint = joined(&end[end.len().saturating_sub(2).max(end.len().saturating_sub(below.len()))..]);
         if !is_key_hint(&hint) {
             return None;
         }
+        // The selected entry may be any, so the first one is searched above it, without crossing a blank row.
         let first = rows[..selected]
             .iter()
             .rposition(|row| entry_number(row.trimmed()) == Some(1))
@@ -312,7 +324,8 @@ impl<'a> Menu<'a> {
     }
 
     fn kind(&self, title: &str) -> PaneShows {
-        // Only approvals can be cancelled. What stands above may be the command in question, and say anything.
+        // Only approvals can be cancelled. The rows above may quote a command with any words in it, so the
+        // key hint decides before the heading does.
         if self.hint.contains("submit answer") || self.hint.contains("add notes") {
             PaneShows::Question
         } else if self.hint.contains("esc to cancel") {
@@ -328,7 +341,7 @@ impl<'a> Menu<'a> {
         }
     }
 
-    /// The heading that names the menu's kind, in the two paragraphs nearest above it.
+    /// The heading that names the kind of the menu, from the two paragraphs directly above the entries.
     fn heading(&self) -> Option<(PaneShows, &'a Row)> {
         let mut blank_before = true;
         let mut paragraphs = 0;
@@ -339,6 +352,7 @@ impl<'a> Menu<'a> {
             }
             paragraphs += usize::from(blank_before);
             blank_before = false;
+            // A heading further up, or a row at the left edge, belongs to the transcript.
             if paragraphs > 2 || !row.is_indented() {
                 return None;
             }
@@ -355,10 +369,11 @@ impl<'a> Menu<'a> {
         let paragraph = last_paragraph(nearest);
         let text = match shows {
             PaneShows::Question => {
+                // The header `Question 1/2` stands above the question itself.
                 let rows = paragraph.iter().position(|row| row.trimmed().starts_with("Question "));
                 joined(rows.map_or(paragraph, |header| &paragraph[header + 1..]))
             }
-            // The command or the edits stand between the question and the entries.
+            // The command or the edits are between the question and the entries.
             PaneShows::Approval => {
                 let asks = |row: &&Row| row.is_indented() && named(&HEADINGS, row.trimmed()) == Some(shows);
                 self.above.iter().rev().find(asks).or(paragraph.first())?.trimmed().to_owned()
@@ -369,7 +384,7 @@ impl<'a> Menu<'a> {
     }
 }
 
-/// How the headings of menus begin, in both generations of Codex, in lower case.
+/// How the headings of menus begin in Codex 0.130 and 0.169, in lower case.
 const HEADINGS: [(&str, PaneShows); 10] = [
     ("trust this folder?", PaneShows::Trust),
     ("do you trust the contents", PaneShows::Trust),
@@ -383,7 +398,7 @@ const HEADINGS: [(&str, PaneShows); 10] = [
     ("question 1/", PaneShows::Question),
 ];
 
-/// How first entries begin: for menus whose heading is out of sight.
+/// How the first entries of menus begin, for menus whose heading is out of sight.
 const FIRST_ENTRIES: [(&str, PaneShows); 6] = [
     ("1. trust and continue", PaneShows::Trust),
     ("1. yes, continue", PaneShows::Trust),
@@ -393,23 +408,23 @@ const FIRST_ENTRIES: [(&str, PaneShows); 6] = [
     ("1. yes, proceed", PaneShows::Approval),
 ];
 
-/// The kind whose words a row begins with, not counting signs before its first letter or digit.
+/// The kind whose words a row begins with. Signs before the first letter or digit are ignored.
 fn named(table: &[(&str, PaneShows)], row: &str) -> Option<PaneShows> {
     let row = row.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
     table.iter().find(|(words, _)| row.starts_with(words)).map(|(_, kind)| *kind)
 }
 
-/// The number of a menu's entry: `2. Skip` has 2.
+/// The number of an entry: 2 for `2. Skip`.
 fn entry_number(text: &str) -> Option<u32> {
     let (number, rest) = text.split_once('.')?;
     rest.starts_with(' ').then(|| number.parse().ok())?
 }
 
-/// A text of a pane in one bounded line that cannot drive a terminal.
+/// A text of a pane as one bounded line that cannot drive a terminal.
 fn for_people(text: &str) -> String {
     let mut line = String::new();
     for c in text.chars().take(QUESTION_CHARS) {
-        // Marks that hide text or turn its direction deceive as control characters do.
+        // Characters that hide text or change its direction can deceive the reader like control characters.
         let deceives =
             matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         if c.is_control() || deceives {

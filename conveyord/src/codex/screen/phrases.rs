@@ -1,30 +1,29 @@
-//! The two classifiers of pane text: what a starting Codex shows, and what a busy pane may be waiting for.
+//! Two classifiers of a pane's text: what a starting Codex shows, and what a busy pane may be waiting for.
 //!
-//! They judge a text by phrases alone, as the commands' contract fixes them, and are therefore easily misled by a
-//! transcript that quotes a phrase. What a live pane really shows is told by [`crate::codex::screen`], which knows the
-//! screen's layout and the title.
+//! They judge by phrases alone, because the contract of their commands says so. So a transcript that quotes a
+//! phrase misleads them. [`crate::codex::screen`] judges a live pane by its layout and title.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How far a starting Codex has come.
+/// How far the start of a Codex has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StartupState {
-    /// It asks whether the folder is trusted.
+    /// Codex asks whether the folder is trusted.
     NeedsTrust,
-    /// Its composer takes input.
+    /// The composer takes input.
     Ready,
     /// A turn runs.
     Working,
-    /// Something failed.
+    /// The text reports a failure.
     Error,
-    /// Nothing is known yet.
+    /// None of the others.
     Starting,
 }
 
 impl StartupState {
-    /// The word in JSON and in rows.
+    /// The name in JSON and in rows.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -41,9 +40,9 @@ impl StartupState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BusyWaitPattern {
-    /// MCP servers start.
+    /// MCP servers are starting.
     McpStartup,
-    /// A question whether to switch the model near a rate limit.
+    /// The question whether to switch the model near a rate limit.
     RateLimitPrompt,
     /// A menu or question that Enter answers.
     EnterToConfirm,
@@ -51,14 +50,14 @@ pub enum BusyWaitPattern {
     TrustPrompt,
     /// A question about a plan.
     PlanPrompt,
-    /// A question for approval.
+    /// The question whether to approve something.
     ApprovalPrompt,
-    /// Something that can be interrupted has run for long without a change of state.
+    /// Work that can be interrupted has run for long without a change of the state.
     LongRunningInterruptible,
 }
 
 impl BusyWaitPattern {
-    /// The word in JSON and in rows.
+    /// The name in JSON and in rows.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -73,7 +72,7 @@ impl BusyWaitPattern {
     }
 }
 
-/// What a supervisor is advised to do about a [`BusyWaitPattern`].
+/// What a supervisor should do about a [`BusyWaitPattern`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RecommendedAction {
@@ -88,7 +87,7 @@ pub enum RecommendedAction {
 }
 
 impl RecommendedAction {
-    /// The word in JSON and in rows.
+    /// The name in JSON and in rows.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -100,47 +99,47 @@ impl RecommendedAction {
     }
 }
 
-/// A pattern that was found, with its reason and advice.
+/// A pattern that was found, with the reason and the advice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BusyWait {
-    /// What was found.
     pub pattern: BusyWaitPattern,
-    /// The same for people.
+    /// The reason, for people.
     pub reason: String,
-    /// What to do about it.
+    /// What a supervisor should do.
     pub recommended_action: RecommendedAction,
 }
 
-/// How fresh the session's state is: all that the busy-wait classifier knows besides the text.
+/// What the busy-wait classifier knows besides the text: how old the state of the session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freshness {
-    /// Seconds since the state last changed, if known.
+    /// Seconds since the state last changed, if that is known.
     pub age: Option<i64>,
-    /// Age in seconds below which nothing is reported.
+    /// A younger state, in seconds, reports no pattern.
     pub threshold: i64,
-    /// Records that arrived of late: many of them show that the session is at work.
+    /// How many records arrived recently. Many of them show that the session is at work.
     pub recent_events: u64,
 }
 
-/// Which part of the text is looked at.
+/// The part of the text that is searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Region {
-    /// All of it, scrollback included.
+    /// The whole text, including the scrollback.
     WholeText,
-    /// Only as many of the last rows that are not blank: prompts that were answered have scrolled out of them.
+    /// Only this many of the last rows that are not blank. Prompts that were answered have scrolled out of
+    /// them.
     LastRows(usize),
 }
 
-/// The rows at the end of a pane in which a prompt of a live session stands.
+/// The last rows of a pane, which hold every prompt of a live session.
 pub const LAST_SCREEN: Region = Region::LastRows(24);
 
-/// Records of late from which on a session counts as at work.
+/// A session with at least so many recent records counts as at work.
 const ACTIVE_EVENTS: u64 = 10;
 
-/// Rows at the end of the text in which the words of an approval are looked for.
+/// How many rows at the end of the text are searched for the words of an approval.
 const APPROVAL_ROWS: usize = 12;
 
-/// What a starting Codex shows, and why it seems so.
+/// What a starting Codex shows, and the reason for this verdict.
 pub fn startup(text: &str) -> (StartupState, &'static str) {
     let lower = text.to_lowercase();
     let has = |needle: &str| lower.contains(needle);
@@ -207,21 +206,22 @@ impl BusyWaitPattern {
     }
 }
 
-/// Today's questions for approval. Their key hint is an old phrase, so they come before it.
+/// The approval questions of Codex 0.169. Their key hint is an older phrase with another meaning, so they are
+/// searched first.
 const APPROVAL_QUESTIONS: [&str; 3] = [
     "would you like to run the following command?",
     "would you like to make the following edits?",
     "would you like to grant these permissions?",
 ];
 
-/// Today's key hints of menus that have no pattern of their own.
+/// Key hints of Codex 0.169, for menus that have no pattern of their own.
 const TODAYS_CONFIRM_HINTS: [&str; 4] =
     ["enter confirm · esc", "enter continue · esc", "enter select · esc", "enter to submit answer"];
 
-/// The first prompt, in the contract's order, whose phrase is in the text (lower case).
+/// The first pattern, in the order of the contract, whose phrase is in the text (in lower case).
 ///
-/// Of today's phrases those that name a prompt stand before the old, general `press enter to confirm`, which is the
-/// key hint of several of them; general ones stand last.
+/// Several menus of Codex 0.169 have the old hint `press enter to confirm`, so the phrases that name one menu
+/// come before it. General phrases come last.
 fn prompt(lower: &str) -> Option<BusyWaitPattern> {
     let has = |needle: &str| lower.contains(needle);
     let has_any = |needles: &[&str]| needles.iter().any(|needle| has(needle));
@@ -249,9 +249,9 @@ fn prompt(lower: &str) -> Option<BusyWaitPattern> {
     })
 }
 
-/// Whether the last rows speak of approval and of granting or refusing it.
+/// Whether the last rows speak of approval, and of granting or refusing it.
 fn asks_for_approval(lower: &str) -> bool {
-    // Output of our own commands that is shown in the pane names the pattern.
+    // The output of our own commands in the pane may contain the name of the pattern.
     const OURS: [&str; 3] = ["approval_prompt", "inspect_or_approve", "notable_pane_pattern"];
     let rows: Vec<&str> = last_rows(lower, APPROVAL_ROWS)
         .into_iter()
@@ -273,7 +273,7 @@ fn asks_for_approval(lower: &str) -> bool {
     approval && decision
 }
 
-/// The last `count` rows that are not blank, trimmed, in their order.
+/// The last `count` rows that are not blank, trimmed and in their order.
 fn last_rows(text: &str, count: usize) -> Vec<&str> {
     let mut rows: Vec<&str> =
         text.lines().rev().map(str::trim).filter(|row| !row.is_empty()).take(count).collect();

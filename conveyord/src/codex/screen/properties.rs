@@ -1,4 +1,4 @@
-//! What must hold of any screen: see [`crate::properties`].
+//! Properties that hold for any screen: see [`crate::properties`].
 
 use super::{
     Composer, PaneLook, PaneShows, QUESTION_CHARS, look,
@@ -8,10 +8,10 @@ use crate::cycle::classify::classify;
 use crate::properties::head_and_rest;
 use conveyor_proto::types::rollout::ClassifyParams;
 
-/// The head is the pane's title, the rest its screen.
+/// The head is the title of the pane, and the rest is its screen.
 ///
-/// What a screen is taken for does not depend on what nobody sees: blank rows below, line ends, style that
-/// styles nothing. A question for people is one bounded line without control characters.
+/// The verdict does not depend on what nobody sees: blank rows at the end, line ends, or style that changes
+/// nothing. A question for people is one bounded line without control characters.
 pub fn pane_classifier(input: &[u8]) {
     let (title, screen) = head_and_rest(input);
     let title = String::from_utf8_lossy(title);
@@ -29,16 +29,16 @@ pub fn pane_classifier(input: &[u8]) {
     check_style(&title, &screen, &verdict.look);
 }
 
-/// All that is made of a title and a screen.
+/// Everything that is derived from a title and a screen.
 #[derive(Debug, PartialEq)]
 struct Verdict {
     phrases: Phrases,
     look: PaneLook,
-    /// What `pane.classify` says that it shows.
+    /// What `pane.classify` says that the pane shows.
     shows: String,
 }
 
-/// What the phrases of a screen tell.
+/// The verdicts by phrases.
 #[derive(Debug, PartialEq)]
 struct Phrases {
     startup: StartupState,
@@ -86,7 +86,7 @@ impl Verdict {
         assert!(has_composer || !matches!(look.shows, PaneShows::Ready | PaneShows::Busy));
         assert!(look.shows.blocks_sending() || look.question.is_none(), "a question holds texts back");
         if let Some(question) = &look.question {
-            // An escaped character is `\u{10ffff}` at the longest.
+            // The longest escaped character is `\u{10ffff}`.
             assert!(!question.is_empty() && question.chars().count() <= 10 * QUESTION_CHARS + 1);
             assert!(!question.contains(char::is_control), "a question can drive a terminal");
             let printed = format!("{look:?}");
@@ -95,14 +95,14 @@ impl Verdict {
     }
 }
 
-/// Style tells a draft from a suggestion, and nothing else.
+/// The style tells a draft from a suggestion, and changes nothing else.
 fn check_style(title: &str, screen: &str, plain: &PaneLook) {
     let styled = |styled: &str| {
         let look = look(title, screen, Some(styled));
         assert_eq!((look.shows, &look.question), (plain.shows, &plain.question));
         look.composer
     };
-    // Whatever a program sends for style, and whatever a capture from another moment shows.
+    // The style may be any bytes of a program, and may be of a capture from another moment.
     styled(title);
     let composer = styled(screen);
     if screen.contains(|c: char| c.is_control() && c != '\n') {

@@ -3,9 +3,9 @@
 /// One row of a screen.
 #[derive(Default)]
 pub(super) struct Row {
-    /// Its text without white space at the end.
+    /// The text without white space at its end.
     pub(super) text: String,
-    /// For each character of the text, whether it is printed dim. Empty when the capture had no style.
+    /// Whether each character of the text is dim. Empty if the capture has no style.
     pub(super) dim: Vec<bool>,
 }
 
@@ -18,7 +18,7 @@ impl Row {
         self.text.starts_with(' ')
     }
 
-    /// The text without the white space before it.
+    /// The text without white space at its beginning.
     pub(super) fn trimmed(&self) -> &str {
         self.text.trim_start()
     }
@@ -29,7 +29,7 @@ impl Row {
     }
 }
 
-/// The rows of a plain capture, without the blank ones at the end.
+/// The rows of a plain capture, without the blank rows at the end.
 pub(super) fn plain_rows(capture: &str) -> Vec<Row> {
     let mut rows: Vec<Row> =
         capture.lines().map(|line| Row { text: line.trim_end().to_owned(), dim: Vec::new() }).collect();
@@ -37,7 +37,8 @@ pub(super) fn plain_rows(capture: &str) -> Vec<Row> {
     rows
 }
 
-/// The rows of a capture with escape sequences, without the blank ones at the end. Of the style only dimness is kept.
+/// The rows of a capture with escape sequences, without the blank rows at the end. Dimness is the only style
+/// that is kept.
 pub(super) fn styled_rows(capture: &str) -> Vec<Row> {
     let mut rows = vec![Row::default()];
     let mut dim = false;
@@ -46,7 +47,7 @@ pub(super) fn styled_rows(capture: &str) -> Vec<Row> {
         match c {
             '\u{1b}' => skip_escape(&mut chars, &mut dim),
             '\n' => rows.push(Row::default()),
-            // Among others SO and SI, by which tmux switches to line-drawing characters.
+            // Among them are SO and SI, by which tmux switches to line-drawing characters.
             c if c.is_control() => {}
             c => {
                 if let Some(row) = rows.last_mut() {
@@ -67,7 +68,7 @@ fn drop_blank_end(rows: &mut Vec<Row>) {
     }
 }
 
-/// Reads one escape sequence to its end: a style (`CSI ... m`), another `CSI`, or an `OSC` such as a hyperlink.
+/// Skips one escape sequence: a style (`CSI ... m`), another `CSI`, or an `OSC` such as a hyperlink.
 fn skip_escape(chars: &mut std::str::Chars<'_>, dim: &mut bool) {
     match chars.next() {
         Some('[') => {
@@ -93,14 +94,14 @@ fn skip_escape(chars: &mut std::str::Chars<'_>, dim: &mut bool) {
     }
 }
 
-/// Follows the parameters of `CSI ... m` as far as they concern dimness.
+/// Applies the parameters of `CSI ... m` that change dimness.
 fn apply_style(parameters: &str, dim: &mut bool) {
     let mut parameters = parameters.split(';');
     while let Some(parameter) = parameters.next() {
         match parameter {
             "" | "0" | "22" => *dim = false,
             "2" => *dim = true,
-            // A colour's own parameters follow: `5;N`, or `2;R;G;B`, whose 2 does not mean dim.
+            // The parameters of a colour follow: `5;N` or `2;R;G;B`. The 2 in these does not mean dim.
             "38" | "48" | "58" => {
                 let skip = if parameters.next() == Some("2") { 3 } else { 1 };
                 parameters.by_ref().take(skip).for_each(drop);

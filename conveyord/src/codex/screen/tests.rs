@@ -48,7 +48,7 @@ const APPROVAL: &str = "• Running paint door
 fn a_menu_that_is_not_drawn_to_its_end_is_no_composer() {
     let (drawn, _) = APPROVAL.split_once("  Press").unwrap();
     check("x", drawn, PaneShows::Unclear);
-    // A draft stands above the footer.
+    // A draft has the footer below it.
     check("x", "• Text\n\n› 1. paint the door\n\n  a-model high · /home/me/shop\n", PaneShows::Ready);
 }
 
@@ -120,13 +120,13 @@ fn a_quoted_menu_is_no_menu() {
     check("⠋ shop", &format!("{APPROVAL}{FOOTER}"), PaneShows::Busy);
     check("shop", &format!("• Browsing transcript\n  q to quit\n{FOOTER}"), PaneShows::Ready);
     check("shop", &format!("• To continue this session, run x\nPane is dead\n{FOOTER}"), PaneShows::Ready);
-    // The same as a draft in the composer.
+    // The same text as a draft in the composer.
     check(
         "shop",
         "› 1. Yes, proceed (y)\n  2. No\n\n  Press enter to confirm or esc to cancel\n\n  m · /x\n",
         PaneShows::Ready,
     );
-    // A shell in which it was printed.
+    // A shell in which the menu was printed.
     check("host", &format!("$ cat notes\n{APPROVAL}$ "), PaneShows::Unknown);
 }
 
@@ -175,7 +175,7 @@ fn what_would_swallow_a_text_blocks_it() {
     }
 }
 
-/// A screen with a composer that holds `styled`, which is text with escape sequences.
+/// Checks a screen whose composer contains `styled`, a text with escape sequences.
 #[track_caller]
 fn check_composer(styled: &str, expect: Composer) {
     let styled = format!("• Text\n\n{styled}\n\n  \u{1b}[38;2;1;2;3mm\u{1b}[39m · /x\n");
@@ -239,7 +239,7 @@ fn a_look_does_not_print_its_question() {
     assert!(!format!("{:?}", look("x", APPROVAL, None)).contains("Would"));
 }
 
-/// Recorded screens of the real Codex: each must show what the record's manifest says.
+/// Recorded screens of the real Codex. Each must show what the manifest says.
 #[test]
 fn recorded_screens_show_what_their_manifest_says() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/fixtures/codex");

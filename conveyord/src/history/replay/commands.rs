@@ -1,4 +1,4 @@
-//! Entries of commands, their attempts and notifications, and of the chains that tie them.
+//! Entries for commands, their attempts and notifications, and the chains that connect them.
 
 use super::{Draft, pick, text, time};
 use crate::history::text::short;
@@ -58,7 +58,7 @@ fn tell(command: &Value) -> Told {
     Told { kind: "command", actor, summary, seen_by }
 }
 
-/// Only an attempt that succeeded has finished the task.
+/// A finish has ended the task only if its command succeeded.
 fn finish(command: &Value) -> Told {
     let reason = short(text(&command["payload"], "reason"));
     let (kind, summary) = match text(command, "state") {

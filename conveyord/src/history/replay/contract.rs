@@ -1,4 +1,5 @@
-//! Entries of the supervision contract: decisions, acknowledgements, criteria, continuations, epilogue steps.
+//! Entries for the supervision contract: decisions, acknowledgements, criteria, continuations and epilogue
+//! steps.
 
 use super::{Draft, of_role, pick, text, time};
 use crate::history::text::short;
@@ -39,7 +40,8 @@ pub(super) fn acknowledgements(audit: &AuditResult) -> impl Iterator<Item = Draf
 pub(super) fn continuations(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>> {
     audit.task_continuations.iter().map(|proposal| {
         let mut details = pick(proposal, &["continuation_id = id", "correlation_id", "revision"]);
-        // Names only: one side must not read the other's proposal here before it has made its own.
+        // Only the names of the members are shown: neither side may read the other's proposal before it has
+        // made its own.
         details["payload_keys"] = proposal["payload"]
             .as_object()
             .map(|payload| payload.keys().cloned().collect())
@@ -98,7 +100,7 @@ pub(super) fn epilogues(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>> 
     })
 }
 
-/// What the payload of a criterion's event may tell.
+/// The members of a criterion's event that may be shown.
 const CRITERION_KEYS: [&str; 13] = [
     "criterion_id",
     "criterion",

@@ -1,7 +1,7 @@
-//! `task.replay`: a task's history as one list of entries in the order of time.
+//! `task.replay`: the history of a task as one list of entries in the order of time.
 //!
-//! Here live the choice, order and cutting of entries; what an entry says of a row stands in one file per group of
-//! tables. Entries are made from the audit object alone.
+//! Here are the choice, the order and the cutting of entries. What an entry says about a row is in one file
+//! per group of tables. Entries are made only from the audit object.
 
 mod commands;
 mod contract;
@@ -9,6 +9,7 @@ mod observations;
 mod sessions;
 
 use super::audit;
+use crate::refusal::Kind;
 use crate::{clock, error::Error, store};
 use conveyor_proto::types::history::{
     AuditResult, ReplayEntry, ReplayFormat, ReplayParams, ReplayResult, ReplayRole,
@@ -19,11 +20,11 @@ use serde_json::{Map, Value};
 /// Answers `task.replay`.
 ///
 /// # Errors
-/// `content_not_included`, `invalid_limit`, `unknown_task`, `ambiguous_task`, and those of SQLite.
+/// `content_not_included`, `invalid_limit`, `unknown_task`, `ambiguous_task`.
 pub fn replay(connection: &Connection, params: &ReplayParams) -> Result<ReplayResult, Error> {
     if params.format == ReplayFormat::FullTranscript && !params.include_content {
         return Err(Error::refused(
-            "content_not_included",
+            Kind::ContentNotIncluded,
             "a full transcript shows all stored texts of the panes",
         )
         .hint("ask for it with --include-content"));
@@ -33,7 +34,7 @@ pub fn replay(connection: &Connection, params: &ReplayParams) -> Result<ReplayRe
     let audit = audit::whole(connection, &task)?;
     let mut drafts = drafts(&audit, params.format);
     drafts.retain(|draft| params.role == ReplayRole::All || draft.seen_by.contains(&params.role));
-    // A stable order: what has the same time stays in the order of `drafts`, causes before effects.
+    // The sort is stable: entries of the same time stay in the order of `drafts`, with causes before effects.
     drafts.sort_by_cached_key(|draft| clock::parse(draft.timestamp));
     drafts.drain(..drafts.len().saturating_sub(limit));
     let entries: Vec<ReplayEntry> = drafts.into_iter().map(Draft::into_entry).collect();
@@ -46,18 +47,18 @@ pub fn replay(connection: &Connection, params: &ReplayParams) -> Result<ReplayRe
     })
 }
 
-/// How many entries are wanted at most. None and 0 mean all.
+/// The most entries that the caller wants. None and 0 mean all.
 fn limit(asked: Option<i64>) -> Result<usize, Error> {
     match asked.unwrap_or(0) {
         0 => Ok(usize::MAX),
         number => usize::try_from(number).map_err(|_| {
-            Error::invalid("invalid_limit", format!("the limit is {number}: it must not be negative"))
+            Error::invalid(Kind::InvalidLimit, format!("the limit is {number}: it must not be negative"))
                 .hint("0, or no limit, shows all entries")
         }),
     }
 }
 
-/// All entries of a format. Those of one time stand in the order of this list.
+/// All entries of a format. Entries of the same time stay in this order.
 fn drafts(audit: &AuditResult, format: ReplayFormat) -> Vec<Draft<'_>> {
     let mut drafts = Vec::new();
     drafts.extend(sessions::bindings(audit));
@@ -85,7 +86,7 @@ fn drafts(audit: &AuditResult, format: ReplayFormat) -> Vec<Draft<'_>> {
     drafts
 }
 
-/// An entry that is not chosen yet. Whoever asks for all roles sees every one.
+/// An entry that may still be left out. A caller who asks for all roles gets every entry.
 struct Draft<'a> {
     kind: &'static str,
     source: &'static str,
@@ -95,7 +96,7 @@ struct Draft<'a> {
     summary: String,
     details: Value,
     seen_by: &'static [ReplayRole],
-    /// The text of a transcript segment, which may be gone; none for other kinds.
+    /// The text of a transcript segment, or `None` within if it was pruned. `None` for other kinds.
     content: Option<Option<String>>,
 }
 
@@ -114,7 +115,7 @@ impl Draft<'_> {
     }
 }
 
-/// Who sees the entries of a role of the pair.
+/// Which roles see the entries of a role of the pair.
 fn of_role(role: &str) -> &'static [ReplayRole] {
     match role {
         "worker" => &[ReplayRole::Worker],
@@ -123,17 +124,17 @@ fn of_role(role: &str) -> &'static [ReplayRole] {
     }
 }
 
-/// The text of a column; empty where it is null.
+/// The text of a column. Empty if the column is null.
 fn text<'a>(row: &'a Value, key: &str) -> &'a str {
     row[key].as_str().unwrap_or_default()
 }
 
-/// The time of the first of two columns that has one.
+/// The time in the first column, or in the second if the first is null.
 fn time<'a>(row: &'a Value, first: &str, second: &str) -> &'a str {
     row[first].as_str().unwrap_or_else(|| text(row, second))
 }
 
-/// An object of some columns. `new = old` gives a column another name.
+/// An object of some columns. `new = old` renames a column.
 fn pick(row: &Value, keys: &[&str]) -> Value {
     let mut object = Map::new();
     for key in keys {

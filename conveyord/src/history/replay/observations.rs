@@ -1,4 +1,4 @@
-//! Entries of what was observed: cycles and their spans, stored panes and their segments.
+//! Entries for what was observed: cycles and their spans, stored panes and their segments.
 
 use super::{Draft, of_role, pick, text, time};
 use crate::history::text::{pane_excerpt, short};
@@ -32,7 +32,7 @@ fn cycle_summary(cycle: &Value) -> String {
         return format!("observe failed{}{session}: {error}", if session.is_empty() { "" } else { " for" });
     }
     if text(status, "kind") != "session_cycle" {
-        // Cycles of imported databases have older shapes.
+        // Cycles of imported databases have older forms.
         return match (text(status, "state"), text(status, "current_task")) {
             ("", _) => "observed the worker".to_owned(),
             (state, "") => format!("observed the worker: {state}"),
@@ -87,7 +87,7 @@ pub(super) fn spans(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>> {
     })
 }
 
-/// Stored panes: of equal screens of a role only the first.
+/// Stored panes. Of the equal screens of a role, only the first is shown.
 pub(super) fn captures(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>> {
     let mut shown = HashSet::new();
     let first = move |capture: &&Value| {

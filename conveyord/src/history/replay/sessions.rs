@@ -1,4 +1,4 @@
-//! Entries of what happened to the pair itself: bound and unbound, nudged and interrupted.
+//! Entries for what happened to the pair itself: bound and unbound, nudged and interrupted.
 
 use super::{Draft, pick, text};
 use crate::history::text::short;
@@ -51,7 +51,7 @@ pub(super) fn interrupts(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>>
     })
 }
 
-/// What was sent to a pane without a command. The text itself is not recorded.
+/// A text or key that was sent to a pane without a command. The text is not recorded.
 fn sent<'a>(row: &'a Value, kind: &'static str, told: &str) -> Draft<'a> {
     let (attributes, correlation) = (&row["attributes"], &row["correlation"]);
     let session = text(correlation, "session");

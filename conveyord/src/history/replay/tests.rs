@@ -1,10 +1,10 @@
-//! Replays of a small task, through the verb's own function on a real database.
+//! Replays of a small task, by the function of the verb on a real database.
 
 use super::*;
 use crate::store::{Durability, Store, testing::store};
 use serde_json::json;
 
-/// A bound task that was observed, nudged and finished at the second try.
+/// A bound task that was observed, nudged, and finished at the second attempt.
 const HISTORY: &str = r#"
     insert into tasks values ('t', 'demo', 'goal', null, 'done', '2026-05-01T10:00:00.000Z', '2026-05-01T10:00:00.000Z');
     insert into events (created_at, actor, task_id, type, payload_json) values
@@ -55,7 +55,7 @@ fn params(format: ReplayFormat, role: ReplayRole, limit: Option<i64>) -> ReplayP
     ReplayParams { task: "demo".into(), format, role, limit, include_content: true }
 }
 
-/// A replay as lines of `kind actor: summary`.
+/// Checks a replay, written as lines of `kind actor: summary`.
 #[track_caller]
 fn check(params: &ReplayParams, expect: &[&str]) {
     let (_dir, store) = history();

@@ -16,7 +16,7 @@ impl Method for Echo {
     type Result = Vec<u64>;
 }
 
-/// Declares a result that the daemon does not give.
+/// A method whose declared result is not the one that the daemon gives.
 struct Wrong;
 
 impl Method for Wrong {
@@ -173,7 +173,8 @@ async fn what_is_not_the_protocol_is_told() {
 async fn what_has_arrived_before_the_end_is_answered() {
     let server = Running::start(Limits::default());
     let mut stream = tokio::net::UnixStream::connect(&server.path).await.unwrap();
-    // One is begun, so that the connection is there; the others have arrived when the end comes.
+    // One call is answered first, so that the connection is established. All others have arrived before the
+    // shutdown.
     stream.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"echo\",\"params\":[0]}\n").await.unwrap();
     let mut lines = BufReader::new(&mut stream).lines();
     assert!(within("answer", lines.next_line()).await.unwrap().is_some());

@@ -1,4 +1,4 @@
-//! HTTP and WebSocket, written by hand.
+//! HTTP and WebSocket, with requests written by hand.
 
 use super::*;
 
@@ -94,7 +94,7 @@ impl WebSocket {
 async fn post_answers_calls_batches_notifications_and_faults() {
     let server = Running::start(Limits { batch_length: 2, ..Limits::default() });
     let mut wire = server.connect().await;
-    // One connection for all of them: none of them ends it.
+    // One connection serves all of these, because none of them ends it.
     let mut ask = async |body: &str| {
         wire.send(post(body)).await;
         wire.answer().await
@@ -211,7 +211,7 @@ async fn a_websocket_carries_out_nothing_that_it_cannot_answer() {
     }
     socket.send("[5]").await;
     assert_eq!(fault(&socket.receive().await[0]), not_valid);
-    // None of them runs: this one is the first that begins.
+    // None of the refused requests ran: this call is the first to begin.
     socket.call(1, "hold", json!([])).await;
     Probe::take(&server.probe.began, 1, "start of the call").await;
     assert!(server.probe.began.try_acquire().is_err());
@@ -239,7 +239,7 @@ async fn a_websocket_that_never_reads_is_closed() {
     Probe::take(&server.probe.began, 1, "start of the call").await;
     socket.call(2, "big", json!([5_000_000])).await;
     Probe::take(&server.probe.ended, 1, "end of the call").await;
-    // Its place is free although the client never closed it.
+    // The connection's slot is free again although the client never closed it.
     within("free place", async {
         loop {
             let mut wire = server.connect().await;

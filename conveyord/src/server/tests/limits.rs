@@ -1,4 +1,4 @@
-//! What the server does to clients that ask too much, too slowly, or are somebody else.
+//! How the server treats clients that ask for too much, are too slow, or belong to another user.
 
 use super::*;
 
@@ -43,7 +43,7 @@ async fn an_idle_connection_of_lines_stays_open() {
     let mut wire = server.connect().await;
     wire.call(1, "echo", json!([1])).await;
     wire.line().await;
-    // Another connection is dropped for its silence meanwhile.
+    // Meanwhile another connection is closed for its silence.
     let mut half = server.connect().await;
     half.send("{").await;
     half.rest().await;
@@ -90,7 +90,7 @@ async fn one_connection_too_many_is_told_so() {
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("too_many_connections"), "{answer}");
 
     drop(first);
-    // The place is free as soon as the server saw the end.
+    // The slot is free as soon as the server has seen the end.
     within("free place", async {
         loop {
             let mut wire = server.connect().await;
@@ -131,7 +131,7 @@ async fn a_client_that_never_reads_is_closed_and_holds_up_nobody() {
     let mut other = server.connect().await;
     other.call(1, "echo", json!([])).await;
     other.line().await;
-    // The connection ends, and so does its call, while the client is still there.
+    // The connection and its call end while the client is still there.
     Probe::take(&server.probe.ended, 1, "end of the call").await;
     drop(lines);
 
@@ -140,7 +140,7 @@ async fn a_client_that_never_reads_is_closed_and_holds_up_nobody() {
     http.send(super::http::post(body)).await;
     let mut shown = [0; 8];
     http.0.read_exact(&mut shown).await.unwrap();
-    // The rest of the answer is never read; the connection is gone before the drain is over.
+    // The rest of the answer is never read. The connection ends before the time for draining is over.
     assert_eq!(server.stop().await.cut_off, 0);
 }
 
@@ -149,7 +149,8 @@ async fn no_call_is_begun_for_a_client_that_does_not_read() {
     let server = Running::start(Limits::default());
     let mut wire = server.connect().await;
     wire.call(1, "big", json!([5_000_000])).await;
-    // On one thread the server has filled the socket by the time that the answer's first bytes are here.
+    // The runtime has one thread. So the server has filled the socket by the time the first bytes of the
+    // answer are here.
     let mut shown = [0; 8];
     wire.0.read_exact(&mut shown).await.unwrap();
     wire.call(2, "note", Value::Null).await;
@@ -167,7 +168,7 @@ async fn a_batch_lets_others_have_their_turn() {
     let mut wire = server.connect().await;
     let notes: Vec<Value> = (0..64).map(|id| json!({"jsonrpc": "2.0", "id": id, "method": "note"})).collect();
     wire.send(format!("{}\n", Value::from(notes))).await;
-    // On one thread this is woken in the midst of the batch, or only after it.
+    // The runtime has one thread, so this is woken in the middle of the batch or only after it.
     Probe::take(&server.probe.notes, 1, "first entry").await;
     assert!(server.probe.notes.available_permits() < 63, "the batch ran in one go");
     assert_eq!(wire.line().await.as_array().unwrap().len(), 64);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Sends `line` on a connection of its own and compares what comes back before the server closes.
+/// Sends `line` on a new connection and compares everything that comes back before the server closes.
 async fn check(server: &Running, line: &str, expect: &[Value]) {
     let mut wire = server.connect().await;
     wire.send(line).await;
@@ -111,13 +111,13 @@ async fn a_client_that_leaves_ends_its_calls_and_nobody_elses() {
     stays.call(1, "hold", Value::Null).await;
     Probe::take(&server.probe.began, 1, "start of the call").await;
 
-    // Below the limit the connection is being read; at the limit it is not.
+    // Below the limit the connection is being read, and at the limit it is not.
     for calls in 1..=2 {
         let mut leaves = server.connect().await;
         for id in 0..calls {
             leaves.call(id, "hold", Value::Null).await;
         }
-        // Never begun, and in the way of seeing the end.
+        // This call never begins. Its unread bytes hide the end of the connection from a read.
         leaves.call("late", "note", Value::Null).await;
         Probe::take(&server.probe.began, calls, "start of the calls").await;
         drop(leaves);
@@ -185,7 +185,7 @@ async fn a_subscriber_that_lags_is_told_and_holds_up_nobody() {
     quick.call(0, "events.subscribe", json!({})).await;
     slow.line().await;
     quick.line().await;
-    // More than the sockets and queues hold.
+    // More items than sockets and queues can hold.
     for number in 0..20_000 {
         server.probe.events.send(number).unwrap();
         assert_eq!(quick.line().await["params"]["result"]["number"], number);

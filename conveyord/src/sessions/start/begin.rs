@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     faults::{self, CrashPoint},
     platform::{self, Pid},
+    refusal::Kind,
     sessions::registration::{codex_home, file_state, store_registration},
     store::{
         Durability,
@@ -70,7 +71,7 @@ impl Spawner {
         let root = &self.config.files.root;
         let prompt = PromptArgument::of(&request.prompt.text, root, &argument_id).map_err(|error| {
             let message = format!("the first prompt could not be written below {root}: {error}");
-            Error::unavailable("prompt_not_written", message).hint("see how full the disk is")
+            Error::unavailable(Kind::PromptNotWritten, message).hint("see how full the disk is")
         })?;
         let spawned = match &prepared.earlier {
             // An earlier call has made this pane and was cut off before it registered the session.
@@ -93,7 +94,7 @@ impl Spawner {
         match begun {
             Ok(started) => Ok(started),
             // The Codex goes on running. The same call to the next daemon goes on with this start.
-            Err(error) if error.kind() == DAEMON_ENDING => Err(error),
+            Err(error) if error.kind() == Kind::DaemonEnding => Err(error),
             Err(error) => Err(self.give_up(&request, &prepared.tmux, &spawned, error).await),
         }
     }
@@ -133,7 +134,7 @@ impl Spawner {
                 // If tmux may have made the pane although the call failed, the row stays open. The same call
                 // again then finds the pane by its mark.
                 if !error.may_have_acted() {
-                    self.end(&start.id, End::Failed, "tmux_failed").await;
+                    self.end(&start.id, End::Failed, Kind::TmuxFailed).await;
                 }
                 return Err(error.into());
             }
@@ -206,7 +207,7 @@ impl Spawner {
         options: &Options,
     ) -> Result<Started> {
         let home = codex_home(&request.caller).map(Utf8PathBuf::from).ok_or_else(|| {
-            Error::invalid("codex_home_unknown", "the caller names neither CODEX_HOME nor HOME")
+            Error::invalid(Kind::CodexHomeUnknown, "the caller names neither CODEX_HOME nor HOME")
         })?;
         // `codex resume` appends to the rollout of an older thread, so the age of the file proves nothing.
         let resumes = options.extra.first().is_some_and(|first| first == "resume");
@@ -226,7 +227,7 @@ impl Spawner {
             waited = watch.found(Some(&mut appearances), look) => waited?,
             () = self.ending.cancelled() => {
                 let message = format!("the daemon ends while session {} starts", request.name);
-                return Err(Error::unavailable("daemon_ending", message).hint("the same call again goes on with it"));
+                return Err(Error::unavailable(Kind::DaemonEnding, message).hint("the same call again goes on with it"));
             }
         };
         let found = match waited {
@@ -342,19 +343,16 @@ impl Spawner {
         }
     }
 
-    async fn end(&self, id: &str, end: End, kind: &'static str) {
+    async fn end(&self, id: &str, end: End, kind: Kind) {
         let id = id.to_owned();
-        let written = self
-            .store
-            .write(Durability::Full, move |tx| Ok::<_, Error>(session_starts::ended(tx, &id, end, kind)?));
+        let written = self.store.write(Durability::Full, move |tx| {
+            Ok::<_, Error>(session_starts::ended(tx, &id, end, kind.as_str())?)
+        });
         if let Err(error) = written.await {
             tracing::error!(%error, "the end of a start could not be written; the next one of its name settles it");
         }
     }
 }
-
-/// The kind of the error for a start that the end of the daemon interrupts.
-const DAEMON_ENDING: &str = "daemon_ending";
 
 fn is_gone(error: &TmuxError) -> bool {
     matches!(error, TmuxError::SessionMissing { .. } | TmuxError::ServerGone { .. })

@@ -4,6 +4,7 @@ use super::{Request, Spawner};
 use crate::{
     codex::{launch_pane, program::CodexProgram},
     error::{Error, Result},
+    refusal::Kind,
     sessions::{pane, registration::check_name, state},
     store::{
         session_starts::{self, SessionStart},
@@ -64,7 +65,7 @@ impl Spawner {
         check_name(&request.name)?;
         let running = self.under_way.begin(&request.name).ok_or_else(|| {
             let message = format!("session {} is being started by another call", request.name);
-            Error::conflict("start_under_way", message).hint("wait for its end")
+            Error::conflict(Kind::StartUnderWay, message).hint("wait for its end")
         })?;
         let name = request.name.clone();
         let (session, earlier) = self
@@ -80,7 +81,7 @@ impl Spawner {
             if session.role != request.role {
                 let role = session.role.as_str();
                 let message = format!("session {} is a {role}; a role is for ever", session.name);
-                return Err(Error::conflict("role_differs", message).hint("use another name"));
+                return Err(Error::conflict(Kind::RoleDiffers, message).hint("use another name"));
             }
             if runs(&session) {
                 return Ok(Standing::Registered(Box::new(session)));
@@ -140,13 +141,13 @@ pub async fn pane_of(tmux: &Tmux, panes: &[Pane], start: &SessionStart) -> Resul
 fn folder(given: Option<&str>, caller: &Caller) -> Result<Utf8PathBuf> {
     let given = given.filter(|cwd| !cwd.is_empty()).or(caller.cwd.as_deref());
     let Some(cwd) = given.map(Utf8Path::new).filter(|cwd| cwd.is_absolute()) else {
-        return Err(Error::invalid("relative_path", "the working directory is not an absolute path")
+        return Err(Error::invalid(Kind::RelativePath, "the working directory is not an absolute path")
             .hint("the folder of the caller is not the daemon's"));
     };
     let resolved = cwd.canonicalize_utf8().ok().filter(|resolved| resolved.is_dir());
     resolved.ok_or_else(|| {
         let message = format!("the working directory {} is no folder", shown(cwd.as_str()));
-        Error::invalid("cwd_missing", message).hint("make it, or name another with --cwd")
+        Error::invalid(Kind::CwdMissing, message).hint("make it, or name another with --cwd")
     })
 }
 
@@ -157,7 +158,7 @@ fn differs(start: &SessionStart) -> Error {
         start.role.as_str(),
         shown(&start.cwd)
     );
-    Error::conflict("start_differs", message).hint(format!(
+    Error::conflict(Kind::StartDiffers, message).hint(format!(
         "start it as before, or end it: {}",
         kill_command(&start.tmux_socket, &start.tmux_session)
     ))
@@ -165,7 +166,7 @@ fn differs(start: &SessionStart) -> Error {
 
 fn exists(tmux_session: &str, tmux: &Tmux) -> Error {
     let message = format!("there is a tmux session {tmux_session} already");
-    Error::conflict("tmux_session_exists", message).hint(format!(
+    Error::conflict(Kind::TmuxSessionExists, message).hint(format!(
         "register what runs in it with --tmux-session {tmux_session}, or end it: {}",
         kill_command(tmux.server().socket().as_str(), tmux_session)
     ))

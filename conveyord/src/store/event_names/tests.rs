@@ -1,6 +1,7 @@
 //! The page is what the tables say, and the tables say what the code writes.
 
 use super::{DECLARED, Declared, Place};
+use crate::sources::{names, sources};
 use std::{collections::BTreeSet, fs, path::Path};
 
 const UPDATE: &str = "`UPDATE_DOCS=1 cargo test -p conveyord` rewrites it";
@@ -57,29 +58,9 @@ fn the_page_is_up_to_date() {
     assert!(written == page, "docs/events.md is out of date: {UPDATE}");
 }
 
-/// The production code of the daemon, but for the declaration itself.
-fn sources() -> Vec<String> {
-    fn collect(folder: &Path, found: &mut Vec<String>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() {
-                collect(&path, found);
-            } else if [".rs", ".sql"].iter().any(|end| name.ends_with(end)) && !name.contains("event_names") {
-                let text = fs::read_to_string(&path).unwrap();
-                found.push(text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned());
-            }
-        }
-    }
-    let mut found = Vec::new();
-    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
-    assert!(found.len() > 100, "the sources were found");
-    found
-}
-
 #[test]
 fn every_name_is_written_somewhere_and_declared_once() {
-    let sources = sources();
+    let sources = sources(&["rs"], "store/event_names");
     for name in DECLARED {
         let enums: &[&str] = match name.places {
             [Place::WorkerFile] => &["FileEvent"],
@@ -87,14 +68,8 @@ fn every_name_is_written_somewhere_and_declared_once() {
             [Place::Telemetry] => &["TelemetryEvent"],
             _ => &["SharedEvent", "AuditEvent", "TelemetryEvent"],
         };
-        let uses = enums.iter().map(|of| format!("{of}::{}", name.variant));
-        let is_used = uses.into_iter().any(|path| {
-            sources.iter().any(|source| {
-                source.match_indices(&path).any(|(at, _)| {
-                    !source[at + path.len()..].starts_with(|next: char| next.is_ascii_alphanumeric())
-                })
-            })
-        });
+        let paths: Vec<String> = enums.iter().map(|of| format!("{of}::{}", name.variant)).collect();
+        let is_used = sources.iter().any(|source| paths.iter().any(|path| names(source, path)));
         assert!(is_used, "nothing writes {}", name.word);
     }
     for of_file in [true, false] {
@@ -109,7 +84,7 @@ fn every_name_is_written_somewhere_and_declared_once() {
 #[test]
 fn names_in_sql_are_declared() {
     let mut found = BTreeSet::new();
-    for source in sources() {
+    for source in sources(&["rs", "sql"], "store/event_names") {
         for (at, column) in source.match_indices("event_type in (") {
             let list = source[at + column.len()..].split(')').next().unwrap_or_default();
             found.extend(list.split(',').map(|word| word.trim().trim_matches('\'').to_owned()));

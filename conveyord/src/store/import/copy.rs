@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    refusal::Kind,
     store::{
         StoreError, Tx,
         rows::{column, scalar},
@@ -431,7 +432,7 @@ impl<'a> Import<'a> {
             "{count} rows of {path} stand here with other content: {}; nothing was imported",
             shown.join("; ")
         );
-        Error::conflict("import_conflict", message)
+        Error::conflict(Kind::ImportConflict, message)
             .hint("`import-compat` without --apply lists them; a state root of its own takes any database: --state-root DIR")
             .data(json!({ "conflicts": self.imported.report.conflicts, "conflict_count": count }))
     }
@@ -473,7 +474,7 @@ impl Extent {
 }
 
 fn not_verified(what: &str) -> Error {
-    Error::refused("import_not_verified", format!("the import was taken back: {what}"))
+    Error::refused(Kind::ImportNotVerified, format!("the import was taken back: {what}"))
         .hint("nothing was changed; `db-doctor` tells whether this database is sound")
 }
 

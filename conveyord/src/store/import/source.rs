@@ -3,6 +3,7 @@
 use super::{TABLES, shape::Shape};
 use crate::{
     error::Error,
+    refusal::Kind,
     store::{
         APPLICATION_ID, StoreError,
         rows::{column, scalar},
@@ -59,7 +60,7 @@ impl Source {
     pub fn open(path: &Utf8Path) -> Result<Self, Error> {
         if !path.is_file() {
             let message = format!("{path} is no file");
-            return Err(Error::not_found("reference_database_missing", message).hint(
+            return Err(Error::not_found(Kind::ReferenceDatabaseMissing, message).hint(
                 "the reference keeps workerctl.db in .codex-workers below the folder it is called from",
             ));
         }
@@ -331,7 +332,7 @@ fn version(connection: &Connection, path: &Utf8Path) -> Result<i64, Error> {
     let version = pragma("user_version")?.max(recorded);
     if version > NEWEST_VERSION {
         let message = format!("{path} has schema version {version}, known is up to {NEWEST_VERSION}");
-        return Err(Error::refused("reference_database_newer", message)
+        return Err(Error::refused(Kind::ReferenceDatabaseNewer, message)
             .hint("it is of a newer agent-conveyor than 0.1.0; a newer Conveyor may know it"));
     }
     if version < 1 {
@@ -341,13 +342,13 @@ fn version(connection: &Connection, path: &Utf8Path) -> Result<i64, Error> {
 }
 
 fn foreign(path: &Utf8Path, what: &str) -> Error {
-    Error::refused("reference_database_foreign", format!("{path} {what}"))
+    Error::refused(Kind::ReferenceDatabaseForeign, format!("{path} {what}"))
         .hint("name the reference's workerctl.db")
 }
 
 fn damaged(path: &Utf8Path, what: &str) -> Error {
     let message = format!("{path} is damaged ({what}); nothing was imported");
-    Error::refused("reference_database_damaged", message)
+    Error::refused(Kind::ReferenceDatabaseDamaged, message)
         .hint("`sqlite3 OLD .recover | sqlite3 NEW` saves what can be read; import NEW")
 }
 
@@ -356,7 +357,7 @@ fn unreadable(path: &Utf8Path, error: rusqlite::Error) -> Error {
         Some(ErrorCode::NotADatabase) => foreign(path, "is not a database"),
         Some(ErrorCode::DatabaseCorrupt) => damaged(path, &error.to_string()),
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
-            Error::unavailable("reference_database_unreadable", format!("{path} cannot be opened")).hint(
+            Error::unavailable(Kind::ReferenceDatabaseUnreadable, format!("{path} cannot be opened")).hint(
                 "its folder must be writable too, for SQLite's side files; or copy the database elsewhere",
             )
         }

@@ -369,7 +369,11 @@ fn what_is_not_written_as_it_was_read_is_taken_back() {
     );
     let before = dump_of(&store);
     let error = imported(&store, &path).unwrap_err();
-    assert_eq!((error.kind(), error.to_string().contains("tasks")), ("import_not_verified", true), "{error}");
+    assert_eq!(
+        (error.kind().as_str(), error.to_string().contains("tasks")),
+        ("import_not_verified", true),
+        "{error}"
+    );
     assert_eq!(dump_of(&store), before);
 }
 

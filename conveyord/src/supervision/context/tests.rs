@@ -103,7 +103,7 @@ fn configuration_criteria_and_handoff_are_decoded() {
 #[track_caller]
 fn check_gate(sql: &str, refused: bool) {
     let (_dir, store) = prepared(sql);
-    let kind = read(&store, ack_gate).err().map(|error| error.kind());
+    let kind = read(&store, ack_gate).err().map(|error| error.kind().as_str());
     assert_eq!(kind, refused.then_some("acknowledgements_required"), "{sql}");
 }
 

@@ -8,6 +8,7 @@ pub mod plan;
 use super::{context, limits};
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     store::{
         Durability, Store, Tx,
         criteria::{self as rows, NewCriterion},
@@ -54,7 +55,7 @@ fn summary(criteria: &[Criterion]) -> CriteriaSummary {
 /// `blank_criterion`, `text_too_long`, `payload_too_large`, `unknown_task`, `ambiguous_task`.
 pub async fn add(store: &Store, params: AddCriterionParams) -> Result<CriterionResult> {
     if params.criterion.trim().is_empty() {
-        return Err(Error::invalid("blank_criterion", "a criterion needs a text")
+        return Err(Error::invalid(Kind::BlankCriterion, "a criterion needs a text")
             .hint("say in one sentence what must hold"));
     }
     limits::text("the criterion", &params.criterion)?;
@@ -103,7 +104,7 @@ pub async fn settle(
             let task = tasks::resolve(tx, &params.task)?;
             let before = rows::find(tx, &task.id, params.id)?.ok_or_else(|| {
                 let message = format!("task {} has no criterion {}", task.name, params.id);
-                Error::not_found("unknown_criterion", message)
+                Error::not_found(Kind::UnknownCriterion, message)
                     .hint(format!("criteria {} --list shows those it has", task.id))
             })?;
             let changed = Criterion {

@@ -3,6 +3,7 @@
 
 use crate::{
     error::Error,
+    refusal::Kind,
     store::{StoreError, bindings::Binding, supervision as store},
     supervision::{acks, context},
 };
@@ -30,7 +31,7 @@ pub(super) fn validate(params: &FinishParams) -> Result<(), Error> {
         let given = params.capture_transcript_lines;
         let message =
             format!("--capture-transcript-lines is {given}: it must be between 0 and {MAX_CAPTURE_LINES}");
-        return Err(Error::invalid("invalid_capture_lines", message));
+        return Err(Error::invalid(Kind::InvalidCaptureLines, message));
     }
     check_message(params.message.as_deref())
 }
@@ -43,7 +44,7 @@ pub fn check_message(message: Option<&str>) -> Result<(), Error> {
     if message.is_some_and(|message| message.len() > MAX_MESSAGE_BYTES) {
         let message = format!("the message is longer than {MAX_MESSAGE_BYTES} bytes");
         return Err(
-            Error::invalid("message_too_long", message).hint("put the text into a file and name the file")
+            Error::invalid(Kind::MessageTooLong, message).hint("put the text into a file and name the file")
         );
     }
     Ok(())
@@ -75,7 +76,7 @@ pub(super) fn not_over(task: &TaskRow) -> Result<(), Error> {
 }
 
 fn task_over(task: &TaskRow) -> Error {
-    Error::conflict("task_over", format!("task {} is already {}", task.name, task.state.as_str()))
+    Error::conflict(Kind::TaskOver, format!("task {} is already {}", task.name, task.state.as_str()))
 }
 
 /// Refuses unless a satisfied criterion has structured proof of an attempt to refute it.
@@ -84,7 +85,7 @@ pub(super) fn adversarial_proof(criteria: &CriteriaView) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::refused(
-        "adversarial_proof_required",
+        Kind::AdversarialProofRequired,
         "finishing requires a satisfied criterion with adversarial proof: evidence with evidence_type \
          \"adversarial_check\", texts for failure_mode, check and result, and a status that is no failure",
     )
@@ -186,7 +187,7 @@ impl Audits {
                 key: "final_audit",
                 audit: json!(self.criteria),
                 error: Error::refused(
-                    "criteria_open",
+                    Kind::CriteriaOpen,
                     format!("accepted criteria are not satisfied: {open}"),
                 )
                 .hint("criteria TASK --satisfy ID --proof TEXT, or --defer or --reject it"),
@@ -205,7 +206,7 @@ impl Audits {
                 key: "final_epilogue_audit",
                 audit: json!(self.epilogue),
                 error: Error::refused(
-                    "epilogue_incomplete",
+                    Kind::EpilogueIncomplete,
                     format!("epilogue steps have not succeeded: {steps}"),
                 )
                 .hint("epilogue TASK --step STEP runs a step"),

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    refusal::Kind,
     store::{
         Durability, Store, StoreError, Tx,
         bindings::{self, Binding},
@@ -159,7 +160,7 @@ fn take(
     if let Some(other) = finish::claimed_by(tx, &task.id)? {
         let message = format!("task {} is being ended by command {other}", task.name);
         return Err(
-            Error::conflict("task_being_finished", message).hint("wait for it; `commands` shows its state")
+            Error::conflict(Kind::TaskBeingFinished, message).hint("wait for it; `commands` shows its state")
         );
     }
     let (worker, manager) = match binding {
@@ -198,7 +199,7 @@ fn refuse_bound_elsewhere(tx: &Tx<'_>, task: &TaskRow, session: &Session) -> Res
     match bindings::open_of_session(tx, &session.id)? {
         Some(binding) if binding.task_id != task.id => {
             let message = format!("session {} is bound to task {} now", session.name, binding.task_id);
-            Err(Error::conflict("session_bound_elsewhere", message)
+            Err(Error::conflict(Kind::SessionBoundElsewhere, message)
                 .hint("finish that task to end the session"))
         }
         _ => Ok(()),
@@ -350,7 +351,9 @@ pub(super) async fn complete<R: Serialize + Send + 'static>(
             // The start of another daemon, or a later call, may have released this claim meanwhile.
             if finish::claimed_by(tx, &claim.task.id)?.as_ref() != Some(&claim.command_id) {
                 let message = format!("command {} was settled by somebody else meanwhile", claim.command_id);
-                return Err(Error::conflict("claim_lost", message).hint("look at the task and end it again"));
+                return Err(
+                    Error::conflict(Kind::ClaimLost, message).hint("look at the task and end it again")
+                );
             }
             let answer = result(write_end(tx, &params, &claim, &ended)?);
             let shown = serde_json::to_value(&answer).map_err(StoreError::from)?;

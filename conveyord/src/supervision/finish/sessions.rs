@@ -8,6 +8,7 @@ use super::{
 use crate::{
     error::Error,
     faults::{self, CrashPoint},
+    refusal::Kind,
     sessions::pane::{self, Sighting},
     store::{Durability, StoreError, event_names::AuditEvent, finish::Ending, sessions::Session},
     tmux::CaptureStyle,
@@ -210,7 +211,7 @@ fn refuse_one_of_two(
         return Ok(());
     }
     Err(Error::conflict(
-        "shared_tmux_session",
+        Kind::SharedTmuxSession,
         "worker and manager run in one tmux session: ending one would end both",
     )
     .hint(match claim.ending {
@@ -221,7 +222,8 @@ fn refuse_one_of_two(
 
 fn segment_missing(session: &Session) -> Error {
     let message = format!("the pane of session {} brings no transcript segment", session.name);
-    Error::refused("transcript_segment_missing", message).hint("finish without --require-transcript-segment")
+    Error::refused(Kind::TranscriptSegmentMissing, message)
+        .hint("finish without --require-transcript-segment")
 }
 
 async fn record_identities<S>(context: &FinishContext<S>, claim: &Claim, ended: &Ended) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use super::Unknown;
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     supervision::permissions::{self, Permission},
     words::shown,
 };
@@ -71,7 +72,7 @@ impl Edits {
                 Value::Array(_) | Value::Object(_) => {
                     let message =
                         format!("the list of permission category {category} has an entry that is no word");
-                    return Err(Error::invalid("invalid_permissions", message)
+                    return Err(Error::invalid(Kind::InvalidPermissions, message)
                         .hint(format!("{{\"{category}\": [\"ACTION\", ...]}}")));
                 }
                 other => other.to_string(),

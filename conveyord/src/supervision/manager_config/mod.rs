@@ -14,6 +14,7 @@ pub mod questions;
 use super::{context, limits, permissions};
 use crate::{
     error::{Error, Result},
+    refusal::Kind,
     store::{
         Durability, Store, Tx,
         event_names::{AuditEvent, TelemetryEvent},
@@ -175,7 +176,7 @@ pub fn record_in(tx: &Tx<'_>, task: &TaskRow, change: &Change, if_revision: Opti
     if let Some(expected) = if_revision.filter(|expected| *expected != revision) {
         let message =
             format!("the configuration of task {} has revision {revision}, not {expected}", task.name);
-        return Err(Error::conflict("revision_differs", message)
+        return Err(Error::conflict(Kind::RevisionDiffers, message)
             .hint("look at the configuration and change it again")
             .data(json!({ "revision": revision })));
     }

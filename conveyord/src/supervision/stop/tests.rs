@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tmux is driven from outside")]
 
 use super::*;
+use crate::refusal::Kind;
 use crate::store::testing::{rows, store};
 use crate::under_way::UnderWay;
 use std::{process::Command, time::Duration};
@@ -14,7 +15,7 @@ struct Sender {
 
 impl MessageSender for Sender {
     async fn send(&self, _: &Session, _: &str, _: Option<&str>) -> Result<bool> {
-        if self.takes { Ok(true) } else { Err(Error::conflict("held_by_pane", "a menu shows")) }
+        if self.takes { Ok(true) } else { Err(Error::conflict(Kind::HeldByPane, "a menu shows")) }
     }
 
     async fn end_turn(&self, _: &Session) {}

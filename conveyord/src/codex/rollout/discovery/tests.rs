@@ -10,7 +10,7 @@ const A: &str = "01990000-0000-7000-8000-00000000000a";
 const B: &str = "01990000-0000-7000-8000-00000000000b";
 const C: &str = "01990000-0000-7000-8000-00000000000c";
 
-/// A Codex home in a path with a blank.
+/// A Codex home whose path contains a blank.
 struct Home {
     _folder: TempDir,
     path: Utf8PathBuf,
@@ -30,7 +30,7 @@ impl Home {
         path
     }
 
-    /// A rollout that was last written so many seconds after the epoch.
+    /// Makes a rollout whose last write was so many seconds after the epoch.
     fn rollout(&self, name: &str, meta: &str, written: u64) -> Utf8PathBuf {
         let line = format!(r#"{{"type":"session_meta","payload":{meta}}}"#);
         let path = self.write(&format!("sessions/2026/01/31/{name}.jsonl"), &(line + "\n"));
@@ -40,7 +40,7 @@ impl Home {
     }
 }
 
-/// A process whose child's child holds files open, as the shell of a pane, `node` and Codex do.
+/// A process whose grandchild holds files open, like the shell of a pane, `node` and Codex.
 struct Holder {
     shell: Child,
 }
@@ -68,7 +68,7 @@ impl Holder {
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        // Without its input the whole tree ends.
+        // The whole tree ends when its input is closed.
         drop(self.shell.stdin.take());
         drop(self.shell.wait());
     }
@@ -273,7 +273,7 @@ fn folders_of_days_before_the_thread_are_passed_over() {
 
 #[test]
 fn the_first_day_of_a_thread_leaves_room_for_clocks_and_zones() {
-    // 2026-01-31T00:00:00Z is 19c11597000 in milliseconds.
+    // 2026-01-31T00:00:00Z is 0x19c11597000 in milliseconds.
     assert_eq!(first_day_of("019c1159-7000-7000-8000-000000000000"), Some(jiff::civil::date(2026, 1, 29)));
     assert_eq!(first_day_of("11111111-1111-4111-8111-111111111111"), None);
 }

@@ -42,7 +42,7 @@ fn item_message(id: &str) -> String {
     event("item_completed", id, r#","item":{"type":"UserMessage","content":[{"text":"do it"}]}"#)
 }
 
-/// Feeds lines to a new state. Between any two it is stored and taken up again.
+/// Feeds lines to a new state, which is stored and loaded again between any two of them.
 fn feed(lines: &[String]) -> (ThreadState, Vec<Effect>) {
     let mut state = ThreadState::default();
     let mut effects = Vec::new();
@@ -112,10 +112,10 @@ fn ends_belong_to_the_turn_that_runs() {
     use WorkerPhase::*;
     check(&[start("a"), done("b")], &["start a", "ignored b"], Working);
     check(&[start("a"), aborted("b"), done("a")], &["start a", "ignored b", "end a done Unknown"], Done);
-    // Without an id on either side there is nothing to compare.
+    // If either side has no id, there is nothing to compare.
     check(&[start("a"), done("")], &["start a", "end a done Unknown"], Done);
     check(&[start(""), done("b")], &["start -", "end b done Unknown"], Done);
-    // A turn whose beginning was not read.
+    // The beginning of this turn was not read.
     check(&[done("a")], &["end a done Unknown"], Done);
     check(
         &[start("a"), done("a"), aborted("b")],
@@ -133,7 +133,7 @@ fn a_turn_that_never_ended_is_reported() {
         Done,
     );
     check(&[start("a"), start("b"), done("a")], &["start a", "start b unfinished a", "ignored a"], Working);
-    // The same record twice is no second turn.
+    // The same record twice is not a second turn.
     check(&[start("a"), start("a")], &["start a", "start a"], Working);
     check(&[start(""), start("")], &["start -", "start - unfinished -"], Working);
 }
@@ -190,9 +190,9 @@ fn an_old_codex_says_by_silence_that_a_turn_failed() {
     check_last(&[LEGACY, &begun, COMPACTED], &silent, "end a done Compaction silent");
     check_last(&[LEGACY, &begun, SHELL], &silent, "end a done Shell silent");
     check_last(&[LEGACY, &begun, MESSAGE, PLAN], &silent, "end a done User");
-    // The key is missing: no Codex wrote this.
+    // If the member is missing, no Codex wrote this record.
     check_last(&[LEGACY, &begun, MESSAGE], &event("task_complete", "a", ""), "end a done User");
-    // A later Codex goes on in the old file, or began it.
+    // A later Codex continues an old file, or began the file.
     let new = event("task_complete", "a", r#","last_agent_message":null,"root_turn_id":"a""#);
     check_last(&[LEGACY, &begun, MESSAGE], &new, "end a done User");
     check_last(&[PAGINATED, &begun], &silent, "end a done Unknown");
@@ -203,7 +203,7 @@ fn the_first_session_meta_names_the_thread() {
     let parent = r#"{"type":"session_meta","payload":{"id":"parent","history_mode":"paginated"}}"#;
     let (state, _) = feed(&[LEGACY.into(), parent.into(), MESSAGE.into()]);
     assert_eq!(state.thread_id.unwrap().as_str(), "thread");
-    // The parent's format is not the file's.
+    // The format of the parent is not that of this file.
     assert_eq!(state.phase, WorkerPhase::Working);
 }
 

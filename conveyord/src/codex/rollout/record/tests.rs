@@ -67,7 +67,7 @@ fn numbers_must_be_finite() {
         let payload = format!(r#"{{"n":{number}}}"#);
         check(&format!(r#"{{"type":"a","payload":{payload}}}"#), "a", None, &payload);
     }
-    // Within a string they are text.
+    // Within a string these are text.
     let payload = r#"{"t":"NaN 1e999 \" \\"}"#;
     check(&format!(r#"{{"type":"a","payload":{payload}}}"#), "a", None, payload);
 }

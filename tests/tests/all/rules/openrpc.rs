@@ -1,5 +1,6 @@
 //! `docs/openrpc.json` is the document that the code derives, it is a valid OpenRPC document, and the daemon
-//! answers every method that it names. That the answers are as the document says is held by `answers`.
+//! answers every method that it names. That the answers are as the document says is held by
+//! `rpc::answers`.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::collections::BTreeSet;
@@ -40,7 +41,7 @@ fn the_document_is_up_to_date() {
         fs::write(&path, &page).unwrap();
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
-    let mend = "`UPDATE_DOCS=1 cargo test -p conveyor-tests --test openrpc` rewrites it";
+    let mend = "`UPDATE_DOCS=1 cargo test -p conveyor-tests openrpc` rewrites it";
     assert!(written == page, "{path} is out of date: {mend}");
 }
 

@@ -1,23 +1,11 @@
 //! Approvals and Codex's app-server with the real Codex in the offline lab: the shared daemon of 0.169, one process
 //! per TUI, and 0.130.
 
-use conveyor_tests::harness::{
-    CODEX_VERSIONS, Pane, Program, TestEnv, announce, codex_versions, standin, wait_until,
-};
+use conveyor_tests::harness::{Pane, Program, TestEnv, standin, wait_until};
 use conveyor_tests::rollout::Format;
 use serde_json::Value;
 
-fn present_versions() -> Vec<Program> {
-    let versions = codex_versions();
-    let missing = CODEX_VERSIONS.len() - versions.len();
-    if missing > 0 {
-        announce(&format!(
-            "SKIPPED for {missing} of {} versions of Codex, which are not on this machine (.ci/run installs them)",
-            CODEX_VERSIONS.len()
-        ));
-    }
-    versions
-}
+use super::present_versions;
 
 #[track_caller]
 fn call(env: &TestEnv, args: &[&str]) -> Value {

@@ -8,13 +8,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 
-use conveyor_tests::harness::{Output, PATIENCE, Running, TestEnv, announce, wait_until};
+use conveyor_tests::harness::{Output, PATIENCE, Running, TestEnv, allow_many_files, announce, wait_until};
 use nix::unistd::{Pid, Uid};
 use serde_json::{Value, json};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
 fn world() -> TestEnv {
+    allow_many_files();
     let env = TestEnv::new();
     let _ = env.conveyorctl(&["daemon", "start"]).success();
     env
@@ -159,6 +160,7 @@ fn what_is_over_a_limit_is_refused_and_not_held() {
 #[test]
 fn one_connection_too_many_is_refused_until_another_ends() {
     const LIMIT: usize = 512;
+    allow_many_files();
     let env = TestEnv::new();
     // With no more open files than macOS allows by itself.
     let start = "ulimit -Sn 256 && exec conveyorctl daemon start";

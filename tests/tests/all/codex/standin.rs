@@ -1,13 +1,15 @@
 //! The stand-in behaves as Codex does: each test runs with both of its formats, and with the real
 //! Codex of each version that this machine has.
 
-use conveyor_tests::harness::{Pane, Program, TestEnv, codex_versions, standin, wait_until};
+use conveyor_tests::harness::{Pane, Program, TestEnv, standin, wait_until};
 use conveyor_tests::rollout::Format;
+
+use super::present_versions;
 
 #[track_caller]
 fn check(test: fn(&TestEnv, &Pane)) {
     let mut programs: Vec<Program> = [Format::New, Format::Old].map(standin).into();
-    programs.extend(codex_versions());
+    programs.extend(present_versions());
     for program in programs {
         let env = TestEnv::new();
         let pane = env.start_codex(&program, "worker");

@@ -1,24 +1,11 @@
 //! The real Codex in the offline lab: what the rest of the tests shows with the stand-in holds for
 //! the program itself, in the versions that are in the field.
 
-use conveyor_tests::harness::{
-    CODEX_VERSIONS, MainJob, Pane, Program, TestEnv, announce, codex_versions, standin, wait_until,
-};
+use conveyor_tests::harness::{MainJob, Pane, Program, TestEnv, standin, wait_until};
 use conveyor_tests::rollout::Format;
 use serde_json::Value;
 
-/// The versions of Codex on this machine; says so when some are missing.
-fn present_versions() -> Vec<Program> {
-    let versions = codex_versions();
-    let missing = CODEX_VERSIONS.len() - versions.len();
-    if missing > 0 {
-        announce(&format!(
-            "SKIPPED for {missing} of {} versions of Codex, which are not on this machine (.ci/run installs them)",
-            CODEX_VERSIONS.len()
-        ));
-    }
-    versions
-}
+use super::present_versions;
 
 /// Runs a test with each version of Codex on this machine, each in a world of its own.
 #[track_caller]

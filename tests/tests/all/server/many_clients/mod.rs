@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_tests::harness::{TestEnv, announce};
+use conveyor_tests::harness::{TestEnv, allow_many_files, announce};
 use conveyor_tests::rollout::{Format, Rollout, Thread};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
@@ -24,6 +24,7 @@ const KEYS: usize = 30;
 
 /// A daemon with a pair that is bound to the task `job`. Neither has a pane: what is sent waits in inboxes.
 fn world() -> TestEnv {
+    allow_many_files();
     let env = TestEnv::new();
     for role in ["worker", "manager"] {
         let file = rollout(&env);

@@ -1,6 +1,7 @@
 //! Sessions are started: what Codex is given, what each of its questions leads to, and what is left behind.
 //!
-//! The stand-in takes the place of `codex` on the caller's `PATH`; `real_codex_start` shows the same with the real one.
+//! The stand-in takes the place of `codex` on the caller's `PATH`; `codex::real_start` shows the same with the real
+//! one.
 #![expect(clippy::expect_used, reason = "a panic here is a failing test")]
 
 use conveyor_tests::harness::{Output, Running, TestEnv, standin, wait_until};

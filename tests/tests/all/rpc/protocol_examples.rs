@@ -198,8 +198,7 @@ fn the_script_of_the_readme_does_the_main_job() {
     assert_eq!(told, ["worker_task_complete", "idle done", "delivered", "worker_task_complete", "done"]);
 }
 
-/// The error kinds that the code of the daemon names: the word after `Error::conflict(` and the like, and
-/// what `fn kind` and `fault` of the socket give.
+/// The error kinds that the socket itself gives, by `fault`. Those of methods are held by `conveyord/src/refusal/kind`.
 fn kinds_in_code() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut folders = vec![workspace_root().join("conveyord/src")];
@@ -223,24 +222,15 @@ fn kinds_of(code: &str, found: &mut BTreeSet<String>) {
         let word = rest.trim_start().strip_prefix('"')?.split_once('"')?.0;
         word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_').then(|| word.to_owned())
     };
-    for class in ["not_found", "conflict", "refused", "invalid", "unavailable"] {
-        let call = format!("Error::{class}(");
-        found.extend(code.split(&call).skip(1).filter_map(word_at));
-    }
     // fault(CODE, "kind", ...)
     let after_code = |rest: &str| word_at(rest.split_once(',')?.1);
     found.extend(code.split(" fault(").skip(1).filter_map(after_code));
-    // The arms of `fn kind`.
-    for function in code.split("fn kind(&self)").skip(1) {
-        let body = function.split("\n    }\n").next().unwrap_or_default();
-        found.extend(body.split("=>").skip(1).filter_map(word_at));
-    }
     // The data of invalid parameters.
     found.extend(code.split("\"kind\":").skip(1).filter_map(word_at).filter(|word| word == "invalid_params"));
 }
 
 #[test]
-fn the_protocol_lists_every_error_kind() {
+fn the_protocol_lists_every_error_kind_of_the_socket() {
     let page = fs::read_to_string(workspace_root().join("docs/protocol.md")).unwrap();
     let rows = page.lines().skip_while(|line| !line.starts_with("| kind | code |"));
     let listed: BTreeSet<String> = rows
@@ -250,7 +240,7 @@ fn the_protocol_lists_every_error_kind() {
     let (in_code, listed) = (kinds_in_code(), listed);
     let missing: Vec<_> = in_code.difference(&listed).collect();
     let unknown: Vec<_> = listed.difference(&in_code).collect();
-    assert!(in_code.len() > 40, "the kinds were found: {in_code:?}");
+    assert!(in_code.len() > 10, "the kinds were found: {in_code:?}");
     assert!(
         missing.is_empty() && unknown.is_empty(),
         "not listed: {missing:?}; not in the code: {unknown:?}"

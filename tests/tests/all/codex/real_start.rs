@@ -1,20 +1,17 @@
-//! Sessions are started with the real Codex, in both of its process models: what `starting` shows with the stand-in.
+//! Sessions are started with the real Codex, in both of its process models: what `sessions::starting` shows with
+//! the stand-in.
 #![expect(clippy::expect_used, reason = "a panic here is a failing test")]
 
-use conveyor_tests::harness::{
-    CODEX_VERSIONS, Output, Program, TestEnv, announce, codex_versions, wait_until,
-};
+use conveyor_tests::harness::{Output, Program, TestEnv, wait_until};
 use serde_json::{Value, json};
 use std::fs;
+
+use super::present_versions;
 
 /// Runs a test with each Codex of this machine, in a process of its own and on its shared daemon.
 #[track_caller]
 fn with_each_codex(test: fn(&TestEnv)) {
-    let versions = codex_versions();
-    let missing = CODEX_VERSIONS.len() - versions.len();
-    if missing > 0 {
-        announce(&format!("SKIPPED for {missing} of {} versions of Codex", CODEX_VERSIONS.len()));
-    }
+    let versions = present_versions();
     let shared = versions.clone().into_iter().filter_map(Program::with_shared_daemon);
     for program in versions.clone().into_iter().chain(shared) {
         let mut env = TestEnv::new();
@@ -168,7 +165,7 @@ fn a_prompt_that_is_a_command_of_codex_is_a_prompt() {
 
 #[test]
 fn a_turn_on_the_shared_daemon_ends_with_its_session() {
-    for program in codex_versions().into_iter().filter_map(Program::with_shared_daemon) {
+    for program in present_versions().into_iter().filter_map(Program::with_shared_daemon) {
         let mut env = TestEnv::new();
         env.install_codex(&program);
         let start =
@@ -250,7 +247,7 @@ fn an_offered_update_and_hooks_to_review_are_told_and_not_answered() {
 
 #[test]
 fn a_session_finds_the_daemon_though_the_shared_one_was_started_by_somebody_else() {
-    let shared = codex_versions().into_iter().filter_map(Program::with_shared_daemon);
+    let shared = present_versions().into_iter().filter_map(Program::with_shared_daemon);
     for program in shared {
         let mut env = TestEnv::new();
         env.install_codex(&program);

@@ -1,0 +1,4 @@
+//! What the reference left behind.
+
+mod import;
+mod import_reference;

@@ -1,0 +1,5 @@
+//! Messages on their way to a pane or an inbox.
+
+mod delivery;
+mod mending;
+mod tmux_faults;

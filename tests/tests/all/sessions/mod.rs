@@ -1,0 +1,7 @@
+//! Sessions: how they are registered and started, and Codex's app-server as a way to them.
+
+mod app_server;
+mod app_server_crashes;
+mod moved_panes;
+mod registration;
+mod starting;

@@ -1,0 +1,4 @@
+//! The database file, and what may happen to it.
+
+mod disk;
+mod failures;
