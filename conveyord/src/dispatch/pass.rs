@@ -170,7 +170,7 @@ impl Dispatcher {
             }
         }
         if only.is_none_or(|only| only == SignalType::WorkerTaskComplete) && processed.len() < budget {
-            let settled = self.settle_interrupted(false).await?;
+            let settled = self.settle_interrupted(Expired::ByLease).await?;
             processed.extend(settled);
             let mut last = NotificationId::default();
             while processed.len() < budget {
@@ -256,11 +256,11 @@ impl Dispatcher {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn settle_interrupted(&self, everything: bool) -> Result<Vec<Processed>> {
+    pub async fn settle_interrupted(&self, which: Expired) -> Result<Vec<Processed>> {
         let dispatcher = self.id.clone();
         let settled = self
             .store
-            .write(Durability::Full, move |tx| unsent::settle_interrupted(tx, everything, &dispatcher))
+            .write(Durability::Full, move |tx| unsent::settle_interrupted(tx, which, &dispatcher))
             .await?;
         Ok(settled.into_iter().map(|item| Processed::Completion(Box::new(item))).collect())
     }

@@ -57,7 +57,7 @@ pub async fn settle_earlier_boot(store: &Store, sender: &Courier, dispatcher: &s
     let pass = pass(store.clone(), sender.clone(), dispatcher.to_owned());
     pass.recover_commands(&command_types(None), Expired::All, i64::MAX).await?;
     faults::reach(CrashPoint::CommandsRecovered);
-    pass.settle_interrupted(true).await?;
+    pass.settle_interrupted(Expired::All).await?;
     faults::reach(CrashPoint::CompletionsRecovered);
     store
         .write(Durability::Full, |tx| {
@@ -202,7 +202,7 @@ impl Task {
         }
         let kinds = command_types(None);
         self.pass.recover_commands(&kinds, Expired::ByLease, 100).await?;
-        self.pass.settle_interrupted(false).await?;
+        self.pass.settle_interrupted(Expired::ByLease).await?;
         self.look_at_held(false).await;
         while self.under_way.serving.len() < MAX_LANES {
             let Some(claim) = self.pass.claim(&kinds, &[]).await? else { break };
