@@ -11,7 +11,7 @@ use crate::{
         Store, bindings,
         finding::{self, Rank},
         sessions::Session,
-        tasks,
+        tasks::{self, Scope},
     },
     words::program,
 };
@@ -42,9 +42,9 @@ pub async fn discover(store: &Store, params: DiscoverParams) -> Result<DiscoverR
 
 fn look(connection: &Connection, params: &DiscoverParams, limit: usize) -> Result<DiscoverResult> {
     let query = Query::new(&params.query);
-    let open = !params.all;
-    let tasks = finding::tasks(connection, open, limit, |task| query.task(task))?;
-    let found = finding::sessions(connection, open, limit, |session| query.session(session))?;
+    let scope = Scope::current_if(!params.all);
+    let tasks = finding::tasks(connection, scope, limit, |task| query.task(task))?;
+    let found = finding::sessions(connection, scope, limit, |session| query.session(session))?;
     let mut sessions = Vec::new();
     for (_, session) in &found {
         sessions.push(row(connection, session, params)?);
@@ -177,7 +177,7 @@ fn suggestions(
     }
     for role in [Role::Worker, Role::Manager] {
         let is_there = |session: &Session| (session.role == role).then_some(Rank::None);
-        if finding::sessions(connection, true, 1, is_there)?.is_empty() {
+        if finding::sessions(connection, Scope::Current, 1, is_there)?.is_empty() {
             suggestions.push(register(role));
         }
     }

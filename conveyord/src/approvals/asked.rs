@@ -16,7 +16,7 @@ use crate::{
         bindings,
         event_names::{AuditEvent, TelemetryEvent},
         log::{self, Actor, Event, Run, Telemetry},
-        notifications::{self, NewNotification},
+        notifications::{self, NewNotification, Pushed},
         sessions, tasks,
     },
 };
@@ -315,7 +315,7 @@ fn tell_manager(
     if mode == DeliveryMode::Push {
         notifications::mending::publish_pending(tx, notification, task.id.as_str(), manager.id.as_str());
     } else {
-        notifications::deliver(tx, notification, false, false)?;
+        notifications::deliver(tx, notification, Pushed::NOTHING)?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::{
     refusal::Kind,
     store::{
         Durability, Tx,
-        approvals::{self, Approval, Decided},
+        approvals::{self, Answer, Approval, Decided, Decision},
         bindings::{self, Binding},
         event_names::{InfoOrWarning, SharedEvent},
         log::{self, Actor, Event, Run, Telemetry},
@@ -31,23 +31,6 @@ use tokio::time::Instant;
 
 /// How long the app-server may take to report the end of a request.
 const END_LIMIT: Duration = Duration::from_secs(5);
-
-/// A manager's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    /// Accepts this one request. Codex asks again for the next one.
-    Accept,
-    Decline,
-}
-
-impl Decision {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accept => "accept",
-            Self::Decline => "decline",
-        }
-    }
-}
 
 /// A decision and the rows that it concerns.
 #[derive(Clone)]
@@ -95,7 +78,8 @@ impl Approvals {
                 self.given_back(&judged, pressed).await?
             }
         };
-        self.conclude(judged, certain).await
+        let answer = if certain { Answer::Arrived } else { Answer::Uncertain };
+        self.conclude(judged, answer).await
     }
 
     /// Answers the request of the app-server. Returns whether the app-server has reported the end of the
@@ -162,7 +146,7 @@ impl Approvals {
         self.store
             .write(Durability::Full, move |tx| {
                 let decided = Decided {
-                    decision: judged.decision.as_str(),
+                    decision: judged.decision,
                     task: &judged.task.id,
                     manager: &judged.binding.manager,
                     reason: &judged.reason,
@@ -176,14 +160,15 @@ impl Approvals {
             .await
     }
 
-    async fn conclude(&self, judged: Judged, certain: bool) -> Result<DecideResult> {
+    async fn conclude(&self, judged: Judged, answer: Answer) -> Result<DecideResult> {
         let id = judged.approval.row.id.clone();
         let approval = self
             .store
             .write(Durability::Full, move |tx| {
-                approvals::settle(tx, &id, certain)?;
+                approvals::settle(tx, &id, answer)?;
                 let approval = approvals::get(tx, &id)?.unwrap_or_else(|| judged.approval.clone());
-                let level = if certain { InfoOrWarning::Info } else { InfoOrWarning::Warning };
+                let level =
+                    if answer == Answer::Arrived { InfoOrWarning::Info } else { InfoOrWarning::Warning };
                 record(tx, SharedEvent::ApprovalDecided(level), &judged, json!(approval.row.state))?;
                 Ok::<_, Error>(approval)
             })

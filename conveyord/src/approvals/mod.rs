@@ -13,12 +13,16 @@ use crate::{
     dispatch::pane::PaneSender,
     error::Result,
     sessions::{app_servers::AppServers, looks::PaneLooks},
-    store::{Durability, Store, approvals, bindings, sessions, tasks},
+    store::{
+        Durability, Store,
+        approvals::{self, Shown},
+        bindings, sessions, tasks,
+    },
 };
 use conveyor_proto::types::approval::{ApprovalRow, ListParams};
 use tokio::time::Instant;
 
-pub use decide::Decision;
+pub use crate::store::approvals::Decision;
 
 /// The permission that a manager needs to answer.
 pub const PERMISSION: &str = "worker_session.approve";
@@ -57,7 +61,8 @@ impl Approvals {
                     let task = tasks::resolve(connection, &task)?;
                     session = Some(bindings::require_open(connection, &task)?.worker);
                 }
-                Ok(approvals::list(connection, session.as_ref(), params.all)?)
+                let shown = if params.all { Shown::Newest } else { Shown::Open };
+                Ok(approvals::list(connection, session.as_ref(), shown)?)
             })
             .await
     }

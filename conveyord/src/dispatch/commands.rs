@@ -29,7 +29,7 @@ use crate::{
         deliveries,
         event_names::{InfoOrWarning, SharedEvent, TelemetryEvent},
         ids::{DeliveryId, NotificationId},
-        notifications::{self, NewNotification},
+        notifications::{self, NewNotification, Pushed},
         sessions::{self, Session},
         tasks,
     },
@@ -338,18 +338,17 @@ pub(super) fn end_in(
     }
     more(tx, claim, &mut item)?;
     let result = serde_json::to_value(&item)?;
-    let (attempt_state, kind) = match state {
-        CommandState::Succeeded => ("succeeded", SharedEvent::DispatchCommandSucceeded),
-        CommandState::Blocked => ("blocked", SharedEvent::DispatchCommandBlocked),
-        _ => ("failed", SharedEvent::DispatchCommandFailed),
+    let kind = match state {
+        CommandState::Succeeded => SharedEvent::DispatchCommandSucceeded,
+        CommandState::Blocked => SharedEvent::DispatchCommandBlocked,
+        _ => SharedEvent::DispatchCommandFailed,
     };
     telemetry::settled(tx, claim, dispatcher, kind, &result, item.error.as_deref())?;
     let settled = Settled {
         state,
-        attempt_state,
         result: Some(&result),
         error: item.error.as_deref(),
-        delivery: Some(item.outcome.as_str()),
+        delivery: Some(item.outcome),
         side_effect_started: item.side_effect_started,
         side_effect_completed: item.side_effect_completed,
     };
@@ -434,7 +433,11 @@ fn into_inbox(
 ) -> std::result::Result<(), StoreError> {
     item.notification_id = notify(tx, dispatcher, claim, plan)?.map(|id| id.0);
     let Some(id) = item.notification_id else { return Ok(()) };
-    notifications::deliver(tx, NotificationId(id), item.side_effect_completed, uncertain)?;
+    notifications::deliver(
+        tx,
+        NotificationId(id),
+        Pushed { completed: item.side_effect_completed, uncertain },
+    )?;
     // What a push did is told by the telemetry of the command's end.
     if item.delivery_mode == Some(DeliveryMode::Push) {
         return Ok(());

@@ -24,7 +24,7 @@ use crate::{
         event_names::{AuditEvent, InfoOrWarning, TelemetryEvent},
         ids::{FencingToken, NotificationId},
         log::{self, Actor, Event},
-        notifications::{self, NewNotification},
+        notifications::{self, NewNotification, Pushed},
         rollouts,
         sessions::{self, Session},
         tasks,
@@ -103,13 +103,13 @@ fn load(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Route> {
         "time_to_first_token_ms": field("time_to_first_token_ms"), "turn_id": field("turn_id"),
         "outcome": turn.outcome,
     });
-    let open = matches!(binding.state.as_str(), "active" | "ending");
+    let open = binding.state.is_open();
     Ok(Route { turn, task, worker, manager, event_at, receipt, open, awaited: false })
 }
 
 /// The line that tells a manager of a completion. It says that a turn ended, not that the work is right.
 fn line(route: &Route) -> String {
-    let ended = if route.turn.outcome == "failed" {
+    let ended = if route.turn.outcome == turns::Outcome::Failed {
         "ended a turn with an error"
     } else {
         "appears to have completed a turn"
@@ -218,7 +218,7 @@ pub(super) async fn route_some(
                 let Some(mut route) = loaded(tx, turn)? else {
                     // This turn can never be routed. If it stayed pending, it would be read before all later
                     // ones for ever.
-                    turns::set_routing(tx, row, "skipped", Some("record_missing"))?;
+                    turns::set_skipped(tx, row, turns::SkipReason::RecordMissing)?;
                     batch.push(Routed::Taken);
                     continue;
                 };
@@ -329,7 +329,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
         },
     )?;
     faults::reach(CrashPoint::NotificationStored);
-    turns::set_routing(tx, route.turn.row, "routed", None)?;
+    turns::set_routed(tx, route.turn.row)?;
     let ids = json!({
         "binding_id": route.turn.binding, "correlation_id": correlation_id, "dispatcher_id": dispatcher,
         "signal_type": SIGNAL, "source_event_id": route.turn.end_event_id,
@@ -415,7 +415,7 @@ pub(super) fn deliver(
     ids: &Value,
     attributes: &Value,
 ) -> std::result::Result<(), StoreError> {
-    notifications::deliver(tx, id, false, false)?;
+    notifications::deliver(tx, id, Pushed::NOTHING)?;
     let task_id = Some(task.id.as_str());
     let summary = "A completion waits in the manager's inbox.".to_owned();
     note(tx, TelemetryEvent::DispatchSignalPullRequired, summary, task_id, ids.clone(), attributes.clone())?;
@@ -532,7 +532,7 @@ pub(super) fn pushed(
     }
     // Ingest may have read the receipt after the wait for it ended.
     let uncertain = unproven && !deliveries::notification_is_proven(tx, id)?;
-    notifications::deliver(tx, id, completed, uncertain)?;
+    notifications::deliver(tx, id, Pushed { completed, uncertain })?;
     Ok(Some(uncertain))
 }
 

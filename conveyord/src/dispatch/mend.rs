@@ -16,7 +16,7 @@ use crate::{
             self, NewCommand,
             mending::{self, Closing},
         },
-        deliveries::{self, Typed},
+        deliveries::{self, TextOutcome, Typed},
         event_names::SharedEvent,
         ids::{DeliveryId, NotificationId},
         log::{self, Actor, Event, Run, Telemetry},
@@ -349,7 +349,7 @@ fn retry_completion(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<Re
     judge_completion(item)?;
     // A completion goes only to the manager that was bound when it was routed.
     let binding = bindings::get(tx, &BindingId(item.binding_id.clone()))?;
-    if !binding.is_some_and(|binding| matches!(binding.state.as_str(), "active" | "ending")) {
+    if !binding.is_some_and(|binding| binding.state.is_open()) {
         let message = format!("the pair of {id} is not bound any more");
         return Err(Error::conflict(Kind::BindingChanged, message).hint("discard it"));
     }
@@ -419,10 +419,11 @@ fn judge_completion(item: &Notification) -> Result<()> {
 /// Closes a text that `session-nudge` typed, by the row of its delivery.
 fn discard_typed(tx: &Tx<'_>, typed: &Typed, reason: &str) -> Result<DiscardResult> {
     let id = format!("delivery-{}", typed.id);
-    let already_discarded = typed.outcome == Closing::Discarded.as_str();
+    let already_discarded = typed.outcome == TextOutcome::Discarded;
     if !already_discarded {
         if !deliveries::discard(tx, typed.id, reason)? {
-            let standing = if typed.outcome == "delivered" { "has arrived" } else { "is being sent" };
+            let standing =
+                if typed.outcome == TextOutcome::Delivered { "has arrived" } else { "is being sent" };
             return Err(not_mendable(&id, standing));
         }
         Record::of_typed(typed).write(tx, SharedEvent::DeliveryDiscarded, reason, None)?;
@@ -431,7 +432,7 @@ fn discard_typed(tx: &Tx<'_>, typed: &Typed, reason: &str) -> Result<DiscardResu
         id,
         kind: SignalType::SessionNudge.as_str().to_owned(),
         task: None,
-        delivery_before: Some(typed.outcome.clone()),
+        delivery_before: Some(typed.outcome.as_str().to_owned()),
         already_discarded,
     })
 }
@@ -480,7 +481,7 @@ impl<'a> Record<'a> {
             notification_id: None,
             delivery_id: Some(typed.id),
             kind: SignalType::SessionNudge.as_str(),
-            before: Some(&typed.outcome),
+            before: Some(typed.outcome.as_str()),
         }
     }
 

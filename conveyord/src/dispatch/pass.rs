@@ -172,7 +172,7 @@ impl Dispatcher {
         }
         if only.is_none_or(|only| only == SignalType::WorkerTaskComplete) && processed.len() < budget {
             // Completions that may have been typed go into the inbox and are never sent again.
-            let settled = self.settle_interrupted(false).await?;
+            let settled = self.settle_interrupted(Expired::ByLease).await?;
             processed.extend(settled);
             // Completions that an earlier pass routed and did not send, then those that were never routed.
             let mut last = NotificationId::default();
@@ -255,12 +255,12 @@ impl Dispatcher {
     }
 
     /// Settles completions whose send may have begun and whose dispatcher is gone: those whose lease ran out,
-    /// or all of them with `everything`.
-    pub async fn settle_interrupted(&self, everything: bool) -> Result<Vec<Processed>> {
+    /// or all of them, as `which` says.
+    pub async fn settle_interrupted(&self, which: Expired) -> Result<Vec<Processed>> {
         let dispatcher = self.id.clone();
         let settled = self
             .store
-            .write(Durability::Full, move |tx| unsent::settle_interrupted(tx, everything, &dispatcher))
+            .write(Durability::Full, move |tx| unsent::settle_interrupted(tx, which, &dispatcher))
             .await?;
         Ok(settled.into_iter().map(|item| Processed::Completion(Box::new(item))).collect())
     }

@@ -59,7 +59,7 @@ pub async fn settle_earlier_boot(store: &Store, sender: &Courier, dispatcher: &s
     let pass = pass(store.clone(), sender.clone(), dispatcher.to_owned());
     pass.recover_commands(&command_types(None), Expired::All, i64::MAX).await?;
     faults::reach(CrashPoint::CommandsRecovered);
-    pass.settle_interrupted(true).await?;
+    pass.settle_interrupted(Expired::All).await?;
     faults::reach(CrashPoint::CompletionsRecovered);
     store
         .write(Durability::Full, |tx| {
@@ -216,7 +216,7 @@ impl Task {
         let kinds = command_types(None);
         // Claims whose lease ran out: their dispatcher died or gave them up.
         self.pass.recover_commands(&kinds, Expired::ByLease, 100).await?;
-        self.pass.settle_interrupted(false).await?;
+        self.pass.settle_interrupted(Expired::ByLease).await?;
         self.look_at_held(false).await;
         // If every claim slot is taken, do nothing: the end of any running command wakes this loop again.
         while self.under_way.serving.len() < MAX_LANES {

@@ -11,10 +11,12 @@ use crate::{
     clock,
     error::{Error, Result},
     store::{
-        Durability, Tx, bindings, deliveries,
+        Durability, Tx, bindings,
+        commands::recovery::Expired,
+        deliveries,
         event_names::{InfoOrWarning, TelemetryEvent},
         ids::NotificationId,
-        notifications::{self, Pending},
+        notifications::{self, Pending, Pushed, UnsentFilter},
         sessions, tasks,
     },
 };
@@ -38,8 +40,13 @@ pub(super) async fn recover_next(
     let recovered = pass
         .store
         .write(Durability::Full, move |tx| {
-            let Some(pending) = notifications::claim_unsent(tx, &dispatcher, &expires_at, ignore, after_id)?
-            else {
+            let filter = UnsentFilter {
+                dispatcher: &dispatcher,
+                expires_at: &expires_at,
+                ignore_back_off: ignore,
+                after: after_id,
+            };
+            let Some(pending) = notifications::claim_unsent(tx, filter)? else {
                 return Ok(None);
             };
             let id = pending.id;
@@ -86,7 +93,7 @@ fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str, changes: &Chang
         dispatcher_id: dispatcher.to_owned(),
     };
     let binding = bindings::get(tx, &pending.binding)?;
-    let open = binding.is_some_and(|binding| matches!(binding.state.as_str(), "active" | "ending"));
+    let open = binding.is_some_and(|binding| binding.state.is_open());
     // The pair ended while its completion waited, so nobody must get it.
     if !open {
         notifications::suppress(tx, pending.id, "the binding ended")?;
@@ -120,13 +127,13 @@ fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str, changes: &Chang
 /// as uncertain unless the rollout proves them, and are not sent again.
 pub(super) fn settle_interrupted(
     tx: &Tx<'_>,
-    everything: bool,
+    which: Expired,
     dispatcher: &str,
 ) -> Result<Vec<ProcessedCompletion>> {
     let mut settled = Vec::new();
-    for pending in notifications::interrupted(tx, everything, tx.now())? {
+    for pending in notifications::interrupted(tx, which, tx.now())? {
         let uncertain = !deliveries::notification_is_proven(tx, pending.id)?;
-        notifications::deliver(tx, pending.id, false, uncertain)?;
+        notifications::deliver(tx, pending.id, Pushed { completed: false, uncertain })?;
         let task = tasks::find(tx, pending.task.as_str())?;
         let manager = sessions::get(tx, pending.target.as_str())?;
         let signal = signal(&pending);

@@ -16,7 +16,7 @@ use crate::{
         ids::EventId,
         notifications,
         rollouts::{self, StateEvent},
-        turns::{self, End, Routing, ThreadRef, TurnRef},
+        turns::{self, End, Routing, SkipReason, ThreadRef, TurnRef},
     },
 };
 use conveyor_proto::ids::{ThreadId, TurnId};
@@ -166,14 +166,14 @@ impl Thread {
         };
         let routing = self.routing(tx, end, signal, turn_id, settle_ms)?;
         let (outcome, error) = match &end.outcome {
-            Outcome::Done => ("done", None),
+            Outcome::Done => (turns::Outcome::Done, None),
             Outcome::Failed { error } => {
-                ("failed", Some(error.as_ref().map_or("unknown", |e| e.code.as_str())))
+                (turns::Outcome::Failed, Some(error.as_ref().map_or("unknown", |e| e.code.as_str())))
             }
-            Outcome::Interrupted { reason } => ("interrupted", reason.as_deref()),
+            Outcome::Interrupted { reason } => (turns::Outcome::Interrupted, reason.as_deref()),
         };
         let row =
-            End { at: stored.at, event_id: stored.id, kind: kind_name(end.kind), outcome, error, routing };
+            End { at: stored.at, event_id: stored.id, kind: stored_kind(end.kind), outcome, error, routing };
         turns::end(tx, thread, TurnRef { key: &key, turn_id }, &row)
     }
 
@@ -188,24 +188,24 @@ impl Thread {
     ) -> Result<Routing, StoreError> {
         // `turn_aborted`: Escape, Ctrl-C, or an approval that was declined.
         if !matches!(signal, Signal::TaskComplete(_)) {
-            return Ok(Routing::Skipped("interrupted"));
+            return Ok(Routing::Skipped(SkipReason::Interrupted));
         }
         // A compaction, or a shell command of the user.
         if !end.wakes_manager() {
-            return Ok(Routing::Skipped("no_work"));
+            return Ok(Routing::Skipped(SkipReason::NoWork));
         }
         // A fork by Codex 0.130 begins with a copy of its parent's history: new times, old turn ids.
         if let Some(turn_id) = turn_id
             && (predates_thread(turn_id, &self.thread_id)
                 || turns::ended_elsewhere(tx, self.reference(), turn_id)?)
         {
-            return Ok(Routing::Skipped("copied"));
+            return Ok(Routing::Skipped(SkipReason::Copied));
         }
         if self.imported {
-            return Ok(Routing::Skipped("imported"));
+            return Ok(Routing::Skipped(SkipReason::Imported));
         }
         let Some(binding) = bindings::open_of_worker(tx, &self.session)? else {
-            return Ok(Routing::Skipped("not_bound"));
+            return Ok(Routing::Skipped(SkipReason::NotBound));
         };
         // The user of a pane may have queued a follow-up turn, so the completion waits for it.
         let after = (self.has_pane && settle_ms > 0)
@@ -269,13 +269,13 @@ fn predates_thread(turn_id: &TurnId, thread_id: &ThreadId) -> bool {
     made_at(turn_id.as_str()).zip(made_at(thread_id.as_str())).is_some_and(|(turn, thread)| turn < thread)
 }
 
-const fn kind_name(kind: TurnKind) -> &'static str {
+const fn stored_kind(kind: TurnKind) -> turns::Kind {
     match kind {
-        TurnKind::User => "user",
-        TurnKind::Goal => "goal",
-        TurnKind::Exec => "exec",
-        TurnKind::Compaction => "compaction",
-        TurnKind::Shell => "shell",
-        TurnKind::Unknown => "unknown",
+        TurnKind::User => turns::Kind::User,
+        TurnKind::Goal => turns::Kind::Goal,
+        TurnKind::Exec => turns::Kind::Exec,
+        TurnKind::Compaction => turns::Kind::Compaction,
+        TurnKind::Shell => turns::Kind::Shell,
+        TurnKind::Unknown => turns::Kind::Unknown,
     }
 }

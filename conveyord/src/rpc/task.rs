@@ -5,7 +5,7 @@ use crate::{
     bindings,
     error::Error,
     history::{audit, replay},
-    store::tasks,
+    store::tasks::{self, Scope},
     supervision::finish,
 };
 use conveyor_proto::registry::{TaskAudit, TaskCreate, TaskFinish, TaskList, TaskReplay, TaskStop};
@@ -16,7 +16,11 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
         bindings::create_task(&app.store, params).await
     })?;
     methods.add::<TaskList, _, _>(|app, params| async move {
-        app.store.read(move |connection| Ok::<_, Error>(tasks::list(connection, params.active)?)).await
+        app.store
+            .read(move |connection| {
+                Ok::<_, Error>(tasks::list(connection, Scope::current_if(params.active))?)
+            })
+            .await
     })?;
     // A manager may end its own pane by this, and so disappear as the caller.
     methods.add::<TaskFinish, _, _>(|app, params| async move {

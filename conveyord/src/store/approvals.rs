@@ -90,11 +90,19 @@ fn publish(tx: &Tx<'_>, id: &str, session: &SessionId, state: ApprovalState) {
     });
 }
 
+conveyor_proto::words! {
+    /// A manager's answer.
+    pub enum Decision {
+        /// Accepts this one request. Codex asks again for the next one.
+        Accept = "accept",
+        Decline = "decline",
+    }
+}
+
 /// Who decided, and why.
 #[derive(Debug)]
 pub struct Decided<'a> {
-    /// `accept` or `decline`.
-    pub decision: &'static str,
+    pub decision: Decision,
     pub task: &'a TaskId,
     /// Manager of its pair.
     pub manager: &'a SessionId,
@@ -111,7 +119,7 @@ pub fn claim(tx: &Tx<'_>, approval: &Approval, decided: &Decided<'_>) -> Result<
         )?
         .execute(params![
             approval.row.id,
-            decided.decision,
+            decided.decision.as_str(),
             decided.task.as_str(),
             decided.manager.as_str(),
             decided.reason,
@@ -130,15 +138,24 @@ pub fn unclaim(tx: &Tx<'_>, id: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What became of the answer to an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Codex has it.
+    Arrived,
+    /// Nothing told that Codex has it.
+    Uncertain,
+}
+
 /// Ends a claimed approval: with its decision, or as uncertain. False when it was ended meanwhile.
-pub fn settle(tx: &Tx<'_>, id: &str, certain: bool) -> Result<bool, StoreError> {
+pub fn settle(tx: &Tx<'_>, id: &str, answer: Answer) -> Result<bool, StoreError> {
     let settled: Option<(SessionId, ApprovalState)> = tx
         .prepare_cached(
             "update approvals set resolved_at = ?2, state = case when not ?3 then 'uncertain'
                  when decision = 'accept' then 'accepted' else 'declined' end
              where id = ?1 and state = 'answering' returning session_id, state",
         )?
-        .query_row(params![id, tx.now(), certain], |row| {
+        .query_row(params![id, tx.now(), answer == Answer::Arrived], |row| {
             Ok((column(row, "session_id")?, column(row, "state")?))
         })
         .optional()?;
@@ -272,19 +289,28 @@ pub fn get(connection: &Connection, id: &str) -> Result<Option<Approval>, StoreE
     Ok(statement.query_row([id], row).optional()?)
 }
 
-/// Open approvals in their order, of one session or of all; with `all` also the others, the newest hundred of both.
+/// Which approvals a listing shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Those that wait for an answer.
+    Open,
+    /// The newest hundred, answered or not.
+    Newest,
+}
+
+/// Approvals in their order, of one session or of all.
 pub fn list(
     connection: &Connection,
     session: Option<&SessionId>,
-    all: bool,
+    shown: Shown,
 ) -> Result<Vec<ApprovalRow>, StoreError> {
-    let which = match (session, all) {
-        (Some(_), false) => "a.session_id = ?1 and a.state in ('pending', 'answering')",
-        (None, false) => "a.state in ('pending', 'answering') and ?1 is null",
-        (Some(_), true) => "a.session_id = ?1",
-        (None, true) => "?1 is null",
+    let which = match (session, shown) {
+        (Some(_), Shown::Open) => "a.session_id = ?1 and a.state in ('pending', 'answering')",
+        (None, Shown::Open) => "a.state in ('pending', 'answering') and ?1 is null",
+        (Some(_), Shown::Newest) => "a.session_id = ?1",
+        (None, Shown::Newest) => "?1 is null",
     };
-    let limit = if all { 100 } else { -1 };
+    let limit = if shown == Shown::Newest { 100 } else { -1 };
     let rest = format!("where {which} order by a.created_at desc, a.id desc limit ?2");
     let mut statement = connection.prepare_cached(&select(&rest))?;
     let rows = statement.query_map(params![session.map(SessionId::as_str), limit], row)?;

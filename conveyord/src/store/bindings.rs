@@ -13,6 +13,26 @@ use conveyor_proto::{
 };
 use rusqlite::{Connection, params};
 
+conveyor_proto::words! {
+    /// How far a binding is.
+    pub enum BindingState {
+        Active = "active",
+        /// Somebody is ending its task.
+        Ending = "ending",
+        Ended = "ended",
+        /// One of its sessions is gone for good.
+        Invalid = "invalid",
+    }
+}
+
+impl BindingState {
+    /// Whether the binding holds its task and its sessions.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Active | Self::Ending)
+    }
+}
+
 columns! {
     /// A binding of two sessions.
     #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +41,7 @@ columns! {
         pub task_id: TaskId,
         pub worker: SessionId = "worker_session_id",
         pub manager: SessionId = "manager_session_id",
-        /// `active`, `ending`, `ended` or `invalid`.
-        pub state: String,
+        pub state: BindingState,
         /// Records of the worker up to this one belong to earlier tasks.
         pub watermark: EventId = "worker_event_watermark",
     }
@@ -104,7 +123,7 @@ pub fn insert(
         tx.now(),
         watermark
     ])?;
-    publish(tx, &id, task.as_str(), "active");
+    publish(tx, &id, task, BindingState::Active);
     Ok(id)
 }
 
@@ -116,17 +135,17 @@ pub fn end_of_task(tx: &Tx<'_>, task: &TaskId) -> Result<Vec<BindingId>, StoreEr
     let ids: Vec<BindingId> =
         statement.query_map(params![task.as_str(), tx.now()], scalar)?.collect::<Result<_, _>>()?;
     for id in &ids {
-        publish(tx, id, task.as_str(), "ended");
+        publish(tx, id, task, BindingState::Ended);
     }
     Ok(ids)
 }
 
 /// Tells that a binding changed.
-pub(super) fn publish(tx: &Tx<'_>, id: &BindingId, task: &str, state: &str) {
+pub(super) fn publish(tx: &Tx<'_>, id: &BindingId, task: &TaskId, state: BindingState) {
     tx.publish(changes::Change {
-        task_id: Some(task.to_owned()),
+        task_id: Some(task.to_string()),
         id: Some(id.to_string()),
-        state: Some(state.to_owned()),
+        state: Some(state.as_str().to_owned()),
         ..changes::change(changes::ChangeKind::Binding)
     });
 }

@@ -8,6 +8,7 @@ use super::{
     ids::{CycleId, DecisionId},
     json_text,
     rows::{all, column, columns, scalar},
+    supervision::DecisionKind,
 };
 use crate::changes;
 use conveyor_proto::{ids::TaskId, types::cycle::Divergence};
@@ -105,23 +106,14 @@ pub fn divergences(
     )
 }
 
-/// How a phase went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SpanState {
-    Succeeded,
-    /// It ended the cycle.
-    Failed,
-    /// Without all that it could have seen.
-    Degraded,
-}
-
-impl SpanState {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Degraded => "degraded",
-        }
+conveyor_proto::words! {
+    /// How a phase went.
+    pub enum SpanState {
+        Succeeded = "succeeded",
+        /// It ended the cycle.
+        Failed = "failed",
+        /// Without all that it could have seen.
+        Degraded = "degraded",
     }
 }
 
@@ -177,7 +169,7 @@ pub fn decision_span(
     cycle_id: CycleId,
     task: &TaskId,
     decision_id: DecisionId,
-    decision: &str,
+    decision: DecisionKind,
 ) -> Result<(), StoreError> {
     span(
         tx,
@@ -324,6 +316,6 @@ mod tests {
              values (1, ?1, 'stop', 'done', 'now', '{}')",
             [task.as_str()],
         )?;
-        decision_span(tx, cycle, task, DecisionId(1), "stop")
+        decision_span(tx, cycle, task, DecisionId(1), DecisionKind::Stop)
     }
 }

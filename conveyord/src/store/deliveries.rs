@@ -46,22 +46,19 @@ pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<DeliveryId, StoreErro
 
 /// Records that nothing proves the arrival, or that nothing was sent. A proof that came meanwhile stays.
 pub fn settle(tx: &Tx<'_>, id: DeliveryId, outcome: Unproven, note: &str) -> Result<(), StoreError> {
-    let outcome = match outcome {
-        Unproven::Uncertain => "uncertain",
-        Unproven::Failed => "failed",
-    };
     tx.prepare_cached("update deliveries set outcome = ?2, note = ?3 where id = ?1 and outcome = 'sending'")?
-        .execute(params![id, outcome, note])?;
+        .execute(params![id, outcome.as_str(), note])?;
     Ok(())
 }
 
-/// How a delivery without proof ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unproven {
-    /// Something was sent.
-    Uncertain,
-    /// Nothing was sent.
-    Failed,
+conveyor_proto::words! {
+    /// How a delivery without proof ends.
+    pub enum Unproven {
+        /// Something was sent.
+        Uncertain = "uncertain",
+        /// Nothing was sent.
+        Failed = "failed",
+    }
 }
 
 /// Records the proof of a delivery, and marks the command or notification that it carried.
@@ -202,6 +199,20 @@ pub fn discard_of(
     Ok(())
 }
 
+conveyor_proto::words! {
+    /// What became of a text that was sent.
+    pub enum TextOutcome {
+        /// Its receipt is awaited.
+        Sending = "sending",
+        Delivered = "delivered",
+        /// It may have arrived.
+        Uncertain = "uncertain",
+        Failed = "failed",
+        /// It may have arrived, and a person has closed it.
+        Discarded = "discarded",
+    }
+}
+
 columns! {
     /// A text that was typed.
     #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,8 +224,7 @@ columns! {
         pub command_id: Option<String>,
         /// Notification that it carried.
         pub notification_id: Option<NotificationId>,
-        /// `sending`, `delivered`, `uncertain`, `failed` or `discarded`.
-        pub outcome: String,
+        pub outcome: TextOutcome,
         pub sent_at: String,
     }
 }

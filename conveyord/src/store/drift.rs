@@ -2,7 +2,11 @@
 //!
 //! Reads only. What is wrong about a row is judged by `crate::drift`, not here.
 
-use super::{StoreError, Tx, rows::column};
+use super::{
+    StoreError, Tx,
+    bindings::{self, BindingState},
+    rows::column,
+};
 use conveyor_proto::{
     ids::{BindingId, TaskId},
     types::{common::Role, drift::DriftKind, session::SessionState},
@@ -91,7 +95,7 @@ pub fn open_bindings(connection: &Connection) -> Result<Vec<OpenBinding>, StoreE
 pub fn mark_invalid(tx: &Tx<'_>, binding: &OpenBinding) -> Result<(), StoreError> {
     tx.prepare_cached("update bindings set state = 'invalid', ended_at = ?2 where id = ?1")?
         .execute(params![binding.id.as_str(), tx.now()])?;
-    super::bindings::publish(tx, &binding.id, binding.task_id.as_str(), "invalid");
+    bindings::publish(tx, &binding.id, &binding.task_id, BindingState::Invalid);
     Ok(())
 }
 

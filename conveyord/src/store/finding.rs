@@ -5,7 +5,7 @@ use super::{
     StoreError,
     rows::{FromRow, all, columns},
     sessions::Session,
-    tasks,
+    tasks::{self, Scope},
 };
 use conveyor_proto::types::{
     discover::{BindingMatch, TelemetryMatch},
@@ -47,14 +47,15 @@ fn best<T>(
     Ok(found)
 }
 
-/// Tasks; `open` leaves out those that are over.
+/// The best tasks.
 pub fn tasks(
     connection: &Connection,
-    open: bool,
+    scope: Scope,
     limit: usize,
     rank: impl Fn(&TaskRow) -> Option<Rank>,
 ) -> Result<Vec<(Rank, TaskRow)>, StoreError> {
-    let filter = if open { "where t.state in ('candidate', 'managed', 'paused')" } else { "" };
+    let filter =
+        if scope == Scope::Current { "where t.state in ('candidate', 'managed', 'paused')" } else { "" };
     ranked_tasks(connection, filter, limit, rank)
 }
 
@@ -80,14 +81,14 @@ fn ranked_tasks(
     best(statement.query_map([], tasks::row)?, limit, rank)
 }
 
-/// Sessions; `active` leaves out those that are gone, and old records without process and thread.
+/// The best sessions. [`Scope::Current`] leaves out old records without process and thread, too.
 pub fn sessions(
     connection: &Connection,
-    active: bool,
+    scope: Scope,
     limit: usize,
     rank: impl Fn(&Session) -> Option<Rank>,
 ) -> Result<Vec<(Rank, Session)>, StoreError> {
-    let filter = if active { ACTIVE } else { "1" };
+    let filter = if scope == Scope::Current { ACTIVE } else { "1" };
     ranked_sessions(connection, filter, limit, rank)
 }
 

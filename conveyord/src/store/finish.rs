@@ -3,11 +3,12 @@
 //! The claim is an unfinished command of an [`Ending`]; while it is held, the open binding is `ending`.
 
 use super::{
-    StoreError, Tx, commands,
+    StoreError, Tx,
+    bindings::{self, BindingState},
+    commands,
     event_names::{AuditEvent, TelemetryEvent},
     rows::{column, scalar},
 };
-use crate::changes;
 use conveyor_proto::{
     ids::{BindingId, CommandId, TaskId},
     types::run::RunStatus,
@@ -109,26 +110,27 @@ pub fn failed_since(
 
 /// Marks the open binding of a task as ending.
 pub fn begin_ending(tx: &Tx<'_>, task: &TaskId) -> Result<(), StoreError> {
-    set_binding_state(tx, task, "active", "ending")
+    set_binding_state(tx, task, BindingState::Active, BindingState::Ending)
 }
 
 /// Makes an ending binding active again.
 pub fn give_up_ending(tx: &Tx<'_>, task: &TaskId) -> Result<(), StoreError> {
-    set_binding_state(tx, task, "ending", "active")
+    set_binding_state(tx, task, BindingState::Ending, BindingState::Active)
 }
 
-fn set_binding_state(tx: &Tx<'_>, task: &TaskId, from: &str, to: &str) -> Result<(), StoreError> {
+fn set_binding_state(
+    tx: &Tx<'_>,
+    task: &TaskId,
+    from: BindingState,
+    to: BindingState,
+) -> Result<(), StoreError> {
     let mut statement =
         tx.prepare_cached("update bindings set state = ?3 where task_id = ?1 and state = ?2 returning id")?;
-    let changed: Vec<BindingId> =
-        statement.query_map(params![task.as_str(), from, to], scalar)?.collect::<Result<_, _>>()?;
+    let changed: Vec<BindingId> = statement
+        .query_map(params![task.as_str(), from.as_str(), to.as_str()], scalar)?
+        .collect::<Result<_, _>>()?;
     for binding in changed {
-        tx.publish(changes::Change {
-            task_id: Some(task.to_string()),
-            id: Some(binding.to_string()),
-            state: Some(to.to_owned()),
-            ..changes::change(changes::ChangeKind::Binding)
-        });
+        bindings::publish(tx, &binding, task, to);
     }
     Ok(())
 }

@@ -9,7 +9,11 @@ use super::{
 };
 use conveyor_proto::{
     ids::SessionId,
-    types::doctor::{DbCheck, ForeignKeyViolation},
+    types::{
+        command::CommandState,
+        doctor::{DbCheck, ForeignKeyViolation},
+        task::TaskState,
+    },
 };
 use rusqlite::Connection;
 use serde_json::Value;
@@ -158,7 +162,7 @@ fn damage(error: rusqlite::Error) -> Result<String, StoreError> {
 pub struct BoundTask {
     pub id: String,
     pub name: String,
-    pub state: String,
+    pub state: TaskState,
     /// Worker of its open binding.
     pub worker: Option<Session>,
     /// Manager of its open binding.
@@ -197,7 +201,7 @@ columns! {
     pub struct UnfinishedCommand from c {
         pub created_at: String,
         pub id: String,
-        pub state: String,
+        pub state: CommandState,
         pub task_id: Option<String>,
         /// Name of the task.
         pub task_name: Option<String> = "t.name",

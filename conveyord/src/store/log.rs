@@ -12,48 +12,27 @@ use crate::clock;
 use rusqlite::{OptionalExtension, params};
 use serde_json::Value;
 
-/// Who did it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Actor {
-    /// The mechanical router.
-    Dispatch,
-    Manager,
-    Worker,
-    /// Conveyor itself, on a caller's behalf. The name is the forerunner's.
-    Workerctl,
-    /// Conveyor itself, of its own accord.
-    System,
-}
-
-impl Actor {
-    /// The word in the tables.
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dispatch => "dispatch",
-            Self::Manager => "manager",
-            Self::Worker => "worker",
-            Self::Workerctl => "workerctl",
-            Self::System => "system",
-        }
+conveyor_proto::words! {
+    /// Who did it.
+    pub enum Actor {
+        /// The mechanical router.
+        Dispatch = "dispatch",
+        Manager = "manager",
+        Worker = "worker",
+        /// Conveyor itself, on a caller's behalf. The name is the forerunner's.
+        Workerctl = "workerctl",
+        /// Conveyor itself, of its own accord.
+        System = "system",
     }
 }
 
-/// How grave it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
-    Info,
-    /// Worth a look.
-    Warning,
-    Error,
-}
-
-impl Severity {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
+conveyor_proto::words! {
+    /// How grave it is.
+    pub enum Severity {
+        Info = "info",
+        /// Worth a look.
+        Warning = "warning",
+        Error = "error",
     }
 }
 

@@ -3,7 +3,9 @@
 pub mod mending;
 
 use super::{
-    StoreError, Tx, deliveries,
+    StoreError, Tx,
+    commands::recovery::Expired,
+    deliveries,
     ids::{CycleId, EventId, FencingToken, NotificationId, TurnRow},
     json_text,
     rows::{FromRow, all, column, columns, first, scalar},
@@ -75,20 +77,29 @@ pub fn insert(tx: &Tx<'_>, new: &NewNotification<'_>) -> Result<Option<Notificat
     Ok((inserted > 0).then(|| NotificationId(tx.last_insert_rowid())))
 }
 
+/// What reached the pane of a notification's target, beside the inbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// Everything was typed.
+    pub completed: bool,
+    /// It may have arrived, and nothing proves it.
+    pub uncertain: bool,
+}
+
+impl Pushed {
+    /// Nothing was typed: the inbox has the notification alone.
+    pub const NOTHING: Self = Self { completed: false, uncertain: false };
+}
+
 /// Puts a notification into the inbox of its target.
-pub fn deliver(
-    tx: &Tx<'_>,
-    id: NotificationId,
-    side_effect_completed: bool,
-    uncertain: bool,
-) -> Result<(), StoreError> {
+pub fn deliver(tx: &Tx<'_>, id: NotificationId, pushed: Pushed) -> Result<(), StoreError> {
     let (task, target): (String, String) = tx
         .prepare_cached(
             "update routed_notifications set state = 'delivered', delivered_at = ?2, side_effect_completed = ?3,
                  delivery_uncertain = ?4, error = null, held_by = null, next_try_at = null
              where id = ?1 returning task_id, target_session_id",
         )?
-        .query_row(params![id, tx.now(), side_effect_completed, uncertain], ends)?;
+        .query_row(params![id, tx.now(), pushed.completed, pushed.uncertain], ends)?;
     publish(tx, changes::ChangeKind::NotificationDelivered, id, &task, &target, "delivered");
     Ok(())
 }
@@ -238,24 +249,31 @@ columns! {
 }
 
 /// Completions whose send may have begun and whose dispatcher is gone.
-pub fn interrupted(connection: &Connection, whoever: bool, now: &str) -> Result<Vec<Pending>, StoreError> {
+pub fn interrupted(connection: &Connection, which: Expired, now: &str) -> Result<Vec<Pending>, StoreError> {
     all(
         connection,
         "from routed_notifications
          where state = 'pending' and side_effect_started = 1 and command_id is null
            and (?1 or claim_expires_at is null or claim_expires_at <= ?2) order by id",
-        params![whoever, now],
+        params![which == Expired::All, now],
     )
 }
 
+/// Which completion a dispatcher may claim.
+#[derive(Debug, Clone, Copy)]
+pub struct UnsentFilter<'a> {
+    /// Who claims.
+    pub dispatcher: &'a str,
+    /// End of the lease.
+    pub expires_at: &'a str,
+    /// Take also what is backing off.
+    pub ignore_back_off: bool,
+    /// Only those after this one.
+    pub after: NotificationId,
+}
+
 /// Claims the oldest completion that was never sent and whose time has come.
-pub fn claim_unsent(
-    tx: &Tx<'_>,
-    dispatcher: &str,
-    expires_at: &str,
-    ignore_back_off: bool,
-    after_id: NotificationId,
-) -> Result<Option<Pending>, StoreError> {
+pub fn claim_unsent(tx: &Tx<'_>, filter: UnsentFilter<'_>) -> Result<Option<Pending>, StoreError> {
     let mut statement = tx.prepare_cached(&format!(
         "update routed_notifications set claimed_by = ?1, claimed_at = ?2, claim_expires_at = ?3,
              claim_token = claim_token + 1
@@ -268,7 +286,10 @@ pub fn claim_unsent(
         Pending::COLUMNS
     ))?;
     Ok(statement
-        .query_row(params![dispatcher, tx.now(), expires_at, ignore_back_off, after_id], Pending::from_row)
+        .query_row(
+            params![filter.dispatcher, tx.now(), filter.expires_at, filter.ignore_back_off, filter.after],
+            Pending::from_row,
+        )
         .optional()?)
 }
 

@@ -14,7 +14,7 @@ use crate::{
     sessions::registration,
     store::{
         Durability,
-        approvals::{self, Ended},
+        approvals::{self, Answer, Ended, Shown},
         deliveries::{self, NewDelivery},
         notifications, sessions,
     },
@@ -270,12 +270,12 @@ async fn approvals_of(app: &App) {
         approvals::any_other_open(tx, &worker.id, ApprovalSource::Pane, "another")?;
         approvals::sessions_with_open(tx)?;
         approvals::get(tx, &id)?;
-        approvals::list(tx, None, false)?;
-        for all in [false, true] {
+        approvals::list(tx, None, Shown::Open)?;
+        for all in [Shown::Open, Shown::Newest] {
             approvals::list(tx, Some(&worker.id), all)?;
         }
         approvals::unclaim(tx, &id)?;
-        approvals::settle(tx, &id, true)?;
+        approvals::settle(tx, &id, Answer::Arrived)?;
         for which in [Ended::One(ApprovalSource::Pane, "s"), Ended::Of(ApprovalSource::Pane), Ended::Waiting]
         {
             approvals::end(tx, &worker.id, which)?;

@@ -7,21 +7,13 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
-/// What a prompt is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PromptKind {
-    /// A manager's first one.
-    Manager,
-    /// A worker's first one.
-    WorkerContract,
-}
-
-impl PromptKind {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Manager => "manager",
-            Self::WorkerContract => "worker_contract",
-        }
+conveyor_proto::words! {
+    /// What a prompt is for.
+    pub enum PromptKind {
+        /// A manager's first one.
+        Manager = "manager",
+        /// A worker's first one.
+        WorkerContract = "worker_contract",
     }
 }
 

@@ -3,7 +3,14 @@
 //! [`columns!`] makes that list. The field `kind = "type"` is selected as `type as kind` and read as `kind`, so that no
 //! reader counts columns, and a column that is added or moved is added or moved in one place.
 
-use super::StoreError;
+use super::{
+    StoreError,
+    bindings::BindingState,
+    deliveries::TextOutcome,
+    supervision::{DecisionKind, EpilogueState},
+    turns,
+    workers::WorkerState,
+};
 use conveyor_proto::{
     ids::{BindingId, CommandId, RunId, SessionId, TaskId, ThreadId, TurnId},
     types::{
@@ -180,14 +187,20 @@ words!(
     ApprovalKind,
     ApprovalSource,
     ApprovalState,
+    BindingState,
     CommandState,
+    DecisionKind,
+    EpilogueState,
     NudgeOnCompletion,
     Role,
     RunStatus,
     SessionState,
     SupervisionMode,
     TaskState,
-    WorkState
+    TextOutcome,
+    WorkState,
+    WorkerState,
+    turns::Outcome
 );
 
 /// Lists the columns of a type, in the order of a select, and reads them.

@@ -36,24 +36,15 @@ columns! {
     }
 }
 
-/// How a start ended that led to no session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// What was started was ended.
-    Failed,
-    /// It was left running, as asked.
-    Kept,
-    /// Nothing of it was there any more.
-    Abandoned,
-}
-
-impl End {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Kept => "kept",
-            Self::Abandoned => "abandoned",
-        }
+conveyor_proto::words! {
+    /// How a start ended that led to no session.
+    pub enum End {
+        /// What was started was ended.
+        Failed = "failed",
+        /// It was left running, as asked.
+        Kept = "kept",
+        /// Nothing of it was there any more.
+        Abandoned = "abandoned",
     }
 }
 

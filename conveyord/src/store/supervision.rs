@@ -113,6 +113,27 @@ pub fn insert_handoff(
     Ok(stored)
 }
 
+conveyor_proto::words! {
+    /// How far a run of an epilogue step is.
+    pub enum EpilogueState {
+        Pending = "pending",
+        Running = "running",
+        Succeeded = "succeeded",
+        Failed = "failed",
+        Skipped = "skipped",
+    }
+
+    /// What a manager may decide.
+    pub enum DecisionKind {
+        Wait = "wait",
+        Nudge = "nudge",
+        Interrupt = "interrupt",
+        Escalate = "escalate",
+        Stop = "stop",
+        Inspect = "inspect",
+    }
+}
+
 columns! {
     /// A run of an epilogue step.
     #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -125,8 +146,7 @@ columns! {
         /// What came of it.
         pub result: Option<Value> = "result_json",
         pub started_at: String,
-        /// `pending`, `running`, `succeeded`, `failed` or `skipped`.
-        pub state: String,
+        pub state: EpilogueState,
         pub step_name: String,
         pub task_id: String,
     }
@@ -150,8 +170,7 @@ columns! {
     #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
     pub struct Decision {
         pub created_at: String,
-        /// `wait`, `nudge`, `interrupt`, `escalate`, `stop` or `inspect`.
-        pub decision: String,
+        pub decision: DecisionKind,
         pub id: DecisionId,
         /// The cycle that it came of.
         pub manager_cycle_id: Option<CycleId>,
@@ -173,7 +192,7 @@ pub fn insert_decision(
     tx: &Tx<'_>,
     task: &TaskId,
     cycle_id: Option<CycleId>,
-    decision: &str,
+    decision: DecisionKind,
     reason: &str,
     payload: &Value,
 ) -> Result<DecisionId, StoreError> {
@@ -181,14 +200,14 @@ pub fn insert_decision(
         "insert into manager_decisions (task_id, manager_cycle_id, decision, reason, created_at, payload_json)
          values (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
-    .execute(params![task.as_str(), cycle_id, decision, reason, tx.now(), json_text(payload)?])?;
+    .execute(params![task.as_str(), cycle_id, decision.as_str(), reason, tx.now(), json_text(payload)?])?;
     let id = DecisionId(tx.last_insert_rowid());
     log::telemetry(
         tx,
         &Telemetry {
             actor: Actor::Workerctl,
             kind: TelemetryEvent::ManagerDecisionRecorded,
-            summary: format!("The manager decided: {decision}."),
+            summary: format!("The manager decided: {}.", decision.as_str()),
             task_id: Some(task.as_str()),
             run: Run::Active,
             correlation: serde_json::json!({"decision_id": id, "manager_cycle_id": cycle_id, "manager_id": null}),

@@ -61,9 +61,25 @@ fn publish(tx: &Tx<'_>, id: &str, state: TaskState) {
     });
 }
 
-/// All tasks in the order of their creation.
-pub fn list(connection: &Connection, active_only: bool) -> Result<Vec<TaskRow>, StoreError> {
-    let filter = if active_only { "where t.state in ('candidate', 'managed', 'paused')" } else { "" };
+/// Whether a listing has what is over, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    All,
+    /// Neither tasks that are over nor sessions that are gone.
+    Current,
+}
+
+impl Scope {
+    #[must_use]
+    pub const fn current_if(current: bool) -> Self {
+        if current { Self::Current } else { Self::All }
+    }
+}
+
+/// Tasks in the order of their creation.
+pub fn list(connection: &Connection, scope: Scope) -> Result<Vec<TaskRow>, StoreError> {
+    let filter =
+        if scope == Scope::Current { "where t.state in ('candidate', 'managed', 'paused')" } else { "" };
     let mut statement =
         connection.prepare_cached(&select(&format!("{filter} order by t.created_at, t.id")))?;
     let rows = statement.query_map([], row)?;

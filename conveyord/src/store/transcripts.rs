@@ -118,6 +118,28 @@ pub fn newest_shown(
     Ok(statement.query_row(params![task_id, role.as_str()], scalar).optional()?)
 }
 
+conveyor_proto::words! {
+    /// How much of a pane a segment keeps, and how it is related to the one before.
+    pub enum SegmentKind {
+        /// No text.
+        Metadata = "metadata",
+        /// The last lines of what is new.
+        Excerpt = "excerpt",
+        /// The whole pane.
+        Snapshot = "snapshot",
+        /// What is new; it continues the earlier capture.
+        Segment = "segment",
+        /// What is new; it does not continue the earlier capture.
+        Reset = "reset",
+    }
+
+    /// What was observed.
+    pub enum ObservationKind {
+        Capture = "capture",
+        Decision = "decision",
+    }
+}
+
 /// A segment to be stored. Prints the length of its text, not the text.
 pub struct NewSegment<'a> {
     pub task_id: &'a str,
@@ -134,8 +156,7 @@ pub struct NewSegment<'a> {
     pub lines: Option<(usize, usize)>,
     /// Lines of the text.
     pub line_count: usize,
-    /// `metadata`, `excerpt`, `snapshot`, `segment` or `reset`.
-    pub kind: &'a str,
+    pub kind: SegmentKind,
 }
 
 impl std::fmt::Debug for NewSegment<'_> {
@@ -172,7 +193,7 @@ pub fn insert_segment(tx: &Tx<'_>, new: &NewSegment<'_>) -> Result<i64, StoreErr
         integer(new.text.map_or(0, str::len)),
         integer(new.line_count),
         RETENTION,
-        new.kind,
+        new.kind.as_str(),
     ])?;
     Ok(tx.last_insert_rowid())
 }
@@ -182,8 +203,7 @@ pub fn insert_segment(tx: &Tx<'_>, new: &NewSegment<'_>) -> Result<i64, StoreErr
 pub struct NewObservation<'a> {
     pub task_id: &'a str,
     pub role: Role,
-    /// `capture` or `decision`.
-    pub kind: &'a str,
+    pub kind: ObservationKind,
     /// The capture that it names.
     pub capture_id: Option<CaptureId>,
     pub command_id: Option<&'a str>,
@@ -202,7 +222,7 @@ pub fn insert_observation(tx: &Tx<'_>, new: &NewObservation<'_>) -> Result<i64, 
     .execute(params![
         new.task_id,
         new.role.as_str(),
-        new.kind,
+        new.kind.as_str(),
         new.capture_id,
         new.command_id,
         tx.now(),

@@ -74,6 +74,48 @@ pub fn close_unfinished(
     Ok(())
 }
 
+conveyor_proto::words! {
+    /// What a turn was for.
+    pub enum Kind {
+        /// What a user, or whoever types for one, asked for.
+        User = "user",
+        /// Codex goes on by itself towards a goal.
+        Goal = "goal",
+        /// Of `codex exec`.
+        Exec = "exec",
+        /// Codex shortens its own context.
+        Compaction = "compaction",
+        /// A command that the user typed after `!`.
+        Shell = "shell",
+        Unknown = "unknown",
+    }
+
+    /// How a turn ended.
+    pub enum Outcome {
+        Done = "done",
+        Failed = "failed",
+        Interrupted = "interrupted",
+        /// Nothing tells its end: another turn of the thread began.
+        Unfinished = "unfinished",
+    }
+
+    /// Why the end of a turn wakes no manager.
+    pub enum SkipReason {
+        Interrupted = "interrupted",
+        /// A compaction, or a command of the user's shell.
+        NoWork = "no_work",
+        /// Another thread had the turn first: this one was forked or resumed from it.
+        Copied = "copied",
+        Imported = "imported",
+        NotBound = "not_bound",
+        BindingEnded = "binding_ended",
+        /// Another turn followed at once.
+        FollowedAtOnce = "followed_at_once",
+        /// The record of its end is not stored (any more).
+        RecordMissing = "record_missing",
+    }
+}
+
 /// Whether and why an ended turn is to be routed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Routing {
@@ -84,7 +126,7 @@ pub enum Routing {
         after: Option<String>,
     },
     /// Not at all.
-    Skipped(&'static str),
+    Skipped(SkipReason),
 }
 
 /// The end of a turn.
@@ -92,10 +134,8 @@ pub enum Routing {
 pub struct End<'a> {
     pub at: &'a str,
     pub event_id: EventId,
-    /// `user`, `goal`, `exec`, `compaction`, `shell` or `unknown`.
-    pub kind: &'a str,
-    /// `done`, `failed` or `interrupted`.
-    pub outcome: &'a str,
+    pub kind: Kind,
+    pub outcome: Outcome,
     /// Code of the error, or reason of the interruption.
     pub error: Option<&'a str>,
     /// Where it goes.
@@ -106,7 +146,7 @@ pub struct End<'a> {
 pub fn end(tx: &Tx<'_>, thread: ThreadRef<'_>, turn: TurnRef<'_>, end: &End<'_>) -> Result<(), StoreError> {
     let (routing, reason, binding, after) = match &end.routing {
         Routing::Pending { binding, after } => ("pending", None, Some(binding.as_str()), after.as_deref()),
-        Routing::Skipped(reason) => ("skipped", Some(*reason), None, None),
+        Routing::Skipped(reason) => ("skipped", Some(reason.as_str()), None, None),
     };
     let changed = tx
         .prepare_cached(
@@ -130,9 +170,9 @@ pub fn end(tx: &Tx<'_>, thread: ThreadRef<'_>, turn: TurnRef<'_>, end: &End<'_>)
             thread.thread_id.as_str(),
             turn.key,
             turn.turn_id.map(TurnId::as_str),
-            end.kind,
+            end.kind.as_str(),
             end.at,
-            end.outcome,
+            end.outcome.as_str(),
             end.error,
             end.event_id,
             binding,
@@ -141,7 +181,7 @@ pub fn end(tx: &Tx<'_>, thread: ThreadRef<'_>, turn: TurnRef<'_>, end: &End<'_>)
             after,
         ])?;
     if changed > 0 {
-        publish(tx, changes::ChangeKind::TurnEnded, thread.session, turn.turn_id, Some(end.outcome));
+        publish(tx, changes::ChangeKind::TurnEnded, thread.session, turn.turn_id, Some(end.outcome.as_str()));
     }
     Ok(())
 }
@@ -215,10 +255,17 @@ pub fn set_followed(tx: &Tx<'_>, row: TurnRow) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Marks how the routing of a turn ended.
-pub fn set_routing(tx: &Tx<'_>, row: TurnRow, routing: &str, reason: Option<&str>) -> Result<(), StoreError> {
-    tx.prepare_cached("update turns set routing = ?2, routing_reason = ?3 where id = ?1")?
-        .execute(params![row, routing, reason])?;
+/// Marks a turn of which its manager was told.
+pub fn set_routed(tx: &Tx<'_>, row: TurnRow) -> Result<(), StoreError> {
+    tx.prepare_cached("update turns set routing = 'routed', routing_reason = null where id = ?1")?
+        .execute([row])?;
+    Ok(())
+}
+
+/// Marks a turn of which nobody is to be told.
+pub fn set_skipped(tx: &Tx<'_>, row: TurnRow, reason: SkipReason) -> Result<(), StoreError> {
+    tx.prepare_cached("update turns set routing = 'skipped', routing_reason = ?2 where id = ?1")?
+        .execute(params![row, reason.as_str()])?;
     Ok(())
 }
 
@@ -256,7 +303,7 @@ columns! {
         pub end_event_id: EventId,
         pub binding: BindingId = "binding_id",
         /// How the turn ended.
-        pub outcome: String,
+        pub outcome: Outcome,
         /// Time until which a follow-up turn is awaited.
         pub route_after: Option<String>,
     }

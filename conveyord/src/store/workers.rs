@@ -19,27 +19,18 @@ use conveyor_proto::{
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
-/// How far a worker's life is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WorkerState {
-    /// Its place is reserved; Codex is not started yet.
-    Candidate,
-    /// It was started, or has reported.
-    Active,
-    /// It was stopped.
-    Stopped,
-    /// It could not be started.
-    Failed,
-}
-
-impl WorkerState {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Candidate => "candidate",
-            Self::Active => "active",
-            Self::Stopped => "stopped",
-            Self::Failed => "failed",
-        }
+conveyor_proto::words! {
+    /// How far a worker's life is.
+    pub enum WorkerState {
+        /// Its place is reserved; Codex is not started yet.
+        Candidate = "candidate",
+        /// It was started, or has reported.
+        Active = "active",
+        Stopped = "stopped",
+        /// Its tmux session was not there when the reference looked; Conveyor writes no such state.
+        Missing = "missing",
+        /// It could not be started.
+        Failed = "failed",
     }
 }
 
@@ -52,7 +43,7 @@ columns! {
         pub tmux_session: String,
         pub tmux_pane_id: Option<String>,
         pub cwd: String,
-        pub state: String,
+        pub state: WorkerState,
     }
 }
 

@@ -1,28 +1,10 @@
 //! What is new in a pane compared with an earlier capture. Pure functions, in time linear in the two texts.
 
-use crate::history::text::lines;
+use crate::{history::text::lines, store::transcripts::SegmentKind};
 
 /// The fewest lines with text in which two captures must agree to count as continuous. A single line, such as
 /// a prompt, may repeat by chance.
 const MIN_OVERLAP: usize = 2;
-
-/// How a delta is related to the earlier capture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The delta continues the earlier capture.
-    Segment,
-    /// The delta does not continue it: there is no earlier capture, or something between the two is missing.
-    Reset,
-}
-
-impl Kind {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Segment => "segment",
-            Self::Reset => "reset",
-        }
-    }
-}
 
 /// The new part of a pane.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,13 +14,14 @@ pub(super) struct Delta {
     pub(super) start: usize,
     /// The last line in the pane.
     pub(super) end: usize,
-    pub(super) kind: Kind,
+    /// [`SegmentKind::Segment`] or [`SegmentKind::Reset`].
+    pub(super) kind: SegmentKind,
 }
 
 /// What is new in `current` compared with `previous`. `None` if nothing is.
 pub(super) fn between(previous: Option<&str>, current: &str) -> Option<Delta> {
     let current = written(current);
-    let reset = || Delta { text: current.join("\n"), start: 1, end: current.len(), kind: Kind::Reset };
+    let reset = || Delta { text: current.join("\n"), start: 1, end: current.len(), kind: SegmentKind::Reset };
     let Some(previous) = previous.map(written) else { return Some(reset()) };
     if previous == current {
         return None;
@@ -55,7 +38,7 @@ pub(super) fn between(previous: Option<&str>, current: &str) -> Option<Delta> {
         text: current[overlap..].join("\n"),
         start: overlap + 1,
         end: current.len(),
-        kind: Kind::Segment,
+        kind: SegmentKind::Segment,
     })
 }
 
@@ -102,39 +85,39 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(previous: Option<&str>, current: &str, expect: Option<(&str, usize, usize, Kind)>) {
+    fn check(previous: Option<&str>, current: &str, expect: Option<(&str, usize, usize, SegmentKind)>) {
         let expect = expect.map(|(text, start, end, kind)| Delta { text: text.to_owned(), start, end, kind });
         assert_eq!(between(previous, current), expect, "{previous:?} -> {current:?}");
     }
 
     #[test]
     fn the_first_pane_is_new_as_a_whole() {
-        check(None, "a\nb\n\n\n", Some(("a\nb", 1, 2, Kind::Reset)));
-        check(None, "", Some(("", 1, 0, Kind::Reset)));
-        check(None, "\n \n", Some(("", 1, 0, Kind::Reset)));
+        check(None, "a\nb\n\n\n", Some(("a\nb", 1, 2, SegmentKind::Reset)));
+        check(None, "", Some(("", 1, 0, SegmentKind::Reset)));
+        check(None, "\n \n", Some(("", 1, 0, SegmentKind::Reset)));
     }
 
     #[test]
     fn a_growing_screen_is_continued_whatever_blank_rows_are_below_it() {
-        check(Some("a\nb\n\n\n"), "a\nb\nc\n\n", Some(("c", 3, 3, Kind::Segment)));
-        check(Some("a\n\n\n"), "a\nb\n\n", Some(("b", 2, 2, Kind::Segment)));
+        check(Some("a\nb\n\n\n"), "a\nb\nc\n\n", Some(("c", 3, 3, SegmentKind::Segment)));
+        check(Some("a\n\n\n"), "a\nb\n\n", Some(("b", 2, 2, SegmentKind::Segment)));
         check(Some("a\nb"), "a\nb\n\n", None);
     }
 
     #[test]
     fn a_scrolled_screen_is_continued_where_it_overlaps() {
-        check(Some("a\nb\nc\nd"), "c\nd\ne\nf", Some(("e\nf", 3, 4, Kind::Segment)));
+        check(Some("a\nb\nc\nd"), "c\nd\ne\nf", Some(("e\nf", 3, 4, SegmentKind::Segment)));
         // If there are several overlaps, the longest counts.
-        check(Some("x\nb\nx\nb"), "x\nb\nx\nb\nnew", Some(("new", 5, 5, Kind::Segment)));
+        check(Some("x\nb\nx\nb"), "x\nb\nx\nb\nnew", Some(("new", 5, 5, SegmentKind::Segment)));
         check(Some("a\nb\nc"), "b\nc", None);
     }
 
     #[test]
     fn what_agrees_by_chance_is_a_gap() {
-        check(Some("a\nb\n$"), "$\nother", Some(("$\nother", 1, 2, Kind::Reset)));
-        check(Some("a\n\n\nb\n$"), "$\n\nother", Some(("$\n\nother", 1, 3, Kind::Reset)));
-        check(Some("a\nb"), "c\nd", Some(("c\nd", 1, 2, Kind::Reset)));
-        check(Some(""), "a", Some(("a", 1, 1, Kind::Reset)));
+        check(Some("a\nb\n$"), "$\nother", Some(("$\nother", 1, 2, SegmentKind::Reset)));
+        check(Some("a\n\n\nb\n$"), "$\n\nother", Some(("$\n\nother", 1, 3, SegmentKind::Reset)));
+        check(Some("a\nb"), "c\nd", Some(("c\nd", 1, 2, SegmentKind::Reset)));
+        check(Some(""), "a", Some(("a", 1, 1, SegmentKind::Reset)));
     }
 
     #[test]

@@ -13,7 +13,9 @@ use crate::{
         event_names::{AuditEvent, TelemetryEvent},
         ids::CaptureId,
         log::{self, Actor, Event, Run, Telemetry},
-        transcripts::{self, Baseline, NewCapture, NewObservation, NewSegment, RETENTION},
+        transcripts::{
+            self, Baseline, NewCapture, NewObservation, NewSegment, ObservationKind, RETENTION, SegmentKind,
+        },
     },
 };
 use conveyor_proto::types::{common::Role, finish::CaptureMode};
@@ -69,7 +71,7 @@ pub struct StoredCapture {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSegment {
     pub id: i64,
-    pub kind: &'static str,
+    pub kind: SegmentKind,
     pub line_count: usize,
     /// The number of lines that are not blank. A blank screen has none.
     pub written_line_count: usize,
@@ -155,7 +157,7 @@ pub fn record(tx: &Tx<'_>, capture: &Capture<'_>, mode: CaptureMode) -> Result<S
         &NewObservation {
             task_id: capture.task_id,
             role: capture.role,
-            kind: "capture",
+            kind: ObservationKind::Capture,
             capture_id: Some(id),
             command_id: capture.command_id,
             message: &format!("A pane of the {role} was stored: {line_count} lines."),
@@ -199,7 +201,7 @@ fn record_segment(
         format!(
             "{line_count} lines of the {}'s pane were stored as {}.",
             capture.role.as_str(),
-            segment.kind
+            segment.kind.as_str()
         ),
         json!({
             "previous_capture_id": previous_capture_id, "role": capture.role.as_str(), "segment_id": id,
@@ -248,13 +250,13 @@ struct Segment {
     /// `None` if only the metadata is kept.
     text: Option<String>,
     lines: Option<(usize, usize)>,
-    kind: &'static str,
+    kind: SegmentKind,
 }
 
 /// What a mode keeps of a pane, given the last capture that was kept completely.
 fn segment(mode: CaptureMode, baseline: Option<&Baseline>, content: &str) -> Option<Segment> {
     if mode == CaptureMode::Metadata {
-        return Some(Segment { text: None, lines: None, kind: "metadata" });
+        return Some(Segment { text: None, lines: None, kind: SegmentKind::Metadata });
     }
     // If the text of the baseline was pruned, there is nothing to compare with, and all of the pane is new.
     let previous = baseline.and_then(|baseline| baseline.content.as_deref());
@@ -263,16 +265,16 @@ fn segment(mode: CaptureMode, baseline: Option<&Baseline>, content: &str) -> Opt
         CaptureMode::Snapshot => Segment {
             text: Some(content.to_owned()),
             lines: Some((1, text::line_count(content))),
-            kind: "snapshot",
+            kind: SegmentKind::Snapshot,
         },
         CaptureMode::Excerpt => {
             let lines: Vec<&str> = text::lines(&text).collect();
             let last = &lines[lines.len().saturating_sub(EXCERPT_LINES)..];
             let start = (end + 1).saturating_sub(last.len()).max(1);
-            Segment { text: Some(last.join("\n")), lines: Some((start, end)), kind: "excerpt" }
+            Segment { text: Some(last.join("\n")), lines: Some((start, end)), kind: SegmentKind::Excerpt }
         }
         CaptureMode::Segment | CaptureMode::Full | CaptureMode::Metadata => {
-            Segment { text: Some(text), lines: Some((start, end)), kind: kind.as_str() }
+            Segment { text: Some(text), lines: Some((start, end)), kind }
         }
     })
 }

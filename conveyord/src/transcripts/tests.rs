@@ -38,7 +38,7 @@ fn check(captures: &[(CaptureMode, &str, Expected<'_>)]) {
                     Ok::<_, StoreError>(connection.query_row(sql, [segment.id], |row| row.get(0))?)
                 })
                 .unwrap();
-            (segment.kind, text)
+            (segment.kind.as_str(), text)
         });
         let expect = expect.map(|(kind, text)| (kind, text.map(str::to_owned)));
         assert_eq!(seen, expect, "step {step}");

@@ -483,7 +483,7 @@ struct Earlier {
 impl Earlier {
     /// Whether no start has led to a running worker since the row was last written.
     fn never_ran(&self) -> bool {
-        self.row.as_ref().is_some_and(|row| row.state == "candidate" || row.state == "failed")
+        self.row.as_ref().is_some_and(|row| matches!(row.state, WorkerState::Candidate | WorkerState::Failed))
     }
 
     /// Whether everything that is left comes from a first start that failed.

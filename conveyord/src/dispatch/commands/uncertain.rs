@@ -7,7 +7,8 @@ use crate::{
         Tx, bindings,
         commands::{claims::Claim, recovery::Recovered},
         ids::{FencingToken, NotificationId},
-        notifications, tasks,
+        notifications::{self, Pushed},
+        tasks,
     },
 };
 use conveyor_proto::types::common::Transport;
@@ -55,6 +56,6 @@ pub(in crate::dispatch) fn keep_uncertain(
         message,
     };
     let Some(id) = notify(tx, dispatcher, &claim, &plan)? else { return Ok(None) };
-    notifications::deliver(tx, id, false, !item.proven)?;
+    notifications::deliver(tx, id, Pushed { completed: false, uncertain: !item.proven })?;
     Ok(Some(id))
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 use conveyor_proto::{
     ids::{BindingId, CommandId},
-    types::command::CommandState,
+    types::{command::CommandState, pane::DeliveryOutcome},
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
@@ -171,13 +171,11 @@ pub fn start_side_effect(tx: &Tx<'_>, claim: &Claim) -> Result<bool, StoreError>
 pub struct Settled<'a> {
     /// State of the command.
     pub state: CommandState,
-    /// State of the attempt.
-    pub attempt_state: &'a str,
     /// Result; the same for both.
     pub result: Option<&'a Value>,
     pub error: Option<&'a str>,
     /// What became of the text.
-    pub delivery: Option<&'a str>,
+    pub delivery: Option<DeliveryOutcome>,
     /// Whether something may have been sent.
     pub side_effect_started: bool,
     /// Whether everything was sent.
@@ -196,7 +194,8 @@ pub fn settle(tx: &Tx<'_>, claim: &Claim, end: &Settled<'_>) -> Result<bool, Sto
     )?
     .execute(params![
         claim.attempt_id,
-        end.attempt_state,
+        // An attempt ends by the words of its command.
+        end.state.as_str(),
         tx.now(),
         result,
         end.error,
@@ -213,7 +212,7 @@ pub fn settle(tx: &Tx<'_>, claim: &Claim, end: &Settled<'_>) -> Result<bool, Sto
         tx.now(),
         result,
         end.error,
-        end.delivery
+        end.delivery.map(DeliveryOutcome::as_str)
     ])?;
     let state = end.state.as_str();
     publish(tx, changes::ChangeKind::Command, claim.id.as_str(), claim.task_id.as_deref(), state);

@@ -8,23 +8,13 @@ use crate::{
 use conveyor_proto::{ids::CommandId, types::command::CommandState};
 use rusqlite::{OptionalExtension, params};
 
-/// How a person closes a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closing {
-    /// Another command sends it again.
-    Retried,
-    /// It is not sent again.
-    Discarded,
-}
-
-impl Closing {
-    /// The word in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Retried => "retried",
-            Self::Discarded => "discarded",
-        }
+conveyor_proto::words! {
+    /// How a person closes a command.
+    pub enum Closing {
+        /// Another command sends it again.
+        Retried = "retried",
+        /// It is not sent again.
+        Discarded = "discarded",
     }
 }
 

@@ -133,7 +133,14 @@ fn check_decision(id: Option<i64>, ok: bool, warnings: &[&str]) {
     );
     let fresh = |tx: &Tx<'_>| {
         let task = tasks::resolve(tx, "t")?;
-        let id = crate::store::supervision::insert_decision(tx, &task.id, None, "stop", "r", &json!({}))?;
+        let id = crate::store::supervision::insert_decision(
+            tx,
+            &task.id,
+            None,
+            crate::store::supervision::DecisionKind::Stop,
+            "r",
+            &json!({}),
+        )?;
         Ok::<_, Error>(id)
     };
     let fresh = store.write_blocking(Durability::Full, fresh).unwrap();

@@ -19,8 +19,9 @@ use crate::{
         log::{self, Actor, Event, Run, Telemetry},
         notifications, runs,
         sessions::{self, Session},
-        supervision, tasks,
-        transcripts::{self, NewObservation},
+        supervision::{self, DecisionKind},
+        tasks,
+        transcripts::{self, NewObservation, ObservationKind},
     },
     supervision::{context, decisions},
     under_way::{Running, UnderWay},
@@ -135,7 +136,7 @@ fn binding(tx: &Tx<'_>, task: &TaskRow) -> Result<Option<Binding>, StoreError> {
 }
 
 fn is_open(binding: &Binding) -> bool {
-    binding.state != "ended" && binding.state != "invalid"
+    binding.state.is_open()
 }
 
 fn reason(params: &FinishParams, ending: Ending) -> String {
@@ -409,13 +410,14 @@ fn write_end(
 fn final_decision(tx: &Tx<'_>, claim: &Claim) -> Result<(DecisionId, i64), StoreError> {
     let (task, command_id, source) = (&claim.task, &claim.command_id, claim.ending.command());
     let payload = json!({"source": source, "command_id": command_id});
-    let decision = supervision::insert_decision(tx, &task.id, None, "stop", &claim.reason, &payload)?;
+    let decision =
+        supervision::insert_decision(tx, &task.id, None, DecisionKind::Stop, &claim.reason, &payload)?;
     let observation = transcripts::insert_observation(
         tx,
         &NewObservation {
             task_id: task.id.as_str(),
             role: Role::Manager,
-            kind: "decision",
+            kind: ObservationKind::Decision,
             capture_id: None,
             command_id: Some(command_id.as_str()),
             message: "The manager decided to stop: the task is finished.",

@@ -290,7 +290,7 @@ async fn store_pane<S>(
         source: CAPTURE_SOURCE.to_owned(),
         transcript_segment: stored.segment.map(|segment| PreStopSegment {
             id: segment.id,
-            kind: segment.kind.to_owned(),
+            kind: segment.kind.as_str().to_owned(),
             line_count: count(segment.line_count),
             retention_class: segment.retention_class.to_owned(),
         }),

@@ -3,8 +3,9 @@
 use super::*;
 use crate::dispatch::{completions, unsent};
 use crate::store::{
+    commands::recovery::Expired,
     ids::{CycleId, FencingToken, NotificationId},
-    notifications::{self, NewNotification},
+    notifications::{self, NewNotification, UnsentFilter},
 };
 use conveyor_proto::{
     ids::{BindingId, SessionId, TaskId},
@@ -94,14 +95,17 @@ impl System for Consumers {
 
     /// Whatever was not consumed can be taken, after the end of all leases, and only once.
     fn check_restarted(&mut self, tx: &Tx<'_>) {
-        unsent::settle_interrupted(tx, true, "after-restart").unwrap();
+        unsent::settle_interrupted(tx, Expired::All, "after-restart").unwrap();
         notifications::release_claims(tx).unwrap();
-        while let Some(pending) =
-            notifications::claim_unsent(tx, "next", FUTURE, true, NotificationId(0)).unwrap()
-        {
+        while let Some(pending) = notifications::claim_unsent(tx, unsent_by("next")).unwrap() {
             assert!(!self.typed.contains(&pending.id.0), "what was typed would be typed again");
             assert!(!self.consumed.contains(&pending.id.0), "what was consumed would be typed");
-            notifications::deliver(tx, pending.id, true, false).unwrap();
+            notifications::deliver(
+                tx,
+                pending.id,
+                notifications::Pushed { completed: true, uncertain: false },
+            )
+            .unwrap();
         }
         expire(tx, "routed_notifications", "lease_expires_at");
         while let Some(item) = notifications::take(tx, &manager(), None, None).unwrap() {
@@ -157,12 +161,11 @@ impl Consumers {
                 true
             }
             Step::SettleInterrupted => {
-                unsent::settle_interrupted(tx, false, "one").unwrap();
+                unsent::settle_interrupted(tx, Expired::ByLease, "one").unwrap();
                 true
             }
             Step::Claim => {
-                let claimed =
-                    notifications::claim_unsent(tx, "one", FUTURE, true, NotificationId(0)).unwrap();
+                let claimed = notifications::claim_unsent(tx, unsent_by("one")).unwrap();
                 self.actors[number].claim = claimed.as_ref().map(|pending| (pending.id, pending.token));
                 claimed.is_some()
             }
@@ -201,6 +204,11 @@ impl Consumers {
             other => panic!("{other:?} sends nothing"),
         }
     }
+}
+
+/// What a dispatcher may claim: anything.
+fn unsent_by(dispatcher: &str) -> UnsentFilter<'_> {
+    UnsentFilter { dispatcher, expires_at: FUTURE, ignore_back_off: true, after: NotificationId(0) }
 }
 
 fn manager() -> SessionId {
@@ -247,7 +255,7 @@ fn add_items(tx: &Tx<'_>, items: usize, mode: DeliveryMode) -> Result<(), StoreE
         };
         let id = notifications::insert(tx, &new)?.unwrap();
         if mode == DeliveryMode::PullRequired {
-            notifications::deliver(tx, id, false, false)?;
+            notifications::deliver(tx, id, notifications::Pushed::NOTHING)?;
         }
     }
     Ok(())

@@ -57,7 +57,7 @@ fn deliver(world: &World) {
     };
     let deliver = |tx: &Tx<'_>| {
         let id = notifications::insert(tx, &new)?.unwrap();
-        notifications::deliver(tx, id, false, false)
+        notifications::deliver(tx, id, notifications::Pushed::NOTHING)
     };
     world.store.write_blocking(Durability::Normal, deliver).unwrap();
 }
