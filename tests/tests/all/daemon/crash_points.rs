@@ -42,9 +42,9 @@ crashes! {
     the_database_is_empty: Inbox, at("database-created");
     the_database_is_marked: Inbox, at("database-marked");
     the_database_is_migrated: Inbox, at("database-migrated");
-    commands_are_not_recovered: Inbox, SENT, within("write-done", "Pass::recover_commands");
+    commands_are_not_recovered: Inbox, SENT, within("write-done", "Dispatcher::recover_commands");
     commands_are_recovered: Inbox, SENT, at("commands-recovered");
-    completions_are_not_recovered: Pane, SENT, within("write-done", "Pass::settle_interrupted");
+    completions_are_not_recovered: Pane, SENT, within("write-done", "Dispatcher::settle_interrupted");
     completions_are_recovered: Pane, SENT, at("completions-recovered");
     the_rest_is_half_recovered: Pane, SENT, within("write-done", "settle_earlier_boot");
     all_is_recovered: Pane, SENT, at("earlier-boot-settled");
@@ -89,8 +89,8 @@ crashes! {
     // Queued messages.
     a_command_is_not_queued: Inbox, within("write-done", "enqueue::enqueue");
     a_command_is_queued: Inbox, within("write-committed", "enqueue::enqueue");
-    a_command_is_not_claimed: Inbox, within("write-done", "Pass::claim");
-    a_command_is_claimed: Inbox, within("write-committed", "Pass::claim");
+    a_command_is_not_claimed: Inbox, within("write-done", "Dispatcher::claim");
+    a_command_is_claimed: Inbox, within("write-committed", "Dispatcher::claim");
     a_message_is_about_to_be_typed: Inbox, at("pane-seen");
     a_message_is_not_noted: Inbox, within("write-done", "PaneSender::send_now");
     a_message_is_noted: Inbox, within("write-committed", "PaneSender::send_now");

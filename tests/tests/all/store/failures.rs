@@ -171,7 +171,7 @@ fn routing_goes_on_by_itself() {
 #[test]
 fn a_claim_that_cannot_be_written_is_made_later() {
     let world = World::new();
-    world.env.arm(&Fault::failure("io", "write-done", "Pass::claim"));
+    world.env.arm(&Fault::failure("io", "write-done", "Dispatcher::claim"));
     let _ = world.env.conveyorctl(&["enqueue-notify-manager", TASK, "--message", "done"]).success();
     wait_for_log(&world.env, "a pass of Dispatch failed");
     world.env.disarm();
