@@ -24,7 +24,9 @@ build: setup ## Build everything, with debug information
 demo: build ## Show the main job from end to end
 	@tests/demo/demo.sh
 
+# The daemon's test build is made first: made by the tests that need it, a compiler would run beside all others.
 test: build ## Run every test
+	$(CARGO) build --workspace --locked --features conveyord/faults --bin conveyord-faults
 	$(CARGO) test --workspace --locked
 
 # BENCH: names of works, or --markdown for the table of docs/performance.md.

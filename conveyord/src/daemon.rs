@@ -1,4 +1,5 @@
-//! The daemon's life: start under the lock, serve, drain, end.
+//! The daemon's life: start under the lock, serve, drain, end. Only the order of these steps is here; what is
+//! done in each is in the rooms below.
 
 use crate::{
     app::App,
@@ -43,24 +44,25 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Files that may be open at once: all connections, a rollout per session, watches, the database. macOS allows
-/// a program 256 by itself.
+/// Open files that are asked for: all connections, a rollout per session, watches, the database. Unless a
+/// process asks, macOS allows it 256.
 const OPEN_FILES: u64 = 4096;
 
-/// What app-servers may have told before it is stored; then they wait.
+/// Requests of app-servers that may wait to be stored. Beyond that the app-servers wait.
 const REQUESTS: usize = 64;
 
-/// How long the end waits for work whose callers have left, beside the calls that are drained: longer than a send
-/// with its receipt lasts.
+/// How long the end waits for work whose callers have left, after all calls are drained. It is longer than a
+/// send with its receipt takes.
 const LAST_WORK: Duration = Duration::from_secs(15);
 
-/// How long the lock may be held by somebody who is no daemon.
+/// How long the lock may be held by a process that is no daemon.
 const MOMENTARY_LOCK: Duration = Duration::from_secs(1);
-/// How long a daemon that was told to end may take: it drains, and ends its last work.
+/// How long a daemon that was told to end may take to drain and to finish its last work.
 const TAKE_OVER: Duration = Duration::from_secs(40);
+/// Pause between two tries to take the lock.
 const LOCK_LOOK: Duration = Duration::from_millis(20);
 
-/// What this program is called, and so any other daemon.
+/// The name of this program, and so of any other daemon.
 const PROGRAM: &str = "conveyord";
 
 /// The binary: reads the flags, runs the daemon, says on standard error why it could not.
@@ -68,7 +70,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let flags = match Flags::try_parse_from(args) {
         Ok(flags) => flags,
         Err(error) => {
-            // Help and version are no errors to clap's exit code.
+            // clap's exit code for help and version is 0.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -76,7 +78,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match start(&flags) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell if even this fails.
+            // If even this fails, nobody is left to tell.
             let _ = writeln!(io::stderr(), "conveyord: {error:#}");
             let store = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
             if let Some(hint) = store.and_then(StoreError::hint) {
@@ -111,7 +113,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
         .create(&files.root)
         .with_context(|| format!("the state root {} could not be created", files.root))?;
     check_private(&files.root)?;
-    // Held until the very end: whoever gets it next finds no socket and a settled database.
+    // The lock is held until the very end: the next daemon finds no socket and a settled database.
     let _lock = take_lock(&files.lock(), config.origin.started_by).await?;
     let log = LogFile::open(&files.log())
         .with_context(|| format!("the log {} could not be opened", files.log()))?;
@@ -173,7 +175,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
     app.loops.given_up().map_or(Ok(()), |given_up| Err(given_up.into()))
 }
 
-/// Everything that follows sessions: their rollouts, processes, reports and approvals.
+/// Starts the loops that follow sessions: their rollouts, processes, reports and approvals.
 fn keep_watching(app: &Arc<App>, cancel: &CancellationToken) {
     let watcher = app.clone();
     app.loops.keep(LoopName::Ingest, cancel, move |cancel, items| {
@@ -188,7 +190,7 @@ fn keep_watching(app: &Arc<App>, cancel: &CancellationToken) {
     app.loops.keep(LoopName::WorkerReports, cancel, move |cancel, items| {
         workers::watch::run(workers.clone(), cancel, items)
     });
-    // Both ends outlive the loops that use them.
+    // Both ends of the channel outlive the restarts of the loops that use them.
     let (asked, requests) = mpsc::channel(REQUESTS);
     let (approvals, requests) = (app.approvals.clone(), Arc::new(Mutex::new(requests)));
     app.loops.keep(LoopName::Approvals, cancel, move |cancel, items| {
@@ -204,6 +206,7 @@ fn keep_watching(app: &Arc<App>, cancel: &CancellationToken) {
     });
 }
 
+/// Starts the loop of Dispatch.
 fn keep_dispatching(app: &App, cancel: &CancellationToken) -> DispatchLoop {
     let id = app.config.dispatcher_id.value.clone();
     let dispatch = DispatchLoop::new(app.store.clone(), app.courier.clone(), id);
@@ -212,7 +215,8 @@ fn keep_dispatching(app: &App, cancel: &CancellationToken) -> DispatchLoop {
     dispatch
 }
 
-/// Where a service manager wants it. The loop ends when the daemon begins to.
+/// Starts the watchdog's loop, if a service manager wants proof that the daemon lives. The loop ends when the
+/// daemon begins to end.
 fn keep_proving_life(app: &App) {
     let Some(limit) = service::watchdog() else { return };
     let (socket, loops) = (app.config.files.socket(), app.loops.clone());
@@ -225,8 +229,8 @@ fn gone_is_fine(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
-/// Refuses a state root whose files somebody else could replace. It may have been made by others than us, so
-/// its mode is not ours to change.
+/// Refuses a state root whose files another user could replace. The mode is not changed, because somebody
+/// else may have made the folder.
 fn check_private(root: &Utf8Path) -> anyhow::Result<()> {
     let mode = fs::metadata(root)?.permissions().mode();
     if mode & 0o022 != 0 {
@@ -250,11 +254,12 @@ fn check_length(socket: &Utf8Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes the lock. A client that looks whether a daemon runs holds it for a moment, and so does a daemon that has
-/// ended but is not gone yet: neither is another daemon.
+/// Takes the lock. A client that looks whether a daemon runs holds it for a moment, and so does a daemon that
+/// is about to be gone. Neither is another daemon.
 ///
-/// One that a service manager starts takes the place of one that the command line started, whose socket its own may have
-/// replaced; clients wait in its socket's queue meanwhile.
+/// A daemon that a service manager starts takes over from one that the command line started, because the
+/// service manager's socket may have replaced that daemon's own. Clients wait in the socket's queue
+/// meanwhile.
 async fn take_lock(path: &Utf8Path, started_by: StartedBy) -> Result<Lock, LockError> {
     let mut deadline = Instant::now() + MOMENTARY_LOCK;
     let mut told = None;
@@ -271,9 +276,10 @@ async fn take_lock(path: &Utf8Path, started_by: StartedBy) -> Result<Lock, LockE
             if by != StartedBy::Cli || !started_by.is_service() {
                 return Err(LockError::Held { holder: held });
             }
+            // The pid of the lock may belong to another program by now, so the name is checked.
             if told != Some(pid) && platform::program_name(pid).as_deref() == Some(PROGRAM) {
                 service::tell(State::Starting("taking over from a daemon that a client started"));
-                // Gone meanwhile is as good as ended.
+                // If the process is gone meanwhile, it has ended as it was to.
                 let _ = kill(nix::unistd::Pid::from_raw(pid.as_raw()), SignalNumber::SIGTERM);
                 told = Some(pid);
                 deadline = Instant::now() + TAKE_OVER;
@@ -299,7 +305,7 @@ impl OwnSocket {
         Ok(Self { path: path.to_owned(), identity: identity(path)? })
     }
 
-    /// Removes it, unless another one has taken its place.
+    /// Removes the socket, unless another one has taken its place.
     fn remove(&self) -> io::Result<()> {
         match identity(&self.path) {
             Ok(found) if found != self.identity => Ok(()),
@@ -313,7 +319,7 @@ fn identity(path: &Utf8Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
-/// Binds the socket. One that is left of a daemon that died is removed: the lock says that nobody has it.
+/// Binds the socket. A socket that a dead daemon left is removed: the lock says that no daemon serves it.
 fn listen(socket: &Utf8Path) -> anyhow::Result<(UnixListener, OwnSocket)> {
     match UnixStream::connect(socket) {
         Ok(_) => bail!(
@@ -326,12 +332,12 @@ fn listen(socket: &Utf8Path) -> anyhow::Result<(UnixListener, OwnSocket)> {
             .with_context(|| format!("the stale socket {socket} could not be removed"))?,
     }
     let listener = UnixListener::bind(socket).with_context(|| format!("{socket} could not be bound"))?;
-    // Who connected before this is still checked for being the owner.
+    // A client that connected before this is still checked: the server serves only the owner.
     fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
     Ok((listener, OwnSocket::of(socket)?))
 }
 
-/// The signals that the daemon takes. What comes while the loop that reads them is restarted waits here.
+/// The signals that the daemon takes. A signal that comes while the loop is restarted waits here.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -350,7 +356,7 @@ fn keep_taking_signals(app: &App, log: LogFile) -> io::Result<()> {
     Ok(())
 }
 
-/// Reopens the log when that is asked for, until the daemon is to end.
+/// Ends the daemon on SIGTERM and SIGINT, and reopens the log on SIGHUP.
 async fn take_signals(signals: Arc<Mutex<Signals>>, log: LogFile, shutdown: CancellationToken) {
     let mut signals = signals.lock().await;
     let Signals { terminate, interrupt, hang_up } = &mut *signals;

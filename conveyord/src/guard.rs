@@ -18,7 +18,7 @@ pub async fn guarded<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
     AssertUnwindSafe(work).catch_unwind().await.map_err(|_| Panicked)
 }
 
-/// As [`guarded`], for work that is not asynchronous.
+/// Like [`guarded`], for work that is not asynchronous.
 pub fn guarded_now<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked)
 }

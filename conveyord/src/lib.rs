@@ -20,6 +20,7 @@ pub mod drift;
 pub mod error;
 pub mod faults;
 pub mod feed;
+pub mod file_events;
 pub mod finding;
 pub mod guard;
 pub mod history;

@@ -41,7 +41,7 @@ pub struct Thread {
     format: Format,
     codex_home: Utf8PathBuf,
     cwd: Utf8PathBuf,
-    /// Held open by the process that owns the thread; the new format only.
+    /// The writer lock, held open by the process that owns the thread. Only the new format has one.
     _lock: Option<File>,
 }
 
@@ -121,13 +121,13 @@ pub struct Rollout {
     cwd: Utf8PathBuf,
     format: Format,
     ordinal: u64,
-    /// What the records are stamped with instead of the present time.
+    /// The time that records are stamped with instead of the present time.
     time: Option<Timestamp>,
 }
 
 impl Rollout {
-    /// Opens any file for appending, made when it is not there: the second file of a thread, or one that took
-    /// another's place.
+    /// Opens any file for appending, and makes it if it does not exist: the second file of a thread, or a
+    /// file that replaces another.
     ///
     /// # Errors
     /// The file cannot be opened.
@@ -149,7 +149,7 @@ impl Rollout {
         &self.thread_id
     }
 
-    /// Stamps all further records with this time: for files that tell of hours, and are written in a moment.
+    /// Stamps all further records with this time: for files that cover hours and are written in a moment.
     pub fn set_time(&mut self, time: Timestamp) {
         self.time = Some(time);
     }
@@ -315,8 +315,8 @@ impl Rollout {
         )
     }
 
-    /// Ends a turn as completed, or as failed when there is an `error`. The old format has no word
-    /// for an error: it shows only in a missing last message.
+    /// Ends a turn as completed, or as failed when there is an `error`. The old format has no field for an
+    /// error: there a failed turn only lacks its last message.
     ///
     /// # Errors
     /// The write fails.

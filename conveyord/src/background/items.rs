@@ -1,6 +1,7 @@
-//! The items of a loop whose work panicked: a session that is read, a command that is sent, a worker's report.
+//! The items of a loop whose work panicked, for example a session that is read or a command that is sent.
 //!
-//! The loop goes on with its other items. This one rests for a while, ever longer, and is then tried again.
+//! The loop goes on with its other items. The failing item rests, longer after each failure, and is then
+//! tried again.
 
 use super::{LoopName, back_off};
 use crate::{
@@ -15,7 +16,8 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// An item that did not fail for so long is not tried any more: its session is gone, for example. It is forgotten.
+/// An item that has not failed for so long is not tried any more, for example because its session is gone. It
+/// is forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// The failing items of one loop. Cheap to clone; a restart of the loop does not lose them.
@@ -53,10 +55,7 @@ impl Items {
         self.note(item, guarded(work).await)
     }
 
-    /// The same for work that does not wait.
-    ///
-    /// # Errors
-    /// As [`Self::attempt`].
+    /// Like [`Self::attempt`], for work that is not asynchronous.
     pub fn attempt_now<T>(&self, item: &str, work: impl FnOnce() -> T) -> Result<T, Duration> {
         self.note(item, guarded_now(work))
     }

@@ -1,11 +1,12 @@
 //! The daemon's background loops: each has a name, is guarded against panics, restarted, and shown.
 //!
-//! What may be known here: names, states, times. What a loop does is handed in as a function that begins it; it must
-//! be able to begin anew at any time, from what the database says.
+//! What may be known here: names, states, times. What a loop does is handed in as a function that begins it.
+//! That function must be able to begin anew at any time, from what the database says.
 //!
-//! A loop that panics, or ends though nobody cancelled it, has failed. It begins again after a pause, which doubles
-//! with each failure in a row. A run of a minute or more ([`STEADY`]) is a success: the next failure is the first of
-//! its row. After five failures in a row ([`MOST_FAILURES`]) the loop's [`Policy`] decides: see [`LoopName`].
+//! A loop that panics, or ends though nobody cancelled it, has failed. It begins again after a pause, which
+//! doubles with each failure in a row. A run of a minute or more ([`STEADY`]) is a success: the next failure
+//! is the first of its row. After five failures in a row ([`MOST_FAILURES`]) the loop's [`Policy`] decides:
+//! see [`LoopName`].
 //!
 //! A panic in the work on a single item ends neither the loop nor the item: see [`Items`].
 
@@ -33,11 +34,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 /// A run that lasted so long was a success, however it ended.
 const STEADY: Duration = Duration::from_secs(60);
-/// Failures in a row after which a loop that the daemon needs is given up: reached within four seconds when the loop
-/// fails at once, and after five minutes at the latest.
+/// Failures in a row after which a loop that the daemon needs is given up. A loop that fails at once reaches
+/// them within four seconds, any other within five minutes.
 const MOST_FAILURES: u32 = 5;
 
-/// The pause after so many failures in a row: doubled with each, capped.
+/// The pause after so many failures in a row: doubled with each, up to the longest.
 fn back_off(failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     BACK_OFF.0.saturating_mul(2_u32.pow(doublings)).min(BACK_OFF.1)
@@ -47,7 +48,6 @@ fn back_off(failures: u32) -> Duration {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the daemon is of no use without its background loop {}, which failed {failures} times in a row and last {failure}", name.as_str())]
 pub struct GivenUp {
-    /// The loop.
     pub name: LoopName,
     /// Its failures in a row.
     pub failures: u32,
@@ -88,8 +88,8 @@ impl Loops {
         Self(Arc::new(Inner { entries, tasks, needed_down, end, given_up }))
     }
 
-    /// Runs a loop until `cancel`. `begin` begins it, and does so again whenever it has failed; what it must not lose
-    /// then (the receiving end of a channel) it owns and shares with each run.
+    /// Runs a loop until `cancel`. `begin` begins it, and again after each failure. What a loop must not lose
+    /// then (the receiving end of a channel) is owned by `begin` and shared with each run.
     pub fn keep<R>(
         &self,
         name: LoopName,
@@ -133,7 +133,7 @@ impl Loops {
         });
     }
 
-    /// Waits for the end of all loops, which must be cancelled.
+    /// Waits for the end of all loops. They must have been cancelled before.
     pub async fn ended(&self) {
         self.0.tasks.close();
         self.0.tasks.wait().await;
@@ -145,13 +145,13 @@ impl Loops {
         self.0.given_up.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until no loop is down that the daemon needs.
+    /// Waits until every loop that the daemon needs is up.
     pub async fn needed_are_up(&self) {
-        // Fails only when the sender is gone, which this holds.
+        // Waiting fails only when the sender is gone, and `self` holds it.
         let _ = self.0.needed_down.subscribe().wait_for(|down| *down == 0).await;
     }
 
-    /// How the loops fare.
+    /// The state of each loop.
     #[must_use]
     pub fn status(&self) -> Vec<LoopStatus> {
         let status = |(name, entry): (&LoopName, &Entry)| LoopStatus {
@@ -174,7 +174,7 @@ impl Loops {
             };
             status.failing.into_iter().map(of_item).chain(status.last_failure)
         };
-        // The times at their beginnings sort as texts.
+        // Each text begins with its time, so the greatest text is the newest.
         self.status().into_iter().flat_map(failures).max()
     }
 
@@ -214,7 +214,7 @@ impl Loops {
 async fn run<R: Future<Output = ()>>(name: LoopName, begin: impl FnOnce() -> R) -> Result<(), Panicked> {
     guarded(async {
         let mut work = pin!(begin());
-        // The test build panics here, when a test asks for it: as in the loop's own code whenever that is woken.
+        // In the test build, a test can ask for a panic here. It then comes as from the loop's own code.
         std::future::poll_fn(|context| {
             faults::may_panic("loop", name.as_str());
             work.as_mut().poll(context)

@@ -1,19 +1,20 @@
 //! The loops by name, and what becomes of each that cannot be kept up.
 //!
-//! Every loop is restarted when it panics or ends by itself. The policy says what happens when that does not help.
+//! Every loop is restarted when it panics or ends by itself. The policy says what happens when that does not
+//! help: `end` ends the daemon in order, `try` goes on restarting the loop.
 //!
-//! | loop | does | policy | why |
-//! |---|---|---|---|
-//! | `signals` | SIGTERM, SIGINT, SIGHUP | end the daemon | without it only SIGKILL ends the daemon, in no order |
-//! | `watchdog` | proves to the service manager that the daemon lives | end the daemon | the service manager would end it without order |
-//! | `ingest` | reads rollouts as they grow | end the daemon | no completion would be noticed |
-//! | `process_exits` | notices the ends of Codex processes | end the daemon | sessions that have ended would look alive and keep their tasks waiting |
-//! | `dispatch` | routes completions, sends commands | end the daemon | nothing would reach anybody |
-//! | `checkpoint` | keeps the write-ahead log small | keep trying | SQLite's own checkpoint bounds the log |
-//! | `worker_reports` | imports workers' `status.json` | keep trying | the verbs of workers read the file themselves |
-//! | `app_servers` | keeps the connections to Codex's app-servers | keep trying | pane and rollout tell the same, later |
-//! | `approvals` | keeps approvals in step with what app-servers ask | keep trying | the pane shows the question, and a cycle reports it |
-//! | `approval_panes` | looks for approvals in panes | keep trying | a cycle reports it |
+//! | loop | policy | why |
+//! |---|---|---|
+//! | `signals` | end | without it only SIGKILL ends the daemon, in no order |
+//! | `watchdog` | end | the service manager would end the daemon anyway, in no order |
+//! | `ingest` | end | no completion would be noticed |
+//! | `process_exits` | end | sessions that have ended would look alive and keep their tasks waiting |
+//! | `dispatch` | end | nothing would reach anybody |
+//! | `checkpoint` | try | SQLite's own checkpoint bounds the log |
+//! | `worker_reports` | try | the verbs of workers read the file themselves |
+//! | `app_servers` | try | pane and rollout tell the same, later |
+//! | `approvals` | try | the pane shows the question, and a cycle reports it |
+//! | `approval_panes` | try | a cycle reports what a pane asks |
 
 /// A background loop of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,7 +46,7 @@ pub enum LoopName {
 pub enum Policy {
     /// The daemon ends in order, since it cannot do its work: whoever started it starts it again.
     EndDaemon,
-    /// It is restarted for ever, at the longest pause: the daemon is of use without it.
+    /// The loop is restarted for ever, at the longest pause: the daemon is of use without it.
     KeepTrying,
 }
 
@@ -67,7 +68,7 @@ impl LoopName {
         }
     }
 
-    /// What becomes of it when it fails again and again; the table above says why.
+    /// What becomes of the loop when it fails again and again; the table above says why.
     #[must_use]
     pub const fn policy(self) -> Policy {
         match self {

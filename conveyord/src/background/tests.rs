@@ -1,9 +1,9 @@
-//! Loops on a clock that stands still: it moves when all of them wait.
+//! Loops on a paused clock, which moves on when all of them wait.
 
 use super::*;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A loop that does `work` in each of its runs, which it is told the number of; and how often it began.
+/// Keeps a loop that does `work` in each run, with the number of that run. Returns how often it began.
 fn kept<R: Future<Output = ()> + Send + 'static>(
     loops: &Loops,
     name: LoopName,

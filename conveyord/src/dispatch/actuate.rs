@@ -1,4 +1,6 @@
-//! `session.nudge` and `session.interrupt`: a caller's own text or key, at once, with its receipt.
+//! `session.nudge` and `session.interrupt`: a caller's text or key, sent inside the call, with its receipt.
+
+mod record;
 
 use super::{
     courier::Courier,
@@ -16,10 +18,8 @@ use crate::{
     refusal::Kind,
     sessions::{pane, state},
     store::{
-        Durability, Store, Tx, bindings,
+        Durability, Store, bindings,
         commands::{self, NewCommand},
-        event_names::{AuditEvent, TelemetryEvent},
-        log::{self, Actor, Event, Run, Telemetry},
         sessions::{self, Session},
     },
     tmux::Key,
@@ -28,81 +28,31 @@ use conveyor_proto::{
     ids::TaskId,
     types::{
         command::EnqueueParams,
-        common::{Role, Transport},
+        common::Transport,
         cycle::CoarseState,
         dispatch::SignalType,
         pane::{DeliveryOutcome, InterruptParams, InterruptResult, NudgeParams, NudgeResult},
         session::SessionState,
     },
 };
-use serde_json::{Map, Value, json};
+use record::{Action, Record};
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long the rollout is given to show that a turn was interrupted.
 const INTERRUPT_LIMIT: Duration = Duration::from_secs(2);
-/// Pause between a key and a text that follows it, longer than tmux's escape-time, so that Escape and a
-/// letter do not merge into a meta chord.
+/// Pause between a key and the text after it, so that Escape and a letter do not merge into a meta key. It is
+/// longer than tmux's escape-time, which was 500 ms before tmux 3.5 (tmux/tmux#3844).
 const AFTER_KEY: Duration = Duration::from_millis(600);
 
 /// Nudges and interrupts. Cheap to clone.
 #[derive(Clone)]
 pub struct Actuator {
-    /// Database.
     pub store: Store,
-    /// The ways to sessions.
     pub courier: Courier,
-    /// Ingest, for receipts.
+    /// Reads the rollout before it is asked which turn runs.
     pub ingest: crate::ingest::Ingest,
-}
-
-/// What is done to a session's pane.
-#[derive(Debug, Clone, Copy)]
-enum Action {
-    Nudge,
-    Interrupt,
-}
-
-impl Action {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Nudge => "nudge",
-            Self::Interrupt => "interrupt",
-        }
-    }
-
-    const fn intent(self) -> AuditEvent {
-        match self {
-            Self::Nudge => AuditEvent::SessionNudgeIntent,
-            Self::Interrupt => AuditEvent::SessionInterruptIntent,
-        }
-    }
-
-    const fn done(self) -> AuditEvent {
-        match self {
-            Self::Nudge => AuditEvent::SessionNudged,
-            Self::Interrupt => AuditEvent::SessionInterrupted,
-        }
-    }
-
-    const fn told(self, success: bool) -> TelemetryEvent {
-        match (self, success) {
-            (Self::Nudge, true) => TelemetryEvent::SessionNudgeSucceeded,
-            (Self::Nudge, false) => TelemetryEvent::SessionNudgeFailed,
-            (Self::Interrupt, true) => TelemetryEvent::SessionInterruptSucceeded,
-            (Self::Interrupt, false) => TelemetryEvent::SessionInterruptFailed,
-        }
-    }
-}
-
-/// What is recorded of an action: who it concerned and what was done, never the text.
-struct Record {
-    action: Action,
-    session: Option<(Session, Option<(TaskId, String)>)>,
-    name: String,
-    /// Keys of the event and of the telemetry's correlation and attributes.
-    facts: Map<String, Value>,
-    correlation: Map<String, Value>,
 }
 
 impl Actuator {
@@ -115,10 +65,8 @@ impl Actuator {
         self.nudge_with(params, json!({})).await
     }
 
-    /// The same for the verb that is older than sessions; its records say so.
-    ///
-    /// # Errors
-    /// As [`Actuator::nudge`].
+    /// Like [`Actuator::nudge`], for the verb `nudge`, which is older than sessions. Its records name that
+    /// verb.
     pub async fn nudge_by_name(&self, params: NudgeParams) -> Result<NudgeResult> {
         self.nudge_with(params, json!({ "legacy_command": "nudge" })).await
     }
@@ -143,7 +91,7 @@ impl Actuator {
         let session = record.session()?;
         check_message(&params.text)?;
         let way = match self.courier.way(session, params.transport) {
-            // Nobody asked for the inbox: without a pane it is refused, as ever.
+            // `auto` never means the inbox here: a session without a pane is refused.
             Transport::Inbox if params.transport == Transport::Auto => Transport::Tmux,
             way => way,
         };
@@ -195,7 +143,7 @@ impl Actuator {
         Ok(result)
     }
 
-    /// A text that is held back becomes a durable command, which Dispatch delivers when the menu is gone.
+    /// Queues a held text as a command, which Dispatch delivers when the menu or the draft is gone.
     async fn queue_held(&self, session: &Session, params: &NudgeParams, way: Transport) -> Result<String> {
         let mut payload = json!({
             "session": session.name, "message": params.text, "clear_draft": params.clear_draft,
@@ -206,8 +154,8 @@ impl Actuator {
         let id = session.id.clone();
         self.store
             .write(Durability::Full, move |tx| {
-                // Shown with the task that the session works on; it is the session's all the same, whatever
-                // becomes of the binding.
+                // The task is stored only for listings: the command is for the session, whatever becomes of
+                // the binding.
                 let task = bindings::open_of_session(tx, &id)?.map(|binding| binding.task_id);
                 let id = commands::insert(
                     tx,
@@ -226,7 +174,7 @@ impl Actuator {
             .await
     }
 
-    /// What results call the place that a text goes to.
+    /// The target of a text, as results show it.
     fn shown(&self, session: &Session, way: Transport) -> Result<String> {
         match way {
             Transport::AppServer => Ok(format!("thread {}", self.courier.app_server.target(session)?.1)),
@@ -324,7 +272,7 @@ impl Actuator {
         }
         let tmux = self.courier.pane.tmux(session);
         let found = match pane::find(&tmux, session).await {
-            // A dry run tells the target even if it is not there.
+            // A dry run shows the target even if its pane does not exist.
             Err(_) if params.dry_run => return Ok(result),
             found => found?,
         };
@@ -336,8 +284,10 @@ impl Actuator {
         if params.dry_run {
             return Ok(result);
         }
-        // Escape at an idle Codex arms the transcript browser; a menu takes it for an answer.
+        // At an idle Codex, Escape is the first half of Esc Esc, which rewinds the conversation
+        // (openai/codex#26348). A menu takes Escape as an answer.
         let idle = asked.is_none() && is_codex && shows != PaneShows::Busy;
+        // While Codex streams an answer the screen may look ready, so the rollout decides.
         let may_work = matches!(shows, PaneShows::Ready | PaneShows::Unclear);
         if idle && !(may_work && self.is_busy(session).await?) {
             result.note =
@@ -371,7 +321,7 @@ impl Actuator {
         Ok(result)
     }
 
-    /// Interrupts the turn that runs by Codex's app-server.
+    /// Interrupts the running turn by Codex's app-server.
     async fn interrupt_turn(
         &self,
         session: &Session,
@@ -393,7 +343,7 @@ impl Actuator {
         let turn = self.running_turn(session).await?.flatten();
         match (turn, self.courier.app_server.asks(session)) {
             (None, _) => result.note = Some("no turn runs that could be interrupted".to_owned()),
-            // It would be declined by that, which needs the permission for it.
+            // Interrupting would decline what Codex asks for, which needs the permission for it.
             (Some(_), Some(by)) => result.note = Some(format!("the session asks for an answer: {by}")),
             (Some(turn), None) => {
                 self.intend(record).await?;
@@ -424,9 +374,9 @@ impl Actuator {
         Ok(self.running_turn(session).await?.is_some())
     }
 
-    /// The turn that runs by the rollout; its id, where the file names one.
+    /// The running turn, as the rollout tells it. The inner `None` is a turn without an id.
     async fn running_turn(&self, session: &Session) -> Result<Option<Option<String>>> {
-        // What was written since the last wake counts too.
+        // The turn may have ended since the last wake, so read first.
         let _ = self.ingest.run(&session.id, Shrunk::Refuse).await;
         let session = session.clone();
         self.store
@@ -457,7 +407,7 @@ impl Actuator {
         }
     }
 
-    /// Whether the last turn was ended from outside; it may also have ended by itself meanwhile.
+    /// Whether the last turn was interrupted: it may also have ended by itself meanwhile.
     async fn was_interrupted(&self, session: &Session) -> Result<bool> {
         let session = session.clone();
         self.store
@@ -482,20 +432,13 @@ impl Actuator {
             })
             .await?;
         let name = name.to_owned();
-        Ok(Record { action, session, name, facts: Map::new(), correlation: Map::new() })
+        Ok(Record::new(action, session, name))
     }
 
-    /// Before the deed: a crash between the two leaves this.
+    /// Records the intent before the side effect, so that a crash between the two leaves a trace.
     async fn intend(&self, record: &Record) -> Result<()> {
-        let (action, facts, task) = (record.action, record.facts.clone(), record.task_id());
-        let name = record.name.clone();
-        self.store
-            .write(Durability::Full, move |tx| {
-                let mut payload = facts;
-                payload.insert("session".to_owned(), json!(name));
-                event(tx, action.intent(), task.as_deref(), Value::Object(payload))
-            })
-            .await
+        let record = record.clone();
+        self.store.write(Durability::Full, move |tx| record.write_intent(tx)).await
     }
 
     async fn succeeded(&self, record: Record, outcome: Value) -> Result<()> {
@@ -515,97 +458,9 @@ impl Actuator {
     }
 }
 
-impl Record {
-    fn with(mut self, facts: Value) -> Self {
-        if let Value::Object(facts) = facts {
-            self.facts.extend(facts);
-        }
-        self
-    }
-
-    fn about_key(mut self, key: &str) -> Self {
-        self.facts.insert("key".to_owned(), json!(key));
-        self.correlation.insert("key".to_owned(), json!(key));
-        self
-    }
-
-    fn session(&self) -> Result<&Session> {
-        self.session.as_ref().map(|(session, _)| session).ok_or_else(|| {
-            Error::not_found(
-                Kind::UnknownSession,
-                format!("no session has the name \"{}\"", crate::words::shown(&self.name)),
-            )
-            .hint("`sessions --state all` lists the sessions")
-        })
-    }
-
-    fn task_id(&self) -> Option<String> {
-        self.session.as_ref()?.1.as_ref().map(|(task, _)| task.to_string())
-    }
-
-    fn write(&self, tx: &Tx<'_>, success: bool, outcome: &Value, error: Option<(&str, &str)>) -> Result<()> {
-        let task = self.task_id();
-        let mut payload = self.facts.clone();
-        payload.insert("session".to_owned(), json!(self.name));
-        payload.insert("success".to_owned(), json!(success));
-        let mut attributes = self.facts.clone();
-        attributes.remove("key");
-        attributes.insert("success".to_owned(), json!(success));
-        if let Value::Object(outcome) = outcome {
-            payload.extend(outcome.clone());
-            attributes.extend(outcome.clone());
-        }
-        if let Some((error, kind)) = error {
-            for facts in [&mut payload, &mut attributes] {
-                facts.insert("error".to_owned(), json!(error));
-                facts.insert("error_type".to_owned(), json!(kind));
-                facts.insert("rollback_error".to_owned(), Value::Null);
-            }
-        }
-        event(tx, self.action.done(), task.as_deref(), Value::Object(payload))?;
-        let (session, binding) = match &self.session {
-            Some((session, binding)) => (Some(session), binding.as_ref().map(|(_, binding)| binding)),
-            None => (None, None),
-        };
-        let mut correlation = self.correlation.clone();
-        correlation.insert("binding_id".to_owned(), json!(binding));
-        correlation.insert("role".to_owned(), json!(session.map(|session| role(session.role))));
-        correlation.insert("session_id".to_owned(), json!(session.map(|session| &session.id)));
-        correlation.insert("dry_run".to_owned(), self.facts.get("dry_run").cloned().unwrap_or_default());
-        correlation.insert("session".to_owned(), json!(self.name));
-        log::telemetry(
-            tx,
-            &Telemetry {
-                actor: Actor::Workerctl,
-                kind: self.action.told(success),
-                summary: format!(
-                    "Session {}: {}.",
-                    self.action.as_str(),
-                    if success { "done" } else { "failed" }
-                ),
-                task_id: task.as_deref(),
-                run: Run::Active,
-                correlation: Value::Object(correlation),
-                attributes: Value::Object(attributes),
-            },
-        )?;
-        Ok(())
-    }
-}
-
 fn followup_failed(sent: bool, error: &Error) -> Error {
     let message = format!("the key was sent ({sent}), the follow-up was not: {error}");
     Error::unavailable(Kind::FollowupFailed, message)
-}
-
-const fn role(role: Role) -> &'static str {
-    role.as_str()
-}
-
-fn event(tx: &Tx<'_>, kind: AuditEvent, task_id: Option<&str>, payload: Value) -> Result<()> {
-    let actor = Actor::Workerctl;
-    log::event(tx, &Event { actor, kind, task_id, command_id: None, correlation_id: None, payload })?;
-    Ok(())
 }
 
 fn refuse_gone(session: &Session) -> Result<()> {

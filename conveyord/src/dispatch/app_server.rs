@@ -1,7 +1,8 @@
-//! Sending by Codex's app-server: a turn for an idle thread, a steer of the turn that runs, then the rollout's receipt.
+//! Sending by Codex's app-server: a turn for an idle thread, a steer of the running turn, then the rollout's
+//! receipt.
 //!
-//! A text that comes while an approval is asked for would answer nothing, and is held all the same: who asked must see
-//! the answer before anything new.
+//! A text is held while Codex asks for an approval, although it would not answer the question: Codex is to
+//! get its answer before anything new.
 
 use super::{
     outcome::{Held, Sent},
@@ -36,13 +37,12 @@ pub struct AppServerSender {
 }
 
 impl AppServerSender {
-    /// A sender by these app-servers.
     #[must_use]
     pub const fn new(app_servers: AppServers, receipts: Receipts) -> Self {
         Self { app_servers, receipts }
     }
 
-    /// Whether a session's thread is in the memory of an app-server that we are connected to.
+    /// Whether an app-server that the daemon is connected to has the session's thread in memory.
     #[must_use]
     pub fn reaches(&self, session: &Session) -> bool {
         self.app_servers.client(session).is_some()
@@ -60,7 +60,7 @@ impl AppServerSender {
         })
     }
 
-    /// What a session's turn waits for, in the words of panes.
+    /// What the session's turn asks its user for, in the same words as for panes.
     #[must_use]
     pub fn asks(&self, session: &Session) -> Option<&'static str> {
         let status = self.app_servers.status(session)?.status;
@@ -70,7 +70,7 @@ impl AppServerSender {
         status.waits_on(ActiveFlag::WaitingOnUserInput).then(|| PaneShows::Question.name())
     }
 
-    /// The turn that runs by the rollout.
+    /// The id of the running turn, as the rollout tells it.
     async fn running_turn(&self, session: &Session) -> Result<Option<String>> {
         self.receipts.read(session).await;
         let session = session.clone();
@@ -83,8 +83,8 @@ impl AppServerSender {
             .await
     }
 
-    /// Interrupts the turn that an app-server runs for a session, because the session is to end. What it asks is
-    /// withdrawn by that.
+    /// Interrupts the turn that an app-server runs for a session that is to end. That also withdraws what the
+    /// turn asks its user.
     pub async fn end_turn(&self, session: &Session) {
         let Some((client, thread)) = self.app_servers.client(session) else { return };
         let turn = match self.running_turn(session).await {
@@ -106,12 +106,13 @@ impl AppServerSender {
         if text.as_str().trim().is_empty() {
             return Err(Error::invalid(Kind::BlankMessage, "the message is blank: Enter alone is for panes"));
         }
-        // Asked anew: what was told may have been overtaken.
+        // Ask now, because the last status that Codex told may be old.
         let status = client.thread_status(&thread).await.map_err(refused)?;
         if let Some(by) = self.asks(session).filter(|_| status.waits_on_user()) {
             let by = by.to_owned();
             return Ok(Sent { transport: Transport::AppServer, ..Sent::held(Held { by, question: None }) });
         }
+        // A thread that is active is steered; an idle one gets a new turn.
         let running = match status {
             ThreadStatus::Active { .. } => self.running_turn(session).await?,
             _ => None,
@@ -141,6 +142,7 @@ impl AppServerSender {
         faults::reach(CrashPoint::TurnAsked);
         let complete = match asked {
             Ok(_) => true,
+            // The request may have arrived although its answer did not.
             Err(error) if error.may_have_acted() => false,
             Err(error) => {
                 self.receipts.settle(delivery, Unproven::Failed, "nothing was sent").await?;
@@ -181,7 +183,8 @@ impl Carrier for AppServerSender {
     }
 }
 
-/// Steers the turn that runs, or begins one. A turn that has ended meanwhile refuses to be steered, for sure.
+/// Steers the running turn, or begins a turn. `turn/steer` names the turn that it expects and is refused when
+/// that has ended, so a refused text was not taken and may begin a turn of its own.
 async fn ask(
     client: &Client,
     thread: &str,

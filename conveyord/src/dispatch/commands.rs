@@ -1,4 +1,6 @@
-//! Executing a claimed command: checks, then the way to its target: pane, app-server or inbox.
+//! Executing a claimed command: its checks, then the delivery by pane, app-server or inbox.
+//!
+//! Claims are in `store/commands/claims`. A command whose dispatcher died while sending it is in `uncertain`.
 
 mod uncertain;
 
@@ -46,20 +48,20 @@ use conveyor_proto::{
 };
 use serde_json::{Value, json};
 
-/// What a command needs to be executed, found and allowed.
+/// A command that passed its checks, with everything that its delivery needs.
 pub(super) struct Plan {
     task: Option<TaskRow>,
     binding: Option<Binding>,
     source: Option<Session>,
     target: Session,
-    /// `auto` until it is looked at which ways there are.
+    /// The way that was asked for; [`Plan::decided`] replaces `auto` by one that exists.
     way: Transport,
     check: Option<PermissionCheck>,
     message: String,
 }
 
 impl Plan {
-    /// Whoever waits at its inbox gets the message there, at once, and not by the pane.
+    /// Chooses the inbox when a call of the target waits there: that call gets the message at once.
     fn for_waiting(mut self, changes: &Changes) -> Self {
         let any_way = self.way == Transport::Auto;
         if any_way && self.binding.is_some() && changes.is_awaited(self.target.id.as_str()) {
@@ -68,6 +70,7 @@ impl Plan {
         self
     }
 
+    /// Decides on a way that exists: never `auto`.
     fn decided(mut self, courier: &Courier) -> Self {
         self.way = courier.way(&self.target, self.way);
         self
@@ -80,14 +83,13 @@ impl Plan {
 
 /// Why a command is not executed.
 pub(super) enum Refusal {
-    /// Final, an error.
+    /// The command fails: something that it needs is missing, or not allowed.
     Failed(Error),
-    /// Final, by rule.
+    /// The command is blocked: its task is over, or its target is gone.
     Blocked(Error),
 }
 
-/// Executes a claimed command to its end and returns what is reported of it. `None` when another dispatcher
-/// has taken the claim over meanwhile.
+/// Executes a claimed command to its end. `None` when another dispatcher has taken its claim over meanwhile.
 pub(super) async fn execute(pass: &Dispatcher, claim: Claim) -> Result<Option<ProcessedCommand>> {
     faults::may_panic("item", "dispatch");
     let plan = {
@@ -109,10 +111,11 @@ pub(super) async fn execute(pass: &Dispatcher, claim: Claim) -> Result<Option<Pr
     }
 }
 
-/// What a dry run says would become of a command.
+/// What would become of a command, for a dry run.
 pub(super) fn would(connection: &rusqlite::Connection, claim: &Claim) -> (ProcessedState, Option<String>) {
     match plan(connection, claim) {
         Ok(plan)
+            // A dry run does not look for app-servers: `auto` without a pane counts as the inbox.
             if plan.way == Transport::Inbox || plan.way == Transport::Auto && !plan.target.has_tmux() =>
         {
             (ProcessedState::PullRequired, None)
@@ -127,9 +130,11 @@ fn message(claim: &Claim) -> Option<&str> {
     ["message", "text"].into_iter().find_map(|key| claim.payload.get(key).and_then(Value::as_str))
 }
 
+/// Checks a command: its text, task, pair and permission, then the state of task and target.
 pub(super) fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::result::Result<Plan, Refusal> {
     let failed = |error: Error| Refusal::Failed(error);
     let message = message(claim)
+        // A nudge may be empty: it presses Enter.
         .filter(|text| !text.trim().is_empty() || claim.kind == SignalType::SessionNudge.as_str())
         .ok_or_else(|| {
             failed(Error::invalid(
@@ -145,6 +150,7 @@ pub(super) fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::res
     let task_id = claim.task_id.as_deref().ok_or_else(missing)?;
     let task = tasks::find(connection, task_id).map_err(|e| failed(e.into()))?.ok_or_else(missing)?;
     let binding = bindings::require_open(connection, &task).map_err(failed)?;
+    // A message that was queued for one pair must not reach a later pair of the same task.
     if claim.binding_id.as_ref().is_some_and(|queued| *queued != binding.id) {
         let message =
             format!("the command was queued for another pair of task {} than the one bound now", task.name);
@@ -168,7 +174,7 @@ pub(super) fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::res
         return Err(failed(Error::refused(Kind::PermissionDenied, message).data(data)));
     }
     if claim.kind == SignalType::ContinueIteration.as_str() {
-        // Its policy belongs to the loops, which are not part of this version.
+        // The loop policy decides on this type, and this version has no loops.
         return Err(failed(Error::refused(
             Kind::LoopsUnavailable,
             "continue_iteration needs the loop policy, which this version of conveyord does not have",
@@ -188,7 +194,7 @@ pub(super) fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::res
     Ok(Plan { task: Some(task), binding: Some(binding), source: Some(source), target, way, check, message })
 }
 
-/// The sessions that a command of this type goes between: source and target.
+/// The source and the target of a command of this type.
 fn ends(connection: &rusqlite::Connection, binding: &Binding, kind: &str) -> Result<(Session, Session)> {
     let (source, target) = if kind == SignalType::NotifyManager.as_str() {
         (&binding.worker, &binding.manager)
@@ -202,6 +208,7 @@ fn ends(connection: &rusqlite::Connection, binding: &Binding, kind: &str) -> Res
     Ok((session(source)?, session(target)?))
 }
 
+/// A nudge is for a session, whatever its pair: neither a task nor a permission is looked up.
 fn plan_session_nudge(
     connection: &rusqlite::Connection,
     claim: &Claim,
@@ -213,7 +220,7 @@ fn plan_session_nudge(
         let message = format!("session {} is gone", target.name);
         return Err(Refusal::Blocked(Error::conflict(Kind::SessionGone, message)));
     }
-    // It belongs to no pair, and so to no inbox.
+    // A nudge belongs to no pair, and only pairs have inboxes.
     let way = match asked_way(claim) {
         Transport::AppServer => Transport::AppServer,
         _ => Transport::Tmux,
@@ -221,13 +228,13 @@ fn plan_session_nudge(
     Ok(Plan { task: None, binding: None, source: None, target, way, check: None, message })
 }
 
-/// Which way the command was asked to take.
+/// The way that the command's payload asks for; `auto` when it names none.
 fn asked_way(claim: &Claim) -> Transport {
     let asked = claim.payload.get("transport").cloned();
     asked.and_then(|word| serde_json::from_value(word).ok()).unwrap_or_default()
 }
 
-/// What is reported of a command before anything is known of its delivery.
+/// The report of a command before its delivery is known.
 pub(super) fn report(
     dispatcher: &str,
     claim: &Claim,
@@ -259,6 +266,7 @@ pub(super) fn report(
     }
 }
 
+/// Ends a command that is not executed.
 async fn refuse(
     pass: &Dispatcher,
     claim: &Claim,
@@ -300,7 +308,7 @@ fn permission_checked(
     )
 }
 
-/// Ends a claimed command in one transaction, together with what `more` writes, if the claim is still owned.
+/// Ends a claimed command, together with what `more` writes. `None`, and nothing written, without the claim.
 async fn end(
     pass: &Dispatcher,
     claim: Claim,
@@ -316,7 +324,7 @@ async fn end(
         .await
 }
 
-/// The transaction of an end.
+/// The body of the transaction of [`end`].
 pub(super) fn end_in(
     tx: &Tx<'_>,
     dispatcher: &str,
@@ -348,7 +356,7 @@ pub(super) fn end_in(
     Ok(Some(item))
 }
 
-/// Stores the notification of a command, pending, and says that it is attempted.
+/// Stores the notification of a command and its attempt's telemetry. `None` for a command without a pair.
 fn notify(
     tx: &Tx<'_>,
     pass_dispatcher: &str,
@@ -400,6 +408,7 @@ fn notify(
     Ok(id)
 }
 
+/// Puts the message into the inbox of the target; nothing is sent.
 async fn pull(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<ProcessedCommand>> {
     let mut item = report(&pass.id, &claim, ProcessedState::PullRequired, DeliveryOutcome::Queued);
     item.delivery_mode = Some(DeliveryMode::PullRequired);
@@ -413,6 +422,7 @@ async fn pull(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<Proc
     .await
 }
 
+/// Stores the notification of a command as delivered. That puts it into the inbox, also after a push.
 fn into_inbox(
     tx: &Tx<'_>,
     dispatcher: &str,
@@ -428,6 +438,7 @@ fn into_inbox(
         NotificationId(id),
         Pushed { completed: item.side_effect_completed, uncertain },
     )?;
+    // What a push did is told by the telemetry of the command's end.
     if item.delivery_mode == Some(DeliveryMode::Push) {
         return Ok(());
     }
@@ -448,6 +459,7 @@ fn into_inbox(
     )
 }
 
+/// Sends the message to the target, and ends the command by what became of it.
 async fn push(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<ProcessedCommand>> {
     let message = Message {
         text: plan.message.clone(),
@@ -468,6 +480,7 @@ async fn push(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<Proc
     let dispatcher = pass.id.clone();
     match sent {
         Err(Error::Refused(refusal)) if refusal.kind == Kind::ClaimLost => Ok(None),
+        // Nothing was sent, and the command asks for the inbox in that case.
         Err(error) if fallback_wanted(&claim) && plan.binding.is_some() => {
             item.state = ProcessedState::PullRequired;
             item.outcome = DeliveryOutcome::Queued;
@@ -480,6 +493,7 @@ async fn push(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<Proc
             })
             .await
         }
+        // Nothing was sent: the command and its notification fail.
         Err(error) => {
             item.state = ProcessedState::Failed;
             item.outcome = DeliveryOutcome::Failed;
@@ -508,6 +522,7 @@ async fn push(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<Proc
                 time: time(),
             });
             item.proof = sent.proof;
+            // The send broke off half-way; the note says where.
             if item.outcome == DeliveryOutcome::Uncertain && !sent.completed {
                 item.error = sent.note;
             }
@@ -520,7 +535,7 @@ async fn push(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<Proc
     }
 }
 
-/// What the end of a command whose text was typed writes beside its outcome.
+/// Writes what belongs to the end of a command whose text was typed.
 pub(super) fn typed(
     tx: &Tx<'_>,
     dispatcher: &str,
@@ -529,7 +544,7 @@ pub(super) fn typed(
     item: &mut ProcessedCommand,
     delivery: Option<DeliveryId>,
 ) -> std::result::Result<(), StoreError> {
-    // The receipt may have been read since the wait for it ended.
+    // Ingest may have read the receipt after the wait for it ended.
     let late = delivery.map(|id| deliveries::proof(tx, id)).transpose()?.flatten();
     if let Some(proof) = late {
         item.outcome = DeliveryOutcome::Delivered;
@@ -544,7 +559,7 @@ fn fallback_wanted(claim: &Claim) -> bool {
     claim.payload.get("inbox_fallback").and_then(Value::as_bool).unwrap_or(false)
 }
 
-/// Puts a command back that a menu or draft holds up.
+/// Puts a command back because the pane shows a menu, a draft or a mode. That uses up no attempt.
 async fn hold(
     pass: &Dispatcher,
     claim: Claim,
@@ -564,7 +579,7 @@ async fn hold(
                 return Ok(None);
             }
             if first {
-                // One row per change of state, not one per look.
+                // One telemetry row when a command begins to be held, not one for each look.
                 telemetry::note(
                     tx,
                     TelemetryEvent::DispatchCommandHeld,
@@ -579,7 +594,7 @@ async fn hold(
         .await
 }
 
-/// The pause before something that could not be sent is tried again.
+/// The time at which something that could not be sent is tried again.
 pub(super) fn next_try(tries: i64) -> String {
     clock::in_milliseconds(super::milliseconds(back_off(BACK_OFF, tries)))
 }

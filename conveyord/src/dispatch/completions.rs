@@ -1,4 +1,8 @@
-//! Routing completed turns of workers to the managers of their pairs, each once.
+//! Routing completed turns: each becomes one notification to the manager of its pair, which is typed into the
+//! manager's pane or put into its inbox.
+//!
+//! Which turns are completions is decided in `ingest/apply`. Notifications that an earlier pass left unsent
+//! are in `unsent`.
 
 use super::{
     HELD_BACK_OFF, back_off,
@@ -39,15 +43,15 @@ use conveyor_proto::{
 };
 use serde_json::{Value, json};
 
-/// Completions that are routed in one transaction at most: enough that a flush to the disk for each costs little,
-/// few enough that others get their turn with the writer.
+/// Completions that one transaction routes at most. With fewer, the flush to the disk would cost more for
+/// each; with more, other writers would wait longer.
 const BATCH: usize = 64;
-/// Completions that are looked at for those whose time has come.
+/// Pending turns that are read to find those whose time has come.
 const LOOKED_AT: i64 = 256;
 
 pub(super) const SIGNAL: SignalType = SignalType::WorkerTaskComplete;
 
-/// What is known of a completion that is routed.
+/// A completed turn, with everything that its routing needs.
 struct Route {
     turn: Unrouted,
     task: TaskRow,
@@ -55,6 +59,7 @@ struct Route {
     manager: Session,
     event_at: String,
     receipt: Value,
+    /// Whether the pair is still bound.
     open: bool,
     /// Whether a call waits at the manager's inbox.
     awaited: bool,
@@ -65,19 +70,22 @@ impl Route {
         dedupe_key(&self.turn)
     }
 
+    /// A completion is typed into the manager's pane, unless there is none or a call waits at the inbox.
     fn mode(&self) -> DeliveryMode {
-        // One that is gone may come back, and has an inbox meanwhile.
+        // A manager that is gone may be registered again. Its inbox keeps the completion until then.
         let reachable = self.manager.state == SessionState::Active && self.manager.has_tmux();
         let push = reachable && !self.awaited;
         if push { DeliveryMode::Push } else { DeliveryMode::PullRequired }
     }
 }
 
-/// By thread and turn, so that a file that is read again routes nothing twice.
+/// The key of a turn's notification. It names thread and turn, so that reading a file again routes no turn
+/// twice.
 fn dedupe_key(turn: &Unrouted) -> String {
     format!("{}:{}:{}:{}:{}", turn.binding, SIGNAL.as_str(), turn.session, turn.thread_id, turn.turn_key)
 }
 
+/// Reads the rows that belong to a turn. It is `not_bound` when one of them does not exist.
 fn load(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Route> {
     let gone = || Error::not_found(Kind::NotBound, "the pair of a completion does not exist");
     let binding = bindings::get(connection, &turn.binding)?.ok_or_else(gone)?;
@@ -86,7 +94,7 @@ fn load(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Route> {
     let manager = sessions::get(connection, binding.manager.as_str())?.ok_or_else(gone)?;
     let event = rollouts::event(connection, turn.end_event_id)?.ok_or_else(gone)?;
     let event_at = event.timestamp;
-    // A payload that cannot be decoded costs its details, not the completion.
+    // A record without these fields is routed all the same, with nulls in its receipt.
     let field = |name: &str| event.payload.get(name).cloned().unwrap_or(Value::Null);
     let receipt = json!({
         "completed_at": field("completed_at"), "duration_ms": field("duration_ms"),
@@ -99,7 +107,7 @@ fn load(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Route> {
     Ok(Route { turn, task, worker, manager, event_at, receipt, open, awaited: false })
 }
 
-/// The line that tells a manager of a completion. It does not say that the task succeeded.
+/// The line that tells a manager of a completion. It says that a turn ended, not that the work is right.
 fn line(route: &Route) -> String {
     let ended = if route.turn.outcome == turns::Outcome::Failed {
         "ended a turn with an error"
@@ -115,11 +123,12 @@ fn line(route: &Route) -> String {
     )
 }
 
-/// Names are typed into panes: no control characters.
+/// A name without control characters, because the line is typed into a pane.
 fn shown(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).collect()
 }
 
+/// The report of a completion before its delivery is known.
 fn report(
     route: &Route,
     correlation_id: &str,
@@ -175,7 +184,7 @@ pub(super) fn planned(
     Ok(planned)
 }
 
-/// The same; `None` when something of it does not exist any more.
+/// Like [`load`], but `None` when a row does not exist any more.
 fn loaded(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Option<Route>> {
     match load(connection, turn) {
         Err(error) if error.class() == ErrorClass::NotFound => Ok(None),
@@ -183,8 +192,8 @@ fn loaded(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Option<Ro
     }
 }
 
-/// Routes the oldest completions whose time has come, at most this many, and passes on what became of them. False
-/// when there is none.
+/// Routes the oldest completions whose time has come, `limit` at most, and passes to `tell` what became of
+/// each. Returns false when there was none.
 pub(super) async fn route_some(
     pass: &Dispatcher,
     limit: usize,
@@ -193,9 +202,10 @@ pub(super) async fn route_some(
     let (dispatcher, expires_at, ignore) =
         (pass.id.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
     let (changes, items) = (pass.store.changes().clone(), pass.items.clone());
-    // Inboxes are filled in the same transaction; a push is sent after it. It need not be flushed: a power cut takes
-    // back the turn's mark together with the notification, and it is routed again. What tells anybody of it for good
-    // (a consumption, the beginning of a push) is flushed, and this with it.
+    // An inbox is filled in this transaction; a push is sent after it. The commit need not be flushed: a
+    // power cut takes back the turn's mark together with its notification, and the turn is routed again. What
+    // tells somebody of it for good (a consumption, the beginning of a push) is flushed, and this commit with
+    // it.
     let batch = pass
         .store
         .write(Durability::Normal, move |tx| {
@@ -206,7 +216,8 @@ pub(super) async fn route_some(
             for turn in due.filter(|turn| !items.rests(&item(turn))).take(limit.min(BATCH)) {
                 let (row, item) = (turn.row, item(&turn));
                 let Some(mut route) = loaded(tx, turn)? else {
-                    // Left alone it would be in the way of all later ones.
+                    // This turn can never be routed. If it stayed pending, it would be read before all later
+                    // ones for ever.
                     turns::set_skipped(tx, row, turns::SkipReason::RecordMissing)?;
                     batch.push(Routed::Taken);
                     continue;
@@ -217,10 +228,12 @@ pub(super) async fn route_some(
                     faults::may_panic("item", "dispatch");
                     route_in(tx, route, &dispatcher, &expires_at)
                 });
-                // Takes back the whole batch; the next one leaves this completion out.
+                // A panic rolls back the whole batch. The next batch leaves this completion out, because it
+                // rests.
                 batch.push(routed.map_err(|_| Panicked)??);
                 if has_pane {
-                    // It is typed, or ends the manager's wait, before it is known where the next one goes.
+                    // This completion is typed, or it ends the manager's wait. Only then is it known where
+                    // the next one goes.
                     break;
                 }
             }
@@ -236,10 +249,12 @@ pub(super) async fn route_some(
     Ok(any)
 }
 
+/// The name of a completion among the items of the loop.
 fn item(turn: &Unrouted) -> String {
     format!("completion {} of {}", turn.row, turn.session)
 }
 
+/// Sends a completion that is to be pushed, after the transaction that claimed it.
 pub(super) async fn finish(
     pass: &Dispatcher,
     routed: Routed,
@@ -252,7 +267,9 @@ pub(super) async fn finish(
             let claim = LostClaim::Completion(target.id, target.token);
             let what = format!("notification {}", target.id);
             match pass.items.attempt(&what, push(pass, *target, item, recovered)).await {
+                // The end of the push could not be written: the next round gives its claim up.
                 Ok(pushed) => pushed.inspect_err(|_| pass.lost.add(claim)),
+                // The work panicked: nobody takes the completion up before the pause is over.
                 Err(pause) => {
                     pass.lost.add_after(claim, pause);
                     Err(Panicked.into())
@@ -264,7 +281,7 @@ pub(super) async fn finish(
 
 /// What a transaction made of a completion.
 pub(super) enum Routed {
-    /// Nothing to tell: it is settled already, or cannot be.
+    /// Nothing to report: a row that the completion needs does not exist any more.
     Taken,
     Done(ProcessedCompletion),
     Push(Box<Target>, ProcessedCompletion),
@@ -282,6 +299,7 @@ pub(super) struct Target {
     pub(super) ids: Value,
 }
 
+/// Routes one completion inside the caller's transaction.
 fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Result<Routed> {
     let correlation_id = clock::new_id("dispatch");
     let mode = route.mode();
@@ -318,6 +336,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
     });
     let task_id = Some(route.task.id.as_str());
     let (worker, manager) = (route.worker.name.clone(), route.manager.name.clone());
+    // The dedupe key is taken: an earlier reading of the file has routed this turn.
     let Some(id) = inserted else {
         note(
             tx,
@@ -338,6 +357,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
         json!({ "delivery_mode": mode, "source_session": worker, "target_session": manager }),
     )?;
     let ids = with_notification(ids, id);
+    // The pair ended before its completion was routed, so nobody must get it.
     if !route.open {
         notifications::suppress(tx, id, "the binding ended")?;
         note(
@@ -353,6 +373,7 @@ fn route_in(tx: &Tx<'_>, route: Route, dispatcher: &str, expires_at: &str) -> Re
     let mut item = report(&route, &correlation_id, dispatcher, ProcessedState::PullRequired);
     item.delivery_mode = Some(mode);
     item.notification_id = Some(id.0);
+    // The notification is stored with a claim of this dispatcher; the push follows after the commit.
     if mode == DeliveryMode::Push {
         item.state = ProcessedState::Delivered;
         let target = Target {
@@ -386,7 +407,7 @@ fn with_notification(mut ids: Value, id: NotificationId) -> Value {
     ids
 }
 
-/// Puts a completion into the inbox, with its telemetry and audit row.
+/// Puts a completion into the manager's inbox, with its telemetry and its audit row.
 pub(super) fn deliver(
     tx: &Tx<'_>,
     id: NotificationId,
@@ -401,6 +422,7 @@ pub(super) fn deliver(
     audit(tx, task, ids, "pull_required")
 }
 
+/// Writes the audit row of a completion that reached its end.
 pub(super) fn audit(
     tx: &Tx<'_>,
     task: &TaskRow,
@@ -424,6 +446,7 @@ pub(super) fn audit(
     Ok(())
 }
 
+/// Types a completion into the manager's pane, and writes how that ended.
 async fn push(
     pass: &Dispatcher,
     target: Target,
@@ -445,6 +468,7 @@ async fn push(
         attributes.insert("recovered".to_owned(), json!(true));
     }
     match sent {
+        // Nothing was typed: the pane shows a menu, a draft or a mode.
         Ok(sent) if sent.outcome == DeliveryOutcome::Held => {
             let by = sent.held.map(|held| held.by).unwrap_or_default();
             let next = clock::in_milliseconds(super::milliseconds(back_off(HELD_BACK_OFF, target.tries)));
@@ -453,6 +477,7 @@ async fn push(
             let kind = TelemetryEvent::DispatchSignalHeld;
             put_back(pass, target, item, kind, &by, &by, next, attributes).await
         }
+        // The text was typed; whether the rollout proves it is part of the outcome.
         Ok(sent) => {
             pass.store
                 .write(Durability::Full, move |tx| {
@@ -478,6 +503,7 @@ async fn push(
                 .await
         }
         Err(Error::Refused(refusal)) if refusal.kind == Kind::ClaimLost => Ok(None),
+        // Nothing was typed, because the pane could not be reached: try again later.
         Err(error) => {
             item.state = ProcessedState::Failed;
             item.error = Some(error.to_string());
@@ -492,8 +518,8 @@ async fn push(
     }
 }
 
-/// Ends a push after its text was typed, and returns whether its arrival is uncertain; `None` when the claim
-/// was lost, since it is settled already then.
+/// Ends a push whose text was typed, and returns whether its arrival is uncertain. `None` when the claim was
+/// lost: then somebody else has settled it.
 pub(super) fn pushed(
     tx: &Tx<'_>,
     id: NotificationId,
@@ -504,13 +530,14 @@ pub(super) fn pushed(
     if !notifications::owns(tx, id, token)? {
         return Ok(None);
     }
-    // The receipt may have been read since the wait for it ended.
+    // Ingest may have read the receipt after the wait for it ended.
     let uncertain = unproven && !deliveries::notification_is_proven(tx, id)?;
     notifications::deliver(tx, id, Pushed { completed, uncertain })?;
     Ok(Some(uncertain))
 }
 
-/// Leaves a push for later: nothing reached the pane. One telemetry row per change of state.
+/// Leaves a push for later: nothing reached the pane. Telemetry gets a row when the reason changes, not for
+/// each try.
 #[expect(clippy::too_many_arguments, reason = "what is put back, why, until when and how it is told")]
 async fn put_back(
     pass: &Dispatcher,

@@ -1,8 +1,8 @@
-//! The choice between the ways to a session.
+//! The courier: the choice between the carriers for one session.
 //!
-//! By default it is the pane, as long as the session has one: what is typed there is seen, and held back, with the
-//! eyes of its user. A session without a pane is reached by Codex's app-server, if that has its thread in memory; else
-//! its messages wait in the inbox.
+//! By default a text goes to the session's pane: there its user sees it, and a draft or a menu holds it back.
+//! A session without a pane is reached by Codex's app-server, if that has the thread in memory. Otherwise the
+//! text waits in the inbox.
 
 use super::{
     app_server::AppServerSender,
@@ -13,17 +13,15 @@ use super::{
 use crate::{error::Result, store::sessions::Session};
 use conveyor_proto::types::common::{DeliveryMode, Transport};
 
-/// The ways together. Cheap to clone.
+/// All carriers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Courier {
-    /// By the pane.
     pub pane: PaneSender,
-    /// By Codex's app-server.
     pub app_server: AppServerSender,
 }
 
 impl Courier {
-    /// The way that a text takes which was asked to take this one: never `auto`.
+    /// Resolves the way that was asked for. The answer is never `auto`.
     #[must_use]
     pub fn way(&self, session: &Session, asked: Transport) -> Transport {
         match asked {
@@ -34,10 +32,7 @@ impl Courier {
         }
     }
 
-    /// Sends a text by a way. The inbox is none: nothing is sent there.
-    ///
-    /// # Errors
-    /// As [`Carrier::send`].
+    /// Sends a text by this way. Callers put a text for the inbox there themselves.
     pub async fn send(
         &self,
         way: Transport,
@@ -54,7 +49,7 @@ impl Courier {
     }
 }
 
-/// Push or pull.
+/// Whether a way pushes the text, or leaves it in the inbox until the session pulls it.
 #[must_use]
 pub const fn mode(way: Transport) -> DeliveryMode {
     match way {

@@ -25,8 +25,8 @@ use conveyor_proto::{
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
-/// Queues a message. The pair is resolved when the command is executed; the one that is bound now is
-/// remembered, so that a later pair never gets it.
+/// Queues a message. Its pair is resolved when the command is executed. The pair that is bound now is stored
+/// with it, so that a later pair of the task never gets the message.
 ///
 /// # Errors
 /// `blank_message`, `message_too_long`, `unknown_task`, `unknown_permission`, `task_over`, `session_gone`,
@@ -85,6 +85,7 @@ fn insert(
         let same = existing.kind == kind.as_str()
             && existing.payload == payload
             && existing.required_permission.as_deref() == permission;
+        // The key of one message was used for another one.
         if !same {
             return Err(Error::conflict(
                 Kind::IdempotencyConflict,
@@ -154,7 +155,7 @@ pub(super) fn check_ends(
     }
 }
 
-/// Says that a target is gone, and how.
+/// The refusal of a message whose target is gone.
 pub(super) fn gone(session: &Session) -> Error {
     let why = if session.has_exited() { ": its process has ended" } else { "" };
     Error::conflict(Kind::SessionGone, format!("session {} is gone{why}", session.name))

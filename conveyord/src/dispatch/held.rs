@@ -1,4 +1,4 @@
-//! What a menu or a draft holds back: a look at the panes costs no attempt.
+//! Held texts: a look at their panes, which needs no claim and uses up no attempt.
 
 use super::{HELD_BACK_OFF, back_off, milliseconds, pane::PaneSender};
 use crate::{
@@ -16,12 +16,14 @@ use crate::{
 use conveyor_proto::types::dispatch::SignalType;
 use serde_json::Value;
 
-/// Looks at the panes of held commands that are due, or of all, and puts those off that are still blocked.
-/// Held completions become due by it; their own pass looks.
+/// Looks at the panes of held commands: of those whose next look is due, or of all. A command whose pane is
+/// free becomes due; for the others the next look is put off. Held completions only become due: the pass that
+/// takes them up looks at their panes.
 pub(super) async fn look(store: &Store, sender: &PaneSender, items: &Items, everything: bool) -> Result<()> {
     if everything {
         store.write(Durability::Normal, notifications::hurry_held).await?;
     }
+    // As text, "9999" is later than any time.
     let now = if everything { "9999".to_owned() } else { clock::now() };
     let due = store.read(move |connection| Ok::<_, Error>(claims::due_held(connection, &now, 64)?)).await?;
     for held in due {
@@ -41,10 +43,12 @@ async fn look_at(store: &Store, sender: &PaneSender, held: Held) -> Result<()> {
         let (kind, task, payload) = (held.kind.clone(), held.task_id.clone(), held.payload.clone());
         store.read(move |connection| held_target(connection, &kind, task.as_deref(), &payload)).await?
     };
+    // Without a session, a pane or a look, the command is left as it is: whoever claims it finds out why.
     let Some(session) = target else { return Ok(()) };
     let Ok(pane) = sender.target(&session).await else { return Ok(()) };
     let Ok(seen) = sender.look(&sender.tmux(&session), &pane).await else { return Ok(()) };
     let clears = held.payload.get("clear_draft").and_then(Value::as_bool).unwrap_or(false);
+    // A draft does not hold a command back that may clear it.
     let blocks = super::pane::held_by(&pane, &seen).filter(|by| !(clears && by.by == "draft"));
     let (by, next) = match blocks {
         Some(by) => (by.by, clock::in_milliseconds(milliseconds(back_off(HELD_BACK_OFF, held.tries)))),
@@ -54,6 +58,7 @@ async fn look_at(store: &Store, sender: &PaneSender, held: Held) -> Result<()> {
     Ok(store.write(Durability::Normal, put_off).await?)
 }
 
+/// The session whose pane holds a command back, by the pair that is bound now.
 fn held_target(
     connection: &rusqlite::Connection,
     kind: &str,

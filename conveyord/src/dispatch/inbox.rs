@@ -1,6 +1,6 @@
-//! Inboxes: listing, taking, waiting. Consumption is the receipt.
+//! Inboxes: listing, taking and waiting. The consumption of an item proves that it arrived.
 //!
-//! A waiting call holds no transaction and polls nothing: it is woken by a delivery to its session, by the
+//! A waiting call holds no transaction and does not poll. It is woken by a delivery to its session, by the
 //! end of a lease, by its time-out, or by the daemon's shutdown.
 
 use crate::{
@@ -33,7 +33,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Whose inbox it is.
+/// The session whose inbox is meant, and the task by which the caller named it.
 struct Address {
     session: Session,
     task: Option<InboxTask>,
@@ -92,7 +92,7 @@ pub async fn take(store: &Store, params: TakeParams, shutdown: &CancellationToke
     // Listening begins before the first look, so that nothing can slip between the two.
     let mut changes = store.changes().subscribe();
     let id = address.session.id.to_string();
-    // Whoever waits gets what comes by the inbox, at once, and not by the pane.
+    // While this call waits, Dispatch delivers to the inbox of this session instead of typing into its pane.
     let awaiting = params.wait.then(|| store.changes().awaiting(&id));
     let look = loop {
         poll_count += 1;
@@ -102,7 +102,8 @@ pub async fn take(store: &Store, params: TakeParams, shutdown: &CancellationToke
         };
         let look = look(store, &address, &params, token.as_deref(), poll_count).await?;
         drop(turn);
-        // Who came to take one goes on waiting while others are faster, though the list shows what comes.
+        // A call that is to take an item goes on waiting while other consumers are faster, even if the list
+        // shows items.
         let found = look.taken.is_some() || !params.consume_next && !look.items.is_empty();
         if found || !params.wait || draining {
             break look;
@@ -147,10 +148,11 @@ pub async fn take(store: &Store, params: TakeParams, shutdown: &CancellationToke
 }
 
 fn until(time: &str) -> Option<Duration> {
-    // A little later than the end itself, so that the look after it finds the lease over.
+    // A little later than the end of the lease, so that the next look finds that it has run out.
     Some(clock::until(time)? + Duration::from_millis(5))
 }
 
+/// Lists an inbox, and takes its oldest item when the caller asked for one.
 async fn look(
     store: &Store,
     address: &Address,
@@ -164,7 +166,7 @@ async fn look(
         0 => 10,
         limit => limit.max(1),
     };
-    // One snapshot for both, so that nothing is listed that could have been taken.
+    // The check and the list read one snapshot, so that no item is listed that could have been taken.
     let seen = {
         let (id, task, consume_next) = (session.id.clone(), task.clone(), params.consume_next);
         let see = move |connection: &rusqlite::Connection| {
@@ -194,11 +196,12 @@ async fn look(
             let items = mark_foreign(items, task.as_deref());
             let mut taken = mark_foreign(taken.into_iter().collect(), task.as_deref()).pop();
             if let (Some(item), Some(_)) = (&mut taken, lease) {
-                // As the acknowledgement will leave it.
+                // The caller sees the item as its acknowledgement will leave it.
                 item.consumed_at = Some(tx.now().to_owned());
                 item.consumed_by_session_id = Some(item.target_session_id.clone());
             }
-            // Another consumer may have been faster, and die.
+            // Another consumer may have leased an item and then die: the end of its lease is a reason to look
+            // again.
             let next_lease_end = notifications::next_lease_end(tx, &session.id)?;
             Ok::<_, Error>(Look { taken, items, next_lease_end })
         })
@@ -237,7 +240,7 @@ pub async fn acknowledge(store: &Store, params: AcknowledgeParams) -> Result<Ack
         .await
 }
 
-/// The receipt in the audit trail, with the run that the item belongs to.
+/// Writes the telemetry of a consumption, in the run that the item belongs to.
 fn consumed(tx: &Tx<'_>, item: &Notification, poll_count: u64, wait: bool) -> Result<()> {
     let run = loop_run(tx, item)?;
     log::telemetry(
@@ -266,6 +269,7 @@ fn consumed(tx: &Tx<'_>, item: &Notification, poll_count: u64, wait: bool) -> Re
     Ok(())
 }
 
+/// The run that the item of a loop names.
 fn loop_run(tx: &Tx<'_>, item: &Notification) -> Result<Option<String>> {
     let named = ["/ralph_loop/run_id", "/loop_policy/run_id", "/ralph_loop_run_id"]
         .into_iter()

@@ -1,4 +1,4 @@
-//! Leases that are kept while a send lasts, so that a slow pane never loses its claim.
+//! Renewing the lease of a claim while its send lasts, so that a slow pane does not cost the claim.
 
 use super::dispatcher::Dispatcher;
 use crate::{
@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Shortest pause between two renewals.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// Runs a send; meanwhile `renew` extends its lease to the time it is given.
+/// Runs a send. Three times per lease, `renew` is called with the new end of the lease.
 pub(super) async fn kept<T, R>(pass: &Dispatcher, renew: R, send: impl Future<Output = T>) -> T
 where
     R: Fn(&Tx<'_>, &str) -> Result<(), StoreError> + Clone + Send + 'static,

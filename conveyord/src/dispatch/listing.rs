@@ -60,7 +60,7 @@ pub async fn commands(store: &Store, params: ListParams) -> Result<Vec<CommandRo
         .await
 }
 
-/// A time as rows have it.
+/// Reads a caller's time, and writes it in the form of rows.
 fn since(text: &str) -> Result<String> {
     let at = clock::parse(text).ok_or_else(|| {
         Error::invalid(Kind::InvalidTime, format!("\"{}\" is no time", shown(text)))
@@ -69,7 +69,7 @@ fn since(text: &str) -> Result<String> {
     Ok(clock::text(at))
 }
 
-/// Where something stands in a listing: its creation and its id, as the listing has them.
+/// The place of an item in a listing: its time of creation and its id, by which listings are ordered.
 fn place(connection: &Connection, id: &str) -> Result<(String, String)> {
     let notification = |id: NotificationId| {
         let item = notifications::get(connection, id)?;

@@ -1,6 +1,8 @@
-//! Claims whose holder could not write how they ended, as on a full disk: they are given up as soon as the store
-//! takes writes again, and recovery settles them then. Else they would stand until their leases run out.
-//! A claim whose work panicked is given up too, after a pause.
+//! Claims whose holder could not write how they ended, for example on a full disk. As soon as the store takes
+//! writes again their leases are ended, so that recovery settles them. Otherwise they would stand until their
+//! leases run out.
+//!
+//! A claim whose work panicked is given up in the same way, after a pause.
 
 use super::milliseconds;
 use crate::{
@@ -20,22 +22,25 @@ use std::{
 /// A claim that nobody works on any more.
 #[derive(Debug, Clone)]
 pub(super) enum LostClaim {
-    /// Of a command.
     Command(Box<Claim>),
-    /// Of a completion: notification and fencing token.
+    /// The notification of a completion, and the fencing token of its claim.
     Completion(NotificationId, FencingToken),
 }
 
-/// The lost claims of one dispatcher; never more than it serves at a time. Cheap to clone.
+/// A lost claim, and until when nobody takes its item up; at once where no time is named.
+type Until = (LostClaim, Option<String>);
+
+/// The lost claims of one dispatcher, never more than it serves at a time. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Lost(Arc<Mutex<Vec<(LostClaim, Option<String>)>>>);
+pub struct Lost(Arc<Mutex<Vec<Until>>>);
 
 impl Lost {
+    /// Notes a claim whose end could not be written.
     pub(super) fn add(&self, claim: LostClaim) {
         self.push(claim, None);
     }
 
-    /// A claim whose work panicked: nobody takes it up before this pause is over.
+    /// Notes a claim whose work panicked. Nobody takes its item up before this pause is over.
     pub(super) fn add_after(&self, claim: LostClaim, pause: Duration) {
         self.push(claim, Some(clock::in_milliseconds(milliseconds(pause))));
     }
@@ -44,10 +49,8 @@ impl Lost {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((claim, until));
     }
 
-    /// Ends the leases, so that recovery finds them.
-    ///
-    /// # Errors
-    /// Those of SQLite; the claims are kept then.
+    /// Ends the leases of the lost claims, so that recovery takes them back. If that cannot be written, the
+    /// claims are kept for the next call.
     pub(super) async fn give_up(&self, store: &Store) -> Result<(), StoreError> {
         let claims = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         if claims.is_empty() {
@@ -57,6 +60,7 @@ impl Lost {
         let given_up = store
             .write(Durability::Normal, move |tx| {
                 for (claim, until) in &lost {
+                    // A lease that is "renewed" until now has ended.
                     let until = until.as_deref().unwrap_or(tx.now());
                     match claim {
                         LostClaim::Command(claim) => claims::renew(tx, claim, until).map(drop)?,

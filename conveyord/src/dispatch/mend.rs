@@ -1,8 +1,10 @@
-//! Sending again, or closing, what failed or may not have arrived, on a person's word.
+//! What a person does with a delivery that failed or may not have arrived: send it again (retry), or close it
+//! (discard).
 //!
-//! A command is sent again by another that is linked to it, a completion by its own notification; a text that was
-//! typed directly is not stored and can only be closed. Each is one transaction with its reason in the audit trail,
-//! and holds only while the item stands as it was judged, so that of two callers one wins.
+//! A command is sent again as another command that is linked to it, a completion by its own notification. A
+//! text that `session-nudge` typed is not stored, so it can only be closed. Each decision is one transaction,
+//! with its reason in the audit trail. It is written only while the item stands as it was judged, so that of
+//! two callers one wins.
 
 use super::{COMMAND_TYPES, enqueue};
 use crate::{
@@ -41,7 +43,7 @@ use conveyor_proto::{
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-/// What an id is about, in any form in which one is shown.
+/// What an id names. Every form is read in which results and listings show ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
     /// `command-...`.
@@ -59,7 +61,7 @@ impl Reference {
     /// `unknown_delivery`.
     pub fn parse(id: &str) -> Result<Self> {
         let number = |text: &str| match text.parse::<i64>() {
-            // As it is shown: without a sign.
+            // `parse` also takes `+5`, but ids are shown without a sign.
             Ok(number) if text.starts_with(|first: char| first.is_ascii_digit()) => Ok(number),
             _ => Err(Self::unknown(id)),
         };
@@ -73,7 +75,7 @@ impl Reference {
         }
     }
 
-    /// Says that nothing has the id.
+    /// The refusal of an id that nothing has.
     #[must_use]
     pub fn unknown(id: &str) -> Error {
         Error::not_found(
@@ -84,13 +86,14 @@ impl Reference {
     }
 }
 
-/// What is to be mended.
+/// An item that a person decides on.
 enum Item {
     Command(Box<CommandRow>),
     Completion(Box<Notification>),
     Typed(Typed),
 }
 
+/// Finds the item of an id. A notification or delivery that belongs to a command leads to that command.
 fn find(connection: &Connection, id: &str) -> Result<Item> {
     let unknown = || Reference::unknown(id);
     let command = |id: &str| {
@@ -120,8 +123,9 @@ fn find(connection: &Connection, id: &str) -> Result<Item> {
 /// Sends again what failed, was blocked, or may not have arrived.
 ///
 /// # Errors
-/// `blank_reason`, `reason_too_long`, `unknown_delivery`, `not_mendable`, `already_retried`, `already_discarded`,
-/// `not_retryable`, `item_lent`, `binding_changed`, `task_over`, `session_gone`, and those of the database.
+/// `blank_reason`, `reason_too_long`, `unknown_delivery`, `not_mendable`, `already_retried`,
+/// `already_discarded`, `not_retryable`, `item_lent`, `binding_changed`, `task_over`, `session_gone`, and
+/// those of the database.
 pub async fn retry(store: &Store, params: MendParams) -> Result<RetryResult> {
     check_reason(&params.reason)?;
     store
@@ -137,10 +141,12 @@ pub async fn retry(store: &Store, params: MendParams) -> Result<RetryResult> {
         .await
 }
 
-/// Closes what failed, was blocked, may not have arrived, or is still to be sent: it is kept, and counted no more.
+/// Closes what failed, was blocked, may not have arrived, or is still to be sent. Its rows are kept, but it
+/// is no longer counted.
 ///
 /// # Errors
-/// `blank_reason`, `reason_too_long`, `unknown_delivery`, `not_mendable`, `already_retried`, `item_lent`, and those of the database.
+/// `blank_reason`, `reason_too_long`, `unknown_delivery`, `not_mendable`, `already_retried`, `item_lent`, and
+/// those of the database.
 pub async fn discard(store: &Store, params: MendParams) -> Result<DiscardResult> {
     check_reason(&params.reason)?;
     store
@@ -171,8 +177,11 @@ fn retry_command(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<RetryRes
         return Err(Error::conflict(Kind::AlreadyDiscarded, message).hint("queue the message again"));
     }
     judge_command(row)?;
+    // The checks of queueing apply anew: task, pair and target may have changed since.
     let binding = may_be_queued(tx, row)?;
+    // The uncertain message leaves the inbox, so that its target does not get it twice.
     let notification = withdraw_of(tx, row, "sent again")?;
+    // The command is closed only while it stands as it was judged.
     if !mending::close(tx, &row.id, Closing::Retried)? {
         return Err(changed(row.id.as_str()));
     }
@@ -204,7 +213,7 @@ fn retry_command(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<RetryRes
 fn discard_command(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<DiscardResult> {
     let already_discarded = row.delivery.as_deref() == Some(Closing::Discarded.as_str());
     if !already_discarded {
-        // Nothing of one that is pending has been sent.
+        // A pending command of Dispatch has not been sent, so it can be closed as it stands.
         if row.state != CommandState::Pending || !delivers(row) {
             judge_command(row)?;
         }
@@ -224,11 +233,12 @@ fn discard_command(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<Discar
     })
 }
 
+/// Whether Dispatch executes commands of this type.
 fn delivers(row: &CommandRow) -> bool {
     COMMAND_TYPES.iter().any(|kind| kind.as_str() == row.kind)
 }
 
-/// Refuses a command that is not to be mended.
+/// Refuses a command that needs no decision: it has arrived, or is still to be sent.
 fn judge_command(row: &CommandRow) -> Result<()> {
     let id = &row.id;
     if !delivers(row) {
@@ -236,6 +246,7 @@ fn judge_command(row: &CommandRow) -> Result<()> {
         return Err(Error::conflict(Kind::NotMendable, message).hint("call its verb again"));
     }
     let standing = match (row.state, row.delivery.as_deref()) {
+        // The command that took its place is the one to decide on.
         (_, Some("retried")) => {
             let again = row.retried_as.as_deref().unwrap_or("another command");
             let message = format!("{id} was sent again as {again}");
@@ -259,11 +270,13 @@ fn not_mendable(id: &str, standing: &str) -> Error {
         .hint("what failed, was blocked or is uncertain can be retried or discarded; what is still to be sent, discarded")
 }
 
+/// The item changed between the judgement and the write: a dispatcher or another caller was faster.
 fn changed(id: &str) -> Error {
     not_mendable(id, "has changed meanwhile")
 }
 
-/// The checks of queueing, for the pair that is bound now: the binding that the command is to be queued for.
+/// Checks whether a command could be queued now, as `enqueue` does. Returns the binding that it is to be
+/// queued for.
 fn may_be_queued(tx: &Tx<'_>, row: &CommandRow) -> Result<Option<BindingId>> {
     if let Some(permission) = &row.required_permission {
         permissions::normalise(permission)?;
@@ -277,6 +290,7 @@ fn may_be_queued(tx: &Tx<'_>, row: &CommandRow) -> Result<Option<BindingId>> {
     let Some(task_id) = row.task_id.as_deref() else { return Ok(None) };
     let task = tasks::resolve(tx, task_id)?;
     let binding = bindings::open_of_task(tx, &task.id)?;
+    // A message that was queued for one pair must not reach a later pair of the same task.
     let queued_for = commands::binding_of(tx, &row.id)?;
     if queued_for.is_some() && queued_for != binding.as_ref().map(|binding| binding.id.clone()) {
         let message = match &binding {
@@ -297,21 +311,23 @@ fn may_be_queued(tx: &Tx<'_>, row: &CommandRow) -> Result<Option<BindingId>> {
     Ok(binding.map(|binding| binding.id))
 }
 
-/// Takes the message of an uncertain command out of the inbox again, and returns its notification.
+/// Takes the message of an uncertain command out of the inbox again. Returns its notification.
 fn withdraw_of(tx: &Tx<'_>, row: &CommandRow, reason: &str) -> Result<Option<NotificationId>> {
     let Some(item) = items::of_command(tx, row.id.as_str())? else { return Ok(None) };
-    // A failed one is in no inbox, and stays what it is.
+    // A failed notification is in no inbox, and stays failed.
     if item.state == "delivered" {
         withdraw(tx, &item, reason)?;
     }
     Ok(Some(NotificationId(item.id)))
 }
 
+/// Takes a notification out of the inbox, unless somebody has it.
 fn withdraw(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<()> {
     refuse_lent(tx, item)?;
     if items::withdraw(tx, NotificationId(item.id), reason)? { Ok(()) } else { Err(changed(&name(item))) }
 }
 
+/// Refuses an item whose lease a consumer holds: it may be acknowledged at any moment.
 fn refuse_lent(tx: &Tx<'_>, item: &Notification) -> Result<()> {
     if items::is_lent(tx, NotificationId(item.id), tx.now())? {
         let message = format!("{} is just being taken from the inbox", name(item));
@@ -331,6 +347,7 @@ fn retry_completion(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<Re
             .hint("`cycle` shows what the worker did"));
     }
     judge_completion(item)?;
+    // A completion goes only to the manager that was bound when it was routed.
     let binding = bindings::get(tx, &BindingId(item.binding_id.clone()))?;
     if !binding.is_some_and(|binding| binding.state.is_open()) {
         let message = format!("the pair of {id} is not bound any more");
@@ -354,7 +371,7 @@ fn retry_completion(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<Re
 fn discard_completion(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<DiscardResult> {
     let already_discarded = is_discarded(item);
     if !already_discarded {
-        // Nothing of one that is pending has been sent, unless it is being typed now.
+        // A pending completion has not been sent, unless its push has begun.
         if item.state != "pending" || item.side_effect_started {
             judge_completion(item)?;
         }
@@ -375,6 +392,7 @@ fn is_discarded(item: &Notification) -> bool {
     item.state == "suppressed" && item.error.as_deref() == Some(DISCARDED)
 }
 
+/// The `delivery_before` of a completion that may be decided on.
 fn before(item: &Notification) -> &'static str {
     match item.state.as_str() {
         "failed" => "failed",
@@ -384,7 +402,7 @@ fn before(item: &Notification) -> &'static str {
     }
 }
 
-/// Refuses a completion that is not to be mended.
+/// Refuses a completion that needs no decision: it has arrived, or is still to be sent.
 fn judge_completion(item: &Notification) -> Result<()> {
     let standing = match item.state.as_str() {
         "failed" => return Ok(()),
@@ -398,6 +416,7 @@ fn judge_completion(item: &Notification) -> Result<()> {
     Err(not_mendable(&name(item), standing))
 }
 
+/// Closes a text that `session-nudge` typed, by the row of its delivery.
 fn discard_typed(tx: &Tx<'_>, typed: &Typed, reason: &str) -> Result<DiscardResult> {
     let id = format!("delivery-{}", typed.id);
     let already_discarded = typed.outcome == TextOutcome::Discarded;
@@ -418,7 +437,7 @@ fn discard_typed(tx: &Tx<'_>, typed: &Typed, reason: &str) -> Result<DiscardResu
     })
 }
 
-/// What is recorded of a decision.
+/// A decision, as the audit trail and the telemetry record it.
 struct Record<'a> {
     task_id: Option<&'a str>,
     command_id: Option<&'a str>,

@@ -1,7 +1,8 @@
-//! Dispatch: the mechanical router. Claims, routing, delivery, inboxes.
+//! Dispatch, the mechanical router: claims, routing, delivery and inboxes.
 //!
-//! It never judges whether work is right and never chooses a next step. Every delivery ends in exactly one
-//! of delivered, queued, uncertain or failed; what may have been sent is never sent again by itself.
+//! It never judges whether work is right and never chooses a next step. Every delivery ends in exactly one of
+//! delivered, queued, uncertain or failed. A text that may have been sent is never sent again unless a person
+//! says so.
 
 pub mod actuate;
 pub mod app_server;
@@ -28,7 +29,7 @@ mod unsent;
 use conveyor_proto::types::dispatch::SignalType;
 use std::time::Duration;
 
-/// Types of queued commands that Dispatch executes. Others are executed by their own verbs.
+/// The types of commands that Dispatch executes. Commands of other types are executed by their own verbs.
 pub const COMMAND_TYPES: [SignalType; 4] = [
     SignalType::NotifyManager,
     SignalType::NudgeWorker,
@@ -38,10 +39,11 @@ pub const COMMAND_TYPES: [SignalType; 4] = [
 
 /// First and longest pause before something that could not be sent is tried again.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(60));
-/// The same for what a menu or a draft holds back: nothing but a look at the pane tells when it is over.
+/// First and longest pause between two looks at a pane that holds a text back. Only a look tells when the
+/// menu or the draft is gone.
 const HELD_BACK_OFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
-/// The pause before the next try: doubled with each, capped.
+/// The pause after so many tries: doubled with each, up to the longest.
 fn back_off((first, longest): (Duration, Duration), tries: i64) -> Duration {
     let doublings = u32::try_from(tries.clamp(0, 20)).unwrap_or(20);
     first.saturating_mul(2_u32.saturating_pow(doublings)).min(longest)

@@ -15,31 +15,32 @@ pub struct Held {
     pub question: Option<String>,
 }
 
-/// What became of a send that did not fail before it began. By the pane, unless it says otherwise.
+/// What became of a send that had begun or was held back. The constructors take the pane as the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
-    /// Outcome: delivered, held or uncertain.
+    /// Delivered, held or uncertain.
     pub outcome: DeliveryOutcome,
-    /// Which way it went.
+    /// The way that the text took.
     pub transport: Transport,
-    /// Row of the delivery; none when held.
+    /// The row of the delivery; none when the text is held.
     pub delivery: Option<DeliveryId>,
-    /// Proof, when delivered.
+    /// The proof of a delivered text.
     pub proof: Option<DeliveryProof>,
-    /// What holds it back, when held.
+    /// What holds a held text back.
     pub held: Option<Held>,
-    /// Whether something may have reached the pane.
+    /// Whether something may have reached the session.
     pub started: bool,
     /// Whether everything, Enter included, was sent.
     pub completed: bool,
-    /// Control characters that were taken out.
+    /// How many control characters were removed from the text.
     pub stripped: u64,
-    /// What remains open, in a sentence.
+    /// What remains open, in a sentence for the caller.
     pub note: Option<String>,
 }
 
 impl Sent {
-    /// A send that panicked: nobody knows how far it came. What the panic said may be the text, and is not repeated.
+    /// A send that panicked: nobody knows how far it came. The panic's text may be the message, so it is not
+    /// repeated.
     #[must_use]
     pub fn panicked() -> Self {
         Self::interrupted(None, 0, "the send ended early inside the daemon; its log says where".to_owned())

@@ -1,6 +1,8 @@
-//! Typing into a session's pane: look first, paste as one, Enter apart, then wait for the receipt.
+//! Typing into a session's pane: look at the pane, paste the text as one, press Enter as a command of its
+//! own, then wait for the receipt.
 //!
-//! A pane's look can hold a text back; it never proves that one arrived. Only the rollout does.
+//! A look at the pane can hold a text back; it never proves that one arrived. Only the rollout does. How keys
+//! reach tmux is in `tmux/`, what a screen means is in `codex/screen/`.
 
 use super::{
     outcome::{Held, Sent},
@@ -29,10 +31,10 @@ use crate::{
 use conveyor_proto::types::common::Transport;
 use std::time::Duration;
 
-/// The file name of Codex's own program, below whatever wraps it.
+/// The file name of Codex's own program. The npm package runs it as a child of a Node script.
 const CODEX: &str = "codex";
 
-/// Lines of a draft that are cleared at most.
+/// Lines of a draft that are cleared at most. Codex's Ctrl-U clears one line.
 const MAX_DRAFT_LINES: usize = 40;
 
 /// Types into panes. Cheap to clone.
@@ -45,7 +47,7 @@ pub struct PaneSender {
 }
 
 impl PaneSender {
-    /// A sender over one store. The time limits are for each call of tmux, and for the receipt.
+    /// `command_timeout` limits each call of tmux, `receipt_timeout` the wait for each receipt.
     #[must_use]
     pub fn new(store: Store, ingest: Ingest, command_timeout: Duration, receipt_timeout: Duration) -> Self {
         let receipts = Receipts::new(store.clone(), ingest, receipt_timeout);
@@ -58,7 +60,7 @@ impl PaneSender {
         pane::tmux(session, self.command_timeout)
     }
 
-    /// The pane of a session, verified.
+    /// The pane of a session, by the one rule of identity (`sessions/pane`).
     ///
     /// # Errors
     /// `no_tmux_session`, `tmux_session_missing`, `tmux_pane_mismatch`, and those of tmux.
@@ -67,9 +69,6 @@ impl PaneSender {
     }
 
     /// What a pane shows now.
-    ///
-    /// # Errors
-    /// Those of tmux.
     pub async fn look(&self, tmux: &Tmux, target: &Target) -> Result<PaneLook> {
         let plain = tmux.capture(target.pane.pane_id, 0, CaptureStyle::Plain).await?;
         let styled = tmux.capture(target.pane.pane_id, 0, CaptureStyle::Styled).await?;
@@ -77,8 +76,8 @@ impl PaneSender {
         if seen.shows != PaneShows::Unknown {
             return Ok(seen);
         }
-        // Anything may be typed into another program; an Enter on a Codex screen that we cannot read might approve
-        // something, and C-c ends an idle Codex.
+        // Anything may be typed into a program that is not Codex. On a Codex screen that we cannot read, an
+        // Enter might approve something, and Ctrl-C ends an idle Codex (openai/codex#30126).
         let pane = Pid::try_from(i64::from(target.pane.pane_pid)).ok();
         let codex = pane.is_some_and(|pid| platform::runs_program(pid, CODEX));
         Ok(if codex { PaneLook { shows: PaneShows::Unclear, ..seen } } else { seen })
@@ -94,7 +93,7 @@ impl PaneSender {
         let tmux = self.tmux(session);
         let first = pane::find(&tmux, session).await?;
         let turn = self.queues.turn(tmux.server(), first.pane.pane_id).await;
-        // Looked at again: the one before in the queue may have changed everything.
+        // Find the pane and look at it again: the send before this one in the queue may have changed both.
         let target = pane::find(&tmux, session).await?;
         let mut seen = self.look(&tmux, &target).await?;
         if message.clear_draft && seen.composer == Composer::Draft {
@@ -110,10 +109,12 @@ impl PaneSender {
         let text = sanitize(&message.text);
         let stripped = text.stripped() as u64;
         let is_codex = seen.shows != PaneShows::Unknown;
-        // Elsewhere there are no traps to guard against, and a space more would be a change of the text.
+        // Guarding adds spaces, so that Codex does not read the text as a command. Other programs get the
+        // text unchanged.
         let text = if is_codex { text.guarded() } else { text };
         let key = receipt_key(text.as_str());
         let new = (session.id.clone(), message, key.clone());
+        // From this commit on the text counts as possibly typed, so the commit is flushed before anything is.
         let delivery = self
             .store
             .write(Durability::Full, move |tx| {
@@ -136,6 +137,7 @@ impl PaneSender {
         };
         let sent_at = clock::system_time();
         let typed = type_in(&tmux, &target, &text).await;
+        // The next sender may type; the receipt needs only the rollout.
         drop(turn);
         if let Err(Typed::Nothing(error)) = typed {
             self.receipts.settle(delivery, Unproven::Failed, "nothing was sent").await?;
@@ -170,12 +172,9 @@ impl PaneSender {
     }
 
     /// Whether a text may have been sent to a session since a time.
-    ///
-    /// # Errors
-    /// Those of the database.
     pub async fn may_have_sent(&self, session: &Session, text: &str, since: &str) -> Result<bool> {
         let (id, since) = (session.id.clone(), since.to_owned());
-        // As it looks to a Codex, and as it looks to anything else.
+        // The text as it is typed into a Codex, and as it is typed into any other program.
         let text = sanitize(text);
         let keys = [receipt_key(text.as_str()), receipt_key(text.guarded().as_str())];
         self.store
@@ -190,7 +189,7 @@ impl PaneSender {
             .await
     }
 
-    /// Waits in the queue of a pane; nobody else types into it until the answer is dropped.
+    /// Waits in the queue of a pane. Nobody else types into the pane until the returned turn is dropped.
     pub async fn turn_at(&self, tmux: &Tmux, pane: PaneId) -> PaneTurn {
         self.queues.turn(tmux.server(), pane).await
     }
@@ -202,6 +201,8 @@ impl PaneSender {
         Ok(self.queues.turn(self.tmux(session).server(), target.pane.pane_id).await)
     }
 
+    /// Clears the composer with Ctrl-U, line by line. Ctrl-C would end a Codex whose composer is empty
+    /// (openai/codex#30126).
     async fn clear_draft(&self, tmux: &Tmux, target: &Target) -> Result<PaneLook> {
         let clear_line =
             Key::parse("C-u").map_err(|error| Error::invalid(Kind::UnknownKey, error.to_string()))?;
@@ -217,7 +218,8 @@ impl PaneSender {
 }
 
 impl Carrier for PaneSender {
-    // Runs to its end even if the caller stops waiting, since a paste without its Enter would be worse than either.
+    // The send runs to its end even if the caller stops waiting: a paste without its Enter would be worse
+    // than a text that was sent or not sent.
     async fn send(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
         let (sender, session) = (self.clone(), session.clone());
         let sent = tokio::spawn(async move { sender.send_now(&session, message, before).await }).await;
@@ -233,7 +235,7 @@ fn no_receipt(shown: PaneShows) -> &'static str {
     }
 }
 
-/// What holds a text back, if anything does.
+/// What on the pane holds a text back, if anything does.
 pub(super) fn held_by(target: &Target, seen: &PaneLook) -> Option<Held> {
     if seen.shows.blocks_sending() {
         return Some(Held { by: seen.shows.name().to_owned(), question: seen.question.clone() });
@@ -246,10 +248,13 @@ pub(super) fn held_by(target: &Target, seen: &PaneLook) -> Option<Held> {
 
 /// How typing failed.
 enum Typed {
+    /// Nothing reached the pane.
     Nothing(TmuxError),
+    /// Something may have reached the pane.
     Something(TmuxError),
 }
 
+/// Pastes a text and presses Enter.
 async fn type_in(
     tmux: &Tmux,
     target: &Target,
@@ -263,6 +268,7 @@ async fn type_in(
         faults::reach(CrashPoint::TextPasted);
     }
     let empty = text.as_str().is_empty();
+    // After a paste, even an Enter that failed leaves something in the pane.
     tmux.press(pane, &Key::enter()).await.map_err(|error| {
         if empty && !error.may_have_acted() { Typed::Nothing(error) } else { Typed::Something(error) }
     })?;

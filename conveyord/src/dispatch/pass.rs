@@ -1,4 +1,7 @@
-//! One pass of Dispatch, in the order that callers of the explicit verb rely on.
+//! One pass of Dispatch: commands first, then completions, with one budget for both. Callers of the verb
+//! `dispatch` rely on that order.
+//!
+//! The daemon's own loop (`task`) calls the parts of a pass, never the whole.
 
 use super::{
     COMMAND_TYPES, commands, completions, courier::Courier, dispatcher::Dispatcher, lost::Lost, telemetry,
@@ -28,13 +31,12 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a pass waits for dispatchers that serve the lanes it has work for.
+/// How long a pass waits for other dispatchers to settle the commands of lanes that it has work for.
 const FOR_OTHERS: Duration = Duration::from_secs(10);
 
 /// Runs the pass that a caller asked for.
 ///
-/// # Errors
-/// Those of the database. Failures of single items are reported with the items.
+/// The failure of a single item is reported with that item; it does not end the pass.
 pub async fn run(store: &Store, sender: &Courier, params: &DispatchParams) -> Result<DispatchResult> {
     let dispatcher = params
         .dispatcher_id
@@ -79,10 +81,7 @@ pub async fn run(store: &Store, sender: &Courier, params: &DispatchParams) -> Re
     })
 }
 
-/// A sign of life: one row per dispatcher, and one telemetry event.
-///
-/// # Errors
-/// Those of the database.
+/// Writes a dispatcher's sign of life: its one row, and one telemetry event.
 pub async fn heartbeat(store: &Store, dispatcher: &str, iteration: u64, processed: u64) -> Result<()> {
     let dispatcher = dispatcher.to_owned();
     store
@@ -101,7 +100,7 @@ pub async fn heartbeat(store: &Store, dispatcher: &str, iteration: u64, processe
         .await
 }
 
-/// The command types that a filter leaves.
+/// The types of commands that the filter lets through; without a filter, all.
 pub(super) fn command_types(only: Option<SignalType>) -> Vec<&'static str> {
     COMMAND_TYPES
         .iter()
@@ -110,6 +109,7 @@ pub(super) fn command_types(only: Option<SignalType>) -> Vec<&'static str> {
         .collect()
 }
 
+/// What a pass would do now, for a dry run. Nothing is claimed.
 fn plan(connection: &rusqlite::Connection, only: Option<SignalType>, limit: i64) -> Result<Vec<Processed>> {
     let kinds = command_types(only);
     let mut planned: Vec<Processed> = Vec::new();
@@ -135,10 +135,7 @@ fn plan(connection: &rusqlite::Connection, only: Option<SignalType>, limit: i64)
 }
 
 impl Dispatcher {
-    /// One pass with one budget: commands first, then completions.
-    ///
-    /// # Errors
-    /// Those of the database.
+    /// Runs one pass. `limit` counts commands and completions together.
     pub async fn once(&self, only: Option<SignalType>, limit: i64) -> Result<Vec<Processed>> {
         let mut processed = Vec::new();
         let budget = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -147,9 +144,13 @@ impl Dispatcher {
             processed.extend(self.recover_commands(&kinds, Expired::ByLease, limit).await?);
             let mut changes = self.store.changes().subscribe();
             let patience = Instant::now() + FOR_OTHERS;
-            // What is held stays so for this pass, though it ignores back-off.
+            // The lanes of held commands. An explicit pass ignores the back-off, so without this list it
+            // would claim a held command again and again.
             let mut skip = Vec::new();
             while processed.len() < budget {
+                // If nothing can be claimed although commands are due, other dispatchers serve their lanes:
+                // wait until one of them settles a command, then try again. After `FOR_OTHERS` those commands
+                // are left to the others.
                 let Some(claim) = self.claim(&kinds, &skip).await? else {
                     if !self.waits_for_others(&kinds, &skip).await? {
                         break;
@@ -170,8 +171,10 @@ impl Dispatcher {
             }
         }
         if only.is_none_or(|only| only == SignalType::WorkerTaskComplete) && processed.len() < budget {
+            // Completions that may have been typed go into the inbox and are never sent again.
             let settled = self.settle_interrupted(Expired::ByLease).await?;
             processed.extend(settled);
+            // Completions that an earlier pass routed and did not send, then those that were never routed.
             let mut last = NotificationId::default();
             while processed.len() < budget {
                 let tell = |item| processed.push(Processed::Completion(Box::new(item)));
@@ -189,7 +192,7 @@ impl Dispatcher {
         Ok(processed)
     }
 
-    /// Claims the oldest claimable command, except those of the lanes to skip.
+    /// Claims the oldest command that is due, except in the lanes of `skip`.
     pub(super) async fn claim(&self, kinds: &[&'static str], skip: &[String]) -> Result<Option<Claim>> {
         let (pass, kinds, skip) = (self.clone(), kinds.to_vec(), skip.to_vec());
         let expires_at = clock::in_milliseconds(self.lease_ms);
@@ -204,6 +207,7 @@ impl Dispatcher {
             .await
     }
 
+    /// Whether commands are due that cannot be claimed only because other dispatchers serve their lanes.
     async fn waits_for_others(&self, kinds: &[&'static str], skip: &[String]) -> Result<bool> {
         let (pass, kinds, skip) = (self.clone(), kinds.to_vec(), skip.to_vec());
         self.store
@@ -223,11 +227,9 @@ impl Dispatcher {
         ClaimFilter { kinds, dispatcher, expires_at, ignore_back_off, skip }
     }
 
-    /// Takes back claims of commands whose holders are gone. What may have been sent goes into the inbox of
-    /// its target too, marked as uncertain.
-    ///
-    /// # Errors
-    /// Those of the database.
+    /// Takes back the claims of commands whose dispatchers are gone. A command that may have been sent is
+    /// closed, and its message goes into the inbox of its target, marked as uncertain. Any other command is
+    /// queued again.
     pub async fn recover_commands(
         &self,
         kinds: &[&'static str],
@@ -252,10 +254,8 @@ impl Dispatcher {
             .await
     }
 
-    /// Settles completions whose send may have begun before their dispatcher was gone.
-    ///
-    /// # Errors
-    /// Those of the database.
+    /// Settles completions whose send may have begun and whose dispatcher is gone: those whose lease ran out,
+    /// or all of them, as `which` says.
     pub async fn settle_interrupted(&self, which: Expired) -> Result<Vec<Processed>> {
         let dispatcher = self.id.clone();
         let settled = self
@@ -266,6 +266,7 @@ impl Dispatcher {
     }
 }
 
+/// The report of a claim that was taken back.
 fn recovered(item: Recovered, notification_id: Option<NotificationId>, dispatcher: &str) -> RecoveredClaim {
     RecoveredClaim {
         attempt_id: item.attempt_id.map(|id| id.0),

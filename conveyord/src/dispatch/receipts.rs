@@ -16,13 +16,12 @@ use camino::Utf8Path;
 use conveyor_proto::types::pane::DeliveryProof;
 use std::time::{Duration, SystemTime};
 
-/// How often the rollout is looked at while a receipt is awaited, beneath the wakes of the watcher.
+/// How often the rollout is read while a receipt is awaited, in case no wake comes.
 const RECEIPT_TICK: Duration = Duration::from_millis(50);
 
 /// Waits for receipts. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Receipts {
-    /// Database.
     pub store: Store,
     ingest: Ingest,
     receipt_timeout: Duration,
@@ -36,13 +35,13 @@ pub(super) struct Awaited {
 }
 
 impl Receipts {
-    /// Receipts of a store's sessions, each awaited for so long.
+    /// Waits for each receipt `receipt_timeout` at most.
     #[must_use]
     pub const fn new(store: Store, ingest: Ingest, receipt_timeout: Duration) -> Self {
         Self { store, ingest, receipt_timeout }
     }
 
-    /// Reads what is new in a session's rollout.
+    /// Reads what is new in a session's rollout. A rollout that cannot be read does not stop the send.
     pub(super) async fn read(&self, session: &Session) {
         if let Err(error) = self.ingest.run(&session.id, Shrunk::Refuse).await {
             tracing::debug!(%error, session = %session.id, "the rollout could not be read before a send");
@@ -56,7 +55,7 @@ impl Receipts {
         Ok(self.store.write(Durability::Full, settle).await?)
     }
 
-    /// Waits until the rollout shows the text, for a bounded time.
+    /// Waits until the rollout shows the text, `receipt_timeout` at most.
     pub(super) async fn receipt(
         &self,
         session: &Session,
@@ -80,14 +79,14 @@ impl Receipts {
             let woken = changes.wait_for(|change| {
                 change.kind == ChangeKind::Ingested && change.session_id.as_deref() == Some(id.as_str())
             });
-            // A wake, the tail beneath it, or the end: each leads to one more look.
+            // New records, the tick and the deadline each lead to one more look.
             let _ = tokio::time::timeout_at(deadline.min(tokio::time::Instant::now() + RECEIPT_TICK), woken)
                 .await;
         }
     }
 
-    /// Reads what is new, also when the watcher is off or the rollout has only now appeared. At the last look,
-    /// the text itself may show that the pane is in another thread than the one that is followed.
+    /// Reads what is new, because the watcher may be off and the rollout may have appeared only now. At the
+    /// last look, the text itself may show that the pane is in another thread than the one that is followed.
     async fn read_rollout(&self, session: &Session, awaited: &Awaited, last_look: bool) {
         let id = session.id.clone();
         let current =
@@ -105,7 +104,7 @@ impl Receipts {
         }
     }
 
-    /// Follows the only thread that got the text, where neither process nor title names one.
+    /// Follows the only thread that received the text, for a session whose process and title name no thread.
     async fn follow_text(&self, session: &Session, awaited: &Awaited) -> bool {
         let Some(home) = session.codex_home.clone() else { return false };
         let (key, since) = (awaited.key.clone(), awaited.sent_at);

@@ -1,8 +1,11 @@
-//! The daemon's own Dispatch: a task that is woken by what gives it work.
+//! The background loop of Dispatch: it wakes for each change that may make something due, and takes up what
+//! is due.
 //!
-//! Commands of one task are served one after the other, different ones side by side; completions have a
-//! budget of their own, so that a slow pane delays nobody else. Errors of a pass are logged and the loop
-//! goes on. A panic in the work on one command or completion puts that one off, and nothing else.
+//! Commands of one task are executed one after the other, those of different tasks side by side. Completions
+//! are routed beside them, so that a slow pane delays nobody else. An error ends one round: it is logged, and
+//! the loop goes on. A panic puts off the one command or completion whose work panicked (see [`Items`]).
+//!
+//! What happens to a command is in `commands`, to a completion in `completions`.
 
 use super::{
     commands, completions,
@@ -35,24 +38,23 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Length of a lease; it is renewed while a send lasts.
+/// Length of a lease. It is renewed while a send lasts (see `lease`).
 const LEASE_MS: i64 = 60_000;
-/// Commands that are served side by side.
+/// Commands that are executed side by side at most.
 const MAX_LANES: usize = 16;
-/// Beneath the wakes: for lost ones, expired leases and clock jumps.
+/// How often Dispatch looks for work unasked: a wake may be lost, a lease may run out, the clock may jump.
 const SWEEP: Duration = Duration::from_secs(5);
-/// Pause before another look at what is due and yet was not taken, as when its time had not quite come.
+/// Pause before the next round when something is due that the last round did not take, for example because it
+/// became due a moment later.
 const OVERDUE: Duration = Duration::from_millis(100);
-/// Pause between two telemetry heartbeats.
+/// Pause between two heartbeats: this dispatcher's row, and a telemetry event.
 const HEARTBEAT: Duration = Duration::from_secs(60);
-/// While something is held, records of any session may mean that a menu is gone; looked at no more often
-/// than this.
+/// Shortest pause between two looks at the panes of held texts. While a text is held, new records of any
+/// session may mean that a menu was answered.
 const HELD_LOOK: Duration = Duration::from_millis(200);
 
-/// Settles what an earlier daemon left: nobody who held a claim can be alive.
-///
-/// # Errors
-/// Those of the database.
+/// Settles what an earlier daemon left under way, before any new work. Only one daemon at a time holds the
+/// state root (see `lock`), so every claim in the database belongs to a daemon that has ended.
 pub async fn settle_earlier_boot(store: &Store, sender: &Courier, dispatcher: &str) -> Result<()> {
     let pass = pass(store.clone(), sender.clone(), dispatcher.to_owned());
     pass.recover_commands(&command_types(None), Expired::All, i64::MAX).await?;
@@ -75,30 +77,32 @@ fn pass(store: Store, sender: Courier, id: String) -> Dispatcher {
     Dispatcher { store, sender, id, lease_ms: LEASE_MS, ignore_back_off: false, lost: Lost::default(), items }
 }
 
-/// Dispatch, and what of it outlives a run that panicked. Cheap to clone.
+/// Dispatch as a background loop, with what outlives a run that panicked. Cheap to clone.
 #[derive(Clone)]
 pub struct DispatchLoop {
     pass: Dispatcher,
     under_way: Arc<Mutex<UnderWay>>,
 }
 
-/// The work that is under way. A send that has begun is not broken off because the loop beside it panicked.
+/// Work that has begun. It outlives a panic of the loop beside it, because a send that has begun must not be
+/// broken off.
 #[derive(Default)]
 struct UnderWay {
     /// Commands that are being executed.
     serving: JoinSet<Result<bool>>,
-    /// At most one: completions are routed in their order.
+    /// At most one task: completions are routed in their order.
     completions: JoinSet<Result<u64>>,
 }
 
 impl DispatchLoop {
-    /// A Dispatch that does not run yet.
+    /// Makes the loop; [`Self::run`] starts it.
     #[must_use]
     pub fn new(store: Store, sender: Courier, dispatcher: String) -> Self {
         Self { pass: pass(store, sender, dispatcher), under_way: Arc::default() }
     }
 
-    /// Runs until cancelled, then waits for what is under way. A run that follows a failed one goes on with its work.
+    /// Runs until `cancel`, then waits for what is under way. After a panic, the next run takes over the work
+    /// of the last one.
     pub async fn run(self, cancel: CancellationToken, items: Items) {
         let task = Task {
             pass: Dispatcher { items, ..self.pass },
@@ -112,7 +116,7 @@ impl DispatchLoop {
         run(task, cancel).await;
     }
 
-    /// Waits for what a Dispatch that was given up has left under way.
+    /// Waits for the work that was left under way when the loop was given up.
     pub async fn drain(self) {
         let mut under_way = self.under_way.lock().await;
         while under_way.serving.join_next().await.is_some() {}
@@ -132,10 +136,11 @@ async fn run(mut task: Task, cancel: CancellationToken) {
         }
         let sleep = tokio::time::sleep(task.next_due().await.min(SWEEP));
         tokio::pin!(sleep);
-        // Ends with whether there may be work.
+        // Wait for a wake. The value of this loop says whether there may be work.
         work = loop {
             let UnderWay { serving, completions } = &mut *task.under_way;
             tokio::select! {
+                // The daemon ends: finish what is under way, and take up nothing new.
                 () = cancel.cancelled() => {
                     task.drain().await;
                     task.beat().await;
@@ -145,6 +150,7 @@ async fn run(mut task: Task, cancel: CancellationToken) {
                 change = changes.next() => match change {
                     None => return,
                     Some(change) if gives_work(&change) => break true,
+                    // A menu may have been answered: look at the panes of held texts.
                     Some(change) if task.any_held && change.kind == ChangeKind::Ingested
                         && last_held_look.elapsed() >= HELD_LOOK =>
                     {
@@ -154,6 +160,7 @@ async fn run(mut task: Task, cancel: CancellationToken) {
                     }
                     Some(_) => {}
                 },
+                // A lane is free again, so the next command of that lane may be due.
                 Some(done) = serving.join_next(), if !serving.is_empty() => {
                     task.served(done);
                     break true;
@@ -167,43 +174,51 @@ async fn run(mut task: Task, cancel: CancellationToken) {
     }
 }
 
+/// Whether a change may make something due.
 fn gives_work(change: &Change) -> bool {
     match change.kind {
         ChangeKind::CommandQueued | ChangeKind::TurnEnded | ChangeKind::Binding | ChangeKind::Lagged => true,
-        // To be sent again.
+        // A notification is to be sent: a completion that a person sends again (`mend`), or an approval.
         ChangeKind::Notification => change.state.as_deref() == Some("pending"),
-        // Put back, or ended, which frees its lane.
+        // A command was put back, or it ended, which frees its lane. A claim (`attempted`) gives no work.
         ChangeKind::Command => change.state.as_deref() != Some("attempted"),
         _ => false,
     }
 }
 
+/// One run of the loop.
 struct Task {
     pass: Dispatcher,
     under_way: OwnedMutexGuard<UnderWay>,
-    /// Whether something came up while completions were routed.
+    /// Whether new completions may have come up while the last ones were routed.
     completions_again: bool,
-    /// Whether the last round ended in an error: then the next waits for the sweep.
+    /// Whether the last round failed. The next one then waits for the sweep instead of failing again at once.
     failed: bool,
+    /// Whether any text is held back, so that new records are worth a look at its pane.
     any_held: bool,
     iteration: u64,
     processed: u64,
 }
 
 impl Task {
-    /// Takes up all work there is.
+    /// One round: takes up everything that is due.
     async fn work(&mut self) -> Result<()> {
         self.failed = false;
+        // Claims whose end could not be written: end their leases, so that the recovery below takes them
+        // back.
         self.pass.lost.give_up(&self.pass.store).await?;
-        // First, since a manager may wait for one.
+        // Completions come before commands, because a manager may be waiting for one. If a round of
+        // completions runs already, note that another must follow it.
         self.completions_again = !self.under_way.completions.is_empty();
         if self.under_way.completions.is_empty() {
             self.under_way.completions.spawn(route(self.pass.clone()));
         }
         let kinds = command_types(None);
+        // Claims whose lease ran out: their dispatcher died or gave them up.
         self.pass.recover_commands(&kinds, Expired::ByLease, 100).await?;
         self.pass.settle_interrupted(Expired::ByLease).await?;
         self.look_at_held(false).await;
+        // If every claim slot is taken, do nothing: the end of any running command wakes this loop again.
         while self.under_way.serving.len() < MAX_LANES {
             let Some(claim) = self.pass.claim(&kinds, &[]).await? else { break };
             let pass = self.pass.clone();
@@ -213,10 +228,12 @@ impl Task {
                 let lost = LostClaim::Command(Box::new(claim));
                 match executed {
                     Ok(Ok(settled)) => Ok(settled.is_some()),
+                    // The end of the command could not be written: the next round gives its claim up.
                     Ok(Err(error)) => {
                         pass.lost.add(lost);
                         Err(error)
                     }
+                    // The work panicked: nobody takes the command up before the pause is over.
                     Err(pause) => {
                         pass.lost.add_after(lost, pause);
                         Err(Panicked.into())
@@ -227,19 +244,20 @@ impl Task {
         Ok(())
     }
 
+    /// Notes the end of a command's execution.
     fn served(&mut self, done: std::result::Result<Result<bool>, JoinError>) {
         match done.map_err(Error::from).flatten() {
             Ok(settled) => self.processed += u64::from(settled),
-            // Its claim is given up in the next round, and recovery takes it up.
+            // The next round gives the claim up, and recovery takes the command up again.
             Err(error) => tracing::error!(%error, "a command could not be executed"),
         }
     }
 
-    /// Notes the end of a round of completions; returns whether another is due at once.
+    /// Notes the end of a round of completions. Returns whether another round is due at once.
     fn routed(&mut self, done: std::result::Result<Result<u64>, JoinError>) -> bool {
         match done.map_err(Error::from).flatten() {
             Ok(count) => self.processed += count,
-            // The one whose work panicked rests; the others need not wait for the sweep.
+            // Only the completion whose work panicked rests. The others need not wait for the sweep.
             Err(Error::Panicked(_)) => return true,
             Err(error) => {
                 self.failed = true;
@@ -249,7 +267,7 @@ impl Task {
         std::mem::take(&mut self.completions_again) && !self.failed
     }
 
-    /// Looks at the panes of what is held back.
+    /// Looks at the panes of held texts: of those whose next look is due, or of all.
     async fn look_at_held(&mut self, everything: bool) {
         let (store, sender) = (&self.pass.store, &self.pass.sender.pane);
         let looked = held::look(store, sender, &self.pass.items, everything).await;
@@ -260,7 +278,7 @@ impl Task {
         }
     }
 
-    /// The time until the next thing is due.
+    /// The time until a command, a completion or the end of a lease is due, but at most until the sweep.
     async fn next_due(&self) -> Duration {
         if self.failed {
             return SWEEP;
@@ -278,12 +296,15 @@ impl Task {
         match clock::until(&due) {
             None => SWEEP,
             Some(left) if !left.is_zero() => left,
-            // What is due and was not taken waits for what is under way, whose end is a wake.
+            // Something is due that this round could not take: its lane or every slot is taken. The end of
+            // the work under way wakes this loop again.
             _ if !self.under_way.serving.is_empty() || !self.under_way.completions.is_empty() => SWEEP,
+            // Nothing is under way, so no wake will come: look again soon.
             _ => OVERDUE,
         }
     }
 
+    /// Writes the heartbeat, with how many items were processed since the last one.
     async fn beat(&mut self) {
         self.iteration += 1;
         let processed = std::mem::take(&mut self.processed);
@@ -293,6 +314,7 @@ impl Task {
         }
     }
 
+    /// Waits for the end of everything that is under way.
     async fn drain(&mut self) {
         while let Some(done) = self.under_way.serving.join_next().await {
             self.served(done);
@@ -303,7 +325,8 @@ impl Task {
     }
 }
 
-/// Routes all completions that are due; returns how many.
+/// Sends the completions that an earlier pass left unsent, then routes all new ones that are due. Returns how
+/// many there were.
 async fn route(pass: Dispatcher) -> Result<u64> {
     let (mut count, mut last) = (0, NotificationId::default());
     while let Some(id) = unsent::recover_next(&pass, last, |_| count += 1).await? {

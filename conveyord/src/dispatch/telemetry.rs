@@ -1,6 +1,6 @@
-//! What Dispatch writes about itself: telemetry per step, one audit row per settled item.
+//! What Dispatch writes about itself: telemetry for each step, one audit row for each settled item.
 //!
-//! Messages stand once, in the command's payload; here they are given by length and hash.
+//! The text of a message is stored once, in the command's payload. Here it stands as length and hash.
 
 use crate::{
     codex::rollout::receipt::receipt_key,
@@ -36,7 +36,7 @@ pub(super) fn note(
     )
 }
 
-/// The ids of an attempt, with more added.
+/// The ids of an attempt, together with `more`.
 pub(super) fn attempt_ids(claim: &Claim, dispatcher: &str, more: &Value) -> Value {
     let mut ids = Map::from_iter([
         ("attempt_id".to_owned(), json!(claim.attempt_id)),
@@ -64,7 +64,7 @@ pub(super) fn claimed(tx: &Tx<'_>, claim: &Claim, dispatcher: &str) -> Result<()
     )
 }
 
-/// How a command ended, with its result stripped of texts.
+/// Writes how a command ended, with the texts of its result removed.
 pub(super) fn settled(
     tx: &Tx<'_>,
     claim: &Claim,
@@ -125,6 +125,7 @@ pub(super) fn recovered(tx: &Tx<'_>, item: &Recovered, dispatcher: &str) -> Resu
         }),
         json!({ "recovery_state": state, "side_effect_started": item.side_effect_started }),
     )?;
+    // A command that is queued again has not ended, so it gets no audit row.
     if !item.requeued {
         log::event(
             tx,

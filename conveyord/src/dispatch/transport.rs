@@ -19,16 +19,16 @@ pub struct Message {
     pub clear_draft: bool,
 }
 
-/// What is called once, after the last moment at which nothing was sent, and before anything is.
+/// Called once, in the transaction after which something may be sent. Returns false when the claim was lost:
+/// then nothing is sent.
 pub type BeforeSend = Box<dyn FnOnce(&Tx<'_>) -> Result<bool> + Send>;
 
-/// One way to a session. What it has sent it proves by the rollout, or says that it is uncertain.
+/// One way to a session. It proves by the rollout that a text arrived, or says that this is uncertain.
 pub trait Carrier {
-    /// Sends a text, or says what holds it back. `before` is called once, after the last moment at which nothing was
-    /// sent, and before anything is.
+    /// Sends a text, or says what holds it back. `before` is called right before anything is sent.
     ///
     /// # Errors
-    /// Everything that happened before anything was sent; from then on the outcome says what is known.
+    /// Only what happened before anything was sent. From then on the outcome says what is known.
     fn send(
         &self,
         session: &Session,

@@ -1,5 +1,5 @@
-//! Completions that an earlier pass or daemon left: those that were never sent are delivered, those that may have
-//! been are kept in the inbox.
+//! Completions that an earlier pass or daemon left. Those that were never sent are sent now. Those that may
+//! have been sent are kept in the inbox, and never sent again by themselves.
 
 use super::{
     completions::{Routed, Target, audit, deliver, finish},
@@ -27,8 +27,8 @@ use conveyor_proto::types::{
 };
 use serde_json::{Value, json};
 
-/// Delivers the oldest completion after `after_id` that an earlier pass could not send, passes on what became of
-/// it, and returns its id.
+/// Sends the oldest completion after `after_id` that an earlier pass did not send. Passes to `tell` what
+/// became of it, and returns its id.
 pub(super) async fn recover_next(
     pass: &Dispatcher,
     after_id: NotificationId,
@@ -66,6 +66,7 @@ fn signal(pending: &Pending) -> SignalType {
     if pending.signal_type == approval.as_str() { approval } else { SignalType::WorkerTaskComplete }
 }
 
+/// Decides where an unsent completion goes now, inside the caller's transaction.
 fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str, changes: &Changes) -> Result<Routed> {
     let Some(task) = tasks::find(tx, pending.task.as_str())? else { return Ok(Routed::Taken) };
     let Some(manager) = sessions::get(tx, pending.target.as_str())? else { return Ok(Routed::Taken) };
@@ -93,6 +94,7 @@ fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str, changes: &Chang
     };
     let binding = bindings::get(tx, &pending.binding)?;
     let open = binding.is_some_and(|binding| binding.state.is_open());
+    // The pair ended while its completion waited, so nobody must get it.
     if !open {
         notifications::suppress(tx, pending.id, "the binding ended")?;
         let summary = "A signal was dropped: its pair is not bound any more.".to_owned();
@@ -103,7 +105,8 @@ fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str, changes: &Chang
         item.state = ProcessedState::Suppressed;
         return Ok(Routed::Done(item));
     }
-    // One that is gone may come back, and has an inbox meanwhile; whoever waits at it is told there, at once.
+    // A manager that is gone may be registered again, and its inbox keeps the item until then. A call that
+    // waits at the inbox gets the item at once.
     let awaited = changes.is_awaited(manager.id.as_str());
     if awaited || !manager.has_tmux() || manager.state == SessionState::Gone {
         let mode = DeliveryMode::PullRequired;
@@ -120,8 +123,8 @@ fn recovered_in(tx: &Tx<'_>, pending: Pending, dispatcher: &str, changes: &Chang
     Ok(Routed::Push(Box::new(Target { id, token, tries, last_error, task, manager, line, ids }), item))
 }
 
-/// Completions whose send may have begun when their dispatcher died: they go into the inbox, marked as
-/// uncertain, and are not sent again.
+/// Settles completions whose send may have begun when their dispatcher died. They go into the inbox, marked
+/// as uncertain unless the rollout proves them, and are not sent again.
 pub(super) fn settle_interrupted(
     tx: &Tx<'_>,
     which: Expired,

@@ -1,4 +1,7 @@
 //! What a batch of records changes beside the records themselves: turns, receipts, the state of the thread.
+//! Here is decided which turns go to the manager.
+//!
+//! What a record means is in `codex/rollout/`: `signal` reads it, `machine` says what it does.
 
 use crate::{
     clock,
@@ -20,24 +23,21 @@ use conveyor_proto::ids::{ThreadId, TurnId};
 use conveyor_proto::{ids::SessionId, types::pane::DeliveryProof};
 use jiff::SignedDuration;
 
-/// How much older than its sending a receipt may look.
+/// How much earlier than the sending of its text a receipt may be dated.
 const RECEIPT_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
 
-/// Subtypes whose newest record dates the state.
+/// Subtypes of the records that date the thread's state.
 const STATE_BEARING: [&str; 4] = ["task_started", "user_message", "task_complete", "turn_aborted"];
 
 /// The state of a session's thread while its records are applied.
 #[derive(Debug, Clone)]
 pub struct Thread {
-    /// Session.
     pub session: SessionId,
-    /// Thread.
     pub thread_id: ThreadId,
-    /// State machine.
     pub machine: ThreadState,
     /// Whether the session has a pane, from which a queued follow-up may come.
     pub has_pane: bool,
-    /// Whether it is told anew, by records that were imported: then nobody is to be woken.
+    /// Whether its records were imported. Then none of its turns wakes anybody.
     imported: bool,
     /// The newest state-bearing record that is not stored with the thread yet.
     newest: Option<StateEvent>,
@@ -46,23 +46,16 @@ pub struct Thread {
 /// A record as it was stored.
 #[derive(Debug, Clone, Copy)]
 pub struct Stored<'a> {
-    /// Id.
     pub id: EventId,
-    /// Time.
     pub at: &'a str,
-    /// Subtype.
     pub subtype: Option<&'a str>,
     /// Offset of its line.
     pub offset: u64,
-    /// The line.
     pub line: &'a [u8],
 }
 
 impl Thread {
     /// The state of a thread as stored, or of a new one.
-    ///
-    /// # Errors
-    /// Those of SQLite.
     pub fn load(
         connection: &rusqlite::Connection,
         session: &SessionId,
@@ -86,9 +79,6 @@ impl Thread {
     }
 
     /// Stores the state with its batch.
-    ///
-    /// # Errors
-    /// Those of SQLite.
     pub fn save(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
         let json = serde_json::to_string(&self.machine)?;
         rollouts::save_thread(
@@ -106,11 +96,8 @@ impl Thread {
         ThreadRef { session: &self.session, thread_id: &self.thread_id }
     }
 
-    /// Takes the next record. `settle_ms` is how long the completion of a session with a pane waits for a
+    /// Applies the next record. `settle_ms` is how long the completion of a session with a pane waits for a
     /// follow-up turn.
-    ///
-    /// # Errors
-    /// Those of SQLite.
     pub fn apply(
         &mut self,
         tx: &Tx<'_>,
@@ -129,6 +116,7 @@ impl Thread {
             Effect::Ended(end) => self.turn_ended(tx, &end, signal, stored, settle_ms)?,
             Effect::None | Effect::EndIgnored { .. } => {}
         }
+        // A message of the user may be the receipt of a text that was sent.
         if let Signal::UserMessage(message) = signal {
             let running = self.machine.turn.as_ref().and_then(|turn| turn.id.as_ref());
             let turn_id = message.turn_id.as_deref().or(running.map(TurnId::as_str));
@@ -137,6 +125,7 @@ impl Thread {
         Ok(())
     }
 
+    /// Begins a turn. An open turn before it is closed as unfinished: Codex writes no end when it is killed.
     fn turn_started(
         &self,
         tx: &Tx<'_>,
@@ -151,13 +140,15 @@ impl Thread {
             && last.key != key
             && followed_at_once(&last.ended_at, stored.at, trigger)
         {
-            // The end was no end of work: nobody is to be woken for it, or no longer.
+            // Codex began this turn by itself, from its queue or for a goal. The end before it was no end of
+            // work, so nobody is woken for it, and a completion that nobody has taken yet is withdrawn.
             turns::set_followed(tx, last.row)?;
             notifications::suppress_of_turn(tx, last.row)?;
         }
         turns::begin(tx, thread, TurnRef { key: &key, turn_id }, stored.at, stored.id)
     }
 
+    /// Ends a turn, and stores whether it goes to the manager.
     fn turn_ended(
         &self,
         tx: &Tx<'_>,
@@ -167,6 +158,7 @@ impl Thread {
         settle_ms: u64,
     ) -> Result<(), StoreError> {
         let thread = self.reference();
+        // An end without an id belongs to the running turn.
         let turn_id = end.turn_id.as_ref();
         let key = match turn_id {
             Some(id) => id.to_string(),
@@ -185,6 +177,7 @@ impl Thread {
         turns::end(tx, thread, TurnRef { key: &key, turn_id }, &row)
     }
 
+    /// Whether the end of a turn goes to the manager, or why it does not.
     fn routing(
         &self,
         tx: &Tx<'_>,
@@ -193,12 +186,15 @@ impl Thread {
         turn_id: Option<&TurnId>,
         settle_ms: u64,
     ) -> Result<Routing, StoreError> {
+        // `turn_aborted`: Escape, Ctrl-C, or an approval that was declined.
         if !matches!(signal, Signal::TaskComplete(_)) {
             return Ok(Routing::Skipped(SkipReason::Interrupted));
         }
+        // A compaction, or a shell command of the user.
         if !end.wakes_manager() {
             return Ok(Routing::Skipped(SkipReason::NoWork));
         }
+        // A fork by Codex 0.130 begins with a copy of its parent's history: new times, old turn ids.
         if let Some(turn_id) = turn_id
             && (predates_thread(turn_id, &self.thread_id)
                 || turns::ended_elsewhere(tx, self.reference(), turn_id)?)
@@ -211,11 +207,13 @@ impl Thread {
         let Some(binding) = bindings::open_of_worker(tx, &self.session)? else {
             return Ok(Routing::Skipped(SkipReason::NotBound));
         };
+        // The user of a pane may have queued a follow-up turn, so the completion waits for it.
         let after = (self.has_pane && settle_ms > 0)
             .then(|| clock::in_milliseconds(i64::try_from(settle_ms).unwrap_or(i64::MAX)));
         Ok(Routing::Pending { binding: binding.id, after })
     }
 
+    /// Proves the delivery whose text this message is, if there is one.
     fn note_receipt(
         &self,
         tx: &Tx<'_>,
@@ -239,16 +237,16 @@ impl Thread {
     }
 }
 
-/// The latest time at which a text can have been sent that was received at `at`: some more, since records may
-/// tell whole seconds only.
+/// The latest time at which a text that was received at `at` can have been sent. Records may tell whole
+/// seconds only, hence the tolerance.
 fn latest_sending(at: &str) -> String {
     let received = normalise_timestamp(at);
     let latest = received.and_then(|at| at.checked_add(RECEIPT_TOLERANCE).ok());
     latest.map_or_else(clock::now, clock::text)
 }
 
-/// A turn without an id is known by where and how its record stands, so that a file that is read again
-/// gives the same key.
+/// The key of a turn. Without an id, the place and the hash of its record make the key, so that a file that
+/// is read again gives the same one.
 fn turn_key(turn_id: Option<&TurnId>, stored: Stored<'_>) -> String {
     match turn_id {
         Some(id) => id.to_string(),
@@ -260,8 +258,9 @@ fn turn_key(turn_id: Option<&TurnId>, stored: Stored<'_>) -> String {
     }
 }
 
-/// Ids of turns and threads carry their time. A turn that is older than its thread was copied from another;
-/// within one millisecond the rest of an id tells nothing.
+/// Whether a turn is older than its thread, and so was copied from another one. Both ids are UUIDs of version
+/// 7, which begin with their time in milliseconds (RFC 9562, section 5.7). Within one millisecond the rest of
+/// an id tells nothing.
 fn predates_thread(turn_id: &TurnId, thread_id: &ThreadId) -> bool {
     let made_at = |id: &str| {
         let id = uuid::Uuid::parse_str(id).ok().filter(|id| id.get_version_num() == 7)?;

@@ -1,8 +1,8 @@
-//! Watching the processes of sessions: one whose process has ended is marked `gone`, with that reason.
+//! Watching the processes of sessions: a session whose process has ended is marked `gone`, with that reason.
 //!
-//! The system tells of each end; beneath lies a slow sweep. Nothing is read of a session that is gone, so what its
-//! process wrote last is read before. A turn that the shared daemon of a Codex home works on outlives the process in
-//! the pane: then the session goes when that turn has ended, or the daemon has.
+//! The system tells of each end, and a slow sweep lies beneath. A gone session is not read any more, so what
+//! its process wrote last is read before. With the shared daemon of Codex (0.169), a turn outlives the TUI in
+//! the pane: then the session is gone when that turn or the daemon has ended.
 
 use crate::{
     background::Items,
@@ -28,9 +28,10 @@ use std::{collections::HashMap, time::Duration};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// How often the watched processes are held against the database, for what a failed read or write has left undone.
+/// How often the watched processes are compared with the database. This makes up for a read or write that
+/// failed.
 const SWEEP: Duration = Duration::from_secs(10);
-/// How often a turn is looked at that goes on without the session's process.
+/// How often a turn that goes on without the session's process is looked at.
 const ORPHAN_TICK: Duration = Duration::from_secs(2);
 
 /// A process of a session.
@@ -47,7 +48,7 @@ impl Process {
     }
 }
 
-/// The watch over the processes of all active sessions. One task of the daemon.
+/// The background loop that watches the processes of all active sessions.
 pub struct ExitWatch {
     store: Store,
     ingest: Ingest,
@@ -71,7 +72,7 @@ impl ExitWatch {
         loop {
             tokio::select! {
                 () = cancel.cancelled() => break,
-                // Its first tick comes at once.
+                // The first tick of an interval comes at once.
                 _ = sweep.tick() => self.refresh().await,
                 change = changes.next() => match change {
                     None => break,
@@ -81,7 +82,8 @@ impl ExitWatch {
                     Some(_) => {}
                 },
                 Some(ended) = self.watches.join_next_with_id(), if !self.watches.is_empty() => {
-                    // A watch that was given up has been replaced by another; each catches its own panic.
+                    // An aborted watch has been replaced by another, so only the current one is removed. A
+                    // watch catches its own panic.
                     if let Ok((task, session)) = ended
                         && self.watched.get(&session).is_some_and(|(_, watch)| watch.id() == task)
                     {
@@ -106,6 +108,7 @@ impl ExitWatch {
             .into_iter()
             .filter_map(|session| Some((session.id.clone(), (Process::of(&session)?, session))))
             .collect();
+        // The session is gone or has another process: abort the watch of the old one.
         for (_, (_, watch)) in self
             .watched
             .extract_if(|id, (process, _)| processes.get(id).is_none_or(|(now, _)| now != process))
@@ -120,7 +123,7 @@ impl ExitWatch {
             let watch = self.watches.spawn(async move {
                 let watched = items.attempt(session.id.as_str(), watch(&store, &ingest, &session, process));
                 if let Ok(Err(error)) = watched.await {
-                    // The sweep begins anew.
+                    // The sweep starts another watch.
                     tracing::warn!(%error, session = %session.id, "the end of a process could not be recorded");
                 }
                 session.id
@@ -136,9 +139,11 @@ async fn watch(store: &Store, ingest: &Ingest, session: &Session, process: Proce
     faults::may_panic("item", "process_exits");
     let mut changes = store.changes().subscribe();
     loop {
+        // Read what the process, or the daemon after it, wrote last.
         if let Err(error) = ingest.run(&session.id, Shrunk::Refuse).await {
             tracing::debug!(%error, session = %session.id, "a rollout could not be read after its process ended");
         }
+        // Without a shared daemon that lives, nobody goes on with the thread.
         let owner = locate::owner(session).filter(|owner| platform::is_alive(*owner, None));
         let Some(owner) = owner else { break };
         if !is_busy(store, session).await? {
@@ -161,7 +166,7 @@ async fn is_busy(store: &Store, session: &Session) -> Result<bool> {
     let id = session.id.clone();
     store
         .read(move |connection| {
-            // It may be on another thread by now.
+            // The session may be on another thread by now, so its row is read again.
             let Some(session) = sessions::get(connection, id.as_str())? else { return Ok(false) };
             Ok(state::coarse(&state::stored(connection, &session)?) == CoarseState::Busy)
         })
@@ -225,7 +230,7 @@ mod tests {
     }
 
     impl World {
-        /// A session `w` with a turn that runs, and nobody but the watch of its process who would read its rollout.
+        /// A session `w` with a running turn. Nobody reads its rollout but the watch of its process.
         async fn new() -> Self {
             let (dir, store) = store();
             #[expect(clippy::disallowed_methods, reason = "a process of its own to end")]

@@ -1,7 +1,7 @@
 //! Giving a session the thread and file that it shows now.
 //!
-//! Where those are is found out in `locate`. A session is changed only as it was looked at, and never to a
-//! thread that another session has.
+//! Which thread and file that are is found out in `sessions/locate`. A session is changed only while it
+//! stands as it was looked at, and it never gets a thread that another session has.
 
 use super::{Ingest, Shrunk};
 use crate::{
@@ -20,11 +20,8 @@ use conveyor_proto::ids::ThreadId;
 use conveyor_proto::types::session::SessionState;
 use serde_json::json;
 
-/// Brings a session to the thread and file that it shows now. `title` is that of its pane, when one was looked
-/// at. Returns whether anything changed.
-///
-/// # Errors
-/// Those of the database.
+/// Brings a session to the thread and file that it shows now. `title` is the title of its pane, if one was
+/// looked at. Returns whether anything changed.
 pub async fn follow(
     store: &Store,
     ingest: &Ingest,
@@ -40,14 +37,12 @@ pub async fn follow(
     }
 }
 
-/// The same for many sessions by one look, without titles. A session whose look panics is left out for a while.
-///
-/// # Errors
-/// Those of the database.
+/// The same for many sessions in one look, without titles. A session whose look panicked rests for a while.
 pub async fn follow_all(store: &Store, ingest: &Ingest, items: &Items, sessions: Vec<Session>) -> Result<()> {
     let looking = items.clone();
     let look = move || {
-        // The oldest thread first: its look at the folders serves the others.
+        // The oldest thread comes first, because the folders that are listed for it include those of the
+        // others.
         let mut sessions = sessions;
         sessions.sort_by(|a, b| a.codex_session_id.cmp(&b.codex_session_id));
         let mut survey = Survey::default();
@@ -69,19 +64,16 @@ pub async fn follow_all(store: &Store, ingest: &Ingest, items: &Items, sessions:
     Ok(())
 }
 
-/// The look for a session's thread, as opposed to the reading of its rollout.
+/// The name of this look among the items of the loop; the reading of the session's rollout has another.
 fn item(session: &Session) -> String {
     format!("thread of {}", session.id)
 }
 
 /// Gives a session the thread and file that were found for it. Returns whether anything changed.
-///
-/// # Errors
-/// Those of the database.
 pub async fn adopt(store: &Store, ingest: &Ingest, session: &Session, located: Located) -> Result<bool> {
-    // A new thread without a file yet: the old file stays until there is one.
+    // Codex makes the file of a new thread at its first input. Until then the session keeps the old file.
     let Some(path) = located.path else { return Ok(false) };
-    // Links resolved, so that a file has one name.
+    // Resolve links, so that a file has one name.
     let path = path.canonicalize_utf8().unwrap_or(path);
     if session.codex_session_path.as_deref() == Some(path.as_str()) {
         return Ok(false);
@@ -89,7 +81,8 @@ pub async fn adopt(store: &Store, ingest: &Ingest, session: &Session, located: L
     if !session.is_pending()
         && let Err(error) = ingest.run(&session.id, Shrunk::Refuse).await
     {
-        // What was written last to the file before is read; one that is gone keeps nobody.
+        // The last lines of the old file could not be read, perhaps because it is gone. The session moves on
+        // all the same.
         tracing::debug!(%error, session = %session.id, "the file before was not read to its end");
     }
     let change = Change {
@@ -101,6 +94,7 @@ pub async fn adopt(store: &Store, ingest: &Ingest, session: &Session, located: L
     store.write(Durability::Full, move |tx| change.apply(tx)).await
 }
 
+/// The change of a session to another thread and file.
 struct Change {
     before: Session,
     thread_id: ThreadId,
@@ -112,13 +106,14 @@ impl Change {
     fn apply(&self, tx: &Tx<'_>) -> Result<bool> {
         let Self { before, thread_id, path, cwd } = self;
         let Some(now) = sessions::get(tx, before.id.as_str())? else { return Ok(false) };
-        // Somebody else changed the session since it was looked at.
+        // The session was changed since it was looked at.
         if now.state != SessionState::Active
             || now.codex_session_path != before.codex_session_path
             || now.codex_session_id != before.codex_session_id
         {
             return Ok(false);
         }
+        // Another session has this thread.
         if sessions::active_on_thread(tx, thread_id)?.iter().any(|other| other.id != before.id) {
             return Ok(false);
         }

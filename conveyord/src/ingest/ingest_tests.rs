@@ -1,5 +1,5 @@
-//! Ingest on real files and a real database: what a rollout becomes, however it grows, and whatever happens to
-//! it or to the daemon meanwhile.
+//! Ingest on real files and a real database: what a rollout becomes, however it grows, and whatever happens
+//! to it or to the daemon meanwhile.
 
 mod files;
 mod routing;

@@ -1,7 +1,9 @@
 //! Ingest: new lines of a session's rollout become rows, exactly once.
 //!
-//! One reader per session at a time. The offset, the records, the turns and the heartbeat of a batch commit
-//! together, so a crash at any point neither loses nor doubles a record.
+//! One reader per session at a time. The records of a batch, its turns, the offset and the heartbeat are
+//! committed together, so a crash at any point neither loses nor doubles a record.
+//!
+//! The format of rollouts is in `codex/rollout/`. Nothing here looks at a pane or sends a text.
 
 pub mod apply;
 pub mod exits;
@@ -9,7 +11,6 @@ pub mod follow;
 pub mod standing;
 pub mod telemetry;
 pub mod view;
-mod wakes;
 mod watch_set;
 pub mod watcher;
 
@@ -47,31 +48,28 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Bytes of lines per transaction: large enough that commits cost little, small enough that others get their
-/// turn with the writer.
+/// Bytes of lines that one transaction stores: enough that a commit costs little, few enough that other
+/// writers get their turn.
 const BATCH_BYTES: u64 = 8 * 1024 * 1024;
-/// Bytes before the offset that are hashed, to notice a file that was replaced.
+/// Bytes before the offset that are hashed. A file that was replaced is noticed by them.
 const CHECK_BYTES: u64 = 1024;
 
 /// What to do with a file that is shorter than what was read of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shrunk {
-    /// Say so and change nothing, as an explicit call does.
+    /// Refuse and change nothing, as an explicit call does.
     Refuse,
-    /// Read it anew as another generation, as the watcher does.
+    /// Read it from its beginning as another generation, as the watcher does.
     ReadAnew,
 }
 
 /// What a run has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ingested {
-    /// Records stored.
     pub new_events: u64,
-    /// Lines passed over.
+    /// Lines that are no records.
     pub skipped: u64,
-    /// Offset before.
     pub start_offset: u64,
-    /// Offset after.
     pub offset: u64,
     /// Whether a turn runs now.
     pub busy: bool,
@@ -85,7 +83,7 @@ pub struct Ingest {
     readers: Arc<Mutex<HashMap<SessionId, Slot>>>,
 }
 
-/// One session's reader, if it has one; locked while a run goes on.
+/// The reader of a session, if there is one. It is locked during a run.
 type Slot = Arc<Mutex<Option<Reader>>>;
 
 /// What is kept between two runs over a file: the partial last line and the thread's state.
@@ -103,7 +101,7 @@ impl std::fmt::Debug for Ingest {
 }
 
 impl Ingest {
-    /// The ingest into a store.
+    /// `settle_ms` is how long the completion of a session with a pane waits for a follow-up turn.
     #[must_use]
     pub fn new(store: Store, settle_ms: u64) -> Self {
         Self { store, settle_ms, readers: Arc::default() }
@@ -130,7 +128,7 @@ impl Ingest {
             .store
             .read_blocking(|connection| sessions::get(connection, id.as_str()))?
             .ok_or_else(|| Error::not_found(Kind::UnknownSession, "the session does not exist"))?;
-        // Taken out, so that an error leaves no half-advanced reader behind.
+        // Take the reader out, so that an error leaves no half-advanced reader behind.
         let before = slot.take();
         let mut reader = self.reader(&session, before, shrunk).map_err(Error::into_ingest)?;
         let ingested = self.read_lines(&session, &mut reader)?;
@@ -140,7 +138,7 @@ impl Ingest {
         Ok(ingested)
     }
 
-    /// Forgets what is kept of a session, when it is gone.
+    /// Forgets the reader of a session that is gone.
     pub fn forget(&self, id: &SessionId) {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
@@ -159,7 +157,7 @@ impl Ingest {
             )
             .hint("Codex creates it at the first input; it is adopted when it appears"));
         };
-        // Looked at before it is opened: opening a pipe would wait for its other end.
+        // Look before opening: opening a pipe waits for its other end (fifo(7)).
         if !std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_file() {
             return Err(Error::invalid(Kind::RolloutUnreadable, format!("rollout {path} is not a file")));
         }
@@ -188,6 +186,7 @@ impl Ingest {
                 Standing::Replaced => self.begin(session, path, identity, Some(rollout.id), "replaced")?,
             },
         };
+        // The kept reader may go on only where the last run stopped, in the same file and the same thread.
         if let Some(kept) = kept
             && kept.rollout.id == rollout.id
             && kept.scanner.next_offset() == rollout.read_offset
@@ -202,7 +201,8 @@ impl Ingest {
         let thread = self.store.read_blocking(|connection| {
             let mut thread = Thread::load(connection, &session.id, &thread_id, has_pane)?;
             if again {
-                // The file tells the thread's whole story anew.
+                // A new generation is read from the beginning of the file, so the thread's state begins anew
+                // as well.
                 thread.machine = crate::codex::rollout::machine::ThreadState::default();
             }
             Ok::<_, StoreError>(thread)
@@ -211,7 +211,8 @@ impl Ingest {
         Ok(Reader { rollout, file, scanner, thread })
     }
 
-    /// What is stored of a file: under its path, or under the one that it had before it was archived.
+    /// What is stored of a file: under its path, or under the path that it had before `codex archive` moved
+    /// it.
     fn stored(
         &self,
         session: &Session,
@@ -228,6 +229,7 @@ impl Ingest {
             .store
             .read_blocking(|connection| rollouts::active_by_identity(connection, &session.id, identity))?;
         let is_same = |rollout: &Rollout| {
+            // The file must have left its old path: a second link to it is no move.
             let left = std::fs::metadata(&rollout.path)
                 .map_or(true, |metadata| (metadata.dev(), metadata.ino()) != identity);
             left && matches!(compare(rollout, file, len, identity), Standing::Same)
@@ -238,7 +240,7 @@ impl Ingest {
         Ok(Some(rollout))
     }
 
-    /// Begins a generation in place of the one that was looked at, unless somebody else did meanwhile.
+    /// Begins a generation in place of the one that was looked at, unless another reader did so meanwhile.
     fn begin(
         &self,
         session: &Session,
@@ -263,6 +265,7 @@ impl Ingest {
         })
     }
 
+    /// Stores all new complete lines, one batch per transaction.
     fn read_lines(&self, session: &Session, reader: &mut Reader) -> Result<Ingested> {
         let mut total = Ingested {
             start_offset: reader.rollout.read_offset,
@@ -275,7 +278,7 @@ impl Ingest {
         loop {
             let Reader { rollout, file, scanner, .. } = reader;
             let before = scanner.next_offset();
-            // Nothing new costs no transaction.
+            // Without a new line there is no transaction.
             if !scanner.has_line(&*file).map_err(|error| unreadable(&rollout.path, &error))? {
                 break;
             }
@@ -293,7 +296,7 @@ impl Ingest {
     }
 }
 
-/// One transaction's worth of lines.
+/// The lines that one transaction stores.
 struct Batch<'a, 'tx> {
     tx: &'a Tx<'tx>,
     events: EventWriter<'a>,
@@ -343,6 +346,7 @@ impl Batch<'_, '_> {
             check_sha256: &check_sha256,
             skipped: self.skipped.cast_signed(),
         };
+        // The offset advances only from where this batch began: another reader may have been faster.
         if !rollouts::advance(self.tx, &progress)? {
             let message = format!("rollout {} was read by somebody else at the same time", rollout.path);
             return Err(Error::conflict(Kind::RolloutReadElsewhere, message).hint("try again").into_ingest());
@@ -357,6 +361,7 @@ impl Batch<'_, '_> {
         Ok(BatchResult { new_events: self.new_events, skipped: self.skipped })
     }
 
+    /// Stores a record, and applies it to its thread.
     fn store(
         &mut self,
         thread: &mut Thread,
@@ -365,6 +370,7 @@ impl Batch<'_, '_> {
         line: &[u8],
         record: &Record<'_>,
     ) -> Result<()> {
+        // A time that cannot be read is replaced by now, and kept as it was written.
         let written = record.timestamp.as_deref();
         let valid = written.filter(|text| normalise_timestamp(text).is_some());
         let at = valid.unwrap_or_else(|| self.tx.now());
@@ -387,15 +393,17 @@ impl Batch<'_, '_> {
         Ok(())
     }
 
+    /// Counts a line that is no record.
     fn skip(&mut self, rollout_id: RolloutId, offset: u64, len: u64, reason: SkipReason) -> Result<()> {
         if reason == SkipReason::Blank {
-            // Counted, but nothing of it is worth keeping.
+            // There is nothing in a blank line to set aside.
             self.skipped += 1;
             return Ok(());
         }
         self.quarantine(rollout_id, offset, len, reason.name())
     }
 
+    /// Counts a line and sets it aside, so that it does not stop the file.
     fn quarantine(&mut self, rollout_id: RolloutId, offset: u64, len: u64, reason: &str) -> Result<()> {
         self.skipped += 1;
         rollouts::quarantine(self.tx, &self.session.id, rollout_id, offset, len, reason)?;
@@ -403,7 +411,7 @@ impl Batch<'_, '_> {
     }
 }
 
-/// How a file stands to what is stored of it.
+/// How a file compares with what is stored of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// It is the file that was read.
@@ -414,6 +422,7 @@ pub enum Standing {
     Replaced,
 }
 
+/// Compares a file with what is stored of it: by device and inode, length, and the bytes before the offset.
 pub(super) fn compare(rollout: &Rollout, file: &File, len: u64, identity: (u64, u64)) -> Standing {
     let same_file = rollout.device == Some(identity.0) && rollout.inode == Some(identity.1);
     let same_bytes = || {
@@ -425,8 +434,8 @@ pub(super) fn compare(rollout: &Rollout, file: &File, len: u64, identity: (u64, 
     if len < rollout.read_offset {
         return if same_file { Standing::Shrunk } else { Standing::Replaced };
     }
-    // A copy that was moved into place is the same file to the reader when the bytes before the offset agree
-    // and there are any.
+    // A copy that was moved into place counts as the same file if the bytes before the offset agree and there
+    // are any.
     match (same_file, same_bytes()) {
         (_, false) => Standing::Replaced,
         (true, true) => Standing::Same,
@@ -435,11 +444,8 @@ pub(super) fn compare(rollout: &Rollout, file: &File, len: u64, identity: (u64, 
     }
 }
 
-/// Marks a file that somebody else has read up to an offset, or up to its last complete line; `None` when it is
-/// shorter.
-///
-/// # Errors
-/// Those of reading it.
+/// Marks a file that somebody else has read up to an offset, or up to its last complete line. `None` when the
+/// file is shorter than the offset.
 pub fn mark(path: &str, offset: Option<u64>) -> io::Result<Option<Mark>> {
     if !std::fs::metadata(path)?.is_file() {
         return Ok(None);
@@ -470,7 +476,7 @@ fn end_of_lines(file: &File, len: u64) -> io::Result<u64> {
     Ok(0)
 }
 
-/// The hash of the bytes before an offset, and how many they are.
+/// The hash of the bytes before an offset, and their number.
 fn check(file: &(impl ReadAt + ?Sized), offset: u64) -> io::Result<(u64, String)> {
     let count = offset.min(CHECK_BYTES);
     let mut buffer = vec![0; usize::try_from(count).unwrap_or_default()];

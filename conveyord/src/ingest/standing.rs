@@ -1,4 +1,4 @@
-//! How a rollout stands to what is stored of it, looked at without reading it in.
+//! How a rollout compares with what is stored of it, without reading it in.
 
 use super::Standing;
 use crate::codex::rollout::lines::LineScanner;
@@ -10,7 +10,6 @@ use std::{fs::File, io, os::unix::fs::MetadataExt};
 pub struct Seen {
     /// Whether it is the file that was read.
     pub standing: Standing,
-    /// Its bytes.
     pub len: u64,
     /// Bytes of it that are stored.
     pub stored: u64,
@@ -26,13 +25,13 @@ impl Seen {
     }
 }
 
-/// Looks at a file; `stored` is what is stored of it, none when it was never read. May block.
+/// Looks at a file; `stored` is what is stored of it, or none when it was never read. May block.
 ///
 /// # Errors
 /// When it cannot be read, `NotFound` when it is not there.
 pub fn look(path: &str, stored: Option<&Rollout>) -> io::Result<Seen> {
     let metadata = std::fs::metadata(path)?;
-    // Looked at before it is opened: opening a pipe would wait for its other end.
+    // Look before opening: opening a pipe waits for its other end (fifo(7)).
     if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
     }

@@ -9,10 +9,7 @@ use crate::store::{
 use conveyor_proto::types::cycle::IngestCounts;
 use serde_json::json;
 
-/// Says that a caller was told what was read of a rollout.
-///
-/// # Errors
-/// Those of SQLite.
+/// Writes that a caller was told how much of a rollout was read.
 pub fn ingest_telemetry(
     tx: &Tx<'_>,
     task_id: Option<&str>,

@@ -30,7 +30,7 @@ const TEXTS: [&str; 10] = [
     "stdout",
     "text",
 ];
-/// Any other string longer than this is hidden too: it is somebody's text under a key of its own.
+/// A longer string under any other key is hidden too, because it is somebody's text.
 const LONGEST_PLAIN: usize = 256;
 
 /// Reads what is new of a session's rollout, and tells what came since the last report.

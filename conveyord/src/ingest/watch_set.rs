@@ -1,74 +1,41 @@
-//! Which folders the system tells about: those of the rollouts that are followed, and those in which new ones
-//! appear.
+//! The watches on folders: those of the followed rollouts, and those in which new rollouts appear.
 //!
-//! Codex makes `sessions/YYYY/MM/DD` as it needs them, so of each Codex home the newest folder of each level is
-//! watched: the next one appears in one of them.
+//! Codex makes `sessions/YYYY/MM/DD` as it needs them. So the newest folder of each level is watched in each
+//! Codex home: the next folder or rollout appears in one of them.
 
-use super::wakes::Wakes;
 use crate::codex::rollout::appearances::newest_folders;
+use crate::file_events::FileEvents;
 use crate::sessions::locate;
 use crate::store::sessions::Session;
 use camino::{Utf8Path, Utf8PathBuf};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::{BTreeSet, HashSet};
 
-/// The watches that are set. Failing to set one is fine: the watcher's tail and sweep find what events do not
-/// tell.
+/// The watches that are set. A watch that cannot be set is no error: the watcher's tail and sweep find what
+/// events do not tell.
 pub(super) struct WatchSet {
-    events: Option<RecommendedWatcher>,
-    paths: BTreeSet<Utf8PathBuf>,
+    events: FileEvents,
 }
 
 impl WatchSet {
-    /// An empty set, whose events go to `sink`.
-    pub(super) fn new(sink: Arc<Wakes>) -> Self {
-        let events = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if let Ok(event) = event
-                && !matches!(event.kind, notify::EventKind::Access(_))
-            {
-                sink.add(event.paths);
-            }
-        });
-        let events = events
-            .inspect_err(|error| {
-                tracing::warn!(%error, "no file events; rollouts are found by their sizes only");
-            })
-            .ok();
-        Self { events, paths: BTreeSet::new() }
+    pub(super) fn new() -> Self {
+        Self { events: FileEvents::new("rollouts of sessions") }
+    }
+
+    /// Resolves when something happened, with the paths of it.
+    pub(super) async fn next(&self) -> HashSet<Utf8PathBuf> {
+        self.events.next().await
     }
 
     /// Watches what these sessions need, and nothing else.
     pub(super) fn sync(&mut self, sessions: &[&Session]) {
-        // What was made in a folder before its watch was set is seen by listing the folders again.
-        while self.sync_once(sessions) {}
+        // A folder may be made before the watch of its parent is set. Listing the folders again finds it.
+        while self.events.set(&wanted(sessions)) {}
     }
 
-    /// Returns whether a watch was added.
-    fn sync_once(&mut self, sessions: &[&Session]) -> bool {
-        let Some(events) = &mut self.events else { return false };
-        let wanted = wanted(sessions);
-        let mut added = false;
-        for path in self.paths.extract_if(.., |path| !wanted.contains(path)) {
-            // Fails when the folder is gone, and its watch with it.
-            let _ = events.unwatch(path.as_std_path());
-        }
-        for path in wanted {
-            if !self.paths.contains(&path)
-                && events.watch(path.as_std_path(), RecursiveMode::NonRecursive).is_ok()
-            {
-                added |= self.paths.insert(path);
-            }
-        }
-        added
-    }
-
-    /// Whether something happened to the folders themselves: one that is watched, which must then be watched
-    /// anew, or a folder of a Codex home that may hold new rollouts.
+    /// Whether a path is a folder of interest: one that was watched and must be watched anew, or a folder of
+    /// a Codex home that may hold new rollouts.
     pub(super) fn is_folder(&mut self, path: &Utf8Path) -> bool {
-        if self.paths.remove(path) {
-            if let Some(events) = &mut self.events {
-                let _ = events.unwatch(path.as_std_path());
-            }
+        if self.events.forget(path) {
             return true;
         }
         let name = path.file_name().unwrap_or_default();
@@ -83,7 +50,8 @@ fn wanted(sessions: &[&Session]) -> BTreeSet<Utf8PathBuf> {
     for session in sessions {
         if let Some(rollout) = session.codex_session_path.as_deref().map(Utf8Path::new) {
             wanted.extend(rollout.parent().map(Utf8Path::to_owned));
-            // kqueue tells only of what is watched itself, inotify of all that is in a folder.
+            // kqueue reports the changes of a file only to a watch of that file (kqueue(2)), inotify also to
+            // a watch of its folder (inotify(7)).
             if cfg!(target_os = "macos") {
                 wanted.insert(rollout.to_owned());
             }
@@ -92,7 +60,8 @@ fn wanted(sessions: &[&Session]) -> BTreeSet<Utf8PathBuf> {
         homes.extend(session.codex_home.clone().map(Utf8PathBuf::from).or_else(rollout_home));
     }
     for home in homes {
-        // Events name files by the path of the watch, and sessions by the path without links.
+        // An event names a file by the path of its watch, a session by the path without links. So the watch
+        // is set on the path without links.
         wanted.extend(newest_folders(&home.canonicalize_utf8().unwrap_or(home)));
     }
     wanted

@@ -1,10 +1,14 @@
 //! Watching: each active session's rollout is ingested as it grows.
 //!
-//! Wakes come from the system's file events, one coalesced wake per file. Beneath them lies a tail that
-//! compares sizes, since events are lost on some file systems and macOS keeps silent about files that stay
-//! open: every 250 ms while a turn runs, every 2 s else. A slow sweep looks for threads that moved on.
+//! Wakes come from the system's file events, one coalesced wake per file. Events can be missing. inotify
+//! tells nothing of remote changes on network file systems, and drops events when its queue is full
+//! (inotify(7)). FSEvents reports a file only when it is closed (notify-rs/notify#240), and Codex holds its
+//! rollout open (openai/codex#39624 shows appends that go unreported); therefore `notify` is built with
+//! kqueue on macOS. So a tail compares sizes beneath the events, every 250 ms while a turn runs and every 2 s
+//! otherwise. A slow sweep looks for threads that moved on.
+//!
+//! What is read is stored by the parent module; where a thread went is found by `sessions/locate`.
 
-use super::wakes::Wakes;
 use super::{Ingest, Ingested, Shrunk, follow, watch_set::WatchSet};
 use crate::{
     background::Items,
@@ -17,12 +21,11 @@ use crate::{
         sessions::{self, Session},
     },
 };
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::ids::SessionId;
 use std::{
     collections::{HashMap, HashSet},
     os::unix::fs::MetadataExt,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -36,54 +39,56 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The tail's pace while a turn runs.
+/// How often the tail looks at sessions with a running turn.
 const BUSY_TICK: Duration = Duration::from_millis(250);
-/// Its pace for the others, and that of the look for a rollout that is awaited.
+/// How often the tail looks at all sessions, and how often an awaited rollout is looked for.
 const IDLE_TICK: Duration = Duration::from_secs(2);
 /// How often all sessions are looked at for threads that moved on.
 const SWEEP_TICK: Duration = Duration::from_secs(10);
-/// How many rollouts are read at a time; each holds a few megabytes while it is.
+/// Rollouts that are read at a time. Each takes a few megabytes of memory meanwhile.
 const READS_AT_ONCE: usize = 8;
-/// How many rollouts of nobody are remembered.
+/// Rollouts of no session that are remembered at most.
 const MAX_STRANGERS: usize = 4096;
 
-/// A file's size, inode and time of its last change: what differs when there is something to read.
+/// A file's size, inode and time of its last change. If one of them differs, there may be something to read.
 type Seen = (u64, u64, (i64, i64));
 
 /// What is known of a watched session.
 struct Watched {
     session: Session,
-    /// The file when its last run began; none when it is to be read whatever it looks like.
+    /// The file as it was when its last run began. None when it must be read whatever it looks like.
     seen: Option<Seen>,
+    /// Whether a turn was running at the end of the last run.
     busy: bool,
+    /// Whether a run is under way.
     running: bool,
+    /// Whether another run must follow the one under way.
     again: bool,
 }
 
-/// Which sessions are looked at for a thread that moved on.
+/// Which sessions a look for moved threads covers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Scope {
     /// Those whose rollout is awaited.
     Pending,
-    /// All.
     All,
 }
 
-/// The watcher. One task of the daemon.
+/// The background loop that watches all active sessions.
 pub struct Watcher {
     store: Store,
     ingest: Ingest,
-    wakes: Arc<Wakes>,
     watch_set: WatchSet,
     watched: HashMap<SessionId, Watched>,
     runs: JoinSet<(SessionId, Result<Ingested>)>,
     reads: Arc<Semaphore>,
-    /// The look that goes on, if one does.
+    /// The look under way, at most one.
     looks: JoinSet<()>,
-    /// The look that follows it.
+    /// The look that must follow it.
     next_look: Option<Scope>,
-    /// Rollouts that nobody took when they were looked at; the sweep looks again.
-    strangers: HashSet<PathBuf>,
+    /// Rollouts that no session took when they were looked at. Their events cause no look; the sweep does not
+    /// ask this set.
+    strangers: HashSet<Utf8PathBuf>,
     count: Arc<AtomicU64>,
     /// The sessions whose runs panicked.
     items: Items,
@@ -93,12 +98,10 @@ impl Watcher {
     /// A watcher over the sessions of a store. `count` tells others how many rollouts are watched.
     #[must_use]
     pub fn new(store: Store, ingest: Ingest, count: Arc<AtomicU64>, items: Items) -> Self {
-        let wakes = Arc::new(Wakes::default());
         Self {
             store,
             ingest,
-            watch_set: WatchSet::new(Arc::clone(&wakes)),
-            wakes,
+            watch_set: WatchSet::new(),
             watched: HashMap::new(),
             runs: JoinSet::new(),
             reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
@@ -120,7 +123,7 @@ impl Watcher {
             let any_busy = self.watched.values().any(|watched| watched.busy);
             tokio::select! {
                 () = cancel.cancelled() => break,
-                () = self.wakes.added() => self.woken(),
+                paths = self.watch_set.next() => self.woken(&paths),
                 change = changes.next() => match change {
                     None => break,
                     Some(change) if matches!(change.kind, ChangeKind::Session | ChangeKind::Lagged) => {
@@ -129,7 +132,7 @@ impl Watcher {
                     Some(_) => {}
                 },
                 Some(done) = self.runs.join_next(), if !self.runs.is_empty() => {
-                    // A run catches its own panic, and nobody breaks one off.
+                    // A run always joins: it catches its own panic, and nobody aborts it.
                     if let Ok((id, result)) = done {
                         self.finished(&id, result);
                     }
@@ -145,7 +148,7 @@ impl Watcher {
                     self.look(Scope::Pending);
                 }
                 _ = sweep_tick.tick() => {
-                    // Also what a failed read of the database has left undone.
+                    // The refresh also makes up for a read of the database that failed.
                     self.refresh().await;
                     self.sync_watches();
                     self.look(Scope::All);
@@ -180,7 +183,8 @@ impl Watcher {
                 Some(watched) if watched.session.codex_session_path == session.codex_session_path => {
                     watched.session = session;
                 }
-                // A run over the file before must not hide that this one was never read.
+                // The session is new, or has another file. It begins afresh, because a run over the old file
+                // must not hide that this one was never read.
                 _ => {
                     fresh.push(session.id.clone());
                     let watched = Watched { session, seen: None, busy: false, running: false, again: false };
@@ -192,7 +196,7 @@ impl Watcher {
             let count = self.watched.values().filter(|watched| !watched.session.is_pending()).count();
             self.count.store(count as u64, Ordering::Relaxed);
             self.sync_watches();
-            // What was nobody's may be that of a new session.
+            // A rollout that no session took may be that of a new session.
             self.strangers.clear();
             self.look(Scope::Pending);
         }
@@ -201,37 +205,37 @@ impl Watcher {
         }
     }
 
+    /// Sets the watches that the sessions need now.
     fn sync_watches(&mut self) {
         let sessions: Vec<&Session> = self.watched.values().map(|watched| &watched.session).collect();
         self.watch_set.sync(&sessions);
     }
 
-    /// Something changed in the folders: rollouts grew, came, or went.
-    fn woken(&mut self) {
-        let paths = self.wakes.take();
+    /// Handles file events: rollouts grew, appeared or disappeared.
+    fn woken(&mut self, paths: &HashSet<Utf8PathBuf>) {
         let mut known = Vec::new();
         let mut news = false;
         for watched in self.watched.values() {
             let Some(path) = watched.session.codex_session_path.as_deref() else { continue };
-            if paths.contains(std::path::Path::new(path)) {
+            if paths.contains(Utf8Path::new(path)) {
                 known.push((watched.session.id.clone(), path.to_owned()));
             }
         }
-        for path in &paths {
-            let Some(path) = Utf8Path::from_path(path) else { continue };
+        for path in paths {
             if known.iter().any(|(_, known)| known == path) {
                 continue;
             }
+            // No session follows this path: a rollout, or one of the folders that are watched.
             if is_rollout(path) {
                 news |= self.is_news(path);
             } else if self.watch_set.is_folder(path) {
                 self.sync_watches();
-                // What came into a folder before it was watched is told by nobody.
+                // No event tells of a file that came into the folder before it was watched.
                 news = true;
             }
         }
         for (id, path) in known {
-            // Archived, for example: the look finds where to.
+            // If the file is gone, for example archived, the look finds where it went.
             news |= !Utf8Path::new(&path).exists();
             self.start(&id);
         }
@@ -240,18 +244,20 @@ impl Watcher {
         }
     }
 
-    /// Whether a rollout that nobody follows was not looked at yet: a new thread in a pane, a rewind, or a
-    /// session's first. Until its first line is complete it tells nothing; the rest of that line wakes again.
+    /// Whether a rollout that no session follows is new: a new thread in a pane, a rewind, or the first
+    /// rollout of a session. Until its first line is complete nothing is known of it; the rest of that line
+    /// causes another event.
     fn is_news(&mut self, path: &Utf8Path) -> bool {
-        if self.strangers.contains(path.as_std_path()) {
+        if self.strangers.contains(path) {
             return false;
         }
         let Ok(meta) = read_session_meta(path) else { return false };
-        self.strangers.insert(path.as_std_path().to_owned());
+        self.strangers.insert(path.to_owned());
         !meta.is_subagent()
     }
 
-    /// Looks, aside, whether sessions moved on to another thread or file.
+    /// Looks in the background whether sessions moved on to another thread or file. There is one look at a
+    /// time; what is asked for meanwhile becomes the next one.
     fn look(&mut self, scope: Scope) {
         if !self.looks.is_empty() {
             self.next_look = self.next_look.max(Some(scope));
@@ -265,14 +271,14 @@ impl Watcher {
         }
         let (store, ingest, items) = (self.store.clone(), self.ingest.clone(), self.items.clone());
         self.looks.spawn(async move {
-            // The change that follows makes the watcher read the new file.
+            // A session that moved on publishes a change, which makes the watcher read its new file.
             if let Err(error) = follow::follow_all(&store, &ingest, &items, sessions).await {
                 tracing::warn!(%error, "could not look where the sessions went");
             }
         });
     }
 
-    /// The tail beneath the events.
+    /// The tail: starts a run for each of these sessions whose file differs from what its last run saw.
     fn tail(&mut self, which: impl Fn(&Watched) -> bool) {
         let due: Vec<SessionId> = self
             .watched
@@ -289,12 +295,12 @@ impl Watcher {
         }
     }
 
-    /// Begins a run over a session's file, or marks the one under way to be repeated.
+    /// Begins a run over a session's file. If one is under way, it is repeated afterwards.
     fn start(&mut self, id: &SessionId) {
         let Some(watched) = self.watched.get_mut(id) else { return };
         let Some(path) = watched.session.codex_session_path.as_deref() else { return };
         if self.items.rests(id.as_str()) {
-            // The tail tries it again.
+            // When the rest is over, the tail finds the file unread and tries again.
             watched.seen = None;
             return;
         }
@@ -303,11 +309,11 @@ impl Watcher {
             return;
         }
         watched.running = true;
-        // Taken before the run: what is written during it makes a difference afterwards.
+        // Taken before the run, so that the tail notices what is written during it.
         watched.seen = look_at(path);
         let (ingest, id, reads) = (self.ingest.clone(), id.clone(), Arc::clone(&self.reads));
         self.runs.spawn(async move {
-            // Fails only when it is closed, which it never is.
+            // Acquiring fails only on a closed semaphore, and this one is never closed.
             let _permit = reads.acquire_owned().await;
             // A panic of the thread that reads comes back as `Error::Task`.
             let result = guarded(ingest.run(&id, Shrunk::ReadAnew)).await;
@@ -315,6 +321,7 @@ impl Watcher {
         });
     }
 
+    /// Notes the end of a run.
     fn finished(&mut self, id: &SessionId, result: Result<Ingested>) {
         let Some(watched) = self.watched.get_mut(id) else { return };
         watched.running = false;
@@ -323,13 +330,14 @@ impl Watcher {
                 self.items.well(id.as_str());
                 watched.busy = ingested.busy;
             }
+            // The run panicked: the session rests, and the tail reads it again afterwards.
             Err(Error::Task(_) | Error::Panicked(_)) => {
                 self.items.failed(id.as_str());
                 (watched.busy, watched.seen) = (false, None);
             }
             Err(error) => {
                 watched.busy = false;
-                // What could not be read now is tried again by the tail.
+                // The tail tries again what could not be read now.
                 watched.seen = None;
                 if matches!(error, Error::Store(_)) {
                     tracing::warn!(%error, session = %id, "what a rollout has could not be stored yet");
@@ -354,6 +362,7 @@ fn is_rollout(path: &Utf8Path) -> bool {
     path.file_name().is_some_and(|name| name.starts_with("rollout-") && name.ends_with(".jsonl"))
 }
 
+/// What the tail compares; none when the file is not there.
 fn look_at(path: &str) -> Option<Seen> {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.len(), metadata.ino(), (metadata.mtime(), metadata.mtime_nsec())))

@@ -16,6 +16,7 @@ use crate::{
     },
     error::Error,
     faults,
+    file_events::FileEvents,
     store::{
         Store,
         sessions::{self, Session},
@@ -23,16 +24,14 @@ use crate::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::ids::{SessionId, ThreadId};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use serde_json::Value;
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    path::Path,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{mpsc, watch},
     task::{self, JoinSet},
     time::{Instant, MissedTickBehavior},
 };
@@ -535,50 +534,33 @@ impl Calls {
 
 /// Notices that an app-server writes its socket or its process id into the Codex home.
 struct SocketWatch {
-    events: Option<RecommendedWatcher>,
+    events: FileEvents,
     folders: [Utf8PathBuf; 2],
     home: Utf8PathBuf,
-    paths: BTreeSet<Utf8PathBuf>,
-    appeared: Arc<Notify>,
 }
 
 impl SocketWatch {
     fn new(home: &Utf8Path) -> Self {
         let folders = FOLDERS.map(|folder| home.join(folder));
-        let appeared = Arc::new(Notify::new());
-        let (sink, of_interest) = (Arc::clone(&appeared), folders.clone());
         // Without file events the growing pause alone leads to the next attempt.
-        let events = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let about = |path: &Path| of_interest.iter().any(|folder| path.starts_with(folder));
-            if let Ok(event) = event
-                && !matches!(event.kind, notify::EventKind::Access(_))
-                && event.paths.iter().any(|path| about(path))
-            {
-                sink.notify_one();
-            }
-        });
-        let (home, paths) = (home.to_owned(), BTreeSet::new());
-        Self { events: events.ok(), folders, home, paths, appeared }
+        Self { events: FileEvents::new("sockets of app-servers"), folders, home: home.to_owned() }
     }
 
     /// Watches both folders. While one of them does not exist, the Codex home is watched too, to see it
     /// appear.
     fn sync(&mut self) {
-        let Some(events) = &mut self.events else { return };
         let mut wanted: Vec<&Utf8PathBuf> = self.folders.iter().filter(|folder| folder.is_dir()).collect();
         if wanted.len() < self.folders.len() {
             wanted.push(&self.home);
         }
         for path in wanted {
-            if !self.paths.contains(path)
-                && events.watch(path.as_std_path(), RecursiveMode::NonRecursive).is_ok()
-            {
-                self.paths.insert(path.clone());
-            }
+            self.events.watch(path);
         }
     }
 
+    /// Resolves when something happened to one of the folders or in it.
     async fn told(&self) {
-        self.appeared.notified().await;
+        let about = |path: &Utf8PathBuf| self.folders.iter().any(|folder| path.starts_with(folder));
+        while !self.events.next().await.iter().any(about) {}
     }
 }

@@ -1,19 +1,16 @@
 //! Waits for the first report of a new worker. The wait is woken by a change of the worker's files, by the
 //! end of its process, or by time.
 
-use super::{
-    Subject, Workers,
-    status::Said,
-    watch::{FileEvents, paths_of},
-};
+use super::{Subject, Workers, status::Said, watch::paths_of};
 use crate::{
     error::Result,
+    file_events::FileEvents,
     platform::{self, Pid},
     store::event_names::FileEvent,
 };
 use conveyor_proto::types::{common::Caller, create::Verification, worker::WorkState};
 use serde_json::json;
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// How often the status is read where the system reports no file events.
@@ -31,10 +28,10 @@ impl Workers {
         caller: &Caller,
     ) -> Result<Verification> {
         let deadline = Instant::now() + Duration::from_secs(seconds);
-        let mut events = FileEvents::new();
+        let mut events = FileEvents::new("the report of a new worker");
         let folder = subject.folder.path();
         let folder = folder.canonicalize_utf8().unwrap_or_else(|_| folder.to_owned());
-        events.set(paths_of(&folder).into_iter().collect::<BTreeSet<_>>());
+        events.set(&paths_of(&folder).into_iter().collect());
         let process =
             Pid::try_from(i64::from(pane_pid)).ok().map(|pid| (pid, platform::process_start_time(pid)));
         let first = self.said(&subject.name, &subject.folder).await?;

@@ -7,77 +7,17 @@ use super::{
     Workers, blocking,
     folder::{self, STATUS},
 };
-use crate::{background::Items, error::Result};
+use crate::{background::Items, error::Result, file_events::FileEvents};
 use camino::{Utf8Path, Utf8PathBuf};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
-use tokio::{
-    sync::Notify,
-    time::{Instant, MissedTickBehavior},
-};
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 /// How often all folders are read whether or not an event arrived.
 const SWEEP_TICK: Duration = Duration::from_secs(10);
-
-/// The paths that have changed. A set, so that many events for one file take no more memory than one.
-#[derive(Default)]
-struct Wakes {
-    paths: Mutex<BTreeSet<Utf8PathBuf>>,
-    notify: Notify,
-}
-
-/// A set of watched folders, and the changes in them. If the system offers no file events, `next` never
-/// returns.
-pub(super) struct FileEvents {
-    events: Option<RecommendedWatcher>,
-    wakes: Arc<Wakes>,
-    watched: BTreeSet<Utf8PathBuf>,
-}
-
-impl FileEvents {
-    pub(super) fn new() -> Self {
-        let wakes = Arc::new(Wakes::default());
-        let sink = Arc::clone(&wakes);
-        let events = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let Ok(event) = event else { return };
-            if matches!(event.kind, notify::EventKind::Access(_)) {
-                return;
-            }
-            let paths = event.paths.into_iter().filter_map(|path| Utf8PathBuf::from_path_buf(path).ok());
-            sink.paths.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
-            sink.notify.notify_one();
-        });
-        let events = events.inspect_err(|error| tracing::warn!(%error, "no file events for workers")).ok();
-        Self { events, wakes, watched: BTreeSet::new() }
-    }
-
-    /// Watches these paths and no others. A path that does not exist is skipped.
-    pub(super) fn set(&mut self, wanted: BTreeSet<Utf8PathBuf>) {
-        let Some(events) = &mut self.events else { return };
-        for path in self.watched.extract_if(.., |path| !wanted.contains(path)) {
-            // Fails if the path has been deleted; the system then has dropped the watch already.
-            let _ = events.unwatch(path.as_std_path());
-        }
-        for path in wanted {
-            if !self.watched.contains(&path)
-                && events.watch(path.as_std_path(), RecursiveMode::NonRecursive).is_ok()
-            {
-                self.watched.insert(path);
-            }
-        }
-    }
-
-    /// Waits for the next change, and returns the changed paths.
-    pub(super) async fn next(&self) -> BTreeSet<Utf8PathBuf> {
-        self.wakes.notify.notified().await;
-        std::mem::take(&mut *self.wakes.paths.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// The paths to watch for a worker's reports. On macOS the report is watched beside its folder: kqueue
 /// reports changes only of the files that are watched themselves (see notify-rs/notify#372). A report that is
@@ -92,7 +32,7 @@ pub(super) fn paths_of(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
 
 /// Copies reports from files into rows until cancelled.
 pub async fn run(workers: Workers, cancel: CancellationToken, items: Items) {
-    let mut events = FileEvents::new();
+    let mut events = FileEvents::new("reports of workers");
     // File events carry the real path, with links resolved.
     let root = workers.root.canonicalize_utf8().unwrap_or_else(|_| workers.root.clone());
     let mut seen: BTreeMap<String, SystemTime> = BTreeMap::new();
@@ -120,7 +60,7 @@ pub async fn run(workers: Workers, cancel: CancellationToken, items: Items) {
         for (folder, _, _) in &looked {
             wanted.extend(paths_of(folder));
         }
-        events.set(wanted);
+        events.set(&wanted);
         seen.retain(|name, _| looked.iter().any(|(_, known, _)| known == name));
         for (_, name, modified) in looked {
             let item = format!("worker {name}");

@@ -1,5 +1,5 @@
-//! A service manager in miniature: it holds the listening socket, and starts a daemon on it whenever none runs and a
-//! client calls.
+//! A service manager in miniature: it holds the listening socket, and starts a daemon on it whenever none
+//! runs and a client calls.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::fd::OwnedFd;
@@ -19,8 +19,8 @@ use super::wait::PATIENCE;
 /// systemd's own tool that starts a program at the first connection.
 pub const TOOL: &str = "systemd-socket-activate";
 
-/// A client that may stay connected over the ends of daemons. What could not be sent, since a daemon was just ending, it
-/// sends again; what was sent must be answered.
+/// A client that may stay connected while daemons end and start. A call that could not be sent, because a
+/// daemon was just ending, is sent again; a call that was sent must be answered.
 #[derive(Debug)]
 pub struct SteadyClient {
     socket: Utf8PathBuf,
@@ -28,7 +28,7 @@ pub struct SteadyClient {
 }
 
 impl SteadyClient {
-    /// A client that is not connected yet.
+    /// Makes a client that is not connected yet.
     #[must_use]
     pub fn new(socket: &Utf8Path) -> Self {
         Self { socket: socket.to_owned(), stream: None }
@@ -77,8 +77,8 @@ impl SteadyClient {
     }
 }
 
-/// A socket with a daemon behind it, started again after each end. Both end when this value is dropped, the daemon by
-/// `daemon.stop`.
+/// A socket with a daemon behind it, which is started again after each end. When this value is dropped, both
+/// end, the daemon by `daemon.stop`.
 #[derive(Debug)]
 pub struct Activation<'a> {
     env: &'a TestEnv,
@@ -88,17 +88,17 @@ pub struct Activation<'a> {
 }
 
 impl<'a> Activation<'a> {
-    /// Listens at the daemon's socket, in the place of what is there.
+    /// Listens at the daemon's socket, in place of what is there.
     ///
-    /// `with_tool` leaves waiting for a connection to systemd's tool; without it a daemon runs at all times. `flags` are
-    /// the daemon's.
+    /// With `with_tool`, systemd's tool waits for a connection; without it a daemon runs at all times.
+    /// `flags` are the flags of the daemon.
     ///
     /// # Panics
     /// When the socket cannot be bound.
     #[track_caller]
     #[must_use]
     pub fn start(env: &'a TestEnv, with_tool: bool, flags: &[&str]) -> Self {
-        // As systemd does.
+        // systemd, too, removes an old socket first.
         let _ = std::fs::remove_file(env.socket());
         let listener = UnixListener::bind(env.socket()).expect("the state root is ours");
         let command = move |listener: &UnixListener, shell: &mut Command| {
@@ -136,7 +136,7 @@ impl<'a> Activation<'a> {
         self.starts.load(Ordering::SeqCst)
     }
 
-    /// Asks the daemon to end; the socket stays.
+    /// Asks the daemon to end. The socket stays.
     ///
     /// # Panics
     /// When none answers.
@@ -150,15 +150,15 @@ impl<'a> Activation<'a> {
 impl Drop for Activation<'_> {
     fn drop(&mut self) {
         self.ending.store(true, Ordering::SeqCst);
-        // Starts one first where the tool waits for a call.
+        // With the tool, this call starts a daemon first if none runs.
         let stopped = catch_unwind(AssertUnwindSafe(|| self.stop_daemon()));
         if let Some(supervisor) = self.supervisor.take() {
-            // A daemon that cannot be stopped is left to whoever looks at the failed test.
+            // A daemon that cannot be stopped is left to the person who looks at the failed test.
             if stopped.is_ok() {
                 supervisor.join().expect("the supervisor does not panic");
             }
         }
-        // Fails where a test has removed it itself.
+        // Removing fails if a test has removed the socket itself.
         let _ = std::fs::remove_file(self.env.socket());
         if let (false, Err(panic)) = (thread::panicking(), stopped) {
             resume_unwind(panic);

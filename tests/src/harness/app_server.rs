@@ -1,5 +1,5 @@
-//! A fake of Codex's app-server: a WebSocket over the Unix socket of a Codex home, with the few methods that a
-//! supervisor uses. It can be told to misbehave.
+//! A fake of Codex's app-server: a WebSocket over the Unix socket of a Codex home, with the few methods that
+//! a supervisor uses. It can be told to misbehave.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,18 +16,18 @@ use tokio_util::compat::TokioAsyncReadCompatExt;
 
 use crate::rollout::Rollout;
 
-/// How it misbehaves.
+/// How the fake misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppServerFault {
     /// It reads and never answers.
     Hangs,
-    /// It takes answers to its requests, and does nothing about them.
+    /// It takes the answers to its requests and ignores them.
     Deaf,
     /// It closes the connection in place of an answer to this method.
     ClosesAt(&'static str),
     /// It does what this method asks for, and closes the connection in place of the answer.
     ActsAndClosesAt(&'static str),
-    /// It answers this method with what is no JSON.
+    /// It answers this method with something that is not JSON.
     GarbageAt(&'static str),
     /// It answers this method with a message of so many bytes.
     GiantAt(&'static str, usize),
@@ -37,18 +37,18 @@ pub enum AppServerFault {
 struct State {
     faults: Vec<AppServerFault>,
     statuses: BTreeMap<String, Value>,
-    /// Requests that wait for an answer, by their ids.
+    /// The requests that wait for an answer, by their ids.
     requests: BTreeMap<u64, Value>,
     next_request: u64,
     calls: Vec<(String, Value)>,
     answers: Vec<(Value, Value)>,
     rollouts: BTreeMap<String, Rollout>,
-    /// The turn that runs in a thread.
+    /// The running turn of each thread.
     turns: BTreeMap<String, String>,
     connections: usize,
 }
 
-/// The fake. It ends when it is dropped, and leaves its socket behind, as the real one does.
+/// The fake. It ends when it is dropped, and leaves its socket behind, as the real app-server does.
 #[derive(Debug)]
 pub struct FakeAppServer {
     state: Arc<Mutex<State>>,
@@ -63,7 +63,7 @@ impl std::fmt::Debug for State {
     }
 }
 
-/// What is told to connections: to all, or to those that are subscribed to a thread.
+/// A message to all connections, or to those that are subscribed to a thread.
 #[derive(Debug, Clone)]
 struct Told {
     subscribers_of: Option<String>,
@@ -75,7 +75,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl FakeAppServer {
-    /// Listens at the place of a Codex home, in place of an earlier one.
+    /// Listens at the socket of a Codex home, in place of an earlier fake.
     ///
     /// # Panics
     /// When it cannot.
@@ -103,7 +103,7 @@ impl FakeAppServer {
                             let Ok((stream, _)) = listener.accept().await else { return };
                             let (state, told) = (Arc::clone(&state), told.clone());
                             tokio::spawn(async move {
-                                // A client that leaves is none of our faults.
+                                // A client that leaves is no fault of the fake.
                                 let _ = serve(stream, &state, &told).await;
                             });
                         }
@@ -128,19 +128,18 @@ impl FakeAppServer {
         self.state().faults.push(fault);
     }
 
-    /// Behaves again.
     pub fn behave(&self) {
         self.state().faults.clear();
     }
 
-    /// Has a thread in memory, idle, whose turns are written into this rollout.
+    /// Takes a thread into memory, idle. Its turns are written into this rollout.
     pub fn load(&self, rollout: Rollout) {
         let thread = rollout.thread_id().to_owned();
         self.state().rollouts.insert(thread.clone(), rollout);
         self.set_status(&thread, json!({ "type": "idle" }));
     }
 
-    /// The rollout of a thread.
+    /// Writes to the rollout of a thread.
     ///
     /// # Panics
     /// When the thread was not loaded.
@@ -148,7 +147,7 @@ impl FakeAppServer {
         write(self.state().rollouts.get_mut(thread).expect("the thread is loaded")).expect("it is writable");
     }
 
-    /// Has this turn run in a thread.
+    /// Makes this turn the running one of a thread.
     pub fn begin(&self, thread: &str, turn: &str) {
         self.state().turns.insert(thread.to_owned(), turn.to_owned());
     }
@@ -160,7 +159,7 @@ impl FakeAppServer {
         self.tell(None, json!({ "method": "thread/status/changed", "params": params }));
     }
 
-    /// Asks for an approval of a command, as Codex does within a turn; the request's id.
+    /// Asks for the approval of a command, as Codex does within a turn. Returns the id of the request.
     pub fn ask(&self, thread: &str, turn: &str, item: &str, command: &str) -> u64 {
         let id = {
             let mut state = self.state();
@@ -180,7 +179,7 @@ impl FakeAppServer {
         id
     }
 
-    /// Ends a request, as when the user has answered it in the TUI.
+    /// Ends a request, as Codex does when the user has answered it in the TUI.
     pub fn resolve(&self, thread: &str, id: u64) {
         self.state().requests.remove(&id);
         resolved(&self.told, thread, &json!(id));
@@ -243,7 +242,7 @@ async fn serve(
     let mut listener = told.subscribe();
     let mut subscribed = Vec::new();
     let (incoming, mut received) = tokio::sync::mpsc::channel(64);
-    // Reading is not to be cut off in the middle of a message.
+    // A read must not be cut off in the middle of a message, so it has a task of its own.
     tokio::spawn(async move {
         let mut message = Vec::new();
         while receiver.receive_data(&mut message).await.is_ok() {
@@ -277,7 +276,7 @@ async fn serve(
     }
 }
 
-/// What is said to a message; none closes the connection.
+/// The answer to a message; none closes the connection.
 fn take(
     message: &Value,
     state: &Mutex<State>,
@@ -340,7 +339,7 @@ fn answered(message: &Value, state: &Mutex<State>, told: &broadcast::Sender<Told
         }
         id.as_u64().and_then(|id| state.requests.remove(&id))
     };
-    // A second answer is ignored without a word.
+    // A second answer is ignored silently.
     let Some(thread) = pending.and_then(|asked| asked["params"]["threadId"].as_str().map(str::to_owned))
     else {
         return;

@@ -22,9 +22,7 @@ pub const CODEX_VERSIONS: [(&str, &str); 2] =
 pub enum Program {
     /// The real Codex, this binary.
     Codex {
-        /// Its version.
         version: String,
-        /// Its binary.
         binary: Utf8PathBuf,
         /// Whether its TUIs share one app-server daemon, as they do unless it is switched off. The
         /// daemon, and not the TUI, then owns the threads and holds their rollouts.
@@ -35,7 +33,7 @@ pub enum Program {
 }
 
 impl Program {
-    /// The same Codex with its shared daemon; none when that version has no such thing.
+    /// The same Codex with its shared daemon; none when its version has no shared daemon.
     #[must_use]
     pub fn with_shared_daemon(self) -> Option<Self> {
         match self {
@@ -47,8 +45,8 @@ impl Program {
     }
 }
 
-/// The real Codex binaries of this machine: named by the environment, or put by `.ci/run` below the
-/// target folder. Needs Python for the scripted model behind them.
+/// The real Codex binaries of this machine: those that variables name, or those that `.ci/run` put below the
+/// target folder. The scripted model behind them needs Python.
 #[must_use]
 pub fn codex_versions() -> Vec<Program> {
     let path = env::var_os("PATH").unwrap_or_default();
@@ -106,7 +104,7 @@ impl TestEnv {
         fs::set_permissions(&codex, fs::Permissions::from_mode(0o755)).expect("it is ours");
         let path = self.path_variable();
         self.set("PATH", &format!("{folder}:{path}"));
-        // What the lab's configuration of the model names.
+        // The lab's configuration of the model names this variable.
         self.set("FAKE_MODEL_KEY", "dummy");
     }
 
@@ -137,7 +135,7 @@ impl TestEnv {
         }
     }
 
-    /// Runs a command of the lab that this world is.
+    /// Runs a command of the lab, whose folders are those of this world.
     #[track_caller]
     pub(super) fn codex_lab(&self, args: &[&str]) -> Output {
         self.lab(Utf8Path::new(""), args)
@@ -164,7 +162,7 @@ impl TestEnv {
     /// Waits until a rollout has this many events of a type.
     ///
     /// # Panics
-    /// When it has not, in time.
+    /// When it has fewer until the time is over.
     #[track_caller]
     pub fn wait_for_events(&self, rollout: &str, kind: &str, count: usize) {
         wait_until(&format!("{count} events {kind} in {rollout}"), || {
@@ -198,7 +196,7 @@ impl TestEnv {
     /// Waits until a rollout below `CODEX_HOME` shows that the user sent `text`, and gives its path.
     ///
     /// # Panics
-    /// When none does, in time.
+    /// When no rollout does until the time is over.
     #[track_caller]
     #[must_use]
     pub fn wait_for_message(&self, text: &str) -> String {

@@ -1,6 +1,8 @@
-//! A job that goes on whatever crashes: each step is repeated until it is done, as a careful caller repeats it.
+//! A job that goes on whatever crashes: each step is repeated until it is done, as a careful caller repeats
+//! it.
 //!
-//! The daemons are started here and not by `conveyorctl`, so that it is known which of them crashes where.
+//! The daemons are started here and not by `conveyorctl`, so that it is known which of them crashes, and
+//! where.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -34,18 +36,17 @@ pub enum Manager {
     Inbox,
 }
 
-/// What the job came to.
+/// The result of the job.
 #[derive(Debug)]
 pub struct Survived {
-    /// What the database tells.
+    /// What the database contains.
     pub counts: Counts,
-    /// Of the texts that the manager sent: what the worker's Codex got, each once or not at all.
+    /// Those of the manager's texts that the worker's Codex received. Each was received once or not at all.
     pub worker_got: BTreeSet<String>,
     /// The items that the manager was given, by its inbox or by a cycle.
     pub items: BTreeSet<i64>,
 }
 
-/// The job.
 #[derive(Debug)]
 pub struct CrashJob<'env> {
     env: &'env TestEnv,
@@ -65,14 +66,14 @@ impl<'env> CrashJob<'env> {
         Self { env, manager, faults, daemon: None, doomed: None, items: BTreeSet::new() }
     }
 
-    /// A job whose daemon fails at its store, and lives on.
+    /// A job whose daemon fails at its store and goes on.
     #[must_use]
     pub fn with_failure(env: &'env TestEnv, manager: Manager, failure: Fault) -> Self {
         env.arm(&failure);
         Self { daemon: Some(env.start_daemon_with_faults()), ..Self::new(env, manager, &[]) }
     }
 
-    /// Does it all, and checks what is left.
+    /// Does all steps, and checks what is left.
     ///
     /// # Panics
     /// When a step cannot be done, a fault did not happen, or something was lost or done twice.
@@ -99,7 +100,7 @@ impl<'env> CrashJob<'env> {
         self.look_at_what_is_left(&rollout)
     }
 
-    /// Makes sure that a daemon answers: the next one, when the one before has crashed.
+    /// Makes sure that a daemon answers: the next one, if the last one has crashed.
     #[track_caller]
     fn daemon(&mut self) {
         loop {
@@ -120,7 +121,7 @@ impl<'env> CrashJob<'env> {
         }
     }
 
-    /// Takes note of the end of a daemon, which must be the one that was asked for.
+    /// Notes the end of a daemon. It must have ended by the fault that was asked for.
     #[track_caller]
     fn note_crash(&mut self) {
         let ended = self.daemon.take().expect("a daemon was started").finish();
@@ -128,13 +129,14 @@ impl<'env> CrashJob<'env> {
         assert_eq!(ended.code, None, "the daemon was to crash at {fault:?}: {ended:?}");
     }
 
-    /// Calls once: the output when the call came to its end, whatever end; none when the daemon crashed meanwhile.
+    /// Calls once. Returns the output when the call ended, with whatever exit code; none when the daemon
+    /// crashed meanwhile.
     #[track_caller]
     fn try_call(&mut self, args: &[&str]) -> Option<Output> {
         self.call_once(args).ok()
     }
 
-    /// The same; of a call that the crash cut off, what it had printed before.
+    /// Like `try_call`, but returns what a call that the crash cut off had printed before.
     #[track_caller]
     fn call_once(&mut self, args: &[&str]) -> Result<Output, Output> {
         self.daemon();
@@ -171,7 +173,7 @@ impl<'env> CrashJob<'env> {
     fn create_and_bind(&mut self) {
         let is_there = |job: &mut Self| job.task().is_some();
         while !is_there(self) {
-            // Not repeated blindly: a second task of this name would be another task.
+            // The call is not repeated blindly: a second call would make another task of the same name.
             let _ = self.try_call(&["tasks", "--create", TASK, "--goal", "A greeting is written"]);
         }
         loop {
@@ -196,7 +198,8 @@ impl<'env> CrashJob<'env> {
         let env = self.env;
         wait_until(&format!("completion {count} to reach the manager"), || {
             match self.manager {
-                // It is asked all the same, so that a crash is noticed and what is uncertain is found.
+                // A cycle is asked for all the same, so that a crash is noticed and uncertain items are
+                // found.
                 Manager::Pane => {
                     let listed = self.call(&["manager-inbox", TASK, "--json"]);
                     self.note(&listed["items"]);
@@ -208,7 +211,7 @@ impl<'env> CrashJob<'env> {
                 Manager::Inbox => {
                     let take =
                         ["manager-inbox", TASK, "--consume-next", "--wait", "--timeout", "20", "--json"];
-                    // What was printed was received, though the acknowledgement may have failed.
+                    // A printed item was received, even if its acknowledgement failed.
                     let (Ok(taken) | Err(taken)) = self.call_once(&take);
                     let taken: Value = serde_json::from_str(&taken.stdout).ok()?;
                     self.note(&Value::from(vec![taken["consumed"].clone()]));
@@ -224,7 +227,7 @@ impl<'env> CrashJob<'env> {
         self.items.extend(completions.filter_map(|item| item["id"].as_i64()));
     }
 
-    /// Waits until the worker has answered a message, if it got it.
+    /// Waits until the worker has answered a message, if its Codex received it.
     fn turn_of(&self, rollout: &str, text: &str) {
         let got = self.env.user_messages(rollout);
         if got.iter().any(|message| message == text) {
@@ -244,7 +247,7 @@ impl<'env> CrashJob<'env> {
         self.turn_of(rollout, QUEUED);
     }
 
-    /// Not repeated after a crash: the text may have been typed.
+    /// Sends a nudge. It is not repeated after a crash, because the text may have been typed.
     fn nudge(&mut self, rollout: &str) {
         let _ = self.try_call(&["session-nudge", "worker", NUDGE, "--clear-draft"]);
         self.turn_of(rollout, NUDGE);
@@ -286,10 +289,10 @@ impl<'env> CrashJob<'env> {
         }
     }
 
-    /// The health is looked at by the last daemon, which then ends in good order.
+    /// Asks the last daemon for its health, then ends it in order.
     fn stop(&mut self) {
         loop {
-            // The completions of the last turns are on their way still.
+            // The completions of the last turns are still on their way.
             wait_until("everything to be settled", || {
                 let _ = self.call(&["tasks", "--json"]);
                 self.env.is_settled().then_some(())

@@ -1,4 +1,4 @@
-//! A worker that is asked for again and again until it is there, whatever crashes meanwhile.
+//! A job that asks for a worker again and again until it exists, whatever crashes meanwhile.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -12,7 +12,6 @@ use super::faults::Fault;
 use super::wait::wait_until;
 use crate::rollout::Format;
 
-/// The job.
 #[derive(Debug)]
 pub struct CreateJob {
     env: TestEnv,
@@ -21,7 +20,8 @@ pub struct CreateJob {
 }
 
 impl CreateJob {
-    /// A job whose first daemons crash as the faults say, one after the other; `again` for a worker that ran before.
+    /// A job whose first daemons crash as the faults say, one after the other. `again` is for a worker that
+    /// ran before.
     #[must_use]
     pub fn new(again: bool, faults: &[Fault]) -> Self {
         let mut env = TestEnv::new();
@@ -29,7 +29,7 @@ impl CreateJob {
         Self { env, faults: faults.iter().copied().collect(), again }
     }
 
-    /// Does it, and checks what is left.
+    /// Makes the worker, and checks what is left.
     ///
     /// # Panics
     /// When the worker cannot be made, a fault did not happen, or something was started twice or left behind.
@@ -66,7 +66,8 @@ impl CreateJob {
         let _ = self.env.check_invariants();
     }
 
-    /// There is one worker, it runs, folder and rows agree, and it can be told something and be ended.
+    /// Checks that there is one running worker, that its folder and rows agree, and that it can be told
+    /// something and be ended.
     #[track_caller]
     fn check(&self) {
         let listed = self.env.conveyorctl(&["list", "--json"]).success().json();

@@ -26,11 +26,10 @@ pub fn workspace_root() -> &'static Utf8Path {
     Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
 }
 
-/// A private state root, home, Codex home, project and tmux server, and programs run in a cleared
-/// environment that knows only these. Everything that was started ends when this value is dropped.
+/// A private state root, home, Codex home, project and tmux server. Programs run in a cleared environment
+/// that knows only these. Everything that was started ends when this value is dropped.
 ///
-/// The folders lie as `tests/lab/codex-lab` lays them out, so that a lab can be brought up in the
-/// same place.
+/// The folders lie as `tests/lab/codex-lab` lays them out, so that the lab can be started in the same place.
 #[derive(Debug)]
 pub struct TestEnv {
     root: TempDir,
@@ -46,7 +45,7 @@ impl TestEnv {
     #[track_caller]
     #[must_use]
     pub fn new() -> Self {
-        // Not in TMPDIR: on macOS its path is too long for a socket's.
+        // Not in TMPDIR: on macOS its path is too long for the path of a socket.
         let root = tempfile::Builder::new().prefix("cv-").tempdir_in("/tmp").expect("/tmp is writable");
         let path =
             Utf8PathBuf::try_from(root.path().canonicalize().expect("it was just made")).expect("UTF-8");
@@ -148,7 +147,7 @@ impl TestEnv {
         Running::start_with_input(self.command("conveyorctl").args(args), input.as_ref()).finish()
     }
 
-    /// Starts `conveyorctl`, for calls that wait.
+    /// Starts `conveyorctl` and does not wait for its end.
     ///
     /// # Panics
     /// When the binaries have not been built.
@@ -210,11 +209,12 @@ impl TestEnv {
     pub fn kill_daemon(&self) {
         let pid = self.daemon_pid();
         kill(pid, Signal::SIGKILL).expect("the daemon is ours");
-        // The process and not the socket: a client that waits may have started the next daemon by now.
+        // Wait for the process and not for the socket: a waiting client may have started the next daemon by
+        // now.
         wait_until("the killed daemon to be gone", || has_ended(pid).then_some(()));
     }
 
-    /// Ends whatever was started in here.
+    /// Ends everything that was started in this world.
     fn end_all(&self) {
         if self.daemon_answers() {
             let stopped = self.conveyorctl(&["--no-start", "daemon", "stop"]);
@@ -222,7 +222,7 @@ impl TestEnv {
                 self.kill_daemon();
             }
         }
-        // Fails when no server was started.
+        // Killing fails when no tmux server was started.
         let _ = self.tmux().run(&["kill-server"]);
         if self.path.join("run").exists() {
             let _ = self.codex_lab(&["down"]);
@@ -230,8 +230,8 @@ impl TestEnv {
     }
 }
 
-/// Whether a process is gone, or only waits for its parent to take note of it. Its files are closed when its
-/// last thread has ended.
+/// Whether a process is gone, or is a zombie that its parent has not waited for. Its files are closed when
+/// its last thread has ended.
 fn has_ended(pid: Pid) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
     if threads > 1 {
@@ -252,7 +252,7 @@ impl Default for TestEnv {
 impl Drop for TestEnv {
     fn drop(&mut self) {
         let failed = thread::panicking();
-        // While a test fails already, a second panic would end the whole test program.
+        // When a test is failing already, a second panic would abort the whole test program.
         let ended = catch_unwind(AssertUnwindSafe(|| self.end_all()));
         if failed || ended.is_err() {
             self.root.disable_cleanup(true);

@@ -20,7 +20,7 @@ pub struct Fault {
     pub write: &'static str,
     /// How often the place is passed unharmed first.
     pub skip: u64,
-    /// How often it happens then; without end when there is no number.
+    /// How often it happens after that; without a number, always.
     pub times: Option<u64>,
     /// `crash`, or how SQLite fails: `full`, `busy`, `io`.
     pub kind: &'static str,
@@ -51,7 +51,7 @@ impl Fault {
     }
 }
 
-/// Builds the test build of the daemon, unless it is there as it is to be. It is no part of a plain build, and an
+/// Builds the test build of the daemon, unless it is up to date. A plain build does not include it, and an
 /// old one would show nothing of the code that is tested.
 ///
 /// # Panics
@@ -59,16 +59,16 @@ impl Fault {
 fn build() {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
-        // Tests that are run without cargo take what there is.
+        // Without cargo, tests use the build that is there.
         let Some(cargo) = std::env::var_os("CARGO") else { return };
         let mut command = Command::new(cargo);
-        // The whole workspace, so that dependencies are built with the features that they have anyway.
+        // Build the whole workspace, so that dependencies keep the features that they have anyway.
         command.args(["build", "--quiet", "--workspace", "--locked", "--features", "conveyord/faults"]);
         command.args(["--bin", "conveyord-faults"]).current_dir(workspace_root());
         if !cfg!(debug_assertions) {
             command.arg("--release");
         }
-        // Not a condition of any test: compiling takes as long as it takes.
+        // There is no time limit: compiling takes as long as it takes.
         let status = command.status().expect("cargo starts");
         assert!(status.success(), "conveyord-faults could not be built");
     });
@@ -91,21 +91,21 @@ impl TestEnv {
         self.root().join("faults.json")
     }
 
-    /// Says what is to happen in the test build from now on.
+    /// Arms a fault: it happens in the test build from now on.
     ///
     /// # Panics
     /// When it cannot be written.
     pub fn arm(&self, fault: &Fault) {
-        // In one step: a daemon reads it at any time.
+        // The file is replaced in one step, because a daemon may read it at any time.
         let new = self.root().join("faults.new");
         fs::write(&new, fault.order().to_string()).expect("the folder is ours");
         fs::rename(new, self.faults()).expect("the folder is ours");
     }
 
-    /// Lets nothing more happen.
+    /// Disarms the fault.
     ///
     /// # Panics
-    /// When nothing was to.
+    /// When no fault was armed.
     pub fn disarm(&self) {
         fs::remove_file(self.faults()).expect("a fault is armed");
     }

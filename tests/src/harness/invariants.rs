@@ -1,4 +1,4 @@
-//! What must hold in the database whatever crashed and whenever: looked at in the file itself.
+//! What must hold in the database after any crash at any time. It is checked in the file itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::env::TestEnv;
 
-/// A rule, and the query that finds what breaks it. For a daemon that has settled everything: nothing is under way.
+/// Each rule, and the query that finds what breaks it. They hold for a daemon that has settled everything.
 const RULES: [(&str, &str); 24] = [
     ("a completed turn is routed or skipped", "select id, turn_key from turns where routing = 'pending'"),
     (
@@ -108,7 +108,7 @@ const RULES: [(&str, &str); 24] = [
     ("foreign keys hold", "select \"table\", rowid from pragma_foreign_key_check"),
 ];
 
-/// What the file tells of a run.
+/// What the database file tells of a run.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// Records of all rollouts.
@@ -131,7 +131,7 @@ pub struct Counts {
     pub uncertain: usize,
 }
 
-/// What is still under way.
+/// Queries for what is still under way.
 const UNSETTLED: [&str; 4] = [
     "select id from turns where routing = 'pending'",
     "select id from commands where state in ('pending', 'attempted')",
@@ -139,7 +139,7 @@ const UNSETTLED: [&str; 4] = [
     "select id from manager_cycles where state = 'started'",
 ];
 
-/// What managers have not taken.
+/// The query for what managers have not taken.
 const NOT_TAKEN: &str =
     "select id from routed_notifications where state = 'delivered' and consumed_at is null
     and target_session_id in (select id from sessions where role = 'manager')";
@@ -156,7 +156,7 @@ impl TestEnv {
     #[must_use]
     pub fn dump(&self) -> Vec<String> {
         let database = self.database();
-        // The shadows of the full-text table are bytes that say nothing.
+        // The shadow tables of the full-text index hold bytes that say nothing.
         let tables = "select name from sqlite_schema where type = 'table' and name not glob '*_fts_*'
                       and name not glob 'sqlite_*'";
         let dump = |table: &String| {
@@ -243,7 +243,8 @@ impl TestEnv {
     }
 }
 
-/// Every line of a file is one record, at its offset; every completed turn in it is known. Returns how many lines.
+/// Checks that every line of a file is one record at its offset, and that every completed turn in it is
+/// known. Returns the number of lines.
 fn check_rollout(database: &Connection, id: &str, path: &Utf8Path, broken: &mut Vec<String>) -> usize {
     let text = fs::read_to_string(path).expect("the rollout is readable");
     let mut lines = BTreeMap::new();

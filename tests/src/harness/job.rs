@@ -17,10 +17,10 @@ const TASK: &str = "greeting";
 const FIRST_MESSAGE: &str = "write a greeting";
 const NUDGE: &str = "please say it once more";
 
-/// What the main job came to: equal for two runs whenever the same things happened in them.
+/// The result of the main job. Two runs are equal when the same things happened in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// Of the items that the manager consumed, in order.
+    /// The signal types of the items that the manager consumed, in order.
     pub consumed: Vec<String>,
     /// The worker's state in the cycle after the first turn, coarse and fine, and how the turn ended.
     pub states: [String; 3],
@@ -30,7 +30,7 @@ pub struct Outcome {
     pub nudge: String,
     /// Whether the nudge was proven by a turn of the worker's rollout.
     pub nudge_proven: bool,
-    /// What the worker's Codex was sent, by its own rollout.
+    /// The messages that the worker's Codex received, by its own rollout.
     pub worker_messages: Vec<String>,
     /// Whether the task was finished.
     pub finished: bool,

@@ -1,8 +1,8 @@
 //! The harness of the end-to-end tests: a world of its own per test ([`TestEnv`]), the built
 //! binaries in it, a private tmux server, and Codex - real or stood in for - in its panes.
 //!
-//! A failing expectation of the harness is a failing test, so everything in here panics with what
-//! was expected and what was seen. Nothing in here sleeps but [`wait_until`].
+//! An expectation of the harness that fails is a failing test, so everything in here panics with what was
+//! expected and what was seen. Nothing in here sleeps except [`wait_until`].
 #![expect(clippy::expect_used, clippy::panic, reason = "a harness that panics is a failing test")]
 
 mod activation;

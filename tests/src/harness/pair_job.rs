@@ -1,4 +1,4 @@
-//! A pair that is asked for again and again until it is there, whatever crashes meanwhile.
+//! A job that asks for a pair again and again until it exists, whatever crashes meanwhile.
 
 use std::collections::VecDeque;
 
@@ -11,7 +11,6 @@ use super::process::Running;
 use super::wait::wait_until;
 use crate::rollout::Format;
 
-/// The job.
 #[derive(Debug)]
 pub struct PairJob {
     env: TestEnv,
@@ -28,7 +27,7 @@ impl PairJob {
         Self { env, faults: faults.iter().copied().collect(), daemon: None }
     }
 
-    /// Does it, and checks what is left.
+    /// Makes the pair, and checks what is left.
     ///
     /// # Panics
     /// When the pair cannot be made, a fault did not happen, or something was started twice or left behind.

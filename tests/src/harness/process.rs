@@ -9,20 +9,21 @@ use serde_json::Value;
 
 use super::wait::wait_until;
 
-/// Tells the person who runs the tests something, past the test runner's capture: that a test was
-/// skipped must be seen.
+/// Tells the person who runs the tests something, past the test runner's capture: a skipped test must be
+/// noticed.
 pub fn announce(text: &str) {
-    // A closed standard error is nobody to tell it to.
+    // When standard error is closed, nobody is there to be told.
     let _ = writeln!(io::stderr(), "note: {text}");
 }
 
-/// Lets this process open as many files as tests with hundreds of connections need, side by side: what a shell allows by
-/// itself is 1024 on Linux and 256 on macOS. Programs that are started from here inherit it.
+/// Raises the limit of open files of this process, for tests with hundreds of connections side by side. A
+/// shell usually allows 1024 on Linux and 256 on macOS. Programs that are started from here inherit the
+/// limit.
 ///
 /// # Panics
 /// When the system does not tell or change its limit.
 pub fn allow_many_files() {
-    // Below what macOS lets a process ask for, whatever its hard limit says.
+    // macOS lets a process ask for more than this, whatever its hard limit says.
     const ENOUGH: u64 = 4096;
     let (now, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("the system tells its limits");
     if now < ENOUGH {
@@ -30,21 +31,19 @@ pub fn allow_many_files() {
     }
 }
 
-/// What a program left behind.
+/// How a program ended, and what it printed.
 #[derive(Debug, Clone)]
 pub struct Output {
     /// The command line, for messages.
     pub command: String,
     /// The exit code; none when a signal ended the program.
     pub code: Option<i32>,
-    /// Standard output.
     pub stdout: String,
-    /// Standard error.
     pub stderr: String,
 }
 
 impl Output {
-    /// The output itself, once it is known that the program succeeded.
+    /// Returns the output itself, after checking that the program succeeded.
     ///
     /// # Panics
     /// When the exit code is not 0.
@@ -54,7 +53,7 @@ impl Output {
         self.exits_with(0)
     }
 
-    /// The output itself, once it is known that the program ended with this exit code.
+    /// Returns the output itself, after checking that the program ended with this exit code.
     ///
     /// # Panics
     /// When the exit code is another one.
@@ -88,7 +87,7 @@ impl Output {
     }
 }
 
-/// A program that has been started. It is killed when this value is dropped before its end.
+/// A program that was started. It is killed if this value is dropped before the program's end.
 #[derive(Debug)]
 pub struct Running {
     command: String,
@@ -117,7 +116,7 @@ impl Running {
     pub fn start_with_input(command: &mut Command, input: &[u8]) -> Self {
         let mut running = Self::start_on(command, Stdio::piped());
         let mut stdin = running.child.stdin.take().expect("a pipe");
-        // A program that ends without reading all of it closes the pipe.
+        // A program that ends before it has read everything closes the pipe.
         let _ = stdin.write_all(input);
         running
     }
@@ -169,7 +168,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only when the program has ended already.
+        // Both calls fail only when the program has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

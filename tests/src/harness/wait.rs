@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a condition may take before the test fails: far above what any of them takes, since
+/// How long a condition may take before the test fails. It is far more than any condition needs, since
 /// machines that run tests are busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -25,7 +25,7 @@ pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
     }
 }
 
-/// Lets a random while pass: for load, and for faults at random moments. Nothing is waited for by it.
+/// Lets some time pass, for load and for faults at random moments. Never wait for a condition by it.
 pub fn pause(time: Duration) {
     thread::sleep(time);
 }

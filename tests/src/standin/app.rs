@@ -1,4 +1,4 @@
-//! The state of the stand-in: its thread, its composer and the turn that runs.
+//! The state of the stand-in: its thread, its composer and the running turn.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,11 +14,11 @@ use super::recording::{self, RecordedTurn, Recording};
 use super::script::{self, Step};
 use crate::rollout::{Format, Rollout, Thread};
 
-/// The pace of the spinner and of the blinking title.
+/// The time between two frames of the spinner and of the blinking title.
 const FRAME: Duration = Duration::from_millis(100);
-/// Codex takes an Enter that follows a typed character within this time for part of a paste.
+/// Codex counts an Enter within this time after a typed character as part of a paste (openai/codex#2544).
 const PASTE_BURST: Duration = Duration::from_millis(8);
-/// Between two records of a recording.
+/// The time between two records of a recording.
 const RECORD_PACE: Duration = Duration::from_millis(20);
 
 /// What the pane shows besides the conversation.
@@ -40,15 +40,15 @@ struct Turn {
 
 #[derive(Debug)]
 enum Doing {
-    /// Working until then, and then this is the answer.
+    /// It works until this time, then it answers with this text.
     Answer { at: Instant, text: String },
-    /// Waiting for the user.
+    /// It waits for the user.
     Approval { command: String, call_id: String },
-    /// Playing a recording.
+    /// It plays a recording.
     Playing { at: Instant, records: VecDeque<(String, Value)> },
 }
 
-/// All that the stand-in knows.
+/// The whole state of the stand-in.
 #[derive(Debug)]
 pub(super) struct App {
     format: Format,
@@ -100,7 +100,7 @@ impl App {
         prompt.map_or(Ok(()), |prompt| self.submit(prompt, Instant::now()))
     }
 
-    /// The thread, where the title is to name it.
+    /// The thread's id, if the title is to name it.
     pub(super) fn thread_in_title(&self) -> Option<&str> {
         self.thread_title.then(|| self.thread.id())
     }
@@ -141,7 +141,7 @@ impl App {
         }
     }
 
-    /// How long nothing will change by itself.
+    /// How long nothing changes without a key.
     pub(super) fn next_wake(&self, now: Instant) -> Duration {
         match self.turn.as_ref().map(|turn| &turn.doing) {
             None => Duration::from_secs(3600),
@@ -215,7 +215,7 @@ impl App {
         }
     }
 
-    /// A new thread in the same process; its rollout comes with its first input.
+    /// Begins a new thread in the same process. Its rollout is made at its first input.
     fn clear(&mut self) -> io::Result<()> {
         if self.turn.is_none() {
             self.thread = Thread::new(&self.codex_home, &self.cwd, self.format)?;
@@ -284,7 +284,7 @@ impl App {
         self.next_step(turn, now)
     }
 
-    /// What time has brought.
+    /// Does what has become due by now.
     pub(super) fn tick(&mut self, now: Instant) -> io::Result<()> {
         let Some(mut turn) = self.turn.take() else { return Ok(()) };
         match turn.doing {
@@ -378,7 +378,7 @@ fn call_id() -> String {
     format!("call_{}", Uuid::now_v7().simple())
 }
 
-/// Runs what the user allowed, without a terminal, and gives its exit code.
+/// Runs a command that the user allowed, without a terminal. Returns its exit code.
 fn run(command: &str) -> i32 {
     let status = Command::new("/bin/sh")
         .args(["-c", command])

@@ -1,5 +1,5 @@
-//! The stand-in in the place of the `codex` program: the arguments that Codex takes, and what it may show before
-//! anything else. Which that is stands in the file `standin-start` of the Codex home.
+//! The stand-in in place of the `codex` program: the arguments that Codex takes, and what it may show before
+//! anything else. The file `standin-start` of the Codex home says what that is.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -17,14 +17,12 @@ pub(super) struct Arguments {
     pub(super) thread_title: bool,
 }
 
-/// What came of the arguments.
+/// What the arguments lead to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// The TUI.
     Tui(Arguments),
-    /// A text, and the end.
+    /// Print this text and end.
     Print(String),
-    /// Wrong usage.
     Wrong(String),
 }
 
@@ -40,7 +38,7 @@ pub(super) fn parse(format: Format, args: impl Iterator<Item = String>) -> Asked
     let mut args = args.peekable();
     match args.peek().map(String::as_str) {
         Some("--version") => return Asked::Print(format!("codex-cli {}\n", format.codex_version())),
-        // No shared daemon.
+        // This stand-in has no shared daemon.
         Some("features") => return Asked::Print("daemon_auto_start  stable  false\n".to_owned()),
         _ => {}
     }
@@ -85,8 +83,8 @@ const QUESTIONS: [(&str, &str); 5] = [
     ),
 ];
 
-/// Shows what is to be shown first; returns whether Codex goes on after it. Whatever is pressed is noted in the
-/// file `standin-keys`.
+/// Shows what is to be shown first. Returns whether Codex goes on after it. The file `standin-keys` notes
+/// every key that is pressed.
 pub(super) fn begin(codex_home: &Utf8Path) -> io::Result<bool> {
     let word = fs::read_to_string(codex_home.join("standin-start")).unwrap_or_default();
     let word = word.trim();
@@ -109,7 +107,7 @@ pub(super) fn begin(codex_home: &Utf8Path) -> io::Result<bool> {
     Ok(answered && word == "trust")
 }
 
-/// Reads keys until the one that answers; false when the terminal closes before.
+/// Reads keys until the one that answers. False when the terminal closes before.
 fn wait_for_keys(codex_home: &Utf8Path, answer: u8) -> io::Result<bool> {
     let mut notes = fs::OpenOptions::new().create(true).append(true).open(codex_home.join("standin-keys"))?;
     let mut key = [0];

@@ -1,4 +1,4 @@
-//! From the terminal's bytes to keys and pastes. No meaning is given to a key in here.
+//! Turns the terminal's bytes into keys and pastes. What a key means is not decided here.
 
 /// What the user's terminal sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(super) enum Key {
 const ESC: u8 = 0x1b;
 const PASTE_END: &[u8] = b"\x1b[201~";
 
-/// Splits the byte stream; a sequence may arrive in any pieces.
+/// Splits the byte stream. A sequence may arrive in any pieces.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     pending: Vec<u8>,
@@ -24,7 +24,7 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    /// Takes in what was read and gives what is complete.
+    /// Takes the bytes that were read, and returns the keys that are complete.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Vec<Key> {
         self.pending.extend_from_slice(bytes);
         let mut keys = Vec::new();
@@ -35,12 +35,12 @@ impl Decoder {
         keys
     }
 
-    /// Whether the only byte at hand is an escape: a key by itself, or a sequence's beginning.
+    /// Whether the only byte left is an escape: a key by itself, or the beginning of a sequence.
     pub(super) fn is_undecided(&self) -> bool {
         !self.in_paste && self.pending == [ESC]
     }
 
-    /// Nothing followed: the lone escape byte was the key.
+    /// Decides that the lone escape byte was a key, because nothing followed it.
     pub(super) fn decide(&mut self) -> Option<Key> {
         self.is_undecided().then(|| {
             self.pending.clear();
@@ -73,7 +73,7 @@ impl Decoder {
                 Some((last + 1, None))
             }
             ESC => Some((1, Some(Key::Escape))),
-            // Escape with a character right behind it is a meta chord, and Codex knows none.
+            // Escape directly followed by a character is a meta chord, and Codex knows none.
             _ => Some((2, None)),
         }
     }

@@ -1,11 +1,11 @@
 //! A stand-in for the Codex TUI, for machines that have no Codex: what a supervisor can see of
 //! Codex, and nothing behind it.
 //!
-//! It runs in a terminal and keeps to the measured behaviour of the real program: the title and the
-//! last rows tell what it does, a bracketed paste goes into the composer and Enter sends it, Escape
-//! ends a running turn, a menu eats what is typed. The rollout is created at the first input and
-//! stays open. There is no model: what a turn does is said by directives in the message (see
-//! [`script`]), or comes from a recording ([`recording`]).
+//! It runs in a terminal and keeps to the measured behaviour of the real program: the title and the last rows
+//! tell what it does, a bracketed paste goes into the composer and Enter sends it, Escape ends a running
+//! turn, a menu swallows what is typed. The rollout is created at the first input and stays open. There is no
+//! model: directives in the message say what a turn does (see [`script`]), or a recording does
+//! ([`recording`]).
 
 mod app;
 mod as_codex;

@@ -1,7 +1,7 @@
 //! A recorded rollout, cut into turns that are played one after the other.
 //!
-//! What ties a record to its own time is replaced when it is played: the ids of thread and turn, the
-//! time stamp, and the user's text. All else is what was recorded.
+//! When a record is played, the values that belong to its own time are replaced: the ids of thread and turn,
+//! the time stamp, and the user's text. Everything else is as it was recorded.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -27,8 +27,8 @@ pub(super) struct RecordedTurn {
 }
 
 impl Recording {
-    /// Reads a rollout. What stands before the first turn (`session_meta` and the like) is left out:
-    /// the rollout that is being written has its own.
+    /// Reads a rollout. Records before the first turn (`session_meta` and the like) are left out, because the
+    /// rollout that is being written has its own.
     ///
     /// # Errors
     /// The file cannot be read, or a line of it is not JSON.
@@ -40,7 +40,8 @@ impl Recording {
             if record["type"] == "event_msg" && record["payload"]["type"] == "task_started" {
                 turns.push_back(Vec::new());
             }
-            // Between two turns stand settings and late ends of commands: they follow their turn.
+            // Between two turns there are settings and late ends of commands. They belong to the turn before
+            // them.
             if let Some(turn) = turns.back_mut() {
                 turn.push(record);
             }
@@ -53,7 +54,7 @@ impl Recording {
     pub(super) fn next_turn(&mut self, thread_id: &str, user_text: &str) -> Option<RecordedTurn> {
         let recorded = self.turns.pop_front()?;
         let recorded_id = recorded.first()?["payload"]["turn_id"].as_str().unwrap_or_default().to_owned();
-        // An older id would say that the turn was copied from another thread.
+        // An older id would mean that the turn was copied from another thread.
         let id = Uuid::now_v7().to_string();
         let records = recorded.into_iter().map(|mut record| {
             let kind = record["type"].as_str().unwrap_or_default().to_owned();
@@ -71,7 +72,7 @@ impl Recording {
     }
 }
 
-/// Where a payload holds what the user sent, in either format.
+/// The place of the user's text in a payload, in either format.
 fn user_text_of(payload: &mut Value) -> Option<&mut Value> {
     match payload["type"].as_str()? {
         "user_message" => payload.get_mut("message"),

@@ -1,5 +1,5 @@
-//! What is seen: the rows of the pane and the title of the terminal, laid out as Codex lays them
-//! out. Everything shown is asked from [`App`]; nothing is decided in here.
+//! What is seen: the rows of the pane and the title of the terminal, laid out as Codex does it. [`App`] is
+//! asked for everything shown; nothing is decided here.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -21,8 +21,8 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal over: bracketed paste on, and the alternate screen where that version of
-    /// Codex uses it.
+    /// Takes over the terminal: bracketed paste on, and the alternate screen if that version of Codex uses
+    /// it.
     pub(super) fn enter(format: Format) -> io::Result<Self> {
         let alternate = format == Format::New;
         put(if alternate { b"\x1b[?1049h\x1b[?2004h" } else { b"\x1b[2J\x1b[?2004h" })?;
@@ -60,7 +60,7 @@ impl Screen {
     }
 }
 
-/// The hint of an empty composer is dim, and a draft is not: that is how one tells them apart.
+/// The hint of an empty composer is dim, a draft is not. That is how the two are told apart.
 fn styled(line: &str) -> Cow<'_, str> {
     match line.strip_prefix("› ") {
         Some(HINT) => format!("› \x1b[2m{HINT}\x1b[22m").into(),
@@ -154,8 +154,8 @@ fn composer(app: &App) -> Vec<String> {
         .collect()
 }
 
-/// A text cut into rows. All that is shown here is one column wide per character, and control
-/// characters, which a message may hold, are left out.
+/// Cuts a text into rows. Every character shown here is one column wide; control characters, which a message
+/// may hold, are left out.
 fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut rows = Vec::new();
     for line in text.split('\n') {

@@ -9,9 +9,8 @@ use crate::rollout::TurnError;
 /// One step of a turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// An answer.
     Say(String),
-    /// Work that takes this long, then an answer.
+    /// Work for this long, then an answer.
     Slow(Duration),
     /// A command that needs the user's approval.
     Ask(String),
@@ -19,7 +18,7 @@ pub(super) enum Step {
     Fail(TurnError),
 }
 
-/// The steps that a message asks for; without any directive it is quoted back.
+/// The steps that a message asks for. Without a directive the answer quotes the message.
 pub(super) fn steps(message: &str) -> Vec<Step> {
     let found: Vec<Step> = directives(message).filter_map(|(name, argument)| step(name, argument)).collect();
     if found.is_empty() { vec![Step::Say(format!("You said: {}", plain(message)))] } else { found }

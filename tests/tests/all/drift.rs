@@ -7,7 +7,8 @@ use std::fs;
 use conveyor_tests::harness::{TestEnv, wait_until};
 use serde_json::{Value, json};
 
-/// A world whose daemon neither dispatches nor reads by itself: drift stays until somebody mends it.
+/// A world whose daemon neither dispatches nor reads by itself, so that drift stays until somebody corrects
+/// it.
 fn quiet() -> TestEnv {
     let mut env = TestEnv::new();
     env.set("CONVEYOR_DISPATCH", "off");
@@ -15,7 +16,7 @@ fn quiet() -> TestEnv {
     env
 }
 
-/// Starts a pane and registers the session in it under the same name. The pane's process.
+/// Starts a pane and registers the session in it under the same name. Returns the process of the pane.
 fn register(env: &TestEnv, role: &str, name: &str) -> String {
     let pane = env.tmux().start(name, &["sh", "-c", "exec sleep 600"]);
     let rollout = env.project().join(format!("{name}.jsonl"));

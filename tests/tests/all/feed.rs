@@ -1,4 +1,4 @@
-//! `watch` from end to end: lines as changes happen, over a restart, until nobody reads them.
+//! `watch` from end to end: lines appear as changes happen, also across a restart, until nobody reads them.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::io::{BufRead, BufReader, Read};
@@ -44,7 +44,7 @@ impl Watch {
         Self { child, lines: lines(out), notes: lines(err) }
     }
 
-    /// The next line that has this in it, while `work` makes changes.
+    /// The next line that contains this text, while `work` makes changes.
     #[track_caller]
     fn wait_for(&self, part: &str, mut work: impl FnMut()) -> String {
         wait_until(&format!("a line with {part}"), || {
@@ -70,13 +70,13 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both calls fail only when the watch has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Makes tasks, each of another name.
+/// Makes a task of another name at each call.
 fn tasks(env: &TestEnv) -> impl FnMut() {
     let mut count = 0;
     move || {

@@ -90,7 +90,7 @@ fn what_is_suggested_can_be_done() {
     assert!(
         shown["sessions"][0]["identity_token"].as_str().is_some_and(|token| token.starts_with("session-"))
     );
-    // Sessions that are there and do not match are no reason to register others.
+    // Existing sessions that do not match are no reason to suggest registering others.
     assert_eq!(discover(&env, &["zzz"])["suggestions"], json!([]));
     let preferred = discover(&env, &["w1"]);
     assert_eq!(preferred["suggestions"][0]["worker"], "w1", "{preferred}");
@@ -134,7 +134,8 @@ fn telemetry_is_found_by_type_and_by_words_newest_first() {
     assert_eq!(discover(&env, &[])["telemetry"], json!([]));
 }
 
-/// What `doctor-self` says with these options, run by a shell that holds this rollout open, in the pane of a session.
+/// What `doctor-self` says with these options. It is run by a shell in the pane of a session, which holds
+/// this rollout open.
 fn in_pane(env: &TestEnv, session: &str, rollout: &Utf8PathBuf, options: &str) -> (Value, String) {
     let (out, code) = (env.root().join("self.json"), env.root().join("self.code"));
     let script = format!(
@@ -183,7 +184,7 @@ fn a_pane_that_the_caller_is_not_in_is_not_believed() {
         let checks = told["checks"].as_array().expect("a list");
         checks.iter().find(|check| check["name"] == "inside_tmux").expect("it is checked").clone()
     };
-    // Another session's server runs; the caller is in none of its panes.
+    // The tmux server of another session runs, and the caller is in none of its panes.
     let pane = env.tmux().start("somebody", &["sleep", "600"]);
     let outside = env.conveyorctl(&["doctor-self"]).exits_with(1).json();
     assert_eq!(check(&outside)["ok"], false, "{outside}");

@@ -1,5 +1,5 @@
-//! What happens to rollouts, seen from outside: they grow under open descriptors, appear late, move on to other
-//! threads, files and folders, and the waiting manager is woken each time.
+//! What happens to rollouts, seen from outside: they grow under open descriptors, appear late, move on to
+//! other threads, files and folders, and the waiting manager is woken each time.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::fs;
@@ -24,7 +24,7 @@ impl Job {
     fn new() -> Self {
         let env = TestEnv::new();
         let _ = env.conveyorctl(&["daemon", "start"]).success();
-        // In a Codex home of its own: the worker's is as its Codex leaves it.
+        // The manager has a Codex home of its own, so that the worker's is as its Codex leaves it.
         let home = env.root().join("manager-codex");
         let manager = Thread::new(&home, &env.project(), Format::New).unwrap().open_rollout().unwrap();
         let job = Self { env, _manager: manager };
@@ -34,7 +34,7 @@ impl Job {
         job
     }
 
-    /// A job whose worker is bound and known by its rollout, in which nothing has happened yet.
+    /// A job whose worker is bound, and known by its rollout, in which nothing has happened yet.
     #[track_caller]
     fn bound() -> (Self, Rollout) {
         let job = Self::new();
@@ -74,7 +74,7 @@ impl Job {
         let _ = self.call(&["bind", "--task", "job", "--worker", "worker", "--manager", "manager"]);
     }
 
-    /// A manager that waits at its inbox, once the daemon holds its call.
+    /// Starts a manager's wait at its inbox, and returns once the daemon holds the call.
     #[track_caller]
     fn waiting_manager(&self) -> Running {
         let waiting = self.env.start_conveyorctl(&INBOX);
@@ -213,7 +213,7 @@ fn a_second_file_in_a_folder_that_appears_later_is_followed() {
     job.register_file(&rollout);
     job.bind();
     let waiting = job.waiting_manager();
-    // As a rewind begins it, on another day.
+    // The file is as a rewind on another day begins it.
     let folder = job.env.codex_home().join("sessions/2099/12/31");
     fs::create_dir_all(&folder).unwrap();
     let suffix = "_01990000-0000-7000-8000-00000000000b";
@@ -246,7 +246,7 @@ fn a_file_that_was_replaced_wakes_for_what_is_new_in_it_only() {
     whole_turn(&mut rollout);
     woken(waiting);
     let waiting = job.waiting_manager();
-    // Other bytes before the same turn, as a migration leaves them, and a turn more.
+    // Other bytes before the same turn, as a migration leaves them, and one more turn.
     let text = fs::read_to_string(rollout.path()).unwrap();
     let migrated = rollout.path().with_extension("new");
     fs::write(&migrated, text.replace("\"ordinal\":", "\"number\":")).unwrap();
@@ -258,7 +258,7 @@ fn a_file_that_was_replaced_wakes_for_what_is_new_in_it_only() {
     assert_eq!(rest["consumed"], Value::Null, "{rest}");
 }
 
-/// Appends bytes that no rollout has.
+/// Appends bytes that a rollout never contains.
 fn append(path: &Utf8Path, bytes: &[u8]) {
     let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
     file.write_all(bytes).unwrap();
@@ -300,7 +300,7 @@ fn lines_that_end_as_on_windows_are_read() {
     whole_turn(&mut rollout);
     woken(waiting);
     let waiting = job.waiting_manager();
-    // The same turn under another id of its time, with other ends of its lines.
+    // The same turn under another id of the same time, with other line ends.
     let turn = &fs::read_to_string(rollout.path()).unwrap()[before..];
     let id = turn.split("\"turn_id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
     let again = turn.replace(id, &format!("{}0000000000cc", &id[..24])).replace('\n', "\r\n");
@@ -308,7 +308,7 @@ fn lines_that_end_as_on_windows_are_read() {
     woken(waiting);
 }
 
-/// The most memory that the daemon ever had, in bytes; none where the system does not tell it in a file.
+/// The most memory that the daemon has used so far, in bytes; none where no file of the system tells it.
 fn peak_memory(env: &TestEnv) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{}/status", env.daemon_pid())).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -326,7 +326,7 @@ fn a_line_of_100_mb_is_passed_over_and_not_held() {
     rollout.append("{\"type\":\"").unwrap();
     for _ in 0..10 {
         rollout.append(&chunk).unwrap();
-        // Read with each chunk, as a line that Codex takes its time with.
+        // The file is read after each chunk, like a line that Codex writes slowly.
         let _ = job.call(&["ingest", "worker"]);
     }
     let waiting = job.waiting_manager();
@@ -335,14 +335,14 @@ fn a_line_of_100_mb_is_passed_over_and_not_held() {
     woken(waiting);
     if let (Some(before), Some(after)) = (before, peak_memory(&job.env)) {
         let grown = (after - before) / (1024 * 1024);
-        // The limit of a line is 64 MiB: up to there it may be one that is to be kept.
+        // A line may have 64 MiB; up to that size it must be kept in memory.
         assert!(grown < 100, "the daemon grew by {grown} MiB");
         announce(&format!("a line of 100 MB: the daemon's peak memory grew by {grown} MiB"));
     }
 }
 
-/// Does something to the worker's file, and undoes it with `mend`, which gives the file to write on. Meanwhile every
-/// verb answers, and the manager is woken by the first turn afterwards.
+/// Does something to the worker's file, and undoes it with `mend`, which returns the file to write on.
+/// Meanwhile every verb answers, and the first turn afterwards wakes the manager.
 #[track_caller]
 fn check_fault(
     what: &str,
@@ -375,7 +375,7 @@ fn check_fault(
     assert_eq!(rest["consumed"], Value::Null, "{what}: told of twice: {rest}");
 }
 
-/// The same file with what was in it.
+/// Writes a file again with this text.
 fn written_again(path: &Utf8Path, text: &str) -> Rollout {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();

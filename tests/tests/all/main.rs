@@ -1,14 +1,15 @@
-//! The tests that drive the built binaries, as one program: it is linked once, and its tests share one process.
+//! The tests that drive the built binaries, as one program: it is linked once, and its tests share one
+//! process.
 //!
-//! The modules are named as the rooms of `conveyord/src` that they are about (`docs/architecture.md` lists the rooms); a
-//! room with several files of tests has a folder. Beside the rooms:
+//! The modules are named like the rooms of `conveyord/src` that they are about (`docs/architecture.md` lists
+//! the rooms). A room with several files of tests has a folder. Beside the rooms there are:
 //!
 //! - `main_job`: the main job from end to end.
 //! - `clients`: what runs on the far side of the socket: the example clients, and the skills.
 //! - `rules`: what holds for the text of the project, its code and its documents.
 //!
-//! Nothing here may change the process: no variable of the environment, no working folder, no umask, no signal handler.
-//! What a test needs otherwise, it gives to the programs that it starts ([`conveyor_tests::harness::TestEnv`]).
+//! Nothing here may change the process: no environment variable, no working folder, no umask, no signal
+//! handler. A test gives such things to the programs that it starts ([`conveyor_tests::harness::TestEnv`]).
 
 mod clients;
 mod codex;

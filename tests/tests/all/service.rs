@@ -1,5 +1,5 @@
-//! The daemon under a service manager: on a socket that outlives it, with its notifications, installed and taken off
-//! again.
+//! The daemon under a service manager: on a socket that outlives it, with its notifications, installed and
+//! removed again.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
@@ -21,7 +21,7 @@ use nix::sys::signal::{Signal, kill};
 use rusqlite::Connection;
 use serde_json::json;
 
-/// Whether a program of systemd is here; else the test is skipped aloud.
+/// Whether a program of systemd is installed. Announces that the test is skipped if not.
 fn is_installed(program: &str) -> bool {
     let is_installed =
         Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
@@ -57,7 +57,7 @@ fn create_tasks(env: &TestEnv, client: usize, end: &AtomicBool) -> Vec<String> {
     created
 }
 
-/// Restarts the daemon under load, and holds the tasks that were answered against those that are stored.
+/// Restarts the daemon under load, and compares the tasks that were answered with those that are stored.
 fn restart_under_load(env: &TestEnv, activation: &Activation<'_>, restarts: u32) {
     let end = AtomicBool::new(false);
     let created: Vec<String> = thread::scope(|scope| {
@@ -115,7 +115,7 @@ fn a_call_waits_while_no_daemon_runs_and_is_answered_by_the_next() {
         let pid = env.daemon_pid();
         let before = activation.starts();
         kill(pid, Signal::SIGSTOP).expect("the daemon is ours");
-        // Connected to the socket and not yet to any daemon.
+        // These clients are connected to the socket, and not yet to a daemon.
         let mut waiting: Vec<_> = (0..20).map(|_| SteadyClient::new(&env.socket())).collect();
         waiting.iter_mut().for_each(SteadyClient::connect);
         kill(pid, Signal::SIGKILL).expect("the daemon is ours");
@@ -131,7 +131,7 @@ fn an_activated_socket_is_not_the_daemons_to_remove() {
     let env = TestEnv::new();
     let activation = Activation::start(&env, false, &["--unit", "by-hand.service"]);
     let status = env.conveyorctl(&["daemon", "status"]);
-    // None runs before the first call, or one has just been started.
+    // No daemon runs before the first call, or one has just been started.
     assert!([Some(0), Some(3)].contains(&status.code), "{status:?}");
     let status = env.daemon_status();
     assert_eq!(
@@ -162,7 +162,7 @@ fn looking_starts_no_daemon() {
     let started = env.conveyorctl(&["daemon", "start"]).success();
     assert!(!started.stderr.contains("starting"), "the service manager did it: {}", started.stderr);
     assert_eq!(env.daemon_status()["socket_activated"], true);
-    // The same after one has run and left its lock.
+    // The same holds after a daemon has run and left its lock.
     let _ = env.conveyorctl(&["daemon", "stop"]).success();
     wait_until("the tool to wait again", || (activation.starts() == 2).then_some(()));
     let _ = env.conveyorctl(&["daemon", "status"]).exits_with(3);
@@ -190,7 +190,7 @@ fn a_service_takes_over_from_a_daemon_that_a_client_started() {
     assert_eq!(env.daemon_status()["started_by"], "cli");
     let activation =
         Activation::start(&env, false, &["--started-by", "systemd", "--unit", "conveyord.service"]);
-    // Waits in the queue until the first has ended and the second serves.
+    // The call waits in the queue until the first daemon has ended and the second serves.
     let tasks = env.conveyorctl(&["tasks", "--json"]).success().json();
     assert_eq!(tasks.as_array().map(Vec::len), Some(1), "{tasks}");
     assert_ne!(env.daemon_pid(), first);
@@ -259,7 +259,7 @@ fn a_service_manager_is_told_of_readiness_life_and_end() {
     let _ = daemon.finish().success();
 }
 
-/// Puts a `systemctl` on the path that notes how it is called and starts and stops the daemon as its unit says.
+/// Puts a `systemctl` on the path that notes its calls, and starts and stops the daemon as the unit says.
 fn with_systemctl(env: &mut TestEnv, script: &str) {
     let folder = env.root().join("bin");
     fs::create_dir(&folder).expect("the root is ours");

@@ -1,5 +1,5 @@
-//! The supervision contract from end to end: configuration, permissions, criteria, handoffs and acknowledgements are
-//! written by their verbs, and cycle, finish, audit and replay go by them.
+//! The supervision contract from end to end: verbs write configuration, permissions, criteria, handoffs and
+//! acknowledgements, and cycle, finish, audit and replay go by them.
 
 #![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
 
@@ -9,7 +9,7 @@ use conveyor_tests::harness::{Output, TestEnv};
 use conveyor_tests::rollout::{Format, Thread};
 use serde_json::{Value, json};
 
-/// A task `t`, and a pair of rollouts without processes where one is asked for.
+/// A task `t`, with a bound pair of rollouts without processes if one is asked for.
 struct Job {
     env: TestEnv,
 }
@@ -70,7 +70,7 @@ impl Job {
     }
 }
 
-/// Exit code 1, a reason on standard error, nothing on standard output.
+/// Checks for exit code 1, a reason on standard error, and nothing on standard output.
 #[track_caller]
 fn refusal(output: &Output, said: &str) {
     assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{}\n{}", output.command, output.stderr);
@@ -99,7 +99,7 @@ fn the_contract_is_what_cycle_and_finish_go_by() {
     assert_eq!(context["worker_handoff"], handoff);
     assert_eq!(context["criteria_negotiation"]["needed"], true, "a configuration fills no ledger");
 
-    // What changes the contract asks for new acknowledgements; so does another binding.
+    // A change of the contract needs new acknowledgements, and so does another binding.
     job.call(&["manager-config", "t", "--objective", "politeness"]);
     job.refused(&["cycle", "t"], "acknowledgement(s): worker, manager");
     job.acknowledge("worker");
@@ -263,7 +263,7 @@ fn a_configuration_is_asked_for_on_standard_error() {
         asked.stderr
     );
 
-    // What is not answered stays, and a no takes back.
+    // A question without an answer keeps its value, and "no" removes it.
     let again = job.env.conveyorctl_reading("\n\n\n\n\nn\n\nno\n\n\n\nn\n", &ask).success().json();
     assert_eq!((&again["guidelines"], &again["tools"]), (&config["guidelines"], &config["tools"]));
     assert_eq!(

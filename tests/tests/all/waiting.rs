@@ -41,7 +41,7 @@ impl Job {
         job
     }
 
-    /// A wait that has begun: the daemon holds it.
+    /// Starts a wait, and returns once the daemon holds the call.
     #[track_caller]
     fn waiting(&self, args: &[&str]) -> Running {
         let before = self.waiting_calls();
@@ -62,7 +62,7 @@ impl Job {
         self.env.conveyorctl(&[&["wait"], args].concat())
     }
 
-    /// Waits until the daemon has read that the turn stands so.
+    /// Waits until the daemon has read this state of the turn.
     #[track_caller]
     fn until_read(&self, turn: &str, until: &str) {
         let _ = self.wait(&["worker", "--until", until, "--turn", "last", "--timeout", "50"]).success();
@@ -123,7 +123,7 @@ fn the_turn_before_is_not_taken_for_the_next() {
     let mut job = Job::new();
     let first = whole_turn(&mut job.worker);
     job.until_read(&first, "idle");
-    // None runs: the wait is for the next one, so the end of the first is no answer.
+    // No turn runs, so the wait is for the next one: the end of the first is no answer.
     let late = job.wait(&["worker", "--until", "idle", "--timeout", "0.1"]).exits_with(TIMED_OUT).json();
     assert_eq!(late["outcome"], "timed_out");
     assert!(late["timed_out"] == true && late["turn"].is_null(), "{late}");
@@ -132,7 +132,7 @@ fn the_turn_before_is_not_taken_for_the_next() {
     let waiting = job.waiting(&["worker", "--until", "idle"]);
     let second = whole_turn(&mut job.worker);
     assert_eq!(reached(waiting.finish())["turn"]["turn_id"], *second);
-    // A turn that was over before the call began can be named.
+    // The call can name a turn that was over before it began.
     job.until_read(&second, "idle");
     for args in [["--after", &first], ["--turn", &second], ["--turn", "last"]] {
         let done =
@@ -285,7 +285,7 @@ fn a_session_whose_process_ends_is_gone() {
         )
         .unwrap();
     assert_eq!(told, (turn, 1));
-    // A cycle still tells how it is.
+    // A cycle still tells the state of the session.
     let cycle = job.env.conveyorctl(&["cycle", "job"]).success().json();
     assert!(cycle["worker_state"] == "broken" && cycle["worker_alive"] == false, "{cycle}");
     let recorded = reached(job.wait(&["job", "--until", "gone"]));

@@ -1,5 +1,5 @@
-//! Workers by name, from the outside: made, told, watched, opened and stopped, with the stand-in for Codex in a real
-//! tmux, and with folders that others wrote.
+//! Workers by name, from outside: made, told, watched, opened and stopped, with the stand-in for Codex in a
+//! real tmux, and with folders that others wrote.
 
 #![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
 
@@ -24,7 +24,7 @@ fn world(then: &str) -> TestEnv {
     env
 }
 
-/// One in which `codex` is the stand-in.
+/// A world whose `codex` is the stand-in.
 fn standin_world() -> TestEnv {
     let env = world("");
     write_codex(&env, &standin(&env));
@@ -50,7 +50,7 @@ fn write_program(env: &TestEnv, name: &str, script: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
 }
 
-/// What Codex was given, one argument per line, without what its commands are told of their environment.
+/// The arguments that Codex was given, one per line, without those about the environment of its commands.
 fn given(env: &TestEnv) -> Option<String> {
     let given = fs::read_to_string(env.codex_home().join("arguments")).ok()?;
     let mut parts = given.split("-c\nshell_environment_policy.set.");
@@ -127,7 +127,7 @@ fn a_worker_is_made_told_interrupted_and_stopped() {
     assert_eq!(env.conveyorctl(&["list"]).success().stdout, "w\trunning\tdone\tgreeted\n");
     assert_eq!(env.conveyorctl(&["idle-check", "w"]).success().json()["health"], "done");
 
-    // Another worker whose tmux session begins with the same name.
+    // The tmux session of another worker begins with the same name.
     let _ = env.tmux().start("codex-w2", &["sleep", "600"]);
     assert_eq!(env.conveyorctl(&["stop", "w", "--message", "bye"]).success().stdout, "stopped w\n");
     assert_eq!(env.conveyorctl(&["stop", "w"]).success().stdout, "w was not running\n");
@@ -194,7 +194,7 @@ fn what_a_daemon_left_that_was_killed_in_a_create_is_taken_over() {
     let env = standin_world();
     let _ = env.conveyorctl(&["create", "w"]).success();
     env.kill_daemon();
-    // As if it had died between the start of Codex and the commit.
+    // The rows are as if the daemon had died between the start of Codex and the commit.
     let connection = Connection::open(env.state_root().join("conveyor.db")).expect("a database");
     connection.execute("update workers set state = 'candidate'", []).expect("a row");
     connection.execute("delete from sessions", []).expect("a row");
@@ -293,7 +293,7 @@ fn a_folder_that_cannot_be_read_hides_no_other() {
         fs::write(folder(&env, name).join("config.json"), config).expect("the folder is ours");
     }
     fs::create_dir(folder(&env, "nobody")).expect("the state root is ours");
-    // One whose report is a pipe, which nobody writes to: its reader would wait for ever.
+    // The report of this worker is a pipe that nobody writes to: a reader would wait for ever.
     fs::create_dir(folder(&env, "piped")).expect("the state root is ours");
     for file in ["config.json", "status.json", "events.jsonl"] {
         let pipe = folder(&env, "piped").join(file);
@@ -315,7 +315,7 @@ fn a_folder_that_cannot_be_read_hides_no_other() {
     );
     fs::remove_dir_all(folder(&env, "piped")).expect("it is ours");
     assert!(env.conveyorctl(&["status", "broken"]).exits_with(1).stderr.contains("config.json"));
-    // One that an older program made is taken as it is.
+    // A worker that an older program made is taken over as it is.
     let old = env.conveyorctl(&["status", "old"]).success().json();
     assert_eq!((&old["startup"], &old["running"]), (&json!("launched"), &json!(false)));
     let report = ["update-status", "old", "--state", "waiting", "--current-task", "t", "--next-action", "n"];
@@ -396,7 +396,7 @@ fn a_window_is_opened_once_and_one_that_failed_does_not_count() {
     assert_eq!(windows, "-e tmux attach -t =codex-w ".repeat(2));
     assert_eq!(events(&env, "w")[1..], ["open_attempt", "open_attempt", "open", "open_attempt", "open"]);
 
-    // The sides of a task, by their sessions.
+    // The two sides of a task are found by their sessions.
     let pane = env.tmux().start("m", &["sleep", "600"]);
     let rollout = env.project().join("m.jsonl");
     let meta = json!({"timestamp": "2026-05-01T10:00:00Z", "type": "session_meta", "payload": {"id": "th-m", "cwd": "/"}});

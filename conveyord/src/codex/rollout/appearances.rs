@@ -1,10 +1,8 @@
 //! Wakes a caller when a rollout may have appeared below a Codex home: for the search for the rollout of a
 //! Codex that was just started.
 
+use crate::file_events::FileEvents;
 use camino::{Utf8Path, Utf8PathBuf};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use std::{collections::BTreeSet, sync::Arc};
-use tokio::sync::Notify;
 
 /// Levels of folders below `sessions`: year, month and day.
 const LEVELS: usize = 3;
@@ -12,9 +10,7 @@ const LEVELS: usize = 3;
 /// The system's events of the folders in which rollouts appear. An event only means that a look is worth it.
 pub struct Appearances {
     home: Utf8PathBuf,
-    events: Option<RecommendedWatcher>,
-    watched: BTreeSet<Utf8PathBuf>,
-    wake: Arc<Notify>,
+    events: FileEvents,
 }
 
 impl Appearances {
@@ -22,15 +18,8 @@ impl Appearances {
     /// ever wakes, so the caller must also look from time to time.
     #[must_use]
     pub fn below(codex_home: &Utf8Path) -> Self {
-        let wake = Arc::new(Notify::new());
-        let told = Arc::clone(&wake);
-        let events = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !matches!(event.kind, notify::EventKind::Access(_))) {
-                told.notify_one();
-            }
-        });
         let home = codex_home.canonicalize_utf8().unwrap_or_else(|_| codex_home.to_owned());
-        let mut new = Self { home, events: events.ok(), watched: BTreeSet::new(), wake };
+        let mut new = Self { home, events: FileEvents::new("rollouts of a Codex that starts") };
         new.follow();
         new
     }
@@ -38,27 +27,16 @@ impl Appearances {
     /// Resolves when something happened since the last call. It is cancel safe: a call that is dropped loses
     /// no event.
     pub async fn next(&mut self) {
-        self.wake.notified().await;
+        self.events.next().await;
         self.follow();
     }
 
     /// Watches the folders that are new. A file that appeared in a folder before its watch was set gives no
     /// event, so a new watch wakes the caller too.
     fn follow(&mut self) {
-        let Some(events) = &mut self.events else { return };
-        loop {
-            let mut added = false;
-            for folder in newest_folders(&self.home) {
-                if !self.watched.contains(&folder)
-                    && events.watch(folder.as_std_path(), RecursiveMode::NonRecursive).is_ok()
-                {
-                    added |= self.watched.insert(folder);
-                }
-            }
-            if !added {
-                return;
-            }
-            self.wake.notify_one();
+        while newest_folders(&self.home).iter().fold(false, |added, folder| self.events.watch(folder) | added)
+        {
+            self.events.wake();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A command whose dispatcher is gone, and of which nobody knows whether it was sent.
+//! A command whose dispatcher is gone, and of which nobody knows whether its text was typed.
 
 use super::{Plan, ends, message, notify};
 use crate::{
@@ -25,10 +25,12 @@ pub(in crate::dispatch) fn keep_uncertain(
     };
     let binding = match &item.binding_id {
         Some(id) => bindings::get(tx, id)?,
+        // Queued while no pair was bound: it was meant for the pair that is bound now.
         None => bindings::open_of_task(tx, &task.id)?,
     };
     let Some(binding) = binding else { return Ok(None) };
     let (source, target) = ends(tx, &binding, &item.kind)?;
+    // Nobody holds this claim. It only carries what `notify` writes.
     let claim = Claim {
         id: item.command_id.clone(),
         attempt_id: item.attempt_id.unwrap_or_default(),

@@ -40,7 +40,7 @@ async fn a_completion_of_an_ended_pair_is_dropped_with_a_row() {
     assert_eq!(world.words(written), ["dispatch_signal_suppressed"]);
 }
 
-/// A completion that its dispatcher has claimed for a push, as far as `begun`.
+/// A completion that a dispatcher has claimed for a push; `begun` says whether its send has begun.
 fn claimed_for_push(world: &World, begun: bool) {
     world.complete_turn("turn");
     world.sql(&format!(
@@ -120,7 +120,7 @@ async fn a_manager_that_comes_to_wait_gets_what_its_pane_could_not_be_told() {
     let waited = json!({"session": "manager", "wait": true, "timeout": 60.0, "consume_next": true});
     let waited = world.take(waited).await;
     assert!(waited.consumed.is_some() && !waited.wait.timed_out);
-    // Neither is it typed when the pane is back.
+    // It is not typed when the pane is back, either.
     let typed = world.start_pane("manager");
     assert_eq!(world.dispatch(json!({})).await, Vec::<Value>::new());
     assert_eq!(std::fs::read(typed).unwrap(), b"");

@@ -78,7 +78,7 @@ async fn a_waiting_call_wakes_for_the_end_of_a_lease() {
     let take =
         json!({"session": "manager", "consume_next": true, "lease": true, "wait": true, "timeout": 60.0});
     world.take(take.clone()).await.consumed.unwrap();
-    // The taker is gone; its lease has a moment left.
+    // The taker has died; its lease has a moment left.
     world.sql(
         "update routed_notifications set lease_expires_at =
         strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+0.3 seconds')",
@@ -93,7 +93,8 @@ async fn a_waiting_call_is_woken_by_a_delivery() {
     let world = World::new();
     let waiting = world.take(json!({"task": "demo", "role": "manager", "wait": true, "timeout": 60.0}));
     let deliver = async {
-        // Dispatched only once the other has looked: it is polled first, and looks in one go.
+        // The waiting call is polled first and takes its first look in that poll, so the message comes after
+        // that look.
         world.queue(SignalType::NotifyManager, json!({})).await;
         world.dispatch(json!({})).await;
     };

@@ -25,7 +25,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T>, kind: &str) {
     assert!(matches!(&error, Error::Refused(refusal) if refusal.hint.is_some()), "{error} has no hint");
 }
 
-/// A command that was begun to be sent when its daemon died: uncertain, its message in the inbox.
+/// A command whose daemon died after the send had begun: it is uncertain, and its message is in the inbox.
 async fn uncertain(world: &World) -> String {
     let id = world.queue(SignalType::NudgeWorker, json!({"message": "perhaps"})).await;
     let claim = world.dispatcher("dead").claim(&command_types(None), &[]).await.unwrap().unwrap();
@@ -223,7 +223,7 @@ async fn a_completion_is_sent_again_under_its_own_id() {
     let id = format!("notification-{number}");
     assert_eq!(world.listed(json!({"state": "uncertain"})).await[..], [id.as_str()]);
     assert_eq!(world.counts().await.uncertain, 1);
-    // As an inbox shows it.
+    // The id as an inbox shows it.
     let retried = retry(&world, &format!("#{number}")).await.unwrap();
     assert_eq!((retried.id, retried.retried_as), (id.clone(), id.clone()));
     refused(retry(&world, &id).await, "not_mendable");
@@ -315,7 +315,7 @@ async fn a_listing_has_pages() {
 #[tokio::test]
 async fn pages_of_what_is_no_command_leave_nothing_out() {
     let world = World::new();
-    // Of the same time, and typed in another order than they were made.
+    // Items of the same time, typed in another order than they were made.
     world.sql(
         "with recursive n(i) as (select 1 union all select i + 1 from n where i < 12)
          insert into routed_notifications (task_id, binding_id, correlation_id, source_session_id, target_session_id,
@@ -341,7 +341,7 @@ async fn pages_of_what_is_no_command_leave_nothing_out() {
     let all = world.listed(json!({"state": "uncertain"})).await;
     assert_eq!((all.len(), all.last().map(String::as_str)), (13, Some("delivery-13")));
     assert_eq!(paged("uncertain").await, all);
-    // By the row of what was typed it is the same place.
+    // The id of the delivery's row names the same place.
     let before = async |id: &str| world.listed(json!({"state": "uncertain", "before": id})).await;
     assert_eq!(before("delivery-7").await, before("notification-7").await);
     world.sql(

@@ -36,7 +36,7 @@ use serde_json::{Value, json};
 use std::{process::Command, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-/// How long a condition may take: far above what any takes.
+/// How long a condition may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until a condition holds.
@@ -112,7 +112,7 @@ impl World {
         enqueue(&self.store, kind, params).await.unwrap().command_id.to_string()
     }
 
-    /// Stores a completed turn of the worker that waits to be routed.
+    /// Stores a completed turn of the worker, which waits to be routed.
     fn complete_turn(&self, key: &str) {
         self.sql(&format!(
             "insert into codex_events (session_id, timestamp, type, subtype, payload_json, byte_offset, ingested_at)
@@ -154,7 +154,7 @@ impl World {
         result.processed.iter().map(|item| serde_json::to_value(item).unwrap()).collect()
     }
 
-    /// What a daemon does that finds the database as another left it.
+    /// Does what a daemon does when it finds the database as another one left it.
     async fn restart(&self) {
         task::settle_earlier_boot(&self.store, &self.sender, "after-restart").await.unwrap();
     }
@@ -170,7 +170,8 @@ impl World {
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Puts a session into a pane whose program is no Codex: it writes what it gets to the file returned.
+    /// Puts a session into a pane whose program is no Codex. It writes what it gets to the file that is
+    /// returned.
     fn start_pane(&self, session: &str) -> std::path::PathBuf {
         let file = self.dir.path().join(format!("{session}.typed"));
         let script = format!("stty raw -echo; printf ready; exec cat > '{}'", file.display());
@@ -189,7 +190,7 @@ impl World {
         file
     }
 
-    /// Says that a session is in tmux, whether it is or not.
+    /// Stores that a session is in tmux, whether it is or not.
     fn in_tmux(&self, session: &str) {
         let socket = self.socket();
         self.sql(&format!(
@@ -198,7 +199,7 @@ impl World {
     }
 }
 
-/// What a client says that has taken an item by this lease.
+/// The acknowledgement of a client that has taken an item under this lease.
 fn acknowledged(lease: &str) -> AcknowledgeParams {
     AcknowledgeParams { lease: lease.to_owned(), poll_count: 1, waited: false }
 }

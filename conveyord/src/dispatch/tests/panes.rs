@@ -5,7 +5,8 @@ use crate::store::{deliveries, ids::DeliveryId};
 use conveyor_proto::types::pane::DeliveryProof;
 use std::{fs, path::Path};
 
-/// Waits until a pane's program got a text that ends so; gives all it got.
+/// Waits until the program in a pane has received a text that ends so. Returns everything that it has
+/// received.
 #[track_caller]
 fn typed(file: &Path, end: &str) -> String {
     let mut text = String::new();
@@ -34,7 +35,7 @@ async fn a_text_that_nothing_proves_is_uncertain_and_kept() {
     let texts = world.words("select attributes_json x from telemetry_events");
     assert!(!texts.join("").contains("-two"), "messages are not in telemetry");
 
-    // A receipt that comes later settles it.
+    // A later receipt settles the delivery.
     let proof = DeliveryProof { kind: "user_message".into(), turn_id: None, at: "1".into() };
     let prove = move |tx: &Tx<'_>| deliveries::prove(tx, DeliveryId(1), &proof);
     world.store.write(Durability::Full, prove).await.unwrap();
@@ -85,7 +86,7 @@ async fn a_completion_waits_for_its_pane_and_says_so_once() {
 async fn a_short_lease_is_kept_while_a_send_lasts() {
     let world = World::new();
     let file = world.start_pane("manager");
-    // A turn in the pane's queue holds the send up for several leases.
+    // A turn in the pane's queue delays the send by several leases.
     let sender = world.dispatcher("slow");
     let pass = Dispatcher { lease_ms: 300, ..sender };
     let hold = world.hold_pane("manager").await;
@@ -108,7 +109,7 @@ async fn a_short_lease_is_kept_while_a_send_lasts() {
 }
 
 impl World {
-    /// Takes the turn of a session's pane, as a send before would.
+    /// Takes the turn at a session's pane, as an earlier send would.
     async fn hold_pane(&self, name: &'static str) -> crate::tmux::PaneTurn {
         let find = move |connection: &rusqlite::Connection| crate::store::sessions::resolve(connection, name);
         let session = self.store.read(find).await.unwrap();

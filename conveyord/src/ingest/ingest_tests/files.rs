@@ -53,7 +53,8 @@ fn registering_again_is_the_way_out_of_a_shrunk_file() {
     assert_eq!(world.ingest(&session).new_events, 1);
 }
 
-/// A file that another one took the place of is read from its beginning, by whomever.
+/// A file that was replaced by another one is read from its beginning, by the watcher and by an explicit
+/// call.
 #[track_caller]
 fn check_replaced(text: &str) {
     for is_watcher in [false, true] {
@@ -152,7 +153,7 @@ fn a_migrated_file_tells_of_known_turns_which_are_not_routed_again() {
     world.ingest(&session);
     assert_eq!(world.dispatch(), 2);
     let before = world.turns();
-    // Other bytes for the same turns, and one that was not read before.
+    // The same turns in other bytes, and one turn that was not read before.
     let migrated = record(0, "session_meta", &format!("{{\"id\":\"{THREAD}\",\"migrated\":true}}"));
     rollout.replace([migrated, turn(0, "a"), turn(5000, "b"), turn(9000, "c")].concat());
     world.restart();
@@ -218,7 +219,7 @@ fn a_rewound_thread_goes_on_in_its_second_file() {
     let session = world.register("w", &first.path);
     world.bind(&session, false);
     world.ingest(&session);
-    // The last that the first file told was not read yet.
+    // The last turn of the first file has not been read yet.
     first.append(turn(5000, "b"));
     let name = format!("sessions/2026/02/01/rollout-2026-02-01T09-30-00-{THREAD}_{OTHER_THREAD}.jsonl");
     let mut second = world.file(&name);
@@ -254,7 +255,7 @@ fn a_pane_that_was_cleared_is_followed_to_its_new_thread() {
     assert_eq!(now.codex_session_id, ThreadId::new(new));
     assert_eq!(now.codex_session_path.as_deref(), Some(second.path.as_str()));
 
-    // And back, where it is read on.
+    // The pane shows the first thread again, whose file is read on.
     first.append(turn(9000, "c"));
     let title = format!("Ready | {}", &THREAD[..29]);
     fs::write(world.home.join(format!("thread-writer-locks/{THREAD}.lock")), "").unwrap();
@@ -379,7 +380,7 @@ fn calls_at_the_same_time_store_each_record_once() {
     let mut rollout = world.rollout(THREAD);
     let session = world.worker("w", THREAD, &rollout.path);
     rollout.append([meta(THREAD), turn(0, "a"), turn(5000, "b")].concat());
-    // Two readers that do not know of each other, as no daemon has, and two calls of each.
+    // Two ingests that do not know of each other, which no daemon has, with two calls each.
     let other = crate::ingest::Ingest::new(world.store.clone(), 0);
     let counts = world.wait(async {
         let run = |ingest: &crate::ingest::Ingest| {
@@ -389,7 +390,7 @@ fn calls_at_the_same_time_store_each_record_once() {
         let runs = [run(&world.ingest), run(&other), run(&world.ingest), run(&other)];
         let mut count = 0;
         for run in runs {
-            // Whoever comes second is refused or finds nothing.
+            // The second reader is refused, or finds nothing new.
             count += run.await.unwrap().map_or(0, |ingested| ingested.new_events);
         }
         count

@@ -57,14 +57,14 @@ fn what_completed_before_a_binding_is_routed_only_when_asked_for() {
     }
 }
 
-/// What a turn's records lead to.
+/// Checks what becomes of the turns of these records.
 #[track_caller]
 fn check_routing(records: &[String], expect: &[&str]) {
     let (world, mut rollout, session) = bound();
     rollout.append(records.concat());
     world.ingest(&session);
     assert_eq!(world.turns(), expect);
-    // And the same when each record comes by itself.
+    // The same when each record is read by itself.
     let (mut world, mut rollout, session) = bound();
     for record in records {
         rollout.append(record);
@@ -111,9 +111,9 @@ fn only_work_that_ended_goes_to_the_manager() {
         ],
         &["a failed pending -"],
     );
-    // From the queue: another begins 10 ms after.
+    // A queued turn begins 10 ms after the one before it.
     check_routing(&[turn(0, "a"), turn(1010, "b")], &["a done skipped followed_at_once", "b done pending -"]);
-    // A goal: three turns, of which the last is the end.
+    // A goal takes three turns, and only the last one ends it.
     check_routing(
         &[
             turn(0, "a"),
@@ -124,7 +124,7 @@ fn only_work_that_ended_goes_to_the_manager() {
         ],
         &["a done skipped followed_at_once", "b done skipped followed_at_once", "c done pending -"],
     );
-    // Its process was killed, and the thread taken up again.
+    // The process was killed in the turn, and the thread was resumed later.
     check_routing(&[started(0, "a"), turn(60_000, "b")], &["a unfinished none -", "b done pending -"]);
     check_routing(&[complete(0, "a")], &["a done pending -"]);
     check_routing(&[started(0, "a"), complete(9, "b"), complete(10, "a")], &["a done pending -"]);
@@ -160,10 +160,10 @@ fn a_turn_that_was_followed_before_a_binding_is_not_routed_to_it() {
 fn turns_that_a_fork_copied_are_not_routed() {
     let (parent_turn, own_turn) =
         ("01980000-0000-7000-8000-000000000001", "01990000-0000-7000-8000-000000000001");
-    // The fork's ids are of the same millisecond, of which a smaller one is no older.
+    // The turn's id is smaller than the thread's, but of the same millisecond: it is not older.
     assert!(own_turn < THREAD);
     let (world, mut rollout, session) = bound();
-    // Copied with new times, and with the parent's own first record.
+    // The fork copies the parent's first record and turn, with new times.
     rollout.append([meta("01980000-0000-7000-8000-00000000000f"), turn(0, parent_turn)].concat());
     rollout.append(turn(9000, own_turn));
     world.ingest(&session);
@@ -203,7 +203,7 @@ fn a_receipt_proves_a_delivery_however_late() {
     world.restart();
     world.ingest(&session);
     let outcomes = world.rows("deliveries", "id, outcome, proof_kind, proof_turn_id");
-    // The one that is awaited now, not the one that was given up before it.
+    // The message proves the delivery that is awaited now, not the one that was given up before it.
     assert_eq!(outcomes, [format!("{first} uncertain - -"), format!("{second} delivered user_message a")]);
     rollout.append(message_now("a", "go on"));
     world.ingest(&session);
@@ -230,7 +230,7 @@ fn a_report_counts_what_came_since_the_last_one() {
     assert_eq!(report(), (0, 0));
     rollout.append("no record\n");
     rollout.append(turn(0, "a"));
-    // The watcher was here first.
+    // The watcher reads the turn before the report.
     world.ingest_as_watcher(&session);
     rollout.append(turn(5000, "b"));
     assert_eq!(report(), (6, 1));

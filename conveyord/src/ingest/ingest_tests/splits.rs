@@ -57,8 +57,8 @@ impl Feeder {
         Self { world: World::new(), sessions: 0 }
     }
 
-    /// Feeds a file in appends that end at the given lengths, and reads after each. The daemon restarts before
-    /// those for which `restarts` says so.
+    /// Feeds a file in appends that end at the given lengths, and reads after each. The daemon restarts
+    /// before those for which `restarts` says so.
     fn feed(
         &mut self,
         file: &[u8],
@@ -66,7 +66,7 @@ impl Feeder {
         mut restarts: impl FnMut() -> bool,
     ) -> (Session, Stored) {
         self.sessions += 1;
-        // The same id each time, so that the rows can be equal.
+        // The id is the same each time, so that the rows can be equal.
         let mut rollout = self.world.file(&format!("{}/rollout.jsonl", self.sessions));
         let session = self.world.worker(&format!("s{}", self.sessions), super::world::THREAD, &rollout.path);
         let mut from = 0;
@@ -83,7 +83,7 @@ impl Feeder {
     }
 }
 
-/// A line, but for its time.
+/// A line without its time.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let turn = || prop_oneof![Just("a"), Just("b"), Just("")];
     let of_turn = |subtype: &'static str| {
@@ -112,7 +112,7 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Gives each line the time of its place: some follow one another at once, some after a while.
+/// Gives each line a time by its place: some follow one another at once, some after a while.
 fn timed(lines: Vec<(Vec<u8>, u32)>) -> Vec<u8> {
     let mut file = meta(super::world::THREAD).into_bytes();
     let mut ms = 0;
@@ -217,7 +217,7 @@ fn recorded_rollouts_give_the_same_rows_and_state_however_they_grow() {
     }
 }
 
-/// Numbers that are the same in each run.
+/// Random numbers that are the same in each run.
 fn random(seed: usize) -> impl FnMut() -> usize {
     let mut state = seed;
     move || {

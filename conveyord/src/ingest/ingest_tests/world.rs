@@ -46,7 +46,7 @@ impl World {
         Self { _dir: dir, runtime, ingest: Ingest::new(store.clone(), 0), store, home }
     }
 
-    /// As after a restart of the daemon: nothing is remembered but what is stored.
+    /// Restarts the daemon: nothing is remembered but what is stored.
     pub(super) fn restart(&mut self) {
         self.ingest = Ingest::new(self.store.clone(), 0);
     }
@@ -94,7 +94,7 @@ impl World {
         self.store.read_blocking::<_, StoreError>(get).unwrap().unwrap()
     }
 
-    /// Registers by the file, as the verb does.
+    /// Registers a worker by its file, as the verb does.
     pub(super) fn register(&self, name: &str, path: &Utf8Path) -> Session {
         let params: RegisterParams = serde_json::from_value(json!({
             "name": name, "role": "worker", "codex_session": path,
@@ -104,7 +104,7 @@ impl World {
         self.get(&registered.unwrap().session_id)
     }
 
-    /// Reads as an explicit call does.
+    /// Ingests as an explicit call does.
     #[track_caller]
     pub(super) fn ingest(&self, session: &Session) -> Ingested {
         self.try_ingest(session).unwrap()
@@ -114,7 +114,7 @@ impl World {
         self.wait(self.ingest.run(&session.id, Shrunk::Refuse))
     }
 
-    /// Reads as the watcher does.
+    /// Ingests as the watcher does.
     #[track_caller]
     pub(super) fn ingest_as_watcher(&self, session: &Session) -> Ingested {
         self.wait(self.ingest.run(&session.id, Shrunk::ReadAnew)).unwrap()
@@ -161,7 +161,7 @@ impl World {
         rows.into_iter().map(|row| row.join(" ")).collect()
     }
 
-    /// Of each turn its id, its outcome and whether it goes to the manager.
+    /// The id and the outcome of each turn, and whether it goes to the manager.
     pub(super) fn turns(&self) -> Vec<String> {
         self.rows("turns", "coalesce(turn_id, 'no id'), outcome, routing, routing_reason")
     }

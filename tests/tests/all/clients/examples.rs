@@ -1,5 +1,5 @@
-//! The clients of `docs/clients` do what they show: a call, a refusal, a subscription, calls side by side, and a
-//! long wait that is cancelled.
+//! The clients of `docs/clients` do what they show: a call, a refusal, a subscription, calls side by side,
+//! and a long wait that is cancelled.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::fs;
@@ -27,7 +27,7 @@ fn example(name: &str) -> Utf8PathBuf {
     workspace_root().join("docs/clients").join(name)
 }
 
-/// Whether all these programs are installed; says which is not.
+/// Whether all these programs are installed. Announces which one is missing.
 fn installed(env: &TestEnv, what: &str, programs: &[&str]) -> bool {
     let missing = programs.iter().find(|program| {
         let look = format!("command -v {program}");
@@ -39,8 +39,8 @@ fn installed(env: &TestEnv, what: &str, programs: &[&str]) -> bool {
     missing.is_none()
 }
 
-/// Runs a tour, interrupts it in its wait, and compares how the lines begin that it told. The daemon has no
-/// call left afterwards.
+/// Runs a tour, interrupts it in its wait, and compares how its lines begin. Afterwards the daemon has no
+/// call left.
 #[track_caller]
 fn check_tour(env: &TestEnv, program: &[&str], told: &[&str]) {
     let (name, args) = program.split_first().unwrap();
@@ -49,7 +49,7 @@ fn check_tour(env: &TestEnv, program: &[&str], told: &[&str]) {
     wait_until("the tour to wait, or to have failed", || {
         (waiting_calls() == Some(1) || !tour.is_running()).then_some(())
     });
-    // Fails when the tour has ended; what it said then follows.
+    // The kill fails when the tour has ended already; the check below then shows what it said.
     let _ = kill(Pid::from_raw(tour.pid().try_into().unwrap()), Signal::SIGINT);
     let output = tour.finish().success();
     let lines: Vec<&str> = output.stdout.lines().collect();
@@ -92,7 +92,7 @@ fn compile(env: &TestEnv, compiler: &Utf8Path) -> Utf8PathBuf {
     let out = env.root().join("tmp");
     let mut tsc = env.command(compiler.join("node_modules/.bin/tsc").as_str());
     tsc.args(["--strict", "--noUncheckedIndexedAccess", "--noUnusedLocals", "--noEmitOnError"])
-        // As Node itself reads it, without a compiler, from version 22.18 on.
+        // Only syntax that Node 22.18 and later can strip without a compiler.
         .args(["--erasableSyntaxOnly", "--target", "es2022", "--module", "nodenext"])
         .args(["--types", "node", "--typeRoots", compiler.join("node_modules/@types").as_str()])
         .args(["--outDir", out.as_str(), example("conveyor.mts").as_str()]);

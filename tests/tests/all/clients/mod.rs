@@ -1,4 +1,4 @@
-//! What runs on the far side of the socket.
+//! What runs on the far side of the socket: example clients and skills.
 
 mod examples;
 mod skills;

@@ -63,7 +63,7 @@ fn skills_are_installed_whole_and_again_without_effect() {
 fn a_file_of_an_earlier_version_is_replaced() {
     let env = TestEnv::new();
     let _ = install(&env, &[]).success();
-    // As an earlier version would have left it: other contents, known to the record.
+    // The files as an earlier version would have left them: other contents, known to the record.
     let (old, dropped) = (skill(&env, FILES[2]), skill(&env, "codex-review/old.md"));
     let record = skill(&env, "codex-review/.conveyor.json");
     let mut known: Value =
@@ -137,7 +137,7 @@ fn a_home_that_is_a_file_is_refused() {
 fn review_world(answer: &str) -> TestEnv {
     let mut env = TestEnv::new();
     let codex = env.project().join("../fake-codex");
-    // Notes its arguments and, as the real one, writes its last message where it is told to.
+    // The fake notes its arguments and writes its last message where it is told to, as the real Codex does.
     let script = format!(
         "#!/bin/sh\nprintf '%s\\n' \"$@\" > '{0}/args'\nprintf '%s' \"$CODEX_REVIEW_HELPER_LEVEL\" > '{0}/level'\n\
          while [ $# -gt 1 ]; do shift; done\nprintf '%s' '{answer}' > \"$1\"\n",
@@ -193,7 +193,7 @@ fn a_finding_or_a_failed_test_fails_the_review() {
     fs::write(env.project().join("file"), "two\n").expect("the project is ours");
     let output = review(&env, &["--parallel-tests", "echo tested; exit 3"]).exits_with(1);
     assert!(output.stdout.contains("tested") && output.stdout.contains("exit code 3"), "{output:?}");
-    // The last line is the reason, and no findings are none.
+    // The last line is the reason. A review without findings adds none.
     assert_eq!(output.stderr, "codex-review: the tests failed: exit code 3\n");
 }
 
@@ -231,11 +231,11 @@ struct Line {
     command: String,
 }
 
-/// The lines of the `sh` blocks, and what stands in backticks and begins with the program's name.
+/// The lines of the `sh` blocks, and the phrases in backticks that begin with the program's name.
 fn command_lines(skill: &str) -> Vec<Line> {
     let (mut lines, mut section, mut in_block) = (Vec::new(), String::new(), false);
     let text = bundled(skill);
-    // A phrase in backticks may go over the end of a line.
+    // A phrase in backticks may continue on the next line.
     for paragraph in text.split("\n\n") {
         for line in paragraph.lines() {
             match line {
@@ -257,14 +257,14 @@ fn command_lines(skill: &str) -> Vec<Line> {
     lines
 }
 
-/// Runs a line in a shell, its placeholders filled in.
+/// Runs a line in a shell, with its placeholders filled in.
 #[track_caller]
 fn run_line(env: &TestEnv, line: &str, names: &[(&str, &str)]) -> Output {
     let mut filled = line.replace("--timeout 60", "--timeout 1");
     for (placeholder, value) in names {
         filled = filled.replace(&format!("<{placeholder}>"), value);
     }
-    // What is left is free text, always in quotes.
+    // The placeholders that are left are free text, always in quotes.
     let mut within = filled.split('<');
     let mut command = within.next().unwrap_or_default().to_owned();
     for rest in within {
@@ -275,7 +275,7 @@ fn run_line(env: &TestEnv, line: &str, names: &[(&str, &str)]) -> Output {
     Running::start(env.command("sh").args(["-c", &command])).finish()
 }
 
-/// Makes the worker ask for approval and tells the id of what waits.
+/// Makes the worker ask for an approval. Returns its id.
 fn ask(env: &TestEnv, worker: &str) -> String {
     let _ = env.conveyorctl(&["session-nudge", worker, "[[ask: touch asked]] please"]).success();
     wait_until("the approval to be listed", || {
@@ -290,7 +290,7 @@ fn every_command_line_of_the_skill_for_managers_runs() {
     let mut env = TestEnv::new();
     env.install_codex(&standin(Format::New));
     let lines = command_lines(FILES[0]);
-    // The order in which they can be run: an ended task can no more be worked on.
+    // The order in which the sections can be run: no work goes into an ended task.
     let sections = [
         "",
         "Look around",
@@ -323,7 +323,7 @@ fn every_command_line_of_the_skill_for_managers_runs() {
         for line in lines.iter().filter(|line| line.section == section) {
             let command = line.command.as_str();
             let verb = command.split("conveyorctl ").nth(1).and_then(|rest| rest.split(' ').next());
-            // After the task is finished its pair is over; the other pair is what these end.
+            // A finished task has no pair any more, so these lines end the other pair.
             let of_other =
                 section == "Register this session" || ["unbind", "stop"].contains(&verb.unwrap_or_default());
             let mut names = if of_other { second.to_vec() } else { first.to_vec() };
@@ -335,7 +335,7 @@ fn every_command_line_of_the_skill_for_managers_runs() {
             names.push(("id", "1"));
             let output = run_line(&env, command, &names);
             let allowed: &[i32] = match verb {
-                // This test is no session in tmux.
+                // This test is not a session in tmux.
                 Some("doctor-self") => &[1],
                 Some("wait") => &[0, 124],
                 _ => &[0],

@@ -7,7 +7,7 @@ mod standin;
 
 use conveyor_tests::harness::{CODEX_VERSIONS, Program, announce, codex_versions};
 
-/// The versions of Codex on this machine; says so when some are missing.
+/// The versions of Codex on this machine. Announces those that are missing.
 fn present_versions() -> Vec<Program> {
     let versions = codex_versions();
     let missing = CODEX_VERSIONS.len() - versions.len();

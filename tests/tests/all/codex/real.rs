@@ -1,5 +1,5 @@
-//! The real Codex in the offline lab: what the rest of the tests shows with the stand-in holds for
-//! the program itself, in the versions that are in the field.
+//! The real Codex in the offline lab: what the other tests show with the stand-in also holds for the program
+//! itself, in the versions that are in use.
 
 use conveyor_tests::harness::{MainJob, Pane, Program, TestEnv, standin, wait_until};
 use conveyor_tests::rollout::Format;
@@ -15,7 +15,7 @@ fn with_each_version(test: fn(&TestEnv, &Program)) {
     }
 }
 
-/// A worker in a pane, registered, that has done one turn.
+/// A registered worker in a pane that has done one turn.
 #[track_caller]
 fn registered_worker(env: &TestEnv, program: &Program) -> Pane {
     let pane = env.start_codex(program, "worker");

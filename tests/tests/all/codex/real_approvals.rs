@@ -1,5 +1,5 @@
-//! Approvals and Codex's app-server with the real Codex in the offline lab: the shared daemon of 0.169, one process
-//! per TUI, and 0.130.
+//! Approvals and Codex's app-server with the real Codex in the offline lab: the shared daemon of 0.169, one
+//! process per TUI, and 0.130.
 
 use conveyor_tests::harness::{Pane, Program, TestEnv, standin, wait_until};
 use conveyor_tests::rollout::Format;
@@ -48,7 +48,7 @@ fn pending(env: &TestEnv) -> Option<Value> {
     listed.as_array().and_then(|rows| rows.last().cloned())
 }
 
-/// Has the worker ask to touch a file; the approval and the file.
+/// Makes the worker ask to touch a file. Returns the approval and the file.
 #[track_caller]
 fn ask(env: &TestEnv, file: &str) -> (Value, camino::Utf8PathBuf) {
     let path = env.root().join("tmp").join(file);
@@ -88,7 +88,7 @@ fn check_approvals(env: &TestEnv, program: &Program, source: &str, after_decline
     assert!(!file.exists(), "the command was declined");
 
     let (asked, file) = ask(env, "by-hand");
-    // The app-server tells of it before the TUI shows it.
+    // The app-server tells of the approval before the TUI shows it.
     env.tmux().wait_for_text(&pane, "Press enter to confirm");
     env.tmux().key(&pane, "y");
     wait_until("the command to run", || file.exists().then_some(()));

@@ -1,5 +1,5 @@
-//! Sessions are started with the real Codex, in both of its process models: what `sessions::starting` shows with
-//! the stand-in.
+//! Sessions are started with the real Codex, in both of its process models. `sessions::starting` shows the
+//! same with the stand-in.
 #![expect(clippy::expect_used, reason = "a panic here is a failing test")]
 
 use conveyor_tests::harness::{Output, Program, TestEnv, wait_until};
@@ -16,8 +16,8 @@ fn with_each_codex(test: fn(&TestEnv)) {
     for program in versions.clone().into_iter().chain(shared) {
         let mut env = TestEnv::new();
         env.install_codex(&program);
-        // Codex runs commands in a login shell, which forgets what the user's profile does not know. Before 0.169 it is
-        // left to the profile, if the caller's own PATH leads to our programs.
+        // Codex runs commands in a login shell, which knows only the `PATH` of the user's profile. Before
+        // 0.169 this is left to the profile, if the caller's own `PATH` leads to our programs.
         let old = matches!(&program, Program::Codex { version, .. } if version == "0.130.0");
         let path = if old { env.path_variable() } else { "/usr/bin:/bin".to_owned() };
         fs::write(env.root().join("user/.profile"), format!("export PATH={path}\n"))
@@ -26,8 +26,8 @@ fn with_each_codex(test: fn(&TestEnv)) {
     }
 }
 
-/// A pair whose manager's prompt has the model run these command lines in its first turn. The worker takes longer than
-/// that: its completion would join the manager's turn.
+/// A pair whose manager's prompt makes the model run these command lines in its first turn. The worker takes
+/// longer than that, since its completion would join the manager's turn.
 #[track_caller]
 fn pair(env: &TestEnv, commands: &[&str], more: &[&str]) -> Output {
     let run: String = commands.iter().map(|command| format!("[[run: {command}]] ")).collect();
@@ -92,7 +92,7 @@ fn a_rule_of_codex_lets_a_sandboxed_manager_reach_the_daemon() {
     with_each_codex(|env| {
         let rules = env.codex_home().join("rules");
         fs::create_dir_all(&rules).expect("the folder is writable");
-        // As README has it.
+        // The rule that the README shows.
         let rule = r#"prefix_rule(pattern=[["conveyorctl", "printf"]], decision="allow")"#;
         fs::write(rules.join("conveyor.rules"), rule).expect("the folder is writable");
         let ack = r#"printf '%s' '{"goal_restatement": "g"}' | conveyorctl manager-ack t --from-stdin"#;
@@ -251,7 +251,7 @@ fn a_session_finds_the_daemon_though_the_shared_one_was_started_by_somebody_else
     for program in shared {
         let mut env = TestEnv::new();
         env.install_codex(&program);
-        // A Codex of the user's own, which knows nothing of us, starts the daemon.
+        // The user's own Codex, which knows nothing of us, starts the daemon.
         let user = [
             "new-session",
             "-d",
@@ -285,7 +285,7 @@ fn a_session_finds_the_daemon_though_the_shared_one_was_started_by_somebody_else
     }
 }
 
-/// The command line of a worker's contract, run by the model because the task says so.
+/// A task whose text makes the model run the command line of the worker's contract.
 fn task_that_reports(worker: &str) -> String {
     let report =
         format!("conveyorctl update-status {worker} --state done --current-task greeted --next-action none");
@@ -304,7 +304,7 @@ fn a_worker_by_name_reports_by_the_command_of_its_contract() {
         assert_eq!((&status["state"], &status["current_task"]), (&json!("done"), &json!("greeted")));
         assert_eq!(env.conveyorctl(&["stop", "w"]).success().stdout, "stopped w\n");
         assert!(tmux_sessions(env).is_empty());
-        // In the sandbox that Codex has by itself the command cannot connect, and says what to do.
+        // In Codex's own sandbox the command cannot connect, and says what to do.
         let _ = env.conveyorctl(&["create", "boxed", "--task", &task_that_reports("boxed")]).success();
         wait_until("the sandbox to be named", || {
             let said = |path: &String| {

@@ -64,7 +64,8 @@ fn what_the_reference_left_is_looked_at_imported_and_not_imported_again() {
     assert!(replay.stdout.contains("criterion #1"), "{}", replay.stdout);
     let _ = env.conveyorctl(&["db-doctor"]).success();
 
-    // Their processes do not run: each is told once, and no old completion wakes anybody.
+    // The processes of the imported sessions do not run: each end is told once, and no old completion wakes
+    // anybody.
     wait_until("the sessions of ended processes to be gone", || {
         let sessions = env.conveyorctl(&["sessions", "--state", "gone"]).success().json();
         (sessions.as_array().map(Vec::len) == Some(2)).then_some(())
@@ -91,7 +92,7 @@ fn a_database_alone_and_files_that_are_none() {
     let one =
         env.conveyorctl(&["import-compat", "--root", root.as_str(), "--worker", "oldie"]).success().json();
     assert_eq!((one["worker_count"].as_u64(), one.get("database")), (Some(1), None));
-    // The state root has nothing of the reference.
+    // This state root holds nothing of the reference.
     let nothing = env.conveyorctl(&["import-compat"]).success().json();
     assert_eq!(nothing, json!({"apply": false, "root": env.state_root(), "worker_count": 0, "workers": []}));
 

@@ -1,7 +1,8 @@
-//! The reference itself makes a history, which is imported; then both are asked and must say the same.
+//! The reference itself makes a history, which is imported. Then both are asked and must give the same
+//! answers.
 //!
-//! Runs where the reference is: `CONVEYOR_REFERENCE` names its program, else it is installed below the target folder
-//! with python3 and pip, as the benches do. Elsewhere the test says that it is skipped.
+//! The test runs where the reference is: `CONVEYOR_REFERENCE` names its program, or it is installed below the
+//! target folder with python3 and pip, as the benches do. Elsewhere the test announces that it is skipped.
 
 #![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
 
@@ -212,7 +213,7 @@ impl Reference<'_> {
     }
 }
 
-/// What ours lacks of theirs, or says otherwise. More keys in ours are no difference.
+/// Finds what our answer lacks of theirs, or says differently. More keys in ours are no difference.
 fn differences(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
     match (theirs, ours) {
         (Value::Object(theirs), Value::Object(ours)) => {
@@ -226,9 +227,9 @@ fn differences(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>
             }
         }
         _ if theirs == ours => {}
-        // Ours are shown when asked for only.
+        // Our tokens are shown only when they are asked for.
         _ if path.ends_with(".identity_token") => {}
-        // Sentences are each one's own.
+        // The sentences of a replay are worded differently.
         _ if path.ends_with(".summary") && path.starts_with("replay") => {}
         _ => {
             let [theirs, ours] =
@@ -238,8 +239,8 @@ fn differences(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>
     }
 }
 
-/// The entries of a replay by the rows that they tell of. Ours tells of more rows, and tells rows of one second in the
-/// order in which they were written.
+/// The entries of a replay, by the rows that they tell of. Our replay tells of more rows, and orders rows of
+/// the same second as they were written.
 fn by_row(mut replay: Value) -> Value {
     let entries = replay["entries"].take();
     let entries = entries.as_array().expect("entries are a list");
@@ -292,7 +293,7 @@ fn what_the_reference_says_of_its_history_we_say_after_the_import() {
     assert!(found.is_empty(), "{}", found.join("\n"));
     assert!(told[0].1["entry_count"].as_u64() > Some(30), "there was a history");
 
-    // The worker lives: it is read on, and what was told is not told again.
+    // The worker is alive: its rollout is read on, and a completion that was told is not told again.
     let more = [
         json!({ "type": "task_started", "turn_id": "turn-2" }),
         json!({ "type": "task_complete", "turn_id": "turn-2", "last_agent_message": "more" }),

@@ -1,4 +1,5 @@
-//! What the reference left behind.
+//! What the reference and the version before left behind.
 
 mod import;
 mod import_reference;
+mod version_before;

@@ -1,5 +1,6 @@
-//! A panic in each background loop, and in the work on an item of each: the daemon stays up, the loop's work goes on,
-//! and both are told. A loop that cannot be kept up ends the daemon in order, or is tried on.
+//! A panic in each background loop, and in the work on an item of each: the daemon stays up, the loop's work
+//! goes on, and both are told. A loop that cannot be kept up ends the daemon in order, or is tried again and
+//! again.
 #![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
 use std::fs;
@@ -16,12 +17,12 @@ use serde_json::{Value, json};
 
 const TASK: &str = "job";
 
-/// A pair without panes whose rollouts are written here, on a daemon in which loops panic on demand.
+/// A pair without panes, whose rollouts this test writes, on a daemon in which loops panic on demand.
 struct World {
     env: TestEnv,
     worker: Rollout,
     daemon: Running,
-    /// Sessions registered besides.
+    /// The number of sessions that were registered beside the pair.
     others: usize,
 }
 
@@ -41,18 +42,18 @@ impl World {
         Self { env, worker, daemon, others: 0 }
     }
 
-    /// The next time that the loop is woken it panics, or the next time that it works on an item.
+    /// Makes the loop panic the next time that it is woken, or that it works on an item.
     fn panics(&self, point: &'static str) {
         self.env.arm(&Fault { times: Some(1), ..panics_always(point) });
     }
 
-    /// A turn of the worker.
+    /// Writes a turn of the worker.
     fn turn(&mut self) {
         let turn = self.worker.task_started().expect("the file is ours");
         self.worker.task_complete(&turn, Some("done"), None).expect("the file is ours");
     }
 
-    /// A turn of the worker, of which the manager is told.
+    /// Writes a turn of the worker, and waits until the manager is told of it.
     #[track_caller]
     fn turn_is_told(&mut self) {
         self.turn();
@@ -67,7 +68,7 @@ impl World {
         assert!(taken["consumed"].is_object(), "{taken}");
     }
 
-    /// Registers another session, which wakes whatever follows sessions; its name.
+    /// Registers another session, which wakes every loop that follows sessions. Returns its name.
     fn another_session(&mut self, args: &[&str]) -> String {
         self.others += 1;
         let name = format!("other-{}", self.others);
@@ -135,7 +136,7 @@ impl World {
         });
     }
 
-    /// Ends the daemon; it must have been well.
+    /// Ends the daemon, which must have been well.
     #[track_caller]
     fn end(self) {
         let _ = self.env.conveyorctl(&["daemon", "stop"]).success();
@@ -180,13 +181,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Fail only when it has ended already.
+        // Both calls fail only when the process has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A worker by name, whose folder somebody else made, reports.
+/// Writes the report of a worker by name, whose folder somebody else made.
 fn report(env: &TestEnv, what: &str) {
     let folder = env.state_root().join("by-file");
     if !folder.exists() {
@@ -197,7 +198,7 @@ fn report(env: &TestEnv, what: &str) {
     fs::write(folder.join("status.json"), report.to_string()).expect("the folder is ours");
 }
 
-/// Waits until the report is a row.
+/// Waits until the report is stored as a row.
 #[track_caller]
 fn is_imported(env: &TestEnv, what: &str) {
     let database = Connection::open(env.state_root().join("conveyor.db")).expect("the database is there");
@@ -218,7 +219,7 @@ fn ask(server: &FakeAppServer, thread: &str) {
     server.ask(thread, &turn, "call_1", "touch x");
 }
 
-/// A world whose worker's thread an app-server has; the server and the thread.
+/// A world in which an app-server has the worker's thread. Returns the server and the thread too.
 fn with_app_server() -> (World, FakeAppServer, String) {
     let env = TestEnv::new();
     let server = FakeAppServer::start(&env.codex_home());
@@ -349,7 +350,7 @@ fn signals_panic_and_the_next_ones_are_taken() {
     let _ = world.daemon.finish().success();
 }
 
-/// A world under a service manager that wants a sign of life; the manager's socket.
+/// A world under a service manager that wants a sign of life. Returns the manager's socket too.
 fn watched() -> (World, UnixDatagram) {
     let mut env = TestEnv::new();
     let path = env.root().join("notify.sock");
@@ -397,7 +398,7 @@ fn a_loop_that_is_needed_and_cannot_be_kept_up_ends_the_daemon_in_order() {
         assert!(log.contains("a loop that it needs is down"), "no sign of life meanwhile: {log}");
     }
     assert!(!env.socket().exists(), "it ended in order");
-    // Whoever calls next starts the next daemon, here one that is well.
+    // The next call starts the next daemon, which is well here.
     let take = ["manager-inbox", TASK, "--consume-next", "--wait", "--timeout", "50", "--json"];
     assert!(env.conveyorctl(&take).success().json()["consumed"].is_object());
 }

@@ -1,4 +1,5 @@
-//! The daemon crashes at each of its crash points, and the job goes on: nothing is lost, nothing is done twice.
+//! The daemon crashes at each of its crash points, and the job goes on: nothing is lost, nothing is done
+//! twice.
 //!
 //! `docs/crash-matrix.md` has a row per test.
 
@@ -136,7 +137,7 @@ macro_rules! crashes_of_a_pair {
     };
 }
 
-/// The same place, passed unharmed by the worker's start.
+/// The same place, but in the manager's start: the worker's start passes it unharmed.
 const fn of_manager(fault: Fault) -> Fault {
     Fault { skip: 1, ..fault }
 }
@@ -194,7 +195,7 @@ fn rows_of(document: &str) -> Vec<Vec<String>> {
     rows.map(cells).collect()
 }
 
-/// What a cell has in backticks.
+/// The words in backticks in a cell.
 fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }

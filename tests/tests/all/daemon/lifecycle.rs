@@ -1,5 +1,5 @@
-//! The daemon's life as its clients see it: it starts once, says why when it cannot, drains, and leaves nothing in
-//! the way of the next one.
+//! The daemon's life as its clients see it: it starts once, says why when it cannot, drains, and leaves
+//! nothing in the way of the next daemon.
 
 #![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
 
@@ -77,7 +77,7 @@ fn sigterm_ends_waits_and_then_the_daemon() {
     let answer = waiting.finish().json();
     assert_eq!(answer["wait"]["draining"], true, "{answer}");
     wait_until("the socket to be removed", || (!env.socket().exists()).then_some(()));
-    // Held until now: an idle connection does not keep the daemon.
+    // The connection was held until now: an idle connection does not keep the daemon from ending.
     drop(idle);
 }
 
@@ -96,7 +96,7 @@ fn the_end_waits_for_a_pass_whose_caller_has_left() {
     let _ = env.conveyorctl(&["tasks", "--create", "job", "--goal", "It is done"]).success();
     let _ =
         env.conveyorctl(&["bind", "--task", "job", "--worker", "worker", "--manager", "manager"]).success();
-    // While a turn runs, the receipt of what is sent lets itself be waited for.
+    // While a turn runs, the receipt of a text takes its time.
     env.tmux().send(&worker, "[[slow: 30]] take your time");
     env.tmux().wait_for_text(&worker, "esc to interrupt");
     let _ = env.conveyorctl(&["enqueue-nudge-worker", "job", "--message", "go on"]).success();

@@ -1,8 +1,8 @@
-//! The daemon is killed at random moments under load: rollouts grow, messages are queued, items are taken, cycles
-//! run. Nothing may be lost and nothing done twice.
+//! The daemon is killed at random moments under load: rollouts grow, messages are queued, items are taken,
+//! cycles run. Nothing may be lost and nothing done twice.
 //!
-//! `CONVEYOR_RANDOM_KILLS` says how often (25 times, if it does not), `CONVEYOR_RANDOM_SEED` repeats the choices of
-//! another run. The moments themselves are the machine's.
+//! `CONVEYOR_RANDOM_KILLS` sets how often (25 times without it), and `CONVEYOR_RANDOM_SEED` repeats the
+//! choices of another run. The moments themselves depend on the machine.
 
 #![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
@@ -18,21 +18,21 @@ use fastrand::Rng;
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
-/// Pairs whose rollouts are written here; each manager takes from its inbox.
+/// The number of pairs whose rollouts this test writes. Each of their managers takes from its inbox.
 const PAIRS: u64 = 4;
 /// The task of the pair whose sessions are in panes.
 const PANES: &str = "panes";
-/// A turn that begins so soon after another was queued, and the end of the other wakes nobody.
+/// A turn that begins so soon after another one was queued. The end of the first then wakes nobody.
 const FOLLOWED_AT_ONCE_MS: i64 = 250;
 
 struct Load<'env> {
     env: &'env TestEnv,
     seed: u64,
-    /// No new work any more.
+    /// Set when no new work is to be made.
     stop: AtomicBool,
-    /// Everything is settled: whoever takes may stop too.
+    /// Set when everything is settled, so that the takers may stop too.
     settled: AtomicBool,
-    /// Items that were printed to a taker, and how often.
+    /// The items that were printed to a taker, with how often.
     taken: Mutex<BTreeMap<i64, usize>>,
     /// Items that a cycle showed.
     shown: Mutex<BTreeSet<i64>>,
@@ -49,7 +49,7 @@ impl Load<'_> {
         !self.stop.load(Ordering::Relaxed)
     }
 
-    /// Calls once; none when the daemon died meanwhile or refused.
+    /// Calls once. None when the daemon died meanwhile or refused.
     fn try_call(&self, args: &[&str]) -> Option<Value> {
         let output = self.env.conveyorctl(args);
         serde_json::from_str(&output.stdout).ok()
@@ -106,7 +106,7 @@ impl Load<'_> {
         }
     }
 
-    /// A manager that looks, and takes what it is shown.
+    /// A manager that runs cycles and takes the items that they show.
     fn look(&self) {
         let mut rng = self.rng(200);
         while self.goes_on() {
@@ -126,7 +126,7 @@ impl Load<'_> {
         self.shown.lock().expect("nobody panics").extend(items.filter_map(|item| item["id"].as_i64()));
     }
 
-    /// The person at the panes: a draft that a killed daemon left holds back all that follows.
+    /// Plays the person at the panes: a draft that a killed daemon left would hold back everything after it.
     fn clear_drafts(&self, panes: [&Pane; 2]) {
         while !self.settled.load(Ordering::Relaxed) {
             let held = self.try_call(&["daemon", "status", "--json"]);
@@ -137,14 +137,14 @@ impl Load<'_> {
         }
     }
 
-    /// Kills whoever serves, this many times.
+    /// Kills the serving daemon, this many times.
     fn kill(&self, kills: u64) {
         let mut rng = self.rng(300);
         let mut last = None;
         for _ in 0..kills {
             let pid =
                 wait_until("a daemon to kill", || self.env.daemon_in_lock().filter(|pid| Some(*pid) != last));
-            // Often while it starts, sometimes after some work.
+            // Most kills come while the daemon starts, some after it has worked.
             let most = if rng.u8(..3) == 0 { 40 } else { 400 };
             pause(Duration::from_millis(rng.u64(..most)));
             kill(pid, Signal::SIGKILL).expect("the daemon is ours");
@@ -204,7 +204,7 @@ fn nothing_is_lost_or_doubled_however_often_the_daemon_is_killed() {
         load.stop.store(true, Ordering::Relaxed);
         wait_until("everything to be settled", || {
             let _ = load.try_call(&["daemon", "status", "--json"])?;
-            // What went to the pane is in the manager's inbox too, until a cycle shows it.
+            // A message that was typed into the pane is in the manager's inbox too, until a cycle shows it.
             load.note_shown(&load.try_call(&["cycle", PANES])?);
             (env.is_settled() && env.all_is_taken()).then_some(())
         });
@@ -254,7 +254,8 @@ fn panes(env: &TestEnv) -> (Pane, Pane) {
     (worker, manager)
 }
 
-/// Every turn that no other followed at once was told to the manager, once. Returns how many.
+/// Checks that the manager was told once of every turn that no other followed at once. Returns the number of
+/// such turns.
 fn check_turns(env: &TestEnv, path: &str) -> usize {
     let mut ended: Option<(String, i64)> = None;
     let mut due = Vec::new();
@@ -279,7 +280,7 @@ fn check_turns(env: &TestEnv, path: &str) -> usize {
     due.len()
 }
 
-/// No text was typed twice. Returns how many were.
+/// Checks that no text was typed twice. Returns the number of typed texts.
 fn check_typed(env: &TestEnv) -> usize {
     let mut typed = BTreeMap::<String, usize>::new();
     for path in env.rollouts() {

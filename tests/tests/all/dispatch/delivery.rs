@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 const TASK: &str = "greeting";
 
-/// A worker in a pane and a manager, which is in one too when `pushed`, bound to a task.
+/// A worker in a pane and a manager, bound to a task. The manager is in a pane too when `pushed`.
 fn pair(env: &TestEnv, pushed: bool) -> (Pane, Pane) {
     let program = standin(Format::New);
     let worker = env.start_codex(&program, "worker");
@@ -100,7 +100,7 @@ fn a_message_to_a_dead_pane_is_still_reachable() {
     let env = TestEnv::new();
     let (worker, _) = pair(&env, true);
     env.tmux().kill(&worker);
-    // Its session is gone with its process, and then messages to it are queued only by force.
+    // The session is gone with its process, and then messages are queued for it only by force.
     let _ = env.conveyorctl(&["wait", "worker", "--until", "gone"]).success();
     let message = ["enqueue-nudge-worker", TASK, "--message", "are you there?", "--force", "--json"];
     let id = call(&env, &message)["command_id"].as_str().expect("an id").to_owned();
@@ -131,7 +131,7 @@ fn each_completion_reaches_the_manager_once_whoever_dispatches() {
         for pass in racing {
             let _ = pass.finish().success();
         }
-        // Taken before the next turn begins: a turn that another follows at once is not told of.
+        // The item is taken before the next turn begins: a turn that another follows at once is not told of.
         let take = ["manager-inbox", TASK, "--consume-next", "--wait", "--timeout", "50", "--json"];
         let item = call(&env, &take)["consumed"].take();
         assert_eq!(item["signal_type"], "worker_task_complete", "{item}");
@@ -146,7 +146,7 @@ fn each_completion_reaches_the_manager_once_whoever_dispatches() {
 #[test]
 fn nothing_is_typed_into_a_codex_whose_screen_cannot_be_read() {
     let env = TestEnv::new();
-    // By its process a Codex, by its screen a shell that tells what it was sent.
+    // The process is named as Codex, but the screen is that of a shell, which prints what it is sent.
     let codex = env.root().join("codex");
     let _ = fs::copy("/bin/bash", &codex).expect("there is a bash");
     let script = "trap 'echo GOT-INT' INT; echo up; while :; do read -r line && echo \"got:$line\"; done";
@@ -176,7 +176,7 @@ fn nothing_is_typed_into_a_codex_whose_screen_cannot_be_read() {
     assert_eq!((&held["outcome"], &held["blocked_by"]), (&json!("held"), &json!("unclear")), "{held}");
     let left = call(&env, &["session-interrupt", "odd"]);
     assert_eq!((&left["sent"], &left["key"]), (&json!(false), &json!("Escape")), "{left}");
-    // Asked for by name it is pressed, and then everything that came before it would show.
+    // Ctrl-C is pressed when it is asked for by name. After it, everything that was typed before would show.
     let _ = call(&env, &["session-interrupt", "odd", "--key", "C-c"]);
     env.tmux().wait_for_text(&pane, "GOT-INT");
     let screen = env.tmux().screen(&pane);

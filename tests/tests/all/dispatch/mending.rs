@@ -1,4 +1,5 @@
-//! What may not have arrived, from end to end: shown, counted, sent again, closed, proven by consumption.
+//! Deliveries that may not have arrived, from end to end: shown, counted, sent again, closed, proven by
+//! consumption.
 //!
 //! The worker's pane runs a program that is no Codex, so nothing typed there is ever proven.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
@@ -112,7 +113,7 @@ fn a_retry_is_typed_again_and_the_first_is_history() {
     let audit = job.env.conveyorctl(&["audit", "job"]).success();
     assert!(audit.stdout.contains("delivery_retried"), "{}", audit.stdout);
 
-    // One item, that of the second; taking it proves that it arrived.
+    // The inbox has one item, that of the second command. Taking it proves that it arrived.
     let inbox = job.call(&["worker-inbox", "job", "--consume-next", "--json"]);
     assert!(inbox["consumed"]["command_id"] == *second && inbox["items"] == serde_json::json!([]), "{inbox}");
     assert_eq!(job.counts()["uncertain"], 0);
@@ -150,7 +151,8 @@ fn what_failed_can_be_sent_again_once_its_cause_is_gone() {
     let _ = job.env.conveyorctl(&["commands", "retry", &id]).exits_with(2);
 }
 
-/// Moves the manager into the pane, ends that, and lets the worker complete a turn that cannot be told there.
+/// Moves the manager into the pane, ends the pane, and lets the worker complete a turn that cannot be told
+/// there.
 fn untold(job: &mut Job) {
     let manager = job.rollouts[1].path().to_string();
     let register =

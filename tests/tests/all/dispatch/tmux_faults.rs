@@ -1,5 +1,6 @@
-//! tmux as it fails: gone, hung, missing, come back as another one, with a dead pane. Nothing is typed where it does
-//! not belong, each verb says what is wrong, a message stays reachable, and all goes on when tmux is there again.
+//! The ways in which tmux fails: gone, hung, missing, replaced by another server, with a dead pane. Nothing
+//! is typed where it does not belong, each verb says what is wrong, messages stay reachable, and everything
+//! goes on when tmux is back.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use conveyor_tests::harness::{Pane, Running, TestEnv, standin, wait_until};
@@ -17,7 +18,7 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let mut env = TestEnv::new();
-        // A tmux that hangs is given up sooner than in real life.
+        // A hanging tmux is given up sooner than in real use.
         env.set("CONVEYOR_COMMAND_TIMEOUT_MS", "1000");
         let worker = env.start_codex(&standin(Format::New), "worker");
         let manager = env.start_codex(&standin(Format::New), "manager");
@@ -44,8 +45,8 @@ impl Pair {
         let _ = self.env.conveyorctl(&args).success();
     }
 
-    /// Registers the worker by its rollout instead. By its process it would be known as gone as soon as that ends,
-    /// and tmux would not be asked.
+    /// Registers the worker by its rollout instead of its process. By its process it would be known as gone
+    /// as soon as that ends, and tmux would not be asked.
     fn register_file(&self) {
         let rollout = self.env.wait_for_message("before the fault");
         let args = ["register-worker", "--name", "worker", "--codex-session", rollout.as_str()];
@@ -73,7 +74,7 @@ impl Pair {
         rows.as_array().unwrap().iter().find(|row| row["id"] == id).unwrap().clone()
     }
 
-    /// Waits until a command has come to its end, and gives its delivery.
+    /// Waits until a command has ended. Returns what became of its delivery.
     #[track_caller]
     fn delivery(&self, id: &str) -> String {
         let ended = |row: &Value| ["succeeded", "failed"].iter().any(|state| row["state"] == *state);
@@ -81,8 +82,8 @@ impl Pair {
         row["delivery"].as_str().unwrap_or_else(|| panic!("{row}")).to_owned()
     }
 
-    /// What holds while the worker's pane cannot be reached: keys and texts are refused by this kind, a cycle still
-    /// tells the worker's state, and the doctor names the session.
+    /// Checks what holds while the worker's pane cannot be reached: keys and texts are refused with this
+    /// kind, a cycle still tells the worker's state, and the doctor names the session.
     #[track_caller]
     fn check_unreachable(&self, kind: &str, worker_state: &str) {
         let session = json!({ "name": "worker" });
@@ -98,7 +99,8 @@ impl Pair {
         assert!(panes["message"].as_str().is_some_and(|message| message.starts_with("worker: ")), "{doctor}");
     }
 
-    /// What holds when it can be reached again: texts arrive, and nothing of the time between does.
+    /// Checks what holds when the pane can be reached again: new texts arrive, and none of those sent
+    /// meanwhile.
     #[track_caller]
     fn check_reachable(&self) {
         assert_eq!(self.nudge("after the fault").unwrap()["outcome"], "delivered");
@@ -140,7 +142,7 @@ fn a_tmux_that_is_gone_is_told_and_another_one_is_not_taken_for_it() {
     pair.check_unreachable("tmux_failed", "done");
     let id = pair.enqueue("kept from no tmux", true);
     assert_eq!(pair.delivery(&id), "queued");
-    // A new server gives the same ids again, and here also the same name.
+    // A new tmux server gives the same pane ids again; here the name is the same too.
     let stranger = pair.env.start_codex(&standin(Format::New), "worker");
     assert_eq!((&stranger.id, &stranger.session), (&pair.worker.id, &pair.worker.session));
     pair.check_unreachable("tmux_pane_mismatch", "done");

@@ -1,5 +1,5 @@
-//! What the daemon answers is what `rpc.discover` says of it: every method is called in the course of a main
-//! job, and each answer is held against the method's schema. What says that it reads changes no row.
+//! The daemon answers as `rpc.discover` describes it: every method is called in the course of a main job, and
+//! each answer is checked against the method's schema. A method that says that it reads changes no row.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 /// How often a method that reads is called to see that it writes nothing.
 const TRIES: usize = 20;
 
-/// A client that believes no answer until its schema does, and no method that says that it reads until the database
-/// stays as it was.
+/// A client that checks each answer against its schema, and checks that methods that say that they read leave
+/// the database as it was.
 struct Checked<'env> {
     env: &'env TestEnv,
     client: LineClient,
@@ -55,7 +55,8 @@ impl<'env> Checked<'env> {
             assert!(self.params[method].contains(name), "{method} has no parameter {name}");
         }
         let access = registry::all().into_iter().find(|known| known.name == method).unwrap().access;
-        // The daemon writes of its own accord too, so a call counts that met none of that. One that writes never does.
+        // The daemon also writes by itself, so a call counts only if no such write came between. A call that
+        // writes never counts.
         for _ in 0..TRIES {
             let before = self.version();
             let answer = self.client.call(method, params);
@@ -68,7 +69,7 @@ impl<'env> Checked<'env> {
         panic!("{method} says that it reads, and the database changed with each of {TRIES} calls")
     }
 
-    /// Changes with each commit of anybody else.
+    /// A number that changes with each commit by another connection.
     fn version(&self) -> i64 {
         self.database.query_row("select data_version from pragma_data_version", [], |row| row.get(0)).unwrap()
     }
@@ -150,7 +151,7 @@ impl<'env> Checked<'env> {
     }
 }
 
-/// Forbids the members that a schema does not name: what is answered must be described.
+/// Forbids members that a schema does not name: everything that is answered must be described.
 fn close(schema: &mut Value) {
     let Some(schema) = schema.as_object_mut() else { return };
     if schema.contains_key("properties") {
@@ -262,7 +263,7 @@ fn every_method_answers_what_the_document_says() {
     daemon.call("state.wait", &json!({ "task": "greeting", "until": "idle", "timeout": 0 }));
     daemon.call("cycle.run", &json!({ "task": "greeting" }));
     let message = json!({ "task": "greeting", "message": "once more" });
-    // On a connection of its own: the change must be the next that comes on this one.
+    // The call has a connection of its own, because the change must come next on this one.
     env.rpc().call("command.enqueue_nudge_worker", &message).unwrap();
     let change = daemon.client.receive();
     daemon.check("events.subscribe", &change["params"]["result"]);
@@ -301,7 +302,7 @@ fn every_method_answers_what_the_document_says() {
     daemon.call("binding.end", &json!({ "task": "second" }));
     daemon.call("task.create", &json!({ "name": "third", "goal": "It is stopped" }));
     daemon.call("binding.create", &json!({ "task": "third", "worker": "worker", "manager": "manager" }));
-    // The worker is gone: what is sent there all the same fails, and fails again.
+    // The worker is gone: a message that is forced to it fails, and fails again.
     env.tmux().kill(&worker);
     let message = json!({ "task": "third", "message": "anybody?", "force": true });
     let lost = daemon.call("command.enqueue_nudge_worker", &message);

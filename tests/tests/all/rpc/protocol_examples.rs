@@ -1,10 +1,10 @@
 //! The examples of `docs/protocol.md` and the script of `README.md` do what these pages say.
 //!
-//! Each fenced block of the protocol is a connection of its own; the blocks are carried out from top to
-//! bottom with one daemon. `> ` is sent, `< ` is expected. In what is expected, `"..."` stands for any
-//! value, as a key for any further members, as the last item of a list for any further items. `"$name"`
-//! is remembered when it is met first and is the same value from then on, also in what is sent.
-//! Consecutive `< ` lines of a `jsonl` block may come in any order.
+//! Each fenced block of the protocol is a connection of its own. The blocks are carried out from top to
+//! bottom with one daemon. `> ` is sent, `< ` is expected. In what is expected, `"..."` stands for any value,
+//! as a key for any further members, as the last item of a list for any further items. `"$name"` is
+//! remembered when it is first met, and is the same value from then on, also in what is sent. Consecutive `<
+//! ` lines of a `jsonl` block may come in any order.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
 use std::collections::{BTreeSet, HashMap};
@@ -198,7 +198,8 @@ fn the_script_of_the_readme_does_the_main_job() {
     assert_eq!(told, ["worker_task_complete", "idle done", "delivered", "worker_task_complete", "done"]);
 }
 
-/// The error kinds that the socket itself gives, by `fault`. Those of methods are held by `conveyord/src/refusal/kind`.
+/// The error kinds that the socket itself gives, by `fault`. Those of methods are checked by
+/// `conveyord/src/refusal/kind`.
 fn kinds_in_code() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut folders = vec![workspace_root().join("conveyord/src")];

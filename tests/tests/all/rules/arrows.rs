@@ -1,9 +1,7 @@
 //! Dependencies point down: which room of `conveyord/src` may use which, and which crate which.
 //!
-//! A room is a folder or file of `conveyord/src`. It may use all rooms of the floors below its own, and of its own floor
+//! A room is a folder or file of `conveyord/src`. It may use all rooms of lower floors, and on its own floor
 //! those that [`ASIDE`] names. What each room is for is told in `docs/architecture.md`.
-
-#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,7 +62,8 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 const MOST_EXCEPTIONS: usize = 5;
 
-/// The crates of ours that each of ours may use. Those of the tests see what they test from outside.
+/// The crates of the workspace that each of them may use. The crates of tests see what they test from
+/// outside.
 const CRATES: [(&str, &[&str]); 5] = [
     ("conveyor-proto", &[]),
     ("conveyor-client", &["conveyor-proto"]),
@@ -73,7 +72,7 @@ const CRATES: [(&str, &[&str]); 5] = [
     ("conveyor-tests", &["conveyor-client", "conveyor-proto"]),
 ];
 
-/// Those that open the database. The tests look into the file that the daemon has written.
+/// The crates that open the database. The tests look into the file that the daemon has written.
 const OPEN_THE_DATABASE: [&str; 2] = ["conveyord", "conveyor-tests"];
 
 /// A path in a file of one room that leads into another.
@@ -109,7 +108,7 @@ impl Rules<'_> {
         (above <= below && !named).then(|| format!("{place}: `{from}` uses `{to}`, which is {above_it} it"))
     }
 
-    /// The lines of the lists that no arrow needs, and the rooms that are on a floor and nowhere else.
+    /// The lines of the lists that no arrow needs, and the rooms on a floor that do not exist.
     fn idle(&self, rooms: &BTreeSet<String>, arrows: &[Arrow]) -> Vec<String> {
         let drawn: BTreeSet<(&str, &str)> =
             arrows.iter().map(|arrow| (arrow.from.as_str(), arrow.to.as_str())).collect();
@@ -120,7 +119,7 @@ impl Rules<'_> {
         lines.chain(gone.map(|room| format!("there is no room `{room}`"))).collect()
     }
 
-    /// The rooms that lead back to themselves by the arrows aside.
+    /// The rooms that reach themselves by the arrows aside.
     fn circle(&self) -> Vec<&str> {
         let leads_back = |room: &&str| {
             let mut reached = BTreeSet::new();
@@ -140,7 +139,7 @@ fn arrows(root: &Utf8Path) -> (BTreeSet<String>, Vec<Arrow>) {
     let mut found = Vec::new();
     let mut rooms = BTreeSet::new();
     for file in files_from(root, Module::read_production) {
-        // What the root holds itself belongs to no room.
+        // The items of the root itself belong to no room.
         let Some(from) = file.module.first() else { continue };
         rooms.insert(from.clone());
         found.extend(file.holds.named.into_iter().filter_map(|named| {
@@ -211,7 +210,7 @@ fn crates_use_what_they_may() {
     assert!(daemon.dependencies().contains(&"rusqlite"), "the manifests were read");
 }
 
-/// What a file `conveyord/src/room/file.rs` with this text names, as `line path`.
+/// What a file `conveyord/src/room/file.rs` with this text names, each as `line path`.
 #[track_caller]
 fn check_names(text: &str, expect: &[&str]) {
     let path = ["room", "file"].map(str::to_owned);

@@ -23,7 +23,7 @@ fn no_file_is_forgotten() {
             forgotten.remove(&file.path);
         }
     }
-    // A workspace of its own.
+    // The fuzz targets are a workspace of their own.
     forgotten.retain(|path| !path.starts_with("tests/fuzz"));
     assert!(forgotten.len() < all, "the crates were read");
     assert!(forgotten.is_empty(), "no `mod` line leads to {forgotten:#?}");
@@ -48,7 +48,7 @@ fn dependencies(kinds: &str) -> BTreeSet<String> {
     let output = tree.args(["--edges", kinds]).current_dir(workspace_root()).output().expect("cargo starts");
     let listed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // What was shown before is marked.
+    // cargo marks a package that it has shown before with `(*)`.
     listed.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
 }
 

@@ -1,6 +1,5 @@
 //! `docs/openrpc.json` is the document that the code derives, it is a valid OpenRPC document, and the daemon
-//! answers every method that it names. That the answers are as the document says is held by
-//! `rpc::answers`.
+//! answers every method that it names. `rpc::answers` checks that the answers are as the document says.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::collections::BTreeSet;
@@ -53,7 +52,7 @@ fn meta_schema(name: &str) -> Value {
 
 #[test]
 fn the_document_is_valid_openrpc() {
-    // It is referred to with and without the slash at the end.
+    // The schema is referred to with and without the slash at the end.
     let json_schema = || meta_schema("json-schema.json");
     let schemas = jsonschema::Registry::new()
         .add("https://meta.json-schema.tools", json_schema())

@@ -42,7 +42,7 @@ pub(super) fn read(path: &Utf8Path) -> String {
 
 /// A crate of the workspace.
 pub(super) struct Crate {
-    /// Within the project.
+    /// The folder's path within the project.
     pub(super) folder: Utf8PathBuf,
     pub(super) manifest: Table,
 }
@@ -67,7 +67,7 @@ impl Crate {
                 let Value::Table(inner) = value else { continue };
                 if key.ends_with("dependencies") {
                     found.extend(inner.iter().map(|(name, how)| {
-                        // One that goes by another name here.
+                        // The dependency may go by another name here.
                         how.get("package").and_then(Value::as_str).unwrap_or(name)
                     }));
                 } else {

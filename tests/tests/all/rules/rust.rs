@@ -1,7 +1,8 @@
-//! Reads Rust files as far as the rules need: which modules they declare, which paths and which texts they hold.
+//! Reads Rust files as far as the rules need it: the modules that they declare, and the paths and texts that
+//! they contain.
 //!
-//! A file is read as tokens and not as lines, so that comments and texts are never taken for code, and bodies of macros
-//! are read like all others.
+//! A file is read as tokens and not as lines, so that comments and texts are never mistaken for code, and the
+//! bodies of macros are read like everything else.
 
 #![expect(clippy::expect_used, reason = "a file that is no Rust does not compile either")]
 
@@ -17,13 +18,13 @@ use super::project::read;
 /// A path from the root of its crate, as `crate::` and `super::` lead to it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Named {
-    /// Of its first segment.
+    /// The line of its first segment.
     pub(super) line: usize,
     /// `*` for all that is there. Empty for the root itself.
     pub(super) segments: Vec<String>,
 }
 
-/// What stands in a module, those within it included.
+/// The contents of a module, including those of inner modules.
 #[derive(Debug, Default)]
 pub(super) struct Module {
     /// The modules that have files of their own, by their paths from this file's module.
@@ -39,7 +40,7 @@ impl Module {
         Self::of(text.parse().expect("it compiles"), path)
     }
 
-    /// Reads a file but for what is compiled for tests and fuzzing only.
+    /// Reads a file without what is compiled only for tests and fuzzing.
     pub(super) fn read_production(text: &str, path: &[String]) -> Self {
         Self::of(without_tests(text.parse().expect("it compiles")), path)
     }
@@ -82,7 +83,8 @@ impl Module {
         }
     }
 
-    /// Reads what follows the `::` behind `from`: one path, or a tree of them. `line` is that of its first segment.
+    /// Reads what follows the `::` after `from`: one path, or a tree of them. `line` is the line of its first
+    /// segment.
     fn read_path(&mut self, tokens: &mut Peekable<IntoIter>, mut from: Vec<String>, mut line: Option<usize>) {
         loop {
             let last = match tokens.peek() {
@@ -170,7 +172,7 @@ fn text_of(literal: &Literal) -> Option<(usize, String)> {
     is_text.then(|| (literal.span().start().line, text.to_owned()))
 }
 
-/// The tokens but for documentation and for what is compiled for tests and fuzzing only.
+/// The tokens without documentation, and without what is compiled only for tests and fuzzing.
 fn without_tests(tokens: TokenStream) -> TokenStream {
     let mut kept = Vec::new();
     let mut tokens = tokens.into_iter().peekable();
@@ -243,7 +245,7 @@ fn conditions(list: &Group) -> Vec<TokenStream> {
     parts.filter(|part| !part.is_empty()).map(|part| part.iter().cloned().collect()).collect()
 }
 
-/// Passes what an attribute stands before: an item, a statement, a field or an arm.
+/// Skips what an attribute belongs to: an item, a statement, a field or an arm.
 fn skip_item(tokens: &mut Peekable<IntoIter>) {
     let mut keyword = None;
     while let Some(token) = tokens.next() {
@@ -253,10 +255,11 @@ fn skip_item(tokens: &mut Peekable<IntoIter>) {
             TokenTree::Punct(punct) if punct.as_char() == ';' => return,
             // The commas of generic parameters belong to the item.
             TokenTree::Punct(punct) if punct.as_char() == ',' && !keyword_is(&ITEMS) => return,
-            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
-                if !keyword_is(&["use", "static", "let", "type"]) {
-                    return;
-                }
+            TokenTree::Group(group)
+                if group.delimiter() == Delimiter::Brace
+                    && !keyword_is(&["use", "static", "let", "type"]) =>
+            {
+                return;
             }
             TokenTree::Ident(ident) if MODIFIERS.iter().any(|word| ident == word) => {}
             TokenTree::Ident(ident) if keyword.is_none() => keyword = Some(ident.to_string()),

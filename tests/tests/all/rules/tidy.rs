@@ -1,5 +1,4 @@
 //! Rules of the house that a compiler does not check: each holds for every file of the project.
-#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -103,7 +102,7 @@ fn sql_is_known_however_it_is_written() {
 
 #[test]
 fn no_path_of_a_developers_machine() {
-    // The invented users of examples and fixtures.
+    // The invented user names of examples and fixtures.
     let invented = ["user", "me", "someone"];
     let in_a_home = |rest: &str| {
         let user = rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();

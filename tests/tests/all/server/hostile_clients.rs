@@ -1,5 +1,5 @@
-//! Clients that are slow, broken, greedy or somebody else's: the daemon serves the others meanwhile, and keeps its
-//! memory. What each of them is answered is held by the tests of the daemon's own server.
+//! Clients that are slow, broken, greedy or of another user: the daemon serves the others meanwhile, and its
+//! memory stays bounded. What each of them is answered is tested beside the daemon's server.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::fs;
@@ -27,7 +27,7 @@ fn connect(env: &TestEnv) -> UnixStream {
     stream
 }
 
-/// A client that has sent this and does nothing any more.
+/// A client that has sent these bytes and does nothing more.
 fn sent(env: &TestEnv, bytes: &[u8]) -> UnixStream {
     let mut stream = connect(env);
     stream.write_all(bytes).unwrap();
@@ -79,7 +79,7 @@ fn silent_and_half_hearted_clients_are_let_go_and_hold_up_nobody() {
     for _ in 0..50 {
         let _ = env.rpc().call("task.list", &json!({})).unwrap();
     }
-    // The daemon ends each of them by itself.
+    // The daemon ends each of these connections by itself.
     wait_until("all of them to be let go", || (connections(&env) == 1).then_some(()));
     for mut stream in hanging {
         let mut told = Vec::new();
@@ -94,7 +94,7 @@ fn clients_that_never_read_hold_up_nobody_and_fill_no_memory() {
     let mut subscriber = env.rpc();
     subscriber.call("events.subscribe", &json!({})).unwrap();
     let before = memory(daemon);
-    // The largest answer there is without any data, as often as a connection may ask at once.
+    // The largest answer that exists without any data, asked for as often as one connection may at once.
     let request =
         |id: u64| json!({ "jsonrpc": "2.0", "id": id, "method": "rpc.discover" }).to_string() + "\n";
     let lines: String = (0..64).map(request).collect();
@@ -107,7 +107,7 @@ fn clients_that_never_read_hold_up_nobody_and_fill_no_memory() {
     check_growth(daemon, before, 128 * MEBIBYTE);
     let alive = greedy.iter().filter(|stream| stream.peer_addr().is_ok()).count();
     assert_eq!(alive, greedy.len());
-    // Who is patient gets all of it, however long the others sleep.
+    // A patient client gets its whole answer, however long the others sleep.
     let mut first = &greedy[0];
     let mut answers = String::new();
     while answers.matches('\n').count() < 64 {
@@ -162,7 +162,7 @@ fn one_connection_too_many_is_refused_until_another_ends() {
     const LIMIT: usize = 512;
     allow_many_files();
     let env = TestEnv::new();
-    // With no more open files than macOS allows by itself.
+    // The limit of open files is the one that macOS sets.
     let start = "ulimit -Sn 256 && exec conveyorctl daemon start";
     let _ = Running::start(env.command("sh").args(["-c", start])).finish().success();
     let status = json!({ "jsonrpc": "2.0", "id": 1, "method": "daemon.status" }).to_string() + "\n";
@@ -190,7 +190,7 @@ fn one_connection_too_many_is_refused_until_another_ends() {
     let said = env.conveyorctl(&["tasks"]);
     assert_ne!(said.code, Some(0));
     assert!(said.stderr.contains("connections are in use"), "{}", said.stderr);
-    // Who was there before is served all the same.
+    // A client that was connected before is served all the same.
     open[0].write_all(status.as_bytes()).unwrap();
     assert_eq!(answer(&mut open[0])["result"]["running"], true);
     open.truncate(LIMIT / 2);
@@ -203,8 +203,8 @@ fn another_users_connection_is_dropped() {
     if !Uid::effective().is_root() {
         return announce("skipped: only root can be another user");
     }
-    // All that would keep somebody else away from the socket is taken out of the way, but for the check of who
-    // is there.
+    // Everything that would keep another user away from the socket is removed, except the check of who
+    // connects.
     for folder in [env.root(), &env.state_root()] {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -221,7 +221,7 @@ fn another_users_connection_is_dropped() {
     };
     assert_eq!((stranger.stdout.as_str(), stranger.code == Some(0)), ("", false));
     assert_eq!(status(0).unwrap().success().json()["result"]["running"], true);
-    // It came as far as the daemon.
+    // The connection came as far as the daemon.
     let log = fs::read_to_string(env.state_root().join("logs/conveyord.log")).unwrap();
     assert!(log.contains("dropped a connection of another user"), "{log}");
 }

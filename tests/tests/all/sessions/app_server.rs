@@ -1,5 +1,5 @@
-//! Codex's app-server as a source of state and of approvals, and as a way for texts, held against a fake that can
-//! misbehave.
+//! Codex's app-server as a source of state and of approvals, and as a way for texts, tested with a fake that
+//! can misbehave.
 #![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
 
 use conveyor_tests::harness::{AppServerFault, FakeAppServer, TestEnv, wait_until};
@@ -21,7 +21,8 @@ fn register(env: &TestEnv, role: &str, name: &str, rollout: &Rollout) {
     let _ = env.conveyorctl(&[&verb, "--name", name, "--codex-session", path]).success();
 }
 
-/// A worker whose thread the app-server has, and a manager without a pane, bound to the task `t`. The thread.
+/// A worker whose thread the app-server has, and a manager without a pane, bound to the task `t`. Returns the
+/// thread.
 fn pair(env: &TestEnv, server: &FakeAppServer) -> String {
     let worker = rollout(env);
     let thread = worker.thread_id().to_owned();
@@ -59,7 +60,7 @@ fn approvals(env: &TestEnv) -> Vec<Value> {
     listed.as_array().expect("a list").clone()
 }
 
-/// Waits until so many approvals wait, and gives the last.
+/// Waits until so many approvals are pending, and returns the last.
 #[track_caller]
 fn wait_for_approval(env: &TestEnv) -> Value {
     wait_until("an approval", || approvals(env).pop())
@@ -92,7 +93,7 @@ fn run(env: &TestEnv, args: &[String]) -> conveyor_tests::harness::Output {
     env.conveyorctl(&args.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// Begins a turn in the worker's rollout that asks for an approval; the turn and the request.
+/// Begins a turn in the worker's rollout that asks for an approval. Returns the turn and the request.
 fn ask(server: &FakeAppServer, thread: &str, command: &str) -> (String, u64) {
     let mut turn = String::new();
     server.write(thread, |rollout| {

@@ -1,5 +1,5 @@
-//! The daemon crashes around what Codex's app-server is told: nothing is told twice, and what may have been told is
-//! said to be uncertain. `docs/crash-matrix.md` has a row per test.
+//! The daemon crashes around calls to Codex's app-server: nothing is told twice, and what may have been told
+//! is shown as uncertain. `docs/crash-matrix.md` has a row for each test.
 #![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
 
 use conveyor_tests::harness::{FakeAppServer, Fault, Running, TestEnv, wait_until};
@@ -13,7 +13,7 @@ struct World {
     daemon: Running,
 }
 
-/// A pair without panes, whose worker's thread an app-server has; its daemon crashes at this point.
+/// A pair without panes. An app-server has the worker's thread, and the daemon crashes at this point.
 fn world(point: &'static str) -> World {
     let env = TestEnv::new();
     let server = FakeAppServer::start(&env.codex_home());
@@ -53,7 +53,7 @@ impl World {
         self.env.conveyorctl(&args).success().json().as_array().expect("a list").clone()
     }
 
-    /// Has the worker ask for an approval, and accepts it; the id.
+    /// Makes the worker ask for an approval, and accepts it. Returns its id.
     fn accept(&self) -> String {
         let mut turn = String::new();
         self.server.write(&self.thread, |rollout| {
@@ -63,7 +63,7 @@ impl World {
         self.server.ask(&self.thread, &turn, "call_1", "touch x");
         let asked = wait_until("the approval", || self.approvals(&[]).pop());
         let id = asked["id"].as_str().expect("an id").to_owned();
-        // It does not come back from this.
+        // The daemon crashes in this call.
         let _ = self.decide(&id);
         id
     }

@@ -4,4 +4,5 @@ mod app_server;
 mod app_server_crashes;
 mod moved_panes;
 mod registration;
+mod renaming;
 mod starting;

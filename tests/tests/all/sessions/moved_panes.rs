@@ -1,5 +1,6 @@
-//! Panes that a person renames, moves and covers: the session stays reachable, its manager is woken, and whoever ends it
-//! ends Codex and nothing else. A pane is known by its id and its process, wherever tmux has it.
+//! Panes that a person renames, moves and covers: the session stays reachable, its manager is woken, and
+//! ending the session ends its Codex and nothing else. A pane is known by its id and its process, wherever
+//! tmux has it.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use conveyor_tests::harness::{Pane, TestEnv, standin, wait_until};
@@ -35,8 +36,8 @@ impl Pair {
         let _ = self.env.tmux().run(args).success();
     }
 
-    /// A text reaches the worker's own pane, the end of the turn that it causes reaches the manager's, and no check finds
-    /// anything wrong with either.
+    /// Checks that a text reaches the worker's own pane, that the end of the turn that it causes reaches the
+    /// manager's, and that no check finds anything wrong with either.
     #[track_caller]
     fn check_reached(&self, text: &str) {
         let nudge = json!({ "name": "worker", "text": text });
@@ -91,7 +92,7 @@ fn a_pane_is_the_sessions_wherever_tmux_has_it() {
     pair.check_reached("beside the manager");
     pair.tmux(&["resize-pane", "-Z", "-t", &worker]);
     pair.check_reached("zoomed");
-    // A stranger that takes the old name is nobody's pane.
+    // A foreign pane under the old name belongs to no session.
     let stranger = pair.env.tmux().start("codex-worker", &["cat"]);
     pair.check_reached("beside a stranger of the old name");
     assert!(!pair.env.tmux().screen(&stranger).contains("stranger"));

@@ -1,4 +1,4 @@
-//! Registration, bindings and cycles at the edges: what is refused, and what stays behind of it.
+//! Registration, bindings and cycles at the edges: what is refused, and what a refusal leaves behind.
 
 #![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
 
@@ -8,7 +8,7 @@ use conveyor_tests::harness::{Output, Running, TestEnv};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-/// Writes a rollout of this first line and tells its path.
+/// Writes a rollout with this first line. Returns its path.
 fn file(env: &TestEnv, name: &str, text: &str) -> String {
     let path = env.project().join(name);
     fs::write(&path, text).expect("the project is ours");
@@ -96,10 +96,10 @@ fn a_session_whose_process_is_dead_is_not_bound() {
     let _ = worker(&env, &["--codex-session", &path, "--pid", &codex.pid().to_string()]).success();
     drop(codex);
     let refused = bind(&env).exits_with(1);
-    // Whether the daemon has marked it yet or not.
+    // The text depends on whether the daemon has marked the session as gone yet.
     let told = ["does not run", "has ended"].iter().any(|words| refused.stderr.contains(words));
     assert!(told, "{}", refused.stderr);
-    // One that is known by its rollout alone has no process to be dead.
+    // A session that is known only by its rollout has no process that could be dead.
     let _ = worker(&env, &["--codex-session", &path]).success();
     let _ = bind(&env).success();
 }

@@ -1,7 +1,7 @@
 //! Sessions are started: what Codex is given, what each of its questions leads to, and what is left behind.
 //!
-//! The stand-in takes the place of `codex` on the caller's `PATH`; `codex::real_start` shows the same with the real
-//! one.
+//! The stand-in takes the place of `codex` on the caller's `PATH`. `codex::real_start` shows the same with
+//! the real Codex.
 #![expect(clippy::expect_used, reason = "a panic here is a failing test")]
 
 use conveyor_tests::harness::{Output, Running, TestEnv, standin, wait_until};
@@ -15,7 +15,7 @@ fn world() -> TestEnv {
     env
 }
 
-/// What Codex shows first, from now on.
+/// Sets what Codex shows first from now on.
 fn shows(env: &TestEnv, what: &str) {
     fs::write(env.codex_home().join("standin-start"), what).expect("the folder is ours");
 }
@@ -113,7 +113,7 @@ fn a_long_prompt_stands_in_a_file_that_codex_is_told_of() {
     assert_eq!(fs::read_to_string(file).expect("it is there"), long);
 }
 
-/// A question that nobody may answer: a clear result, nothing pressed, nothing left.
+/// Checks a question that nobody may answer: the result is clear, nothing is pressed, nothing is left.
 #[track_caller]
 fn check_question(what: &str, says: &str) {
     let env = world();
@@ -242,7 +242,7 @@ fn a_pair_is_bound_and_dispatched_for_and_the_same_call_again_finds_it() {
         made["worker"]["communication"]["inbox_command"].as_str().map(|c| c.contains("worker-inbox")),
         Some(true)
     );
-    // What the worker did while its manager was started is told, too.
+    // The manager is also told what the worker did while the manager was started.
     let manager = made["manager"]["codex_session_path"].as_str().expect("a path");
     wait_until("the worker's first completion to reach the manager", || {
         let told = env.user_messages(manager);
@@ -259,7 +259,7 @@ fn a_pair_is_bound_and_dispatched_for_and_the_same_call_again_finds_it() {
     assert_eq!(again["worker"]["session_id"], made["worker"]["session_id"]);
     assert_eq!((&again["dispatch"]["started"], &again["task"]["created"]), (&json!(false), &json!(false)));
 
-    // A side that is gone is started anew, and the rest stands.
+    // A session of the pair that is gone is started anew, and the rest stays.
     let _ = env.tmux().run(&["kill-session", "-t", "=codex-m"]).success();
     wait_until("the manager to be gone", || {
         let gone = env.conveyorctl(&["sessions", "--state", "gone"]).success().json();
@@ -268,7 +268,7 @@ fn a_pair_is_bound_and_dispatched_for_and_the_same_call_again_finds_it() {
     assert_eq!(pair(&env)["resumed"], json!(["worker", "binding", "run"]));
 }
 
-/// A pair that is refused changes nothing.
+/// Checks that a refused pair changes nothing.
 #[track_caller]
 fn check_refused(env: &TestEnv, changed: &[(&str, Value)], kind: &str) {
     let look = || {
@@ -408,7 +408,7 @@ fn every_command_line_of_a_prompt_is_one_that_the_program_takes() {
     assert!(lines.len() > 15, "{lines:?}");
     let nowhere = env.root().join("nowhere");
     for line in lines {
-        // A shell reads it as the session's would. No daemon answers there, so that nothing is done.
+        // A shell reads the line as the session's would. No daemon answers here, so nothing is done.
         let line = line
             .replace("conveyorctl", &format!("conveyorctl --no-start --state-root {nowhere}"))
             .replace("<task>", "t")

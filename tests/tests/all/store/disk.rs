@@ -1,6 +1,7 @@
 //! Real disks: full before the first start and while the daemon serves, and read-only.
 //!
-//! A small file system of its own is mounted for each; where that is not allowed, the tests say so and are skipped.
+//! Each test mounts a small file system of its own. Where mounting is not allowed, the tests announce that
+//! they are skipped.
 
 #![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
@@ -19,7 +20,7 @@ struct Disk<'env> {
 }
 
 impl<'env> Disk<'env> {
-    /// Mounts one over a folder; none where that is not allowed.
+    /// Mounts a file system over a folder; none where that is not allowed.
     fn mount(env: &'env TestEnv, path: Utf8PathBuf, mebibytes: u32) -> Option<Self> {
         fs::create_dir_all(&path).expect("the folder is ours");
         let options = format!("size={mebibytes}m,mode=700");
@@ -32,7 +33,7 @@ impl<'env> Disk<'env> {
         mounted.then_some(Self { env, path })
     }
 
-    /// Fills it but for so many bytes.
+    /// Fills the file system except for so many bytes.
     fn fill(&self, left: usize) -> Utf8PathBuf {
         let path = self.path.join("fill");
         let mut file = File::create(&path).expect("the disk is ours");
@@ -50,7 +51,7 @@ impl<'env> Disk<'env> {
 
 impl Drop for Disk<'_> {
     fn drop(&mut self) {
-        // A daemon of a failed test may still have it open.
+        // The daemon of a failed test may still have the file system open.
         let _ = Running::start(self.env.command("umount").args(["-l", self.path.as_str()])).finish();
     }
 }
@@ -106,7 +107,7 @@ fn a_disk_that_gets_full_stops_nothing_but_writes() {
     let error = until_refused(&env);
     assert_eq!(error["data"]["kind"], "disk_full", "{error}");
     assert!(error["data"]["hint"].is_string(), "{error}");
-    // More than what was left within the log's last page.
+    // More bytes than were left in the log's last page.
     let turn = worker.task_started().expect("ours");
     for _ in 0..50 {
         worker.agent_message(&turn, &"x".repeat(4096)).expect("ours");

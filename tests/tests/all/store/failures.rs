@@ -1,5 +1,6 @@
-//! The store fails on demand - disk full, locked, I/O error - before a write, in it and at its end: the operation
-//! changes nothing and says why, the daemon stays up, and what it does by itself goes on when the store is well.
+//! The store fails on demand (disk full, locked, I/O error) before a write, in it and at its end. The
+//! operation changes nothing and says why, the daemon stays up, and its own work goes on when the store is
+//! well again.
 
 #![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 const TASK: &str = "job";
 
-/// A pair without panes whose rollouts are written here, bound, on a daemon that fails on demand.
+/// A bound pair without panes, whose rollouts this test writes, on a daemon that fails on demand.
 struct World {
     env: TestEnv,
     worker: Rollout,
@@ -72,7 +73,7 @@ fn panes() -> (TestEnv, Pane, Running) {
     (env, worker, daemon)
 }
 
-/// Waits until the daemon has said this in its log.
+/// Waits until the daemon's log contains this text.
 #[track_caller]
 fn wait_for_log(env: &TestEnv, words: &str) {
     wait_until(&format!("{words:?} in the log"), || {
@@ -81,7 +82,7 @@ fn wait_for_log(env: &TestEnv, words: &str) {
     });
 }
 
-/// Calls every kind of write while the store fails so: each is refused, and nothing changes.
+/// Calls every kind of write while the store fails in this way: each is refused, and nothing changes.
 #[track_caller]
 fn check_refused(kind: &'static str, point: &'static str, expect: &str) {
     let mut world = World::new();
@@ -223,7 +224,7 @@ fn a_push_whose_end_cannot_be_written_is_settled_and_not_sent_again() {
 #[test]
 fn a_finish_whose_end_cannot_be_written_is_done_by_the_next() {
     let world = World::new();
-    // The claim is written, neither success nor failure is.
+    // The claim is written; neither success nor failure can be.
     world.env.arm(&Fault { skip: 1, ..Fault::failure("full", "write-done", "finish::rows") });
     let refused = world.env.conveyorctl(&["finish-task", TASK]).exits_with(1);
     assert!(refused.stderr.contains("the disk is full"), "{}", refused.stderr);
@@ -248,7 +249,7 @@ fn the_daemon_that_is_installed_knows_no_faults() {
     let mut daemon = env.start_daemon_as("conveyord");
     let _ = env.conveyorctl(&["tasks", "--create", TASK, "--goal", "It is done"]).success();
     assert!(daemon.is_running());
-    // The same file ends the test build at its first write.
+    // A crash fault in the same file ends the test build at its first write.
     let _ = env.conveyorctl(&["daemon", "stop"]).success();
     assert_eq!(daemon.finish().code, Some(0));
     assert_eq!(env.start_daemon_with_faults().finish().code, None);

@@ -76,7 +76,7 @@ impl System for Dispatchers {
         }
         actor.steps = if done { rest } else { &[] };
         if matches!(step, Step::Claim) && !done {
-            // It looks again later.
+            // The actor tries again later.
             return false;
         }
         if matches!(step, Step::Settle | Step::PutBack) {
@@ -198,7 +198,7 @@ impl Actor {
         }
     }
 
-    /// As after a send that was complete and left no receipt in time.
+    /// Settles as after a complete send that left no receipt in time.
     fn settle(&self, tx: &Tx<'_>, claim: &Claim) {
         let Ok(plan) = plan(tx, claim) else { panic!("the command is allowed") };
         let mut item = report("one", claim, ProcessedState::Delivered, DeliveryOutcome::Uncertain);
@@ -245,7 +245,7 @@ async fn check(commands: usize, scripts: &[&'static [Step]]) {
         world.queue(SignalType::NudgeWorker, json!({})).await;
     }
     let states = explore(&world, &dispatchers(scripts));
-    // Far fewer would mean that the actors do not get at one another.
+    // Far fewer states would mean that the actors do not meet each other.
     assert!(states > 300, "{states} states");
     eprintln!("{states} states");
 }

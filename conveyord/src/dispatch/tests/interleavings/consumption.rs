@@ -47,7 +47,7 @@ struct Actor {
 #[derive(Debug, Clone)]
 struct Consumers {
     actors: Vec<Actor>,
-    /// Items that their consumers were told to be theirs for good.
+    /// Items that consumers took for good.
     consumed: Vec<i64>,
     /// Items that were typed into the pane.
     typed: Vec<i64>,
@@ -120,7 +120,7 @@ impl System for Consumers {
 impl Consumers {
     /// Does a step; false when the actor ends, or has to wait.
     fn act(&mut self, tx: &Tx<'_>, number: usize, step: Step) -> bool {
-        // As in the daemon, each call that leases has a token of its own.
+        // Each call that leases has a token of its own, as in the daemon.
         let token = format!("lease-{number}-{}", self.actors[number].steps.len().div_ceil(2));
         match step {
             Step::Take => {
@@ -231,7 +231,7 @@ fn check(items: usize, mode: DeliveryMode, scripts: &[&'static [Step]]) {
     world.store.write_blocking(Durability::Normal, |tx| add_items(tx, items, mode)).unwrap();
     let actors = scripts.iter().map(|steps| Actor { steps, claim: None, holds: None }).collect();
     let states = explore(&world, &Consumers { actors, consumed: Vec::new(), typed: Vec::new() });
-    // Far fewer would mean that the actors do not get at one another.
+    // Far fewer states would mean that the actors do not meet each other.
     assert!(states > 300, "{states} states");
     eprintln!("{states} states");
 }

@@ -22,7 +22,7 @@ use std::fmt::Debug;
 
 /// Actors on one database. `Debug` tells all that they know: it is part of the state.
 trait System: Clone + Debug {
-    /// How many there are.
+    /// The number of actors.
     fn actors(&self) -> usize;
 
     /// The next step of an actor; false when it has none, or waits and changed nothing.
@@ -31,7 +31,7 @@ trait System: Clone + Debug {
     /// What must hold after each step.
     fn check(&self, tx: &Tx<'_>);
 
-    /// What must hold when everybody has died here and the daemon is started again. May write.
+    /// What must hold when all actors die here and the daemon starts again. May write.
     fn check_restarted(&mut self, tx: &Tx<'_>);
 }
 
@@ -87,7 +87,7 @@ impl Walk {
     }
 }
 
-/// Does something and takes its rows back.
+/// Runs `work` and rolls its rows back.
 fn undone(tx: &Tx<'_>, work: impl FnOnce()) {
     tx.execute_batch("savepoint step").unwrap();
     work();
@@ -115,12 +115,11 @@ fn rows(tx: &Tx<'_>) -> Vec<Cell> {
         .collect()
 }
 
-/// One number.
 fn count(tx: &Tx<'_>, sql: &str) -> i64 {
     tx.prepare_cached(sql).unwrap().query_row([], |row| row.get(0)).unwrap()
 }
 
-/// The time has come: every lease of a column has run out.
+/// Makes time pass: every lease of a column has run out.
 fn expire(tx: &Tx<'_>, table: &str, column: &str) {
     let past = "2000-01-01T00:00:00.000Z";
     tx.execute(&format!("update {table} set {column} = ?1 where {column} is not null"), [past]).unwrap();

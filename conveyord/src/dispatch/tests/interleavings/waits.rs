@@ -1,4 +1,4 @@
-//! Whoever looks at rows and then waits for their change: the change comes at each point in between.
+//! A task that looks at rows and then waits for their change: the change comes at each point in between.
 
 use super::*;
 use crate::changes::{self, ChangeKind};
@@ -90,7 +90,7 @@ async fn comes_to_a_waiting_consumer(point: usize, lease: bool) -> bool {
     };
     let taken = with_event(take, point, happens).await.unwrap();
     let (wait, listed) = (&taken.wait, taken.items.len());
-    // A call whose wake was lost runs into its time-out, whose last look may still find the item.
+    // A call whose wake was lost waits until its time-out, and its last look may still find the item.
     let late = happened_at.get().is_none_or(|at| at - began >= TIMEOUT);
     assert!(late || began.elapsed() < TIMEOUT, "what came at point {point} woke nobody");
     let nothing_came = wait.timed_out && listed == 0;
@@ -99,7 +99,7 @@ async fn comes_to_a_waiting_consumer(point: usize, lease: bool) -> bool {
     happened_at.get().is_some()
 }
 
-/// Beneath the wakes of Dispatch lies a sweep, which would hide a lost one after this time.
+/// The sweep of Dispatch, which would hide a lost wake after this time.
 const SWEEP: Duration = Duration::from_secs(5);
 
 #[test]
@@ -112,7 +112,7 @@ fn dispatch_is_woken_whenever_a_command_comes() {
     assert!(points > 10, "only {points} points");
 }
 
-/// Queues a command at a point of the life of Dispatch, and returns after what time that was.
+/// Queues a command at a point in the life of Dispatch. Returns how long after the start that was.
 async fn comes_to_dispatch(point: usize) -> Duration {
     let world = World::new();
     let (began, happened_at) = (Instant::now(), Cell::new(None));

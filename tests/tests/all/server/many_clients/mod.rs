@@ -1,5 +1,5 @@
-//! Hundreds of real clients of one daemon at once, in all three framings: nobody's answer is lost, doubled or
-//! given to somebody else, nothing is carried out twice, and who comes new is served meanwhile.
+//! Hundreds of real clients of one daemon at once, in all three framings: no answer is lost, doubled or given
+//! to another client, nothing is carried out twice, and new clients are served meanwhile.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 mod wires;
@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use wires::{Framing, Wire, within};
 
-/// As many of each framing.
+/// The number of clients, as many of each framing.
 const CLIENTS: usize = 330;
-/// Fewer than clients, so that several send each.
+/// The number of shared keys: fewer than clients, so that several clients send each.
 const KEYS: usize = 30;
 
 /// A daemon with a pair that is bound to the task `job`. Neither has a pane: what is sent waits in inboxes.
@@ -42,7 +42,7 @@ fn rollout(env: &TestEnv) -> Rollout {
     Thread::new(&env.codex_home(), &env.project(), Format::New).unwrap().open_rollout().unwrap()
 }
 
-/// What one client came to.
+/// The result of one client.
 struct Told {
     task: String,
     /// The command under the shared key, and whether it existed before.
@@ -50,7 +50,7 @@ struct Told {
     item: i64,
 }
 
-/// All that one client does. It is connected before anybody begins.
+/// Everything that one client does. It is connected before any of them begins.
 async fn client(number: usize, socket: Utf8PathBuf, rollout: Utf8PathBuf, all: Arc<Barrier>) -> Told {
     let framing = Framing::ALL[number % 3];
     let mut wire = Wire::open(framing, &socket).await;
@@ -84,7 +84,7 @@ async fn client(number: usize, socket: Utf8PathBuf, rollout: Utf8PathBuf, all: A
     assert_eq!(answers[4][0]["name"], "worker");
     assert!(answers[6].as_array().unwrap().iter().any(|task| task["name"] == "job"));
 
-    // Everybody takes one item of the same inbox, by either way of taking.
+    // Each client takes one item of the same inbox, in one of the two ways.
     let lease = number.is_multiple_of(2);
     let take =
         json!({ "session": "manager", "consume_next": true, "lease": lease, "wait": true, "timeout": 60 });
@@ -96,7 +96,7 @@ async fn client(number: usize, socket: Utf8PathBuf, rollout: Utf8PathBuf, all: A
     }
 
     if framing.subscribes() {
-        // Each client made a task: every one of them was told of, or counted as missed.
+        // Each client made a task: the subscription tells of each, or counts it as missed.
         wire.follow(|changes| changes.len() >= CLIENTS || changes.iter().any(|it| it["kind"] == "lagged"))
             .await;
         let tasks: BTreeSet<&str> = wire.changes.iter().filter_map(|it| it["task_id"].as_str()).collect();
@@ -114,7 +114,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// Comes new, asks and leaves, again and again. Notes how often, and the longest that it took.
+/// Connects, asks and leaves, again and again. Notes how often, and the longest that it took.
 async fn pass_by(socket: &Utf8Path, served: &mut (u64, Duration)) -> Infallible {
     loop {
         for framing in Framing::ALL {
@@ -194,7 +194,7 @@ fn a_subscriber_that_sleeps_is_told_how_much_it_missed() {
     sleeper.call("events.subscribe", &json!({})).unwrap();
     let mut reader = env.rpc();
     reader.call("events.subscribe", &json!({ "kinds": ["turn_ended", "task"] })).unwrap();
-    // Together more changes than the feed, the queue and the socket hold.
+    // More changes than the feed, the queue and the socket hold together.
     for number in 0..TURNS {
         file.append(&turn(number)).unwrap();
         if number % 500 == 499 {

@@ -1,4 +1,4 @@
-//! A client of each framing, with one face.
+//! A client for each framing, with one interface.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -38,7 +38,6 @@ enum Connection {
     WebSocket { sender: soketto::Sender<Compat<UnixStream>>, receiver: soketto::Receiver<Compat<UnixStream>> },
 }
 
-/// One connection.
 pub(crate) struct Wire {
     connection: Connection,
     next_id: u64,
@@ -53,7 +52,7 @@ impl Wire {
             Framing::Lines => Connection::Lines(BufReader::new(stream)),
             Framing::Http => {
                 let (sender, serving) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-                // Ends with its sender; what goes wrong is seen by the requests.
+                // The task ends with its sender; the requests show what goes wrong.
                 tokio::spawn(serving);
                 Connection::Http { sender, answers: VecDeque::new() }
             }
