@@ -129,7 +129,6 @@ columns! {
     }
 }
 
-/// Open bindings.
 pub fn bindings(
     connection: &Connection,
     limit: usize,

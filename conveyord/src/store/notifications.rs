@@ -243,7 +243,6 @@ columns! {
         pub error: Option<String>,
         /// Who claimed it.
         pub claimed_by: Option<String>,
-        /// Until when.
         pub claim_expires_at: Option<String>,
     }
 }
@@ -262,7 +261,6 @@ pub fn interrupted(connection: &Connection, which: Expired, now: &str) -> Result
 /// Which completion a dispatcher may claim.
 #[derive(Debug, Clone, Copy)]
 pub struct UnsentFilter<'a> {
-    /// Who claims.
     pub dispatcher: &'a str,
     /// End of the lease.
     pub expires_at: &'a str,

@@ -28,7 +28,6 @@ columns! {
         pub read_offset: u64,
         /// How many bytes before the offset were hashed.
         pub check_bytes: u64,
-        /// Their hash.
         pub check_sha256: Option<String>,
     }
 }
@@ -352,7 +351,6 @@ pub fn tail(
     )
 }
 
-/// One record.
 pub fn event(connection: &Connection, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
     first(connection, "from codex_events where id = ?1", [id])
 }
@@ -366,7 +364,6 @@ pub struct Mark {
     pub offset: u64,
     /// How many bytes before the offset were hashed.
     pub check_bytes: u64,
-    /// Their hash.
     pub check_sha256: String,
 }
 

@@ -21,7 +21,6 @@ columns! {
         pub name: String,
         /// Role of the session.
         pub role: Role,
-        /// The verb.
         pub via: String,
         pub cwd: String,
         /// Socket of the tmux server.

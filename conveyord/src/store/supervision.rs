@@ -177,7 +177,6 @@ columns! {
         pub manager_cycle_id: Option<CycleId>,
         /// Of a manager of the reference.
         pub manager_id: Option<String>,
-        /// Why.
         pub reason: String,
         pub task_id: String,
     }

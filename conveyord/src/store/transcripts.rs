@@ -121,7 +121,6 @@ pub fn newest_shown(
 conveyor_proto::words! {
     /// How much of a pane a segment keeps, and how it is related to the one before.
     pub enum SegmentKind {
-        /// No text.
         Metadata = "metadata",
         /// The last lines of what is new.
         Excerpt = "excerpt",

@@ -294,7 +294,6 @@ columns! {
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Unrouted {
         pub row: TurnRow = "id",
-        /// The worker.
         pub session: SessionId = "session_id",
         pub thread_id: ThreadId,
         /// What identifies it within its thread.
