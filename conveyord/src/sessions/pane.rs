@@ -80,7 +80,6 @@ fn recorded(session: &Session) -> Option<PaneId> {
 /// A verified pane.
 #[derive(Debug)]
 pub struct Target {
-    /// The pane.
     pub pane: Pane,
     /// What results call it: the tmux session that it is in now.
     pub shown: String,
@@ -133,9 +132,6 @@ pub async fn find(tmux: &Tmux, session: &Session) -> Result<Target> {
 }
 
 /// The same among all panes of the session's server.
-///
-/// # Errors
-/// As [`find`], but for those of tmux.
 pub fn find_among(panes: &[Pane], session: &Session) -> Result<Target> {
     let shown = shown(session)?;
     match among(panes, session) {
@@ -162,9 +158,6 @@ pub fn find_among(panes: &[Pane], session: &Session) -> Result<Target> {
 }
 
 /// The same, with the pane's text after up to `history_lines` rows of scrollback.
-///
-/// # Errors
-/// As [`find`].
 pub async fn find_with_text(tmux: &Tmux, session: &Session, history_lines: u32) -> Result<(Target, String)> {
     if let Some(id) = recorded(session) {
         match tmux.panes_and_text(id, history_lines, CaptureStyle::Plain).await {
@@ -300,9 +293,6 @@ pub async fn sight(session: &Session, command_timeout: Duration) -> Result<Sight
 /// Ends the pane of a session that was looked at: its whole tmux session, as long as that is the one that the session was
 /// registered in or holds nothing else. A pane that the user moved beside others ends alone. False when it was gone
 /// already.
-///
-/// # Errors
-/// Those of tmux.
 pub async fn end(session: &Session, sighting: &Sighting, command_timeout: Duration) -> Result<bool> {
     let Some(pane) = &sighting.pane else { return Ok(false) };
     let tmux = tmux(session, command_timeout);

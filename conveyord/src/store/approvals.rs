@@ -12,7 +12,7 @@ use conveyor_proto::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::fmt;
 
-/// An approval that is asked for. Prints the lengths of its texts only.
+/// An approval that is asked for. `Debug` prints the lengths of its texts only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewApproval {
     /// Session that asks.
@@ -23,7 +23,7 @@ pub struct NewApproval {
     pub kind: ApprovalKind,
     pub thread_id: Option<ThreadId>,
     pub turn_id: Option<TurnId>,
-    /// What tells it from the others of its source.
+    /// What tells the approval from others of the same source.
     pub subject: String,
     pub command: Option<String>,
     /// The folder that it concerns.
@@ -43,7 +43,7 @@ impl fmt::Debug for NewApproval {
     }
 }
 
-/// Stores an approval, and returns its id; `None` when it is known and open, or was answered by us.
+/// Stores an approval, and returns its id. `None` when it is open already, or was answered through Conveyor.
 pub fn open(tx: &Tx<'_>, new: &NewApproval) -> Result<Option<String>, StoreError> {
     let turn = new.turn_id.as_ref().map_or("", TurnId::as_str);
     let thread = new.thread_id.as_ref().map_or("", ThreadId::as_str);
@@ -109,7 +109,7 @@ pub struct Decided<'a> {
     pub reason: &'a str,
 }
 
-/// Claims an approval for one answer. False when it waits for none (any more).
+/// Claims an approval for one answer. False when it no longer waits for one.
 pub fn claim(tx: &Tx<'_>, approval: &Approval, decided: &Decided<'_>) -> Result<bool, StoreError> {
     let claimed = tx
         .prepare_cached(
@@ -176,7 +176,8 @@ pub enum Ended<'a> {
     Waiting,
 }
 
-/// Ends open approvals: those that we answer with the decision, the others as resolved. Returns the ids.
+/// Ends open approvals, and returns their ids. Those that Conveyor is answering end with its decision, the others as
+/// resolved by somebody else.
 pub fn end(tx: &Tx<'_>, session: &SessionId, ended: Ended<'_>) -> Result<Vec<String>, StoreError> {
     let (source, subject, answering) = match ended {
         Ended::One(source, subject) => (Some(source.as_str()), Some(subject), true),
@@ -231,7 +232,7 @@ pub fn sessions_with_open(connection: &Connection) -> Result<Vec<SessionId>, Sto
     Ok(statement.query_map([], scalar)?.collect::<Result<_, _>>()?)
 }
 
-/// Closes what a dead daemon was answering: the answer may have arrived.
+/// Ends the approvals that an earlier daemon was answering when it ended as uncertain: the answer may have arrived.
 pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     Ok(tx.execute(
         "update approvals set state = 'uncertain', resolved_at = ?1 where state = 'answering'",
@@ -239,12 +240,12 @@ pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     )?)
 }
 
-/// An approval with what is not shown of it. Prints nothing of its texts.
+/// An approval with the subject, which clients are not shown. `Debug` prints none of its texts.
 #[derive(Clone, PartialEq)]
 pub struct Approval {
     /// What is shown.
     pub row: ApprovalRow,
-    /// What tells it from the others of its source.
+    /// What tells the approval from others of the same source.
     pub subject: String,
 }
 
@@ -319,7 +320,7 @@ pub fn list(
     Ok(rows)
 }
 
-/// Newest records that are looked at for a call without its output: an approval is asked for right after its call.
+/// How many of the newest records are searched for a call without output: Codex asks for an approval right after the call.
 const CALL_RECORDS: i64 = 40;
 
 /// The newest call of a tool in a session's open turn that has no output yet: it runs, or waits for an approval.

@@ -47,7 +47,7 @@ columns! {
     }
 }
 
-/// States in which a binding holds its task and sessions.
+/// The states in which [`BindingState::is_open`].
 const OPEN: &str = "state in ('active', 'ending')";
 
 fn one(connection: &Connection, filter: &str, id: &str) -> Result<Option<Binding>, StoreError> {

@@ -1,8 +1,8 @@
 //! Moves the write-ahead log into the database file: beside the writer and never in its way, so that no call
 //! waits for the flush of what others wrote.
 //!
-//! SQLite's own checkpoint runs in the commit that fills the log; it is left on, far behind, for a log that
-//! grows faster than it is moved.
+//! SQLite's own checkpoint runs inside the commit that fills the log (https://sqlite.org/wal.html#ckpt). It stays on with a
+//! far higher limit, for a log that grows faster than it is moved here.
 
 use super::{Store, StoreError, open, rows::column};
 use camino::Utf8PathBuf;
@@ -46,7 +46,7 @@ impl Store {
         }
         let connection = open::maintenance(&self.path)?;
         if checkpoint(&connection, "passive")?.is_complete() {
-            // Waits for nobody: a log that is in use is cut back another time.
+            // This connection has no busy timeout, so a log that a reader uses is cut back another time.
             checkpoint(&connection, "truncate")?;
         }
         Ok(())

@@ -22,12 +22,12 @@ pub fn start(tx: &Tx<'_>, task: &TaskId) -> Result<CycleId, StoreError> {
     Ok(CycleId(tx.last_insert_rowid()))
 }
 
-/// Ends a cycle well.
+/// Ends a cycle as succeeded.
 pub fn succeed(tx: &Tx<'_>, id: CycleId, status: &Value) -> Result<(), StoreError> {
     end(tx, id, "succeeded", status, None)
 }
 
-/// Ends a cycle badly.
+/// Ends a cycle as failed.
 pub fn fail(tx: &Tx<'_>, id: CycleId, status: &Value, error: &str) -> Result<(), StoreError> {
     end(tx, id, "failed", status, Some(error))
 }
@@ -63,7 +63,7 @@ pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
         .query_map([], |row| Ok((column(row, "id")?, column(row, "task_id")?)))?
         .collect::<Result<_, _>>()?;
     for (id, task) in &open {
-        // Nobody knows how far it came.
+        // Its phases were in memory only, so that nobody knows in which one the daemon ended.
         let status = json!({
             "kind": "session_cycle", "task": task, "error_type": "InternalError", "failure_phase": null,
         });
@@ -95,7 +95,8 @@ pub fn divergences(
     task: &TaskId,
     limit: usize,
 ) -> Result<Vec<Divergence>, StoreError> {
-    // `manager_cycles_divergent` is used only where its own condition is repeated.
+    // SQLite uses the partial index `manager_cycles_divergent` only where its condition is repeated
+    // (https://sqlite.org/partialindex.html).
     all(
         connection,
         "from manager_cycles
@@ -110,9 +111,9 @@ conveyor_proto::words! {
     /// How a phase went.
     pub enum SpanState {
         Succeeded = "succeeded",
-        /// It ended the cycle.
+        /// The phase ended the cycle.
         Failed = "failed",
-        /// Without all that it could have seen.
+        /// The phase went on without something that it could not see, such as the pane.
         Degraded = "degraded",
     }
 }

@@ -27,7 +27,7 @@ pub struct NewDelivery<'a> {
     pub text_sha256: &'a str,
 }
 
-/// Remembers a text before it is typed.
+/// Stores a text before it is sent, so that a crash leaves a trace of it.
 pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<DeliveryId, StoreError> {
     tx.prepare_cached(
         "insert into deliveries (session_id, command_id, notification_id, text_sha256, sent_at, outcome, transport)
@@ -44,7 +44,7 @@ pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<DeliveryId, StoreErro
     Ok(DeliveryId(tx.last_insert_rowid()))
 }
 
-/// Records that nothing proves the arrival, or that nothing was sent. A proof that came meanwhile stays.
+/// Ends a delivery without proof. A proof that came meanwhile stays.
 pub fn settle(tx: &Tx<'_>, id: DeliveryId, outcome: Unproven, note: &str) -> Result<(), StoreError> {
     tx.prepare_cached("update deliveries set outcome = ?2, note = ?3 where id = ?1 and outcome = 'sending'")?
         .execute(params![id, outcome.as_str(), note])?;
@@ -88,8 +88,8 @@ pub fn prove(tx: &Tx<'_>, id: DeliveryId, proof: &DeliveryProof) -> Result<(), S
     Ok(())
 }
 
-/// The delivery to a session that waits for the receipt of this text and was sent before a time, since what the user
-/// typed earlier proves nothing: the one that is sent now, else the oldest that was given up.
+/// The delivery that a receipt of this text proves: the one that is being sent, else the oldest that ended uncertain.
+/// Deliveries that began after `sent_before` do not count: a text that the user typed earlier proves nothing about them.
 pub fn awaiting(
     connection: &Connection,
     session: &SessionId,
@@ -143,7 +143,7 @@ pub fn notification_is_proven(
     Ok(statement.query_row([notification], scalar)?)
 }
 
-/// Closes deliveries that a dead daemon left in the middle: something may have been sent.
+/// Ends the deliveries that an earlier daemon was making when it ended as uncertain: something may have been sent.
 pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     Ok(tx.execute(
         "update deliveries set outcome = 'uncertain', note = 'the daemon ended while it was sent'
@@ -152,7 +152,7 @@ pub fn close_interrupted(tx: &Tx<'_>) -> Result<usize, StoreError> {
     )?)
 }
 
-/// Whether a menu or draft holds anything back. What waits for a pane that cannot be reached is not held by it.
+/// Whether a menu or a draft holds anything back. A text that waits for a pane out of reach is not held in this sense.
 pub fn any_held(connection: &Connection) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from commands
@@ -163,7 +163,7 @@ pub fn any_held(connection: &Connection) -> Result<bool, StoreError> {
     Ok(statement.query_row([UNREACHABLE], scalar)?)
 }
 
-/// Proves what an inbox item carried: whoever consumed it has read it, whatever became of the pane.
+/// Proves the texts of an inbox item: whoever consumed the item has its text, whatever became of the pane.
 pub fn prove_by_consumption(
     tx: &Tx<'_>,
     notification: NotificationId,
@@ -183,8 +183,8 @@ pub fn prove_by_consumption(
     Ok(())
 }
 
-/// Closes what may not have arrived of a command or a notification: a person has decided about it, and a receipt
-/// that comes now belongs to something else.
+/// Closes the uncertain texts of a command or a notification, because a person has decided about them: a receipt that
+/// comes now belongs to another text.
 pub fn discard_of(
     tx: &Tx<'_>,
     notification: Option<NotificationId>,
@@ -234,7 +234,7 @@ pub fn get(connection: &Connection, id: DeliveryId) -> Result<Option<Typed>, Sto
     first(connection, "from deliveries d left join sessions s on s.id = d.session_id where d.id = ?1", [id])
 }
 
-/// Closes one text that may not have arrived. False when it does not stand so (any more).
+/// Closes one text that failed or may not have arrived. False when it has another outcome by now.
 pub fn discard(tx: &Tx<'_>, id: DeliveryId, note: &str) -> Result<bool, StoreError> {
     let closed = tx
         .prepare_cached(
@@ -244,12 +244,13 @@ pub fn discard(tx: &Tx<'_>, id: DeliveryId, note: &str) -> Result<bool, StoreErr
     Ok(closed > 0)
 }
 
-/// Deliveries that need somebody's eye.
+/// Counts the deliveries that a person should look at.
 pub fn counts(connection: &Connection) -> Result<DeliveryCounts, StoreError> {
     let pending_commands = connection
         .prepare_cached("select count(*) from commands where state = 'pending'")?
         .query_row([], scalar)?;
-    // `commands_needs_eye` is used only where its own condition is repeated.
+    // SQLite uses the partial index `commands_needs_eye` only where its condition is repeated
+    // (https://sqlite.org/partialindex.html).
     let both = |word: &str, others: &str| {
         let sql = format!(
             "select sum(n) as count, min(since) as since from (

@@ -1,4 +1,4 @@
-//! Rows that show that something did not go on: open bindings as they stand, and what was left undone.
+//! Rows that show that work has stopped: open bindings with the states of their sessions, and rows that were left undone.
 //!
 //! Reads only. What is wrong about a row is judged by `crate::drift`, not here.
 
@@ -112,7 +112,6 @@ pub fn orphaned(connection: &Connection) -> Result<Vec<(BindingId, TaskId)>, Sto
 /// A row that was left undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undone {
-    /// What about it does not agree.
     pub kind: DriftKind,
     /// The table, in a word for people.
     pub what: &'static str,
@@ -160,7 +159,8 @@ impl Source {
     }
 }
 
-/// Each is answered from a partial index, whose condition it repeats.
+/// Each select repeats the condition of a partial index, without which SQLite would not use that index
+/// (https://sqlite.org/partialindex.html).
 const SOURCES: [Source; 13] = [
     Source {
         kind: DriftKind::OrphanedCommand,
@@ -267,8 +267,8 @@ const SOURCES: [Source; 13] = [
     },
 ];
 
-/// Reads what was left undone: what the daemon settles by itself only when it is older than `left_before`, what runs
-/// long only when it is older than `long_before`.
+/// Reads what was left undone. What the daemon settles by itself counts when it is older than `left_before`; what may run
+/// long, such as a cycle, counts when it is older than `long_before`.
 pub fn undone(
     connection: &Connection,
     left_before: &str,

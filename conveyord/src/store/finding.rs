@@ -18,13 +18,13 @@ use rusqlite::{Connection, params};
 pub enum Rank {
     /// A name is the query.
     Exact,
-    /// A name begins with it.
+    /// A name begins with the query.
     Prefix,
-    /// A word begins with it.
+    /// A word begins with the query.
     Word,
-    /// It is in there.
+    /// The query is somewhere in the text.
     Substring,
-    /// It is not, and the row is wanted all the same.
+    /// The query matches nothing, and the row is wanted all the same.
     None,
 }
 
@@ -129,7 +129,6 @@ columns! {
     }
 }
 
-/// Open bindings.
 pub fn bindings(
     connection: &Connection,
     limit: usize,
@@ -158,7 +157,7 @@ pub fn telemetry(
     query: &str,
     limit: usize,
 ) -> Result<Vec<TelemetryMatch>, StoreError> {
-    // Each word in quotes: nothing in it is syntax.
+    // In quotes a word is no syntax of FTS5 (https://sqlite.org/fts5.html#fts5_strings).
     let words = query.split_whitespace().map(|word| format!("\"{}\"", word.replace('"', "\"\"")));
     let words = words.collect::<Vec<_>>().join(" ");
     all(

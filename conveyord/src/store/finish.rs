@@ -1,6 +1,6 @@
-//! What the end of a task needs of tables that other verbs own: the claim that one caller ends it.
+//! The claim of the one caller that ends a task.
 //!
-//! The claim is an unfinished command of an [`Ending`]; while it is held, the open binding is `ending`.
+//! The claim is an unfinished command of an [`Ending`]. While it is held, the open binding is `ending`.
 
 use super::{
     StoreError, Tx,
@@ -94,7 +94,7 @@ pub fn claimed_by(connection: &Connection, task: &TaskId) -> Result<Option<Comma
     Ok(statement.query_row([task.as_str()], scalar).optional()?)
 }
 
-/// When the first of the tries to end a task in this way began that failed since the last that did not.
+/// When the present series of failed tries to end a task in this way began: the first failure since the last success.
 pub fn failed_since(
     connection: &Connection,
     task: &TaskId,

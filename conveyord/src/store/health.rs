@@ -51,7 +51,7 @@ pub fn check(connection: &Connection) -> Result<Health, StoreError> {
     let journal_mode: String = connection.pragma_query_value(None, "journal_mode", scalar).or_else(damage)?;
     let busy_timeout = number("busy_timeout")?;
     let user_version = number("user_version")?;
-    // Of a schema that cannot be read nothing is there.
+    // A schema that cannot be read counts as one without tables.
     let present = Objects::of(connection).or_else(|error| damage(error).map(|_| Objects::default()))?;
     let wanted = Objects::of(&open::in_memory()?)?;
     let schema_version = if present.tables.contains("schema_migrations") {
@@ -73,7 +73,7 @@ pub fn check(connection: &Connection) -> Result<Health, StoreError> {
         missing("required_triggers", &wanted.triggers, &present.triggers),
         foreign_key_check(connection)?,
         value("integrity_check", integrity == "ok", integrity),
-        // Any size is well; it is told because it decides how fast the file is.
+        // Any size is right. It is told because it decides how fast the file is.
         value("page_size", true, number("page_size")?),
         value("application_id", application_id == i64::from(open::APPLICATION_ID), application_id),
     ];
@@ -144,12 +144,12 @@ fn violations(connection: &Connection) -> rusqlite::Result<Vec<ForeignKeyViolati
     rows.collect()
 }
 
-/// SQLite's word on the file: `ok`, or the first thing that is wrong with it.
+/// What `pragma quick_check` says of the file: `ok`, or the first problem.
 fn first_problem(connection: &Connection) -> Result<String, StoreError> {
     connection.query_row("pragma quick_check(1)", [], scalar).or_else(damage)
 }
 
-/// What SQLite says of a damaged file is a finding; any other error is one.
+/// Damage of the file is a finding and no error of the check.
 fn damage(error: rusqlite::Error) -> Result<String, StoreError> {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DatabaseCorrupt) => Ok(error.to_string()),

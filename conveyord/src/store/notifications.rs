@@ -18,7 +18,7 @@ use conveyor_proto::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
-/// What stands in `held_by` of a push that could not begin: its pane cannot be reached. `error` says why.
+/// The word in `held_by` of a notification whose pane cannot be reached; `error` says why.
 pub const UNREACHABLE: &str = "unreachable";
 
 /// A notification to be stored.
@@ -39,12 +39,12 @@ pub struct NewNotification<'a> {
     pub command_id: Option<&'a str>,
     /// Push or pull.
     pub mode: DeliveryMode,
-    /// Claim of the dispatcher that inserts it: name and end of the lease.
+    /// The dispatcher that inserts and pushes it, and the end of its lease. Without one the notification waits.
     pub claim: Option<(&'a str, &'a str)>,
     pub payload: &'a Value,
 }
 
-/// Stores a pending notification; `None` when its dedupe key is taken: it was routed before.
+/// Stores a pending notification. `None` when its dedupe key is taken, because it was routed before.
 pub fn insert(tx: &Tx<'_>, new: &NewNotification<'_>) -> Result<Option<NotificationId>, StoreError> {
     let inserted = tx
         .prepare_cached(
@@ -140,7 +140,7 @@ pub fn suppress(tx: &Tx<'_>, id: NotificationId, reason: &str) -> Result<(), Sto
     Ok(())
 }
 
-/// Takes back the notification of a turn that was followed at once by another, if nobody has it yet.
+/// Takes back the notification of a turn that another turn followed at once, unless somebody has or gets it already.
 pub fn suppress_of_turn(tx: &Tx<'_>, turn_row_id: TurnRow) -> Result<usize, StoreError> {
     Ok(tx
         .prepare_cached(
@@ -152,7 +152,7 @@ pub fn suppress_of_turn(tx: &Tx<'_>, turn_row_id: TurnRow) -> Result<usize, Stor
         .execute([turn_row_id])?)
 }
 
-/// Records that a push may reach the pane from now on, if the claim is still owned.
+/// Records that a push may reach the pane from now on. False when the claim is lost, and nothing may be typed.
 pub fn start_side_effect(tx: &Tx<'_>, id: NotificationId, token: FencingToken) -> Result<bool, StoreError> {
     let owned = tx
         .prepare_cached(
@@ -186,8 +186,8 @@ pub fn renew(
     Ok(())
 }
 
-/// Puts a push off, if the claim is still owned: nothing reached the pane. Until it is tried again it can be taken
-/// from the inbox.
+/// Puts a push off, because nothing reached the pane. Until the next try the notification can be taken from the inbox.
+/// False when the claim is lost.
 pub fn put_back(
     tx: &Tx<'_>,
     id: NotificationId,
@@ -210,8 +210,8 @@ pub fn put_back(
     Ok(put_back.is_some())
 }
 
-/// Makes what a menu or draft holds back due at once: something has happened in a pane. A pane that cannot be
-/// reached keeps its back-off.
+/// Makes notifications that a menu or a draft holds back due at once, because something has happened in a pane. Those
+/// whose pane cannot be reached keep their back-off.
 pub fn hurry_held(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update routed_notifications set next_try_at = ?1
@@ -243,12 +243,11 @@ columns! {
         pub error: Option<String>,
         /// Who claimed it.
         pub claimed_by: Option<String>,
-        /// Until when.
         pub claim_expires_at: Option<String>,
     }
 }
 
-/// Completions whose send may have begun and whose dispatcher is gone.
+/// Completions whose send may have begun and whose dispatcher has ended.
 pub fn interrupted(connection: &Connection, which: Expired, now: &str) -> Result<Vec<Pending>, StoreError> {
     all(
         connection,
@@ -262,11 +261,10 @@ pub fn interrupted(connection: &Connection, which: Expired, now: &str) -> Result
 /// Which completion a dispatcher may claim.
 #[derive(Debug, Clone, Copy)]
 pub struct UnsentFilter<'a> {
-    /// Who claims.
     pub dispatcher: &'a str,
     /// End of the lease.
     pub expires_at: &'a str,
-    /// Take also what is backing off.
+    /// Also claim completions whose next try is not due yet.
     pub ignore_back_off: bool,
     /// Only those after this one.
     pub after: NotificationId,
@@ -293,7 +291,7 @@ pub fn claim_unsent(tx: &Tx<'_>, filter: UnsentFilter<'_>) -> Result<Option<Pend
         .optional()?)
 }
 
-/// Gives back all claims of completions: their holders died with the last daemon.
+/// Gives back all claims of completions that were not sent: their dispatchers ended with the last daemon.
 pub fn release_claims(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.execute(
         "update routed_notifications set claimed_by = null, claimed_at = null, claim_expires_at = null
@@ -303,7 +301,7 @@ pub fn release_claims(tx: &Tx<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The next time at which a pending completion is due.
+/// The next time at which a pending completion is due, or a turn may be routed.
 pub fn next_due(connection: &Connection) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached(
         "select min(due) from (
@@ -315,7 +313,7 @@ pub fn next_due(connection: &Connection) -> Result<Option<String>, StoreError> {
     Ok(statement.query_row([], scalar)?)
 }
 
-/// Drops what a binding has not delivered, and returns the ids.
+/// Drops the notifications that a binding has not begun to deliver, and returns their ids.
 pub fn suppress_of_binding(tx: &Tx<'_>, binding: &BindingId) -> Result<Vec<NotificationId>, StoreError> {
     let mut statement = tx.prepare_cached(
         "update routed_notifications set state = 'suppressed', error = 'the binding ended'
@@ -340,8 +338,8 @@ columns! {
 const NAMED: &str = "from routed_notifications n left join tasks t on t.id = n.task_id
     left join sessions s on s.id = n.source_session_id left join sessions g on g.id = n.target_session_id";
 
-/// What is in an inbox: delivered, or held back from the pane; not consumed, not leased to somebody. A leased
-/// item is hidden until its lease runs out.
+/// Which notifications are in an inbox: those that were delivered, and those that a pane holds back while nobody types
+/// them. A leased item is hidden until its lease runs out. `?1` is the session, `?2` is now.
 const IN_INBOX: &str =
     "n.target_session_id = ?1 and n.consumed_at is null and n.state in ('delivered', 'pending')
     and (n.state = 'delivered' or (n.held_by is not null and n.side_effect_started = 0))
@@ -354,7 +352,7 @@ pub fn has_inbox_item(connection: &Connection, session: &SessionId) -> Result<bo
     Ok(statement.query_row(params![session.as_str(), clock::now()], scalar)?)
 }
 
-/// The items of an inbox; those of a task first when one is given.
+/// The items of an inbox. With a task, its own items come first.
 pub fn inbox(
     connection: &Connection,
     session: &SessionId,
@@ -370,7 +368,10 @@ pub fn get(connection: &Connection, id: NotificationId) -> Result<Option<Notific
     first(connection, &format!("{NAMED} where n.id = ?1"), [id])
 }
 
-/// Takes the oldest item of an inbox in one statement: consumes it, or leases it when a token is given.
+/// Takes the oldest item of an inbox: with a lease (token and end) for a while, else for good.
+///
+/// Choosing and taking is one statement, so that two consumers never get the same item. A held item becomes delivered by
+/// it, and a dispatcher that comes to type it finds it gone.
 pub fn take(
     tx: &Tx<'_>,
     session: &SessionId,
@@ -392,6 +393,7 @@ pub fn take(
         .optional()?;
     let Some(id) = taken else { return Ok(None) };
     let taken = get(tx, id)?;
+    // A leased item is consumed by its acknowledgement.
     if lease.is_none()
         && let Some(item) = &taken
     {
@@ -400,7 +402,7 @@ pub fn take(
     Ok(taken)
 }
 
-/// Consumption is the receipt: it proves the delivery, and is told.
+/// Tells of a consumption. It is also the receipt: who consumed the item has its text, whatever became of the pane.
 fn consumed(tx: &Tx<'_>, item: &Notification) -> Result<(), StoreError> {
     let id = NotificationId(item.id);
     deliveries::prove_by_consumption(tx, id, item.command_id.as_deref())?;
@@ -409,8 +411,8 @@ fn consumed(tx: &Tx<'_>, item: &Notification) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Consumes a leased item. Returns the item, and whether it was consumed now; `None` when the lease is
-/// unknown: it ran out and somebody else has the item.
+/// Consumes a leased item. Returns the item, and whether it was consumed by this call and not by an earlier one. `None`
+/// when no item has the token: the lease ran out, and somebody else has taken the item.
 pub fn acknowledge(tx: &Tx<'_>, token: &str) -> Result<Option<(Notification, bool)>, StoreError> {
     let found: Option<(NotificationId, bool)> = tx
         .prepare_cached(
@@ -442,7 +444,8 @@ pub fn consume_for_cycle(
     cycle_id: CycleId,
     at: &str,
 ) -> Result<Vec<Notification>, StoreError> {
-    // The plus keeps SQLite from the index by task, which holds all that the task ever had.
+    // The plus keeps SQLite from the index by task (https://sqlite.org/optoverview.html, "unary +"): that index has
+    // every notification that the task ever had, the one of inboxes only a few.
     let ids: Vec<NotificationId> = tx
         .prepare_cached(
             "update routed_notifications set consumed_manager_cycle_id = ?5, consumed_at = ?6,
@@ -477,7 +480,7 @@ pub fn next_lease_end(connection: &Connection, session: &SessionId) -> Result<Op
     Ok(statement.query_row([session.as_str()], scalar)?)
 }
 
-/// Remembers a dispatcher's sign of life in its one row.
+/// Stores a dispatcher's sign of life in its one row.
 pub fn heartbeat(tx: &Tx<'_>, dispatcher: &str, iteration: u64, processed: u64) -> Result<(), StoreError> {
     tx.prepare_cached(
         "insert into dispatchers (dispatcher_id, heartbeat_at, iteration, processed_total) values (?1, ?2, ?3, ?4)
@@ -488,7 +491,7 @@ pub fn heartbeat(tx: &Tx<'_>, dispatcher: &str, iteration: u64, processed: u64) 
     Ok(())
 }
 
-/// Makes the row of a dispatcher; returns whether there was none.
+/// Makes the row of a dispatcher. Returns whether it had none.
 pub fn enable_dispatcher(tx: &Tx<'_>, dispatcher: &str) -> Result<bool, StoreError> {
     let made = tx
         .prepare_cached(

@@ -26,12 +26,12 @@ const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/0001_initial.
 
 /// How long a statement waits for a lock of another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Read-only connections at most; each costs its page cache.
+/// The most read-only connections. Each of them costs its page cache.
 const READERS: u32 = 8;
 /// Page cache of each of them, in KiB: enough for the paths through some indexes. The system keeps the rest of the
 /// file in memory as it is.
 const READER_CACHE_KIB: i64 = 512;
-/// A reader that nobody needs for so long is closed.
+/// A read-only connection that was not used for so long is closed.
 const READER_IDLE: Duration = Duration::from_secs(30);
 /// Backups that are kept, newest first.
 const KEPT_BACKUPS: usize = 5;
@@ -46,7 +46,7 @@ pub(super) fn writer(path: &Utf8Path, backups: &Utf8Path) -> Result<Connection, 
     if let Some(folder) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
     }
-    // Created here and not by SQLite, so that nobody else can ever read it.
+    // SQLite would create it with mode 0644, less the umask: readable for others.
     fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(unusable)?;
     let mut connection = Connection::open_with_flags(
         path,
@@ -57,7 +57,7 @@ pub(super) fn writer(path: &Utf8Path, backups: &Utf8Path) -> Result<Connection, 
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let version = identify(&connection, path)?;
     if version == 0 {
-        // Only a file without tables takes these two.
+        // SQLite applies these two only to a file without tables (https://sqlite.org/pragma.html#pragma_page_size).
         connection.pragma_update(None, "page_size", 16384)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
@@ -76,7 +76,7 @@ pub(super) fn writer(path: &Utf8Path, backups: &Utf8Path) -> Result<Connection, 
     Ok(connection)
 }
 
-/// The file's schema version, after a look at whose it is.
+/// The schema version of the file. Refuses a file that is no database, of another program, or of a newer version.
 fn identify(connection: &Connection, path: &Utf8Path) -> Result<i64, StoreError> {
     let pragma = |name: &str| connection.pragma_query_value(None, name, scalar::<i64>);
     let not_a_database = |error: rusqlite::Error| match error.sqlite_error_code() {
@@ -113,7 +113,7 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The trail of what was applied; also of what a start applied that crashed before it left one.
+/// Records in `schema_migrations` what was applied, also by an earlier start that crashed before it had recorded it.
 fn leave_trail(connection: &Connection) -> Result<(), StoreError> {
     let missing = "select not exists (select 1 from schema_migrations where version = ?1)";
     let mut missing = connection.prepare(missing)?;
@@ -170,7 +170,7 @@ pub(super) fn maintenance(path: &Utf8Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// A reader has no way to write.
+/// A reader cannot write, whatever its statements are.
 const READ_ONLY: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 fn prepare_reader(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -181,7 +181,7 @@ fn prepare_reader(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")
 }
 
-/// A reader that knows nothing of the file yet.
+/// A reader without anything in its caches.
 pub(super) fn new_reader(path: &Utf8Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open_with_flags(path, READ_ONLY)?;
     prepare_reader(&mut connection)?;

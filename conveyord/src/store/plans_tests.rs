@@ -66,7 +66,7 @@ fn trace(store: &Store) {
         connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note));
     };
     set(&store.writer.lock().unwrap().connection);
-    // All of them at once, so that each is another.
+    // Taken all at once, so that each is another connection.
     let readers: Vec<_> = (0..store.readers.max_size()).map(|_| store.readers.get().unwrap()).collect();
     readers.iter().for_each(|reader| set(reader));
 }
@@ -241,7 +241,7 @@ async fn look_around(app: &App) {
     }
     for id in ["delivery-1", "1", &id] {
         let params = || serde_json::from_value(json!({ "id": id, "reason": "seen" })).unwrap();
-        // Whatever comes of it: what is asked for it is what counts here.
+        // Whether it succeeds is of no interest here: only its statements are.
         let _ = dispatch::mend::retry(store, params()).await;
         let _ = dispatch::mend::discard(store, params()).await;
     }

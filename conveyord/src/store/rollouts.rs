@@ -8,7 +8,7 @@ use super::{
 use conveyor_proto::ids::{SessionId, ThreadId};
 use rusqlite::{CachedStatement, Connection, params};
 
-/// Quarantined lines that are kept per rollout; the oldest go first.
+/// The most quarantined lines that are kept of a rollout. The oldest are deleted first.
 const KEPT_QUARANTINE: i64 = 1000;
 
 columns! {
@@ -28,7 +28,6 @@ columns! {
         pub read_offset: u64,
         /// How many bytes before the offset were hashed.
         pub check_bytes: u64,
-        /// Their hash.
         pub check_sha256: Option<String>,
     }
 }
@@ -61,7 +60,7 @@ pub fn active_by_identity(
     )
 }
 
-/// Records that a file stands elsewhere now.
+/// Stores the new path of a file that was moved.
 pub fn set_path(tx: &Tx<'_>, rollout: RolloutId, path: &str) -> Result<(), StoreError> {
     tx.execute("update rollouts set path = ?2 where id = ?1", params![rollout, path])?;
     Ok(())
@@ -131,8 +130,8 @@ pub struct Progress<'a> {
     pub skipped: i64,
 }
 
-/// Stores how far a file is read, with the session's heartbeat. False when somebody else read it meanwhile,
-/// or began another generation: the batch must not be kept.
+/// Stores how far a file is read, with the session's heartbeat. False when another reader advanced it meanwhile, or began
+/// another generation: the transaction of the batch must then be rolled back.
 pub fn advance(tx: &Tx<'_>, progress: &Progress<'_>) -> Result<bool, StoreError> {
     let (device, inode) = progress.identity;
     let mut statement = tx.prepare_cached(
@@ -166,7 +165,7 @@ pub fn advance(tx: &Tx<'_>, progress: &Progress<'_>) -> Result<bool, StoreError>
 pub struct NewEvent<'a> {
     pub session: &'a SessionId,
     pub rollout_id: RolloutId,
-    /// Time of the record, or of its storing where the record names none that can be read.
+    /// Time of the record. Where the record has none that can be read, the time of its storing.
     pub timestamp: &'a str,
     /// What the record had in place of a time that can be read.
     pub raw_timestamp: Option<&'a str>,
@@ -352,12 +351,11 @@ pub fn tail(
     )
 }
 
-/// One record.
 pub fn event(connection: &Connection, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
     first(connection, "from codex_events where id = ?1", [id])
 }
 
-/// A file as it is known by after it was read up to an offset.
+/// By what a file is known again after it was read up to an offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// Device and inode.
@@ -366,7 +364,6 @@ pub struct Mark {
     pub offset: u64,
     /// How many bytes before the offset were hashed.
     pub check_bytes: u64,
-    /// Their hash.
     pub check_sha256: String,
 }
 

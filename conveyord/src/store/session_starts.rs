@@ -21,7 +21,6 @@ columns! {
         pub name: String,
         /// Role of the session.
         pub role: Role,
-        /// The verb.
         pub via: String,
         pub cwd: String,
         /// Socket of the tmux server.
@@ -43,7 +42,7 @@ conveyor_proto::words! {
         Failed = "failed",
         /// It was left running, as asked.
         Kept = "kept",
-        /// Nothing of it was there any more.
+        /// A later daemon found nothing of it.
         Abandoned = "abandoned",
     }
 }
@@ -93,7 +92,7 @@ pub fn new_id() -> String {
     clock::new_id("start")
 }
 
-/// Writes down the pane of a start, which is under way (again).
+/// Writes down the pane of a start, which is under way, for the first time or again.
 pub fn set_pane(tx: &Tx<'_>, id: &str, pane: &str, pid: i32) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update session_starts set state = 'starting', error = null, tmux_pane_id = ?2, tmux_pane_pid = ?3,
@@ -112,7 +111,7 @@ pub fn registered(tx: &Tx<'_>, id: &str, session: &SessionId) -> Result<(), Stor
     Ok(())
 }
 
-/// Writes down that a start led to none. `error` is the kind of what went wrong.
+/// Writes down that a start led to no session. `error` is the kind of what went wrong.
 pub fn ended(tx: &Tx<'_>, id: &str, end: End, error: &str) -> Result<(), StoreError> {
     tx.prepare_cached("update session_starts set state = ?2, error = ?3, updated_at = ?4 where id = ?1")?
         .execute(params![id, end.as_str(), error, tx.now()])?;
@@ -124,7 +123,7 @@ pub fn open_of(connection: &Connection, name: &str) -> Result<Option<SessionStar
     first(connection, "from session_starts where name = ?1 and state in ('starting', 'kept')", [name])
 }
 
-/// All such starts, oldest first.
+/// All starts that are under way, were cut off, or were kept, oldest first.
 pub fn open(connection: &Connection) -> Result<Vec<SessionStart>, StoreError> {
     all(
         connection,

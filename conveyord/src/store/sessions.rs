@@ -64,7 +64,7 @@ columns! {
 pub const PROCESS_EXITED: &str = "process_exited";
 
 impl Session {
-    /// What a session is before anything is known of it but its name and role: a stand-in for one that has no row.
+    /// A stand-in for a session without a row, of which only the name and the role are known.
     #[must_use]
     pub fn unregistered(name: &str, role: Role) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl Session {
         self.tmux_session.is_some()
     }
 
-    /// Whether it is gone because its process has ended, and not because somebody ended it.
+    /// Whether the session is gone because its process ended by itself, and nobody stopped or deregistered it.
     #[must_use]
     pub fn has_exited(&self) -> bool {
         self.state == SessionState::Gone && self.gone_reason.as_deref() == Some(PROCESS_EXITED)
@@ -204,7 +204,7 @@ impl Filter {
     }
 }
 
-/// Inserts or renews a session. The id, the token and the first registration stay.
+/// Inserts or renews a session. A known session keeps its id, its token, its role and the time of its first registration.
 pub fn upsert(tx: &Tx<'_>, new: &Registration) -> Result<SessionId, StoreError> {
     tx.prepare_cached(
         "insert into sessions (id, name, role, identity_token, tmux_session, tmux_pane_id, tmux_pane_pid,
@@ -317,7 +317,7 @@ pub fn adopt_thread(
     Ok(())
 }
 
-/// Shows how far the file of a session is stored, after its registration named it.
+/// Sets the offset of a session to that of its file, which may have been read before the registration named it.
 pub fn take_offset_of(tx: &Tx<'_>, id: &SessionId, path: &str) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update sessions set last_ingest_offset = (select nullif(read_offset, 0) from rollouts
@@ -327,7 +327,7 @@ pub fn take_offset_of(tx: &Tx<'_>, id: &SessionId, path: &str) -> Result<(), Sto
     Ok(())
 }
 
-/// Remembers what a session's pane shows, and returns since when it has shown that.
+/// Stores what a session's pane shows, and returns since when it has shown that.
 pub fn note_pane(tx: &Tx<'_>, id: &SessionId, shows: &str) -> Result<String, StoreError> {
     let changed = tx
         .prepare_cached(
@@ -381,7 +381,7 @@ pub fn report_ingest(tx: &Tx<'_>, id: &SessionId) -> Result<(u64, u64), StoreErr
     Ok((count, u64::try_from(skipped).unwrap_or(0)))
 }
 
-/// Publishes that a session is there, or that its row was changed.
+/// Publishes that a session was registered, or that its row was changed.
 pub(super) fn publish_active(tx: &Tx<'_>, id: &SessionId) {
     publish(tx, id, SessionState::Active);
 }

@@ -40,7 +40,8 @@ pub fn latest_ack(
     )
 }
 
-/// Stores an acknowledgement. Its revision is the next of its task and role: there is one writer, so no two are alike.
+/// Stores an acknowledgement. Its revision is the next one of its task and role. No two are alike, since the store has
+/// one writer.
 pub fn insert_ack(
     tx: &Tx<'_>,
     task: &TaskId,
@@ -176,7 +177,6 @@ columns! {
         pub manager_cycle_id: Option<CycleId>,
         /// Of a manager of the reference.
         pub manager_id: Option<String>,
-        /// Why.
         pub reason: String,
         pub task_id: String,
     }
@@ -230,7 +230,7 @@ pub fn latest_receipt(
         "select distinct worker_session_id from bindings where task_id = ?1 and worker_session_id is not null",
     )?;
     let workers: Vec<String> = workers.query_map([task.as_str()], scalar)?.collect::<Result<_, _>>()?;
-    // One search in the index per worker: the newest turn of each is its first row.
+    // One look into the index per worker, whose newest turn is the first row there.
     let mut statement = connection.prepare_cached(
         "select t.end_event_id as source_event_id, coalesce(t.binding_id, ?3) as binding_id, t.outcome as outcome,
              e.timestamp as timestamp, e.payload_json as payload, s.id as session_id, s.name as session

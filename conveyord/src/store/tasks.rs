@@ -106,7 +106,7 @@ pub fn resolve(connection: &Connection, reference: &str) -> Result<TaskRow, Erro
         }
         return Err(Error::conflict(Kind::AmbiguousTask, message).hint("name the task by its id"));
     }
-    // One that is not over comes before one that is, whatever their ages.
+    // A task that is not over comes before one that is over, whatever their ages.
     let chosen = open.first().copied().or_else(|| named.first()).cloned();
     chosen.ok_or_else(|| {
         Error::not_found(Kind::UnknownTask, format!("unknown task: \"{}\"", shown(reference)))

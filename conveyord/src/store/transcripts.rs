@@ -93,8 +93,8 @@ impl std::fmt::Debug for Baseline {
     }
 }
 
-/// The newest pane of a role whose text stands in segments as a whole: what later panes show beyond it is new.
-/// Captures that only left metadata or an excerpt are passed over, or what they alone saw would be lost.
+/// The newest pane of a role whose whole text stands in segments. What a later pane shows beyond it is new. Captures of
+/// which only metadata or an excerpt was kept are passed over, or the text that they alone saw would be lost.
 pub fn baseline(connection: &Connection, task_id: &str, role: Role) -> Result<Option<Baseline>, StoreError> {
     first(
         connection,
@@ -121,7 +121,6 @@ pub fn newest_shown(
 conveyor_proto::words! {
     /// How much of a pane a segment keeps, and how it is related to the one before.
     pub enum SegmentKind {
-        /// No text.
         Metadata = "metadata",
         /// The last lines of what is new.
         Excerpt = "excerpt",

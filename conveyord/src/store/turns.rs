@@ -24,13 +24,13 @@ pub struct ThreadRef<'a> {
 /// What identifies a turn within its thread.
 #[derive(Debug, Clone, Copy)]
 pub struct TurnRef<'a> {
-    /// Codex's id where it names one, else where its record stands.
+    /// Codex's id of the turn. Where Codex names none, the place of its record in the file.
     pub key: &'a str,
     pub turn_id: Option<&'a TurnId>,
 }
 
-/// Stores the beginning of a turn. One that is known already stays as it is, but for one that was given up
-/// as unfinished: a file that is read anew tells that it runs.
+/// Stores the beginning of a turn. A turn that is known already stays as it is. Only an unfinished turn runs again, when
+/// its file is read anew.
 pub fn begin(
     tx: &Tx<'_>,
     thread: ThreadRef<'_>,
@@ -59,7 +59,7 @@ pub fn begin(
     Ok(())
 }
 
-/// Closes turns of a thread that never got an end.
+/// Ends the turns of a thread as unfinished whose end was never told.
 pub fn close_unfinished(
     tx: &Tx<'_>,
     thread: ThreadRef<'_>,
@@ -142,7 +142,7 @@ pub struct End<'a> {
     pub routing: Routing,
 }
 
-/// Stores the end of a turn, known or not. A turn that had ended before stays as it was.
+/// Stores the end of a turn, whether its beginning is known or not. A turn that had ended before stays as it was.
 pub fn end(tx: &Tx<'_>, thread: ThreadRef<'_>, turn: TurnRef<'_>, end: &End<'_>) -> Result<(), StoreError> {
     let (routing, reason, binding, after) = match &end.routing {
         Routing::Pending { binding, after } => ("pending", None, Some(binding.as_str()), after.as_deref()),
@@ -210,7 +210,7 @@ pub fn running_key(connection: &Connection, thread: ThreadRef<'_>) -> Result<Opt
     Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id.as_str()], scalar).optional()?)
 }
 
-/// Whether a turn of this id has ended in another thread of the session: then this one is a copy.
+/// Whether a turn of this id has ended in another thread of the session: a fork or a resumed thread copies turns.
 pub fn ended_elsewhere(
     connection: &Connection,
     thread: ThreadRef<'_>,
@@ -244,8 +244,8 @@ pub fn last_ended(connection: &Connection, thread: ThreadRef<'_>) -> Result<Opti
     )
 }
 
-/// Marks a turn whose end was no end of work, since another followed at once: nobody is to be woken for it,
-/// not even by a binding that asks for what was stored before it.
+/// Marks a turn that another turn followed at once: its end was no end of work. Nobody is woken for it, not even by a
+/// binding that routes what was stored before it.
 pub fn set_followed(tx: &Tx<'_>, row: TurnRow) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update turns set routing = 'skipped', routing_reason = 'followed_at_once'
@@ -269,7 +269,7 @@ pub fn set_skipped(tx: &Tx<'_>, row: TurnRow, reason: SkipReason) -> Result<(), 
     Ok(())
 }
 
-/// Drops what a binding has not routed yet, and returns how many turns that were.
+/// Marks the turns that a binding has not routed yet as skipped, and returns how many they were.
 pub fn drop_unrouted(tx: &Tx<'_>, binding: &BindingId) -> Result<usize, StoreError> {
     Ok(tx
         .prepare_cached(
@@ -279,7 +279,7 @@ pub fn drop_unrouted(tx: &Tx<'_>, binding: &BindingId) -> Result<usize, StoreErr
         .execute([binding.as_str()])?)
 }
 
-/// Makes completed turns that were stored before a binding routable to it.
+/// Routes turns to a new binding that were completed before it was made.
 pub fn route_stored(tx: &Tx<'_>, worker: &SessionId, binding: &BindingId) -> Result<usize, StoreError> {
     Ok(tx
         .prepare_cached(
@@ -294,7 +294,6 @@ columns! {
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Unrouted {
         pub row: TurnRow = "id",
-        /// The worker.
         pub session: SessionId = "session_id",
         pub thread_id: ThreadId,
         /// What identifies it within its thread.
@@ -367,7 +366,7 @@ pub fn newest_of(connection: &Connection, session: &SessionId) -> Result<Option<
     placed(connection, "order by id desc", [session.as_str()])
 }
 
-/// The turn of a session that Codex calls so.
+/// The turn of a session with this id of Codex.
 pub fn by_id(
     connection: &Connection,
     session: &SessionId,
@@ -385,7 +384,7 @@ pub fn at_row(
     placed(connection, "and id = ?2", params![session.as_str(), row])
 }
 
-/// The first turn of a session after a row; turns that were copied from another thread are none of it.
+/// The first turn of a session after a row. Turns that were copied from another thread do not count.
 pub fn first_after(
     connection: &Connection,
     session: &SessionId,

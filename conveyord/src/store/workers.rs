@@ -1,7 +1,7 @@
 //! Workers of old: the rows beside their folders (`workers`), what they said (`statuses`) and what their panes showed
 //! (`transcript_captures`).
 //!
-//! Each has a row of the same id in `sessions` as well, where its name is free, so that text reaches it like any
+//! A worker also has a row of the same id in `sessions`, unless another session has its name. So texts reach it like any
 //! session.
 
 use super::{
@@ -22,7 +22,7 @@ use serde_json::Value;
 conveyor_proto::words! {
     /// How far a worker's life is.
     pub enum WorkerState {
-        /// Its place is reserved; Codex is not started yet.
+        /// Its name is reserved, and Codex is not started yet.
         Candidate = "candidate",
         /// It was started, or has reported.
         Active = "active",
@@ -64,10 +64,10 @@ pub struct NewWorker {
     pub tmux_session: String,
     /// tmux pane, where one is known.
     pub tmux_pane_id: Option<String>,
-    /// Token; of a known worker it is replaced by this one.
+    /// A known worker gets this token in place of its own.
     pub identity_token: String,
     pub cwd: String,
-    /// State; without one a known worker keeps its own, and another is active.
+    /// Without one a known worker keeps its state, and a new one is active.
     pub state: Option<WorkerState>,
 }
 
@@ -130,8 +130,8 @@ pub struct Place {
     pub codex_home: Option<String>,
 }
 
-/// Gives a worker its row in `sessions`, under its own id, unless another session has the name; one that it has
-/// already is brought in step and is active again.
+/// Gives a worker its row in `sessions` under its own id, unless another session has the name. A row that the worker has
+/// already is brought up to date, and is active again.
 pub fn mirror(tx: &Tx<'_>, id: &str, new: &NewWorker, place: &Place) -> Result<(), StoreError> {
     let changed = tx
         .prepare_cached(
@@ -174,7 +174,7 @@ pub fn mirror(tx: &Tx<'_>, id: &str, new: &NewWorker, place: &Place) -> Result<(
     Ok(())
 }
 
-/// Makes the session of a worker that was started anew one without a thread: its Codex is another one now.
+/// Clears the thread and the process of a worker's session, because its Codex was started anew.
 pub fn forget_thread(tx: &Tx<'_>, id: &str, codex_home: Option<&str>) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update sessions set codex_session_path = null, codex_session_id = null, current_thread_id = null,

@@ -1,6 +1,7 @@
 //! Claims of commands by dispatchers: leases with fencing, and attempts.
 //!
-//! A claim carries a token; every later write of its attempt holds only while the token is the row's own.
+//! A claim raises the token of its row and keeps a copy. Every later write of the attempt compares the two: a dispatcher
+//! whose lease was taken back holds an old token and writes nothing.
 
 use super::publish;
 use crate::{
@@ -24,7 +25,7 @@ columns! {
     #[derive(Debug, Clone, PartialEq)]
     pub struct Claim {
         pub id: CommandId,
-        /// Attempt; 0 for a command that is only looked at.
+        /// The row of this execution; 0 while a command is only looked at.
         pub attempt_id: AttemptId = "0",
         pub token: FencingToken = "claim_token",
         pub kind: String = "type",
@@ -50,13 +51,17 @@ pub struct ClaimFilter<'a> {
     pub dispatcher: &'a str,
     /// End of the lease.
     pub expires_at: &'a str,
-    /// Take also what is backing off.
+    /// Also claim commands whose next try is not due yet.
     pub ignore_back_off: bool,
-    /// Lanes that are left alone.
+    /// Lanes that this dispatcher serves already, and leaves alone.
     pub skip: &'a [String],
 }
 
-/// A command is due when its time has come and no older one of the same lane and type is held back.
+/// Which commands are due. `?1` are the types, `?2` is now, `?3` says whether back-off is ignored, `?4` are lanes to skip.
+///
+/// A command is due when its own times have passed and it has executions left. It also waits for older commands of its
+/// lane and type that a pane holds back, or it would overtake them; once such a command is due for its next look, that
+/// look comes first anyway, since the oldest is claimed first.
 const DUE: &str = "c.state = 'pending' and c.type in (select value from json_each(?1))
     and (c.available_at is null or c.available_at <= ?2)
     and (?3 or c.next_try_at is null or c.next_try_at <= ?2)
@@ -69,21 +74,21 @@ const DUE: &str = "c.state = 'pending' and c.type in (select value from json_eac
     and coalesce(c.task_id, json_extract(c.payload_json, '$.session'), c.id)
         not in (select value from json_each(?4))";
 
-/// Commands of one lane - of a task, or of a session for those without one - are served one at a time,
-/// whoever serves them: that keeps their order.
+/// Whether a command of the same lane is being executed, by whichever dispatcher. The commands of a lane are executed one
+/// at a time, so that they arrive in their order.
 const LANE_IS_SERVED: &str = "exists (select 1 from commands served where served.state = 'attempted'
     and served.claimed_by is not null
     and coalesce(served.task_id, json_extract(served.payload_json, '$.session'), served.id)
         = coalesce(c.task_id, json_extract(c.payload_json, '$.session'), c.id))";
 
-/// What commands are served one at a time by: the task, or the session of those without one.
+/// The lane of a command: its task. A command without a task has the session that it names, or else itself.
 #[must_use]
 pub fn lane(claim: &Claim) -> String {
     let session = || claim.payload.get("session").and_then(Value::as_str).map(str::to_owned);
     claim.task_id.clone().or_else(session).unwrap_or_else(|| claim.id.to_string())
 }
 
-/// Whether commands that are due wait only because another dispatcher serves their lanes.
+/// Whether commands are due that [`claim`] leaves alone, because another dispatcher executes one of their lane.
 pub fn waits_for_others(connection: &Connection, filter: &ClaimFilter<'_>) -> Result<bool, StoreError> {
     let mut statement =
         connection.prepare_cached(&format!("select exists (select 1 from commands c where {DUE})"))?;
@@ -92,7 +97,7 @@ pub fn waits_for_others(connection: &Connection, filter: &ClaimFilter<'_>) -> Re
     Ok(statement.query_row(params![json_text(&filter.kinds)?, now, filter.ignore_back_off, skip], scalar)?)
 }
 
-/// Claims the oldest claimable command in one statement, with its attempt.
+/// Claims the oldest command that may be executed, and stores the attempt.
 pub fn claim(tx: &Tx<'_>, filter: &ClaimFilter<'_>) -> Result<Option<Claim>, StoreError> {
     let kinds = json_text(&filter.kinds)?;
     let claimed = tx
@@ -116,6 +121,7 @@ pub fn claim(tx: &Tx<'_>, filter: &ClaimFilter<'_>) -> Result<Option<Claim>, Sto
             Claim::from_row,
         )
         .optional()?;
+    // Nothing is due, or all that is due has a lane that is served.
     let Some(mut claim) = claimed else { return Ok(None) };
     tx.prepare_cached(
         "insert into command_attempts (command_id, correlation_id, dispatcher_id, started_at, state, claim_token)
@@ -127,7 +133,7 @@ pub fn claim(tx: &Tx<'_>, filter: &ClaimFilter<'_>) -> Result<Option<Claim>, Sto
     Ok(Some(claim))
 }
 
-/// Commands that a pass would claim, oldest first, as if they had been.
+/// The commands that a pass would claim, oldest first, for a dry run: nothing is written.
 pub fn claimable(
     connection: &Connection,
     kinds: &[&str],
@@ -138,7 +144,7 @@ pub fn claimable(
     all(connection, &rest, params![json_text(&kinds)?, now, true, "[]", limit])
 }
 
-/// Whether an attempt still owns its command; false when its lease was taken back.
+/// Whether an attempt still owns its command. It does not when its lease ran out and recovery took the claim back.
 pub fn owns(connection: &Connection, claim: &Claim) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from commands where id = ?1 and state = 'attempted' and claim_token = ?2)",
@@ -156,7 +162,8 @@ pub fn renew(tx: &Tx<'_>, claim: &Claim, expires_at: &str) -> Result<bool, Store
     Ok(renewed > 0)
 }
 
-/// Records that something may be sent from now on.
+/// Records that something may be sent from now on: after a crash the command is not executed again. False when the
+/// attempt has lost its command, and must not send.
 pub fn start_side_effect(tx: &Tx<'_>, claim: &Claim) -> Result<bool, StoreError> {
     if !owns(tx, claim)? {
         return Ok(false);
@@ -171,7 +178,7 @@ pub fn start_side_effect(tx: &Tx<'_>, claim: &Claim) -> Result<bool, StoreError>
 pub struct Settled<'a> {
     /// State of the command.
     pub state: CommandState,
-    /// Result; the same for both.
+    /// Stored with the command and with the attempt.
     pub result: Option<&'a Value>,
     pub error: Option<&'a str>,
     /// What became of the text.
@@ -194,7 +201,7 @@ pub fn settle(tx: &Tx<'_>, claim: &Claim, end: &Settled<'_>) -> Result<bool, Sto
     )?
     .execute(params![
         claim.attempt_id,
-        // An attempt ends by the words of its command.
+        // An attempt ends with the word of its command.
         end.state.as_str(),
         tx.now(),
         result,
@@ -219,7 +226,8 @@ pub fn settle(tx: &Tx<'_>, claim: &Claim, end: &Settled<'_>) -> Result<bool, Sto
     Ok(true)
 }
 
-/// Puts a claimed command back without using up an attempt: nothing was sent.
+/// Puts a claimed command back, because nothing was sent: the execution does not count. With `held_by` its pane holds it
+/// back; without, it could not begin and is only tried later.
 pub fn put_back(
     tx: &Tx<'_>,
     claim: &Claim,
@@ -280,8 +288,8 @@ pub fn put_off(tx: &Tx<'_>, id: &CommandId, held_by: &str, next_try_at: &str) ->
     Ok(())
 }
 
-/// The next time at which a pending command becomes claimable or a claim runs out. Commands whose lane is
-/// being served wait for the end of that, not for a time.
+/// The next time at which a pending command becomes due, or a claim runs out. A command whose lane is served has no such
+/// time: the end of the command before it wakes the dispatcher.
 pub fn next_due(connection: &Connection) -> Result<Option<String>, StoreError> {
     let mut statement = connection.prepare_cached(
         &format!("select min(due) from (

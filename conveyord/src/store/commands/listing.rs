@@ -1,4 +1,4 @@
-//! Listings of commands, and of what is held or uncertain without being one.
+//! Listings of commands. A listing of what is held or uncertain has notifications and direct nudges, too.
 
 use crate::store::{
     StoreError,
@@ -33,8 +33,8 @@ pub struct Filter {
     pub limit: Option<u64>,
 }
 
-/// The condition of a filter, with its parameters: only what is asked for stands in it, so that an index can
-/// answer it.
+/// The condition of a filter, with its parameters. A part that was not asked for is left out: SQLite does not use an
+/// index for `?1 is null or column = ?1`.
 struct Condition {
     sql: String,
     parameters: Vec<Value>,
@@ -61,7 +61,7 @@ impl Condition {
         }
     }
 
-    /// Adds the most rows that are wanted, and returns the name of that parameter.
+    /// Adds the limit of a filter, and returns the name of its parameter.
     fn limit(&mut self, filter: &Filter) -> String {
         let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
         self.parameters.push(Value::from(limit));
@@ -73,10 +73,10 @@ impl Condition {
     }
 }
 
-/// Lists commands in the order of their creation; of `held` and `uncertain` also what is no command.
+/// Lists commands in the order of their creation. The states `held` and `uncertain` also list texts without a command.
 pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>, StoreError> {
     let mut rows = commands(connection, filter)?;
-    // What is no command has no legacy worker or manager.
+    // Only commands know workers and managers of the reference.
     if filter.worker.is_none() && filter.manager.is_none() {
         match filter.state {
             Some(ListState::Held) => rows.extend(held_completions(connection, filter)?),
@@ -94,7 +94,7 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>,
 fn commands(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>, StoreError> {
     let mut condition = Condition::new();
     match filter.state {
-        // The partial index is used only where its own condition is repeated.
+        // SQLite uses a partial index only where its condition is repeated (https://sqlite.org/partialindex.html).
         Some(state @ (ListState::Held | ListState::Uncertain)) => {
             let word = if state == ListState::Held { "held" } else { "uncertain" };
             condition.sql =
@@ -124,7 +124,8 @@ fn commands(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>,
 /// Completions that are held back from a pane.
 fn held_completions(connection: &Connection, filter: &Filter) -> Result<Vec<CommandRow>, StoreError> {
     let mut condition = Condition::new();
-    // The plus keeps SQLite from the index by task, which holds all that the task ever had.
+    // The plus keeps SQLite from the index by task (https://sqlite.org/optoverview.html, "unary +"): that index has
+    // every notification that the task ever had, the one of pending rows only a few.
     condition.and("+n.task_id =", filter.task_id.as_ref());
     condition.and("n.signal_type =", filter.kind.as_ref());
     condition.and("n.created_at >=", filter.since.as_ref());
@@ -150,7 +151,7 @@ fn uncertain_texts(connection: &Connection, filter: &Filter) -> Result<Vec<Comma
     let nudge = SignalType::SessionNudge.as_str();
     let id = "case when d.notification_id is null then 'delivery-' || d.id
         else 'notification-' || d.notification_id end";
-    // That of what was to be told, however often it was typed: a page begins where `place` finds it.
+    // The time of the notification, not that of its last send: a page begins where `dispatch::listing` places the item.
     let made_at = "coalesce(n.created_at, d.sent_at)";
     let mut condition = Condition::new();
     condition.and("n.task_id =", filter.task_id.as_ref());
@@ -174,7 +175,7 @@ fn uncertain_texts(connection: &Connection, filter: &Filter) -> Result<Vec<Comma
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// What is no command, in the form of one.
+/// A text without a command, in the form of a command.
 fn no_command(row: &Row<'_>, state: CommandState, delivery: &str) -> rusqlite::Result<CommandRow> {
     let created_at: String = column(row, "created_at")?;
     let session: Option<String> = column(row, "session")?;

@@ -1,4 +1,5 @@
-//! Commands that a person sends again or closes. Each write holds only while the command stands as it was judged.
+//! Commands that a person sends again or closes. Each write repeats the condition under which the person's request was
+//! judged, and changes nothing when the command has moved on.
 
 use super::publish;
 use crate::{
@@ -18,8 +19,8 @@ conveyor_proto::words! {
     }
 }
 
-/// Closes a command that failed, was blocked, or may not have arrived; one that is pending is discarded only, and has
-/// failed then. False when it does not stand so (any more): a dispatcher may just have claimed it.
+/// Closes a command that failed, was blocked, or may not have arrived. A pending command can only be discarded, and is
+/// failed by that. False when the command is in another state by now: a dispatcher may just have claimed it.
 pub fn close(tx: &Tx<'_>, id: &CommandId, closing: Closing) -> Result<bool, StoreError> {
     let closed: Option<(Option<String>, CommandState)> = tx
         .prepare_cached(
@@ -40,7 +41,7 @@ pub fn close(tx: &Tx<'_>, id: &CommandId, closing: Closing) -> Result<bool, Stor
     Ok(true)
 }
 
-/// Links a command to the one that it sends again; there can be only one such.
+/// Links a command to the one that it sends again. The unique index on `retry_of` refuses a second retry.
 pub fn link_retry(tx: &Tx<'_>, again: &CommandId, of: &CommandId) -> Result<(), StoreError> {
     tx.prepare_cached("update commands set retry_of = ?2 where id = ?1")?
         .execute(params![again.as_str(), of.as_str()])?;

@@ -30,9 +30,9 @@ pub struct NewCommand<'a> {
     pub task_id: Option<&'a str>,
     /// Binding that it was queued for.
     pub binding_id: Option<&'a str>,
-    /// Correlation; made when there is none.
+    /// A new one is made when none is given.
     pub correlation_id: Option<&'a str>,
-    /// Idempotency key; the id when there is none.
+    /// The id of the command when none is given.
     pub idempotency_key: Option<&'a str>,
     pub required_permission: Option<&'a str>,
     pub payload: Value,
@@ -92,7 +92,7 @@ fn publish(tx: &Tx<'_>, kind: changes::ChangeKind, id: &str, task_id: Option<&st
     });
 }
 
-/// The command that holds an idempotency key of a task: id, type, payload, correlation, permission.
+/// The command of a task that was stored under this idempotency key.
 pub fn by_idempotency_key(
     connection: &Connection,
     task_id: &str,
@@ -142,7 +142,7 @@ pub fn mark_attempted(tx: &Tx<'_>, id: &CommandId) -> Result<(), StoreError> {
     own_telemetry(tx, id, TelemetryEvent::CommandAttempted, "attempted", None)
 }
 
-/// Ends a command that its own verb executed well, with telemetry.
+/// Ends a command that its own verb executed, as succeeded, with telemetry.
 pub fn succeed(tx: &Tx<'_>, id: &CommandId, result: &Value) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update commands set state = 'succeeded', updated_at = ?2, result_json = ?3 where id = ?1",
@@ -151,7 +151,7 @@ pub fn succeed(tx: &Tx<'_>, id: &CommandId, result: &Value) -> Result<(), StoreE
     own_telemetry(tx, id, TelemetryEvent::CommandSucceeded, "succeeded", Some((Some(result), None)))
 }
 
-/// Ends a command that its own verb executed badly, with telemetry.
+/// Ends a command that its own verb executed, as failed, with telemetry.
 pub fn fail(tx: &Tx<'_>, id: &CommandId, result: Option<&Value>, error: &str) -> Result<(), StoreError> {
     let text = result.map(json_text).transpose()?;
     tx.prepare_cached(

@@ -1,6 +1,7 @@
 //! Taking back the claims of commands whose dispatchers are gone.
 //!
-//! What may have been sent is closed, never repeated; everything else waits again and uses up no attempt.
+//! A command whose text may have been sent is closed and never repeated. Any other command waits again, and the lost
+//! execution does not count.
 
 use super::publish;
 use crate::{
@@ -19,7 +20,8 @@ use conveyor_proto::{
 use rusqlite::params;
 use serde_json::Value;
 
-/// How often a command that was never sent may be taken up again.
+/// How often a command that was never sent is put back into the queue. A command that ends its dispatcher each time must
+/// not do so for ever.
 const MAX_RECOVERIES: i64 = 100;
 
 /// A claim that was taken back.
@@ -65,11 +67,11 @@ columns! {
 pub enum Expired {
     /// Those whose lease ran out.
     ByLease,
-    /// All: nobody who held one can be alive, since the daemon has just started.
+    /// All: the daemon has just started, so whoever held a claim has ended.
     All,
 }
 
-/// Takes back claims: what may have been sent is closed as failed and uncertain, everything else waits again.
+/// Takes back claims of commands, and says what became of each.
 pub fn recover(
     tx: &Tx<'_>,
     which: Expired,

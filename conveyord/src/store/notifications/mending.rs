@@ -1,5 +1,5 @@
-//! Notifications that a person sends again or drops. Each write holds only while the notification stands as it was
-//! judged: nobody has it, and nobody is just taking it.
+//! Notifications that a person sends again or drops. Each write repeats the condition under which the person's request
+//! was judged: nobody has consumed the notification, and nobody has leased it.
 
 use super::{ends, publish};
 use crate::{
@@ -9,10 +9,10 @@ use crate::{
 use conveyor_proto::types::inbox::Notification;
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// What stands in `error` of a notification that a person dropped.
+/// The word in `error` of a notification that a person dropped.
 pub const DISCARDED: &str = "discarded";
 
-/// Neither consumed nor lent to somebody.
+/// Neither consumed nor leased. `?2` is now.
 const FREE: &str = "consumed_at is null and (lease_token is null or lease_expires_at <= ?2)";
 
 /// The notification of a command, if it has one.
@@ -23,7 +23,7 @@ pub fn of_command(connection: &Connection, command: &str) -> Result<Option<Notif
     Ok(id.map(|id| super::get(connection, id)).transpose()?.flatten())
 }
 
-/// Whether somebody is just taking an item: it is lent, and the lease has not run out.
+/// Whether somebody is just taking an item: its lease has not run out.
 pub fn is_lent(connection: &Connection, id: NotificationId, now: &str) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from routed_notifications where id = ?1 and consumed_at is null
@@ -32,8 +32,8 @@ pub fn is_lent(connection: &Connection, id: NotificationId, now: &str) -> Result
     Ok(statement.query_row(params![id, now], scalar)?)
 }
 
-/// Takes an item out of its inbox, or a failed one out of the counts; one that is not being typed yet never will be.
-/// False when somebody has it.
+/// Takes an item out of its inbox, or a failed one out of the counts. An item whose push has not begun is never pushed.
+/// False when somebody has the item.
 pub fn withdraw(tx: &Tx<'_>, id: NotificationId, reason: &str) -> Result<bool, StoreError> {
     let withdrawn = tx
         .prepare_cached(&format!(
@@ -46,7 +46,7 @@ pub fn withdraw(tx: &Tx<'_>, id: NotificationId, reason: &str) -> Result<bool, S
     Ok(tell(tx, id, withdrawn, "suppressed"))
 }
 
-/// Makes a completion that failed or may not have arrived wait to be sent again. False when somebody has it.
+/// Queues a completion again that failed or may not have arrived. False when somebody has it.
 pub fn requeue(tx: &Tx<'_>, id: NotificationId) -> Result<bool, StoreError> {
     let requeued = tx
         .prepare_cached(&format!(
@@ -73,7 +73,7 @@ pub fn publish_pending(tx: &Tx<'_>, id: NotificationId, task: &str, target: &str
     publish(tx, changes::ChangeKind::Notification, id, task, target, "pending");
 }
 
-/// Drops a notification that nobody has got or been sent yet.
+/// Drops a notification that was neither taken nor sent yet.
 pub fn suppress_unsent(tx: &Tx<'_>, dedupe_key: &str, reason: &str) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update routed_notifications set state = 'suppressed', error = ?2
