@@ -40,7 +40,7 @@ bench-reference: setup ## Measure the same work with agent-conveyor 0.1.0, in a 
 lint: setup ## Check formatting and lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	$(CARGO) clippy -p conveyord --features faults --locked -- -D warnings
+	$(CARGO) clippy --workspace --features conveyord/faults --locked -- -D warnings
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

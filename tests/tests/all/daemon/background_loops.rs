@@ -385,7 +385,7 @@ fn the_proof_of_life_panics_and_goes_on() {
 
 #[test]
 fn a_loop_that_is_needed_and_cannot_be_kept_up_ends_the_daemon_in_order() {
-    let (mut world, _socket) = watched();
+    let (mut world, socket) = watched();
     world.env.arm(&panics_always("loop-dispatch"));
     world.turn();
     let World { env, daemon, .. } = world;
@@ -398,6 +398,8 @@ fn a_loop_that_is_needed_and_cannot_be_kept_up_ends_the_daemon_in_order() {
         assert!(log.contains("a loop that it needs is down"), "no sign of life meanwhile: {log}");
     }
     assert!(!env.socket().exists(), "it ended in order");
+    // A service manager that read nothing more would hold the next daemon up: the signs of life have filled its socket.
+    drop(socket);
     // The next call starts the next daemon, which is well here.
     let take = ["manager-inbox", TASK, "--consume-next", "--wait", "--timeout", "50", "--json"];
     assert!(env.conveyorctl(&take).success().json()["consumed"].is_object());

@@ -312,6 +312,7 @@ fn every_method_answers_what_the_document_says() {
     daemon.call("command.discard", &json!({ "id": again, "reason": "shown" }));
     daemon.call("task.stop", &json!({ "task": "third", "reason": "shown" }));
     daemon.call("session.stop", &json!({ "name": "manager" }));
+    daemon.call("session.rename", &json!({ "name": "manager", "new_name": "supervisor" }));
     daemon.call("session.deregister", &json!({ "name": "worker" }));
     daemon.start_sessions(&env);
     daemon.call("daemon.stop", &json!({}));

@@ -24,6 +24,7 @@ const FLOORS: [&[&str]; 10] = [
         "lock",
         "under_way",
         "faults",
+        "file_events",
         "guard",
         "background",
     ],

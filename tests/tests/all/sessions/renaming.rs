@@ -41,7 +41,7 @@ fn a_renamed_session_keeps_everything_but_its_name() {
     let sent = nudge(&env, "painter", "to the painter").expect("the pane is the same");
     assert_eq!(sent["outcome"], "delivered", "{sent}");
     let cycle = env.rpc().call("cycle.run", &json!({ "task": "job" })).expect("the pair is the same");
-    assert_eq!(cycle["worker"]["name"], "painter", "{cycle}");
+    assert_eq!(cycle["worker_session"], "painter", "{cycle}");
     let audit = env.conveyorctl(&["audit", "job", "--json"]).success().json();
     let events = audit["events"].as_array().expect("events");
     assert!(events.iter().any(|event| event["type"] == "session_renamed"), "{audit}");
