@@ -70,6 +70,7 @@ impl Items {
     /// Notes that the work on an item panicked; returns how long it rests.
     pub fn failed(&self, item: &str) -> Duration {
         let mut failing = self.failing();
+        failing.retain(|_, failing| failing.last.elapsed() < FORGOTTEN_AFTER);
         let entry = failing.entry(item.to_owned()).or_insert_with(|| Failing {
             failures: 0,
             last: Instant::now(),

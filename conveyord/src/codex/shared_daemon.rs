@@ -4,6 +4,7 @@
 //! So the first session, too, finds a running daemon, and its options can name that daemon by `--remote`.
 
 use crate::{
+    clock,
     codex::{
         launch::{Environment, START_VARIABLE},
         program::CodexProgram,
@@ -14,7 +15,6 @@ use crate::{
 use camino::Utf8Path;
 use std::time::Duration;
 use tokio::time::timeout;
-use uuid::Uuid;
 
 /// How long the start may take. The first start of Codex 0.169 copies about 400 MB.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -29,7 +29,7 @@ pub(crate) async fn start(tmux: &Tmux, program: &CodexProgram, environment: &Env
     environment.set.retain(|(name, _)| !OF_A_SESSION.contains(&name.as_str()));
     let arguments = ["app-server", "daemon", "start"].map(str::to_owned).into();
     let argv = environment.command(&program.path, arguments);
-    let name = format!("conveyor-codex-daemon-{}", Uuid::now_v7());
+    let name = clock::new_id("conveyor-codex-daemon");
     let new = NewSession { name: &name, cwd: Utf8Path::new("/"), argv: &argv, env: &environment.set };
     let made = match tmux.new_session(&new).await {
         Ok(made) => made,

@@ -60,17 +60,31 @@ pub fn among<'a>(panes: &'a [Pane], session: &Session) -> Standing<'a> {
             None => Standing::Gone,
         };
     };
-    match panes.iter().find(|pane| pane.pane_id == id) {
-        Some(pane) => match same_process(pane) {
-            Some(true) => Standing::Own(pane),
-            Some(false) => Standing::Other(pane),
-            // A row without the process (one that was imported) has nothing but the name to tell a pane of a tmux
-            // server that was started anew, where ids begin at %0 again.
-            None if pane.session_name == stored_name(name) => Standing::Own(pane),
-            None => Standing::Other(pane),
-        },
-        None => by_name().map_or(Standing::Gone, Standing::Other),
+    let named = |pane: &Pane| pane.session_name == stored_name(name);
+    // tmux lists a pane once for each session that it is linked into or that shares its group. The session of the
+    // recorded name comes first.
+    let with_id = || panes.iter().filter(|pane| pane.pane_id == id);
+    match with_id().find(|pane| named(pane)).or_else(|| with_id().next()) {
+        Some(pane) if same_process(pane) == Some(true) => Standing::Own(pane),
+        // A row without the process (an imported one) has nothing but the name to tell the pane by.
+        Some(pane) if named(pane) && same_process(pane).is_none() => Standing::Own(pane),
+        Some(pane) if named(pane) => Standing::Other(pane),
+        // A tmux server that was started anew gives ids from %0 again: a pane of that id in a session of another name
+        // is a stranger's.
+        _ => by_name().map_or(Standing::Gone, Standing::Other),
     }
+}
+
+/// How many processes above another one are looked at. A process tree that changes while it is read may look like a
+/// circle.
+const MOST_ANCESTORS: usize = 64;
+
+/// The pane in which a process runs: the one that was started with this process or with one above it. May block: it reads
+/// the process table.
+#[must_use]
+pub fn of_process(panes: &[Pane], pid: Pid) -> Option<&Pane> {
+    let above = std::iter::successors(Some(pid), |pid| platform::parent(*pid)).take(MOST_ANCESTORS);
+    above.into_iter().find_map(|pid| panes.iter().find(|pane| pane.pane_pid == pid.as_raw()))
 }
 
 fn recorded(session: &Session) -> Option<PaneId> {
@@ -131,7 +145,7 @@ pub async fn find(tmux: &Tmux, session: &Session) -> Result<Target> {
     find_among(&tmux.panes().await?, session)
 }
 
-/// The same among all panes of the session's server.
+/// Verifies the pane of a session among all panes of its tmux server.
 pub fn find_among(panes: &[Pane], session: &Session) -> Result<Target> {
     let shown = shown(session)?;
     match among(panes, session) {
@@ -157,7 +171,7 @@ pub fn find_among(panes: &[Pane], session: &Session) -> Result<Target> {
     }
 }
 
-/// The same, with the pane's text after up to `history_lines` rows of scrollback.
+/// Finds and verifies the pane of a session, with its text after up to `history_lines` rows of scrollback.
 pub async fn find_with_text(tmux: &Tmux, session: &Session, history_lines: u32) -> Result<(Target, String)> {
     if let Some(id) = recorded(session) {
         match tmux.panes_and_text(id, history_lines, CaptureStyle::Plain).await {
@@ -264,7 +278,7 @@ pub async fn sight(session: &Session, command_timeout: Duration) -> Result<Sight
         state: session.state.as_str().to_owned(),
         mismatches: Vec::new(),
     };
-    // One whose process ended by itself is still who it was.
+    // A session whose process ended by itself is still who it was.
     if session.state != SessionState::Active && !session.has_exited() {
         identity.mismatches.push(format!("session_state_{}", session.state.as_str()));
     }
@@ -291,15 +305,18 @@ pub async fn sight(session: &Session, command_timeout: Duration) -> Result<Sight
 }
 
 /// Ends the pane of a session that was looked at: its whole tmux session, as long as that is the one that the session was
-/// registered in or holds nothing else. A pane that the user moved beside others ends alone. False when it was gone
-/// already.
+/// registered in or holds nothing else. A pane that the user moved beside others, linked into another tmux session or
+/// shares in a group (tmux(1), `link-window` and `new-session -t`) ends alone: `kill-session` would leave it running
+/// there. False when it was gone already.
 pub async fn end(session: &Session, sighting: &Sighting, command_timeout: Duration) -> Result<bool> {
     let Some(pane) = &sighting.pane else { return Ok(false) };
     let tmux = tmux(session, command_timeout);
     let registered_there =
         session.tmux_session.as_deref().is_some_and(|name| stored_name(name) == pane.session_name);
-    let beside = |other: &&Pane| other.session_id == pane.session_id && other.pane_id != pane.pane_id;
-    let ended = if registered_there || !sighting.panes.iter().any(|other| beside(&other)) {
+    let beside = |other: &Pane| other.session_id == pane.session_id && other.pane_id != pane.pane_id;
+    let elsewhere = |other: &Pane| other.pane_id == pane.pane_id && other.session_id != pane.session_id;
+    let alone = !sighting.panes.iter().any(beside);
+    let ended = if (registered_there || alone) && !sighting.panes.iter().any(elsewhere) {
         tmux.kill_session_by_id(&pane.session_id).await
     } else {
         tmux.kill_pane(pane.pane_id).await

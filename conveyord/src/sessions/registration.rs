@@ -17,7 +17,7 @@ use crate::{
         rollouts,
         sessions::{self, Filter, Registration, Session},
     },
-    tmux::{Pane, Tmux},
+    tmux::{Pane, Tmux, active_pane, stored_name},
     words::shown,
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -35,6 +35,9 @@ use conveyor_proto::{
 use serde_json::json;
 use std::{os::unix::fs::MetadataExt, time::Duration};
 
+/// Folders of the state root that belong to the daemon. A session of such a name would have its reports written there.
+const OWN_FOLDERS: [&str; 4] = ["artifacts", "backups", "exports", "logs"];
+
 /// Checks the name of a new session. Rows of older versions with other names stay readable.
 ///
 /// # Errors
@@ -49,6 +52,10 @@ pub fn check_name(name: &str) -> Result<()> {
                 shown(name)
             ),
         ));
+    }
+    if OWN_FOLDERS.contains(&name) {
+        let message = format!("{name} is the name of a folder of the daemon");
+        return Err(Error::invalid(Kind::InvalidName, message).hint("use another name"));
     }
     Ok(())
 }
@@ -106,18 +113,13 @@ async fn find(params: &RegisterParams, time_limit: Duration) -> Result<Found> {
         return Err(Error::invalid(Kind::InvalidTmuxSession, message));
     }
     let server = pane::server_of_caller(&params.caller);
-    let pane = match &tmux_session {
-        None => None,
-        Some(name) => match Tmux::new(server.clone(), time_limit).session(name).await {
-            Ok(Some(pane)) => Some(pane),
-            Ok(None) => {
-                warnings
-                    .push(format!("tmux session {} is not running; nothing can be sent to it", shown(name)));
-                None
-            }
+    let (tmux_session, pane) = match tmux_session {
+        None => (None, None),
+        Some(name) => match Tmux::new(server.clone(), time_limit).panes().await {
+            Ok(panes) => pane_in(&panes, name, pid, &mut warnings).await?,
             Err(error) => {
-                warnings.push(format!("tmux could not be asked for session {}: {error}", shown(name)));
-                None
+                warnings.push(format!("tmux could not be asked for session {}: {error}", shown(&name)));
+                (Some(name), None)
             }
         },
     };
@@ -159,6 +161,50 @@ async fn find(params: &RegisterParams, time_limit: Duration) -> Result<Found> {
         cwd,
     };
     Ok(Found { registration, pane, rollout_len, warnings })
+}
+
+/// The pane to register for a tmux session that was named, and the tmux session that the pane is in.
+///
+/// The pane of the process counts, and not the active pane: that may belong to another window, whose shell would run what
+/// is sent. Only for a session without a process the active pane stands for the tmux session.
+async fn pane_in(
+    panes: &[Pane],
+    name: String,
+    pid: Option<Pid>,
+    warnings: &mut Vec<String>,
+) -> Result<(Option<String>, Option<Pane>)> {
+    let own = match pid {
+        None => None,
+        Some(pid) => {
+            let panes = panes.to_vec();
+            tokio::task::spawn_blocking(move || pane::of_process(&panes, pid).cloned()).await?
+        }
+    };
+    let named = active_pane(panes, &name);
+    match (own, named, pid) {
+        (Some(own), _, _) if own.session_name == stored_name(&name) => Ok((Some(name), Some(own))),
+        (Some(own), _, Some(pid)) => {
+            warnings.push(format!(
+                "process {pid} runs in tmux session {}, and not in {}: it is registered with the pane that it runs in",
+                shown(&own.session_name),
+                shown(&name)
+            ));
+            Ok((Some(own.session_name.clone()), Some(own)))
+        }
+        (_, Some(named), Some(pid)) => {
+            warnings.push(format!(
+                "process {pid} runs in no pane of this tmux server: what is sent goes to pane {} of session {}",
+                named.pane_id,
+                shown(&name)
+            ));
+            Ok((Some(name), Some(named.clone())))
+        }
+        (_, Some(named), None) => Ok((Some(name), Some(named.clone()))),
+        (_, None, _) => {
+            warnings.push(format!("tmux session {} is not running; nothing can be sent to it", shown(&name)));
+            Ok((Some(name), None))
+        }
+    }
 }
 
 /// The length of a file, and its device and inode.

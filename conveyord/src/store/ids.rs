@@ -39,7 +39,7 @@ macro_rules! numbers {
 }
 
 impl FencingToken {
-    /// That of a row that is claimed as it is made.
+    /// The token of a row that is claimed by its insert.
     pub const FIRST: Self = Self(1);
 }
 

@@ -13,7 +13,7 @@ use rusqlite::{OptionalExtension, params};
 use serde_json::Value;
 
 conveyor_proto::words! {
-    /// Who did it.
+    /// Whose act an event tells of.
     pub enum Actor {
         /// The mechanical router.
         Dispatch = "dispatch",

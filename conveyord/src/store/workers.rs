@@ -57,6 +57,12 @@ pub fn of_tmux_session(connection: &Connection, tmux_session: &str) -> Result<Op
     first(connection, "from workers where tmux_session = ?1", [tmux_session])
 }
 
+/// Gives a worker's row another name. The caller has seen that the name is free: the column is unique.
+pub fn rename(tx: &Tx<'_>, name: &str, new_name: &str) -> Result<(), StoreError> {
+    tx.prepare_cached("update workers set name = ?2 where name = ?1")?.execute(params![name, new_name])?;
+    Ok(())
+}
+
 /// A worker to be stored. Prints without its token.
 #[derive(Clone)]
 pub struct NewWorker {

@@ -28,14 +28,13 @@ pub use queue::{PaneQueues, PaneTurn};
 pub use start::{NewSession, StartedSession};
 pub use target::{InvalidPaneId, PaneId, TmuxServer};
 pub use text::{MAX_MESSAGE_BYTES, Sanitized, guard, sanitize};
-use uuid::Uuid;
 
 use crate::{
+    clock,
     faults::{self, CrashPoint},
     process::{self, Invocation, Locale, Output},
 };
 
-/// A pane, as tmux lists it. `Debug` leaves out the title, which Codex makes from the user's words.
 // What tmux is asked to do, in the words that follow "failed to".
 const LIST_PANES: Operation = Operation::looking("list the panes of");
 const CAPTURE: Operation = Operation::looking("capture");
@@ -50,6 +49,7 @@ const SHOW_ENVIRONMENT: Operation = Operation::looking("show the environment of"
 const SET_OPTION: Operation = Operation::looking("set an option of");
 const VERSION: Operation = Operation::looking("tell the version of");
 
+/// A pane, as tmux lists it. `Debug` leaves out the title, which Codex makes from the user's words.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pane {
     /// The id of the session in tmux, `$N`.
@@ -217,7 +217,7 @@ impl Tmux {
     ) -> Result<(Vec<Pane>, String), TmuxError> {
         let (target, start) = (pane.to_string(), format!("-{history_lines}"));
         // Marks the end of the list of panes. No line of the list can be equal to it.
-        let end_of_list = Uuid::now_v7().to_string();
+        let end_of_list = clock::new_id("end");
         let mut args =
             vec!["list-panes", "-a", "-F", PANE_FORMAT, ";", "display-message", "-p", &end_of_list, ";"];
         args.extend(capture_command(&target, &start, history_lines, style));
@@ -238,7 +238,7 @@ impl Tmux {
         if text.as_str().is_empty() {
             return Ok(());
         }
-        let (target, buffer) = (pane.to_string(), format!("conveyor-{}", Uuid::now_v7()));
+        let (target, buffer) = (pane.to_string(), clock::new_id("conveyor"));
         let load = ["load-buffer", "-b", &buffer, "-"];
         let pasted = match self.call(LOAD_BUFFER, &target, Some(text.as_str()), load).await {
             Ok(_) => {

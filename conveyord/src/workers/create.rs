@@ -443,8 +443,7 @@ impl Workers {
 
     /// Ends the Codex that was started, and frees the name. Returns the error that was the reason.
     async fn undo(&self, prepared: &Prepared, created: &Created, error: Error) -> Error {
-        let tmux_session = format!("codex-{}", created.subject.name);
-        if let Err(failure) = prepared.tmux.kill_session(&tmux_session).await {
+        if let Err(failure) = prepared.tmux.kill_session_by_id(&created.started.session_id).await {
             // The tmux session may have ended by itself. If it still runs, the next create finds it by its
             // mark.
             tracing::debug!(error = %failure, "a worker that did not come up was not ended");

@@ -19,7 +19,6 @@ use std::{
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
 };
-use uuid::Uuid;
 
 const CONFIG: &str = "config.json";
 /// The file in which a worker may report its status.
@@ -326,7 +325,7 @@ impl Folder {
     /// content.
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
         self.make()?;
-        let (path, new) = (self.0.join(name), self.0.join(format!(".{name}.{}", Uuid::now_v7())));
+        let (path, new) = (self.0.join(name), self.0.join(clock::new_id(&format!(".{name}"))));
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let written = options

@@ -16,9 +16,6 @@ use crate::{
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::common::Caller;
 
-/// Folders of the state root that belong to the daemon. No worker may have such a name.
-const OWN_FOLDERS: [&str; 4] = ["artifacts", "backups", "exports", "logs"];
-
 /// The result of the checks before a start.
 pub(super) struct Prepared {
     pub(super) tmux: Tmux,
@@ -47,10 +44,6 @@ impl Workers {
         };
         let program = CodexProgram::find(caller, self.command_timeout).await?;
         check_name(name)?;
-        if OWN_FOLDERS.contains(&name) {
-            let message = format!("{name} is the name of a folder of the daemon");
-            return Err(Error::invalid(Kind::InvalidName, message).hint("use another name"));
-        }
         let cwd = cwd.filter(|cwd| !cwd.is_empty()).or(caller.cwd.as_deref()).unwrap_or_default();
         let is_dir = Utf8Path::new(cwd).is_absolute() && Utf8Path::new(cwd).is_dir();
         let cwd = Utf8Path::new(cwd).canonicalize_utf8().ok().filter(|_| is_dir).ok_or_else(|| {

@@ -25,7 +25,7 @@ use crate::{
     error::{Error, Result},
     refusal::Kind,
     sessions::{
-        pane,
+        pane::{self, Standing},
         registration::{self, check_name},
     },
     store::{
@@ -34,7 +34,7 @@ use crate::{
         sessions::{self, Session},
         workers::{self as rows, NewWorker, Place},
     },
-    tmux::{Pane, Tmux, TmuxError, TmuxServer},
+    tmux::{Pane, Tmux, TmuxError, TmuxServer, stored_name},
     words::shown,
 };
 use camino::Utf8PathBuf;
@@ -220,7 +220,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 /// The pane in which the worker runs. That is the worker's own pane. If a person has restarted the worker by
 /// hand, it is the pane in the tmux session of the same name.
 fn running_among<'a>(panes: &'a [Pane], session: &Session) -> Option<&'a Pane> {
-    pane::among(panes, session).pane().filter(|pane| !pane.dead)
+    let registered = session.tmux_session.as_deref().map(stored_name);
+    let found = match pane::among(panes, session) {
+        Standing::Own(pane) => Some(pane),
+        Standing::Other(pane) => Some(pane).filter(|pane| registered.as_ref() == Some(&pane.session_name)),
+        Standing::Gone => None,
+    };
+    found.filter(|pane| !pane.dead)
 }
 
 fn unknown(name: &str) -> Error {

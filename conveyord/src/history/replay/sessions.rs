@@ -13,13 +13,17 @@ pub(super) fn bindings(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>> {
                 format!("bound worker {} and manager {}", text(payload, "worker"), text(payload, "manager"))
             }
             "binding_ended" => "ended the binding".to_owned(),
+            "session_renamed" => {
+                let [old, new] = ["old_name", "new_name"].map(|name| text(payload, name));
+                format!("session {old} was renamed to {new}")
+            }
             "binding_marked_invalid_by_reconcile" => {
                 format!("the binding is invalid: session {} is gone", text(payload, "gone_session_name"))
             }
             _ => return None,
         };
         Some(Draft {
-            kind: "binding",
+            kind: if text(event, "type") == "session_renamed" { "session" } else { "binding" },
             source: "events",
             source_id: &event["id"],
             actor: text(event, "actor"),

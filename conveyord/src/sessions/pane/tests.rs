@@ -123,6 +123,7 @@ fn a_pane_is_known_by_its_id_and_process() {
     check_among(known, &[pane(0, 90, "x"), pane(1, 100, "a_b")], "own %1");
     check_among(known, &[pane(2, 90, "a_b"), pane(1, 100, "renamed")], "own %1");
     check_among(known, &[pane(1, 101, "a_b")], "other %1");
+    check_among(known, &[pane(1, 101, "strangers")], "gone");
     check_among(known, &[pane(2, 100, "a_b")], "other %2");
     check_among(known, &[pane(2, 100, "elsewhere")], "gone");
     check_among(known, &[], "gone");
@@ -131,7 +132,7 @@ fn a_pane_is_known_by_its_id_and_process() {
 #[test]
 fn what_an_old_row_does_not_tell_is_told_by_the_name() {
     check_among((Some(1), None), &[pane(1, 100, "a_b")], "own %1");
-    check_among((Some(1), None), &[pane(1, 100, "elsewhere")], "other %1");
+    check_among((Some(1), None), &[pane(1, 100, "elsewhere")], "gone");
     check_among((None, None), &[pane(7, 100, "a_b")], "own %7");
     check_among((None, Some(100)), &[pane(7, 101, "a_b")], "other %7");
     check_among((None, None), &[pane(7, 100, "elsewhere")], "gone");

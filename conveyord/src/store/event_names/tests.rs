@@ -13,7 +13,7 @@ Made of `conveyord/src/store/event_names.rs`; `UPDATE_DOCS=1 cargo test -p conve
 What happens leaves its trace in the transaction that does it. The *audit trail* (table `events`, shown by `audit` and
 `replay`) holds what somebody did or decided, *telemetry* (table `telemetry_events`, found by `discover`) how the work
 goes, with a level. One thing may be told in both. A worker with a folder has, beside them, the file `events.jsonl` there,
-which `worker-events` shows.
+which `events` shows.
 
 A database that was imported from agent-conveyor keeps the names that it had. The events of an imported folder are in the
 audit trail, named as in their file with `compat_` before.

@@ -111,6 +111,38 @@ fn stop_ends_a_renamed_session() {
 }
 
 #[test]
+fn a_pane_that_is_shared_ends_and_the_rest_of_the_other_session_does_not() {
+    let pair = Pair::new();
+    let _ = pair.env.conveyorctl(&["unbind", "--task", "job"]).success();
+    let own = pair.env.tmux().start("aaa", &["cat"]);
+    pair.tmux(&["link-window", "-d", "-s", &pair.worker.id, "-t", "=aaa:5"]);
+    // A group whose name comes first in tmux's list.
+    pair.tmux(&["new-session", "-d", "-s", "bbb", "-t", "=codex-manager"]);
+    for (name, pane) in [("worker", &pair.worker), ("manager", &pair.manager)] {
+        let stopped = pair.env.rpc().call("session.stop", &json!({ "name": name })).unwrap();
+        assert_eq!(stopped["killed_session"], true, "{stopped}");
+        Pair::wait_for_end(pane);
+    }
+    assert!(Pair::is_running(&own), "nobody else was ended");
+}
+
+#[test]
+fn strangers_of_a_server_that_was_started_anew_are_nobodys_panes() {
+    let pair = Pair::new();
+    let _ = pair.env.conveyorctl(&["unbind", "--task", "job"]).success();
+    pair.tmux(&["kill-server"]);
+    let stranger = pair.env.tmux().start("shell", &["cat"]);
+    assert_eq!(stranger.id, pair.worker.id, "ids begin anew");
+    let status = pair.env.rpc().call("worker.status", &json!({ "name": "worker" })).unwrap();
+    assert_eq!(status["running"], false, "{status}");
+    let attach = pair.env.rpc().call("worker.attach", &json!({ "name": "worker" })).unwrap_err();
+    assert_eq!(attach["data"]["kind"], "tmux_session_missing", "{attach}");
+    let stopped = pair.env.rpc().call("session.stop", &json!({ "name": "worker" })).unwrap();
+    assert_eq!(stopped["killed_session"], false, "{stopped}");
+    assert!(Pair::is_running(&stranger), "nothing of the user's was ended");
+}
+
+#[test]
 fn finish_ends_a_pane_that_was_moved_beside_others_and_nothing_else() {
     let pair = Pair::new();
     let own = pair.env.tmux().start("mine", &["cat"]);

@@ -68,6 +68,31 @@ fn the_tmux_session_is_renamed_when_asked_for_and_the_call_can_be_repeated() {
 }
 
 #[test]
+fn a_session_that_was_worked_with_by_name_can_be_renamed() {
+    let env = pair();
+    for args in [
+        &["status", "worker"][..],
+        &["idle-check", "worker"],
+        &["capture", "worker"],
+        &["nudge", "worker", "hi"],
+    ] {
+        let _ = env.conveyorctl(args);
+    }
+    let _ = env.conveyorctl(&["session-rename", "worker", "painter"]).success();
+    assert_eq!(nudge(&env, "painter", "hello").expect("it is reached")["outcome"], "delivered");
+    // A name that it has already changes nothing but, when asked for, that of the tmux session.
+    let same = env.conveyorctl(&["session-rename", "painter", "painter"]).success().json();
+    assert_eq!(same["tmux_renamed"], false, "{same}");
+    let same = env.conveyorctl(&["session-rename", "painter", "painter", "--tmux"]).success().json();
+    assert_eq!(same["tmux_session"], "codex-painter", "{same}");
+    // Somebody else's panes keep the name of their tmux session.
+    let _ = env.tmux().run(&["new-window", "-t", "=codex-painter:", "cat"]).success();
+    let params = json!({ "name": "painter", "new_name": "artist", "tmux": true });
+    let refused = env.rpc().call("session.rename", &params).expect_err("it is shared");
+    assert_eq!(refused["data"]["kind"], "shared_tmux_session", "{refused}");
+}
+
+#[test]
 fn what_is_taken_is_refused_and_nothing_changes() {
     let env = pair();
     let _ = env.tmux().start("codex-taken", &["cat"]);
@@ -79,14 +104,13 @@ fn what_is_taken_is_refused_and_nothing_changes() {
     };
     check(&["nobody", "somebody"], "unknown_session");
     check(&["worker", "manager"], "worker_exists");
-    check(&["worker", "worker"], "worker_exists");
+    check(&["worker", "-x"], "invalid_name");
+    check(&["worker", "logs"], "invalid_name");
+    let id = env.conveyorctl(&["sessions", "--name", "manager"]).success().json()[0]["id"].clone();
+    check(&["worker", id.as_str().expect("an id")], "worker_exists");
     check(&["worker", "../home"], "invalid_name");
     check(&["worker", ""], "invalid_name");
     check(&["worker", "taken", "tmux"], "tmux_session_exists");
-    let folder = env.state_root().join("filed");
-    std::fs::create_dir(&folder).expect("the state root is ours");
-    std::fs::write(folder.join("config.json"), r#"{"name": "filed", "cwd": "/"}"#).expect("it is ours");
-    let _ = env.conveyorctl(&["update-status", "filed", "--state", "idle"]);
     let listed = env.conveyorctl(&["sessions"]).success().json();
     let names: Vec<&Value> = listed.as_array().expect("sessions").iter().map(|row| &row["name"]).collect();
     assert!(names.contains(&&json!("worker")) && names.contains(&&json!("manager")), "{listed}");
