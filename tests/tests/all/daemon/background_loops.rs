@@ -6,6 +6,9 @@
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use conveyor_tests::harness::{FakeAppServer, Fault, Running, TestEnv, standin, wait_until};
@@ -350,42 +353,56 @@ fn signals_panic_and_the_next_ones_are_taken() {
     let _ = world.daemon.finish().success();
 }
 
-/// A world under a service manager that wants a sign of life. Returns the manager's socket too.
-fn watched() -> (World, UnixDatagram) {
-    let mut env = TestEnv::new();
-    let path = env.root().join("notify.sock");
-    let socket = UnixDatagram::bind(&path).expect("it is ours");
-    socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a time-out that is not zero");
-    env.set("NOTIFY_SOCKET", path.as_str());
-    env.set("WATCHDOG_USEC", "200000");
-    (World::of(env), socket)
-}
+/// A service manager that wants signs of life, and counts them. It reads as fast as it is told: a daemon waits for
+/// one that does not.
+struct ServiceManager(Arc<AtomicU64>);
 
-/// Waits for a sign of life.
-#[track_caller]
-fn sign_of_life(socket: &UnixDatagram) {
-    let mut bytes = [0; 4096];
-    while socket.recv(&mut bytes).is_ok() {}
-    wait_until("a sign of life", || {
-        let length = socket.recv(&mut bytes).ok()?;
-        String::from_utf8_lossy(&bytes[..length]).contains("WATCHDOG=1").then_some(())
-    });
+impl ServiceManager {
+    fn start(env: &mut TestEnv) -> Self {
+        let path = env.root().join("notify.sock");
+        let socket = UnixDatagram::bind(&path).expect("it is ours");
+        socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a time-out that is not zero");
+        env.set("NOTIFY_SOCKET", path.as_str());
+        env.set("WATCHDOG_USEC", "200000");
+        let signs = Arc::new(AtomicU64::new(0));
+        let counted = Arc::downgrade(&signs);
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Some(signs) = counted.upgrade() {
+                let Ok(length) = socket.recv(&mut bytes) else { continue };
+                let is_sign = String::from_utf8_lossy(&bytes[..length]).contains("WATCHDOG=1");
+                signs.fetch_add(u64::from(is_sign), Ordering::SeqCst);
+            }
+        });
+        Self(signs)
+    }
+
+    /// Waits for the next sign of life.
+    #[track_caller]
+    fn sees_life(&self) {
+        let before = self.0.load(Ordering::SeqCst);
+        wait_until("a sign of life", || (self.0.load(Ordering::SeqCst) > before).then_some(()));
+    }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn the_proof_of_life_panics_and_goes_on() {
-    let (world, socket) = watched();
-    sign_of_life(&socket);
+    let mut env = TestEnv::new();
+    let manager = ServiceManager::start(&mut env);
+    let world = World::of(env);
+    manager.sees_life();
     world.panics("loop-watchdog");
     world.restarted_once("watchdog");
-    sign_of_life(&socket);
+    manager.sees_life();
     world.end();
 }
 
 #[test]
 fn a_loop_that_is_needed_and_cannot_be_kept_up_ends_the_daemon_in_order() {
-    let (mut world, socket) = watched();
+    let mut env = TestEnv::new();
+    let _manager = ServiceManager::start(&mut env);
+    let mut world = World::of(env);
     world.env.arm(&panics_always("loop-dispatch"));
     world.turn();
     let World { env, daemon, .. } = world;
@@ -398,8 +415,6 @@ fn a_loop_that_is_needed_and_cannot_be_kept_up_ends_the_daemon_in_order() {
         assert!(log.contains("a loop that it needs is down"), "no sign of life meanwhile: {log}");
     }
     assert!(!env.socket().exists(), "it ended in order");
-    // A service manager that read nothing more would hold the next daemon up: the signs of life have filled its socket.
-    drop(socket);
     // The next call starts the next daemon, which is well here.
     let take = ["manager-inbox", TASK, "--consume-next", "--wait", "--timeout", "50", "--json"];
     assert!(env.conveyorctl(&take).success().json()["consumed"].is_object());
