@@ -417,7 +417,7 @@ async fn pull(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<Proc
     item.target_session = Some(plan.target.name.clone());
     let dispatcher = pass.id.clone();
     end(pass, claim, CommandState::Succeeded, item, move |tx, claim, item| {
-        into_inbox(tx, &dispatcher, claim, &plan, item, false)
+        into_inbox(tx, &dispatcher, claim, &plan, item)
     })
     .await
 }
@@ -429,14 +429,16 @@ fn into_inbox(
     claim: &Claim,
     plan: &Plan,
     item: &mut ProcessedCommand,
-    uncertain: bool,
 ) -> std::result::Result<(), StoreError> {
     item.notification_id = notify(tx, dispatcher, claim, plan)?.map(|id| id.0);
     let Some(id) = item.notification_id else { return Ok(()) };
     notifications::deliver(
         tx,
         NotificationId(id),
-        Pushed { completed: item.side_effect_completed, uncertain },
+        Pushed {
+            completed: item.side_effect_completed,
+            uncertain: item.outcome == DeliveryOutcome::Uncertain,
+        },
     )?;
     // What a push did is told by the telemetry of the command's end.
     if item.delivery_mode == Some(DeliveryMode::Push) {
@@ -489,7 +491,7 @@ async fn push(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<Proc
             item.transport = Some(Transport::Inbox);
             let plan = Plan { way: Transport::Inbox, ..plan };
             end(pass, claim, CommandState::Succeeded, item, move |tx, claim, item| {
-                into_inbox(tx, &dispatcher, claim, &plan, item, false)
+                into_inbox(tx, &dispatcher, claim, &plan, item)
             })
             .await
         }
@@ -551,8 +553,7 @@ pub(super) fn typed(
         item.proof = Some(proof);
         item.error = None;
     }
-    let uncertain = item.outcome == DeliveryOutcome::Uncertain;
-    into_inbox(tx, dispatcher, claim, plan, item, uncertain)
+    into_inbox(tx, dispatcher, claim, plan, item)
 }
 
 fn fallback_wanted(claim: &Claim) -> bool {

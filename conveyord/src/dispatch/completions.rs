@@ -242,7 +242,7 @@ pub(super) async fn route_some(
         .await?;
     let any = !batch.is_empty();
     for routed in batch {
-        if let Some(item) = finish(pass, routed, false).await? {
+        if let Some(item) = finish(pass, routed, Origin::Routed).await? {
             tell(item);
         }
     }
@@ -254,11 +254,20 @@ fn item(turn: &Unrouted) -> String {
     format!("completion {} of {}", turn.row, turn.session)
 }
 
+/// How a completion came to be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Its turn was just routed.
+    Routed,
+    /// An earlier pass had routed it and did not send it.
+    Recovered,
+}
+
 /// Sends a completion that is to be pushed, after the transaction that claimed it.
 pub(super) async fn finish(
     pass: &Dispatcher,
     routed: Routed,
-    recovered: bool,
+    origin: Origin,
 ) -> Result<Option<ProcessedCompletion>> {
     match routed {
         Routed::Taken => Ok(None),
@@ -266,7 +275,7 @@ pub(super) async fn finish(
         Routed::Push(target, item) => {
             let claim = LostClaim::Completion(target.id, target.token);
             let what = format!("notification {}", target.id);
-            match pass.items.attempt(&what, push(pass, *target, item, recovered)).await {
+            match pass.items.attempt(&what, push(pass, *target, item, origin)).await {
                 // The end of the push could not be written: the next round gives its claim up.
                 Ok(pushed) => pushed.inspect_err(|_| pass.lost.add(claim)),
                 // The work panicked: nobody takes the completion up before the pause is over.
@@ -451,7 +460,7 @@ async fn push(
     pass: &Dispatcher,
     target: Target,
     mut item: ProcessedCompletion,
-    recovered: bool,
+    origin: Origin,
 ) -> Result<Option<ProcessedCompletion>> {
     let message = Message {
         text: target.line.clone(),
@@ -464,7 +473,9 @@ async fn push(
     let renew = move |tx: &Tx<'_>, until: &str| notifications::renew(tx, id, token, until);
     let sent = lease::kept(pass, renew, pass.sender.pane.send(&target.manager, message, before)).await;
     let mut attributes = json!({ "target_session": target.manager.name });
-    if recovered && let Value::Object(attributes) = &mut attributes {
+    if origin == Origin::Recovered
+        && let Value::Object(attributes) = &mut attributes
+    {
         attributes.insert("recovered".to_owned(), json!(true));
     }
     match sent {

@@ -16,15 +16,27 @@ use crate::{
 use conveyor_proto::types::dispatch::SignalType;
 use serde_json::Value;
 
-/// Looks at the panes of held commands: of those whose next look is due, or of all. A command whose pane is
+/// Which held texts are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Those whose next look is due.
+    Due,
+    /// All of them, whenever their next look would be.
+    All,
+}
+
+/// Looks at the panes of held commands. A command whose pane is
 /// free becomes due; for the others the next look is put off. Held completions only become due: the pass that
 /// takes them up looks at their panes.
-pub(super) async fn look(store: &Store, sender: &PaneSender, items: &Items, everything: bool) -> Result<()> {
-    if everything {
+pub(super) async fn look(store: &Store, sender: &PaneSender, items: &Items, scope: Scope) -> Result<()> {
+    if scope == Scope::All {
         store.write(Durability::Normal, notifications::hurry_held).await?;
     }
     // As text, "9999" is later than any time.
-    let now = if everything { "9999".to_owned() } else { clock::now() };
+    let now = match scope {
+        Scope::All => "9999".to_owned(),
+        Scope::Due => clock::now(),
+    };
     let due = store.read(move |connection| Ok::<_, Error>(claims::due_held(connection, &now, 64)?)).await?;
     for held in due {
         let item = format!("command {}", held.id);

@@ -155,7 +155,7 @@ async fn run(mut task: Task, cancel: CancellationToken) {
                         && last_held_look.elapsed() >= HELD_LOOK =>
                     {
                         last_held_look = tokio::time::Instant::now();
-                        task.look_at_held(true).await;
+                        task.look_at_held(held::Scope::All).await;
                         break true;
                     }
                     Some(_) => {}
@@ -217,7 +217,7 @@ impl Task {
         // Claims whose lease ran out: their dispatcher died or gave them up.
         self.pass.recover_commands(&kinds, Expired::ByLease, 100).await?;
         self.pass.settle_interrupted(Expired::ByLease).await?;
-        self.look_at_held(false).await;
+        self.look_at_held(held::Scope::Due).await;
         // If every claim slot is taken, do nothing: the end of any running command wakes this loop again.
         while self.under_way.serving.len() < MAX_LANES {
             let Some(claim) = self.pass.claim(&kinds, &[]).await? else { break };
@@ -267,10 +267,10 @@ impl Task {
         std::mem::take(&mut self.completions_again) && !self.failed
     }
 
-    /// Looks at the panes of held texts: of those whose next look is due, or of all.
-    async fn look_at_held(&mut self, everything: bool) {
+    /// Looks at the panes of held texts.
+    async fn look_at_held(&mut self, scope: held::Scope) {
         let (store, sender) = (&self.pass.store, &self.pass.sender.pane);
-        let looked = held::look(store, sender, &self.pass.items, everything).await;
+        let looked = held::look(store, sender, &self.pass.items, scope).await;
         let any = store.read(|connection| Ok::<_, Error>(deliveries::any_held(connection)?)).await;
         self.any_held = any.as_ref().is_ok_and(|any| *any);
         if let Err(error) = looked.and(any) {

@@ -2,7 +2,7 @@
 //! have been sent are kept in the inbox, and never sent again by themselves.
 
 use super::{
-    completions::{Routed, Target, audit, deliver, finish},
+    completions::{Origin, Routed, Target, audit, deliver, finish},
     dispatcher::Dispatcher,
     telemetry::note,
 };
@@ -54,7 +54,7 @@ pub(super) async fn recover_next(
         })
         .await?;
     let Some((id, routed)) = recovered else { return Ok(None) };
-    if let Some(item) = finish(pass, routed, true).await? {
+    if let Some(item) = finish(pass, routed, Origin::Recovered).await? {
         tell(item);
     }
     Ok(Some(id))

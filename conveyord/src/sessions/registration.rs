@@ -77,12 +77,12 @@ pub async fn register(store: &Store, params: RegisterParams, time_limit: Duratio
     check_name(&params.name)?;
     let found = find(&params, time_limit).await?;
     let program = params.caller.program.clone();
-    let replace = params.replace;
+    let takeover = if params.replace { Takeover::Allowed } else { Takeover::Refused };
     let Found { registration, pane, rollout_len, warnings } = found;
     let new = registration.clone();
     let (session, task) = store
         .write(Durability::Full, move |tx| {
-            let session = store_registration(tx, &new, replace, rollout_len, None)?;
+            let session = store_registration(tx, &new, takeover, rollout_len, None)?;
             let binding = bindings::open_of_session(tx, &session.id)?;
             Ok::<_, Error>((session, binding.map(|binding| binding.task_id)))
         })
@@ -310,6 +310,13 @@ fn looks_like_codex(pid: Pid, home: Option<&str>) -> bool {
             .any(|name| name.starts_with("codex"))
 }
 
+/// Whether a thread that another session has may be taken over from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takeover {
+    Refused,
+    Allowed,
+}
+
 /// Stores a registration. `rollout` is the length of the file with its device and inode. `via` names the verb
 /// that started the session, if one did.
 ///
@@ -318,7 +325,7 @@ fn looks_like_codex(pid: Pid, home: Option<&str>) -> bool {
 pub fn store_registration(
     tx: &Tx<'_>,
     new: &Registration,
-    replace: bool,
+    takeover: Takeover,
     rollout: Option<(u64, (u64, u64))>,
     via: Option<&str>,
 ) -> Result<Session> {
@@ -330,14 +337,14 @@ pub fn store_registration(
             format!("session {} is registered as {}; a role is for ever", new.name, existing.role.as_str());
         return Err(Error::conflict(Kind::RoleDiffers, message).hint("use another name"));
     }
-    // One thread belongs to one session. `replace` takes it over, unless the other session is bound.
+    // One thread belongs to one session. It can be taken over, unless the other session is bound.
     if let Some(thread) = &new.codex_session_id {
         let others: Vec<Session> = sessions::active_on_thread(tx, thread)?
             .into_iter()
             .filter(|session| session.name != new.name)
             .collect();
         for other in others {
-            if !replace {
+            if takeover == Takeover::Refused {
                 let message = format!(
                     "Codex session {} is registered as {} already",
                     shown(thread.as_str()),

@@ -17,7 +17,7 @@ use crate::{
     faults::{self, CrashPoint},
     platform::{self, Pid},
     refusal::Kind,
-    sessions::registration::{codex_home, file_state, store_registration},
+    sessions::registration::{Takeover, codex_home, file_state, store_registration},
     store::{
         Durability,
         prompts::{self, NewPrompt},
@@ -303,7 +303,7 @@ impl Spawner {
         let rollout = file_state(&found.path);
         self.store
             .write(Durability::Full, move |tx| {
-                let session = store_registration(tx, &registration, false, rollout, Some(via))?;
+                let session = store_registration(tx, &registration, Takeover::Refused, rollout, Some(via))?;
                 sessions::set_launch(tx, &session.id, sandbox.as_deref(), approval.as_deref())?;
                 session_starts::registered(tx, &start, &session.id)?;
                 Ok::<_, Error>(session)
