@@ -20,6 +20,8 @@ use crate::{
 use std::{fmt, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+/// How many looks in a row must find the composer before Codex counts as ready.
+const READY_LOOKS: u32 = 3;
 /// Time between the first looks at the pane.
 const FIRST_PACE: Duration = Duration::from_millis(50);
 /// Time between later looks, which the pace approaches by doubling.
@@ -236,12 +238,23 @@ impl Watch {
     }
 
     /// Waits until Codex takes input or works on its first prompt.
+    ///
+    /// Codex draws its composer before the menu of an update, so a composer counts only when several looks in a row find
+    /// it.
     pub async fn ready(&mut self) -> Result<Ended<Shown>> {
-        self.found(None, |shown| {
-            let ready = matches!(shown.start, Start::Ready | Start::Working);
-            std::future::ready(ready.then_some(shown))
+        let mut looks = 0;
+        let ended = self
+            .found(None, |shown| {
+                looks = if shown.start == Start::Ready { looks + 1 } else { 0 };
+                let ready = shown.start == Start::Working || looks >= READY_LOOKS;
+                std::future::ready(ready.then_some(shown))
+            })
+            .await?;
+        Ok(match ended {
+            // The time was too short for more looks.
+            Ended::TimedOut(shown) if shown.start == Start::Ready => Ended::Found(shown),
+            ended => ended,
         })
-        .await
     }
 
     /// Waits until `find` returns something. `find` is called after each look at the pane, and the next look
