@@ -432,14 +432,9 @@ fn into_inbox(
 ) -> std::result::Result<(), StoreError> {
     item.notification_id = notify(tx, dispatcher, claim, plan)?.map(|id| id.0);
     let Some(id) = item.notification_id else { return Ok(()) };
-    notifications::deliver(
-        tx,
-        NotificationId(id),
-        Pushed {
-            completed: item.side_effect_completed,
-            uncertain: item.outcome == DeliveryOutcome::Uncertain,
-        },
-    )?;
+    let uncertain = item.outcome == DeliveryOutcome::Uncertain;
+    let pushed = Pushed { completed: item.side_effect_completed, uncertain };
+    notifications::deliver(tx, NotificationId(id), pushed)?;
     // What a push did is told by the telemetry of the command's end.
     if item.delivery_mode == Some(DeliveryMode::Push) {
         return Ok(());

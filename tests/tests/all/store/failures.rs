@@ -152,6 +152,8 @@ fn ingest_goes_on_by_itself() {
         world.env.disarm();
         assert_eq!(world.item()["signal_type"], "worker_task_complete");
         world.turn();
+        // Before its completion is there, everything looks settled because the turn was not read yet.
+        assert_eq!(world.item()["signal_type"], "worker_task_complete");
         wait_until("the second turn", || world.env.is_settled().then_some(()));
         let _ = world.env.check_invariants();
     }
