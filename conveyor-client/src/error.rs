@@ -67,7 +67,7 @@ pub enum Error {
     NotUnderstood {
         /// The method that was called.
         method: String,
-        /// What is wrong with the result.
+        /// The fault of a result that cannot be read.
         #[source]
         source: serde_json::Error,
     },

@@ -5,7 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Error};
 use std::error::Error as _;
 
-/// What is told instead of running a verb.
+/// The text that is printed instead of running a verb.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     /// Help was asked for.

@@ -200,7 +200,7 @@ pub async fn unbind(store: &Store, reference: String) -> Result<UnbindResult> {
         .await
 }
 
-/// What has ended together with a binding.
+/// The commands and notifications that ended together with a binding.
 #[derive(Debug, Default)]
 pub struct Ended {
     /// Commands that were not carried out yet.

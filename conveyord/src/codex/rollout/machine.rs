@@ -137,7 +137,7 @@ pub struct Turn {
     pub since: String,
     /// The record that began the turn.
     begun_by: PhaseSignal,
-    /// What was seen within the turn. Its end derives the kind of the turn from this.
+    /// The records seen within the turn. The end of the turn derives its kind from them.
     has_user_message: bool,
     has_compaction: bool,
     has_user_shell: bool,

@@ -14,7 +14,7 @@ use crate::{
 use conveyor_proto::{ids::TaskId, types::common::Role};
 use serde_json::{Map, Value, json};
 
-/// What is done to a session's pane.
+/// The two acts on a session's pane.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Action {
     Nudge,
@@ -53,7 +53,7 @@ impl Action {
     }
 }
 
-/// What is recorded of an action: who it concerned and what was done, never the text.
+/// The record of an action: the session that it concerned and the act, never the text.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
     action: Action,
