@@ -191,6 +191,15 @@ pub fn parent(pid: Pid) -> Option<Pid> {
     sys::process(pid).ok()?.parent
 }
 
+/// How many processes above another one are looked at. A process tree that changes while it is read may look like a
+/// ring.
+const MOST_ANCESTORS: usize = 64;
+
+/// A process, then its parent, and so on up to the first process.
+pub fn with_ancestors(pid: Pid) -> impl Iterator<Item = Pid> {
+    std::iter::successors(Some(pid), |pid| parent(*pid)).take(MOST_ANCESTORS)
+}
+
 /// The children of a process, in the order of their ids.
 pub fn children(pid: Pid) -> io::Result<Vec<Pid>> {
     let mut children = children_by_parent()?.remove(&pid).unwrap_or_default();

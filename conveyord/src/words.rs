@@ -4,7 +4,7 @@
 use crate::refusal::Kind;
 use crate::refusal::Refusal;
 use conveyor_proto::{limits::MAX_WAIT_SECONDS, types::common::Caller};
-use std::fmt::Write as _;
+use sha2::{Digest as _, Sha256};
 
 /// The name by which the caller knows the command line.
 #[must_use]
@@ -38,14 +38,10 @@ pub fn shown(text: &str) -> String {
     short
 }
 
-/// Bytes as lower-case hexadecimal.
+/// The SHA-256 of bytes, in lower-case hexadecimal.
 #[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// Refuses a wait that is not a number, negative, or too long.

@@ -3,7 +3,6 @@
 //! menu names.
 
 use super::{Approvals, Decision, until};
-use crate::words::hex;
 use crate::{
     background::Items,
     changes::{Change, ChangeKind},
@@ -17,6 +16,7 @@ use crate::{
         sessions::{self, Session},
     },
     tmux::{CaptureStyle, Key, Tmux},
+    words::sha256,
 };
 use conveyor_proto::{
     ids::SessionId,
@@ -25,7 +25,6 @@ use conveyor_proto::{
         session::SessionState,
     },
 };
-use sha2::{Digest, Sha256};
 use std::{collections::HashMap, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -266,5 +265,5 @@ fn asked(session: &Session, call: Option<&str>, menu: &ApprovalMenu) -> NewAppro
 
 /// Identifies a question on the screen by its text.
 fn fingerprint(menu: &ApprovalMenu) -> String {
-    hex(&Sha256::digest(format!("{}\n{}", menu.question, menu.body).as_bytes()))
+    sha256(format!("{}\n{}", menu.question, menu.body))
 }

@@ -10,13 +10,12 @@ use crate::{
         Tx,
         import::folders::{self as rows, Capture, Status, Worker},
     },
-    words::hex,
+    words::sha256,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::compat::{FolderAction, FolderActionKind, WorkerImport};
 use rusqlite::Connection;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 use std::{fs, io};
 
 /// The words that may stand as a state. Any other word counts as `unknown`.
@@ -264,8 +263,4 @@ fn invalid(path: &Utf8Path, what: &str) -> Error {
 /// Converts all line ends to line feeds, as the reference does when it reads.
 fn plain_lines(text: String) -> String {
     if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
-}
-
-fn sha256(text: &str) -> String {
-    hex(&Sha256::digest(text))
 }

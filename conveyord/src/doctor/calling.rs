@@ -24,10 +24,6 @@ use conveyor_proto::types::{
 use nix::unistd::Uid;
 use std::os::unix::fs::PermissionsExt;
 
-/// The number of ancestors that are looked at. A process tree that changes while it is read may look like a
-/// ring.
-const MOST_ANCESTORS: usize = 64;
-
 /// The checks that must pass before the calling session can be a worker in tmux.
 const NEEDED: [&str; 4] = ["workerctl_on_path", "tmux_on_path", "inside_tmux", "current_tmux_session_live"];
 
@@ -123,8 +119,8 @@ pub async fn run(context: &DoctorContext, params: &SelfParams) -> Result<SelfRes
 /// its process id.
 fn ancestors(caller: &Caller) -> Vec<Pid> {
     let own = caller.pid.and_then(|pid| Pid::try_from(pid).ok());
-    std::iter::successors(own, |pid| platform::parent(*pid))
-        .take(MOST_ANCESTORS)
+    own.into_iter()
+        .flat_map(platform::with_ancestors)
         .take_while(|pid| pid.as_raw() > 1 && platform::same_user(*pid))
         .collect()
 }

@@ -251,8 +251,7 @@ fn turn_key(turn_id: Option<&TurnId>, stored: Stored<'_>) -> String {
     match turn_id {
         Some(id) => id.to_string(),
         None => {
-            use sha2::{Digest, Sha256};
-            let hash = crate::words::hex(&Sha256::digest(stored.line));
+            let hash = crate::words::sha256(stored.line);
             format!("offset:{}:{}", stored.offset, hash.get(..16).unwrap_or_default())
         }
     }

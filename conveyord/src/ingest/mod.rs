@@ -35,11 +35,10 @@ use crate::{
         rollouts::{self, EventWriter, Mark, NewEvent, Progress, Rollout},
         sessions::{self, Session},
     },
-    words::hex,
+    words::sha256,
 };
 use conveyor_proto::{ids::SessionId, types::session::SessionState};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
     fs::File,
@@ -489,7 +488,7 @@ fn check(file: &(impl ReadAt + ?Sized), offset: u64) -> io::Result<(u64, String)
             Err(error) => return Err(error),
         }
     }
-    Ok((count, hex(&Sha256::digest(&buffer))))
+    Ok((count, sha256(&buffer)))
 }
 
 fn identity_of(file: &File) -> Option<(u64, u64)> {

@@ -75,16 +75,11 @@ pub fn among<'a>(panes: &'a [Pane], session: &Session) -> Standing<'a> {
     }
 }
 
-/// How many processes above another one are looked at. A process tree that changes while it is read may look like a
-/// circle.
-const MOST_ANCESTORS: usize = 64;
-
 /// The pane in which a process runs: the one that was started with this process or with one above it. May block: it reads
 /// the process table.
 #[must_use]
 pub fn of_process(panes: &[Pane], pid: Pid) -> Option<&Pane> {
-    let above = std::iter::successors(Some(pid), |pid| platform::parent(*pid)).take(MOST_ANCESTORS);
-    above.into_iter().find_map(|pid| panes.iter().find(|pane| pane.pane_pid == pid.as_raw()))
+    platform::with_ancestors(pid).find_map(|pid| panes.iter().find(|pane| pane.pane_pid == pid.as_raw()))
 }
 
 fn recorded(session: &Session) -> Option<PaneId> {

@@ -1,10 +1,10 @@
 //! The first prompts that sessions were given.
 
 use super::{StoreError, Tx, json_text};
+use crate::words::sha256;
 use conveyor_proto::ids::TaskId;
 use rusqlite::params;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use std::fmt;
 
 conveyor_proto::words! {
@@ -54,7 +54,7 @@ pub fn insert(tx: &Tx<'_>, new: &NewPrompt<'_>) -> Result<(), StoreError> {
         new.task_id.map(TaskId::as_str),
         new.kind.as_str(),
         new.content,
-        format!("{:x}", Sha256::digest(new.content)),
+        sha256(new.content),
         env!("CARGO_PKG_VERSION"),
         json_text(new.snapshot)?,
         json_text(new.policy)?,

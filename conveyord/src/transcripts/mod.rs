@@ -17,12 +17,11 @@ use crate::{
             self, Baseline, NewCapture, NewObservation, NewSegment, ObservationKind, RETENTION, SegmentKind,
         },
     },
+    words::sha256,
 };
 use conveyor_proto::types::{common::Role, finish::CaptureMode};
 use delta::Delta;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 
 /// The most lines of an excerpt.
 const EXCERPT_LINES: usize = 40;
@@ -285,15 +284,6 @@ fn classify(content: &str) -> Value {
     json!({
         "busy_wait": phrases::busy_wait(content, ageless, LAST_SCREEN),
         "startup": phrases::startup(content),
-    })
-}
-
-/// The hash that identifies the text of a pane: SHA-256 in lower-case hexadecimal.
-#[must_use]
-pub fn sha256(content: &str) -> String {
-    Sha256::digest(content).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
     })
 }
 

@@ -13,7 +13,7 @@ use crate::{
         sessions::Session,
         workers::{self as rows, NewCapture, NewWorker, RETENTION, WorkerState},
     },
-    transcripts::sha256,
+    words::sha256,
 };
 use conveyor_proto::types::{
     common::Caller,

@@ -1,14 +1,13 @@
 //! Recognises a text that was typed into a pane in the rollout.
 
-use crate::words::hex;
-use sha2::{Digest, Sha256};
+use crate::words::sha256;
 
 /// The key that a sent text shares with its message in the rollout. Codex trims white space at both ends of a
 /// message, and line ends may differ.
 #[must_use]
 pub fn receipt_key(text: &str) -> String {
     let unified = text.replace("\r\n", "\n").replace('\r', "\n");
-    hex(&Sha256::digest(unified.trim().as_bytes()))
+    sha256(unified.trim())
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ use crate::{
         StoreError, Tx,
         rows::{column, scalar},
     },
-    words::hex,
 };
 use conveyor_proto::{
     ids::SessionId,
@@ -491,7 +490,7 @@ fn digest(source: &Source, shapes: &[Shape]) -> Result<String, Error> {
             Ok(())
         })?;
     }
-    Ok(hex(&digest.finalize()))
+    Ok(format!("{:x}", digest.finalize()))
 }
 
 /// Each value with its kind and length, so that no two rows look alike.
