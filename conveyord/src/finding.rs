@@ -69,7 +69,11 @@ fn row(connection: &Connection, session: &Session, params: &DiscoverParams) -> R
     let binding = bindings::open_of_session(connection, &session.id)?;
     let task = binding.as_ref().map(|binding| binding.task_id.as_str());
     let communication = registration::communication(session, task, params.caller.program.as_deref());
-    Ok(registration::row(session.clone(), communication, params.show_identity_token))
+    Ok(registration::row(
+        session.clone(),
+        communication,
+        registration::Token::asked(params.show_identity_token),
+    ))
 }
 
 /// The text to look for.

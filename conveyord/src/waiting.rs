@@ -131,8 +131,8 @@ pub async fn wait(
         let looked_at = Instant::now();
         read_rollout(observer, &watched.session).await;
         let mut seen = {
-            let (id, wants_item) = (id.clone(), params.until == Until::Message);
-            store.read(move |connection| seen(connection, id.as_str(), pin, wants_item)).await?
+            let (id, until) = (id.clone(), params.until);
+            store.read(move |connection| seen(connection, id.as_str(), pin, until)).await?
         };
         seen.live = observer.app_servers.status(&seen.session);
         if blocked {
@@ -283,7 +283,7 @@ fn pin(connection: &Connection, session: &Session, params: &WaitParams) -> Resul
     }
 }
 
-fn seen(connection: &Connection, id: &str, pin: TurnPin, wants_item: bool) -> Result<Seen> {
+fn seen(connection: &Connection, id: &str, pin: TurnPin, until: Until) -> Result<Seen> {
     let session = sessions::get(connection, id)?
         .ok_or_else(|| Error::not_found(Kind::UnknownSession, "the session does not exist"))?;
     let pinned = if pin.next {
@@ -291,7 +291,11 @@ fn seen(connection: &Connection, id: &str, pin: TurnPin, wants_item: bool) -> Re
     } else {
         turns::at_row(connection, &session.id, TurnRow(pin.row))?
     };
-    let item = if wants_item { notifications::inbox(connection, &session.id, None, 1)?.pop() } else { None };
+    let item = if until == Until::Message {
+        notifications::inbox(connection, &session.id, None, 1)?.pop()
+    } else {
+        None
+    };
     Ok(Seen {
         stored: state::stored(connection, &session)?,
         newest: turns::newest_of(connection, &session.id)?,

@@ -15,8 +15,9 @@ use crate::{
     error::{Error, Result},
     platform::{self, Pid, ProcessStart},
     refusal::Kind,
-    tmux::{CaptureStyle, Key, PaneId, Tmux, TmuxError},
+    tmux::{CaptureStyle, Key, Tmux, TmuxError},
 };
+use conveyor_proto::ids::PaneId;
 use std::{fmt, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -94,13 +95,17 @@ impl fmt::Debug for Shown {
     }
 }
 
-/// Judges a screen by the pane's title and the text of its rows. `dead` says that the pane's program has
-/// ended.
+/// What the pane of a program shows that has ended.
+fn ended(title: &str, text: &str) -> Shown {
+    let question = screen::look(title, text, None).question;
+    Shown { start: Start::Exited, title: title.to_owned(), question, last_lines: last_lines(text) }
+}
+
+/// Judges the screen of a running program by the pane's title and the text of its rows.
 #[must_use]
-pub fn judge(title: &str, text: &str, dead: bool) -> Shown {
+pub fn judge(title: &str, text: &str) -> Shown {
     let look = screen::look(title, text, None);
     let start = match look.shows {
-        _ if dead => Start::Exited,
         _ if asks_for_login(text) => Start::Login,
         PaneShows::Ready => Start::Ready,
         PaneShows::Busy => Start::Working,
@@ -212,11 +217,11 @@ impl Watch {
             // `Tmux::new_session` sets `remain-on-exit`, so the pane and its last lines outlive the program.
             Ok((pane, _)) if pane.dead => {
                 let text = self.tmux.capture(self.pane, ROWS_ABOVE, CaptureStyle::Plain).await;
-                judge(&pane.title, &text.unwrap_or_default(), true)
+                ended(&pane.title, &text.unwrap_or_default())
             }
-            Ok((pane, text)) => judge(&pane.title, &text, false),
+            Ok((pane, text)) => judge(&pane.title, &text),
             // The pane or the whole tmux server is gone, and the program with it.
-            Err(TmuxError::PaneMissing { .. } | TmuxError::ServerGone { .. }) => judge("", "", true),
+            Err(TmuxError::PaneMissing { .. } | TmuxError::ServerGone { .. }) => ended("", ""),
             Err(error) => return Err(error.into()),
         };
         // When the question has left the screen, the next one is a new question.
@@ -374,7 +379,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expect: Start) {
-        assert_eq!(judge("", text, false).start, expect, "{text}");
+        assert_eq!(judge("", text).start, expect, "{text}");
     }
 
     #[test]
@@ -429,7 +434,7 @@ mod tests {
 
     #[test]
     fn the_last_lines_of_an_exit_are_kept_without_control_characters() {
-        let shown = judge("", "error: no\u{7} such option\n\nPane is dead (status 2)\n", true);
+        let shown = ended("", "error: no\u{7} such option\n\nPane is dead (status 2)\n");
         assert_eq!(shown.start, Start::Exited);
         assert_eq!(shown.last_lines, ["error: no such option"]);
         let error = refusal("w", &shown, None);

@@ -146,7 +146,7 @@ impl Folder {
         let worker = Worker {
             name: &self.name,
             tmux_session: word(config, "tmux_session").unwrap_or(&default_session),
-            tmux_pane_id: word(config, "tmux_pane_id"),
+            tmux_pane_id: word(config, "tmux_pane_id").and_then(|id| id.parse().ok()),
             identity_token: word(config, "identity_token"),
             cwd: word(config, "cwd").unwrap_or_default(),
             created_at: word(config, "created_at"),

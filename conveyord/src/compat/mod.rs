@@ -47,6 +47,13 @@ pub async fn import(store: &Store, params: ImportParams) -> Result<ImportResult>
     store.read(move |connection| sources.look(connection)).await
 }
 
+/// Whether an import is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Look,
+    Write,
+}
+
 /// The sources of an import, read before anything is written.
 struct Sources {
     root: Option<Utf8PathBuf>,
@@ -76,7 +83,7 @@ impl Sources {
             None => None,
         };
         let workers = self.folders.iter().map(|folder| folder.look(connection)).collect::<Result<_>>()?;
-        Ok(self.result(false, database, workers))
+        Ok(self.result(Pass::Look, database, workers))
     }
 
     /// Writes the database first. A folder that belongs to one of its workers is then matched with that
@@ -90,17 +97,23 @@ impl Sources {
         if workers.iter().any(|worker| worker.action_count > 0) {
             import::settle::mirror_legacy_rows(tx)?;
         }
-        Ok(self.result(true, database, workers))
+        Ok(self.result(Pass::Write, database, workers))
     }
 
     fn result(
         self,
-        apply: bool,
+        pass: Pass,
         database: Option<DatabaseImport>,
         workers: Vec<WorkerImport>,
     ) -> ImportResult {
         let root = self.root.map(Utf8PathBuf::into_string);
-        ImportResult { apply, root, worker_count: workers.len() as u64, workers, database }
+        ImportResult {
+            apply: pass == Pass::Write,
+            root,
+            worker_count: workers.len() as u64,
+            workers,
+            database,
+        }
     }
 }
 

@@ -90,7 +90,7 @@ impl Observer {
                 "binding_id": pair.binding.id, "binding_state": pair.binding.state,
                 "manager_session": pair.manager.name, "worker_session": pair.worker.name,
             }),
-            false,
+            SpanState::Succeeded,
         );
         // The gate comes first, because it costs almost nothing. Its refusal is recorded under the phase that
         // the contract names.
@@ -158,7 +158,7 @@ impl Observer {
                 "new_events": counts.new_events, "new_offset": counts.new_offset,
                 "worker_session": pair.worker.name,
             }),
-            false,
+            SpanState::Succeeded,
         );
         let stored = {
             let worker = worker.clone();
@@ -172,7 +172,7 @@ impl Observer {
                 "state": state::coarse(&stored),
                 "staleness_seconds": staleness,
             }),
-            false,
+            SpanState::Succeeded,
         );
         let freshness = Freshness {
             age: staleness.map(whole_seconds),
@@ -181,9 +181,10 @@ impl Observer {
         };
         let (signal, seen) = Self::pane_signal(pane, freshness);
         let shown_since = self.note_pane(&worker, seen.as_ref()).await?;
-        phases.next("classify_pane_signal", signal_attributes(&signal), signal.degraded);
+        let sight = if signal.degraded { SpanState::Degraded } else { SpanState::Succeeded };
+        phases.next("classify_pane_signal", signal_attributes(&signal), sight);
         let attributes = json!({ "captured": signal.captured, "notable_pattern": signal.notable_pattern });
-        phases.next("load_manager_context", attributes, signal.degraded);
+        phases.next("load_manager_context", attributes, sight);
         // The watcher reads the rollout on while the pane is looked at. So all rows are read again in one
         // transaction. Otherwise the result could show a turn as completed while its state says that the turn
         // runs.
@@ -368,7 +369,7 @@ impl Observer {
                     started_at: began_at,
                     completed_at: tx.now().to_owned(),
                     duration_ms: began.elapsed().as_secs_f64() * 1000.0,
-                    degraded: false,
+                    state: SpanState::Succeeded,
                     attributes: context_attributes(&result),
                 });
                 done.push(Phase {
@@ -376,7 +377,7 @@ impl Observer {
                     started_at: tx.now().to_owned(),
                     completed_at: tx.now().to_owned(),
                     duration_ms: 0.0,
-                    degraded: false,
+                    state: SpanState::Succeeded,
                     attributes: json!({
                         "manager_alive": result.manager_alive, "state": result.state,
                         "task_completed": result.task_completed, "worker_alive": result.worker_alive,

@@ -21,7 +21,7 @@ pub(super) struct Phase {
     pub(super) started_at: String,
     pub(super) completed_at: String,
     pub(super) duration_ms: f64,
-    pub(super) degraded: bool,
+    pub(super) state: SpanState,
     pub(super) attributes: Value,
 }
 
@@ -39,14 +39,14 @@ impl Phases {
     }
 
     /// Ends the running phase and begins the next.
-    pub(super) fn next(&mut self, next: &'static str, attributes: Value, degraded: bool) {
+    pub(super) fn next(&mut self, next: &'static str, attributes: Value, state: SpanState) {
         let now = clock::now();
         self.done.push(Phase {
             name: std::mem::replace(&mut self.name, next),
             started_at: std::mem::replace(&mut self.began_at, now.clone()),
             completed_at: now,
             duration_ms: self.began.elapsed().as_secs_f64() * 1000.0,
-            degraded,
+            state,
             attributes,
         });
         self.began = Instant::now();
@@ -82,7 +82,7 @@ pub(super) fn span(
             started_at: &phase.started_at,
             completed_at: &phase.completed_at,
             duration_ms: phase.duration_ms,
-            state: if phase.degraded { SpanState::Degraded } else { SpanState::Succeeded },
+            state: phase.state,
             attributes: phase.attributes.clone(),
             error_type: None,
             decision_id: None,

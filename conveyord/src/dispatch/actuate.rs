@@ -35,7 +35,7 @@ use conveyor_proto::{
         session::SessionState,
     },
 };
-use record::{Action, Record};
+use record::{Action, End, Record};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -442,15 +442,12 @@ impl Actuator {
     }
 
     async fn succeeded(&self, record: Record, outcome: Value) -> Result<()> {
-        self.store.write(Durability::Full, move |tx| record.write(tx, true, &outcome, None)).await
+        self.store.write(Durability::Full, move |tx| record.write(tx, &End::Done(outcome))).await
     }
 
     async fn failed<T>(&self, record: Record, error: Error) -> Result<T> {
-        let (text, kind) = (error.to_string(), error.type_name());
-        let written = self
-            .store
-            .write(Durability::Full, move |tx| record.write(tx, false, &Value::Null, Some((&text, kind))))
-            .await;
+        let end = End::Failed { error: error.to_string(), kind: error.type_name() };
+        let written = self.store.write(Durability::Full, move |tx| record.write(tx, &end)).await;
         if let Err(unwritten) = written {
             tracing::error!(error = %unwritten, "a failed action could not be recorded");
         }

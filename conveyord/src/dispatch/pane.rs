@@ -26,9 +26,9 @@ use crate::{
         deliveries::{self, NewDelivery, Unproven},
         sessions::Session,
     },
-    tmux::{CaptureStyle, Key, PaneId, PaneQueues, PaneTurn, Tmux, TmuxError, sanitize},
+    tmux::{CaptureStyle, Key, PaneQueues, PaneTurn, Tmux, TmuxError, sanitize},
 };
-use conveyor_proto::types::common::Transport;
+use conveyor_proto::{ids::PaneId, types::common::Transport};
 use std::time::Duration;
 
 /// The file name of Codex's own program. The npm package runs it as a child of a Node script.

@@ -12,11 +12,11 @@ use crate::{
     process,
     sessions::registration,
     store::{self, sessions::Session},
-    tmux::{Pane, PaneId, Tmux, TmuxError, TmuxServer},
+    tmux::{Pane, Tmux, TmuxError, TmuxServer},
     words::{program, shell_word},
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_proto::ids::ThreadId;
+use conveyor_proto::ids::{PaneId, ThreadId};
 use conveyor_proto::types::{
     common::Caller,
     doctor::{CallingThread, RegisteredAs, SelfCheck, SelfParams, SelfResult},
@@ -179,7 +179,7 @@ async fn registered_as(
     socket: &Utf8Path,
     thread: Option<&CallingThread>,
 ) -> Result<Vec<RegisteredAs>> {
-    let pane = pane.map(|pane| pane.pane_id.to_string());
+    let pane = pane.map(|pane| pane.pane_id);
     let thread = thread.and_then(|thread| ThreadId::new(thread.codex_session_id.as_str()));
     let socket = socket.to_string();
     let is_own = move |session: &Session| {

@@ -22,6 +22,7 @@ use crate::{
     },
     tmux::{Pane, Tmux, TmuxError, TmuxServer},
 };
+use conveyor_proto::ids::PaneId;
 use futures_util::future::join_all;
 use rusqlite::Connection;
 use std::{collections::HashMap, io};
@@ -68,18 +69,18 @@ pub enum PaneStanding {
     /// There is a different pane, or a different process in the pane.
     Other {
         /// The pane that was found.
-        pane_id: String,
+        pane_id: PaneId,
     },
     /// The pane is the one that was registered.
-    There { pane_id: String },
+    There { pane_id: PaneId },
 }
 
 impl PaneStanding {
     /// The id of the pane that was found.
     #[must_use]
-    pub fn pane_id(&self) -> Option<&str> {
+    pub fn pane_id(&self) -> Option<PaneId> {
         match self {
-            Self::Other { pane_id } | Self::There { pane_id } => Some(pane_id),
+            Self::Other { pane_id } | Self::There { pane_id } => Some(*pane_id),
             _ => None,
         }
     }
@@ -95,8 +96,8 @@ impl PaneStanding {
         };
         match pane::among(panes, session) {
             PaneIs::Own(pane) | PaneIs::Other(pane) if pane.dead => Self::Gone,
-            PaneIs::Own(pane) => Self::There { pane_id: pane.pane_id.to_string() },
-            PaneIs::Other(pane) => Self::Other { pane_id: pane.pane_id.to_string() },
+            PaneIs::Own(pane) => Self::There { pane_id: pane.pane_id },
+            PaneIs::Other(pane) => Self::Other { pane_id: pane.pane_id },
             PaneIs::Gone => Self::Gone,
         }
     }

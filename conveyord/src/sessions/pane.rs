@@ -12,7 +12,7 @@ use crate::{
     platform::{self, Pid, ProcessStart},
     refusal::Kind,
     store::sessions::Session,
-    tmux::{self, CaptureStyle, Pane, PaneId, Tmux, TmuxError, TmuxServer, stored_name},
+    tmux::{self, CaptureStyle, Pane, Tmux, TmuxError, TmuxServer, stored_name},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::ids::ThreadId;
@@ -53,7 +53,7 @@ pub fn among<'a>(panes: &'a [Pane], session: &Session) -> Standing<'a> {
     let same_process = |pane: &Pane| session.tmux_pane_pid.map(|pid| pid == pane.pane_pid);
     // The tmux session of the recorded name is what is left to look at when no id leads to a pane.
     let by_name = || tmux::active_pane(panes, name);
-    let Some(id) = recorded(session) else {
+    let Some(id) = session.tmux_pane_id else {
         return match by_name() {
             Some(pane) if same_process(pane) == Some(false) => Standing::Other(pane),
             Some(pane) => Standing::Own(pane),
@@ -80,10 +80,6 @@ pub fn among<'a>(panes: &'a [Pane], session: &Session) -> Standing<'a> {
 #[must_use]
 pub fn of_process(panes: &[Pane], pid: Pid) -> Option<&Pane> {
     platform::with_ancestors(pid).find_map(|pid| panes.iter().find(|pane| pane.pane_pid == pid.as_raw()))
-}
-
-fn recorded(session: &Session) -> Option<PaneId> {
-    session.tmux_pane_id.as_deref().and_then(|id| id.parse().ok())
 }
 
 /// A verified pane.
@@ -154,7 +150,7 @@ pub fn find_among(panes: &[Pane], session: &Session) -> Result<Target> {
             Kind::TmuxPaneMismatch,
             format!(
                 "pane {} is no longer the one that session {} was registered with",
-                session.tmux_pane_id.clone().unwrap_or_else(|| pane.pane_id.to_string()),
+                session.tmux_pane_id.unwrap_or(pane.pane_id),
                 session.name
             ),
         )
@@ -168,7 +164,7 @@ pub fn find_among(panes: &[Pane], session: &Session) -> Result<Target> {
 
 /// Finds and verifies the pane of a session, with its text after up to `history_lines` rows of scrollback.
 pub async fn find_with_text(tmux: &Tmux, session: &Session, history_lines: u32) -> Result<(Target, String)> {
-    if let Some(id) = recorded(session) {
+    if let Some(id) = session.tmux_pane_id {
         match tmux.panes_and_text(id, history_lines, CaptureStyle::Plain).await {
             Ok((panes, text)) => return Ok((find_among(&panes, session)?, text)),
             // Listing the panes alone tells what stands there instead.
@@ -260,7 +256,7 @@ pub async fn sight(session: &Session, command_timeout: Duration) -> Result<Sight
     let mut identity = Identity {
         codex_session_id: session.codex_session_id.as_ref().map(ThreadId::to_string),
         codex_session_path: session.codex_session_path.clone(),
-        db_pane_id: session.tmux_pane_id.clone(),
+        db_pane_id: session.tmux_pane_id,
         db_session: session.tmux_session.clone(),
         delivery_mode: if session.has_tmux() { DeliveryMode::Push } else { DeliveryMode::PullRequired }
             .as_str()
@@ -295,7 +291,7 @@ pub async fn sight(session: &Session, command_timeout: Duration) -> Result<Sight
     }
     let pane = standing.pane().cloned();
     identity.live = pane.is_some();
-    identity.live_pane_id = pane.as_ref().map(|pane| pane.pane_id.to_string());
+    identity.live_pane_id = pane.as_ref().map(|pane| pane.pane_id);
     Ok(Sighting { identity, pane, panes })
 }
 

@@ -97,7 +97,7 @@ pub async fn register(store: &Store, params: RegisterParams, time_limit: Duratio
         codex_session_path: registration.codex_session_path,
         cwd: session.cwd.clone(),
         tmux_session: session.tmux_session.clone(),
-        tmux_pane_id: pane.map(|pane| pane.pane_id.to_string()),
+        tmux_pane_id: pane.map(|pane| pane.pane_id),
         rollout_state: if pending { RolloutState::Pending } else { RolloutState::Ready },
         communication: communication(&session, task.as_ref().map(TaskId::as_str), program.as_deref()),
         warnings,
@@ -151,7 +151,7 @@ async fn find(params: &RegisterParams, time_limit: Duration) -> Result<Found> {
         role: params.role,
         tmux_socket: tmux_session.as_ref().map(|_| server.socket().to_string()),
         tmux_session,
-        tmux_pane_id: pane.as_ref().map(|pane| pane.pane_id.to_string()),
+        tmux_pane_id: pane.as_ref().map(|pane| pane.pane_id),
         tmux_pane_pid: pane.as_ref().map(|pane| pane.pane_pid),
         codex_session_path: path.map(|path| path.to_string()),
         codex_session_id: rollout.map(|(_, meta)| meta.thread_id.clone()),
@@ -421,16 +421,31 @@ pub async fn list(store: &Store, params: ListParams) -> Result<Vec<SessionRow>> 
                 let binding = bindings::open_of_session(connection, &session.id)?;
                 let task = binding.as_ref().map(|binding| binding.task_id.as_str());
                 let communication = communication(&session, task, program);
-                rows.push(row(session, communication, params.show_identity_token));
+                rows.push(row(session, communication, Token::asked(params.show_identity_token)));
             }
             Ok(rows)
         })
         .await
 }
 
+/// Whether a listing shows the identity token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Token {
+    Shown,
+    Redacted,
+}
+
+impl Token {
+    /// What a caller has asked for.
+    #[must_use]
+    pub const fn asked(show: bool) -> Self {
+        if show { Self::Shown } else { Self::Redacted }
+    }
+}
+
 /// A session as it is listed.
 #[must_use]
-pub fn row(session: Session, communication: Communication, show_token: bool) -> SessionRow {
+pub fn row(session: Session, communication: Communication, token: Token) -> SessionRow {
     let pending = session.is_pending();
     SessionRow {
         id: session.id,
@@ -439,7 +454,10 @@ pub fn row(session: Session, communication: Communication, show_token: bool) -> 
         state: session.state,
         cwd: session.cwd,
         registered_at: session.registered_at,
-        identity_token: if show_token { session.identity_token } else { "[REDACTED]".to_owned() },
+        identity_token: match token {
+            Token::Shown => session.identity_token,
+            Token::Redacted => "[REDACTED]".to_owned(),
+        },
         pid: session.pid,
         last_ingest_offset: session.last_ingest_offset,
         tmux_session: session.tmux_session,

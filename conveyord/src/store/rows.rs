@@ -12,7 +12,7 @@ use super::{
     workers::WorkerState,
 };
 use conveyor_proto::{
-    ids::{BindingId, CommandId, RunId, SessionId, TaskId, ThreadId, TurnId},
+    ids::{BindingId, CommandId, PaneId, RunId, SessionId, TaskId, ThreadId, TurnId},
     types::{
         approval::{ApprovalKind, ApprovalSource, ApprovalState},
         command::CommandState,
@@ -36,6 +36,14 @@ use serde_json::Value;
 /// crates, and the protocol knows no SQL.
 pub(super) trait FromColumn: Sized {
     fn from_column(value: ValueRef<'_>) -> FromSqlResult<Self>;
+
+    /// Reads a column that may be empty.
+    fn from_optional(value: ValueRef<'_>) -> FromSqlResult<Option<Self>> {
+        match value {
+            ValueRef::Null => Ok(None),
+            value => Self::from_column(value).map(Some),
+        }
+    }
 }
 
 /// What a row can be read as.
@@ -113,10 +121,7 @@ impl<T: FromColumn> FromSql for Cell<T> {
 
 impl<T: FromColumn> FromColumn for Option<T> {
     fn from_column(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        match value {
-            ValueRef::Null => Ok(None),
-            value => T::from_column(value).map(Some),
-        }
+        T::from_optional(value)
     }
 }
 
@@ -171,6 +176,17 @@ macro_rules! ids {
 }
 
 ids!(TaskId, SessionId, BindingId, CommandId, RunId, ThreadId, TurnId);
+
+/// A text that is no pane id (possible only in imported rows) names no pane.
+impl FromColumn for PaneId {
+    fn from_column(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map_err(FromSqlError::other)
+    }
+
+    fn from_optional(value: ValueRef<'_>) -> FromSqlResult<Option<Self>> {
+        Ok(value.as_str().ok().and_then(|text| text.parse().ok()))
+    }
+}
 
 /// Enums. The checks of the tables admit no other words.
 macro_rules! words {
@@ -309,5 +325,17 @@ mod tests {
         let row = "1 as id, 'worker' as kind, 'no json' as payload, 'none' as next_steps, 0 as start";
         let thing = read(row).unwrap();
         assert_eq!((thing.payload, thing.next_steps), (Some(Value::from("no json")), Vec::new()));
+    }
+
+    #[test]
+    fn a_text_that_is_no_pane_id_names_no_pane() {
+        let connection = Connection::open_in_memory().unwrap();
+        let read = |value: &str| {
+            connection.query_row(&format!("select {value}"), [], scalar::<Option<PaneId>>).unwrap()
+        };
+        assert_eq!(read("'%3'"), "%3".parse().ok());
+        for value in ["null", "'work:1.0'", "''", "7", "x'00'"] {
+            assert_eq!(read(value), None, "{value}");
+        }
     }
 }

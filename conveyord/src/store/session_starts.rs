@@ -6,7 +6,7 @@ use super::{
 };
 use crate::clock;
 use conveyor_proto::{
-    ids::{SessionId, TaskId},
+    ids::{PaneId, SessionId, TaskId},
     types::common::Role,
 };
 use rusqlite::{Connection, params};
@@ -27,7 +27,7 @@ columns! {
         pub tmux_socket: String,
         pub tmux_session: String,
         /// The pane, once it is known.
-        pub tmux_pane_id: Option<String>,
+        pub tmux_pane_id: Option<PaneId>,
         /// The pane's process.
         pub tmux_pane_pid: Option<i32>,
         /// When it began.
@@ -93,12 +93,12 @@ pub fn new_id() -> String {
 }
 
 /// Writes down the pane of a start, which is under way, for the first time or again.
-pub fn set_pane(tx: &Tx<'_>, id: &str, pane: &str, pid: i32) -> Result<(), StoreError> {
+pub fn set_pane(tx: &Tx<'_>, id: &str, pane: PaneId, pid: i32) -> Result<(), StoreError> {
     tx.prepare_cached(
         "update session_starts set state = 'starting', error = null, tmux_pane_id = ?2, tmux_pane_pid = ?3,
              updated_at = ?4 where id = ?1",
     )?
-    .execute(params![id, pane, pid, tx.now()])?;
+    .execute(params![id, pane.to_string(), pid, tx.now()])?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::refusal::Kind;
 use crate::{changes, clock, error::Error, words::shown};
 use conveyor_proto::{
-    ids::{SessionId, ThreadId},
+    ids::{PaneId, SessionId, ThreadId},
     types::{
         common::Role,
         session::{SessionState, StateFilter},
@@ -25,7 +25,7 @@ columns! {
         pub role: Role,
         pub identity_token: String,
         pub tmux_session: Option<String>,
-        pub tmux_pane_id: Option<String>,
+        pub tmux_pane_id: Option<PaneId>,
         /// Process of the pane when it was registered.
         pub tmux_pane_pid: Option<i32>,
         /// Socket of the tmux server.
@@ -119,7 +119,7 @@ pub struct Registration {
     pub name: String,
     pub role: Role,
     pub tmux_session: Option<String>,
-    pub tmux_pane_id: Option<String>,
+    pub tmux_pane_id: Option<PaneId>,
     /// Process of the pane.
     pub tmux_pane_pid: Option<i32>,
     /// Socket of the tmux server.
@@ -233,7 +233,7 @@ pub fn upsert(tx: &Tx<'_>, new: &Registration) -> Result<SessionId, StoreError> 
         new.role.as_str(),
         clock::new_id("session-token"),
         new.tmux_session,
-        new.tmux_pane_id,
+        new.tmux_pane_id.map(|id| id.to_string()),
         new.tmux_pane_pid,
         new.tmux_socket,
         new.codex_session_path,

@@ -7,7 +7,7 @@ use super::{
     json_text,
     rows::{columns, first, scalar},
 };
-use conveyor_proto::types::common::Role;
+use conveyor_proto::{ids::PaneId, types::common::Role};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub struct NewCapture<'a> {
     pub role: Role,
     pub tmux_session: &'a str,
     /// tmux pane, `%N`.
-    pub tmux_pane_id: Option<&'a str>,
+    pub tmux_pane_id: Option<PaneId>,
     /// Command on whose behalf it was captured.
     pub command_id: Option<&'a str>,
     /// Rows of scrollback that were asked for.
@@ -54,7 +54,7 @@ pub fn insert_capture(tx: &Tx<'_>, new: &NewCapture<'_>) -> Result<CaptureId, St
         new.task_id,
         new.role.as_str(),
         new.tmux_session,
-        new.tmux_pane_id,
+        new.tmux_pane_id.map(|id| id.to_string()),
         new.command_id,
         tx.now(),
         new.history_lines,

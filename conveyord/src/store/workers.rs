@@ -13,7 +13,7 @@ use super::{
 };
 use crate::clock;
 use conveyor_proto::{
-    ids::SessionId,
+    ids::{PaneId, SessionId},
     types::{common::Role, worker::WorkState},
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -41,7 +41,7 @@ columns! {
         pub id: String,
         pub name: String,
         pub tmux_session: String,
-        pub tmux_pane_id: Option<String>,
+        pub tmux_pane_id: Option<PaneId>,
         pub cwd: String,
         pub state: WorkerState,
     }
@@ -69,7 +69,7 @@ pub struct NewWorker {
     pub name: String,
     pub tmux_session: String,
     /// tmux pane, where one is known.
-    pub tmux_pane_id: Option<String>,
+    pub tmux_pane_id: Option<PaneId>,
     /// A known worker gets this token in place of its own.
     pub identity_token: String,
     pub cwd: String,
@@ -106,7 +106,7 @@ pub fn upsert(tx: &Tx<'_>, new: &NewWorker) -> Result<String, StoreError> {
         clock::new_id("worker"),
         new.name,
         new.tmux_session,
-        new.tmux_pane_id,
+        new.tmux_pane_id.map(|id| id.to_string()),
         new.identity_token,
         new.cwd,
         new.state.map(WorkerState::as_str),
@@ -167,7 +167,7 @@ pub fn mirror(tx: &Tx<'_>, id: &str, new: &NewWorker, place: &Place) -> Result<(
             Role::Worker.as_str(),
             new.identity_token,
             new.tmux_session,
-            new.tmux_pane_id,
+            new.tmux_pane_id.map(|id| id.to_string()),
             place.tmux_pane_pid,
             place.tmux_socket,
             place.codex_home,

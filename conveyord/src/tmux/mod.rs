@@ -26,7 +26,7 @@ pub use error::{Operation, TmuxError};
 pub use key::{Key, UnknownKey};
 pub use queue::{PaneQueues, PaneTurn};
 pub use start::{NewSession, StartedSession};
-pub use target::{InvalidPaneId, PaneId, TmuxServer};
+pub use target::TmuxServer;
 pub use text::{MAX_MESSAGE_BYTES, Sanitized, guard, sanitize};
 
 use crate::{
@@ -34,6 +34,7 @@ use crate::{
     faults::{self, CrashPoint},
     process::{self, Invocation, Locale, Output},
 };
+use conveyor_proto::ids::PaneId;
 
 // What tmux is asked to do, in the words that follow "failed to".
 const LIST_PANES: Operation = Operation::looking("list the panes of");

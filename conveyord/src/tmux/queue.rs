@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use super::{PaneId, TmuxServer};
+use super::TmuxServer;
+use conveyor_proto::ids::PaneId;
 
 type Turns = HashMap<(TmuxServer, PaneId), Weak<AsyncMutex<()>>>;
 

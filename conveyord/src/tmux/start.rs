@@ -5,8 +5,9 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 
 use camino::Utf8Path;
+use conveyor_proto::ids::PaneId;
 
-use super::{NEW_SESSION, PaneId, SET_OPTION, SHOW_ENVIRONMENT, Tmux, TmuxError};
+use super::{NEW_SESSION, SET_OPTION, SHOW_ENVIRONMENT, Tmux, TmuxError};
 
 /// A session to start. `Debug` prints only the number of its arguments, because they contain prompts.
 #[derive(Clone)]

@@ -2,10 +2,8 @@
 
 use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use thiserror::Error;
 
 /// A tmux server, identified by the path of its socket.
 ///
@@ -54,33 +52,6 @@ impl fmt::Display for TmuxServer {
     }
 }
 
-/// The id of a pane, `%N`. A server never uses it twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PaneId(u32);
-
-impl fmt::Display for PaneId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "%{}", self.0)
-    }
-}
-
-/// A text that is not a pane id.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is no tmux pane id; one looks like %3, see `tmux list-panes -a`")]
-pub struct InvalidPaneId(String);
-
-impl FromStr for PaneId {
-    type Err = InvalidPaneId;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.strip_prefix('%').filter(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
-        digits
-            .and_then(|digits| digits.parse().ok())
-            .map(Self)
-            .ok_or_else(|| InvalidPaneId(text.chars().take(40).collect()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,20 +82,5 @@ mod tests {
         std::fs::create_dir(folder.join("real")).unwrap();
         std::os::unix::fs::symlink(folder.join("real"), folder.join("link")).unwrap();
         assert_eq!(TmuxServer::at(folder.join("real/s")), TmuxServer::at(folder.join("link/s")));
-    }
-
-    #[track_caller]
-    fn check_pane_id(text: &str, valid: bool) {
-        let parsed: Result<PaneId, _> = text.parse();
-        assert_eq!(parsed.map(|id| id.to_string()).ok(), valid.then(|| text.to_owned()));
-    }
-
-    #[test]
-    fn pane_ids_are_a_percent_sign_and_a_number() {
-        check_pane_id("%0", true);
-        check_pane_id("%4294967295", true);
-        for text in ["", "%", "3", "%-1", "%+1", "% 1", "%1 ", "%1.0", "main:0.1", "%4294967296"] {
-            check_pane_id(text, false);
-        }
     }
 }

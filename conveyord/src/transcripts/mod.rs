@@ -19,7 +19,10 @@ use crate::{
     },
     words::sha256,
 };
-use conveyor_proto::types::{common::Role, finish::CaptureMode};
+use conveyor_proto::{
+    ids::PaneId,
+    types::{common::Role, finish::CaptureMode},
+};
 use delta::Delta;
 use serde_json::{Value, json};
 
@@ -32,7 +35,7 @@ pub struct Capture<'a> {
     pub role: Role,
     pub tmux_session: &'a str,
     /// The id of the pane in tmux, `%N`.
-    pub tmux_pane_id: Option<&'a str>,
+    pub tmux_pane_id: Option<PaneId>,
     /// The command that requested the capture.
     pub command_id: Option<&'a str>,
     /// How many rows of scrollback were requested.

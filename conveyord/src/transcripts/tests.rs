@@ -12,7 +12,7 @@ fn take(store: &Store, task: &str, mode: CaptureMode, content: &str) -> StoredCa
         task_id: task,
         role: Role::Worker,
         tmux_session: "w",
-        tmux_pane_id: Some("%1"),
+        tmux_pane_id: Some("%1".parse().unwrap()),
         command_id: None,
         history_lines: 200,
         content,

@@ -155,7 +155,7 @@ pub(super) fn row_of_session(session: &Session) -> NewWorker {
         name: session.name.clone(),
         // `workers.tmux_session` must be set, so a session outside tmux is entered by its id.
         tmux_session: session.tmux_session.clone().unwrap_or_else(|| session.id.to_string()),
-        tmux_pane_id: session.tmux_pane_id.clone(),
+        tmux_pane_id: session.tmux_pane_id,
         identity_token: session.identity_token.clone(),
         cwd: session.cwd.clone(),
         state: Some(WorkerState::Active),

@@ -30,11 +30,14 @@ use crate::{
     supervision::finish::{FinishContext, MessageSender},
     tmux::{CaptureStyle, StartedSession},
 };
-use conveyor_proto::types::{
-    common::Caller,
-    create::{CreateWorkerParams, CreateWorkerResult, Startup},
-    session::StopParams,
-    worker::WorkState,
+use conveyor_proto::{
+    ids::PaneId,
+    types::{
+        common::Caller,
+        create::{CreateWorkerParams, CreateWorkerResult, Startup},
+        session::StopParams,
+        worker::WorkState,
+    },
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -317,16 +320,16 @@ impl Workers {
         mut created: Created,
         caller: &Caller,
     ) -> std::result::Result<Created, (Created, Error)> {
-        let pane = created.started.pane_id.to_string();
+        let pane = created.started.pane_id;
         let name = created.subject.name.clone();
-        let new = new_worker(&name, tmux_session, token, prepared, Some(pane.clone()), WorkerState::Active);
+        let new = new_worker(&name, tmux_session, token, prepared, Some(pane), WorkerState::Active);
         let place = Place {
             tmux_socket: prepared.tmux.server().socket().to_string(),
             tmux_pane_pid: Some(created.started.pane_pid),
             codex_home: registration::codex_home(caller),
         };
         if let Some(config) = &mut created.subject.config {
-            config.tmux_pane_id = Some(pane);
+            config.tmux_pane_id = Some(pane.to_string());
             config.tmux_pane_pid = Some(created.started.pane_pid);
         }
         let (folder, config) = (created.subject.folder.clone(), created.subject.config.clone());
@@ -513,7 +516,7 @@ fn new_worker(
     tmux_session: &str,
     token: &str,
     prepared: &Prepared,
-    pane: Option<String>,
+    pane: Option<PaneId>,
     state: WorkerState,
 ) -> NewWorker {
     NewWorker {

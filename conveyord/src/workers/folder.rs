@@ -9,7 +9,7 @@
 use crate::clock;
 use crate::store::event_names::FileEvent;
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_proto::types::worker::WorkState;
+use conveyor_proto::{ids::PaneId, types::worker::WorkState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -71,6 +71,14 @@ pub struct Config {
     pub startup_recommended_action: Option<String>,
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+impl Config {
+    /// The pane, if what stands in the file is the id of one.
+    #[must_use]
+    pub fn pane(&self) -> Option<PaneId> {
+        self.tmux_pane_id.as_deref()?.parse().ok()
+    }
 }
 
 impl std::fmt::Debug for Config {

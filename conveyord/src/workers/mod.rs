@@ -257,7 +257,7 @@ fn new_worker(name: &str, config: &Config) -> NewWorker {
     NewWorker {
         name: name.to_owned(),
         tmux_session: tmux_session(name, config),
-        tmux_pane_id: config.tmux_pane_id.clone(),
+        tmux_pane_id: config.pane(),
         identity_token: config.identity_token.clone().unwrap_or_else(|| clock::new_id("workerctl")),
         cwd: config.cwd.clone().unwrap_or_default(),
         state: None,
@@ -293,7 +293,7 @@ fn unregistered(name: &str, config: &Config, caller: &Caller) -> Session {
     let place = place(config, caller);
     Session {
         tmux_session: Some(tmux_session(name, config)),
-        tmux_pane_id: config.tmux_pane_id.clone(),
+        tmux_pane_id: config.pane(),
         tmux_pane_pid: place.tmux_pane_pid,
         tmux_socket: Some(place.tmux_socket),
         codex_home: place.codex_home,

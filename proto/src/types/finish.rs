@@ -4,6 +4,7 @@ use super::{
     common::{Caller, Json},
     supervision::CriteriaSummary,
 };
+use crate::ids::PaneId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -202,7 +203,7 @@ pub struct Identity {
     /// Rollout file of the session.
     pub codex_session_path: Option<String>,
     /// The pane that is recorded.
-    pub db_pane_id: Option<String>,
+    pub db_pane_id: Option<PaneId>,
     /// The tmux session that is recorded.
     pub db_session: Option<String>,
     /// How messages reach the session: push or pull.
@@ -210,7 +211,7 @@ pub struct Identity {
     /// Whether the tmux session runs.
     pub live: bool,
     /// The pane that was found in the tmux session.
-    pub live_pane_id: Option<String>,
+    pub live_pane_id: Option<PaneId>,
     /// Process id of Codex.
     pub pid: Option<i64>,
     /// Role of the session.

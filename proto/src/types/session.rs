@@ -1,7 +1,7 @@
 //! `session.*`: registration and listing.
 
 use super::common::{Caller, Communication, Role};
-use crate::ids::SessionId;
+use crate::ids::{PaneId, SessionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +53,7 @@ pub struct RegisterResult {
     /// tmux session in which Codex runs; null for a session that polls its inbox.
     pub tmux_session: Option<String>,
     /// tmux pane that was found in it.
-    pub tmux_pane_id: Option<String>,
+    pub tmux_pane_id: Option<PaneId>,
     /// `ready`, or `pending` while the rollout is awaited.
     pub rollout_state: RolloutState,
     /// How to talk to the session.
@@ -228,7 +228,7 @@ pub struct SessionRow {
     /// tmux session in which Codex runs.
     pub tmux_session: Option<String>,
     /// tmux's id of the pane in which Codex runs.
-    pub tmux_pane_id: Option<String>,
+    pub tmux_pane_id: Option<PaneId>,
     /// Rollout file of the session.
     pub codex_session_path: Option<String>,
     /// Codex's id of the thread.

@@ -1,7 +1,7 @@
 //! `session.start`: Codex started in a tmux session, and registered.
 
 use super::common::{Caller, Communication, Role};
-use crate::ids::SessionId;
+use crate::ids::{PaneId, SessionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +91,7 @@ pub struct StartResult {
     /// tmux session in which Codex runs.
     pub tmux_session: String,
     /// tmux's id of the pane in which Codex runs.
-    pub tmux_pane_id: Option<String>,
+    pub tmux_pane_id: Option<PaneId>,
     /// The process that holds the rollout, else that of the pane.
     pub pid: Option<i64>,
     /// How to talk to the session.

@@ -43,14 +43,23 @@ impl Action {
         }
     }
 
-    const fn told(self, success: bool) -> TelemetryEvent {
-        match (self, success) {
-            (Self::Nudge, true) => TelemetryEvent::SessionNudgeSucceeded,
-            (Self::Nudge, false) => TelemetryEvent::SessionNudgeFailed,
-            (Self::Interrupt, true) => TelemetryEvent::SessionInterruptSucceeded,
-            (Self::Interrupt, false) => TelemetryEvent::SessionInterruptFailed,
+    const fn told(self, end: &End) -> TelemetryEvent {
+        match (self, end) {
+            (Self::Nudge, End::Done(_)) => TelemetryEvent::SessionNudgeSucceeded,
+            (Self::Nudge, End::Failed { .. }) => TelemetryEvent::SessionNudgeFailed,
+            (Self::Interrupt, End::Done(_)) => TelemetryEvent::SessionInterruptSucceeded,
+            (Self::Interrupt, End::Failed { .. }) => TelemetryEvent::SessionInterruptFailed,
         }
     }
+}
+
+/// How an act ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// It is done; the facts of its outcome.
+    Done(Value),
+    /// It failed; the message, and the kind of the refusal.
+    Failed { error: String, kind: &'static str },
 }
 
 /// The record of an action: the session that it concerned and the act, never the text.
@@ -106,30 +115,24 @@ impl Record {
         event(tx, self.action.intent(), self.task_id().as_deref(), Value::Object(payload))
     }
 
-    pub(super) fn write(
-        &self,
-        tx: &Tx<'_>,
-        success: bool,
-        outcome: &Value,
-        error: Option<(&str, &str)>,
-    ) -> Result<()> {
+    pub(super) fn write(&self, tx: &Tx<'_>, end: &End) -> Result<()> {
         let task = self.task_id();
+        let success = matches!(end, End::Done(_));
         let mut payload = self.facts.clone();
         payload.insert("session".to_owned(), json!(self.name));
         payload.insert("success".to_owned(), json!(success));
         let mut attributes = self.facts.clone();
         attributes.remove("key");
         attributes.insert("success".to_owned(), json!(success));
-        if let Value::Object(outcome) = outcome {
-            payload.extend(outcome.clone());
-            attributes.extend(outcome.clone());
-        }
-        if let Some((error, kind)) = error {
-            for facts in [&mut payload, &mut attributes] {
-                facts.insert("error".to_owned(), json!(error));
-                facts.insert("error_type".to_owned(), json!(kind));
-                facts.insert("rollback_error".to_owned(), Value::Null);
+        let facts = match end {
+            End::Done(facts) => facts.clone(),
+            End::Failed { error, kind } => {
+                json!({ "error": error, "error_type": kind, "rollback_error": null })
             }
+        };
+        if let Value::Object(facts) = facts {
+            payload.extend(facts.clone());
+            attributes.extend(facts);
         }
         event(tx, self.action.done(), task.as_deref(), Value::Object(payload))?;
         let (session, binding) = match &self.session {
@@ -146,7 +149,7 @@ impl Record {
             tx,
             &Telemetry {
                 actor: Actor::Workerctl,
-                kind: self.action.told(success),
+                kind: self.action.told(end),
                 summary: format!(
                     "Session {}: {}.",
                     self.action.as_str(),

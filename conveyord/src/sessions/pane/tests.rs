@@ -105,7 +105,7 @@ fn pane(id: u32, pid: i32, tmux_session: &str) -> Pane {
 fn check_among(recorded: (Option<u32>, Option<i32>), panes: &[Pane], expect: &str) {
     let session = Session {
         tmux_session: Some("a.b".into()),
-        tmux_pane_id: recorded.0.map(|id| format!("%{id}")),
+        tmux_pane_id: recorded.0.map(|id| format!("%{id}").parse().unwrap()),
         tmux_pane_pid: recorded.1,
         ..Session::unregistered("w", Role::Worker)
     };

@@ -24,10 +24,11 @@ use crate::{
         session_starts::{self, End, NewStart, SessionStart},
         sessions::{self, Registration, Session},
     },
-    tmux::{PaneId, Tmux, TmuxError},
+    tmux::{Tmux, TmuxError},
     words::{self, shell_word},
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::ids::PaneId;
 use tokio::time::Instant;
 
 #[derive(Debug, Clone)]
@@ -191,9 +192,9 @@ impl Spawner {
 
     async fn note_pane(&self, id: &str, pane: PaneId, pid: i32) -> Result<()> {
         let id = id.to_owned();
-        let write = self.store.write(Durability::Full, move |tx| {
-            Ok::<_, Error>(session_starts::set_pane(tx, &id, &pane.to_string(), pid)?)
-        });
+        let write = self
+            .store
+            .write(Durability::Full, move |tx| Ok::<_, Error>(session_starts::set_pane(tx, &id, pane, pid)?));
         write.await
     }
 
@@ -288,7 +289,7 @@ impl Spawner {
             name: request.name.clone(),
             role: request.role,
             tmux_session: Some(spawned.start.tmux_session.clone()),
-            tmux_pane_id: Some(spawned.pane_id.to_string()),
+            tmux_pane_id: Some(spawned.pane_id),
             tmux_pane_pid: Some(spawned.pane_pid),
             tmux_socket: Some(prepared.tmux.server().socket().to_string()),
             codex_session_path: Some(found.path.to_string()),

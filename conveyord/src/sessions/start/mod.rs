@@ -133,7 +133,7 @@ pub fn result(started: &Started, task: Option<&str>, program: Option<&str>) -> S
         codex_session_path: session.codex_session_path.clone().unwrap_or_default(),
         cwd: session.cwd.clone(),
         tmux_session: session.tmux_session.clone().unwrap_or_default(),
-        tmux_pane_id: session.tmux_pane_id.clone(),
+        tmux_pane_id: session.tmux_pane_id,
         pid: session.pid,
         communication: communication(session, task, program),
         sandbox: started.sandbox.clone(),

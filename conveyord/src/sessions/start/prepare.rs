@@ -127,10 +127,8 @@ pub fn runs(session: &Session) -> bool {
 /// process if the start has noted them. Otherwise it is the pane in the tmux session that carries the start's
 /// id.
 pub async fn pane_of(tmux: &Tmux, panes: &[Pane], start: &SessionStart) -> Result<Option<Pane>> {
-    let noted = |pane: &&Pane| {
-        start.tmux_pane_pid == Some(pane.pane_pid)
-            && start.tmux_pane_id.as_deref() == Some(pane.pane_id.to_string().as_str())
-    };
+    let noted =
+        |pane: &&Pane| start.tmux_pane_pid == Some(pane.pane_pid) && start.tmux_pane_id == Some(pane.pane_id);
     if let Some(pane) = panes.iter().find(noted) {
         return Ok(Some(pane.clone()));
     }

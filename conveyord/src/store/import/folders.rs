@@ -10,6 +10,7 @@ use crate::store::{
     log::{self, Telemetry},
     rows::scalar,
 };
+use conveyor_proto::ids::PaneId;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
 
@@ -30,7 +31,7 @@ pub fn remember(tx: &Tx<'_>, name: &str, path: &str, hash: &str) -> Result<(), S
 pub struct Worker<'a> {
     pub name: &'a str,
     pub tmux_session: &'a str,
-    pub tmux_pane_id: Option<&'a str>,
+    pub tmux_pane_id: Option<PaneId>,
     pub identity_token: Option<&'a str>,
     pub cwd: &'a str,
     /// When it was made.
@@ -62,7 +63,7 @@ pub fn upsert_worker(tx: &Tx<'_>, worker: &Worker<'_>) -> Result<String, StoreEr
                 id,
                 worker.name,
                 worker.tmux_session,
-                worker.tmux_pane_id,
+                worker.tmux_pane_id.map(|id| id.to_string()),
                 worker.identity_token.unwrap_or(&token),
                 worker.cwd,
                 worker.created_at.unwrap_or(tx.now()),

@@ -62,13 +62,20 @@ pub async fn add(store: &Store, params: AddCriterionParams) -> Result<CriterionR
     check_facts(params.proof.as_deref(), params.rationale.as_deref(), params.evidence.as_ref())?;
     store
         .write(Durability::Full, move |tx| {
+            let listing = Listing::asked(params.brief);
             let task = tasks::resolve(tx, &params.task)?;
             let text = comparable(&params.criterion);
             let is_same = |known: &Criterion| {
                 known.source == params.source.as_str() && comparable(&known.criterion) == text
             };
             if let Some(known) = rows::list(tx, &task.id)?.into_iter().find(is_same) {
-                return result(tx, task, known, false, vec![CriterionWarning::Unchanged], params.brief);
+                return result(
+                    tx,
+                    task,
+                    (known, Change::Updated),
+                    vec![CriterionWarning::Unchanged],
+                    listing,
+                );
             }
             let new = NewCriterion {
                 task: &task.id,
@@ -84,7 +91,7 @@ pub async fn add(store: &Store, params: AddCriterionParams) -> Result<CriterionR
             payload["created"] = true.into();
             event(tx, &task, AuditEvent::AcceptanceCriterionAdded, payload)?;
             let warnings = lacks_evidence(&added).into_iter().collect();
-            result(tx, task, added, true, warnings, params.brief)
+            result(tx, task, (added, Change::Created), warnings, listing)
         })
         .await
 }
@@ -101,6 +108,7 @@ pub async fn settle(
     check_facts(params.proof.as_deref(), params.rationale.as_deref(), params.evidence.as_ref())?;
     store
         .write(Durability::Full, move |tx| {
+            let listing = Listing::asked(params.brief);
             let task = tasks::resolve(tx, &params.task)?;
             let before = rows::find(tx, &task.id, params.id)?.ok_or_else(|| {
                 let message = format!("task {} has no criterion {}", task.name, params.id);
@@ -128,7 +136,7 @@ pub async fn settle(
             payload["previous_rationale"] = before.rationale.into();
             payload["previous_status"] = before.status.into();
             event(tx, &task, AuditEvent::AcceptanceCriterionUpdated, payload)?;
-            result(tx, task, after, false, warnings, params.brief)
+            result(tx, task, (after, Change::Updated), warnings, listing)
         })
         .await
 }
@@ -216,21 +224,40 @@ fn event(tx: &Tx<'_>, task: &TaskRow, kind: AuditEvent, payload: Value) -> Resul
     Ok(())
 }
 
+/// What became of the criterion that a call names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Created,
+    Updated,
+}
+
+/// Whether a result lists all criteria of the task.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    Whole,
+    Brief,
+}
+
+impl Listing {
+    const fn asked(brief: bool) -> Self {
+        if brief { Self::Brief } else { Self::Whole }
+    }
+}
+
 fn result(
     tx: &Tx<'_>,
     task: TaskRow,
-    affected_criterion: Criterion,
-    created: bool,
+    (affected_criterion, change): (Criterion, Change),
     warnings: Vec<CriterionWarning>,
-    brief: bool,
+    listing: Listing,
 ) -> Result<CriterionResult> {
     let criteria = rows::list(tx, &task.id)?;
     Ok(CriterionResult {
         task: TaskRef { id: task.id, name: task.name },
         summary: summary(&criteria),
-        criteria: (!brief).then_some(criteria),
+        criteria: (listing == Listing::Whole).then_some(criteria),
         affected_criterion,
-        created,
+        created: change == Change::Created,
         warnings,
     })
 }

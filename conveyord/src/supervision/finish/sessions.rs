@@ -258,7 +258,7 @@ async fn store_pane<S>(
     let tmux = pane::tmux(doomed.session, context.command_timeout);
     let content = tmux.capture(pane.pane_id, history_lines, CaptureStyle::Plain).await?;
     let (task_id, command_id, role) = (claim.task.id.clone(), claim.command_id.clone(), doomed.session.role);
-    let (tmux_session, pane_id) = (pane.session_name.clone(), pane.pane_id.to_string());
+    let (tmux_session, pane_id) = (pane.session_name.clone(), pane.pane_id);
     let mode = params.capture_transcript_mode;
     let stored = context
         .store
@@ -267,7 +267,7 @@ async fn store_pane<S>(
                 task_id: task_id.as_str(),
                 role,
                 tmux_session: &tmux_session,
-                tmux_pane_id: Some(&pane_id),
+                tmux_pane_id: Some(pane_id),
                 command_id: Some(command_id.as_str()),
                 history_lines,
                 content: &content,
