@@ -127,8 +127,8 @@ fn split(token: &str) -> (&str, Option<&str>) {
     token.split_once('=').map_or((token, None), |(name, value)| (name, Some(value)))
 }
 
-/// The options of a verb that a name, whole or shortened, can mean. The verb's own options come before the options
-/// that every verb has, so that the latter take no short form away.
+/// The options of a verb that a name, whole or shortened, can mean. The options that every verb has are never
+/// shortened: what a verb does not know (`approvals list --state all`) must not name another daemon's state root.
 fn matching<'a>(command: &'a Command, name: &str) -> Vec<&'a Arg> {
     let Some(name) = name.strip_prefix("--").filter(|name| !name.is_empty()) else { return Vec::new() };
     if let Some(exact) = command.get_arguments().find(|option| option.get_long() == Some(name)) {
@@ -136,9 +136,7 @@ fn matching<'a>(command: &'a Command, name: &str) -> Vec<&'a Arg> {
     }
     let shortened =
         |option: &&Arg| option.get_long().is_some_and(|long| long.starts_with(name)) && !option.is_hide_set();
-    let (shared, own): (Vec<&Arg>, Vec<&Arg>) =
-        command.get_arguments().filter(shortened).partition(|option| option.is_global_set());
-    if own.is_empty() { shared } else { own }
+    command.get_arguments().filter(shortened).filter(|option| !option.is_global_set()).collect()
 }
 
 #[cfg(test)]
@@ -201,7 +199,8 @@ mod tests {
         check(&["sessions", "--red"], &["sessions", "--redact-identity-token"]);
         check(&["tasks", "--cr", "n", "--go=g"], &["tasks", "--create=n", "--goal=g"]);
         check(&["commands", "--st", "failed"], &["commands", "--state=failed"]);
-        check(&["deregister", "w", "--pa", "/db"], &["deregister", "--path=/db", "--", "w"]);
+        check(&["deregister", "w", "--pa", "/db"], &["deregister", "--pa", "--", "w", "/db"]);
+        check(&["approvals", "list", "--state", "all"], &["approvals", "list", "--state", "--", "all"]);
         check(&["bind", "--bogus", "1"], &["bind", "--bogus", "--", "1"]);
         let ambiguous = arranged(&["sessions", "--r", "worker"]).unwrap_err();
         assert_eq!(ambiguous.verb, ["sessions"]);

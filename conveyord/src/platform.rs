@@ -104,6 +104,10 @@ pub struct OpenFile {
 struct Process {
     parent: Option<Pid>,
     start: ProcessStart,
+    /// Its process group.
+    group: Option<Pid>,
+    /// The process group in the foreground of its terminal, if it has one.
+    foreground: Option<Pid>,
     /// The effective user.
     user: Uid,
     /// Whether the process has ended and only its exit status is left.
@@ -178,12 +182,25 @@ pub fn program_name(pid: Pid) -> Option<String> {
     sys::program_name(pid)
 }
 
-/// Whether a process or one of its descendants runs a program with this file name.
-pub fn runs_program(pid: Pid, name: &str) -> bool {
+/// Whether a process or one of its descendants runs a program whose file name is one that is wanted.
+pub fn runs_program(pid: Pid, is_wanted: impl Fn(&str) -> bool) -> bool {
     let below = descendants(pid).unwrap_or_default();
-    std::iter::once(pid)
-        .chain(below)
-        .any(|pid| sys::executable(pid).is_some_and(|path| path.file_name().is_some_and(|file| file == name)))
+    std::iter::once(pid).chain(below).any(|pid| runs(pid, &is_wanted))
+}
+
+/// Whether such a program is in the foreground of the terminal that `pid` runs in: `pid` itself or a descendant, in the
+/// process group that gets what is typed.
+pub fn runs_in_foreground(pid: Pid, is_wanted: impl Fn(&str) -> bool) -> bool {
+    let foreground = sys::process(pid).ok().and_then(|process| process.foreground);
+    let in_foreground =
+        |pid: Pid| foreground.is_some() && sys::process(pid).is_ok_and(|process| process.group == foreground);
+    let below = descendants(pid).unwrap_or_default();
+    std::iter::once(pid).chain(below).any(|pid| in_foreground(pid) && runs(pid, &is_wanted))
+}
+
+fn runs(pid: Pid, is_wanted: impl Fn(&str) -> bool) -> bool {
+    let path = sys::executable(pid);
+    path.as_deref().and_then(|path| path.file_name()?.to_str()).is_some_and(is_wanted)
 }
 
 /// The parent of a process. `None` for the first process, and for a process that has ended.

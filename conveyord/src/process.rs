@@ -54,6 +54,8 @@ pub struct Invocation<'a> {
     /// service manager are always removed.
     pub env: Vec<(&'a str, Option<&'a OsStr>)>,
     pub locale: Locale,
+    /// The folder in which it runs; without one, the daemon's own.
+    pub folder: Option<&'a Path>,
     /// The time limit, from the start of the program to the end of its output.
     pub time_limit: Duration,
 }
@@ -67,6 +69,7 @@ impl<'a> Invocation<'a> {
             stdin: None,
             env: Vec::new(),
             locale: Locale::Fixed,
+            folder: None,
             time_limit: DEFAULT_TIME_LIMIT,
         }
     }
@@ -155,6 +158,9 @@ pub async fn run(invocation: Invocation<'_>) -> Result<Output, ProcessError> {
     let program = || invocation.program.to_owned();
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts programs")]
     let mut command = Command::new(invocation.program);
+    if let Some(folder) = invocation.folder {
+        command.current_dir(folder);
+    }
     command
         .args(&invocation.args)
         .stdin(if invocation.stdin.is_some() { Stdio::piped() } else { Stdio::null() })

@@ -184,7 +184,7 @@ impl Approvals {
         let key = Key::parse(&key).map_err(|error| Error::invalid(Kind::UnknownKey, error.to_string()))?;
         claim.await?;
         faults::reach(CrashPoint::ApprovalClaimed);
-        let pressed = tmux.press(first.pane.pane_id, &key).await;
+        let pressed = tmux.press(&first.pane, &key).await;
         faults::reach(CrashPoint::ApprovalAnswered);
         if let Err(error) = pressed {
             // The key may have been pressed although tmux failed. It must not be pressed again.

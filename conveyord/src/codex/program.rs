@@ -29,6 +29,13 @@ impl Version {
     }
 }
 
+/// Whether a program of this file name is Codex: `codex`, or a name of the release archives and of Homebrew, such as
+/// `codex-aarch64-apple-darwin`.
+#[must_use]
+pub fn is_codex(file_name: &str) -> bool {
+    file_name.strip_prefix("codex").is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 /// Which process of Codex owns the threads of a TUI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcessModel {

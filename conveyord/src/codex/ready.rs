@@ -115,7 +115,7 @@ pub fn judge(title: &str, text: &str) -> Shown {
         PaneShows::Plan => Start::Plan,
         PaneShows::RateLimit => Start::RateLimit,
         PaneShows::Approval => Start::Approval,
-        PaneShows::Question | PaneShows::Menu | PaneShows::Browse => Start::Menu,
+        PaneShows::Question | PaneShows::Menu | PaneShows::Browse | PaneShows::SideChat => Start::Menu,
         PaneShows::Exited => Start::Exited,
         PaneShows::Unclear | PaneShows::Unknown => by_phrases(text),
     };
@@ -213,13 +213,18 @@ impl Watch {
     /// # Errors
     /// When tmux cannot be asked.
     pub async fn look(&mut self) -> Result<Shown> {
+        let mut pane_now = None;
         let mut shown = match self.tmux.pane_and_text(self.pane, 0, CaptureStyle::Plain).await {
             // `Tmux::new_session` sets `remain-on-exit`, so the pane and its last lines outlive the program.
             Ok((pane, _)) if pane.dead => {
                 let text = self.tmux.capture(self.pane, ROWS_ABOVE, CaptureStyle::Plain).await;
                 ended(&pane.title, &text.unwrap_or_default())
             }
-            Ok((pane, text)) => judge(&pane.title, &text),
+            Ok((pane, captured)) => {
+                let seen = judge(&pane.title, captured.screen());
+                pane_now = Some(pane);
+                seen
+            }
             // The pane or the whole tmux server is gone, and the program with it.
             Err(TmuxError::PaneMissing { .. } | TmuxError::ServerGone { .. }) => ended("", ""),
             Err(error) => return Err(error.into()),
@@ -229,9 +234,14 @@ impl Watch {
             self.answered = false;
         }
         let again = std::mem::replace(&mut self.last, shown.start) == shown.start;
-        if shown.start == Start::Trust && self.accept_trust && again && !self.answered {
-            // Enter chooses the first entry, which trusts the folder in Codex 0.130 and 0.169.
-            self.tmux.press(self.pane, &Key::enter()).await?;
+        if let Some(pane) = pane_now
+            && shown.start == Start::Trust
+            && self.accept_trust
+            && again
+            && !self.answered
+        {
+            // Enter chooses the first entry, which trusts the folder in Codex 0.130, 0.169 and 0.171.
+            self.tmux.press(&pane, &Key::enter()).await?;
             self.answered = true;
             self.trust_accepted = true;
         }

@@ -10,7 +10,7 @@ use crate::ingest::telemetry::ingest_telemetry;
 use crate::{
     clock,
     codex::screen::{
-        PaneLook, look,
+        PaneLook, look_plain_at,
         phrases::{self, Freshness, LAST_SCREEN},
     },
     error::{Error, Result},
@@ -33,6 +33,7 @@ use crate::{
         tasks, turns,
     },
     supervision::context,
+    tmux::{CaptureStyle, Captured},
 };
 use conveyor_proto::types::{
     cycle::{ConsumedNotification, CycleParams, CycleResult, IngestCounts, PaneSignal},
@@ -227,16 +228,16 @@ impl Observer {
     }
 
     /// The worker's pane and its text; none without tmux. The whole cycle uses this one look.
-    async fn pane(&self, worker: &Session) -> Option<Result<(Target, String)>> {
+    async fn pane(&self, worker: &Session) -> Option<Result<(Target, Captured)>> {
         if !worker.has_tmux() {
             return None;
         }
         let tmux = pane::tmux(worker, self.command_timeout);
-        Some(pane::find_with_text(&tmux, worker, HISTORY_LINES).await)
+        Some(pane::find_with_text(&tmux, worker, HISTORY_LINES, CaptureStyle::Plain).await)
     }
 
     /// Follows the worker to the thread that its pane shows, before its rollout is read.
-    async fn follow(&self, pair: &Pair, pane: &Option<Result<(Target, String)>>) -> Result<Session> {
+    async fn follow(&self, pair: &Pair, pane: &Option<Result<(Target, Captured)>>) -> Result<Session> {
         let title = match pane {
             Some(Ok((target, _))) => Some(target.pane.title.clone()),
             _ => None,
@@ -276,7 +277,7 @@ impl Observer {
 
     /// Classifies the pane. An error does not fail the cycle; it stands in the signal.
     fn pane_signal(
-        pane: Option<Result<(Target, String)>>,
+        pane: Option<Result<(Target, Captured)>>,
         freshness: Freshness,
     ) -> (PaneSignal, Option<PaneLook>) {
         let empty = |reason: String, degraded| PaneSignal {
@@ -294,12 +295,12 @@ impl Observer {
         let Some(pane) = pane else {
             return (empty("no tmux session attached".to_owned(), false), None);
         };
-        let (Target { pane, .. }, text) = match pane {
+        let (Target { pane, .. }, captured) = match pane {
             Ok(found) => found,
             Err(error) => return (empty(format!("tmux capture failed: {error}"), true), None),
         };
-        let notable = phrases::busy_wait(&text, freshness, LAST_SCREEN).map(busy_wait);
-        let seen = look(&pane.title, last_rows(&text, pane.height), None);
+        let notable = phrases::busy_wait(&captured.text, freshness, LAST_SCREEN).map(busy_wait);
+        let seen = look_plain_at(&pane.title, captured.screen(), pane.cursor);
         let signal = PaneSignal {
             captured: true,
             notable_pattern: notable.as_ref().map(|found| found.pattern.clone()),
@@ -518,13 +519,6 @@ fn failure_status(params: &CycleParams, pair: &Pair, phase: &str, error: &Error)
         "worker_session": pair.worker.name, "manager_session": pair.manager.name,
         "error_type": error.type_name(), "failure_phase": phase,
     })
-}
-
-/// The visible part of a capture. The scrollback stands before it.
-fn last_rows(text: &str, rows: u32) -> &str {
-    let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-    let before = text.rmatch_indices('\n').nth(rows.saturating_sub(1)).map(|(at, _)| at + 1);
-    before.and_then(|at| text.get(at..)).unwrap_or(text)
 }
 
 /// Truncates, since ages in the contract are whole seconds.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     changes::ChangeKind,
-    codex::screen::PaneShows,
+    codex::screen::{PaneShows, VimMode},
     error::{Error, Result},
     faults::{self, CrashPoint},
     ingest::Shrunk,
@@ -22,7 +22,7 @@ use crate::{
         commands::{self, NewCommand},
         sessions::{self, Session},
     },
-    tmux::Key,
+    tmux::{Key, Tmux},
 };
 use conveyor_proto::{
     ids::TaskId,
@@ -271,13 +271,13 @@ impl Actuator {
             return self.interrupt_turn(session, params, record, result).await;
         }
         let tmux = self.courier.pane.tmux(session);
-        let found = match pane::find(&tmux, session).await {
+        let seen = match self.courier.pane.look(&tmux, session).await {
             // A dry run shows the target even if its pane does not exist.
             Err(_) if params.dry_run => return Ok(result),
-            found => found?,
+            seen => seen?,
         };
-        let shows = self.courier.pane.look(&tmux, &found).await?.shows;
-        let is_codex = !matches!(shows, PaneShows::Unknown | PaneShows::Exited);
+        let shows = seen.look.shows;
+        let is_codex = seen.is_codex && !matches!(shows, PaneShows::Unknown | PaneShows::Exited);
         if asked.is_none() && is_codex {
             result.key = Key::escape().as_str().to_owned();
         }
@@ -289,7 +289,12 @@ impl Actuator {
         let idle = asked.is_none() && is_codex && shows != PaneShows::Busy;
         // While Codex streams an answer the screen may look ready, so the rollout decides.
         let may_work = matches!(shows, PaneShows::Ready | PaneShows::Unclear);
-        if idle && !(may_work && self.is_busy(session).await?) {
+        if let Some(by) = seen.diverts_keys() {
+            result.note = Some(format!("nothing was pressed: {by}"));
+        } else if shows == PaneShows::SideChat && asked.is_none() {
+            result.note =
+                Some("nothing was pressed: a side chat has the focus, and would get the key".to_owned());
+        } else if idle && !(may_work && self.is_busy(session).await?) {
             result.note =
                 Some(format!("the pane shows {}: nothing runs that Escape would interrupt", shows.name()));
         } else {
@@ -299,9 +304,12 @@ impl Actuator {
                 None => parse_key(&result.key)?,
             };
             let running = self.running_turn(session).await?;
-            tmux.press(found.pane.pane_id, &key).await?;
+            tmux.press(&seen.pane, &key).await?;
             faults::reach(CrashPoint::KeyPressed);
             result.sent = true;
+            if key == Key::escape() && seen.look.vim == Some(VimMode::Insert) {
+                self.press_in_normal_mode(session, &tmux, &key).await?;
+            }
             if is_codex && running.is_some() {
                 let interrupted = self.await_interruption(session).await?;
                 result.interrupted = Some(interrupted);
@@ -319,6 +327,23 @@ impl Actuator {
                 Some(sent.map_err(|error| followup_failed(result.sent, &error))?.outcome);
         }
         Ok(result)
+    }
+
+    /// Presses a key once more when the composer has left the Insert mode of vi: the first Escape did nothing else.
+    async fn press_in_normal_mode(&self, session: &Session, tmux: &Tmux, key: &Key) -> Result<()> {
+        let deadline = Instant::now() + INTERRUPT_LIMIT;
+        loop {
+            let seen = self.courier.pane.look(tmux, session).await?;
+            let busy = seen.look.shows == PaneShows::Busy || self.is_busy(session).await?;
+            match seen.look.vim {
+                // An Escape at an idle Codex may be the first half of Esc Esc.
+                Some(VimMode::Normal) if busy => return Ok(tmux.press(&seen.pane, key).await?),
+                Some(VimMode::Insert) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                _ => return Ok(()),
+            }
+        }
     }
 
     /// Interrupts the running turn by Codex's app-server.

@@ -6,6 +6,7 @@
 
 use super::{
     outcome::{Held, Sent},
+    pane::behind_others,
     receipts::{Awaited, Receipts},
     transport::{BeforeSend, Carrier, Message},
 };
@@ -101,10 +102,14 @@ impl AppServerSender {
     }
 
     async fn send_now(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
+        let accepted_at = clock::now();
         let (client, thread) = self.target(session)?;
         let text = sanitize(&message.text);
         if text.as_str().trim().is_empty() {
             return Err(Error::invalid(Kind::BlankMessage, "the message is blank: Enter alone is for panes"));
+        }
+        if let Some(held) = behind_others(&self.receipts.store, session, &message, &accepted_at).await? {
+            return Ok(Sent { transport: Transport::AppServer, ..Sent::held(held) });
         }
         // Ask now, because the last status that Codex told may be old.
         let status = client.thread_status(&thread).await.map_err(refused)?;

@@ -57,11 +57,10 @@ async fn look_at(store: &Store, sender: &PaneSender, held: Held) -> Result<()> {
     };
     // Without a session, a pane or a look, the command is left as it is: whoever claims it finds out why.
     let Some(session) = target else { return Ok(()) };
-    let Ok(pane) = sender.target(&session).await else { return Ok(()) };
-    let Ok(seen) = sender.look(&sender.tmux(&session), &pane).await else { return Ok(()) };
+    let Ok(seen) = sender.look(&sender.tmux(&session), &session).await else { return Ok(()) };
     let clears = held.payload.get("clear_draft").and_then(Value::as_bool).unwrap_or(false);
     // A draft does not hold a command back that may clear it.
-    let blocks = super::pane::held_by(&pane, &seen).filter(|by| !(clears && by.by == "draft"));
+    let blocks = seen.held_by().filter(|by| !(clears && by.by == "draft"));
     let (by, next) = match blocks {
         Some(by) => (by.by, clock::in_milliseconds(milliseconds(back_off(HELD_BACK_OFF, held.tries)))),
         None => ("released".to_owned(), clock::now()),

@@ -1,5 +1,6 @@
 //! What became of a text, in the words of results and rows.
 
+use super::pane::QUEUE;
 use crate::store::ids::DeliveryId;
 use conveyor_proto::types::{
     common::Transport,
@@ -49,6 +50,20 @@ impl Sent {
     pub(super) fn held(held: Held) -> Self {
         let note = match held.by.as_str() {
             "draft" => "somebody's draft is in the composer; the text is sent when it is gone".to_owned(),
+            QUEUE => {
+                let ahead = held.question.as_deref().unwrap_or_default();
+                format!("other texts for this session wait ({ahead}); this one is sent after them")
+            }
+            "no_codex" => {
+                "no Codex takes input in the foreground of the pane; the text is sent when one does".to_owned()
+            }
+            "pane_changed" => "the pane changed before anything was typed; the text is sent later".to_owned(),
+            "synchronized_panes" => {
+                "the panes of the window are synchronized, so all would get the text; it is sent when that is over"
+                    .to_owned()
+            }
+            "input_off" => "the input of the pane is off; the text is sent when it is on".to_owned(),
+            "copy_mode" => "the pane is in a mode of tmux; the text is sent when that is over".to_owned(),
             by => format!("the pane shows {by}; the text is sent when that is over"),
         };
         Self {

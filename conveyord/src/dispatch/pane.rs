@@ -12,8 +12,9 @@ use super::{
 use crate::{
     clock,
     codex::{
+        program::is_codex,
         rollout::receipt::receipt_key,
-        screen::{Composer, PaneLook, PaneShows, look},
+        screen::{Composer, PaneLook, PaneShows, VimMode, look_at},
     },
     error::{Error, Result},
     faults::{self, CrashPoint},
@@ -26,13 +27,16 @@ use crate::{
         deliveries::{self, NewDelivery, Unproven},
         sessions::Session,
     },
-    tmux::{CaptureStyle, Key, PaneQueues, PaneTurn, Tmux, TmuxError, sanitize},
+    tmux::{CaptureStyle, Diversion, Key, Pane, PaneQueues, PaneTurn, Tmux, TmuxError, sanitize},
 };
 use conveyor_proto::{ids::PaneId, types::common::Transport};
 use std::time::Duration;
 
-/// The file name of Codex's own program. The npm package runs it as a child of a Node script.
-const CODEX: &str = "codex";
+/// What holds a text back while texts wait that were accepted before it.
+pub(super) const QUEUE: &str = "queue";
+
+/// Pause before a second look at a screen whose cursor is hidden: Codex may be drawing it.
+const WHILE_DRAWING: Duration = Duration::from_millis(50);
 
 /// Lines of a draft that are cleared at most. Codex's Ctrl-U clears one line.
 const MAX_DRAFT_LINES: usize = 40;
@@ -68,19 +72,18 @@ impl PaneSender {
         pane::find(&self.tmux(session), session).await
     }
 
-    /// What a pane shows now.
-    pub async fn look(&self, tmux: &Tmux, target: &Target) -> Result<PaneLook> {
-        let plain = tmux.capture(target.pane.pane_id, 0, CaptureStyle::Plain).await?;
-        let styled = tmux.capture(target.pane.pane_id, 0, CaptureStyle::Styled).await?;
-        let seen = look(&target.pane.title, &plain, Some(&styled));
-        if seen.shows != PaneShows::Unknown {
-            return Ok(seen);
+    /// What a session's pane shows now. The pane is found by the one rule of identity (`sessions/pane`).
+    ///
+    /// # Errors
+    /// `no_tmux_session`, `tmux_session_missing`, `tmux_pane_mismatch`, `codex_exited`, and those of tmux.
+    pub async fn look(&self, tmux: &Tmux, session: &Session) -> Result<Sight> {
+        let sight = Sight::take(tmux, session).await?;
+        if sight.look.shows == PaneShows::Menu && sight.look.question.is_none() && !sight.pane.cursor.visible
+        {
+            tokio::time::sleep(WHILE_DRAWING).await;
+            return Sight::take(tmux, session).await;
         }
-        // Anything may be typed into a program that is not Codex. On a Codex screen that we cannot read, an
-        // Enter might approve something, and Ctrl-C ends an idle Codex (openai/codex#30126).
-        let pane = Pid::try_from(i64::from(target.pane.pane_pid)).ok();
-        let codex = pane.is_some_and(|pid| platform::runs_program(pid, CODEX));
-        Ok(if codex { PaneLook { shows: PaneShows::Unclear, ..seen } } else { seen })
+        Ok(sight)
     }
 
     /// The receipts that it waits for.
@@ -90,28 +93,29 @@ impl PaneSender {
     }
 
     async fn send_now(&self, session: &Session, message: Message, before: BeforeSend) -> Result<Sent> {
+        let accepted_at = clock::now();
         let tmux = self.tmux(session);
         let first = pane::find(&tmux, session).await?;
         let turn = self.queues.turn(tmux.server(), first.pane.pane_id).await;
         // Find the pane and look at it again: the send before this one in the queue may have changed both.
-        let target = pane::find(&tmux, session).await?;
-        let mut seen = self.look(&tmux, &target).await?;
-        if message.clear_draft && seen.composer == Composer::Draft {
-            seen = self.clear_draft(&tmux, &target).await?;
+        if let Some(held) = behind_others(&self.store, session, &message, &accepted_at).await? {
+            return Ok(Sent::held(held));
         }
-        if seen.shows == PaneShows::Exited {
+        let mut seen = self.look(&tmux, session).await?;
+        if message.clear_draft && seen.look.composer == Composer::Draft && seen.diverts_keys().is_none() {
+            seen = self.clear_draft(&tmux, session, seen).await?;
+        }
+        if seen.look.shows == PaneShows::Exited {
             return Err(pane::exited(session));
         }
-        if let Some(held) = held_by(&target, &seen) {
+        if let Some(held) = seen.held_by() {
             return Ok(Sent::held(held));
         }
         faults::reach(CrashPoint::PaneSeen);
         let text = sanitize(&message.text);
         let stripped = text.stripped() as u64;
-        let is_codex = seen.shows != PaneShows::Unknown;
-        // Guarding adds spaces, so that Codex does not read the text as a command. Other programs get the
-        // text unchanged.
-        let text = if is_codex { text.guarded() } else { text };
+        // Guarding adds spaces, so that Codex does not read the text as a command.
+        let text = text.guarded();
         let key = receipt_key(text.as_str());
         let new = (session.id.clone(), message, key.clone());
         // From this commit on the text counts as possibly typed, so the commit is flushed before anything is.
@@ -136,12 +140,17 @@ impl PaneSender {
             return Err(Error::conflict(Kind::ClaimLost, "another dispatcher has taken this delivery over"));
         };
         let sent_at = clock::system_time();
-        let typed = type_in(&tmux, &target, &text).await;
+        let typed = type_in(&tmux, &seen.pane, &text).await;
         // The next sender may type; the receipt needs only the rollout.
         drop(turn);
         if let Err(Typed::Nothing(error)) = typed {
             self.receipts.settle(delivery, Unproven::Failed, "nothing was sent").await?;
-            return Err(error.into());
+            return match error {
+                TmuxError::PaneChanged { .. } => {
+                    Ok(Sent::held(Held { by: "pane_changed".to_owned(), question: None }))
+                }
+                error => Err(error.into()),
+            };
         }
         // From here on an error must not look like a text that was never sent.
         let (completed, note) = match typed {
@@ -149,15 +158,12 @@ impl PaneSender {
                 (false, format!("the send may have begun: {error}"))
             }
             Ok(()) if text.as_str().is_empty() => (true, "Enter alone leaves no receipt".to_owned()),
-            Ok(()) if !is_codex => {
-                (true, "the pane does not show Codex, so no receipt can be expected".to_owned())
-            }
             Ok(()) => match self.receipts.receipt(session, &Awaited { delivery, key, sent_at }).await {
                 Ok(Some(proof)) => {
                     faults::reach(CrashPoint::ReceiptSeen);
                     return Ok(Sent::complete(delivery, Some(proof), stripped, None));
                 }
-                Ok(None) => (true, no_receipt(seen.shows).to_owned()),
+                Ok(None) => (true, no_receipt(seen.look.shows).to_owned()),
                 Err(error) => (true, format!("the receipt could not be looked for: {error}")),
             },
         };
@@ -203,17 +209,23 @@ impl PaneSender {
 
     /// Clears the composer with Ctrl-U, line by line. Ctrl-C would end a Codex whose composer is empty
     /// (openai/codex#30126).
-    async fn clear_draft(&self, tmux: &Tmux, target: &Target) -> Result<PaneLook> {
-        let clear_line =
-            Key::parse("C-u").map_err(|error| Error::invalid(Kind::UnknownKey, error.to_string()))?;
+    async fn clear_draft(&self, tmux: &Tmux, session: &Session, mut seen: Sight) -> Result<Sight> {
+        let key = |name: &str| {
+            Key::parse(name).map_err(|error| Error::invalid(Kind::UnknownKey, error.to_string()))
+        };
+        let clear_line = key("C-u")?;
+        // In the Normal mode of vi, `A` goes to the end of the line and into Insert mode.
+        if seen.look.vim == Some(VimMode::Normal) {
+            tmux.press(&seen.pane, &key("A")?).await?;
+        }
         for _ in 0..MAX_DRAFT_LINES {
-            tmux.press(target.pane.pane_id, &clear_line).await?;
-            let seen = self.look(tmux, target).await?;
-            if seen.composer != Composer::Draft {
-                return Ok(seen);
+            tmux.press(&seen.pane, &clear_line).await?;
+            seen = self.look(tmux, session).await?;
+            if seen.look.composer != Composer::Draft {
+                break;
             }
         }
-        self.look(tmux, target).await
+        Ok(seen)
     }
 }
 
@@ -227,6 +239,29 @@ impl Carrier for PaneSender {
     }
 }
 
+/// What holds a text back that others were accepted before, for the same session: it would overtake them.
+pub(super) async fn behind_others(
+    store: &Store,
+    session: &Session,
+    message: &Message,
+    accepted_at: &str,
+) -> Result<Option<Held>> {
+    let (session, accepted_at) = (session.clone(), accepted_at.to_owned());
+    let (command, notification) = (message.command_id.clone(), message.notification_id);
+    let ahead = store
+        .read(move |connection| {
+            Ok::<_, Error>(deliveries::ahead(
+                connection,
+                &session,
+                (command.as_deref(), notification),
+                &accepted_at,
+            )?)
+        })
+        .await?;
+    Ok((ahead > 0)
+        .then(|| Held { by: QUEUE.to_owned(), question: Some(format!("{ahead} accepted before it")) }))
+}
+
 fn no_receipt(shown: PaneShows) -> &'static str {
     if shown == PaneShows::Busy {
         "sent while a turn runs; Codex takes it in after the running step, and the receipt is noted then"
@@ -235,15 +270,71 @@ fn no_receipt(shown: PaneShows) -> &'static str {
     }
 }
 
-/// What on the pane holds a text back, if anything does.
-pub(super) fn held_by(target: &Target, seen: &PaneLook) -> Option<Held> {
-    if seen.shows.blocks_sending() {
-        return Some(Held { by: seen.shows.name().to_owned(), question: seen.question.clone() });
+/// What a look has found: the pane as tmux told it, and what its screen meant at that moment.
+#[derive(Debug)]
+pub struct Sight {
+    pub pane: Pane,
+    /// What results call the pane: the tmux session that it is in now.
+    pub shown: String,
+    pub look: PaneLook,
+    /// Whether what is typed reaches a Codex.
+    pub is_codex: bool,
+}
+
+impl Sight {
+    async fn take(tmux: &Tmux, session: &Session) -> Result<Self> {
+        let (Target { pane, shown }, captured) =
+            pane::find_with_text(tmux, session, 0, CaptureStyle::Styled).await?;
+        let mut look = look_at(&pane.title, captured.screen(), pane.cursor);
+        let pid = Pid::try_from(i64::from(pane.pane_pid)).ok();
+        let look_at_processes = tokio::task::spawn_blocking(move || {
+            let foreground = pid.is_some_and(|pid| platform::runs_in_foreground(pid, is_codex));
+            (foreground, foreground || pid.is_some_and(|pid| platform::runs_program(pid, is_codex)))
+        });
+        // If that look panics, nothing is typed.
+        let (is_codex, runs_codex) = look_at_processes.await.unwrap_or_default();
+        // On a Codex screen that we cannot read, an Enter might approve something, and Ctrl-C ends an idle Codex
+        // (openai/codex#30126).
+        if look.shows == PaneShows::Unknown && runs_codex {
+            look.shows = PaneShows::Unclear;
+        }
+        Ok(Self { pane, shown, look, is_codex })
     }
-    if target.pane.in_mode {
-        return Some(Held { by: "copy_mode".to_owned(), question: None });
+
+    /// Why keys would not reach a Codex, or would reach others, too.
+    #[must_use]
+    pub const fn diverts_keys(&self) -> Option<&'static str> {
+        match self.pane.diverts_keys() {
+            Some(Diversion::Mode) => Some("the pane is in a mode of tmux, such as copy mode"),
+            Some(Diversion::Synchronized) => Some("the panes of its window are synchronized"),
+            Some(Diversion::InputOff) => Some("the input of the pane is off"),
+            None if self.is_codex => None,
+            None => Some("no Codex is in the foreground of the pane"),
+        }
     }
-    (seen.composer == Composer::Draft).then(|| Held { by: "draft".to_owned(), question: None })
+
+    /// What on the pane holds a text back, if anything does: a text is only typed into the empty composer of a Codex
+    /// that has the focus.
+    #[must_use]
+    pub fn held_by(&self) -> Option<Held> {
+        let held = |by: &str| Some(Held { by: by.to_owned(), question: None });
+        if self.look.shows.blocks_sending() {
+            return Some(Held {
+                by: self.look.shows.name().to_owned(),
+                question: self.look.question.clone(),
+            });
+        }
+        match self.pane.diverts_keys() {
+            Some(Diversion::Mode) => return held("copy_mode"),
+            Some(Diversion::Synchronized) => return held("synchronized_panes"),
+            Some(Diversion::InputOff) => return held("input_off"),
+            None => {}
+        }
+        if !self.is_codex || self.look.shows == PaneShows::Unknown {
+            return held("no_codex");
+        }
+        if self.look.composer == Composer::Draft { held("draft") } else { None }
+    }
 }
 
 /// How typing failed.
@@ -255,12 +346,7 @@ enum Typed {
 }
 
 /// Pastes a text and presses Enter.
-async fn type_in(
-    tmux: &Tmux,
-    target: &Target,
-    text: &crate::tmux::Sanitized,
-) -> std::result::Result<(), Typed> {
-    let pane = target.pane.pane_id;
+async fn type_in(tmux: &Tmux, pane: &Pane, text: &crate::tmux::Sanitized) -> std::result::Result<(), Typed> {
     if !text.as_str().is_empty() {
         tmux.paste(pane, text).await.map_err(|error| {
             if error.may_have_acted() { Typed::Something(error) } else { Typed::Nothing(error) }

@@ -91,7 +91,7 @@ impl PaneStanding {
         }
         let panes = match panes {
             Ok(panes) => panes.as_slice(),
-            Err(TmuxError::ServerGone { .. } | TmuxError::NotInstalled) => &[],
+            Err(TmuxError::ServerGone { .. }) => &[],
             Err(error) => return Self::Unknown(error.to_string()),
         };
         match pane::among(panes, session) {

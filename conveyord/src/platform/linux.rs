@@ -1,8 +1,10 @@
 //! Linux: procfs (proc(5)) and pidfd.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -54,7 +56,12 @@ pub(super) fn program_name(pid: Pid) -> Option<String> {
 }
 
 pub(super) fn executable(pid: Pid) -> Option<PathBuf> {
-    fs::read_link(proc_path(pid, "exe")).ok()
+    let path = fs::read_link(proc_path(pid, "exe")).ok()?;
+    // An update replaces the file of a program that runs on.
+    match path.as_os_str().as_encoded_bytes().strip_suffix(DELETED) {
+        Some(before) if is_deleted(&path) => Some(PathBuf::from(OsStr::from_bytes(before))),
+        _ => Some(path),
+    }
 }
 
 pub(super) fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
@@ -90,11 +97,17 @@ fn parse(stat: &[u8], status: &str) -> Option<Process> {
     let mut fields = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?.split_ascii_whitespace();
     let state = fields.next()?;
     let parent: i64 = fields.next()?.parse().ok()?;
-    // `starttime` is field 22, counted from 1. The two fields before were 3 and 4.
-    let start = fields.nth(22 - 5)?.parse().ok()?;
+    let group: i64 = fields.next()?.parse().ok()?;
+    // `tpgid` is field 8, counted from 1. The field before was 5.
+    let foreground: i64 = fields.nth(8 - 6)?.parse().ok()?;
+    // `starttime` is field 22.
+    let start = fields.nth(22 - 9)?.parse().ok()?;
     let user = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().nth(1)?;
     Some(Process {
         parent: Pid::try_from(parent).ok(),
+        group: Pid::try_from(group).ok(),
+        // -1 without a terminal.
+        foreground: Pid::try_from(foreground).ok(),
         start: ProcessStart(start),
         user: Uid::from_raw(user.parse().ok()?),
         is_zombie: matches!(state, "Z" | "X" | "x"),

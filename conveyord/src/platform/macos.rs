@@ -51,6 +51,8 @@ pub(super) fn process(pid: Pid) -> io::Result<Process> {
     let info = bsd_info(pid)?;
     Ok(Process {
         parent: Pid::try_from(i64::from(info.pbi_ppid)).ok(),
+        group: Pid::try_from(i64::from(info.pbi_pgid)).ok(),
+        foreground: Pid::try_from(i64::from(info.e_tpgid)).ok(),
         start: ProcessStart(
             info.pbi_start_tvsec.saturating_mul(1_000_000).saturating_add(info.pbi_start_tvusec),
         ),

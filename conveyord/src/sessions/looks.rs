@@ -1,9 +1,9 @@
 //! Shared looks at panes. A caller who wants to know what a pane shows gets the look that was just taken, or
 //! takes one for everybody who asks meanwhile.
 
-use super::pane;
+use super::pane::{self, Target};
 use crate::{
-    codex::screen::{ApprovalMenu, PaneLook, approval_menu, look},
+    codex::screen::{ApprovalMenu, PaneLook, approval_menu, look_plain_at},
     error::{Error, Result},
     store::{
         Durability, Store, Tx,
@@ -79,9 +79,10 @@ impl PaneLooks {
     async fn take(&self, session: &Session) -> Result<Option<PaneSeen>> {
         let tmux = pane::tmux(session, self.command_timeout);
         let captured = async {
-            let target = pane::find(&tmux, session).await?;
-            let text = tmux.capture(target.pane.pane_id, 0, CaptureStyle::Plain).await?;
-            Ok::<_, Error>((look(&target.pane.title, &text, None), approval_menu(&target.pane.title, &text)))
+            let (Target { pane, .. }, captured) =
+                pane::find_with_text(&tmux, session, 0, CaptureStyle::Plain).await?;
+            let seen = look_plain_at(&pane.title, captured.screen(), pane.cursor);
+            Ok::<_, Error>((seen, approval_menu(&pane.title, captured.screen())))
         };
         let (look, menu) = match captured.await {
             Ok(seen) => seen,

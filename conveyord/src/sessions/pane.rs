@@ -12,7 +12,7 @@ use crate::{
     platform::{self, Pid, ProcessStart},
     refusal::Kind,
     store::sessions::Session,
-    tmux::{self, CaptureStyle, Pane, Tmux, TmuxError, TmuxServer, stored_name},
+    tmux::{self, CaptureStyle, Captured, Pane, Tmux, TmuxError, TmuxServer, stored_name},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::ids::ThreadId;
@@ -162,10 +162,16 @@ pub fn find_among(panes: &[Pane], session: &Session) -> Result<Target> {
     }
 }
 
-/// Finds and verifies the pane of a session, with its text after up to `history_lines` rows of scrollback.
-pub async fn find_with_text(tmux: &Tmux, session: &Session, history_lines: u32) -> Result<(Target, String)> {
+/// Finds and verifies the pane of a session, with its text after up to `history_lines` rows of scrollback. Where the id
+/// of the pane is recorded, both are of one moment.
+pub async fn find_with_text(
+    tmux: &Tmux,
+    session: &Session,
+    history_lines: u32,
+    style: CaptureStyle,
+) -> Result<(Target, Captured)> {
     if let Some(id) = session.tmux_pane_id {
-        match tmux.panes_and_text(id, history_lines, CaptureStyle::Plain).await {
+        match tmux.panes_and_text(id, history_lines, style).await {
             Ok((panes, text)) => return Ok((find_among(&panes, session)?, text)),
             // Listing the panes alone tells what stands there instead.
             Err(TmuxError::PaneMissing { .. }) => {}
@@ -173,8 +179,8 @@ pub async fn find_with_text(tmux: &Tmux, session: &Session, history_lines: u32) 
         }
     }
     let target = find(tmux, session).await?;
-    let text = tmux.capture(target.pane.pane_id, history_lines, CaptureStyle::Plain).await?;
-    Ok((target, text))
+    let (pane, text) = tmux.pane_and_text(target.pane.pane_id, history_lines, style).await?;
+    Ok((Target { pane, ..target }, text))
 }
 
 /// The refusal of a pane that is there and in which Codex has ended.
@@ -280,7 +286,8 @@ pub async fn sight(session: &Session, command_timeout: Duration) -> Result<Sight
         return Ok(Sighting { identity, pane: None, panes: Vec::new() });
     }
     let panes = match tmux(session, command_timeout).panes().await {
-        Err(TmuxError::ServerGone { .. } | TmuxError::NotInstalled) => Vec::new(),
+        Err(TmuxError::ServerGone { .. }) => Vec::new(),
+        // A daemon that finds no tmux knows nothing of a pane that may well be there.
         panes => panes?,
     };
     let standing = among(&panes, session);

@@ -5,6 +5,7 @@ use super::{
     ids::{DeliveryId, NotificationId},
     notifications::UNREACHABLE,
     rows::{column, columns, first, scalar},
+    sessions::Session,
 };
 use crate::clock;
 use conveyor_proto::{
@@ -42,6 +43,37 @@ pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<DeliveryId, StoreErro
         new.transport.as_str(),
     ])?;
     Ok(DeliveryId(tx.last_insert_rowid()))
+}
+
+/// How many texts for a session wait that were accepted before this one, whatever verb brought them: commands that its
+/// pane holds back, and completions. `accepted_at` is the moment of a text that is no command and no notification.
+pub fn ahead(
+    connection: &Connection,
+    session: &Session,
+    (command_id, notification_id): (Option<&str>, Option<NotificationId>),
+    accepted_at: &str,
+) -> Result<u64, StoreError> {
+    // SQLite uses the partial index `commands_needs_eye` only where its condition is repeated
+    // (https://sqlite.org/partialindex.html).
+    let mut statement = connection.prepare_cached(
+        "with accepted as (select coalesce(
+             (select created_at from commands where id = ?3),
+             (select created_at from routed_notifications where id = ?4),
+             ?5) as at)
+         select
+             (select count(*) from commands c left join bindings b on b.id = c.binding_id
+              where c.delivery in ('held', 'uncertain', 'failed') and c.delivery = 'held' and c.state = 'pending'
+                and c.created_at < (select at from accepted) and c.id is not ?3
+                and case c.type
+                    when 'session_nudge' then json_extract(c.payload_json, '$.session') = ?2
+                    when 'notify_manager' then b.manager_session_id = ?1
+                    else b.worker_session_id = ?1 end)
+             + (select count(*) from routed_notifications n
+                where n.state = 'pending' and n.held_by is not null and n.command_id is null
+                  and n.target_session_id = ?1 and n.created_at < (select at from accepted) and n.id is not ?4)",
+    )?;
+    let values = params![session.id.as_str(), session.name, command_id, notification_id, accepted_at];
+    Ok(statement.query_row(values, scalar)?)
 }
 
 /// Ends a delivery without proof. A proof that came meanwhile stays.

@@ -72,6 +72,14 @@ pub enum TmuxError {
         /// The requested pane.
         pane: String,
     },
+    /// Nothing was typed, because the pane has another process or does not pass keys to it.
+    #[error(
+        "pane {pane} takes no keys now: it has another process, is in a mode, or shares or drops its input"
+    )]
+    PaneChanged {
+        /// The requested pane.
+        pane: String,
+    },
     /// tmux did not answer in time and was killed.
     #[error("tmux did not {operation} {target} within {} ms", limit.as_millis())]
     TimedOut {

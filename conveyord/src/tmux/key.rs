@@ -73,13 +73,10 @@ impl Key {
         &self.0
     }
 
-    /// The key as an argument of tmux. A semicolon at the end of an argument would end the command (tmux(1),
-    /// "COMMAND PARSING AND EXECUTION"), so it is escaped.
-    pub(super) fn as_argument(&self) -> String {
-        match self.0.strip_suffix(';') {
-            Some(rest) => format!("{rest}\\;"),
-            None => self.0.clone(),
-        }
+    /// The key as a word of a command that tmux parses (tmux(1), "COMMAND PARSING AND EXECUTION"). Only a single quote
+    /// ends a text in single quotes.
+    pub(super) fn as_word(&self) -> String {
+        if self.0.contains('\'') { format!("\"{}\"", self.0) } else { format!("'{}'", self.0) }
     }
 }
 

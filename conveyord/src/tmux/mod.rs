@@ -10,6 +10,7 @@
 
 mod error;
 mod key;
+mod pane;
 mod queue;
 mod start;
 mod target;
@@ -18,12 +19,12 @@ mod tests;
 mod text;
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use error::{Operation, TmuxError};
 pub use key::{Key, UnknownKey};
+pub use pane::{Cursor, Diversion, Pane};
 pub use queue::{PaneQueues, PaneTurn};
 pub use start::{NewSession, StartedSession};
 pub use target::TmuxServer;
@@ -35,6 +36,7 @@ use crate::{
     process::{self, Invocation, Locale, Output},
 };
 use conveyor_proto::ids::PaneId;
+use pane::Listing;
 
 // What tmux is asked to do, in the words that follow "failed to".
 const LIST_PANES: Operation = Operation::looking("list the panes of");
@@ -50,78 +52,6 @@ const SHOW_ENVIRONMENT: Operation = Operation::looking("show the environment of"
 const SET_OPTION: Operation = Operation::looking("set an option of");
 const VERSION: Operation = Operation::looking("tell the version of");
 
-/// A pane, as tmux lists it. `Debug` leaves out the title, which Codex makes from the user's words.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Pane {
-    /// The id of the session in tmux, `$N`.
-    pub session_id: String,
-    pub session_name: String,
-    pub pane_id: PaneId,
-    /// The process that was started in the pane.
-    pub pane_pid: i32,
-    /// Whether that process has ended. With `remain-on-exit` the pane stays.
-    pub dead: bool,
-    /// Whether the pane is the active one in the current window of its session.
-    pub active: bool,
-    /// Whether the pane shows the alternate screen.
-    pub alternate_on: bool,
-    /// Whether the pane is in a mode, such as copy mode. Keys then go to the mode and not to the program.
-    pub in_mode: bool,
-    pub width: u32,
-    pub height: u32,
-    /// Column of the cursor, from 0.
-    pub cursor_x: u32,
-    /// Row of the cursor, from 0.
-    pub cursor_y: u32,
-    /// Name of the program in the foreground.
-    pub current_command: String,
-    /// The title that the program set.
-    pub title: String,
-}
-
-impl fmt::Debug for Pane {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pane")
-            .field("session_name", &self.session_name)
-            .field("pane_id", &self.pane_id)
-            .field("pane_pid", &self.pane_pid)
-            .field("dead", &self.dead)
-            .field("title_bytes", &self.title.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// The fields of [`Pane`] in tmux's format language. The title comes last because it may be any text. tmux
-/// removes control characters from titles, so it contains no tab and no line feed.
-const PANE_FORMAT: &str = "#{session_id}\t#{session_name}\t#{pane_id}\t#{pane_pid}\t#{pane_dead}\t\
-    #{&&:#{window_active},#{pane_active}}\t#{alternate_on}\t#{pane_in_mode}\t#{pane_width}\t#{pane_height}\t\
-    #{cursor_x}\t#{cursor_y}\t#{pane_current_command}\t#{pane_title}";
-
-impl Pane {
-    fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.splitn(14, '\t');
-        let mut next = || fields.next();
-        let flag = |field: &str| !field.is_empty() && field != "0";
-        Some(Self {
-            session_id: next()?.to_owned(),
-            session_name: next()?.to_owned(),
-            pane_id: next()?.parse().ok()?,
-            pane_pid: next()?.parse().ok()?,
-            dead: flag(next()?),
-            active: flag(next()?),
-            alternate_on: flag(next()?),
-            in_mode: flag(next()?),
-            width: next()?.parse().ok()?,
-            height: next()?.parse().ok()?,
-            // In some versions, a pane whose program has ended has no cursor.
-            cursor_x: next()?.parse().unwrap_or_default(),
-            cursor_y: next()?.parse().unwrap_or_default(),
-            current_command: next()?.to_owned(),
-            title: next()?.to_owned(),
-        })
-    }
-}
-
 /// How the text of a pane is captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaptureStyle {
@@ -129,6 +59,38 @@ pub enum CaptureStyle {
     Plain,
     /// With the escape sequences of their style.
     Styled,
+}
+
+/// The text of a pane at one moment.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Captured {
+    /// The rows of scrollback and then those of the screen, without line feeds at the end.
+    pub text: String,
+    /// Where the screen begins in the text.
+    screen: usize,
+}
+
+impl Captured {
+    fn read(answer: &str, height: usize) -> Self {
+        // tmux prints the blank rows at the end of the screen, too.
+        let scrollback = answer.lines().count().saturating_sub(height);
+        let text = without_last_newlines(answer);
+        let screen: usize = text.split_inclusive('\n').take(scrollback).map(str::len).sum();
+        Self { text, screen }
+    }
+
+    /// The visible rows, of which the first is that in which the cursor's rows begin.
+    #[must_use]
+    pub fn screen(&self) -> &str {
+        &self.text[self.screen..]
+    }
+}
+
+/// Prints no text, as a pane may show anything.
+impl std::fmt::Debug for Captured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Captured").field("bytes", &self.text.len()).finish_non_exhaustive()
+    }
 }
 
 /// A client of one tmux server.
@@ -161,8 +123,10 @@ impl Tmux {
     /// When tmux cannot be asked, or no server runs ([`TmuxError::ServerGone`]).
     pub async fn panes(&self) -> Result<Vec<Pane>, TmuxError> {
         let target = self.server.to_string();
-        let output = self.call(LIST_PANES, &target, None, ["list-panes", "-a", "-F", PANE_FORMAT]).await?;
-        parse_panes(&String::from_utf8_lossy(&output.stdout), &target)
+        let listing = Listing::new();
+        let output = self.call(LIST_PANES, &target, None, listing.command()).await?;
+        let (panes, _) = listing.read(&String::from_utf8_lossy(&output.stdout));
+        Listing::checked(panes, &target)
     }
 
     /// The active pane of the session with exactly this name, if there is one. `.` and `:` in the name are
@@ -199,7 +163,7 @@ impl Tmux {
         pane: PaneId,
         history_lines: u32,
         style: CaptureStyle,
-    ) -> Result<(Pane, String), TmuxError> {
+    ) -> Result<(Pane, Captured), TmuxError> {
         let (panes, text) = self.panes_and_text(pane, history_lines, style).await?;
         let found = panes.into_iter().find(|listed| listed.pane_id == pane);
         Ok((found.ok_or_else(|| TmuxError::PaneMissing { pane: pane.to_string() })?, text))
@@ -215,17 +179,19 @@ impl Tmux {
         pane: PaneId,
         history_lines: u32,
         style: CaptureStyle,
-    ) -> Result<(Vec<Pane>, String), TmuxError> {
+    ) -> Result<(Vec<Pane>, Captured), TmuxError> {
         let (target, start) = (pane.to_string(), format!("-{history_lines}"));
-        // Marks the end of the list of panes. No line of the list can be equal to it.
-        let end_of_list = clock::new_id("end");
-        let mut args =
-            vec!["list-panes", "-a", "-F", PANE_FORMAT, ";", "display-message", "-p", &end_of_list, ";"];
+        let listing = Listing::new();
+        let mut args = listing.command();
+        args.push(";");
         args.extend(capture_command(&target, &start, history_lines, style));
         let output = self.call(CAPTURE, &target, None, args).await?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let (list, captured) = text.split_once(&format!("{end_of_list}\n")).unwrap_or_default();
-        Ok((parse_panes(list, &target)?, without_last_newlines(captured)))
+        let (panes, captured) = listing.read(&text);
+        let panes = Listing::checked(panes, &target)?;
+        let height =
+            panes.iter().find(|listed| listed.pane_id == pane).map_or(0, |pane| pane.height as usize);
+        Ok((panes, Captured::read(captured, height)))
     }
 
     /// Pastes a text into a pane. It is a bracketed paste if the program asked for that, and line feeds stay
@@ -233,21 +199,22 @@ impl Tmux {
     /// pane.
     ///
     /// # Errors
-    /// [`TmuxError::PaneMissing`], or when tmux cannot be asked. [`TmuxError::may_have_acted`] tells whether
-    /// the text may have reached the pane.
-    pub async fn paste(&self, pane: PaneId, text: &Sanitized) -> Result<(), TmuxError> {
+    /// [`TmuxError::PaneChanged`], [`TmuxError::PaneMissing`], or when tmux cannot be asked.
+    /// [`TmuxError::may_have_acted`] tells whether the text may have reached the pane.
+    pub async fn paste(&self, pane: &Pane, text: &Sanitized) -> Result<(), TmuxError> {
         if text.as_str().is_empty() {
             return Ok(());
         }
-        let (target, buffer) = (pane.to_string(), clock::new_id("conveyor"));
+        let buffer = clock::new_id("conveyor");
+        let target = pane.pane_id.to_string();
         let load = ["load-buffer", "-b", &buffer, "-"];
         let pasted = match self.call(LOAD_BUFFER, &target, Some(text.as_str()), load).await {
             Ok(_) => {
                 faults::reach(CrashPoint::TextLoaded);
                 // Codex takes fast single keys for a paste, in which Enter is a line break
                 // (openai/codex#2544). A bracketed paste (`-p`) has an end, so an Enter after it submits.
-                let paste = ["paste-buffer", "-d", "-p", "-r", "-b", &buffer, "-t", &target];
-                self.call(PASTE, &target, None, paste).await
+                let paste = |target: &str| format!("paste-buffer -d -p -r -b {buffer} -t '{target}'");
+                self.type_into(pane, PASTE, paste).await
             }
             Err(error) => Err(error),
         };
@@ -256,17 +223,38 @@ impl Tmux {
             // one to report.
             let _ = self.call(LOAD_BUFFER, &target, None, ["delete-buffer", "-b", &buffer]).await;
         }
-        pasted.map(drop)
+        pasted
     }
 
-    /// Presses a key in a pane. If the pane is [in a mode](Pane::in_mode), the mode gets the key.
+    /// Presses a key in a pane.
     ///
     /// # Errors
-    /// [`TmuxError::PaneMissing`], or when tmux cannot be asked. [`TmuxError::may_have_acted`] tells whether
-    /// the key may have reached the pane.
-    pub async fn press(&self, pane: PaneId, key: &Key) -> Result<(), TmuxError> {
-        let (target, key) = (pane.to_string(), key.as_argument());
-        self.call(PRESS, &target, None, ["send-keys", "-t", &target, "--", &key]).await.map(drop)
+    /// [`TmuxError::PaneChanged`], [`TmuxError::PaneMissing`], or when tmux cannot be asked.
+    /// [`TmuxError::may_have_acted`] tells whether the key may have reached the pane.
+    pub async fn press(&self, pane: &Pane, key: &Key) -> Result<(), TmuxError> {
+        self.type_into(pane, PRESS, |target| format!("send-keys -t '{target}' -- {}", key.as_word())).await
+    }
+
+    /// Runs a command on a pane if the pane still has its process and nothing [diverts keys](Pane::diverts_keys). tmux
+    /// checks that at the moment of the command, so that nothing can come between the two.
+    async fn type_into(
+        &self,
+        pane: &Pane,
+        operation: Operation,
+        command: impl Fn(&str) -> String,
+    ) -> Result<(), TmuxError> {
+        let target = pane.pane_id.to_string();
+        let condition = pane.takes_keys();
+        let command = command(&target);
+        let refused = clock::new_id("refused");
+        // A target that is missing makes the condition false; this command says that it is.
+        let otherwise = format!("has-session -t '{target}' ; display-message -p {refused}");
+        let args = ["if-shell", "-F", "-t", &target, &condition, &command, &otherwise];
+        let output = self.call(operation, &target, None, args).await?;
+        if String::from_utf8_lossy(&output.stdout).contains(&refused) {
+            return Err(TmuxError::PaneChanged { pane: target });
+        }
+        Ok(())
     }
 
     /// Ends the session with exactly this name, and all programs in it.
@@ -342,7 +330,19 @@ impl Tmux {
         input: Option<&str>,
         args: Vec<OsString>,
     ) -> Result<Output, TmuxError> {
+        self.run_in(None, operation, target, input, args).await
+    }
+
+    async fn run_in(
+        &self,
+        folder: Option<&Path>,
+        operation: Operation,
+        target: &str,
+        input: Option<&str>,
+        args: Vec<OsString>,
+    ) -> Result<Output, TmuxError> {
         let invocation = Invocation {
+            folder,
             stdin: input.map(str::as_bytes),
             // The daemon may have been started inside a pane. Then `TMUX` would name the server of that pane.
             env: vec![("TMUX", None), ("TMUX_PANE", None)],
@@ -361,15 +361,6 @@ impl Tmux {
             Err(TmuxError::from_refusal(&output, &self.server, operation, target))
         }
     }
-}
-
-fn parse_panes(list: &str, target: &str) -> Result<Vec<Pane>, TmuxError> {
-    let unlike = |line: &str| TmuxError::Failed {
-        operation: LIST_PANES,
-        target: target.to_owned(),
-        message: format!("an answer of {} characters is no list of panes", line.chars().count()),
-    };
-    list.lines().map(|line| Pane::parse(line).ok_or_else(|| unlike(line))).collect()
 }
 
 fn capture_command<'a>(

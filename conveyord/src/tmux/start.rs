@@ -58,10 +58,9 @@ impl Tmux {
     /// whether the session may run all the same.
     pub async fn new_session(&self, new: &NewSession<'_>) -> Result<StartedSession, TmuxError> {
         self.make_socket_folder();
-        let cwd = new.cwd.as_str().replace('#', "##");
         let variables: Vec<String> = new.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let exactly = format!("={}:", new.name);
-        let mut args = vec!["new-session", "-d", "-P", "-F", STARTED_FORMAT, "-s", new.name, "-c", &cwd];
+        let mut args = vec!["new-session", "-d", "-P", "-F", STARTED_FORMAT, "-s", new.name];
         args.extend(SIZE);
         for variable in &variables {
             args.extend(["-e", variable]);
@@ -72,7 +71,10 @@ impl Tmux {
         // Both commands are one call, so that the program cannot end before the option is set.
         let keep = [";", "set-option", "-w", "-t", &exactly, "remain-on-exit", "on"];
         let command = escaped.iter().map(String::as_str).chain(keep);
-        let output = self.run(NEW_SESSION, new.name, None, self.arguments(command)).await?;
+        // A session begins in the folder of the client that makes it. As the argument of `-c` the folder would be a
+        // format, in which no escape protects `#[` (tmux(1), "FORMATS").
+        let folder = Some(new.cwd.as_std_path());
+        let output = self.run_in(folder, NEW_SESSION, new.name, None, self.arguments(command)).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         parse_started(&text).ok_or_else(|| TmuxError::Unanswered {
             operation: NEW_SESSION,

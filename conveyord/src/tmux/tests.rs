@@ -53,9 +53,11 @@ impl PrivateServer {
         let file = self.folder.path().join(name);
         let script = format!("stty raw -echo; printf '\\033[?2004hready'; exec cat > '{}'", file.display());
         self.start(name, &script);
-        let pane = self.client().session(name).await.unwrap().unwrap().pane_id;
-        until(async || self.client().capture(pane, 0, CaptureStyle::Plain).await.unwrap().contains("ready"))
-            .await;
+        let pane = self.client().session(name).await.unwrap().unwrap();
+        until(async || {
+            self.client().capture(pane.pane_id, 0, CaptureStyle::Plain).await.unwrap().contains("ready")
+        })
+        .await;
         Recorder { file, pane }
     }
 }
@@ -68,7 +70,7 @@ impl Drop for PrivateServer {
 
 struct Recorder {
     file: PathBuf,
-    pane: PaneId,
+    pane: Pane,
 }
 
 impl Recorder {
@@ -163,8 +165,8 @@ async fn text_and_style_are_captured() {
     let with_history = tmux.capture(pane, 10, CaptureStyle::Plain).await.unwrap();
     assert_eq!(with_history.lines().count(), 34);
     assert!(tmux.capture(pane, 0, CaptureStyle::Styled).await.unwrap().contains("\u{1b}[2mdim"));
-    let (found, text) = tmux.pane_and_text(pane, 10, CaptureStyle::Plain).await.unwrap();
-    assert_eq!((Some(found), text), (tmux.pane(pane).await.unwrap(), with_history));
+    let (found, shown) = tmux.pane_and_text(pane, 10, CaptureStyle::Plain).await.unwrap();
+    assert_eq!((Some(found), shown.text), (tmux.pane(pane).await.unwrap(), with_history));
 }
 
 #[track_caller]
@@ -187,8 +189,8 @@ async fn text_arrives_as_one_bracketed_paste() {
     let tmux = server.client();
     for (number, text) in paste_cases().into_iter().enumerate() {
         let recorder = server.start_recorder(&format!("recorder{number}")).await;
-        tmux.paste(recorder.pane, &sanitize(&text)).await.unwrap();
-        tmux.press(recorder.pane, &Key::enter()).await.unwrap();
+        tmux.paste(&recorder.pane, &sanitize(&text)).await.unwrap();
+        tmux.press(&recorder.pane, &Key::enter()).await.unwrap();
         assert!(recorder.received("\r").await == bracketed(&text) + "\r", "case {number}");
     }
     assert_eq!(buffers(&server).await, b"");
@@ -199,9 +201,9 @@ async fn keys_are_pressed_and_an_empty_text_is_nothing() {
     let server = PrivateServer::new();
     let recorder = server.start_recorder("recorder").await;
     let tmux = server.client();
-    tmux.paste(recorder.pane, &sanitize("")).await.unwrap();
+    tmux.paste(&recorder.pane, &sanitize("")).await.unwrap();
     for key in ["-", ";", "é", "C-c", "Tab", "Escape", "Enter"] {
-        tmux.press(recorder.pane, &Key::parse(key).unwrap()).await.unwrap();
+        tmux.press(&recorder.pane, &Key::parse(key).unwrap()).await.unwrap();
     }
     assert_eq!(recorder.received("\r").await, "-;é\u{3}\t\u{1b}\r");
 }
@@ -224,11 +226,11 @@ async fn senders_to_one_pane_do_not_mix() {
     let texts: Vec<String> = (0..12).map(|number| format!("message {number} ").repeat(500)).collect();
     let mut senders = tokio::task::JoinSet::new();
     for text in texts.clone() {
-        let (tmux, queues, pane) = (server.client(), queues.clone(), recorder.pane);
+        let (tmux, queues, pane) = (server.client(), queues.clone(), recorder.pane.clone());
         senders.spawn(async move {
-            let _turn = queues.turn(tmux.server(), pane).await;
-            tmux.paste(pane, &sanitize(&text)).await.unwrap();
-            tmux.press(pane, &Key::enter()).await.unwrap();
+            let _turn = queues.turn(tmux.server(), pane.pane_id).await;
+            tmux.paste(&pane, &sanitize(&text)).await.unwrap();
+            tmux.press(&pane, &Key::enter()).await.unwrap();
         });
     }
     senders.join_all().await;
@@ -242,17 +244,20 @@ async fn senders_to_one_pane_do_not_mix() {
 }
 
 async fn tmux_end(server: &PrivateServer, recorder: &Recorder) {
-    server.client().press(recorder.pane, &Key::parse("C-d").unwrap()).await.unwrap();
+    server.client().press(&recorder.pane, &Key::parse("C-d").unwrap()).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_missing_pane_is_told_and_leaves_no_buffer() {
     let server = PrivateServer::new();
     server.start("one", "exec cat");
-    let (tmux, pane) = (server.client(), "%77".parse().unwrap());
+    let tmux = server.client();
+    let there = tmux.session("one").await.unwrap().unwrap();
+    let gone = Pane { pane_id: "%77".parse().unwrap(), ..there };
+    let pane = gone.pane_id;
     let errors = [
-        tmux.paste(pane, &sanitize("secret")).await.unwrap_err(),
-        tmux.press(pane, &Key::escape()).await.unwrap_err(),
+        tmux.paste(&gone, &sanitize("secret")).await.unwrap_err(),
+        tmux.press(&gone, &Key::escape()).await.unwrap_err(),
         tmux.capture(pane, 0, CaptureStyle::Plain).await.unwrap_err(),
         tmux.pane_and_text(pane, 0, CaptureStyle::Plain).await.unwrap_err(),
     ];
@@ -262,6 +267,74 @@ async fn a_missing_pane_is_told_and_leaves_no_buffer() {
         assert!(!error.may_have_acted());
     }
     assert_eq!(buffers(&server).await, b"");
+}
+
+/// A pane that tmux gives no keys to, or that shares them, gets nothing, even if that began after the look.
+#[tokio::test]
+async fn nothing_is_typed_into_a_pane_that_diverts_keys() {
+    let server = PrivateServer::new();
+    let recorder = server.start_recorder("recorder").await;
+    let other = server.start_recorder("other").await;
+    let tmux = server.client();
+    server.tmux(&["join-pane", "-d", "-s", "=other:", "-t", "=recorder:"]);
+    let id = recorder.pane.pane_id.to_string();
+    let diversions: [(&[&str], &[&str], Diversion); 4] = [
+        (&["copy-mode", "-t", &id], &["send-keys", "-X", "-t", &id, "cancel"], Diversion::Mode),
+        (&["clock-mode", "-t", &id], &["copy-mode", "-q", "-t", &id], Diversion::Mode),
+        (
+            &["set-option", "-w", "-t", &id, "synchronize-panes", "on"],
+            &["set-option", "-w", "-t", &id, "synchronize-panes", "off"],
+            Diversion::Synchronized,
+        ),
+        (&["select-pane", "-d", "-t", &id], &["select-pane", "-e", "-t", &id], Diversion::InputOff),
+    ];
+    for (begin, end, diversion) in diversions {
+        server.tmux(begin);
+        until(async || {
+            tmux.pane(recorder.pane.pane_id).await.unwrap().unwrap().diverts_keys() == Some(diversion)
+        })
+        .await;
+        for error in [
+            tmux.paste(&recorder.pane, &sanitize("secret")).await.unwrap_err(),
+            tmux.press(&recorder.pane, &Key::enter()).await.unwrap_err(),
+        ] {
+            assert!(matches!(error, TmuxError::PaneChanged { .. }), "{begin:?}: {error}");
+            assert!(!error.may_have_acted());
+        }
+        server.tmux(end);
+        until(async || tmux.pane(recorder.pane.pane_id).await.unwrap().unwrap().diverts_keys().is_none())
+            .await;
+    }
+    assert_eq!(buffers(&server).await, b"");
+    tmux.press(&recorder.pane, &Key::parse("x").unwrap()).await.unwrap();
+    assert_eq!(recorder.received("x").await, "x");
+    assert_eq!(fs::read(&other.file).unwrap(), b"");
+    // Another program in the pane, under the same id.
+    server.tmux(&["respawn-pane", "-k", "-t", &id, "exec cat"]);
+    let error = tmux.press(&recorder.pane, &Key::enter()).await.unwrap_err();
+    assert!(matches!(error, TmuxError::PaneChanged { .. }), "{error}");
+}
+
+/// tmux prints the name of a command as it is. A line feed in it must neither fail the list nor forge a pane.
+#[tokio::test]
+async fn the_name_of_a_program_changes_no_pane() {
+    let server = PrivateServer::new();
+    server.start("victim", "exec cat");
+    let tmux = server.client();
+    let victim = tmux.session("victim").await.unwrap().unwrap();
+    let forged = format!("x\n$0\t{}\t1\t1\t1\t0\t1\t0\t0\t80\t24\t0\t0\t0", victim.pane_id);
+    let script = format!("exec -a '{forged}' cat");
+    server.tmux(&["new-session", "-d", "-s", "forger", "/bin/bash", "-c", &script]);
+    until(async || {
+        tmux.session("forger").await.unwrap().is_some_and(|pane| pane.current_command.contains('x'))
+    })
+    .await;
+    let panes = tmux.panes().await.unwrap();
+    assert_eq!(panes.len(), 2);
+    let seen = tmux.session("victim").await.unwrap().unwrap();
+    assert_eq!((seen.pane_pid, seen.dead, seen.in_mode), (victim.pane_pid, false, false));
+    let (seen, _) = tmux.pane_and_text(victim.pane_id, 0, CaptureStyle::Plain).await.unwrap();
+    assert_eq!(seen.pane_pid, victim.pane_pid);
 }
 
 #[tokio::test]
@@ -280,10 +353,10 @@ async fn a_server_that_is_gone_is_told_and_not_started() {
     let never_there = tmux.panes().await.unwrap_err();
     assert!(matches!(never_there, TmuxError::ServerGone { .. }), "{never_there}");
     server.start("one", "exec cat");
-    let pane = tmux.session("one").await.unwrap().unwrap().pane_id;
+    let pane = tmux.session("one").await.unwrap().unwrap();
     server.tmux(&["kill-server"]);
     until(async || matches!(tmux.panes().await, Err(TmuxError::ServerGone { .. }))).await;
-    let error = tmux.paste(pane, &sanitize("text")).await.unwrap_err();
+    let error = tmux.paste(&pane, &sanitize("text")).await.unwrap_err();
     assert!(matches!(error, TmuxError::ServerGone { .. }), "{error}");
     assert!(matches!(tmux.panes().await, Err(TmuxError::ServerGone { .. })));
 }
@@ -297,11 +370,12 @@ async fn a_tmux_that_hangs_is_given_up() {
     let script = format!("printf '#!/bin/sh\\nexec sleep 600\\n' > '{0}' && chmod 700 '{0}'", hung.display());
     assert!(Command::new("/bin/sh").args(["-c", &script]).status().unwrap().success());
     let tmux = Tmux::new(server.address(), Duration::from_millis(200)).with_program(&hung);
-    let pane = "%0".parse().unwrap();
-    let error = tmux.press(pane, &Key::enter()).await.unwrap_err();
+    server.start("one", "exec cat");
+    let pane = server.client().session("one").await.unwrap().unwrap();
+    let error = tmux.press(&pane, &Key::enter()).await.unwrap_err();
     assert!(matches!(error, TmuxError::TimedOut { operation: PRESS, .. }), "{error}");
     assert!(error.may_have_acted());
-    let error = tmux.paste(pane, &sanitize("text")).await.unwrap_err();
+    let error = tmux.paste(&pane, &sanitize("text")).await.unwrap_err();
     assert!(matches!(error, TmuxError::TimedOut { operation: LOAD_BUFFER, .. }), "{error}");
     assert!(!error.may_have_acted());
 }
@@ -330,7 +404,8 @@ fn teller(words: &[&str]) -> Vec<String> {
 async fn a_session_starts_with_its_arguments_folder_and_variables_where_no_server_runs() {
     let server = PrivateServer::new();
     let tmux = server.client();
-    let folder = server.folder.path().canonicalize().unwrap().join("a #{pane_id};");
+    let folder =
+        server.folder.path().canonicalize().unwrap().join("a #{pane_id} #[fill=red] ##[x] #(id) %d;");
     fs::create_dir(&folder).unwrap();
     let cwd = Utf8Path::from_path(&folder).unwrap();
     let argv = teller(&["it's $HOME `id`", "ends in;", "and in \\;", "-x"]);
@@ -373,6 +448,7 @@ async fn a_program_that_ends_at_once_leaves_its_words_until_the_pane_is_let_go()
     let new = NewSession { name: "long", argv: &argv, ..new };
     let started = tmux.new_session(&new).await.unwrap();
     tmux.close_with_program(started.pane_id).await.unwrap();
-    tmux.press(started.pane_id, &Key::enter()).await.unwrap();
+    let pane = tmux.pane(started.pane_id).await.unwrap().unwrap();
+    tmux.press(&pane, &Key::enter()).await.unwrap();
     until(async || tmux.session("long").await.unwrap().is_none()).await;
 }

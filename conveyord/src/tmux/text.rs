@@ -64,12 +64,34 @@ pub fn sanitize(text: &str) -> Sanitized {
 /// Codex would run a text that begins with `!` as a shell command outside its sandbox, and one that begins
 /// with `/` as a slash command. A space in front makes both plain text. A last word that begins with `@` or
 /// `$` opens a completion list, which takes the Enter. A space at the end closes the list, and Codex trims
-/// it.
+/// it. A text that is nothing but the path of an image becomes an attachment (0.130 to 0.171), however many spaces
+/// stand around it; backquotes keep it a text.
 pub fn guard(text: &str) -> String {
+    if is_image_path(text.trim()) {
+        return format!("`{text}`");
+    }
     let before = if text.starts_with(['!', '/']) { " " } else { "" };
     let last_word = text.rsplit(char::is_whitespace).next().unwrap_or_default();
     let after = if last_word.starts_with(['@', '$']) { " " } else { "" };
     format!("{before}{text}{after}")
+}
+
+/// The ends of the names of image files, in lower case.
+const IMAGES: [&str; 8] = [".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"];
+
+/// Whether Codex may take a pasted text for the path of an image: one word, as a shell would read it, or a file URL.
+fn is_image_path(text: &str) -> bool {
+    let quoted = |sign: char| text.strip_prefix(sign).and_then(|rest| rest.strip_suffix(sign));
+    let inside = quoted('\'').or_else(|| quoted('"'));
+    let mut escaped = false;
+    let one_word = text.chars().all(|c| {
+        let part = escaped || !c.is_whitespace();
+        escaped = c == '\\' && !escaped;
+        part
+    });
+    let name = inside.unwrap_or(text).to_lowercase();
+    let is_image = IMAGES.iter().any(|end| name.ends_with(end));
+    is_image && !name.contains('\n') && (one_word || inside.is_some() || name.starts_with("file://"))
 }
 
 #[cfg(test)]
@@ -106,6 +128,30 @@ mod tests {
         check_guard("/ask @me", " /ask @me ");
         for plain in ["", "hello", " !x", "a /b", "mail me@home", "(@x", "cost 5$", "look at @src "] {
             check_guard(plain, plain);
+        }
+    }
+
+    #[test]
+    fn the_path_of_an_image_stays_a_text() {
+        for path in [
+            "/a/b.png",
+            "pic.PNG",
+            "./pic.jpeg",
+            "'/a/with space.gif'",
+            "\"/a/x.webp\"",
+            "/a/with\\ space.png",
+            "file:///a/with%20space.png",
+            "file:///a/with space.png",
+            "~/x.jpg",
+        ] {
+            check_guard(path, &format!("`{path}`"));
+        }
+        check_guard(" /a/b.png ", "` /a/b.png `");
+        for text in
+            ["/a/b.png please", "look: pic.png", "see a.png and b.png", "`/a/b.png`", "a.png\nb.png", ".txt"]
+        {
+            let slash = if text.starts_with('/') { " " } else { "" };
+            check_guard(text, &format!("{slash}{text}"));
         }
     }
 

@@ -13,6 +13,7 @@ use crate::{
         sessions::Session,
         workers::{self as rows, NewCapture, NewWorker, RETENTION, WorkerState},
     },
+    tmux::CaptureStyle,
     words::sha256,
 };
 use conveyor_proto::types::{
@@ -66,7 +67,8 @@ impl Workers {
     ) -> Result<Captured> {
         check_name(&subject.name)?;
         let tmux = pane::tmux(&subject.session, self.command_timeout);
-        let (_, text) = pane::find_with_text(&tmux, &subject.session, lines).await?;
+        let (_, shown) = pane::find_with_text(&tmux, &subject.session, lines, CaptureStyle::Plain).await?;
+        let text = shown.text;
         let captured = Captured { sha256: sha256(&text), line_count: text::line_count(&text), text };
         let _lock = self.locks.of(&subject.name).await;
         self.store_capture(subject, &captured, lines, caller).await?;

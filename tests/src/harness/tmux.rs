@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use super::env::TestEnv;
 use super::process::{Output, Running};
 use super::wait::wait_until;
+use camino::Utf8PathBuf;
 
 /// The private tmux server of a [`TestEnv`].
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +54,27 @@ impl<'env> Tmux<'env> {
         let new = ["new-session", "-d", "-s", session, "-x", "100", "-y", "30", "-c", project.as_str()];
         let _ = self.run(&[&new[..], program].concat()).success();
         self.pane(session)
+    }
+
+    /// Starts what looks like an idle Codex and proves nothing: it has Codex's name and an empty composer, and writes
+    /// what is typed to the file that is returned.
+    ///
+    /// # Panics
+    /// When tmux refuses.
+    #[track_caller]
+    #[must_use]
+    pub fn start_deaf_codex(self, session: &str) -> (Pane, Utf8PathBuf) {
+        let folder = self.env.root();
+        let (codex, typed) =
+            (folder.join(format!("{session}/codex")), folder.join(format!("{session}/typed")));
+        let composer = "› \x1b[2mready\x1b[0m\r\n\r\n  a model · /a/folder\x1b[1;3H";
+        let script = format!(
+            "mkdir -p '{folder}/{session}'; cp \"$(command -v cat)\" '{codex}'; stty raw -echo; \
+             printf '%s' '{composer}'; exec '{codex}' > '{typed}'"
+        );
+        let pane = self.start(session, &["/bin/sh", "-c", &script]);
+        self.wait_for_text(&pane, "a model · /a/folder");
+        (pane, typed)
     }
 
     /// The pane of a session that has one.

@@ -39,7 +39,8 @@ impl Screen {
         let size = termios::tcgetwinsize(io::stdout())?;
         let (rows, columns) = (usize::from(size.ws_row.max(8)), usize::from(size.ws_col.max(20)));
         let mut frame = b"\x1b[H".to_vec();
-        for (number, line) in rows_of(app, rows, columns).iter().enumerate() {
+        let lines = rows_of(app, rows, columns);
+        for (number, line) in lines.iter().enumerate() {
             if number > 0 {
                 frame.extend_from_slice(b"\r\n");
             }
@@ -47,6 +48,7 @@ impl Screen {
             frame.extend_from_slice(b"\x1b[K");
         }
         frame.extend_from_slice(b"\x1b[J");
+        frame.extend_from_slice(cursor(app, &lines).as_bytes());
         if frame != self.frame {
             put(&frame)?;
             self.frame = frame;
@@ -58,6 +60,21 @@ impl Screen {
         }
         Ok(())
     }
+}
+
+/// Shows the cursor behind the text of the composer, and hides it while a menu takes the keys.
+fn cursor(app: &App, lines: &[String]) -> String {
+    if matches!(app.view(), View::Approval { .. }) {
+        return "\x1b[?25l".to_owned();
+    }
+    // A blank row and the footer stand below the composer.
+    let row = lines.len().saturating_sub(3);
+    let column = match lines.get(row) {
+        Some(line) if app.draft().is_empty() || line.is_empty() => 2,
+        Some(line) => line.chars().count(),
+        None => 2,
+    };
+    format!("\x1b[?25h\x1b[{};{}H", row + 1, column + 1)
 }
 
 /// The hint of an empty composer is dim, a draft is not. That is how the two are told apart.

@@ -2,10 +2,11 @@
 //!
 //! Codex repeats the words of users and models in its transcript, so a phrase alone proves nothing. A menu
 //! counts only at the end of the screen, by its selected entry (`› 1. ...`) and the key hint below. The
-//! composer counts only if nothing but indented rows stands below it. Nothing here talks to tmux or decides
-//! what may be sent.
+//! composer counts only if nothing but indented rows stands below it, and, where the cursor is known, only if the
+//! cursor is in it. Nothing here talks to tmux or decides what may be sent.
 
 mod approval;
+mod focus;
 pub mod phrases;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod properties;
@@ -18,7 +19,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::tmux::Cursor;
 pub use approval::{ApprovalMenu, approval_menu};
+use focus::{Divided, fills_pane_with_side_chat, is_in_composer};
 use rows::{Row, plain_rows, styled_rows};
 
 /// What a pane shows.
@@ -47,6 +50,8 @@ pub enum PaneShows {
     Menu,
     /// The transcript browser. Enter in it takes messages back.
     Browse,
+    /// A side chat that gets what is typed: a conversation beside the session's.
+    SideChat,
     /// The last words of a Codex that ended. A shell may run in the pane now.
     Exited,
     /// The pane's process is a Codex, but its screen is none of these: Codex is starting, is drawing, or is
@@ -72,6 +77,7 @@ impl PaneShows {
             Self::RateLimit => "rate_limit",
             Self::Menu => "menu",
             Self::Browse => "browse",
+            Self::SideChat => "side_chat",
             Self::Exited => "exited",
             Self::Unclear => "unclear",
             Self::Unknown => "unknown",
@@ -101,12 +107,36 @@ pub enum Composer {
     Unknown,
 }
 
+/// The mode of a composer that edits as vi does. The footer names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VimMode {
+    /// Letters are text. The first Escape only leaves this mode.
+    Insert,
+    /// Letters are commands.
+    Normal,
+}
+
+impl VimMode {
+    fn find(rows: &[Row]) -> Option<Self> {
+        let named = |mode: &str| rows.iter().any(|row| row.text.contains(mode));
+        if named("Vim: Insert") {
+            Some(Self::Insert)
+        } else if named("Vim: Normal") {
+            Some(Self::Normal)
+        } else {
+            None
+        }
+    }
+}
+
 /// The result of a look at a pane. `Debug` prints only the length of the question.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PaneLook {
     pub shows: PaneShows,
     /// The content of the composer.
     pub composer: Composer,
+    /// The mode of the composer, if Codex edits as vi does.
+    pub vim: Option<VimMode>,
     /// The question or heading of a menu, for people: one line with control characters escaped, cut after
     /// [`QUESTION_CHARS`] characters.
     pub question: Option<String>,
@@ -129,37 +159,94 @@ pub const QUESTION_CHARS: usize = 200;
 /// possible to tell a draft from a suggestion.
 pub fn look(title: &str, plain: &str, styled: Option<&str>) -> PaneLook {
     let rows = plain_rows(plain);
-    if let Some(menu) = Menu::find(&rows) {
-        let shows = menu.kind(title);
-        return PaneLook { shows, composer: Composer::Absent, question: menu.question(shows) };
+    judge(title, &rows, styled.map(styled_rows).as_deref(), None)
+}
+
+/// Judges a pane by the plain text of its visible rows, and by the cursor at the same moment.
+pub fn look_plain_at(title: &str, plain: &str, cursor: Cursor) -> PaneLook {
+    judge(title, &plain_rows(plain), None, Some(cursor))
+}
+
+/// Judges a pane by its visible rows with their style, and by the cursor at the same moment. This is the only look
+/// after which something may be typed.
+pub fn look_at(title: &str, styled: &str, cursor: Cursor) -> PaneLook {
+    let rows = styled_rows(styled);
+    judge(title, &rows, Some(&rows), Some(cursor))
+}
+
+fn judge(title: &str, rows: &[Row], styled: Option<&[Row]>, cursor: Option<Cursor>) -> PaneLook {
+    let Some(divided) = Divided::find(rows) else {
+        return judge_one(title, rows, styled, cursor);
+    };
+    let in_side = cursor.is_some_and(|cursor| cursor.visible && cursor.x > divided.column);
+    let main = judge_one(title, &divided.main, None, cursor);
+    let asks = main.composer == Composer::Absent && main.shows.blocks_sending();
+    // The composer that has not the focus is a bare prompt sign.
+    let has_focus = || match cursor {
+        Some(_) => main.composer != Composer::Absent,
+        None => find_composer(&divided.main).is_some_and(|at| divided.main[at].text != "›"),
+    };
+    if !in_side && (asks || has_focus()) {
+        let styled = styled.and_then(Divided::find).map(|divided| divided.main);
+        return judge_one(title, &divided.main, styled.as_deref(), cursor);
     }
-    let composer = find_composer(&rows);
+    let shows = if divided.shows_side_chat() { PaneShows::SideChat } else { PaneShows::Menu };
+    let question = Menu::find(&divided.side).and_then(|menu| menu.question(menu.kind(title)));
+    PaneLook { shows, composer: Composer::Absent, vim: None, question }
+}
+
+/// Judges a screen without a sidebar, or the main conversation beside one.
+fn judge_one(title: &str, rows: &[Row], styled: Option<&[Row]>, cursor: Option<Cursor>) -> PaneLook {
+    if let Some(menu) = Menu::find(rows) {
+        let shows = menu.kind(title);
+        return PaneLook { shows, composer: Composer::Absent, vim: None, question: menu.question(shows) };
+    }
+    let composer = find_composer(rows);
     let shows = match composer {
-        _ if shows_browser(&rows) => PaneShows::Browse,
+        _ if shows_browser(rows) => PaneShows::Browse,
+        Some(at) if fills_pane_with_side_chat(rows, at) => PaneShows::SideChat,
         // Codex asks something, but the question is not drawn yet or has a form that is not known.
         Some(_) if action_required(title) => PaneShows::Menu,
         // A menu that is not drawn to its end looks like a composer with a draft `1. ...`.
         Some(at) if begins_menu(&rows[at..]) => PaneShows::Unclear,
+        // A field for another text than a message, such as the name of the conversation.
+        Some(at) if is_field(&rows[at..]) => PaneShows::Menu,
         Some(at) if has_spinner(title) || works_above(&rows[..at]) => PaneShows::Busy,
         Some(_) => PaneShows::Ready,
         // Without a composer: a list without numbers, the last words of a Codex that ended, or a question
         // that covers the whole screen.
-        None if shows_list(&rows) => PaneShows::Menu,
-        None if shows_exit(&rows) => PaneShows::Exited,
+        None if shows_list(rows) => PaneShows::Menu,
+        None if shows_exit(rows) => PaneShows::Exited,
         None if action_required(title) => PaneShows::Menu,
         None => PaneShows::Unknown,
     };
+    if let (Some(at), Some(cursor)) = (composer, cursor)
+        && matches!(shows, PaneShows::Ready | PaneShows::Busy)
+        && !is_in_composer(cursor, at, composer_rows(rows, at).len())
+    {
+        // A dialog above the composer, or a search below it.
+        let question = Menu::find(above_composer(rows, at)).and_then(|menu| menu.question(PaneShows::Menu));
+        return PaneLook { shows: PaneShows::Menu, composer: Composer::Absent, vim: None, question };
+    }
+    let composer_at = composer;
     let composer = match (composer, styled) {
         (None, _) => Composer::Absent,
-        (Some(at), None) => plain_composer(&rows, at),
+        (Some(at), None) => plain_composer(rows, at),
         // The styled capture may be of a later moment than the plain one, so the composer is searched in it
         // again.
-        (Some(_), Some(styled)) => {
-            let rows = styled_rows(styled);
-            find_composer(&rows).map_or(Composer::Unknown, |at| styled_composer(&rows, at))
+        (Some(_), Some(rows)) => {
+            find_composer(rows).map_or(Composer::Unknown, |at| styled_composer(rows, at))
         }
     };
-    PaneLook { shows, composer, question: None }
+    // A long draft leaves no room for the footer.
+    let shows = match composer_at {
+        Some(at) if shows == PaneShows::Ready && composer == Composer::Clean && !has_footer(&rows[at..]) => {
+            PaneShows::Unclear
+        }
+        _ => shows,
+    };
+    let vim = composer_at.and_then(|at| VimMode::find(&rows[at + 1..]));
+    PaneLook { shows, composer, vim, question: None }
 }
 
 /// Whether the title shows that a turn runs: Codex then puts a spinner of braille patterns (U+2800 to U+28FF)
@@ -192,10 +279,29 @@ fn begins_menu(rows: &[Row]) -> bool {
     rows.first().is_some_and(is_entry) && !rows.iter().any(|row| row.text.contains(" · "))
 }
 
+/// Whether rows that look like a composer are another field: its footer names the keys that submit and leave it.
+fn is_field(rows: &[Row]) -> bool {
+    let below = &rows[1..];
+    let end = last_paragraph(below);
+    end.len() < below.len() && is_key_hint(&joined(end))
+}
+
+/// Whether the composer is that of a conversation: its footer names the model and the folder, parted by a dot. Codex
+/// draws the composer before it takes input (seen without a login).
+fn has_footer(rows: &[Row]) -> bool {
+    rows.iter().skip(1).any(|row| row.text.contains(" · "))
+}
+
 /// The rows of the composer: all but the last paragraph, which is the footer or a list of completions.
 fn composer_rows(rows: &[Row], at: usize) -> &[Row] {
     let end = rows.iter().rposition(Row::is_blank).filter(|&blank| blank > at).unwrap_or(rows.len());
     &rows[at..end]
+}
+
+/// The rows above the composer, without the blank ones at their end.
+fn above_composer(rows: &[Row], at: usize) -> &[Row] {
+    let end = rows[..at].iter().rposition(|row| !row.is_blank()).map_or(0, |last| last + 1);
+    &rows[..end]
 }
 
 fn plain_composer(rows: &[Row], at: usize) -> Composer {

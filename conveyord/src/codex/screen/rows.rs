@@ -23,6 +23,18 @@ impl Row {
         self.text.trim_start()
     }
 
+    /// The texts before and after one character, which is left out.
+    pub(super) fn cut_at(&self, index: usize) -> (Self, Self) {
+        let mut parts = (Self::default(), Self::default());
+        for (number, c) in self.text.chars().enumerate().filter(|(number, _)| *number != index) {
+            let part = if number < index { &mut parts.0 } else { &mut parts.1 };
+            part.text.push(c);
+            part.dim.extend(self.dim.get(number));
+        }
+        parts.0.trim_end();
+        parts
+    }
+
     fn trim_end(&mut self) {
         self.text.truncate(self.text.trim_end().len());
         self.dim.truncate(self.text.chars().count());
@@ -62,7 +74,7 @@ pub(super) fn styled_rows(capture: &str) -> Vec<Row> {
     rows
 }
 
-fn drop_blank_end(rows: &mut Vec<Row>) {
+pub(super) fn drop_blank_end(rows: &mut Vec<Row>) {
     while rows.last().is_some_and(Row::is_blank) {
         rows.pop();
     }

@@ -170,11 +170,17 @@ impl World {
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Puts a session into a pane whose program is no Codex. It writes what it gets to the file that is
-    /// returned.
+    /// Puts a session into a pane with an empty composer. Its program has Codex's name, and proves nothing: it writes
+    /// what it gets to the file that is returned.
     fn start_pane(&self, session: &str) -> std::path::PathBuf {
         let file = self.dir.path().join(format!("{session}.typed"));
-        let script = format!("stty raw -echo; printf ready; exec cat > '{}'", file.display());
+        let codex = self.dir.path().join("codex");
+        let script = format!(
+            "cp \"$(command -v cat)\" '{0}'; stty raw -echo; \
+             printf '\\342\\200\\272 \\033[2mready\\033[0m\\r\\n\\r\\n  a-model \\302\\267 /x\\033[1;3H'; exec '{0}' > '{1}'",
+            codex.display(),
+            file.display()
+        );
         self.tmux(&["new-session", "-d", "-s", session, "/bin/sh", "-c", &script]);
         let socket = self.socket();
         let shown = || {

@@ -93,8 +93,9 @@ fn pane(id: u32, pid: i32, tmux_session: &str) -> Pane {
         in_mode: false,
         width: 80,
         height: 24,
-        cursor_x: 0,
-        cursor_y: 0,
+        synchronized: false,
+        input_off: false,
+        cursor: tmux::Cursor { x: 0, y: 0, visible: true },
         current_command: "codex".into(),
         title: String::new(),
     }
