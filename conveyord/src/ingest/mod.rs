@@ -285,7 +285,7 @@ impl Ingest {
     }
 
     /// Stores all new complete lines, one batch per transaction.
-    fn read_lines(&self, session: &Session, reader: &mut Reader, mut writer: Writer) -> Result<Ingested> {
+    fn read_lines(&self, session: &Session, reader: &mut Reader, writer: Writer) -> Result<Ingested> {
         let mut total = Ingested {
             start_offset: reader.rollout.read_offset,
             offset: reader.rollout.read_offset,
@@ -298,14 +298,12 @@ impl Ingest {
             let Reader { rollout, file, scanner, .. } = reader;
             let before = scanner.next_offset();
             // Without a new line there is no transaction.
-            if !scanner.has_line(&*file).map_err(|error| unreadable(&rollout.path, &error))? {
-                if writer == Writer::Ended && is_held(&rollout.path) {
-                    writer = Writer::Lives;
-                }
-                if writer == Writer::Lives || !scanner.has_rest() {
-                    break;
-                }
+            let has_line = scanner.has_line(&*file).map_err(|error| unreadable(&rollout.path, &error))?;
+            let is_last = !has_line && writer == Writer::Ended && scanner.has_rest();
+            if !has_line && (!is_last || is_held(&rollout.path)) {
+                break;
             }
+            let writer = if is_last { Writer::Ended } else { Writer::Lives };
             let batch = self.store.write_blocking(durability, |tx| {
                 Batch::new(tx, session, self.settle_ms, writer)?.run(reader, before)
             })?;
