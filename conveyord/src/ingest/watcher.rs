@@ -13,6 +13,7 @@ use super::{Ingest, Ingested, Shrunk, follow, watch_set::WatchSet};
 use crate::{
     background::Items,
     changes::ChangeKind,
+    clock,
     codex::rollout::discovery::read_session_meta,
     error::{Error, Result},
     guard::guarded,
@@ -402,7 +403,7 @@ impl Watcher {
 
 /// Whether a file was not written for a while.
 fn rests((_, _, (seconds, _)): Seen) -> bool {
-    jiff::Timestamp::now().as_second().saturating_sub(seconds) >= ABANDONED_SECONDS
+    clock::timestamp().as_second().saturating_sub(seconds) >= ABANDONED_SECONDS
 }
 
 fn every(period: Duration) -> Interval {
