@@ -137,9 +137,7 @@ fn thread(text: &str, is_old: bool) -> Vec<String> {
         records.push(("response_item", format!("{{\"type\":\"message\",\"role\":\"user\",\"content\":[{{\"type\":\"input_text\",\"text\":{text}}}]}}")));
         records.push((
             "event_msg",
-            format!(
-                "{{\"type\":\"token_count\",\"info\":null,\"n\":[{{\"timestamp\":\"x\",\"type\":\"y\"}}]}}"
-            ),
+            r#"{"type":"token_count","info":null,"n":[{"timestamp":"x","type":"y"}]}"#.to_owned(),
         ));
         records.push(("event_msg", format!("{{\"type\":\"task_complete\",{root}\"turn_id\":\"{turn}\",\"last_agent_message\":{text},\"completed_at\":17}}")));
     }
