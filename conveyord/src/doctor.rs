@@ -60,7 +60,7 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
     checks.insert("state_root_exists".to_owned(), folder_check(&context.state_root));
     checks.insert("disk_space".to_owned(), disk_space::check(context.store.path()));
     checks.insert("daemon".to_owned(), daemon_check());
-    let (database, sessions, deliveries) = stored(context).await?;
+    let Stored { database, sessions, deliveries, damage } = stored(context).await?;
     let loops = background_loops::check(&context.loops.status(), &sessions);
     let daemon_ok = database.ok && loops.ok;
     checks.insert("database".to_owned(), database);
@@ -69,6 +69,7 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
         .insert("watch_limit".to_owned(), watch_limit::check(sessions.len(), context.command_timeout).await);
     checks.insert("panes".to_owned(), panes::check(&sessions, context.command_timeout).await);
     checks.insert("deliveries".to_owned(), deliveries_check(deliveries));
+    checks.insert("rollouts".to_owned(), rollouts_check(damage));
     Ok(DoctorResult {
         checks,
         ok: required_ok && daemon_ok,
@@ -99,14 +100,29 @@ fn daemon_check() -> DoctorCheck {
     DoctorCheck { ok: true, value: Some(value), ..DoctorCheck::default() }
 }
 
-/// The health of the database, the active sessions, and the deliveries that wait.
-async fn stored(context: &DoctorContext) -> Result<(DoctorCheck, Vec<Session>, DeliveryCounts), Error> {
+/// What the database says.
+struct Stored {
+    database: DoctorCheck,
+    /// The active sessions.
+    sessions: Vec<Session>,
+    /// The deliveries that wait.
+    deliveries: DeliveryCounts,
+    /// How many parts of rollouts are damaged, and of how many sessions.
+    damage: (u64, u64),
+}
+
+async fn stored(context: &DoctorContext) -> Result<Stored, Error> {
     context
         .store
         .read_anew(|connection| {
             let health = store::health::check(connection)?;
             let sessions = store::sessions::active(connection)?;
-            Ok((database_check(&health), sessions, store::deliveries::counts(connection)?))
+            Ok(Stored {
+                database: database_check(&health),
+                sessions,
+                deliveries: store::deliveries::counts(connection)?,
+                damage: store::damage::counts(connection)?,
+            })
         })
         .await
 }
@@ -121,6 +137,16 @@ fn database_check(health: &Health) -> DoctorCheck {
             .then(|| format!("not well: {}; `conveyorctl db-doctor` tells more", failed.join(", "))),
         ..DoctorCheck::default()
     }
+}
+
+fn rollouts_check((parts, sessions): (u64, u64)) -> DoctorCheck {
+    let message = || {
+        format!(
+            "{parts} parts of the rollouts of {sessions} sessions are damaged; `conveyorctl reconcile` names file and \
+             offset of each"
+        )
+    };
+    DoctorCheck { ok: parts == 0, message: (parts > 0).then(message), ..DoctorCheck::default() }
 }
 
 fn deliveries_check(counts: DeliveryCounts) -> DoctorCheck {

@@ -70,7 +70,8 @@ fn tell_anew(tx: &Tx<'_>, session: &Session) -> Result<()> {
             line: stored.payload.as_bytes(),
         };
         any = true;
-        Ok(thread.apply(tx, &record.signal(), stored, 0)?)
+        thread.apply(tx, &record.signal(), stored, 0)?;
+        Ok(())
     })?;
     if any {
         thread.save(tx)?;

@@ -26,6 +26,7 @@ use crate::{
         Durability, Store, StoreError, Tx,
         bindings::{self, Binding},
         cycles::{self, Span, SpanState},
+        damage,
         event_names::TelemetryEvent,
         ids::CycleId,
         notifications,
@@ -38,7 +39,7 @@ use crate::{
 use conveyor_proto::types::{
     cycle::{ConsumedNotification, CycleParams, CycleResult, IngestCounts, PaneSignal},
     inbox::Notification,
-    rollout::BusyWait,
+    rollout::{BusyWait, RolloutDamage},
     supervision::ManagerContext,
     task::TaskRow,
 };
@@ -72,6 +73,7 @@ struct Pair {
 struct Snapshot {
     stored: state::Stored,
     context: ManagerContext,
+    damage: RolloutDamage,
     task_completed: bool,
 }
 
@@ -189,7 +191,7 @@ impl Observer {
         // The watcher reads the rollout on while the pane is looked at. So all rows are read again in one
         // transaction. Otherwise the result could show a turn as completed while its state says that the turn
         // runs.
-        let Snapshot { stored, context, task_completed } = self.snapshot(pair, &worker).await?;
+        let Snapshot { stored, context, damage, task_completed } = self.snapshot(pair, &worker).await?;
         let overlay = state::Overlay {
             pane: seen.as_ref().zip(shown_since.as_deref()),
             live: self.app_servers.status(&worker),
@@ -207,6 +209,7 @@ impl Observer {
             cycle_started_at: None,
             cycle_completed_at: None,
             ingest: counts,
+            rollout_damage: damage,
             state: state::coarse(&stored),
             detail,
             turn: stored.turn.clone(),
@@ -269,6 +272,7 @@ impl Observer {
                 Ok::<_, Error>(Snapshot {
                     stored: state::stored(connection, &worker)?,
                     context: context::manager_context(connection, &task, &binding)?,
+                    damage: damage::unseen(connection, &task.id, &worker.id)?,
                     task_completed: turns::completed_after(connection, &binding.worker, binding.watermark)?,
                 })
             })

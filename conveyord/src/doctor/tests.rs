@@ -58,8 +58,16 @@ async fn tools_are_found_on_the_callers_path() {
     assert_eq!(result.checks["codex_version"].value.as_deref(), Some("codex-cli 0.169.0"));
     let codex = machine.context.state_root.join("bin/codex").to_string();
     assert_eq!(result.checks["codex"].path, Some(Some(codex)));
-    let others =
-        ["state_root_exists", "disk_space", "daemon", "database", "watch_limit", "panes", "deliveries"];
+    let others = [
+        "state_root_exists",
+        "disk_space",
+        "daemon",
+        "database",
+        "watch_limit",
+        "panes",
+        "deliveries",
+        "rollouts",
+    ];
     for check in others.into_iter().chain(["target_cwd_exists"]) {
         assert!(result.checks[check].ok, "{check}");
     }

@@ -284,6 +284,10 @@ fn undone(row: &Undone) -> Finding {
             "`reconcile --apply` cancels it; queue it again for the present pair",
         ),
         DriftKind::ClaimExpired => (format!("the claim of {what} {id}{by} ran out at {since}"), dispatch),
+        DriftKind::RolloutDamaged => (
+            format!("the {what} of session {} is damaged{by}", row.session.as_deref().unwrap_or_default()),
+            "nothing waits for it: look at the file there, and in the worker's pane for what it says",
+        ),
         DriftKind::LeaseExpired => (
             format!("{what} {id} was taken and not acknowledged by {since}"),
             "it is in the inbox again: take it, or run a cycle",

@@ -6,9 +6,9 @@
 use crate::{
     clock,
     codex::rollout::{
-        machine::{Effect, Outcome, ThreadState, TurnEnd, TurnKind, followed_at_once},
+        machine::{Effect, History, Outcome, ThreadState, TurnEnd, TurnKind, followed_at_once, predates},
         receipt::receipt_key,
-        record::normalise_timestamp,
+        record::{SkipReason as Fault, normalise_timestamp},
         signal::{Signal, TurnTrigger},
     },
     store::{
@@ -16,7 +16,7 @@ use crate::{
         ids::EventId,
         notifications,
         rollouts::{self, StateEvent},
-        turns::{self, End, Routing, SkipReason, ThreadRef, TurnRef},
+        turns::{self, End, Origin, Routing, SkipReason, ThreadRef, TurnRef},
     },
 };
 use conveyor_proto::ids::{ThreadId, TurnId};
@@ -96,7 +96,7 @@ impl Thread {
         ThreadRef { session: &self.session, thread_id: &self.thread_id }
     }
 
-    /// Applies the next record. `settle_ms` is how long the completion of a session with a pane waits for a
+    /// Applies the next record, and returns what is wrong with it. `settle_ms` is how long the completion of a session with a pane waits for a
     /// follow-up turn.
     pub fn apply(
         &mut self,
@@ -104,25 +104,66 @@ impl Thread {
         signal: &Signal<'_>,
         stored: Stored<'_>,
         settle_ms: u64,
-    ) -> Result<(), StoreError> {
-        if let Some(subtype) = stored.subtype.filter(|subtype| STATE_BEARING.contains(subtype)) {
+    ) -> Result<Option<Fault>, StoreError> {
+        let mut fault = None;
+        let history = self.history_of(tx, signal)?;
+        let effect = self.machine.apply_as(history, signal, stored.at);
+        let tells_state = match &effect {
+            Effect::LeftUnfinished(_) => true,
+            _ => stored.subtype.is_some_and(|subtype| STATE_BEARING.contains(&subtype)),
+        };
+        if let Some(subtype) = stored.subtype.filter(|_| tells_state && history == History::Own) {
             let (at, subtype) = (stored.at.to_owned(), subtype.to_owned());
             self.newest = Some(StateEvent { id: stored.id, at, subtype });
         }
-        match self.machine.apply(signal, stored.at) {
+        match effect {
+            Effect::Started { turn_id, .. } if history == History::Copied => {
+                let key = turn_key(turn_id.as_ref(), stored);
+                let turn = TurnRef { key: &key, turn_id: turn_id.as_ref() };
+                turns::begin(tx, self.reference(), turn, stored.at, stored.id, Origin::Copied)?;
+            }
             Effect::Started { turn_id, trigger, .. } => {
                 self.turn_started(tx, turn_id.as_ref(), trigger, stored)?;
             }
-            Effect::Ended(end) => self.turn_ended(tx, &end, signal, stored, settle_ms)?,
+            Effect::Ended(end) => {
+                let told = told_turn(signal);
+                if told.is_some_and(|told| end.turn_id.as_ref().is_some_and(|id| id.as_str() != told)) {
+                    fault = Some(Fault::TurnId);
+                }
+                self.turn_ended(tx, history, &end, signal, stored, settle_ms)?;
+            }
+            Effect::LeftUnfinished(_) => turns::close_unfinished(tx, self.reference(), None, stored.at)?,
             Effect::None | Effect::EndIgnored { .. } => {}
         }
-        // A message of the user may be the receipt of a text that was sent.
-        if let Signal::UserMessage(message) = signal {
+        // A message of the user may be the receipt of a text that was sent. One that was copied is older than
+        // its time says.
+        if let Signal::UserMessage(message) = signal
+            && history == History::Own
+        {
             let running = self.machine.turn.as_ref().and_then(|turn| turn.id.as_ref());
             let turn_id = message.turn_id.as_deref().or(running.map(TurnId::as_str));
             self.note_receipt(tx, &message.text, turn_id, stored.at)?;
         }
-        Ok(())
+        Ok(fault)
+    }
+
+    /// Whose history a record tells. A turn that has ended in another thread was copied from there, whatever its
+    /// id is like.
+    fn history_of(&self, tx: &Tx<'_>, signal: &Signal<'_>) -> Result<History, StoreError> {
+        let history = self.machine.history_of(signal);
+        let Some(turn_id) = told_turn(signal) else { return Ok(history) };
+        if history == History::Copied {
+            // A bad byte in the first record may have changed the thread's id there.
+            let known = !self.thread_id.as_str().is_empty();
+            let is_own = known && !predates(turn_id, &self.thread_id);
+            return Ok(if is_own { History::Own } else { history });
+        }
+        let runs = self.machine.turn.as_ref().and_then(|turn| turn.id.as_ref());
+        if runs.is_some_and(|runs| runs.as_str() == turn_id) {
+            return Ok(history);
+        }
+        let elsewhere = turns::ended_elsewhere(tx, self.reference(), &TurnId(turn_id.to_owned()))?;
+        Ok(if elsewhere { History::Copied } else { history })
     }
 
     /// Begins a turn. An open turn before it is closed as unfinished: Codex writes no end when it is killed.
@@ -145,13 +186,14 @@ impl Thread {
             turns::set_followed(tx, last.row)?;
             notifications::suppress_of_turn(tx, last.row)?;
         }
-        turns::begin(tx, thread, TurnRef { key: &key, turn_id }, stored.at, stored.id)
+        turns::begin(tx, thread, TurnRef { key: &key, turn_id }, stored.at, stored.id, Origin::Own)
     }
 
     /// Ends a turn, and stores whether it goes to the manager.
     fn turn_ended(
         &self,
         tx: &Tx<'_>,
+        history: History,
         end: &TurnEnd,
         signal: &Signal<'_>,
         stored: Stored<'_>,
@@ -164,7 +206,11 @@ impl Thread {
             Some(id) => id.to_string(),
             None => turns::running_key(tx, thread)?.unwrap_or_else(|| turn_key(None, stored)),
         };
-        let routing = self.routing(tx, end, signal, turn_id, settle_ms)?;
+        let routing = match history {
+            // Whoever waited for this turn waited for it in the thread that it was copied from.
+            History::Copied => Routing::Skipped(SkipReason::Copied),
+            History::Own => self.routing(tx, end, signal, settle_ms)?,
+        };
         let (outcome, error) = match &end.outcome {
             Outcome::Done => (turns::Outcome::Done, None),
             Outcome::Failed { error } => {
@@ -183,7 +229,6 @@ impl Thread {
         tx: &Tx<'_>,
         end: &TurnEnd,
         signal: &Signal<'_>,
-        turn_id: Option<&TurnId>,
         settle_ms: u64,
     ) -> Result<Routing, StoreError> {
         // `turn_aborted`: Escape, Ctrl-C, or an approval that was declined.
@@ -193,13 +238,6 @@ impl Thread {
         // A compaction, or a shell command of the user.
         if !end.wakes_manager() {
             return Ok(Routing::Skipped(SkipReason::NoWork));
-        }
-        // A fork by Codex 0.130 begins with a copy of its parent's history: new times, old turn ids.
-        if let Some(turn_id) = turn_id
-            && (predates_thread(turn_id, &self.thread_id)
-                || turns::ended_elsewhere(tx, self.reference(), turn_id)?)
-        {
-            return Ok(Routing::Skipped(SkipReason::Copied));
         }
         if self.imported {
             return Ok(Routing::Skipped(SkipReason::Imported));
@@ -237,6 +275,15 @@ impl Thread {
     }
 }
 
+/// The turn whose beginning or end a record tells.
+fn told_turn<'a>(signal: &'a Signal<'_>) -> Option<&'a str> {
+    match signal {
+        Signal::TaskStarted { turn_id, .. } | Signal::TurnAborted { turn_id, .. } => turn_id.as_deref(),
+        Signal::TaskComplete(end) => end.turn_id.as_deref(),
+        _ => None,
+    }
+}
+
 /// The latest time at which a text that was received at `at` can have been sent. Records may tell whole
 /// seconds only, hence the tolerance.
 fn latest_sending(at: &str) -> String {
@@ -255,17 +302,6 @@ fn turn_key(turn_id: Option<&TurnId>, stored: Stored<'_>) -> String {
             format!("offset:{}:{}", stored.offset, hash.get(..16).unwrap_or_default())
         }
     }
-}
-
-/// Whether a turn is older than its thread, and so was copied from another one. Both ids are UUIDs of version
-/// 7, which begin with their time in milliseconds (RFC 9562, section 5.7). Within one millisecond the rest of
-/// an id tells nothing.
-fn predates_thread(turn_id: &TurnId, thread_id: &ThreadId) -> bool {
-    let made_at = |id: &str| {
-        let id = uuid::Uuid::parse_str(id).ok().filter(|id| id.get_version_num() == 7)?;
-        id.get_timestamp().map(|time| time.to_unix())
-    };
-    made_at(turn_id.as_str()).zip(made_at(thread_id.as_str())).is_some_and(|(turn, thread)| turn < thread)
 }
 
 const fn stored_kind(kind: TurnKind) -> turns::Kind {

@@ -145,7 +145,13 @@ async fn watch(store: &Store, ingest: &Ingest, session: &Session, process: Proce
         }
         // Without a shared daemon that lives, nobody goes on with the thread.
         let owner = locate::owner(session).filter(|owner| platform::is_alive(*owner, None));
-        let Some(owner) = owner else { break };
+        let Some(owner) = owner else {
+            // Nobody writes on. What was written last may have no line feed.
+            if let Err(error) = ingest.run_to_end(&session.id).await {
+                tracing::debug!(%error, session = %session.id, "a rollout could not be read to its end");
+            }
+            break;
+        };
         if !is_busy(store, session).await? {
             break;
         }
@@ -294,6 +300,23 @@ mod tests {
         let facts = "json_extract(attributes_json, '$.turn_running'), severity";
         let told = rows(&world.store, "telemetry_events", facts, "event_type = 'session_exited'");
         assert_eq!(told, [["0", "warning"]]);
+        world.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_last_record_without_a_line_feed_counts_when_its_process_has_ended() {
+        let mut world = World::new().await;
+        world.append("task_complete");
+        let path = world.dir.path().join("rollout.jsonl");
+        let length = std::fs::metadata(&path).unwrap().len();
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length - 1).unwrap();
+        let session = world.store.read(|connection| sessions::find(connection, "w")).await.unwrap().unwrap();
+        let ingest = Ingest::new(world.store.clone(), 0);
+        let ingested = ingest.run(&session.id, Shrunk::Refuse).await.unwrap();
+        assert!(ingested.busy && ingested.has_rest, "while its writer lives it is half a line");
+        world.end().await;
+        assert_eq!(rows(&world.store, "turns", "turn_id, outcome", "1"), [["turn", "done"]]);
+        assert_eq!(rows(&world.store, "sessions", "last_ingest_offset", "1"), [[(length - 1).to_string()]]);
         world.close().await;
     }
 

@@ -6,6 +6,7 @@
 //! The format of rollouts is in `codex/rollout/`. Nothing here looks at a pane or sends a text.
 
 pub mod apply;
+mod batch;
 pub mod exits;
 pub mod follow;
 pub mod standing;
@@ -17,22 +18,19 @@ pub mod watcher;
 #[cfg(test)]
 mod ingest_tests;
 
-use self::apply::{Stored, Thread};
+use self::{apply::Thread, batch::Batch};
 use crate::{
-    changes::{self, Change, ChangeKind},
-    codex::rollout::{
-        lines::{Line, LineScanner, ReadAt},
-        record::{Record, SkipReason, normalise_timestamp, parse_line},
-    },
+    codex::rollout::lines::{LineScanner, ReadAt},
     error::{Error, Result},
-    faults::{self, CrashPoint},
+    faults,
+    platform::{self, Pid},
     refusal::Kind,
     store::{
         Durability, Store, StoreError, Tx,
         event_names::TelemetryEvent,
         ids::RolloutId,
         log::{self, Actor, Run, Telemetry},
-        rollouts::{self, EventWriter, Mark, NewEvent, Progress, Rollout},
+        rollouts::{self, Mark, Rollout},
         sessions::{self, Session},
     },
     words::sha256,
@@ -44,6 +42,7 @@ use std::{
     fs::File,
     io,
     os::unix::fs::MetadataExt,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -62,6 +61,15 @@ pub enum Shrunk {
     ReadAnew,
 }
 
+/// Whether a file is written on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    /// A last line without a line feed is half of a line.
+    Lives,
+    /// It has ended: such a line is the last record that was written.
+    Ended,
+}
+
 /// What a run has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ingested {
@@ -72,6 +80,8 @@ pub struct Ingested {
     pub offset: u64,
     /// Whether a turn runs now.
     pub busy: bool,
+    /// Whether bytes stand after the last whole line.
+    pub has_rest: bool,
 }
 
 /// The ingest of all sessions. Cheap to clone.
@@ -113,10 +123,20 @@ impl Ingest {
     /// and those of the database.
     pub async fn run(&self, id: &SessionId, shrunk: Shrunk) -> Result<Ingested> {
         let (ingest, id) = (self.clone(), id.clone());
-        tokio::task::spawn_blocking(move || ingest.run_blocking(&id, shrunk)).await?
+        tokio::task::spawn_blocking(move || ingest.run_blocking(&id, shrunk, Writer::Lives)).await?
     }
 
-    fn run_blocking(&self, id: &SessionId, shrunk: Shrunk) -> Result<Ingested> {
+    /// Reads a session's rollout to its end, although no line feed may stand there. For a session whose process
+    /// has ended, or that has none. While any process holds the file, its last line is left.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub async fn run_to_end(&self, id: &SessionId) -> Result<Ingested> {
+        let (ingest, id) = (self.clone(), id.clone());
+        tokio::task::spawn_blocking(move || ingest.run_blocking(&id, Shrunk::Refuse, Writer::Ended)).await?
+    }
+
+    fn run_blocking(&self, id: &SessionId, shrunk: Shrunk, writer: Writer) -> Result<Ingested> {
         faults::may_panic("item", "ingest");
         let slot = {
             let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -130,7 +150,7 @@ impl Ingest {
         // Take the reader out, so that an error leaves no half-advanced reader behind.
         let before = slot.take();
         let mut reader = self.reader(&session, before, shrunk).map_err(Error::into_ingest)?;
-        let ingested = self.read_lines(&session, &mut reader)?;
+        let ingested = self.read_lines(&session, &mut reader, writer)?;
         // Readers of sessions that are silent for hours hold no buffers.
         reader.scanner.rest();
         *slot = Some(reader);
@@ -265,7 +285,7 @@ impl Ingest {
     }
 
     /// Stores all new complete lines, one batch per transaction.
-    fn read_lines(&self, session: &Session, reader: &mut Reader) -> Result<Ingested> {
+    fn read_lines(&self, session: &Session, reader: &mut Reader, writer: Writer) -> Result<Ingested> {
         let mut total = Ingested {
             start_offset: reader.rollout.read_offset,
             offset: reader.rollout.read_offset,
@@ -278,135 +298,22 @@ impl Ingest {
             let Reader { rollout, file, scanner, .. } = reader;
             let before = scanner.next_offset();
             // Without a new line there is no transaction.
-            if !scanner.has_line(&*file).map_err(|error| unreadable(&rollout.path, &error))? {
+            let has_line = scanner.has_line(&*file).map_err(|error| unreadable(&rollout.path, &error))?;
+            let is_last = !has_line && writer == Writer::Ended && scanner.has_rest();
+            if !has_line && (!is_last || is_held(&rollout.path)) {
                 break;
             }
+            let writer = if is_last { Writer::Ended } else { Writer::Lives };
             let batch = self.store.write_blocking(durability, |tx| {
-                let events = EventWriter::new(tx)?;
-                Batch { tx, events, session, settle_ms: self.settle_ms, new_events: 0, skipped: 0 }
-                    .run(reader, before)
+                Batch::new(tx, session, self.settle_ms, writer)?.run(reader, before)
             })?;
             total.new_events += batch.new_events;
             total.skipped += batch.skipped;
             total.offset = reader.scanner.next_offset();
         }
         total.busy = reader.thread.machine.turn.is_some();
+        total.has_rest = reader.scanner.has_rest();
         Ok(total)
-    }
-}
-
-/// The lines that one transaction stores.
-struct Batch<'a, 'tx> {
-    tx: &'a Tx<'tx>,
-    events: EventWriter<'a>,
-    session: &'a Session,
-    settle_ms: u64,
-    new_events: u64,
-    skipped: u64,
-}
-
-struct BatchResult {
-    new_events: u64,
-    skipped: u64,
-}
-
-impl Batch<'_, '_> {
-    fn run(mut self, reader: &mut Reader, start: u64) -> Result<BatchResult> {
-        let Reader { rollout, file, scanner, thread } = reader;
-        while let Some(line) = scanner.next_line(&*file).map_err(|error| unreadable(&rollout.path, &error))? {
-            let end = match line {
-                Line::Complete { offset, bytes } => {
-                    match parse_line(bytes) {
-                        Ok(record) => self.store(thread, rollout.id, offset, bytes, &record)?,
-                        Err(reason) => self.skip(rollout.id, offset, bytes.len() as u64, reason)?,
-                    }
-                    offset + bytes.len() as u64
-                }
-                Line::Oversized { offset, len } => {
-                    self.quarantine(rollout.id, offset, len, "oversized")?;
-                    offset + len
-                }
-            };
-            if end - start >= BATCH_BYTES {
-                break;
-            }
-        }
-        let offset = scanner.next_offset();
-        let (check_bytes, check_sha256) =
-            check(&*file, offset).map_err(|error| unreadable(&rollout.path, &error))?;
-        let identity = identity_of(file).unwrap_or_default();
-        let progress = Progress {
-            rollout_id: rollout.id,
-            session: &self.session.id,
-            identity,
-            start,
-            offset,
-            check_bytes,
-            check_sha256: &check_sha256,
-            skipped: self.skipped.cast_signed(),
-        };
-        // The offset advances only from where this batch began: another reader may have been faster.
-        if !rollouts::advance(self.tx, &progress)? {
-            let message = format!("rollout {} was read by somebody else at the same time", rollout.path);
-            return Err(Error::conflict(Kind::RolloutReadElsewhere, message).hint("try again").into_ingest());
-        }
-        thread.save(self.tx)?;
-        rollout.read_offset = offset;
-        self.tx.publish(Change {
-            session_id: Some(self.session.id.to_string()),
-            count: Some(self.new_events),
-            ..changes::change(ChangeKind::Ingested)
-        });
-        Ok(BatchResult { new_events: self.new_events, skipped: self.skipped })
-    }
-
-    /// Stores a record, and applies it to its thread.
-    fn store(
-        &mut self,
-        thread: &mut Thread,
-        rollout_id: RolloutId,
-        offset: u64,
-        line: &[u8],
-        record: &Record<'_>,
-    ) -> Result<()> {
-        // A time that cannot be read is replaced by now, and kept as it was written.
-        let written = record.timestamp.as_deref();
-        let valid = written.filter(|text| normalise_timestamp(text).is_some());
-        let at = valid.unwrap_or_else(|| self.tx.now());
-        let raw = if valid.is_some() { None } else { written.or(record.odd_timestamp) };
-        let event = NewEvent {
-            session: &self.session.id,
-            rollout_id,
-            timestamp: at,
-            raw_timestamp: raw,
-            kind: &record.kind,
-            subtype: record.subtype.as_deref(),
-            payload: record.payload,
-            byte_offset: offset,
-        };
-        let id = self.events.insert(self.tx, &event)?;
-        self.new_events += 1;
-        faults::reach(CrashPoint::RecordStored);
-        let stored = Stored { id, at, subtype: record.subtype.as_deref(), offset, line };
-        thread.apply(self.tx, &record.signal(), stored, self.settle_ms)?;
-        Ok(())
-    }
-
-    /// Counts a line that is no record.
-    fn skip(&mut self, rollout_id: RolloutId, offset: u64, len: u64, reason: SkipReason) -> Result<()> {
-        if reason == SkipReason::Blank {
-            // There is nothing in a blank line to set aside.
-            self.skipped += 1;
-            return Ok(());
-        }
-        self.quarantine(rollout_id, offset, len, reason.name())
-    }
-
-    /// Counts a line and sets it aside, so that it does not stop the file.
-    fn quarantine(&mut self, rollout_id: RolloutId, offset: u64, len: u64, reason: &str) -> Result<()> {
-        self.skipped += 1;
-        rollouts::quarantine(self.tx, &self.session.id, rollout_id, offset, len, reason)?;
-        Ok(())
     }
 }
 
@@ -489,6 +396,18 @@ fn check(file: &(impl ReadAt + ?Sized), offset: u64) -> io::Result<(u64, String)
         }
     }
     Ok((count, sha256(&buffer)))
+}
+
+/// Whether a process of this user has a file open. Daemons like this one only read it.
+fn is_held(path: &str) -> bool {
+    let holds = |pid: &Pid| {
+        let files = platform::open_files(*pid).unwrap_or_default();
+        files.iter().any(|file| file.path == Path::new(path)) && !platform::runs_program(*pid, "conveyord")
+    };
+    let own = std::process::id();
+    let others = |pid: &Pid| u32::try_from(pid.as_raw()) != Ok(own) && platform::same_user(*pid);
+    // If nobody can be asked, somebody may hold it.
+    platform::processes().map_or(true, |pids| pids.into_iter().filter(others).any(|pid| holds(&pid)))
 }
 
 fn identity_of(file: &File) -> Option<(u64, u64)> {

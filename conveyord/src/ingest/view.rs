@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     ingest::telemetry::ingest_telemetry,
     store::{
-        Durability, Store, bindings,
+        Durability, Store, bindings, damage,
         event_names::TelemetryEvent,
         log::{self, Actor, Run, Telemetry},
         rollouts, sessions,
@@ -48,7 +48,14 @@ pub async fn ingest(store: &Store, ingest: &Ingest, name: String) -> Result<Inge
             let counts = IngestCounts { new_events, new_offset, skipped_lines };
             let task_id = task.as_ref().map(conveyor_proto::ids::TaskId::as_str);
             ingest_telemetry(tx, task_id, &session, counts, ingested.start_offset)?;
-            Ok::<_, Error>(IngestResult { session: session.name, new_events, new_offset, skipped_lines })
+            let damage = damage::after(tx, &session.id, 0)?;
+            Ok::<_, Error>(IngestResult {
+                session: session.name,
+                new_events,
+                new_offset,
+                skipped_lines,
+                damage,
+            })
         })
         .await
 }

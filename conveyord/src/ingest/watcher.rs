@@ -13,6 +13,7 @@ use super::{Ingest, Ingested, Shrunk, follow, watch_set::WatchSet};
 use crate::{
     background::Items,
     changes::ChangeKind,
+    clock,
     codex::rollout::discovery::read_session_meta,
     error::{Error, Result},
     guard::guarded,
@@ -45,6 +46,8 @@ const BUSY_TICK: Duration = Duration::from_millis(250);
 const IDLE_TICK: Duration = Duration::from_secs(2);
 /// How often all sessions are looked at for threads that moved on.
 const SWEEP_TICK: Duration = Duration::from_secs(10);
+/// In seconds: a file that was written later may be written on, although no process of this user holds it.
+const ABANDONED_SECONDS: i64 = 10;
 /// Rollouts that are read at a time. Each takes a few megabytes of memory meanwhile.
 const READS_AT_ONCE: usize = 8;
 /// Rollouts of no session that are remembered at most.
@@ -53,6 +56,15 @@ const MAX_STRANGERS: usize = 4096;
 /// A file's size, inode and time of its last change. If one of them differs, there may be something to read.
 type Seen = (u64, u64, (i64, i64));
 
+/// How a run reads a file.
+#[derive(Clone, Copy)]
+enum Reading {
+    /// Its whole lines.
+    Lines,
+    /// Also what stands after them, unless somebody holds the file.
+    ToEnd,
+}
+
 /// What is known of a watched session.
 struct Watched {
     session: Session,
@@ -60,6 +72,8 @@ struct Watched {
     seen: Option<Seen>,
     /// Whether a turn was running at the end of the last run.
     busy: bool,
+    /// Whether bytes stood after the last whole line.
+    has_rest: bool,
     /// Whether a run is under way.
     running: bool,
     /// Whether another run must follow the one under way.
@@ -152,6 +166,7 @@ impl Watcher {
                     self.refresh().await;
                     self.sync_watches();
                     self.look(Scope::All);
+                    self.read_abandoned();
                     if self.strangers.len() > MAX_STRANGERS {
                         self.strangers.clear();
                     }
@@ -187,7 +202,14 @@ impl Watcher {
                 // must not hide that this one was never read.
                 _ => {
                     fresh.push(session.id.clone());
-                    let watched = Watched { session, seen: None, busy: false, running: false, again: false };
+                    let watched = Watched {
+                        session,
+                        seen: None,
+                        busy: false,
+                        has_rest: false,
+                        running: false,
+                        again: false,
+                    };
                     self.watched.insert(watched.session.id.clone(), watched);
                 }
             }
@@ -295,8 +317,32 @@ impl Watcher {
         }
     }
 
+    /// Reads the last lines of files that nobody writes on. The end of a process is watched elsewhere, so these
+    /// are files of sessions that were registered without one.
+    fn read_abandoned(&mut self) {
+        let is_abandoned = |watched: &Watched| {
+            let path = watched.session.codex_session_path.as_deref();
+            watched.has_rest
+                && watched.session.pid.is_none()
+                && path.and_then(look_at).is_some_and(|now| Some(now) == watched.seen && rests(now))
+        };
+        let due: Vec<SessionId> = self
+            .watched
+            .values()
+            .filter(|watched| is_abandoned(watched))
+            .map(|watched| watched.session.id.clone())
+            .collect();
+        for id in due {
+            self.start_as(&id, Reading::ToEnd);
+        }
+    }
+
     /// Begins a run over a session's file. If one is under way, it is repeated afterwards.
     fn start(&mut self, id: &SessionId) {
+        self.start_as(id, Reading::Lines);
+    }
+
+    fn start_as(&mut self, id: &SessionId, reading: Reading) {
         let Some(watched) = self.watched.get_mut(id) else { return };
         let Some(path) = watched.session.codex_session_path.as_deref() else { return };
         if self.items.rests(id.as_str()) {
@@ -316,7 +362,10 @@ impl Watcher {
             // Acquiring fails only on a closed semaphore, and this one is never closed.
             let _permit = reads.acquire_owned().await;
             // A panic of the thread that reads comes back as `Error::Task`.
-            let result = guarded(ingest.run(&id, Shrunk::ReadAnew)).await;
+            let result = match reading {
+                Reading::Lines => guarded(ingest.run(&id, Shrunk::ReadAnew)).await,
+                Reading::ToEnd => guarded(ingest.run_to_end(&id)).await,
+            };
             (id, result.map_err(Error::from).flatten())
         });
     }
@@ -328,7 +377,7 @@ impl Watcher {
         match result {
             Ok(ingested) => {
                 self.items.well(id.as_str());
-                watched.busy = ingested.busy;
+                (watched.busy, watched.has_rest) = (ingested.busy, ingested.has_rest);
             }
             // The run panicked: the session rests, and the tail reads it again afterwards.
             Err(Error::Task(_) | Error::Panicked(_)) => {
@@ -350,6 +399,11 @@ impl Watcher {
             self.start(id);
         }
     }
+}
+
+/// Whether a file was not written for a while.
+fn rests((_, _, (seconds, _)): Seen) -> bool {
+    clock::timestamp().as_second().saturating_sub(seconds) >= ABANDONED_SECONDS
 }
 
 fn every(period: Duration) -> Interval {

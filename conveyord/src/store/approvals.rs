@@ -329,7 +329,8 @@ pub fn open_call(connection: &Connection, session: &SessionId) -> Result<Option<
         "select json_extract(payload_json, '$.type') as kind, json_extract(payload_json, '$.call_id') as call from (
              select id, type, payload_json from codex_events
              where session_id = ?1 and id > (select max(start_event_id) from turns
-                                             where session_id = ?1 and outcome is null)
+                                             where session_id = ?1 and outcome is null
+                                               and routing_reason is not 'copied')
              order by id desc limit ?2)
          where type = 'response_item' order by id desc",
     )?;

@@ -161,7 +161,7 @@ impl Source {
 
 /// Each select repeats the condition of a partial index, without which SQLite would not use that index
 /// (https://sqlite.org/partialindex.html).
-const SOURCES: [Source; 13] = [
+const SOURCES: [Source; 14] = [
     Source {
         kind: DriftKind::OrphanedCommand,
         what: "command",
@@ -193,6 +193,17 @@ const SOURCES: [Source; 13] = [
               join sessions g on g.id = n.target_session_id
               where n.lease_token is not null and n.lease_expires_at <= ?1 and n.consumed_at is null
                 and n.state in ('delivered', 'pending') order by n.id desc limit ?2",
+    },
+    Source {
+        kind: DriftKind::RolloutDamaged,
+        what: "rollout",
+        values: [
+            "q.id", "null", "null", "s.name", "null", "q.created_at",
+            "replace(q.reason, 'repaired:', 'repaired, ') || ': ' || q.byte_count || ' bytes at offset '
+                 || q.byte_offset || ' of ' || r.path",
+        ],
+        rest: "from sessions s join rollouts r on r.session_id = s.id join ingest_quarantine q on q.rollout_id = r.id
+              where s.state = 'active' and r.state = 'active' order by q.id desc limit ?2",
     },
     Source {
         kind: DriftKind::CompletionUnrouted,

@@ -14,6 +14,7 @@ pub mod bindings;
 pub mod commands;
 pub mod criteria;
 pub mod cycles;
+pub mod damage;
 pub mod deliveries;
 pub mod drift;
 pub mod event_names;

@@ -8,9 +8,6 @@ use super::{
 use conveyor_proto::ids::{SessionId, ThreadId};
 use rusqlite::{CachedStatement, Connection, params};
 
-/// The most quarantined lines that are kept of a rollout. The oldest are deleted first.
-const KEPT_QUARANTINE: i64 = 1000;
-
 columns! {
     /// A row of `rollouts`: a file in one generation.
     #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,32 +205,6 @@ impl<'tx> EventWriter<'tx> {
         ])?;
         Ok(EventId(id))
     }
-}
-
-/// Remembers a line that could not become a record.
-pub fn quarantine(
-    tx: &Tx<'_>,
-    session: &SessionId,
-    rollout_id: RolloutId,
-    byte_offset: u64,
-    byte_count: u64,
-    reason: &str,
-) -> Result<(), StoreError> {
-    tx.prepare_cached(
-        "insert into ingest_quarantine (session_id, rollout_id, byte_offset, byte_count, reason, created_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute(params![
-        session.as_str(),
-        rollout_id,
-        byte_offset.cast_signed(),
-        byte_count.cast_signed(),
-        reason,
-        tx.now()
-    ])?;
-    tx.prepare_cached("delete from ingest_quarantine where rollout_id = ?1 and id <= ?2")?
-        .execute(params![rollout_id, tx.last_insert_rowid() - KEPT_QUARANTINE])?;
-    Ok(())
 }
 
 columns! {

@@ -236,7 +236,7 @@ pub fn latest_receipt(
              e.timestamp as timestamp, e.payload_json as payload, s.id as session_id, s.name as session
          from turns t join codex_events e on e.id = t.end_event_id join sessions s on s.id = t.session_id
          where t.session_id = ?1 and t.end_event_id > ?2 and t.outcome in ('done', 'failed')
-           and t.kind not in ('compaction', 'shell')
+           and t.kind not in ('compaction', 'shell') and t.routing_reason is not 'copied'
          order by t.end_event_id desc limit 1",
     )?;
     let mut newest: Option<WorkerReceipt> = None;

@@ -29,6 +29,15 @@ pub struct TurnRef<'a> {
     pub turn_id: Option<&'a TurnId>,
 }
 
+/// Where a turn ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// In the thread that tells of it.
+    Own,
+    /// In another thread, from which it was copied. It is no work of this one.
+    Copied,
+}
+
 /// Stores the beginning of a turn. A turn that is known already stays as it is. Only an unfinished turn runs again, when
 /// its file is read anew.
 pub fn begin(
@@ -37,11 +46,17 @@ pub fn begin(
     turn: TurnRef<'_>,
     at: &str,
     event_id: EventId,
+    origin: Origin,
 ) -> Result<(), StoreError> {
+    let (routing, reason) = match origin {
+        Origin::Own => ("none", None),
+        Origin::Copied => ("skipped", Some(SkipReason::Copied.as_str())),
+    };
     let added = tx
         .prepare_cached(
-            "insert into turns (session_id, thread_id, turn_key, turn_id, kind, started_at, start_event_id)
-             values (?1, ?2, ?3, ?4, 'unknown', ?5, ?6)
+            "insert into turns (session_id, thread_id, turn_key, turn_id, kind, started_at, start_event_id,
+                 routing, routing_reason)
+             values (?1, ?2, ?3, ?4, 'unknown', ?5, ?6, ?7, ?8)
              on conflict (session_id, thread_id, turn_key) do update set outcome = null, ended_at = null
                  where outcome = 'unfinished'",
         )?
@@ -51,9 +66,11 @@ pub fn begin(
             turn.key,
             turn.turn_id.map(TurnId::as_str),
             at,
-            event_id
+            event_id,
+            routing,
+            reason,
         ])?;
-    if added > 0 {
+    if added > 0 && origin == Origin::Own {
         publish(tx, changes::ChangeKind::TurnStarted, thread.session, turn.turn_id, None);
     }
     Ok(())
@@ -180,7 +197,8 @@ pub fn end(tx: &Tx<'_>, thread: ThreadRef<'_>, turn: TurnRef<'_>, end: &End<'_>)
             reason,
             after,
         ])?;
-    if changed > 0 {
+    let is_copied = end.routing == Routing::Skipped(SkipReason::Copied);
+    if changed > 0 && !is_copied {
         publish(tx, changes::ChangeKind::TurnEnded, thread.session, turn.turn_id, Some(end.outcome.as_str()));
     }
     Ok(())
@@ -210,7 +228,8 @@ pub fn running_key(connection: &Connection, thread: ThreadRef<'_>) -> Result<Opt
     Ok(statement.query_row(params![thread.session.as_str(), thread.thread_id.as_str()], scalar).optional()?)
 }
 
-/// Whether a turn of this id has ended in another thread of the session: a fork or a resumed thread copies turns.
+/// Whether a turn of this id has ended in another thread of the session: a fork or a resumed thread copies turns. What
+/// another thread copied did not end there.
 pub fn ended_elsewhere(
     connection: &Connection,
     thread: ThreadRef<'_>,
@@ -218,7 +237,7 @@ pub fn ended_elsewhere(
 ) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select exists (select 1 from turns where session_id = ?1 and turn_id = ?3 and thread_id <> ?2
-             and outcome is not null)",
+             and outcome is not null and routing_reason is not 'copied')",
     )?;
     Ok(statement
         .query_row(params![thread.session.as_str(), thread.thread_id.as_str(), turn_id.as_str()], scalar)?)
@@ -235,11 +254,12 @@ columns! {
     }
 }
 
-/// The turn of a thread that ended last.
+/// The turn that ended last in a thread. Copied turns do not count.
 pub fn last_ended(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<Ended>, StoreError> {
     first(
         connection,
-        "from turns where session_id = ?1 and thread_id = ?2 and end_event_id is not null order by id desc limit 1",
+        "from turns where session_id = ?1 and thread_id = ?2 and end_event_id is not null
+           and routing_reason is not 'copied' order by id desc limit 1",
         params![thread.session.as_str(), thread.thread_id.as_str()],
     )
 }
@@ -315,16 +335,17 @@ pub fn unrouted(connection: &Connection, limit: i64) -> Result<Vec<Unrouted>, St
 
 columns! { Turn { turn_id, thread_id, kind, outcome, error, started_at, ended_at } }
 
-/// The newest turn of a thread.
+/// The newest turn of a thread that ran in it.
 pub fn newest(connection: &Connection, thread: ThreadRef<'_>) -> Result<Option<Turn>, StoreError> {
     first(
         connection,
-        "from turns where session_id = ?1 and thread_id = ?2 order by id desc limit 1",
+        "from turns where session_id = ?1 and thread_id = ?2 and routing_reason is not 'copied'
+         order by id desc limit 1",
         params![thread.session.as_str(), thread.thread_id.as_str()],
     )
 }
 
-/// Whether the newest turn of a session ended by `task_complete`, after a record.
+/// Whether the newest turn of a session ended by `task_complete`, after a record. Copied turns do not count.
 pub fn completed_after(
     connection: &Connection,
     session: &SessionId,
@@ -332,7 +353,7 @@ pub fn completed_after(
 ) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "select outcome in ('done', 'failed') and end_event_id > ?2 from turns
-         where session_id = ?1 order by id desc limit 1",
+         where session_id = ?1 and routing_reason is not 'copied' order by id desc limit 1",
     )?;
     let completed: Option<Option<bool>> =
         statement.query_row(params![session.as_str(), watermark], scalar).optional()?;
@@ -361,9 +382,9 @@ fn placed(
     Ok(placed.optional()?)
 }
 
-/// The newest turn of a session, whichever its thread.
+/// The newest turn of a session, whichever its thread. Copied turns do not count.
 pub fn newest_of(connection: &Connection, session: &SessionId) -> Result<Option<Placed>, StoreError> {
-    placed(connection, "order by id desc", [session.as_str()])
+    placed(connection, "and routing_reason is not 'copied' order by id desc", [session.as_str()])
 }
 
 /// The turn of a session with this id of Codex.

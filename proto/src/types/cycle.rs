@@ -2,7 +2,7 @@
 
 use super::{
     common::{Caller, Json},
-    rollout::BusyWait,
+    rollout::{BusyWait, RolloutDamage},
     supervision::ManagerContext,
 };
 use crate::ids::TaskId;
@@ -188,6 +188,10 @@ pub struct CycleResult {
     pub cycle_completed_at: Option<String>,
     /// What was read from the rollout.
     pub ingest: IngestCounts,
+    /// What of the worker's rollouts was found to be damaged since the last cycle of the task: bytes that could
+    /// not be read, and records that were read only after a repair.
+    #[serde(default)]
+    pub rollout_damage: RolloutDamage,
     /// State in three words, by the rollout.
     pub state: CoarseState,
     /// State of the worker in detail.

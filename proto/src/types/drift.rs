@@ -107,6 +107,8 @@ words! {
         RolloutShrunk = "rollout_shrunk",
         /// A session has been waiting for its first rollout for long.
         RolloutPending = "rollout_pending",
+        /// A part of a rollout could not be read, or only after a repair.
+        RolloutDamaged = "rollout_damaged",
         /// Whole lines of a rollout are not stored yet.
         IngestBehind = "ingest_behind",
         /// The pane of a session is not there.

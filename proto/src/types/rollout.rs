@@ -23,6 +23,49 @@ pub struct IngestResult {
     pub new_offset: i64,
     /// Lines that could not be read since that last report.
     pub skipped_lines: u64,
+    /// What is damaged in the session's rollouts, as far as it is kept.
+    #[serde(default)]
+    pub damage: RolloutDamage,
+}
+
+words! {
+    /// What became of damaged bytes of a rollout.
+    #[derive(JsonSchema)]
+    pub enum Remedy {
+        /// Nothing could be read of them.
+        SetAside = "set_aside",
+        /// They became a record.
+        Repaired = "repaired",
+    }
+}
+
+/// A damaged part of a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DamagedPart {
+    /// The file.
+    pub path: String,
+    /// Where the part begins in the file.
+    pub byte_offset: i64,
+    /// Length of the part.
+    pub byte_count: i64,
+    /// What is wrong: `not_json`, `not_utf8`, `hole`, `control`, `glued`, `bad_number`, `too_deep`, `not_object`,
+    /// `no_type`, `turn_id` or `oversized`.
+    pub reason: String,
+    /// What became of it.
+    pub remedy: Remedy,
+    /// Time at which it was read.
+    pub found_at: String,
+}
+
+/// Damage of a session's rollouts. Of each file the newest 1000 parts are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RolloutDamage {
+    /// How many damaged parts there are.
+    pub count: u64,
+    /// A mark behind the newest of them: later damage has a greater one.
+    pub upto: i64,
+    /// The newest 20 of them, newest first.
+    pub newest: Vec<DamagedPart>,
 }
 
 /// Parameters of `rollout.tail`.

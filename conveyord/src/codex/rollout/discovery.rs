@@ -16,13 +16,18 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::located;
+use super::machine::differ_by_a_byte;
 use super::meta::{NoThreadId, SessionMeta};
-use super::record::string;
+use super::record::{BYTE_ORDER_MARK, SkipReason, string};
+use super::salvage::{Part, salvage};
 use crate::platform::{self, Pid, ProcessTree};
 
 /// The longest first line that is read. `session_meta` contains the base instructions, some tens of
 /// kilobytes.
 const MAX_META_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How many lines are looked at for the first record.
+const MAX_LINES_TO_META: usize = 100;
 
 /// The folders of a Codex home with rollouts: those in use, by day, and those that `codex archive` moved
 /// away.
@@ -161,14 +166,20 @@ fn candidates(held: &HeldRollouts) -> String {
     if list.is_empty() { String::new() } else { format!(" of their own ({})", list.join("; ")) }
 }
 
-/// Reads the first record of a rollout.
+/// Reads the first record of a rollout. Blank lines, and lines that hold no record, may stand before it.
 pub fn read_session_meta(path: &Utf8Path) -> Result<SessionMeta, MetaError> {
-    first_line(path)
-        .and_then(|line| parse_session_meta(&line))
-        .map_err(|reason| MetaError { path: path.to_owned(), reason })
+    let mut meta = first_record(path).map_err(|reason| MetaError { path: path.to_owned(), reason })?;
+    // The file's name has the thread's id too, and no bad byte.
+    if let Some(named) = RolloutName::parse(path)
+        && differ_by_a_byte(named.thread, meta.thread_id.as_str())
+        && let Some(thread) = ThreadId::new(named.thread)
+    {
+        meta.thread_id = thread;
+    }
+    Ok(meta)
 }
 
-fn first_line(path: &Utf8Path) -> Result<Vec<u8>, MetaErrorReason> {
+fn first_record(path: &Utf8Path) -> Result<SessionMeta, MetaErrorReason> {
     let not_found = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => MetaErrorReason::NotFound,
         _ => MetaErrorReason::Io(error),
@@ -182,17 +193,44 @@ fn first_line(path: &Utf8Path) -> Result<Vec<u8>, MetaErrorReason> {
         return Err(MetaErrorReason::NotAFile);
     }
     let file = File::open(path).map_err(not_found)?;
-    let mut line = Vec::new();
-    BufReader::new(file).take(MAX_META_BYTES).read_until(b'\n', &mut line).map_err(MetaErrorReason::Io)?;
-    if line.is_empty() {
-        return Err(MetaErrorReason::Empty);
+    let mut file = BufReader::new(file).take(MAX_META_BYTES);
+    let (mut line, mut first_reason) = (Vec::new(), None);
+    for _ in 0..MAX_LINES_TO_META {
+        line.clear();
+        let read = file.read_until(b'\n', &mut line).map_err(MetaErrorReason::Io)?;
+        // `take` cut the line off. A shorter line without a line feed may be complete JSON all the same, so it
+        // is parsed.
+        if file.limit() == 0 && !line.ends_with(b"\n") {
+            return Err(first_reason.unwrap_or(MetaErrorReason::TooLong));
+        }
+        if read == 0 {
+            return Err(first_reason.unwrap_or(MetaErrorReason::Empty));
+        }
+        let reason = match parse_session_meta(&line) {
+            Err(MetaErrorReason::Empty) => continue,
+            Err(
+                reason @ (MetaErrorReason::NotUtf8 | MetaErrorReason::NotJson | MetaErrorReason::NotObject),
+            ) => reason,
+            result => return result,
+        };
+        // An unfinished line has not been damaged.
+        if line.ends_with(b"\n")
+            && let Some(result) = salvaged_session_meta(&line)
+        {
+            return result;
+        }
+        first_reason = first_reason.or(Some(reason));
     }
-    // `take` cut the line off. A shorter line without a line feed may be complete JSON all the same, so it is
-    // parsed.
-    if !line.ends_with(b"\n") && u64::try_from(line.len()).is_ok_and(|len| len == MAX_META_BYTES) {
-        return Err(MetaErrorReason::TooLong);
-    }
-    Ok(line)
+    Err(first_reason.unwrap_or(MetaErrorReason::Empty))
+}
+
+/// What the first record says that can be read of a damaged line.
+fn salvaged_session_meta(line: &[u8]) -> Option<Result<SessionMeta, MetaErrorReason>> {
+    let parts = salvage(line.trim_ascii_end(), SkipReason::NotJson);
+    parts.iter().find_map(|part| match part {
+        Part::Record { line, .. } => Some(parse_session_meta(line.as_bytes())),
+        Part::SetAside { .. } => None,
+    })
 }
 
 fn parse_session_meta(line: &[u8]) -> Result<SessionMeta, MetaErrorReason> {
@@ -204,6 +242,10 @@ fn parse_session_meta(line: &[u8]) -> Result<SessionMeta, MetaErrorReason> {
         payload: Option<&'a RawValue>,
     }
     let text = std::str::from_utf8(line).map_err(|_| MetaErrorReason::NotUtf8)?;
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    if text.trim_ascii().is_empty() {
+        return Err(MetaErrorReason::Empty);
+    }
     let raw: &RawValue = serde_json::from_str(text).map_err(|_| MetaErrorReason::NotJson)?;
     if !raw.get().starts_with('{') {
         return Err(MetaErrorReason::NotObject);

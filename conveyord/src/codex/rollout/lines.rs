@@ -158,10 +158,35 @@ impl LineScanner {
         Ok(if self.has_line(file)? { Some(self.take_line(self.searched)) } else { None })
     }
 
+    /// The rest of the file after the last line feed, as a line. It is one only if nobody writes on.
+    ///
+    /// # Errors
+    ///
+    /// After an error of a read the scanner is where it was, and can be asked again.
+    pub fn last_line(&mut self, file: &(impl ReadAt + ?Sized)) -> io::Result<Option<Line<'_>>> {
+        Ok(if self.has_line(file)? {
+            Some(self.take_line(self.searched))
+        } else if self.has_rest() {
+            Some(self.take(self.filled, self.filled))
+        } else {
+            None
+        })
+    }
+
+    /// Whether bytes were read after the last line feed.
+    pub fn has_rest(&self) -> bool {
+        self.oversized_from.is_some() || self.line_start < self.filled
+    }
+
     /// Consumes the current line, whose line feed is at `end` in the buffer.
     fn take_line(&mut self, end: usize) -> Line<'_> {
-        let start = std::mem::replace(&mut self.line_start, end + 1);
-        self.searched = end + 1;
+        self.take(end, end + 1)
+    }
+
+    /// Consumes the current line up to `end` in the buffer. The next one begins at `next`.
+    fn take(&mut self, end: usize, next: usize) -> Line<'_> {
+        let start = std::mem::replace(&mut self.line_start, next);
+        self.searched = next;
         let end_offset = self.base + position(end);
         let offset = self.oversized_from.take().unwrap_or_else(|| self.base + position(start));
         match self.buffer.get(start..end) {
@@ -264,6 +289,25 @@ mod tests {
             );
             // The end of the long line has not come, so a restart begins at its first byte.
             check(chunk, "a\n12345678901234", &[complete(0, "a")], 2);
+        }
+    }
+
+    #[test]
+    fn the_rest_is_a_line_when_nobody_writes_on() {
+        for chunk in [1, 2, 3, 7, 64] {
+            let mut scanner = LineScanner::with_limits(0, chunk, 8);
+            let mut last = |file: &[u8]| match scanner.last_line(file).unwrap() {
+                Some(Line::Complete { offset, bytes }) => Some((offset, bytes.len() as u64)),
+                Some(Line::Oversized { offset, len }) => Some((offset, len)),
+                None => None,
+            };
+            assert_eq!(last(b"one\ntw"), Some((0, 3)));
+            assert_eq!(last(b"one\ntw"), Some((4, 2)));
+            assert_eq!(last(b"one\ntw"), None);
+            // What is written later begins where the rest ended.
+            assert_eq!(last(b"one\ntwo\n"), Some((6, 1)));
+            assert_eq!(last(b"one\ntwo\n0123456789"), Some((8, 10)));
+            assert_eq!(scanner.next_offset(), 18);
         }
     }
 

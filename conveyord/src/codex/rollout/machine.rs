@@ -4,8 +4,11 @@
 //! approvals are pending is known elsewhere and laid over this state. The phases for that are declared here,
 //! because all phases share one set of names.
 //!
-//! Turns are identified by their ids. A copied history (a fork of Codex 0.130, or a file that is read again)
-//! repeats old turns, so whoever routes completions must keep only one per thread id and turn id.
+//! Turns are identified by their ids. A file that is read again repeats its turns, so whoever routes completions
+//! must keep only one per thread id and turn id. A fork of Codex 0.130 begins with a copy of its parent's
+//! history. Those turns are told as [`History::Copied`], and change nothing about the state of this thread.
+
+use std::borrow::Cow;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +24,9 @@ const FIRST_VERSION_WITH_ERRORS: (u64, u64) = (0, 160);
 
 /// Codex's error code for an account whose limit is used up.
 const USAGE_LIMIT_EXCEEDED: &str = "usage_limit_exceeded";
+
+/// A shorter id is none of Codex, whose ids are UUIDs: a lost byte leaves 35.
+const SHORTEST_ID: usize = 35;
 
 /// A turn that begins within so many milliseconds after another was begun by Codex from its queue. Measured
 /// with 0.169: 10 ms.
@@ -123,6 +129,20 @@ pub enum PhaseSignal {
     TaskComplete,
     /// `turn_aborted`.
     TurnAborted,
+    /// `thread_rolled_back` while a turn was open.
+    ThreadRolledBack,
+}
+
+/// Whose history a record tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum History {
+    /// That of this thread.
+    #[default]
+    Own,
+    /// That of another thread, from which this one was forked. Codex 0.130 copies it with new times and the old
+    /// turn ids.
+    Copied,
 }
 
 /// The running turn.
@@ -161,6 +181,9 @@ pub struct ThreadState {
     history_mode: HistoryMode,
     /// Whether the Codex that began the file does not report the error of a failed turn.
     begun_without_errors: bool,
+    /// Whose history the records tell that are read now.
+    #[serde(default)]
+    history: History,
 }
 
 /// What a signal changed.
@@ -181,6 +204,8 @@ pub enum Effect {
     Ended(TurnEnd),
     /// The end of a turn that is not the running one. It changes nothing.
     EndIgnored { turn_id: TurnId },
+    /// The open turn runs no more, and its end was not told.
+    LeftUnfinished(Turn),
 }
 
 /// A turn that ended.
@@ -250,7 +275,73 @@ pub enum TurnKind {
 
 impl ThreadState {
     /// Applies the next signal of the thread, in the order of the file. `at` is the timestamp of its record.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn apply(&mut self, signal: &Signal<'_>, at: &str) -> Effect {
+        self.apply_as(self.history_of(signal), signal, at)
+    }
+
+    /// Whose history a record tells that comes next, as far as the file says.
+    pub fn history_of(&self, signal: &Signal<'_>) -> History {
+        let turn_id = match signal {
+            Signal::SessionMeta(meta) => {
+                // A fork of Codex 0.130 has the parent's first record after its own.
+                let is_other = self.thread_id.as_ref().is_some_and(|own| *own != meta.thread_id);
+                let begins = is_other && self.turn.is_none() && self.phase == WorkerPhase::NeverStarted;
+                return if begins { History::Copied } else { self.history };
+            }
+            Signal::TaskStarted { turn_id, .. } | Signal::TurnAborted { turn_id, .. } => turn_id.as_deref(),
+            Signal::TaskComplete(end) => end.turn_id.as_deref(),
+            Signal::UserMessage(message) => message.turn_id.as_deref(),
+            _ => None,
+        };
+        match turn_id {
+            Some(id) if self.thread_id.as_ref().is_some_and(|thread| predates(id, thread)) => History::Copied,
+            Some(_) => History::Own,
+            None => self.history,
+        }
+    }
+
+    /// Applies the next signal, which tells this history.
+    pub fn apply_as(&mut self, history: History, signal: &Signal<'_>, at: &str) -> Effect {
+        match signal {
+            Signal::SessionMeta(_) | Signal::TaskStarted { .. } => self.history = history,
+            // The beginning of this turn was not read.
+            Signal::TaskComplete(_) | Signal::TurnAborted { .. } if history == History::Own => {
+                self.history = history;
+            }
+            _ => {}
+        }
+        match history {
+            History::Own => self.apply_own(signal, at),
+            History::Copied => self.tell_copied(signal),
+        }
+    }
+
+    /// What a copied record tells of its turn.
+    fn tell_copied(&mut self, signal: &Signal<'_>) -> Effect {
+        let ended = |turn_id: &Option<Cow<'_, str>>, outcome| {
+            let turn_id = turn_id.as_deref().map(|id| TurnId(id.to_owned()));
+            Effect::Ended(TurnEnd { turn_id, outcome, kind: TurnKind::Unknown })
+        };
+        match signal {
+            Signal::SessionMeta(meta) => {
+                self.take_meta(meta);
+                Effect::None
+            }
+            Signal::TaskStarted { turn_id, trigger, .. } => Effect::Started {
+                turn_id: turn_id.as_deref().map(|id| TurnId(id.to_owned())),
+                trigger: *trigger,
+                unfinished: None,
+            },
+            Signal::TaskComplete(end) => ended(&end.turn_id, self.outcome_of(end)),
+            Signal::TurnAborted { turn_id, reason } => {
+                ended(turn_id, Outcome::Interrupted { reason: reason.as_deref().map(str::to_owned) })
+            }
+            _ => Effect::None,
+        }
+    }
+
+    fn apply_own(&mut self, signal: &Signal<'_>, at: &str) -> Effect {
         match signal {
             Signal::SessionMeta(meta) => self.take_meta(meta),
             Signal::TaskStarted { turn_id, trigger, .. } => {
@@ -271,7 +362,8 @@ impl ThreadState {
             Signal::Compacted => self.note(|turn| turn.has_compaction = true),
             Signal::UserShell => self.note(|turn| turn.has_user_shell = true),
             Signal::PlanProposed => self.note(|turn| turn.has_plan = true),
-            Signal::RateLimits { .. } | Signal::ThreadRolledBack | Signal::Other => {}
+            Signal::ThreadRolledBack => return self.roll_back(at),
+            Signal::RateLimits { .. } | Signal::Other => {}
         }
         Effect::None
     }
@@ -336,12 +428,24 @@ impl ThreadState {
         Effect::Started { turn_id: id, trigger, unfinished }
     }
 
-    fn complete(&mut self, end: &TaskComplete<'_>, at: &str) -> Effect {
-        let outcome = match &end.error {
+    /// Codex refuses to take turns back while one runs ("Cannot rollback while a turn is in progress"). So a turn
+    /// that is open here was cut off, and its end was not written. If its end comes all the same, it counts.
+    fn roll_back(&mut self, at: &str) -> Effect {
+        let Some(turn) = self.turn.take() else { return Effect::None };
+        self.set_phase(WorkerPhase::Interrupted, PhaseSignal::ThreadRolledBack, at);
+        Effect::LeftUnfinished(turn)
+    }
+
+    fn outcome_of(&self, end: &TaskComplete<'_>) -> Outcome {
+        match &end.error {
             Some(error) => Outcome::Failed { error: Some(error.clone()) },
             None if self.failed_silently(end) => Outcome::Failed { error: None },
             None => Outcome::Done,
-        };
+        }
+    }
+
+    fn complete(&mut self, end: &TaskComplete<'_>, at: &str) -> Effect {
+        let outcome = self.outcome_of(end);
         self.end(end.turn_id.as_deref(), outcome, end.last_agent_message, PhaseSignal::TaskComplete, at)
     }
 
@@ -364,6 +468,12 @@ impl ThreadState {
         at: &str,
     ) -> Effect {
         let turn = match (self.turn.take(), id) {
+            // A bad byte in either id must not leave the turn open for ever.
+            (Some(turn), Some(id)) if turn.is_nearly(id) => {
+                let own = turn.id.clone();
+                self.turn = Some(turn);
+                return self.end(own.as_ref().map(TurnId::as_str), outcome, message, by, at);
+            }
             // The end of another turn, such as an old turn in a copied history: the running turn goes on.
             (Some(turn), Some(id)) if !turn.may_be(Some(id)) => {
                 self.turn = Some(turn);
@@ -400,6 +510,17 @@ impl Turn {
         }
     }
 
+    /// Whether an id is that of this turn, but damaged in one of the two records. Codex's ids are UUIDs, and of
+    /// two damaged records at most one is read.
+    fn is_nearly(&self, id: &str) -> bool {
+        let is_uuid = |id: &str| uuid::Uuid::parse_str(id).is_ok();
+        self.id
+            .as_ref()
+            .map(TurnId::as_str)
+            .filter(|own| *own != id)
+            .is_some_and(|own| differ_by_a_byte(own, id) || is_uuid(own) != is_uuid(id))
+    }
+
     fn kind(&self, message: LastMessage) -> TurnKind {
         // A shell command (`!`) and a compaction are turns of their own only if no message of the user is in
         // them.
@@ -418,6 +539,29 @@ impl Turn {
             Some(TurnTrigger::Other) | None => TurnKind::Unknown,
         }
     }
+}
+
+/// Whether a turn is older than a thread, and so was copied from another one. Both ids are UUIDs of version 7,
+/// which begin with their time in milliseconds (RFC 9562, section 5.7). Within one millisecond the rest of an id
+/// tells nothing.
+pub fn predates(turn_id: &str, thread: &ThreadId) -> bool {
+    let made_at = |id: &str| {
+        let id = uuid::Uuid::parse_str(id).ok().filter(|id| id.get_version_num() == 7)?;
+        id.get_timestamp().map(|time| time.to_unix())
+    };
+    made_at(turn_id).zip(made_at(thread.as_str())).is_some_and(|(turn, thread)| turn < thread)
+}
+
+/// Whether two ids are the same but for one byte: changed, lost or added. Two ids of Codex differ in many.
+pub(super) fn differ_by_a_byte(one: &str, other: &str) -> bool {
+    let (shorter, longer) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+    if shorter.len() < SHORTEST_ID || longer.len() > shorter.len() + 1 {
+        return false;
+    }
+    let equal = |(a, b): &(u8, u8)| a == b;
+    let before = shorter.bytes().zip(longer.bytes()).take_while(equal).count();
+    let after = shorter.bytes().rev().zip(longer.bytes().rev()).take_while(equal).count();
+    before + after + 1 >= longer.len()
 }
 
 /// Whether a turn began so soon after the end of another that Codex began it by itself, from its queue or in

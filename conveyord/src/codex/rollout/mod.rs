@@ -15,7 +15,10 @@ pub mod meta;
 pub(crate) mod properties;
 pub mod receipt;
 pub mod record;
+pub mod salvage;
 pub mod signal;
 
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -18,10 +19,17 @@ use serde_json::value::RawValue;
 /// readers of a stored payload, serde_json and SQLite, have higher limits (128 and 1000).
 pub const MAX_NESTING: usize = 100;
 
+/// The mark with which some editors begin a file. It is no part of the text.
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The numbers of lax JSON writers.
+const LAX_NUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+
 /// The payload of a record that has none.
 const EMPTY_OBJECT: &str = "{}";
 
-/// Why a complete line is no record. Such a line is skipped and counted, and reading goes on.
+/// Why a complete line is no record, or what was wrong with one that was read all the same. Such a line goes
+/// to `salvage`, and reading goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum SkipReason {
     /// The line is empty or white space.
@@ -42,6 +50,18 @@ pub enum SkipReason {
     /// A number is too large for a double (`1e999`), or is the `NaN` or `Infinity` of a lax JSON writer.
     #[error("a number that is not finite")]
     BadNumber,
+    /// NUL bytes, which a crash of the system leaves in place of what was written last.
+    #[error("a hole of NUL bytes")]
+    Hole,
+    /// A control character that JSON does not allow where it stands.
+    #[error("a control character")]
+    Control,
+    /// A byte of the turn's id differs from the id with which the turn began.
+    #[error("another turn id than at the turn's beginning")]
+    TurnId,
+    /// The line feed before a record is missing, so it shares its line with the record before it.
+    #[error("no line feed before it")]
+    Glued,
 }
 
 impl SkipReason {
@@ -55,6 +75,10 @@ impl SkipReason {
             Self::NoType => "no_type",
             Self::TooDeep => "too_deep",
             Self::BadNumber => "bad_number",
+            Self::Hole => "hole",
+            Self::Control => "control",
+            Self::TurnId => "turn_id",
+            Self::Glued => "glued",
         }
     }
 }
@@ -85,9 +109,14 @@ impl fmt::Debug for Record<'_> {
     }
 }
 
-/// Parses one complete line without its line feed. A carriage return at its end counts as white space.
+/// Parses one complete line without its line feed. A carriage return at its end counts as white space, and so
+/// does a byte order mark at its beginning.
 pub fn parse_line(line: &[u8]) -> Result<Record<'_>, SkipReason> {
     let text = simdutf8::basic::from_utf8(line).map_err(|_| SkipReason::NotUtf8)?.trim_matches(is_json_space);
+    let text = match text.strip_prefix(BYTE_ORDER_MARK) {
+        Some(text) => text.trim_start_matches(is_json_space),
+        None => text,
+    };
     if text.is_empty() {
         return Err(SkipReason::Blank);
     }
@@ -152,7 +181,7 @@ fn is_json_space(c: char) -> bool {
 }
 
 /// The members of a line that are read. If a member occurs twice, the last one counts.
-struct Envelope<'a> {
+pub(super) struct Envelope<'a> {
     timestamp: Option<&'a RawValue>,
     kind: Option<&'a RawValue>,
     payload: Option<&'a RawValue>,
@@ -238,6 +267,71 @@ fn check_limits(json: &str) -> Result<(), SkipReason> {
         }
     }
     Ok(())
+}
+
+/// A text in which what [`check_limits`] refuses is replaced by `null`, as are the numbers of lax JSON. Each other
+/// byte stays at its place.
+pub(super) fn tamed(json: &str) -> Cow<'_, str> {
+    let bytes = json.as_bytes();
+    let mut replaced: Vec<Range<usize>> = Vec::new();
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let from = at;
+        at += 1;
+        match byte {
+            b'"' => at = end_of_string(bytes, at),
+            b'{' | b'[' if depth == MAX_NESTING => {
+                at = end_of_container(bytes, at);
+                replaced.push(from..at);
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'-' | b'0'..=b'9' | b'N' | b'I' => {
+                let rest = bytes.get(from..).unwrap_or_default();
+                if let Some(lax) = LAX_NUMBERS.iter().find(|lax| rest.starts_with(lax.as_bytes())) {
+                    at = from + lax.len();
+                    replaced.push(from..at);
+                } else if byte.is_ascii_digit() || byte == b'-' {
+                    at = from + rest.iter().take_while(|byte| is_number_byte(**byte)).count();
+                    let number = json.get(from..at).unwrap_or_default();
+                    if !is_finite(number) {
+                        replaced.push(from..at);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    if replaced.is_empty() {
+        return Cow::Borrowed(json);
+    }
+    let mut text = String::with_capacity(json.len());
+    for range in replaced {
+        // `NaN` and an empty list have no room for `null`.
+        let by = if range.len() < 4 { "\"\"" } else { "null" };
+        text.push_str(json.get(text.len()..range.start).unwrap_or_default());
+        text.push_str(by);
+        text.extend(std::iter::repeat_n(' ', range.len().saturating_sub(by.len())));
+    }
+    text.push_str(json.get(text.len()..).unwrap_or_default());
+    Cow::Owned(text)
+}
+
+/// The index after the bracket that closes the object or list whose content begins at `at`.
+fn end_of_container(bytes: &[u8], mut at: usize) -> usize {
+    let mut depth = 1_usize;
+    while let Some(&byte) = bytes.get(at) {
+        at += 1;
+        match byte {
+            b'"' => at = end_of_string(bytes, at),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth == 1 => return at,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+    }
+    at
 }
 
 /// Whether a double can hold a JSON number. Without an exponent, only hundreds of digits are too many.

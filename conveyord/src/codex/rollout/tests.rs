@@ -187,6 +187,7 @@ fn check(recorded: &Recorded, read: &Read) {
     let mut turns = Turns::default();
     for effect in &read.effects {
         match effect {
+            Effect::LeftUnfinished(_) => {}
             Effect::None => {}
             Effect::Started { .. } => turns.started += 1,
             Effect::Ended(end) => match end.outcome {

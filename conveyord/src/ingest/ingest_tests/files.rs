@@ -299,7 +299,7 @@ fn what_is_no_record_is_put_aside_once_and_passed_over() {
     rollout.append("x".repeat(MAX_LINE_BYTES + 1));
     rollout.append("\n");
     let ingested = world.ingest(&session);
-    assert_eq!((ingested.new_events, ingested.skipped), (8, 9));
+    assert_eq!((ingested.new_events, ingested.skipped), (12, 5));
     assert_eq!(
         ingested.offset,
         fs::metadata(&rollout.path).unwrap().len(),
@@ -308,10 +308,10 @@ fn what_is_no_record_is_put_aside_once_and_passed_over() {
     assert_eq!(
         world.rows("ingest_quarantine", "reason"),
         [
-            "bad_number",
-            "bad_number",
-            "too_deep",
-            "not_utf8",
+            "repaired:bad_number",
+            "repaired:bad_number",
+            "repaired:too_deep",
+            "repaired:not_utf8",
             "not_object",
             "no_type",
             "not_json",
@@ -346,13 +346,17 @@ fn check_failed_commit(kind: &str, table: &str) {
     world.bind(&session, false);
     rollout.append([meta(THREAD), turn(0, "a"), started(5000, "b"), message(5001, "b", "do it")].concat());
     world.ingest(&session);
-    rollout.append([complete(6000, "b"), event(7000, "token_count", "")].concat());
+    // The first of them shares its line with a torn one.
+    rollout
+        .append(["{\"timestamp\":\"2026-", &complete(6000, "b"), &event(7000, "token_count", "")].concat());
     testing::break_writes(&world.store, kind, table);
     world.try_ingest(&session).unwrap_err();
     world.try_ingest(&session).unwrap_err();
     testing::mend_writes(&world.store);
     assert_eq!(world.rows("codex_events", "id").len(), 6, "nothing of a failed batch stays");
+    assert_eq!(world.rows("ingest_quarantine", "id").len(), 0);
     assert_eq!(world.ingest(&session).new_events, 2);
+    assert_eq!(world.rows("ingest_quarantine", "id").len(), 1, "damage is told once");
     let offsets = world.rows("codex_events", "byte_offset");
     assert_eq!(offsets.len(), 8);
     assert!(offsets.is_sorted_by_key(|offset| offset.parse::<u64>().unwrap()), "{offsets:?}");
@@ -372,6 +376,7 @@ fn records_are_stored_once_though_commits_fail() {
     check_failed_commit("update", "rollouts");
     check_failed_commit("update", "sessions");
     check_failed_commit("update", "threads");
+    check_failed_commit("insert", "ingest_quarantine");
 }
 
 #[test]

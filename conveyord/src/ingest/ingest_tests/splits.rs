@@ -108,7 +108,18 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         }),
         1 => Just(b"{\"type\":\"cut\n".to_vec()),
         1 => Just(b"\r\n".to_vec()),
-        1 => Just(b"{\"type\":\"event_msg\",\"payload\":{\"n\":1e999}}\n".to_vec()),
+        1 => Just(record(0, "event_msg", "{\"n\":1e999}").into_bytes()),
+        // Records that share a line with what was before them.
+        1 => of_turn("task_complete").prop_map(|line| [b"{\"timestamp\":\"2026-".as_slice(), &line].concat()),
+        1 => (of_turn("task_started"), of_turn("task_complete")).prop_map(|(mut first, second)| {
+            first.pop();
+            [first, second].concat()
+        }),
+        1 => of_turn("task_complete").prop_map(|mut line| {
+            let at = line.len() - 5;
+            line[at] = 0xff;
+            line
+        }),
     ]
 }
 

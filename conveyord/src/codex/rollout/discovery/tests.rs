@@ -104,6 +104,38 @@ fn a_number_is_an_id_too() {
 }
 
 #[test]
+fn the_first_record_is_found_behind_what_is_none() {
+    let home = Home::new();
+    let meta = r#"{"timestamp":"2026-01-31T09:30:00.000Z","type":"session_meta","payload":{"id":"x","cwd":"/c","base_instructions":{"text":"do it"},"history_mode":"paginated"}}"#;
+    let cut = meta.replace("do it", "do\"it");
+    let torn = format!("{}{meta}", &meta[..40]);
+    for text in [
+        format!("\u{feff}{meta}\n"),
+        format!("\n \r\n\t\n{meta}\n"),
+        format!("\u{feff}\n{meta}"),
+        format!("nope\n{meta}\n"),
+        format!("\0\0\0{meta}\n"),
+        format!("{cut}\n"),
+        format!("{torn}\n"),
+    ] {
+        let meta = read_session_meta(&home.write("a.jsonl", &text)).unwrap();
+        assert_eq!((meta.thread_id, meta.cwd.as_deref()), (thread("x"), Some("/c")), "{text}");
+        assert_eq!(meta.history_mode, crate::codex::rollout::meta::HistoryMode::Paginated);
+    }
+    let mut bytes = meta.as_bytes().to_vec();
+    bytes[meta.find("do it").unwrap()] = 0xff;
+    bytes.push(b'\n');
+    let path = home.path.join("b.jsonl");
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(read_session_meta(&path).unwrap().thread_id, thread("x"));
+
+    let id = "01990000-0000-7000-8000-00000000000a";
+    let bad = meta.replace("\"x\"", "\"01990000-0000-7000-8000-00000000000b\"");
+    let path = home.write(&format!("rollout-2026-01-31T09-30-00-{id}.jsonl"), &bad);
+    assert_eq!(read_session_meta(&path).unwrap().thread_id, thread(id), "the name has no bad byte");
+}
+
+#[test]
 fn a_first_line_that_cannot_be_used_has_its_reason() {
     let home = Home::new();
     let check = |text: &str, expect: &str| {
@@ -112,7 +144,9 @@ fn a_first_line_that_cannot_be_used_has_its_reason() {
         assert_eq!(error.to_string(), format!("rollout {path}: {expect}"), "{text}");
     };
     check("", "is empty");
-    check("\n", "the first line is not JSON");
+    check("\n", "is empty");
+    check("\u{feff}", "is empty");
+    check("nope\n", "the first line is not JSON");
     check(r#"{"type":"session_meta","payload":{"id":"x""#, "the first line is not JSON");
     check("[1]\n", "the first line is not a JSON object");
     check(r#"{"type":"event_msg","payload":{"id":"x"}}"#, "the first record is not session_meta");

@@ -76,6 +76,7 @@ fn describe(effect: &Effect) -> Option<String> {
             Some(format!("end {} {outcome} {:?}{wakes}", id(&end.turn_id), end.kind))
         }
         Effect::EndIgnored { turn_id } => Some(format!("ignored {}", turn_id.as_str())),
+        Effect::LeftUnfinished(turn) => Some(format!("left {}", id(&turn.id))),
     }
 }
 
@@ -136,6 +137,69 @@ fn a_turn_that_never_ended_is_reported() {
     // The same record twice is not a second turn.
     check(&[start("a"), start("a")], &["start a", "start a"], Working);
     check(&[start(""), start("")], &["start -", "start - unfinished -"], Working);
+}
+
+#[test]
+fn turns_that_are_taken_back_leave_no_turn_open() {
+    use WorkerPhase::*;
+    let back = || event("thread_rolled_back", "", r#","num_turns":1"#);
+    check(&[LEGACY.into(), start("a"), back()], &["start a", "left a"], Interrupted);
+    check(
+        &[LEGACY.into(), start("a"), back(), start("b"), done("b")],
+        &["start a", "left a", "start b", "end b done Unknown"],
+        Done,
+    );
+    // Codex may have written the end of the turn after all.
+    check(
+        &[LEGACY.into(), start("a"), back(), done("a")],
+        &["start a", "left a", "end a done Unknown"],
+        Done,
+    );
+    check(&[LEGACY.into(), start("a"), done("a"), back()], &["start a", "end a done Unknown"], Done);
+}
+
+#[test]
+fn a_turn_ends_although_a_byte_of_its_id_is_bad() {
+    let id = "01990000-0000-7000-8000-000000000001";
+    for bad in [id.replace("8000", "8x00"), id.replace("8000", "800"), id.replace("8000", "80000")] {
+        let started = format!("start {id}");
+        let ended = format!("end {id} done Unknown");
+        check(&[PAGINATED.into(), start(id), done(&bad)], &[&started, &ended], WorkerPhase::Done);
+        let started = format!("start {bad}");
+        let ended = format!("end {bad} done Unknown");
+        check(&[PAGINATED.into(), start(&bad), done(id)], &[&started, &ended], WorkerPhase::Done);
+    }
+    // What is left of a UUID is no UUID, and Codex has no other ids.
+    check(
+        &[PAGINATED.into(), start(&id[2..]), done(id)],
+        &[&format!("start {}", &id[2..]), &format!("end {} done Unknown", &id[2..])],
+        WorkerPhase::Done,
+    );
+    let other = id.replace("8000", "8ee0");
+    check(
+        &[PAGINATED.into(), start(id), done(&other)],
+        &[&format!("start {id}"), &format!("ignored {other}")],
+        WorkerPhase::Working,
+    );
+}
+
+#[test]
+fn a_copied_history_is_not_the_threads_own() {
+    const FORK: &str = r#"{"type":"session_meta","payload":{"id":"01990000-0000-7000-8000-00000000000a"}}"#;
+    const PARENT: &str = r#"{"type":"session_meta","payload":{"id":"01980000-0000-7000-8000-00000000000b"}}"#;
+    let (old, own) = ("01980000-0000-7000-8000-000000000001", "01990001-0000-7000-8000-000000000001");
+    let (started, ended) = (format!("start {old}"), format!("end {old} done Unknown"));
+    let copied = [FORK.into(), PARENT.into(), start(old), MESSAGE.into(), done(old)];
+    check(&copied, &[&started, &ended], WorkerPhase::NeverStarted);
+    // The parent was killed in its last turn.
+    check(&[FORK.into(), PARENT.into(), start(old), MESSAGE.into()], &[&started], WorkerPhase::NeverStarted);
+    // A message without a turn id belongs to the copy, and so it does when the parent's head is missing.
+    check(&[FORK.into(), PARENT.into(), MESSAGE.into()], &[], WorkerPhase::NeverStarted);
+    check(&[FORK.into(), start(old), MESSAGE.into()], &[&started], WorkerPhase::NeverStarted);
+    let mut lines = copied.to_vec();
+    lines.extend([start(own), MESSAGE.into(), done(own)]);
+    let (own_start, own_end) = (format!("start {own}"), format!("end {own} done User"));
+    check(&lines, &[&started, &ended, &own_start, &own_end], WorkerPhase::Done);
 }
 
 #[test]
@@ -201,7 +265,7 @@ fn an_old_codex_says_by_silence_that_a_turn_failed() {
 #[test]
 fn the_first_session_meta_names_the_thread() {
     let parent = r#"{"type":"session_meta","payload":{"id":"parent","history_mode":"paginated"}}"#;
-    let (state, _) = feed(&[LEGACY.into(), parent.into(), MESSAGE.into()]);
+    let (state, _) = feed(&[LEGACY.into(), parent.into(), start("a"), done("a"), MESSAGE.into()]);
     assert_eq!(state.thread_id.unwrap().as_str(), "thread");
     // The format of the parent is not that of this file.
     assert_eq!(state.phase, WorkerPhase::Working);

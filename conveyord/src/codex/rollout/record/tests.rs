@@ -37,6 +37,7 @@ fn the_envelope_is_read_and_the_payload_kept_as_written() {
         r#"{"inner":{"type":"x"}}"#,
     );
     check(r#"{"type":"first","type":"last"}"#, "last", None, "{}");
+    check("\u{feff} {\"type\":\"a\"}", "a", None, "{}");
 }
 
 #[test]
@@ -44,15 +45,13 @@ fn a_line_that_is_no_record_has_its_reason() {
     check_skip("", SkipReason::Blank);
     check_skip(" \t\r", SkipReason::Blank);
     check_skip(b"{\"type\":\"\xff\"}", SkipReason::NotUtf8);
-    for text in
-        ["{", "{]", "nope", r#"{"type":"a"} {}"#, r#"{"type":"a",}"#, "{'type':'a'}", "\u{feff}{}", "[1,"]
-    {
+    for text in ["{", "{]", "nope", r#"{"type":"a"} {}"#, r#"{"type":"a",}"#, "{'type':'a'}", "[1,"] {
         check_skip(text, SkipReason::NotJson);
     }
     for text in ["[]", "7", "null", r#""text""#] {
         check_skip(text, SkipReason::NotObject);
     }
-    for text in ["{}", r#"{"type":null}"#, r#"{"type":7}"#, r#"{"payload":{"type":"x"}}"#] {
+    for text in ["{}", "\u{feff}{}", r#"{"type":null}"#, r#"{"type":7}"#, r#"{"payload":{"type":"x"}}"#] {
         check_skip(text, SkipReason::NoType);
     }
 }
