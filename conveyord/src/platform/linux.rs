@@ -57,6 +57,16 @@ pub(super) fn executable(pid: Pid) -> Option<PathBuf> {
     fs::read_link(proc_path(pid, "exe")).ok()
 }
 
+pub(super) fn arguments(pid: Pid) -> Option<Vec<String>> {
+    let line = fs::read(proc_path(pid, "cmdline")).ok()?;
+    let arguments = line.strip_suffix(b"\0").unwrap_or(&line).split(|byte| *byte == 0);
+    Some(arguments.map(|argument| String::from_utf8_lossy(argument).into_owned()).collect())
+}
+
+pub(super) fn working_folder(pid: Pid) -> Option<PathBuf> {
+    fs::read_link(proc_path(pid, "cwd")).ok()
+}
+
 pub(super) fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(proc_path(pid, "fd"))? {

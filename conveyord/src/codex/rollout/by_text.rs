@@ -30,7 +30,7 @@ pub fn thread_with_message(codex_home: &Utf8Path, key: &str, since: SystemTime) 
     if found.next().is_some() {
         return None;
     }
-    let meta = read_session_meta(&path).ok().filter(|meta| !meta.is_subagent())?;
+    let meta = read_session_meta(&path).ok().filter(|meta| meta.is_of_user())?;
     Some(Located { thread_id: meta.thread_id.clone(), path: Some(path) })
 }
 
