@@ -107,6 +107,8 @@ words! {
         RolloutShrunk = "rollout_shrunk",
         /// A session has been waiting for its first rollout for long.
         RolloutPending = "rollout_pending",
+        /// The thread of a session is another session's, or no conversation of a user.
+        ThreadNotOwn = "thread_not_own",
         /// Whole lines of a rollout are not stored yet.
         IngestBehind = "ingest_behind",
         /// The pane of a session is not there.
@@ -142,6 +144,7 @@ impl DriftKind {
             | Self::OrphanedCommand
             | Self::RolloutMissing
             | Self::RolloutUnreadable
+            | Self::ThreadNotOwn
             | Self::PaneGone
             | Self::PaneMismatch => DriftSeverity::Error,
             _ => DriftSeverity::Warning,
