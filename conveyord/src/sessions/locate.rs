@@ -48,6 +48,9 @@ pub struct Survey {
     tree: Option<ProcessTree>,
     /// By Codex home: the shared daemon with its clients.
     daemons: HashMap<Utf8PathBuf, Option<Daemon>>,
+    /// When the look is taken, if not now.
+    #[cfg(test)]
+    now: Option<jiff::Timestamp>,
     /// By Codex home: the newest file of each thread that began on the given day or later.
     newest: HashMap<Utf8PathBuf, (Option<Date>, HashMap<String, Utf8PathBuf>)>,
 }
@@ -157,7 +160,7 @@ impl Survey {
         named: Option<&str>,
         others: &Others,
     ) -> Option<Located> {
-        let (daemon, client) = self.client(session, home)?;
+        let ((daemon, client), now) = (self.client(session, home)?, self.now());
         let not_users = |path: &Option<Utf8PathBuf>| path.as_deref().is_some_and(|path| !is_of_user(path));
         if let Some(named) = named {
             let thread = daemon.threads.iter().find(|thread| matches_thread(named, thread))?.clone();
@@ -183,7 +186,7 @@ impl Survey {
             Opens::New => {
                 let is_beside = |thread: &&ThreadId| not_users(&self.newest_file(home, thread.as_str()));
                 let beside: Vec<ThreadId> = daemon.threads.iter().filter(is_beside).cloned().collect();
-                daemon.first_thread(client.pid, clock::timestamp(), |thread| {
+                daemon.first_thread(client.pid, now, |thread| {
                     if beside.contains(thread) { Explained::Yes } else { explained(thread) }
                 })?
             }
@@ -208,8 +211,9 @@ impl Survey {
         if others.have(thread, session) || others.show(thread, session) || !client.may_have(thread) {
             return false;
         }
+        let now = self.now();
         let Some(Some(daemon)) = self.daemons.get(home) else { return false };
-        if daemon.beginner(thread, clock::timestamp()).is_some_and(|beginner| beginner != client.pid) {
+        if daemon.beginner(thread, now).is_some_and(|beginner| beginner != client.pid) {
             return false;
         }
         match path.map(read_session_meta) {
@@ -264,6 +268,14 @@ impl Survey {
         Some(path.canonicalize_utf8().unwrap_or_else(|_| path.clone()))
     }
 
+    fn now(&self) -> jiff::Timestamp {
+        #[cfg(test)]
+        if let Some(now) = self.now {
+            return now;
+        }
+        clock::timestamp()
+    }
+
     fn tree(&mut self) -> Option<&ProcessTree> {
         if self.tree.is_none() {
             self.tree = ProcessTree::now().ok();
@@ -313,3 +325,8 @@ pub fn owner(session: &Session) -> Option<Pid> {
     let home = session.codex_home.as_deref().map(Utf8Path::new)?;
     discovery::shared_daemon_pid(home)
 }
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;

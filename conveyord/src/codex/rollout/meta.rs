@@ -252,3 +252,54 @@ fn history_mode(raw: Option<&RawValue>) -> HistoryMode {
 fn history_base(raw: &RawValue) -> Option<HistoryBase> {
     serde_json::from_str::<HistoryBase>(raw.get()).ok().filter(|base| !base.thread_id.as_str().is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codex::rollout::discovery::read_session_meta;
+    use camino::Utf8Path;
+
+    #[track_caller]
+    fn check(members: &str, expect: ThreadKind) {
+        let meta = SessionMeta::from_payload(&format!(r#"{{"id":"x"{members}}}"#)).unwrap();
+        assert_eq!(meta.kind, expect, "{members}");
+        assert_eq!(meta.is_of_user(), meta.kind.whose().is_none());
+    }
+
+    #[test]
+    fn only_a_users_conversation_is_a_sessions() {
+        use ThreadKind::{Attached, Internal, Subagent, User};
+        check("", User);
+        check(r#","source":"cli","thread_source":"user""#, User);
+        check(r#","source":"vscode","thread_source":"cli","forked_from_id":"y""#, User);
+        check(r#","source":"exec","thread_source":null,"attached_thread":false"#, User);
+        check(r#","source":{"custom":"an editor"}"#, User);
+        check(r#","source":"vscode","thread_source":"tui_side_chat""#, Attached);
+        check(r#","source":"cli","thread_source":"user","attached_thread":true"#, Attached);
+        check(r#","source":{"subagent":{"thread_spawn":{"parent_thread_id":"y"}}}"#, Subagent);
+        check(r#","source":{"subagent":"review"}"#, Subagent);
+        check(r#","source":"cli","thread_source":"subagent""#, Subagent);
+        check(r#","source":"cli","parent_thread_id":"y""#, Subagent);
+        check(r#","source":{"internal":"memory_consolidation"}"#, Internal);
+        check(r#","source":"vscode","thread_source":"memory_consolidation""#, Internal);
+        check(r#","source":"vscode","thread_source":"of a later version""#, Internal);
+    }
+
+    #[test]
+    fn recorded_side_chats_are_told_from_conversations() {
+        let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/codex-0.171");
+        let Ok(manifest) = std::fs::read(folder.join("manifest.json")) else {
+            eprintln!("skipped: there are no recorded rollouts at {folder}");
+            return;
+        };
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        let recorded = manifest["rollouts"].as_array().unwrap();
+        assert!(!recorded.is_empty());
+        for rollout in recorded {
+            let file = rollout["file"].as_str().unwrap();
+            let meta = read_session_meta(&folder.join(file)).unwrap();
+            assert_eq!(Some(meta.is_of_user()), rollout["a_sessions_thread"].as_bool(), "{file}");
+            assert_eq!(meta.kind == ThreadKind::Attached, !meta.is_of_user(), "{file}");
+        }
+    }
+}
