@@ -48,9 +48,7 @@ fn world(program: &Program, titles: Titles) -> TestEnv {
 fn register(env: &TestEnv, role: &str, name: &str, pane: &Pane) -> Value {
     let pid = pane.pid.to_string();
     let verb = format!("register-{role}");
-    env.conveyorctl(&[&verb, "--name", name, "--pid", &pid, "--tmux-session", &pane.session, "--json"])
-        .success()
-        .json()
+    env.conveyorctl(&[&verb, "--name", name, "--pid", &pid, "--tmux-session", &pane.session]).success().json()
 }
 
 #[track_caller]
@@ -61,7 +59,7 @@ fn nudge(env: &TestEnv, name: &str, text: &str) -> Value {
 /// The rollout that a session is read from.
 #[track_caller]
 fn rollout_of(env: &TestEnv, name: &str) -> Option<String> {
-    let rows = env.conveyorctl(&["sessions", "--state", "all", "--json"]).success().json();
+    let rows = env.conveyorctl(&["sessions", "--state", "all"]).success().json();
     let rows = rows.as_array().expect("a list").iter();
     let row = rows.clone().find(|row| row["name"] == name).expect("it is registered");
     row["codex_session_path"].as_str().map(str::to_owned)
@@ -134,7 +132,7 @@ fn a_pending_session_does_not_get_anothers_thread() {
         let own = env.wait_for_message("hello manager");
         assert_eq!(rollout_of(&env, "m").as_deref(), Some(own.as_str()));
         assert_ne!(own, new);
-        let found = env.conveyorctl(&["reconcile", "--json"]);
+        let found = env.conveyorctl(&["reconcile"]);
         assert!(!found.stdout.contains("thread_not_own"), "{}", found.stdout);
     }
 }
