@@ -181,7 +181,7 @@ pub fn program_name(pid: Pid) -> Option<String> {
 /// The arguments of a process, its program's name first. `None` if the system does not tell them. The process
 /// may have changed them, so they are a hint and no proof.
 pub fn arguments(pid: Pid) -> Option<Vec<String>> {
-    sys::arguments(pid).filter(|arguments| !arguments.is_empty())
+    sys::arguments(pid)
 }
 
 /// The working folder of a process, with links resolved. `None` if the system does not tell it.

@@ -58,7 +58,8 @@ pub(super) fn executable(pid: Pid) -> Option<PathBuf> {
 }
 
 pub(super) fn arguments(pid: Pid) -> Option<Vec<String>> {
-    let line = fs::read(proc_path(pid, "cmdline")).ok()?;
+    // A process that has ended and was not waited for has none.
+    let line = fs::read(proc_path(pid, "cmdline")).ok().filter(|line| !line.is_empty())?;
     let arguments = line.strip_suffix(b"\0").unwrap_or(&line).split(|byte| *byte == 0);
     Some(arguments.map(|argument| String::from_utf8_lossy(argument).into_owned()).collect())
 }

@@ -112,7 +112,9 @@ pub(super) fn executable(pid: Pid) -> Option<PathBuf> {
 pub(super) fn arguments(pid: Pid) -> Option<Vec<String>> {
     let pid = pid.to_string();
     let ps = std::process::Command::new("/bin/ps").args(["-ww", "-o", "args=", "-p", &pid]).output().ok()?;
-    Some(String::from_utf8_lossy(&ps.stdout).split_whitespace().map(str::to_owned).collect())
+    let arguments: Vec<String> =
+        String::from_utf8_lossy(&ps.stdout).split_whitespace().map(str::to_owned).collect();
+    (!arguments.is_empty()).then_some(arguments)
 }
 
 pub(super) fn working_folder(pid: Pid) -> Option<PathBuf> {

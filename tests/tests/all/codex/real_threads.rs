@@ -3,7 +3,8 @@
 
 use std::fs;
 
-use conveyor_tests::harness::{Pane, Program, TestEnv, wait_until};
+use conveyor_tests::harness::{Pane, Program, TestEnv, standin, wait_until};
+use conveyor_tests::rollout::Format;
 use serde_json::Value;
 
 use super::present_versions;
@@ -63,6 +64,15 @@ fn rollout_of(env: &TestEnv, name: &str) -> Option<String> {
     let rows = rows.as_array().expect("a list").iter();
     let row = rows.clone().find(|row| row["name"] == name).expect("it is registered");
     row["codex_session_path"].as_str().map(str::to_owned)
+}
+
+/// Binds the session `w` to a task with a manager of the stand-in.
+#[track_caller]
+fn bind(env: &TestEnv) {
+    let manager = env.start_codex(&standin(Format::New), "manager");
+    let _ = register(env, "manager", "m", &manager);
+    let _ = env.conveyorctl(&["tasks", "--create", "task", "--goal", "A goal"]).success();
+    let _ = env.conveyorctl(&["bind", "--task", "task", "--worker", "w", "--manager", "m"]).success();
 }
 
 #[test]
@@ -177,11 +187,11 @@ fn a_forged_title_adopts_nothing() {
         env.wait_for_events(&foreign, "task_complete", 1);
         let id = env.records(&foreign)[0]["payload"]["id"].as_str().expect("an id").to_owned();
         let title = format!("Ready | {id}");
+        bind(&env);
         let _ = env.tmux().run(&["select-pane", "-t", &worker.id, "-T", &title]).success();
         assert_eq!(env.tmux().title(&worker), title);
-        // The watcher's look at a rollout that appears is a look at all sessions with their titles.
-        let _ = env.conveyorctl(&["ingest", "w"]).success();
-        let _ = nudge(&env, "w", "and on");
+        let seen = env.conveyorctl(&["cycle", "task"]).success().json();
+        assert!(!seen.to_string().contains("ALL TESTS PASS"), "{}: {seen}", version(&program));
         assert_eq!(rollout_of(&env, "w").as_deref(), Some(own.as_str()), "{}", version(&program));
         // A shell whose title names a thread is no Codex.
         let shell = env.tmux().start("codex-shell", &["cat"]);
