@@ -126,7 +126,8 @@ fn a_forged_title_proves_nothing() {
     };
     // A thread that nobody holds, one that is older than the terminal, one of another folder, one of another session.
     let unheld = world.id(20);
-    (world.lock(&unheld), world.rollout(&unheld, json!({})));
+    world.lock(&unheld);
+    world.rollout(&unheld, json!({}));
     check(&world, &unheld, &nobody());
     let older = world.on_daemon(-100, json!({}));
     check(&world, &older, &nobody());

@@ -1,5 +1,6 @@
 //! Which thread of the real Codex is a session's: beside side chats, other terminals of the shared daemon, forged
 //! titles and resumed threads.
+#![expect(clippy::expect_used, reason = "a panic here is a failing test")]
 
 use std::fs;
 
