@@ -176,10 +176,6 @@ impl Survey {
         if !session.is_pending() {
             return None;
         }
-        let explained = |thread: &ThreadId| {
-            let is_elsewhere = others.have(thread, session) || others.show(thread, session);
-            if is_elsewhere { Explained::Yes } else { Explained::No }
-        };
         let thread = match &client.tui.opens {
             Opens::Thread(thread) if daemon.threads.contains(thread) => thread.clone(),
             Opens::Thread(_) | Opens::Earlier => return None,
@@ -187,7 +183,7 @@ impl Survey {
                 let is_beside = |thread: &&ThreadId| not_users(&self.newest_file(home, thread.as_str()));
                 let beside: Vec<ThreadId> = daemon.threads.iter().filter(is_beside).cloned().collect();
                 daemon.first_thread(client.pid, now, |thread| {
-                    if beside.contains(thread) { Explained::Yes } else { explained(thread) }
+                    if beside.contains(thread) { Explained::Yes } else { elsewhere(thread, session, others) }
                 })?
             }
         };
@@ -198,7 +194,8 @@ impl Survey {
 
     /// Whether a thread that the shared daemon holds is that of a session, by all clues together. It is if no other
     /// session has it, no other pane's title names it, it is a user's, it began after the session's Codex started or
-    /// is named by that Codex's arguments, in the same folder, and was not begun by the start of another Codex.
+    /// is named by that Codex's arguments, in the same folder, and cannot be what the start
+    /// of another Codex began.
     fn is_for(
         &mut self,
         session: &Session,
@@ -213,7 +210,7 @@ impl Survey {
         }
         let now = self.now();
         let Some(Some(daemon)) = self.daemons.get(home) else { return false };
-        if daemon.beginner(thread, now).is_some_and(|beginner| beginner != client.pid) {
+        if daemon.may_be_of_another(thread, client.pid, now, |thread| elsewhere(thread, session, others)) {
             return false;
         }
         match path.map(read_session_meta) {
@@ -282,6 +279,11 @@ impl Survey {
         }
         self.tree.as_ref()
     }
+}
+
+/// Whether a thread is another session's, or what another pane shows.
+fn elsewhere(thread: &ThreadId, session: &Session, others: &Others) -> Explained {
+    if others.have(thread, session) || others.show(thread, session) { Explained::Yes } else { Explained::No }
 }
 
 /// The process below which a session's Codex runs: its own, or that of its pane. None if that has ended.

@@ -55,15 +55,25 @@ impl Daemon {
         Some(Self { threads: threads_held_alone(codex_home, pid), clients: clients(codex_home, pid) })
     }
 
-    /// The client that begins the thread, if that is certain. A thread that is `explained` has another owner
-    /// already.
+    /// Whether a thread may be the one that another client than `own` began as it started. It is not if that client's
+    /// first thread is certainly another one, or if another of its time is `explained`: that client has one then.
     #[must_use]
-    pub fn beginner(&self, thread: &ThreadId, now: Timestamp) -> Option<Pid> {
+    pub fn may_be_of_another(
+        &self,
+        thread: &ThreadId,
+        own: Pid,
+        now: Timestamp,
+        explained: impl Fn(&ThreadId) -> Explained,
+    ) -> bool {
         let clients = self.beginners();
-        clients
-            .iter()
-            .map(|(pid, _)| *pid)
-            .find(|pid| self.first_thread(*pid, now, |_| Explained::No).as_ref() == Some(thread))
+        let beginner = |thread: &ThreadId| owner_of(time_of(thread.as_str())?, &clients);
+        let Some(other) = beginner(thread).filter(|other| *other != own) else { return false };
+        match self.first_thread(other, now, |_| Explained::No) {
+            Some(first) => first == *thread,
+            None => !self.threads.iter().any(|known| {
+                known != thread && beginner(known) == Some(other) && explained(known) == Explained::Yes
+            }),
+        }
     }
 
     /// The first thread of a client after its start, if that is certain. `explained` tells which threads are known

@@ -158,6 +158,21 @@ fn a_pane_without_codex_has_no_thread_whatever_its_title_says() {
 }
 
 #[test]
+fn a_thread_that_another_terminal_may_have_begun_is_not_taken() {
+    let mut world = World::new(&["go"]);
+    let own = world.on_daemon(0, json!({}));
+    let session = world.on(&own);
+    let _other = World::codex(&world.home, &world.project().join("other"), &["go"]);
+    let theirs = world.on_daemon(2, json!({}));
+    let title = title_of(&theirs);
+    assert_eq!(world.locate(&session, Some(&title), &nobody()), Some(own.clone()));
+    // Once it is known which thread the other terminal has, this one is not in doubt any more.
+    let known = world.on_daemon(3, json!({}));
+    let other = Session { name: "other".into(), ..world.on(&known) };
+    assert_eq!(world.locate(&session, Some(&title), &Others::of(&[other])), Some(theirs));
+}
+
+#[test]
 fn a_resumed_thread_stands_in_the_arguments() {
     let id = "01990000-0000-7000-8000-00000000000a";
     let mut world = World::new(&["resume", id]);
