@@ -1,8 +1,8 @@
-//! Other processes, as the operating system shows them: start time, user, parent, open files and end. Also
-//! the limit of our own open files.
+//! Other processes, as the operating system shows them: start time, user, parent, arguments, folder, open
+//! files and end. Also the limit of our own open files.
 //!
 //! The two sides, procfs with pidfd and libproc with kqueue, are in `linux` and `macos`. What follows from
-//! them is here. No program is run, and nothing here knows what Codex is.
+//! them is here. No program is run, but for ps(1) on macOS, and nothing here knows what Codex is.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -180,6 +180,17 @@ pub fn same_user(pid: Pid) -> bool {
 /// it is not known.
 pub fn program_name(pid: Pid) -> Option<String> {
     sys::program_name(pid)
+}
+
+/// The arguments of a process, its program's name first. `None` if the system does not tell them. The process
+/// may have changed them, so they are a hint and no proof.
+pub fn arguments(pid: Pid) -> Option<Vec<String>> {
+    sys::arguments(pid)
+}
+
+/// The working folder of a process, with links resolved. `None` if the system does not tell it.
+pub fn working_folder(pid: Pid) -> Option<PathBuf> {
+    sys::working_folder(pid)
 }
 
 /// Whether a process or one of its descendants runs a program whose file name is one that is wanted.

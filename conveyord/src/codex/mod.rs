@@ -5,6 +5,7 @@
 //! Codex is ever answered here: whether a folder is trusted, and only if the caller asked for that.
 
 pub mod app_server;
+pub mod invoked;
 pub mod launch;
 pub mod launch_pane;
 pub mod program;

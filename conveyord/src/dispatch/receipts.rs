@@ -5,6 +5,7 @@ use crate::{
     codex::rollout::by_text,
     error::{Error, Result},
     ingest::{Ingest, Shrunk, follow},
+    sessions::{locate::Survey, others::Others},
     store::{
         Durability, Store,
         deliveries::{self, Unproven},
@@ -108,7 +109,13 @@ impl Receipts {
     async fn follow_text(&self, session: &Session, awaited: &Awaited) -> bool {
         let Some(home) = session.codex_home.clone() else { return false };
         let (key, since) = (awaited.key.clone(), awaited.sent_at);
-        let look = move || by_text::thread_with_message(Utf8Path::new(&home), &key, since);
+        let Ok(others) = Others::known(&self.store).await else { return false };
+        let of = session.clone();
+        // Another pane may have been sent the same text, and its thread be the only one that shows it yet.
+        let look = move || {
+            let found = by_text::thread_with_message(Utf8Path::new(&home), &key, since)?;
+            Survey::default().received_by(&of, &found, &others).then_some(found)
+        };
         match tokio::task::spawn_blocking(look).await {
             Ok(Some(located)) => {
                 matches!(follow::adopt(&self.store, &self.ingest, session, located).await, Ok(true))

@@ -1,6 +1,6 @@
 //! Turns a survey into findings: what does not agree, and what to do about it. Pure functions of the survey.
 
-use super::survey::{PaneStanding, RolloutStanding, Sighted, Survey};
+use super::survey::{PaneStanding, RolloutStanding, Sighted, Survey, ThreadStanding};
 use crate::{
     clock,
     ingest::Standing,
@@ -128,7 +128,7 @@ fn unregistered(start: &SessionStart) -> Finding {
 fn session(survey: &Survey, sighted: &Sighted) -> Vec<Finding> {
     let session = &sighted.session;
     let mut findings: Vec<Finding> =
-        [process(sighted), rollout(sighted), pane(sighted)].into_iter().flatten().collect();
+        [process(sighted), rollout(sighted), thread(sighted), pane(sighted)].into_iter().flatten().collect();
     let bound = survey
         .bindings
         .iter()
@@ -199,6 +199,32 @@ fn rollout(sighted: &Sighted) -> Option<Finding> {
         ),
         RolloutStanding::There(_) => return None,
     })
+}
+
+fn thread(sighted: &Sighted) -> Option<Finding> {
+    let name = &sighted.session.name;
+    let thread = sighted.session.codex_session_id.as_ref()?;
+    let (what, action) = match &sighted.thread {
+        ThreadStanding::Own => return None,
+        ThreadStanding::OfSession(other) => (
+            format!("is also the thread of session {other}"),
+            "`deregister` the one that does not run it, or register it again with the --codex-session FILE of its own",
+        ),
+        ThreadStanding::HeldBy(other) => (
+            format!("is held open by the Codex of session {other}"),
+            "register the session again where it runs now",
+        ),
+        ThreadStanding::ShownBy(other) => (
+            format!("is what the pane of session {other} shows by its title"),
+            "look at both panes, and register the session again with the --codex-session FILE of its own",
+        ),
+        ThreadStanding::NotUsers(whose) => (
+            format!("belongs to {whose}"),
+            "register the session again with the --codex-session FILE of its conversation",
+        ),
+    };
+    let message = format!("thread {thread} of session {name} {what}");
+    Some(finding(DriftKind::ThreadNotOwn, message, action))
 }
 
 fn pane(sighted: &Sighted) -> Option<Finding> {

@@ -19,7 +19,7 @@ use crate::{
 use conveyor_proto::types::drift::{ReconcileParams, ReconcileResult, SchemaHealth};
 use std::time::Duration;
 
-pub use survey::{PaneStanding, RolloutStanding, Sighted, Survey, survey};
+pub use survey::{PaneStanding, RolloutStanding, Sighted, Survey, ThreadStanding, survey};
 
 /// The services that drift uses.
 #[derive(Debug, Clone)]

@@ -3,12 +3,15 @@
 use super::DriftContext;
 use crate::{
     clock,
+    codex::rollout::discovery,
     error::Result,
     ingest::{
         Standing,
         standing::{self, Seen},
     },
     sessions::{
+        locate,
+        others::Others,
         pane::{self, Standing as PaneIs},
         start, state,
     },
@@ -22,6 +25,7 @@ use crate::{
     },
     tmux::{Pane, Tmux, TmuxError, TmuxServer},
 };
+use camino::Utf8Path;
 use conveyor_proto::ids::PaneId;
 use futures_util::future::join_all;
 use rusqlite::Connection;
@@ -55,6 +59,52 @@ pub struct Sighted {
     pub alive: Option<bool>,
     pub pane: PaneStanding,
     pub rollout: RolloutStanding,
+    pub thread: ThreadStanding,
+}
+
+/// What was found of whose thread a session's is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ThreadStanding {
+    /// Nothing says that it is another's.
+    Own,
+    /// The session of this name has the same thread.
+    OfSession(String),
+    /// The processes of the session of this name hold it open.
+    HeldBy(String),
+    /// The pane of the session of this name shows it, by its title.
+    ShownBy(String),
+    /// It is no conversation of a user; the words say whose it is.
+    NotUsers(&'static str),
+}
+
+impl ThreadStanding {
+    fn of(session: &Session, all: &[Session], others: &Others, survey: &mut locate::Survey) -> Self {
+        let Some(thread) = &session.codex_session_id else { return Self::Own };
+        let path = session.codex_session_path.as_deref().map(Utf8Path::new);
+        let meta = path.and_then(|path| discovery::read_session_meta(path).ok());
+        if let Some(whose) = meta.and_then(|meta| meta.kind.whose()) {
+            return Self::NotUsers(whose);
+        }
+        if let Some(owner) = others.owner(thread, session) {
+            return Self::OfSession(owner.to_owned());
+        }
+        let of_same_home = |other: &&Session| {
+            other.id != session.id && other.codex_home.is_some() && other.codex_home == session.codex_home
+        };
+        for other in all.iter().filter(of_same_home) {
+            if survey.holds(other, thread) && !survey.holds(session, thread) {
+                return Self::HeldBy(other.name.clone());
+            }
+            let shows = |session| {
+                let named = others.title_of(session).and_then(discovery::thread_id_in_title);
+                named.is_some_and(|named| discovery::matches_thread(named, thread))
+            };
+            if shows(other) && !shows(session) {
+                return Self::ShownBy(other.name.clone());
+            }
+        }
+        Self::Own
+    }
 }
 
 /// What was found of a session's pane.
@@ -147,8 +197,12 @@ pub async fn survey(context: &DriftContext) -> Result<Survey> {
     let Snapshot { health, sessions, bindings, starts, undone } = context.store.read_anew(snapshot).await?;
     let panes = panes(context, &sessions).await;
     let unregistered = unregistered(context, starts).await;
+    let others = Others::now(&context.store, None).await?;
     let sessions = tokio::task::spawn_blocking(move || {
+        let all: Vec<Session> = sessions.iter().map(|(session, _)| session.clone()).collect();
+        let mut threads = locate::Survey::default();
         let sight = |(session, stored): (Session, Option<Rollout>)| Sighted {
+            thread: ThreadStanding::of(&session, &all, &others, &mut threads),
             alive: session.pid.map(|_| state::is_owner_alive(&session)),
             pane: match panes.get(&pane::server_of(&session)) {
                 Some(panes) => PaneStanding::of(&session, panes),

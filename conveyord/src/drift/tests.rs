@@ -113,6 +113,28 @@ async fn what_agrees_is_no_drift() {
 }
 
 #[tokio::test]
+async fn a_thread_that_is_anothers_is_told() {
+    let world = World::new();
+    let path = world.rollout();
+    std::fs::write(&path, "one\n").unwrap();
+    world.sql("update sessions set codex_session_id = 'th', current_thread_id = 'th' where id = 'm'");
+    let found = world.check(&[DriftKind::ThreadNotOwn, DriftKind::ThreadNotOwn]).await;
+    assert_eq!(found[1].message, "thread th of session worker is also the thread of session manager");
+    assert_eq!(found[1].session.as_deref(), Some("worker"));
+    // A side chat that an earlier version took for the worker's thread.
+    let side = r#"{"type":"session_meta","payload":{"id":"side","attached_thread":true}}"#;
+    let side_path = world.path("side.jsonl");
+    std::fs::write(&side_path, format!("{side}\n")).unwrap();
+    world.sql(&format!(
+        "update sessions set codex_session_id = 'side', codex_session_path = '{side_path}' where id = 'w'"
+    ));
+    let found = world.run(false).await.findings;
+    let message = "thread side of session worker belongs to a side chat, or to another thread that is attached to a \
+                   conversation";
+    assert!(found.iter().any(|finding| finding.message == message), "{found:#?}");
+}
+
+#[tokio::test]
 async fn the_dead_are_marked_and_their_binding_once() {
     let world = World::new();
     // The first process never existed. The second has ended, and its number belongs to another process.

@@ -6,9 +6,12 @@
 use super::{Ingest, Shrunk};
 use crate::{
     background::Items,
-    codex::rollout::{discovery::read_session_meta, located::Located},
+    codex::rollout::{
+        discovery::{matches_thread, read_session_meta, thread_id_in_title},
+        located::Located,
+    },
     error::{Error, Result},
-    sessions::locate::Survey,
+    sessions::{locate::Survey, others::Others},
     store::{
         Durability, Store, Tx,
         event_names::AuditEvent,
@@ -28,18 +31,24 @@ pub async fn follow(
     session: &Session,
     title: Option<String>,
 ) -> Result<bool> {
+    let known = session.codex_session_id.as_ref();
+    let named = title.as_deref().and_then(thread_id_in_title);
+    let stays = known.is_some_and(|known| named.is_none_or(|named| matches_thread(named, known)));
+    // Titles of other panes matter only for a thread that is not the session's yet.
+    let others = if stays { Others::known(store).await? } else { Others::now(store, None).await? };
     let looked_at = session.clone();
-    let located =
-        tokio::task::spawn_blocking(move || Survey::default().locate(&looked_at, title.as_deref())).await?;
+    let locate = move || Survey::default().locate(&looked_at, title.as_deref(), &others);
+    let located = tokio::task::spawn_blocking(locate).await?;
     match located {
         Some(located) => adopt(store, ingest, session, located).await,
         None => Ok(false),
     }
 }
 
-/// The same for many sessions in one look, without titles. A session whose look panicked rests for a while.
+/// The same for many sessions in one look. A session whose look panicked rests for a while.
 pub async fn follow_all(store: &Store, ingest: &Ingest, items: &Items, sessions: Vec<Session>) -> Result<()> {
     let looking = items.clone();
+    let others = Others::now(store, None).await?;
     let look = move || {
         // The oldest thread comes first, because the folders that are listed for it include those of the
         // others.
@@ -51,7 +60,8 @@ pub async fn follow_all(store: &Store, ingest: &Ingest, items: &Items, sessions:
             if looking.rests(&item) {
                 return None;
             }
-            let located = looking.attempt_now(&item, || survey.locate(&session, None));
+            let title = others.title_of(&session);
+            let located = looking.attempt_now(&item, || survey.locate(&session, title, &others));
             located.ok().flatten().map(|located| (session, located))
         };
         sessions.into_iter().filter_map(locate).collect::<Vec<_>>()
@@ -78,6 +88,11 @@ pub async fn adopt(store: &Store, ingest: &Ingest, session: &Session, located: L
     if session.codex_session_path.as_deref() == Some(path.as_str()) {
         return Ok(false);
     }
+    // Whatever led here: a side chat, a sub-agent's thread or another thread of Codex's own is never a session's.
+    let meta = read_session_meta(&path).ok();
+    if meta.as_ref().is_some_and(|meta| !meta.is_of_user()) {
+        return Ok(false);
+    }
     if !session.is_pending()
         && let Err(error) = ingest.run(&session.id, Shrunk::Refuse).await
     {
@@ -86,7 +101,7 @@ pub async fn adopt(store: &Store, ingest: &Ingest, session: &Session, located: L
         tracing::debug!(%error, session = %session.id, "the file before was not read to its end");
     }
     let change = Change {
-        cwd: read_session_meta(&path).ok().and_then(|meta| meta.cwd),
+        cwd: meta.and_then(|meta| meta.cwd),
         path: path.into_string(),
         thread_id: located.thread_id,
         before: session.clone(),

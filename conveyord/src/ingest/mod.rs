@@ -402,7 +402,8 @@ fn check(file: &(impl ReadAt + ?Sized), offset: u64) -> io::Result<(u64, String)
 fn is_held(path: &str) -> bool {
     let holds = |pid: &Pid| {
         let files = platform::open_files(*pid).unwrap_or_default();
-        files.iter().any(|file| file.path == Path::new(path)) && !platform::runs_program(*pid, "conveyord")
+        files.iter().any(|file| file.path == Path::new(path))
+            && !platform::runs_program(*pid, |name| name == "conveyord")
     };
     let own = std::process::id();
     let others = |pid: &Pid| u32::try_from(pid.as_raw()) != Ok(own) && platform::same_user(*pid);

@@ -275,7 +275,7 @@ impl Watcher {
         }
         let Ok(meta) = read_session_meta(path) else { return false };
         self.strangers.insert(path.to_owned());
-        !meta.is_subagent()
+        meta.is_of_user()
     }
 
     /// Looks in the background whether sessions moved on to another thread or file. There is one look at a

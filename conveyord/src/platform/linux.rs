@@ -64,6 +64,17 @@ pub(super) fn executable(pid: Pid) -> Option<PathBuf> {
     }
 }
 
+pub(super) fn arguments(pid: Pid) -> Option<Vec<String>> {
+    // A process that has ended and was not waited for has none.
+    let line = fs::read(proc_path(pid, "cmdline")).ok().filter(|line| !line.is_empty())?;
+    let arguments = line.strip_suffix(b"\0").unwrap_or(&line).split(|byte| *byte == 0);
+    Some(arguments.map(|argument| String::from_utf8_lossy(argument).into_owned()).collect())
+}
+
+pub(super) fn working_folder(pid: Pid) -> Option<PathBuf> {
+    fs::read_link(proc_path(pid, "cwd")).ok()
+}
+
 pub(super) fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(proc_path(pid, "fd"))? {

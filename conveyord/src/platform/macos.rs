@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use libproc::bsd_info::BSDInfo;
 use libproc::file_info::{ListFDs, PIDFDInfo, PIDFDInfoFlavor, ProcFDType, pidfdinfo};
-use libproc::proc_pid::{listpidinfo, pidinfo};
+use libproc::proc_pid::{PIDInfo, PidInfoFlavor, listpidinfo, pidinfo};
 use libproc::processes::{ProcFilter, pids_by_type};
 use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
 use nix::unistd::Uid;
@@ -44,6 +44,24 @@ impl Default for VnodePathInfo {
 impl PIDFDInfo for VnodePathInfo {
     fn flavor() -> PIDFDInfoFlavor {
         PIDFDInfoFlavor::VNodePathInfo
+    }
+}
+
+/// `proc_vnodepathinfo` of `sys/proc_info.h`, which the libproc crate does not have: the working folder and the
+/// root folder of a process. Each has 152 bytes about the file, which nothing here reads, then the path.
+#[repr(C)]
+struct FoldersInfo {
+    about_folder: [u64; 19],
+    folder: [u8; MAX_PATH],
+    about_root: [u64; 19],
+    root: [u8; MAX_PATH],
+}
+
+const _: () = assert!(size_of::<FoldersInfo>() == 2352, "the kernel writes 2352 bytes");
+
+impl PIDInfo for FoldersInfo {
+    fn flavor() -> PidInfoFlavor {
+        PidInfoFlavor::VNodePathInfo
     }
 }
 
@@ -88,6 +106,23 @@ pub(super) fn program_name(pid: Pid) -> Option<String> {
 
 pub(super) fn executable(pid: Pid) -> Option<PathBuf> {
     libproc::proc_pid::pidpath(pid.as_raw()).ok().map(PathBuf::from)
+}
+
+/// The kernel tells arguments by sysctl(3) only, which needs unsafe code. ps(1) prints them with blanks between
+/// them, so an argument that contains a blank comes in parts.
+#[expect(clippy::disallowed_methods, reason = "a look at a process, which blocks as all of them do")]
+pub(super) fn arguments(pid: Pid) -> Option<Vec<String>> {
+    let pid = pid.to_string();
+    let ps = std::process::Command::new("/bin/ps").args(["-ww", "-o", "args=", "-p", &pid]).output().ok()?;
+    let arguments: Vec<String> =
+        String::from_utf8_lossy(&ps.stdout).split_whitespace().map(str::to_owned).collect();
+    (!arguments.is_empty()).then_some(arguments)
+}
+
+pub(super) fn working_folder(pid: Pid) -> Option<PathBuf> {
+    let info = pidinfo::<FoldersInfo>(pid.as_raw(), 0).ok()?;
+    let bytes = info.folder.split(|byte| *byte == 0).next().filter(|bytes| !bytes.is_empty())?;
+    Some(Path::new(OsStr::from_bytes(bytes)).to_path_buf())
 }
 
 pub(super) fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {

@@ -111,6 +111,17 @@ fn the_tree_below_a_process_is_found() {
 }
 
 #[test]
+fn arguments_and_folder_of_a_process_are_known() {
+    let tree = Tree::start();
+    let words: Vec<String> = arguments(tree.pid()).unwrap();
+    // ps(1) on macOS does not tell the blanks of an argument from those between two.
+    assert_eq!(words.join(" "), "/bin/sh -c (echo up; cat; true); true");
+    assert_eq!(working_folder(tree.pid()), std::env::current_dir().unwrap().canonicalize().ok());
+    let nobody = Pid::try_from(i64::from(i32::MAX)).unwrap();
+    assert_eq!((arguments(nobody), working_folder(nobody)), (None, None));
+}
+
+#[test]
 fn open_files_have_their_paths() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().canonicalize().unwrap().join("a name, with blanks (deleted)");

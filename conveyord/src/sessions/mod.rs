@@ -7,6 +7,7 @@
 pub mod app_servers;
 pub mod locate;
 pub mod looks;
+pub mod others;
 pub mod pane;
 pub mod registration;
 pub mod rename;

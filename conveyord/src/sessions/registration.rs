@@ -1,14 +1,15 @@
 //! Registering, listing and deregistering sessions.
 
 use crate::{
+    clock,
     codex::rollout::{
         discovery::{self, choose, read_session_meta, rollouts_held_by},
         meta::SessionMeta,
     },
     error::{Error, Result},
-    platform::{self, Pid},
+    platform::{self, Pid, ProcessStart},
     refusal::Kind,
-    sessions::{locate, pane},
+    sessions::{locate, others::Others, pane},
     store::{
         Durability, Store, Tx, bindings,
         commands::{self, NewCommand},
@@ -75,7 +76,7 @@ struct Found {
 /// `pid_dead`, `pid_of_other_user`, `rollout_invalid`, `rollout_not_found`, `role_differs`, `thread_taken`.
 pub async fn register(store: &Store, params: RegisterParams, time_limit: Duration) -> Result<RegisterResult> {
     check_name(&params.name)?;
-    let found = find(&params, time_limit).await?;
+    let found = find(store, &params, time_limit).await?;
     let program = params.caller.program.clone();
     let takeover = if params.replace { Takeover::Allowed } else { Takeover::Refused };
     let Found { registration, pane, rollout_len, warnings } = found;
@@ -104,7 +105,7 @@ pub async fn register(store: &Store, params: RegisterParams, time_limit: Duratio
     })
 }
 
-async fn find(params: &RegisterParams, time_limit: Duration) -> Result<Found> {
+async fn find(store: &Store, params: &RegisterParams, time_limit: Duration) -> Result<Found> {
     let mut warnings = Vec::new();
     let pid = params.pid.map(checked_pid).transpose()?;
     let tmux_session = params.tmux_session.clone().filter(|name| !name.is_empty());
@@ -126,7 +127,7 @@ async fn find(params: &RegisterParams, time_limit: Duration) -> Result<Found> {
     let given = params.codex_session.clone().filter(|path| !path.is_empty());
     let (rollout, holder) = match (given, pid) {
         (Some(path), _) => (Some(of_file(&path)?), None),
-        (None, Some(pid)) => of_process(pid, params, pane.as_ref()).await?,
+        (None, Some(pid)) => of_process(store, pid, params, pane.as_ref()).await?,
         (None, None) => {
             return Err(Error::invalid(Kind::PidOrRolloutNeeded, "a process or a rollout is needed")
                 .hint("--pid PID of Codex or of a process above it, or --codex-session FILE"));
@@ -248,6 +249,12 @@ fn of_file(path: &str) -> Result<Rollout> {
     }
     let meta =
         read_session_meta(path).map_err(|error| Error::invalid(Kind::RolloutInvalid, error.to_string()))?;
+    if let Some(whose) = meta.kind.whose() {
+        let message = format!("rollout {} belongs to {whose}, and no session is in it", shown(path.as_str()));
+        return Err(
+            Error::invalid(Kind::RolloutInvalid, message).hint("give the rollout of the conversation")
+        );
+    }
     // Links are resolved, so that two names of one file are one session.
     let path = path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
     Ok((path, meta))
@@ -256,37 +263,78 @@ fn of_file(path: &str) -> Result<Rollout> {
 /// The rollout of a process tree, and the process that holds it open. None if Codex has not written a rollout
 /// yet: the session is then registered as pending.
 async fn of_process(
+    store: &Store,
     pid: Pid,
     params: &RegisterParams,
     pane: Option<&Pane>,
 ) -> Result<(Option<Rollout>, Option<Pid>)> {
     let held = tokio::task::spawn_blocking(move || rollouts_held_by(pid)).await?;
     let held = held.map_err(|error| Error::unavailable(Kind::RolloutNotFound, error.to_string()))?;
-    match choose(held) {
-        Ok(found) => Ok((Some((found.path, found.meta)), Some(found.pid))),
-        Err(none) => {
-            let by_title = pane.and_then(|pane| by_title(params, pane));
-            if let Some(rollout) = by_title {
-                return Ok((Some(rollout), None));
-            }
-            if looks_like_codex(pid, codex_home(&params.caller).as_deref()) {
-                return Ok((None, None));
-            }
-            Err(Error::not_found(Kind::RolloutNotFound, none.to_string())
-                .hint("type something into Codex and try again, or give the file with --codex-session"))
-        }
+    let none = match choose(held) {
+        Ok(found) => return Ok((Some((found.path, found.meta)), Some(found.pid))),
+        Err(none) => none,
+    };
+    if let Some(rollout) = on_daemon(store, pid, params, pane).await? {
+        return Ok((Some(rollout), None));
     }
+    let home = codex_home(&params.caller);
+    if tokio::task::spawn_blocking(move || looks_like_codex(pid, home.as_deref())).await? {
+        return Ok((None, None));
+    }
+    Err(Error::not_found(Kind::RolloutNotFound, none.to_string())
+        .hint("type something into Codex and try again, or give the file with --codex-session"))
 }
 
-/// The rollout of the thread that the pane's title names. With the shared app-server daemon of Codex 0.169
-/// the pane's processes hold no rollout.
-fn by_title(params: &RegisterParams, pane: &Pane) -> Option<Rollout> {
-    let home = codex_home(&params.caller)?;
-    let session = pending_session(&params.name, params.role, &home);
-    let located = locate::locate(&session, Some(&pane.title))?;
-    let path = located.path?;
-    let meta = read_session_meta(&path).ok()?;
-    Some((path, meta))
+/// The rollout of the thread that the shared app-server daemon of Codex 0.169 holds for a process tree. A name that
+/// is registered again keeps its thread while the same Codex runs.
+async fn on_daemon(
+    store: &Store,
+    pid: Pid,
+    params: &RegisterParams,
+    pane: Option<&Pane>,
+) -> Result<Option<Rollout>> {
+    let Some(home) = codex_home(&params.caller) else { return Ok(None) };
+    let server = pane::server_of_caller(&params.caller);
+    let mut session = pending_session(&params.name, params.role, &home);
+    session.pid = Some(pid.into());
+    session.tmux_pane_id = pane.map(|pane| pane.pane_id);
+    session.tmux_socket = Some(server.socket().to_string());
+    let (others, title) = (Others::now(store, Some(server)).await?, pane.map(|pane| pane.title.clone()));
+    let name = params.name.clone();
+    let before = store.read(move |connection| Ok::<_, Error>(sessions::find(connection, &name)?)).await?;
+    let look = move || {
+        if let Some(before) = before.filter(|before| is_same_codex(before, pid))
+            && before.codex_home.as_deref() == Some(home.as_str())
+            && before.codex_session_id.as_ref().is_some_and(|thread| !others.have(thread, &session))
+        {
+            session.codex_session_id = before.codex_session_id;
+            session.codex_session_path = before.codex_session_path;
+        }
+        let path = locate::locate(&session, title.as_deref(), &others)?.path?;
+        let meta = read_session_meta(&path).ok()?;
+        Some((path, meta))
+    };
+    Ok(tokio::task::spawn_blocking(look).await?)
+}
+
+/// Whether the Codex that a session was registered with, or that its rollout was last read of, is the one that runs
+/// below a process now.
+fn is_same_codex(before: &Session, pid: Pid) -> bool {
+    let (Some(known), Some(at)) = (
+        before.pid.and_then(|known| Pid::try_from(known).ok()),
+        before.last_heartbeat_at.as_deref().and_then(clock::parse),
+    ) else {
+        return false;
+    };
+    let below = platform::descendants(pid).unwrap_or_default();
+    let is_related = known == pid
+        || below.contains(&known)
+        || platform::descendants(known).unwrap_or_default().contains(&pid);
+    // The process may be a shell in which another Codex was started since.
+    let mut programs = below.into_iter().chain([pid]).filter(|pid| is_codex(*pid));
+    is_related
+        && platform::is_alive(known, before.pid_start.map(ProcessStart))
+        && programs.all(|pid| platform::started_at(pid).is_some_and(|started| started <= at))
 }
 
 /// A session row that is not stored, by which a thread can be looked for.
@@ -301,13 +349,11 @@ fn looks_like_codex(pid: Pid, home: Option<&str>) -> bool {
     let locked = home.is_some_and(|home| {
         discovery::threads_locked_by(Utf8Path::new(home), pid).is_ok_and(|threads| !threads.is_empty())
     });
-    locked
-        || platform::descendants(pid)
-            .unwrap_or_default()
-            .into_iter()
-            .chain([pid])
-            .filter_map(platform::program_name)
-            .any(|name| name.starts_with("codex"))
+    locked || platform::descendants(pid).unwrap_or_default().into_iter().chain([pid]).any(is_codex)
+}
+
+fn is_codex(pid: Pid) -> bool {
+    platform::program_name(pid).is_some_and(|name| name.starts_with("codex"))
 }
 
 /// Whether a thread that another session has may be taken over from it.

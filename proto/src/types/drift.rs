@@ -109,6 +109,8 @@ words! {
         RolloutPending = "rollout_pending",
         /// A part of a rollout could not be read, or only after a repair.
         RolloutDamaged = "rollout_damaged",
+        /// The thread of a session is another session's, or no conversation of a user.
+        ThreadNotOwn = "thread_not_own",
         /// Whole lines of a rollout are not stored yet.
         IngestBehind = "ingest_behind",
         /// The pane of a session is not there.
@@ -144,6 +146,7 @@ impl DriftKind {
             | Self::OrphanedCommand
             | Self::RolloutMissing
             | Self::RolloutUnreadable
+            | Self::ThreadNotOwn
             | Self::PaneGone
             | Self::PaneMismatch => DriftSeverity::Error,
             _ => DriftSeverity::Warning,

@@ -13,9 +13,19 @@ use super::tmux::Pane;
 use super::wait::wait_until;
 use crate::rollout::Format;
 
-/// The versions of Codex that the tests run with, and the variable that names the binary of each.
-pub const CODEX_VERSIONS: [(&str, &str); 2] =
-    [("0.169.0", "CONVEYOR_TEST_CODEX_0_169"), ("0.130.0", "CONVEYOR_TEST_CODEX_0_130")];
+/// The versions of Codex that the tests run with, newest first: one a line, also read by `.ci/run`.
+const VERSIONS: &str = include_str!("../../lab/codex-versions");
+
+/// The versions of Codex that the tests run with, newest first.
+pub fn tried_versions() -> impl Iterator<Item = &'static str> {
+    VERSIONS.lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+/// The variable that names the binary of a version: `CONVEYOR_TEST_CODEX_0_171` for 0.171.0.
+fn variable_of(version: &str) -> String {
+    let minor = version.rsplit_once('.').map_or(version, |(minor, _)| minor);
+    format!("CONVEYOR_TEST_CODEX_{}", minor.replace('.', "_"))
+}
 
 /// What runs in the panes.
 #[derive(Debug, Clone)]
@@ -53,11 +63,11 @@ pub fn codex_versions() -> Vec<Program> {
     if !env::split_paths(&path).any(|folder| folder.join("python3").is_file()) {
         return Vec::new();
     }
-    CODEX_VERSIONS.iter().filter_map(|(version, variable)| real_codex(version, variable)).collect()
+    tried_versions().filter_map(real_codex).collect()
 }
 
-fn real_codex(version: &str, variable: &str) -> Option<Program> {
-    let named = env::var(variable).ok().filter(|path| !path.is_empty()).map(Utf8PathBuf::from);
+fn real_codex(version: &str) -> Option<Program> {
+    let named = env::var(variable_of(version)).ok().filter(|path| !path.is_empty()).map(Utf8PathBuf::from);
     let binary = named.unwrap_or_else(|| {
         workspace_root().join("target/codex").join(version).join("node_modules/.bin/codex")
     });
@@ -115,6 +125,18 @@ impl TestEnv {
     #[track_caller]
     #[must_use]
     pub fn start_codex(&self, program: &Program, name: &str) -> Pane {
+        self.start_codex_with(program, name, &[])
+    }
+
+    /// The same with `codex resume ID`. The stand-in has no such command.
+    #[track_caller]
+    #[must_use]
+    pub fn resume_codex(&self, program: &Program, name: &str, id: &str) -> Pane {
+        self.start_codex_with(program, name, &["resume", id])
+    }
+
+    #[track_caller]
+    fn start_codex_with(&self, program: &Program, name: &str, arguments: &[&str]) -> Pane {
         let session = format!("codex-{name}");
         match program {
             Program::StandIn(arguments) => {
@@ -129,7 +151,7 @@ impl TestEnv {
                     let up: &[&str] = if *shared_daemon { &["up", "--daemon"] } else { &["up"] };
                     let _ = self.lab(binary, up).success();
                 }
-                let _ = self.lab(binary, &["worker", name]).success();
+                let _ = self.lab(binary, &[&["worker", name], arguments].concat()).success();
                 self.tmux().pane(&session)
             }
         }

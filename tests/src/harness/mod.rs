@@ -22,7 +22,7 @@ mod wait;
 
 pub use activation::{Activation, SteadyClient, TOOL};
 pub use app_server::{AppServerFault, FakeAppServer};
-pub use codex::{CODEX_VERSIONS, Program, codex_versions, standin, standin_replaying};
+pub use codex::{Program, codex_versions, standin, standin_replaying, tried_versions};
 pub use crash_job::{CrashJob, Manager, Survived};
 pub use create_job::CreateJob;
 pub use env::{TestEnv, workspace_root};

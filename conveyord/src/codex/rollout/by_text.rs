@@ -7,6 +7,7 @@
 use super::{
     discovery::read_session_meta,
     lines::{Line, LineScanner},
+    meta::SessionMeta,
     receipt::receipt_key,
     record::parse_line,
     signal::Signal,
@@ -25,13 +26,11 @@ pub fn thread_with_message(codex_home: &Utf8Path, key: &str, since: SystemTime) 
     let mut found = recent_rollouts(codex_home)
         .into_iter()
         .filter(|path| path.metadata().and_then(|meta| meta.modified()).is_ok_and(|at| at >= since))
-        .filter(|path| has_message(path, key));
-    let path = found.next()?;
-    if found.next().is_some() {
-        return None;
-    }
-    let meta = read_session_meta(&path).ok().filter(|meta| !meta.is_subagent())?;
-    Some(Located { thread_id: meta.thread_id.clone(), path: Some(path) })
+        // A side chat or a sub-agent may have been given the same text.
+        .filter_map(|path| Some((read_session_meta(&path).ok().filter(SessionMeta::is_of_user)?, path)))
+        .filter(|(_, path)| has_message(path, key));
+    let (meta, path) = found.next()?;
+    found.next().is_none().then_some(Located { thread_id: meta.thread_id, path: Some(path) })
 }
 
 /// The rollouts in the newest folders of days.
@@ -88,10 +87,14 @@ mod tests {
     use super::*;
 
     fn rollout(home: &Utf8Path, day: &str, id: &str, text: &str) {
+        rollout_of(home, day, &format!("\"id\":\"{id}\""), id, text);
+    }
+
+    fn rollout_of(home: &Utf8Path, day: &str, meta: &str, id: &str, text: &str) {
         let folder = home.join("sessions").join(day);
         std::fs::create_dir_all(&folder).unwrap();
         let lines = format!(
-            "{{\"timestamp\":\"2026-05-01T10:00:00.000Z\",\"type\":\"session_meta\",\"payload\":{{\"id\":\"{id}\"}}}}\n\
+            "{{\"timestamp\":\"2026-05-01T10:00:00.000Z\",\"type\":\"session_meta\",\"payload\":{{{meta}}}}}\n\
              {{\"timestamp\":\"2026-05-01T10:00:01.000Z\",\"type\":\"event_msg\",\"payload\":\
              {{\"type\":\"user_message\",\"message\":\"{text}\"}}}}\n"
         );
@@ -110,6 +113,15 @@ mod tests {
         assert_eq!(thread_with_message(&home, &receipt_key("never sent"), since), None);
         let later = crate::clock::system_time() + std::time::Duration::from_secs(3600);
         assert_eq!(thread_with_message(&home, &receipt_key("go on"), later), None);
+        let side = "44444444-4444-7444-8444-444444444444";
+        let meta = format!("\"id\":\"{side}\",\"thread_source\":\"tui_side_chat\"");
+        rollout_of(&home, "2026/05/01", &meta, side, "go on");
+        let found = thread_with_message(&home, &receipt_key("go on"), since).unwrap();
+        assert_eq!(
+            found.thread_id.as_str(),
+            "11111111-1111-7111-8111-111111111111",
+            "a side chat has it too"
+        );
         rollout(&home, "2026/05/01", "33333333-3333-7333-8333-333333333333", "go on");
         assert_eq!(thread_with_message(&home, &receipt_key("go on"), since), None, "two threads have it");
     }

@@ -4,7 +4,7 @@
 //! only opened for reading, and only the first line of a rollout is read.
 
 use conveyor_proto::ids::ThreadId;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -135,8 +135,9 @@ pub struct Rejected {
 pub enum RejectReason {
     #[error("{}", .0.reason)]
     Unusable(#[source] MetaError),
-    #[error("it belongs to a sub-agent")]
-    Subagent,
+    /// The thread is no user's conversation.
+    #[error("it belongs to {0}")]
+    NotUsers(&'static str),
     /// The shared app-server daemon holds it open, as it does for the threads of all panes. If the daemon
     /// runs below this process, that only means that this pane was the first to start it.
     #[error("it is held by the shared app-server daemon")]
@@ -341,6 +342,29 @@ pub fn threads_locked_in(
     Ok(threads)
 }
 
+/// The threads of a Codex home whose locks or rollouts one process holds open, without its descendants. Empty if
+/// the process is gone or cannot be inspected.
+#[must_use]
+pub fn threads_held_alone(codex_home: &Utf8Path, pid: Pid) -> BTreeSet<ThreadId> {
+    let home = codex_home.canonicalize_utf8().unwrap_or_else(|_| codex_home.to_owned());
+    let files = platform::open_files(pid).unwrap_or_default().into_iter();
+    files
+        .filter_map(|file| Utf8PathBuf::from_path_buf(file.path).ok())
+        .filter_map(|path| thread_of_file(&home, &path))
+        .collect()
+}
+
+/// The thread that a lock file or a rollout of a Codex home belongs to, by the file's name.
+pub(super) fn thread_of_file(home: &Utf8Path, path: &Utf8Path) -> Option<ThreadId> {
+    let below = path.strip_prefix(home).ok()?;
+    if below.starts_with(LOCK_FOLDER) {
+        let is_lock = below.extension() == Some("lock");
+        return path.file_stem().filter(|id| is_lock && is_thread_id(id)).and_then(ThreadId::new);
+    }
+    let is_rollout = ROLLOUT_FOLDERS.iter().any(|folder| below.starts_with(folder));
+    RolloutName::parse(path).filter(|_| is_rollout).and_then(|name| ThreadId::new(name.thread))
+}
+
 /// The newest file of each thread of a Codex home, by the thread's id. A rewind in Codex 0.169 begins another
 /// file of the same thread. Folders of days before `since` are skipped: see [`first_day_of`].
 ///
@@ -411,6 +435,11 @@ pub fn thread_id_in_title(title: &str) -> Option<&str> {
 /// Whether a part of an id that [`thread_id_in_title`] found belongs to this thread.
 pub fn matches_thread(prefix: &str, thread: &ThreadId) -> bool {
     is_id_prefix(prefix) && thread.as_str().starts_with(prefix)
+}
+
+/// Whether a word is the whole id of a thread.
+pub fn is_thread_id(word: &str) -> bool {
+    word.len() == UUID_LEN && is_id_prefix(word)
 }
 
 fn is_id_prefix(word: &str) -> bool {
@@ -492,8 +521,8 @@ fn inspect(holder: Pid, path: &Utf8Path) -> Result<HeldRollout, RejectReason> {
         return Err(RejectReason::SharedDaemon);
     }
     let meta = read_session_meta(path).map_err(RejectReason::Unusable)?;
-    if meta.is_subagent() {
-        return Err(RejectReason::Subagent);
+    if let Some(whose) = meta.kind.whose() {
+        return Err(RejectReason::NotUsers(whose));
     }
     let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
     let modified = modified.and_then(|time| Timestamp::try_from(time).map_err(io::Error::other));

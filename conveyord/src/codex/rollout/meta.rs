@@ -31,6 +31,35 @@ pub enum Source {
     Other,
 }
 
+/// Whose thread it is. Only a user's own conversation can be a session's thread: nothing that a supervisor
+/// sends or waits for belongs into any other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ThreadKind {
+    /// A conversation that a user began, in a terminal, an editor or by `codex exec`.
+    #[default]
+    User,
+    /// A thread that another thread spawned: a sub-agent, a review, a guardian.
+    Subagent,
+    /// A thread that is attached to another one, such as a side chat (`/side` of Codex 0.171): it has a rollout
+    /// at once, is held by the process of its main conversation, and the terminal title may name it.
+    Attached,
+    /// A thread that Codex itself began for another purpose, such as the search for a title or for memories.
+    Internal,
+}
+
+impl ThreadKind {
+    /// Whose thread it is, in words, unless it is a user's conversation.
+    #[must_use]
+    pub const fn whose(self) -> Option<&'static str> {
+        match self {
+            Self::User => None,
+            Self::Subagent => Some("a sub-agent"),
+            Self::Attached => Some("a side chat, or to another thread that is attached to a conversation"),
+            Self::Internal => Some("a thread that Codex began for itself"),
+        }
+    }
+}
+
 /// The format of a rollout. It is a property of the file, not of the Codex that appends to the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -75,6 +104,7 @@ pub struct SessionMeta {
     /// When the thread was created, as written.
     pub timestamp: Option<String>,
     pub source: Source,
+    pub kind: ThreadKind,
     pub history_mode: HistoryMode,
     /// The thread from which this thread was forked.
     pub forked_from_id: Option<ThreadId>,
@@ -98,6 +128,9 @@ impl SessionMeta {
         let thread = |raw: Option<&RawValue>| text(raw).and_then(ThreadId::new);
         let thread_id = payload.id.and_then(string_or_number).and_then(ThreadId::new).ok_or(NoThreadId)?;
         let parent = thread(payload.parent_thread_id);
+        let thread_source = text(payload.thread_source);
+        let source = source(payload.source, thread_source.as_deref(), parent.clone());
+        let kind = kind(&payload, &source, thread_source.as_deref(), parent.as_ref());
         Ok(Self {
             thread_id,
             session_id: text(payload.session_id),
@@ -105,16 +138,17 @@ impl SessionMeta {
             originator: text(payload.originator),
             cli_version: text(payload.cli_version),
             timestamp: text(payload.timestamp),
-            source: source(payload.source, text(payload.thread_source).as_deref(), parent),
+            source,
+            kind,
             history_mode: history_mode(payload.history_mode),
             forked_from_id: thread(payload.forked_from_id),
             history_base: payload.history_base.and_then(history_base),
         })
     }
 
-    /// Whether the thread belongs to a sub-agent. No person types into such a thread.
-    pub fn is_subagent(&self) -> bool {
-        matches!(self.source, Source::Subagent { .. })
+    /// Whether the thread is a user's own conversation, and so can be a session's.
+    pub fn is_of_user(&self) -> bool {
+        self.kind == ThreadKind::User
     }
 }
 
@@ -138,6 +172,8 @@ struct Payload<'a> {
     thread_source: Option<&'a RawValue>,
     #[serde(borrow)]
     parent_thread_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    attached_thread: Option<&'a RawValue>,
     #[serde(borrow)]
     history_mode: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -175,6 +211,36 @@ fn source(raw: Option<&RawValue>, thread_source: Option<&str>, parent: Option<Th
     }
 }
 
+/// The members that tell a user's conversation were seen in Codex 0.130 to 0.171. A `thread_source` that is not
+/// known is not taken for a user's: a later Codex may have further threads beside its conversations.
+fn kind(
+    payload: &Payload<'_>,
+    source: &Source,
+    thread_source: Option<&str>,
+    parent: Option<&ThreadId>,
+) -> ThreadKind {
+    if payload.attached_thread.is_some_and(|raw| !matches!(raw.get(), "false" | "null")) {
+        return ThreadKind::Attached;
+    }
+    if matches!(source, Source::Subagent { .. }) || parent.is_some() {
+        return ThreadKind::Subagent;
+    }
+    // `{"internal": "memory_consolidation"}`, beside `{"custom": NAME}`, which is another program's name.
+    #[derive(Deserialize)]
+    struct Internal {
+        #[expect(dead_code, reason = "only its presence counts")]
+        internal: serde::de::IgnoredAny,
+    }
+    if payload.source.is_some_and(|raw| serde_json::from_str::<Internal>(raw.get()).is_ok()) {
+        return ThreadKind::Internal;
+    }
+    match thread_source {
+        None | Some("" | "user" | "cli") => ThreadKind::User,
+        Some("tui_side_chat") => ThreadKind::Attached,
+        Some(_) => ThreadKind::Internal,
+    }
+}
+
 fn history_mode(raw: Option<&RawValue>) -> HistoryMode {
     match raw.and_then(string).as_deref() {
         None | Some("legacy") => HistoryMode::Legacy,
@@ -185,4 +251,55 @@ fn history_mode(raw: Option<&RawValue>) -> HistoryMode {
 
 fn history_base(raw: &RawValue) -> Option<HistoryBase> {
     serde_json::from_str::<HistoryBase>(raw.get()).ok().filter(|base| !base.thread_id.as_str().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codex::rollout::discovery::read_session_meta;
+    use camino::Utf8Path;
+
+    #[track_caller]
+    fn check(members: &str, expect: ThreadKind) {
+        let meta = SessionMeta::from_payload(&format!(r#"{{"id":"x"{members}}}"#)).unwrap();
+        assert_eq!(meta.kind, expect, "{members}");
+        assert_eq!(meta.is_of_user(), meta.kind.whose().is_none());
+    }
+
+    #[test]
+    fn only_a_users_conversation_is_a_sessions() {
+        use ThreadKind::{Attached, Internal, Subagent, User};
+        check("", User);
+        check(r#","source":"cli","thread_source":"user""#, User);
+        check(r#","source":"vscode","thread_source":"cli","forked_from_id":"y""#, User);
+        check(r#","source":"exec","thread_source":null,"attached_thread":false"#, User);
+        check(r#","source":{"custom":"an editor"}"#, User);
+        check(r#","source":"vscode","thread_source":"tui_side_chat""#, Attached);
+        check(r#","source":"cli","thread_source":"user","attached_thread":true"#, Attached);
+        check(r#","source":{"subagent":{"thread_spawn":{"parent_thread_id":"y"}}}"#, Subagent);
+        check(r#","source":{"subagent":"review"}"#, Subagent);
+        check(r#","source":"cli","thread_source":"subagent""#, Subagent);
+        check(r#","source":"cli","parent_thread_id":"y""#, Subagent);
+        check(r#","source":{"internal":"memory_consolidation"}"#, Internal);
+        check(r#","source":"vscode","thread_source":"memory_consolidation""#, Internal);
+        check(r#","source":"vscode","thread_source":"of a later version""#, Internal);
+    }
+
+    #[test]
+    fn recorded_side_chats_are_told_from_conversations() {
+        let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/codex-0.171");
+        let Ok(manifest) = std::fs::read(folder.join("manifest.json")) else {
+            eprintln!("skipped: there are no recorded rollouts at {folder}");
+            return;
+        };
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        let recorded = manifest["rollouts"].as_array().unwrap();
+        assert!(!recorded.is_empty());
+        for rollout in recorded {
+            let file = rollout["file"].as_str().unwrap();
+            let meta = read_session_meta(&folder.join(file)).unwrap();
+            assert_eq!(Some(meta.is_of_user()), rollout["a_sessions_thread"].as_bool(), "{file}");
+            assert_eq!(meta.kind == ThreadKind::Attached, !meta.is_of_user(), "{file}");
+        }
+    }
 }

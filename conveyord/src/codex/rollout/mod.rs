@@ -4,8 +4,8 @@
 //! A rollout is only ever read. Nothing here knows a row, a task or a manager.
 
 pub mod appearances;
-pub mod by_start;
 pub mod by_text;
+pub mod clients;
 pub mod discovery;
 pub mod lines;
 pub mod located;

@@ -1,9 +1,16 @@
 //! What happens to files: shrinking, replacement, migration, archiving, rewinding, poison, failed commits.
 
 use super::world::{OTHER_THREAD, THREAD, World, complete, event, message, meta, record, started, turn};
-use crate::{codex::rollout::lines::MAX_LINE_BYTES, error::Error, store::testing};
+use crate::{
+    codex::rollout::{lines::MAX_LINE_BYTES, located::Located},
+    error::Error,
+    ingest::follow,
+    sessions::{locate::fake::Program, registration},
+    store::{Durability, StoreError, Tx, testing},
+};
 use conveyor_proto::ids::ThreadId;
-use std::fs;
+use serde_json::json;
+use std::{fs, time::Duration};
 
 #[track_caller]
 fn check_kind(result: Result<impl std::fmt::Debug, Error>, kind: &str) {
@@ -242,12 +249,25 @@ fn a_pane_that_was_cleared_is_followed_to_its_new_thread() {
     world.ingest(&session);
     let new = "01990000-0002-7000-8000-00000000000c";
     let title = format!("Ready | {}...", &new[..29]);
-    fs::create_dir(world.home.join("thread-writer-locks")).unwrap();
-    fs::write(world.home.join(format!("thread-writer-locks/{new}.lock")), "").unwrap();
-    assert!(!world.follow(&session, Some(&title)), "it has no file before its first input");
-
+    let locks = world.home.join("thread-writer-locks");
+    fs::create_dir(&locks).unwrap();
+    fs::write(locks.join(format!("{new}.lock")), "").unwrap();
     let mut second = world.rollout(new);
-    second.append([meta(new), turn(5000, "b")].concat());
+    second.append(meta(new));
+    assert!(!world.follow(&session, Some(&title)), "the title alone proves nothing");
+
+    let mut codex = Program::start(&world.home.with_file_name("project"), "codex", &["go"]);
+    let pid = codex.pid();
+    let of_process = move |tx: &Tx<'_>| {
+        let pid = i64::from(pid);
+        Ok::<_, StoreError>(tx.execute("update sessions set pid = ?1, pid_start = null", [pid])?)
+    };
+    world.store.write_blocking(Durability::Full, of_process).unwrap();
+    codex.open(&first.path);
+    assert!(!world.follow(&session, Some(&title)), "nobody holds the thread");
+
+    codex.open(&locks.join(format!("{new}.lock")));
+    second.append(turn(5000, "b"));
     assert!(world.follow(&session, Some(&title)));
     world.ingest(&session);
     assert_eq!(world.turns(), ["a done pending -", "b done pending -"]);
@@ -258,9 +278,32 @@ fn a_pane_that_was_cleared_is_followed_to_its_new_thread() {
     // The pane shows the first thread again, whose file is read on.
     first.append(turn(9000, "c"));
     let title = format!("Ready | {}", &THREAD[..29]);
-    fs::write(world.home.join(format!("thread-writer-locks/{THREAD}.lock")), "").unwrap();
+    fs::write(locks.join(format!("{THREAD}.lock")), "").unwrap();
+    codex.open(&locks.join(format!("{THREAD}.lock")));
     assert!(world.follow(&session, Some(&title)));
     assert_eq!(world.ingest(&session).new_events, 3);
+}
+
+#[test]
+fn a_side_chat_is_not_adopted_whatever_led_to_it() {
+    let world = World::new();
+    let (mut main, mut side) = (world.rollout(THREAD), world.rollout(OTHER_THREAD));
+    main.append(meta(THREAD));
+    let attached = format!(
+        r#"{{"id":"{OTHER_THREAD}","forked_from_id":"{THREAD}","attached_thread":true,"thread_source":"tui_side_chat"}}"#
+    );
+    side.append([record(0, "session_meta", &attached), turn(5000, "b")].concat());
+    let session = world.register("w", &main.path);
+    let located = Located { thread_id: ThreadId::new(OTHER_THREAD).unwrap(), path: Some(side.path.clone()) };
+    assert!(!world.wait(follow::adopt(&world.store, &world.ingest, &session, located)).unwrap());
+
+    // A session that an earlier version put into its side chat is brought back to its conversation.
+    let session = world.worker("w", OTHER_THREAD, &side.path);
+    assert!(world.follow(&session, None));
+    assert_eq!(world.get(&session.id).codex_session_id, ThreadId::new(THREAD));
+    let params = serde_json::from_value(json!({ "name": "s", "role": "worker", "codex_session": side.path }));
+    let refused = world.wait(registration::register(&world.store, params.unwrap(), Duration::from_secs(1)));
+    assert_eq!(refused.unwrap_err().kind(), "rollout_invalid");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{
     Request, Spawner,
     prepare::{Earlier, Prepared, kill_command},
-    search::{Found, Search},
+    search::{Found, Search, StartedPane},
 };
 use crate::{
     clock,
@@ -17,7 +17,10 @@ use crate::{
     faults::{self, CrashPoint},
     platform::{self, Pid},
     refusal::Kind,
-    sessions::registration::{Takeover, codex_home, file_state, store_registration},
+    sessions::{
+        others::Others,
+        registration::{Takeover, codex_home, file_state, store_registration},
+    },
     store::{
         Durability,
         prompts::{self, NewPrompt},
@@ -213,16 +216,24 @@ impl Spawner {
         // `codex resume` appends to the rollout of an older thread, so the age of the file proves nothing.
         let resumes = options.extra.first().is_some_and(|first| first == "resume");
         let since = if resumes { None } else { clock::parse(&spawned.start.created_at) };
-        let search = Search::new(&request.name, request.role, &home, spawned.pane_pid, &prompt.text, since);
+        let pane = StartedPane {
+            id: spawned.pane_id,
+            pid: spawned.pane_pid,
+            socket: prepared.tmux.server().socket().to_string(),
+        };
+        let search = Search::new(&request.name, request.role, &home, pane, &prompt.text, since);
         let deadline = Instant::now() + request.time_limit();
         let tmux = prepared.tmux.clone();
         let accept_trust = request.codex.accept_trust;
         let mut watch = Watch::new(tmux.clone(), spawned.pane_id, spawned.pane_pid, accept_trust, deadline);
         let mut appearances = Appearances::below(&home);
         let look = |shown: ready::Shown| {
-            let search = search.clone();
-            let looked = tokio::task::spawn_blocking(move || search.look(&shown.title));
-            async { looked.await.ok().flatten() }
+            let (search, store, server) = (search.clone(), self.store.clone(), tmux.server().clone());
+            async move {
+                let others = Others::now(&store, Some(server)).await.ok()?;
+                let looked = tokio::task::spawn_blocking(move || search.look(&shown.title, &others));
+                looked.await.ok().flatten()
+            }
         };
         let waited = tokio::select! {
             waited = watch.found(Some(&mut appearances), look) => waited?,

@@ -190,7 +190,7 @@ fn the_newest_rollout_of_a_process_tree_is_chosen() {
 
     let held = rollouts_held_by(holder.pid()).unwrap();
     assert_eq!(held.rollouts.len(), 2);
-    assert!(matches!(held.rejected.as_slice(), [Rejected { reason: RejectReason::Subagent, .. }]));
+    assert!(matches!(held.rejected.as_slice(), [Rejected { reason: RejectReason::NotUsers(_), .. }]));
     let chosen = choose(held).unwrap();
     assert_eq!((chosen.path, chosen.meta.thread_id), (newest, thread(B)));
     assert_ne!(chosen.pid, holder.pid());
