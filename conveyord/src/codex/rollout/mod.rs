@@ -6,6 +6,7 @@
 pub mod appearances;
 pub mod by_start;
 pub mod by_text;
+pub mod call;
 pub mod discovery;
 pub mod lines;
 pub mod located;
