@@ -242,3 +242,6 @@ fn edits(call: &Call, reading: &Reading, cwd: &str) -> bool {
     shown.iter().all(|shown| files.iter().any(|file| has(file, shown)))
         && (reading.part == Part::Some || files.iter().all(|file| shown.iter().any(|shown| has(file, shown))))
 }
+
+#[cfg(test)]
+mod tests;

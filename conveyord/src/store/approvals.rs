@@ -93,7 +93,9 @@ impl fmt::Debug for NewApproval {
 pub fn open(tx: &Tx<'_>, new: &NewApproval) -> Result<Option<String>, StoreError> {
     let turn = new.turn_id.as_ref().map_or("", TurnId::as_str);
     let thread = new.thread_id.as_ref().map_or("", ThreadId::as_str);
-    let key = format!("{}:{}:{thread}:{turn}:{}", new.source.as_str(), new.session, new.subject);
+    // With the hash, because an approval that is opened again still shows what it showed before.
+    let shown = digest(new.kind, new.command.as_deref(), new.cwd.as_deref(), new.reason.as_deref());
+    let key = format!("{}:{}:{thread}:{turn}:{}:{shown}", new.source.as_str(), new.session, new.subject);
     let id: Option<String> = tx
         .prepare_cached(
             "insert into approvals (id, session_id, source, kind, thread_id, turn_id, subject, dedupe_key, command,

@@ -154,15 +154,25 @@ fn resize(env: &TestEnv, pane: &Pane, columns: &str, rows: &str) {
     let _ = env.tmux().run(&window).success();
 }
 
+/// The newest event of this kind about an approval.
+#[track_caller]
 fn audit(env: &TestEnv, event: &str, approval: &Value) -> Value {
-    let events = call(env, &["audit", "task", "--json"]);
-    let found = events
-        .as_array()
-        .expect("a list")
-        .iter()
-        .rev()
-        .find(|row| row["event_type"] == event && row["payload"]["approval_id"] == approval["id"]);
-    found.unwrap_or_else(|| panic!("{event}: {events:#}"))["payload"].clone()
+    let stdout = env.conveyorctl(&["audit", "task", "--json"]).success().stdout;
+    fn find<'a>(value: &'a Value, id: &Value, event: &str) -> Option<&'a Value> {
+        let inner = match value {
+            Value::Array(items) => items.iter().rev().find_map(|item| find(item, id, event)),
+            Value::Object(fields) => fields.values().find_map(|field| find(field, id, event)),
+            _ => None,
+        };
+        let is_it = || {
+            let named = value.as_object()?.values().any(|field| field == event);
+            Some(value).filter(|value| named && value["payload"]["approval_id"] == *id)
+        };
+        inner.or_else(is_it)
+    }
+    let rows = serde_json::Deserializer::from_str(&stdout).into_iter::<Value>();
+    let rows: Value = rows.map(|row| row.expect("JSON")).collect();
+    find(&rows, &approval["id"], event).unwrap_or_else(|| panic!("{event}: {rows:#}"))["payload"].clone()
 }
 
 /// The pane shows twelve lines of a heredoc, and a command behind it that would run as well.
