@@ -20,7 +20,7 @@ use crate::{
     faults::{self, CrashPoint},
     ingest::Shrunk,
     refusal::Kind,
-    sessions::pane,
+    sessions::{looks::PaneSeen, pane},
     store::{
         approvals::{self, Approval, Ended, NewApproval, PaneSubject},
         sessions::{self, Session},
@@ -43,6 +43,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const FRESH: Duration = Duration::from_millis(100);
 /// How long a menu may be seen before the record of its call is read.
 const UNREAD_LIMIT: Duration = Duration::from_millis(1500);
+/// How long Codex may take to draw a menu anew.
+const REDRAW: Duration = Duration::from_millis(300);
 /// How long a menu may stay on the screen after its key was pressed.
 const GONE_LIMIT: Duration = Duration::from_secs(3);
 /// Pause between two looks for this.
@@ -142,24 +144,25 @@ impl Approvals {
         if calls.is_empty() && !any {
             return Ok(false);
         }
-        let Some(seen) = self.looks.look(&session, FRESH).await? else { return Ok(true) };
-        let over = Ended::Of(ApprovalSource::Pane);
-        let Some(menu) = seen.menu.filter(|_| seen.look.shows == PaneShows::Approval) else {
-            if any {
-                self.ended(session.id.clone(), over).await?;
+        let Some(mut seen) = self.looks.look(&session, FRESH).await? else { return Ok(true) };
+        let mut now = self.standing(&session, &seen).await?;
+        if matches!(now, Standing::Over { .. }) {
+            // Codex may be drawing the same question again, for another size of the pane.
+            tokio::time::sleep(REDRAW).await;
+            let Some(again) = self.looks.look(&session, Duration::ZERO).await? else { return Ok(true) };
+            now = self.standing(&session, &again).await?;
+            seen = again;
+        }
+        let asked = match now {
+            Standing::Same => return Ok(true),
+            Standing::New(asked) => asked,
+            // A pane shows one menu at a time, so the earlier approval of this pane is over.
+            Standing::Over { next } => {
+                self.ended(session.id.clone(), Ended::Of(ApprovalSource::Pane)).await?;
+                next
             }
-            return Ok(true);
         };
-        let known = self.known(&session).await?;
-        let asked = question(&menu, &known.of(&session));
-        // An approval never changes what it shows. A manager may have read it already.
-        if known.open.as_ref().is_some_and(|open| asked.may_be(open, &known.of(&session))) {
-            return Ok(true);
-        }
-        // A pane shows one menu at a time, so the earlier approval of this pane is over.
-        if known.open.is_some() {
-            self.ended(session.id.clone(), over).await?;
-        }
+        let Some(asked) = asked else { return Ok(true) };
         let is_young = clock::seconds_since(&seen.since).is_some_and(|age| age < UNREAD_LIMIT.as_secs_f64());
         let is_whole = matches!(asked.subject, PaneSubject::Call { .. } | PaneSubject::Screen(_));
         // The menu may be half drawn, or the record of its call not read yet.
@@ -167,6 +170,20 @@ impl Approvals {
             self.opened(new_approval(&session, asked)).await?;
         }
         Ok(true)
+    }
+
+    /// How the approval of a pane stands by a look at it.
+    async fn standing(&self, session: &Session, seen: &PaneSeen) -> Result<Standing> {
+        let rows = self.known(session).await?;
+        let known = rows.of(session);
+        let menu = seen.menu.as_ref().filter(|_| seen.look.shows == PaneShows::Approval);
+        let asked = menu.map(|menu| question(menu, &known));
+        Ok(match (&rows.open, asked) {
+            (None, asked) => Standing::New(asked),
+            // An approval never changes what it shows. A manager may have read it already.
+            (Some(open), Some(asked)) if asked.may_be(open, &known) => Standing::Same,
+            (Some(_), next) => Standing::Over { next },
+        })
     }
 
     /// What the rows know of what a session's pane may ask.
@@ -197,7 +214,11 @@ impl Approvals {
         // While this turn is held, no other sender types into the pane.
         let turn = self.sender.turn_at(&tmux, first.pane.pane_id).await;
         // The pane is verified again, because the sender before this one may have changed it.
-        self.key_for(&tmux, session, approval, decision).await?;
+        if self.key_for(&tmux, session, approval, decision).await.is_err() {
+            // Codex may be drawing the same question again, for another size of the pane.
+            tokio::time::sleep(REDRAW).await;
+            self.key_for(&tmux, session, approval, decision).await?;
+        }
         claim.await?;
         faults::reach(CrashPoint::ApprovalClaimed);
         // A person may have answered while the claim was stored, and Codex may ask the next thing by now. So nothing
@@ -275,6 +296,16 @@ impl Approvals {
         let text = tmux.capture(target.pane.pane_id, 0, CaptureStyle::Plain).await?;
         Ok(approval_menu(&target.pane.title, &text))
     }
+}
+
+/// How the approval of a pane stands.
+enum Standing {
+    /// The pane still asks for what the approval is about.
+    Same,
+    /// No approval is kept for what the pane asks, if it asks anything.
+    New(Option<Question>),
+    /// The pane asks nothing, or something else.
+    Over { next: Option<Question> },
 }
 
 /// What the rows know of what a session's pane may ask.
