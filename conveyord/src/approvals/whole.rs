@@ -8,7 +8,7 @@
 use crate::{
     codex::{
         rollout::call::{Call, Form, Patched},
-        screen::{ApprovalMenu, Part, Reading, same_text, shows_text},
+        screen::{ApprovalMenu, Drawing, Part, Reading, same_text, shows_text},
     },
     store::approvals::{Approval, PaneSubject, digest},
     words::sha256,
@@ -31,7 +31,7 @@ pub(super) struct Question {
 pub(super) enum Sight {
     /// At least its beginning.
     Beginning,
-    /// Nothing: the pane is too low for it.
+    /// Nothing that can be relied on: the pane is too low for it, or not drawn anew after a resize.
     Nothing,
 }
 
@@ -78,7 +78,9 @@ pub(super) fn question(menu: &ApprovalMenu, known: &Known<'_>) -> Question {
         PaneSubject::Screen(hash)
     };
     let sees = |reading: &Reading| reading.commands().next().is_some() || !reading.destinations().is_empty();
-    let sight = if cut && !menu.readings.iter().any(sees) { Sight::Nothing } else { Sight::Beginning };
+    let overdrawn = reading.is_some_and(|reading| reading.drawing == Drawing::Overdrawn);
+    let nothing = overdrawn || cut && !menu.readings.iter().any(sees);
+    let sight = if nothing { Sight::Nothing } else { Sight::Beginning };
     Question { subject, kind, command, cwd: Some(known.cwd.to_owned()), reason, sight }
 }
 
@@ -102,7 +104,7 @@ impl Question {
                 let open = |call: &Call| approval.subject.starts_with(&format!("call:{}/", call.id));
                 self.sight == Sight::Nothing && same_kind && known.calls.iter().any(open)
             }
-            PaneSubject::Cut(_) if self.sight == Sight::Nothing => same_kind,
+            _ if self.sight == Sight::Nothing => same_kind,
             _ => {
                 let same =
                     |one: Option<&str>, other: Option<&str>| same_text(uncut(one), uncut(other), Part::Some);

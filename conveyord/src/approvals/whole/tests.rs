@@ -192,6 +192,11 @@ fn a_question_is_the_same_one_however_the_pane_is_resized() {
             !question(&menu, &Known { calls: &[], ..known }).may_be(&shown, &Known { calls: &[], ..known })
         );
     }
+    // Codex 0.130 leaves characters of its earlier rows after a resize.
+    let screen = "\n  Would you like to run the following command?\n• Reason: May this run?\n\n› $[cat > out <<'EOF'\n  line 1\n\n\
+                  › 1. Yes, proceed (y)\n  2. No (esc)\n\n  Press enter to confirm or esc to cancel\n";
+    let overdrawn = asked(&approval_menu("[ ! ] Action Required", screen).unwrap(), &calls);
+    assert!(overdrawn.may_be(&shown, &known) && !overdrawn.is_what_is_shown(&shown), "{overdrawn:?}");
     let other = asked(&command(&["Reason: May this run?", "", "$ ls"]), &calls);
     assert!(!other.may_be(&shown, &known), "{other:?}");
 }

@@ -206,7 +206,7 @@ pub struct Request {
     pub command: Option<String>,
     /// The folder in which the command runs, or for which permission is asked.
     pub cwd: Option<String>,
-    /// The reason in the model's words, or the question.
+    /// The reason in the model's words, or the questions, one a line.
     pub reason: Option<String>,
     /// The requested permissions, exactly as the app-server sent them.
     pub permissions: Option<Value>,
@@ -269,8 +269,8 @@ impl Request {
             ("additional permissions", params.additional_permissions),
         ];
         let more = more.into_iter().filter_map(|(name, value)| Some(format!("{name}: {}", value?)));
-        let question =
-            params.questions.into_iter().map(|question| question.question).find(|text| !text.is_empty());
+        let questions: Vec<String> = params.questions.into_iter().map(|question| question.question).collect();
+        let question = Some(questions.join("\n")).filter(|text| !text.trim().is_empty());
         let subject = [
             params.item_id.clone().unwrap_or_default(),
             params.approval_id.unwrap_or_default(),

@@ -33,8 +33,19 @@ pub struct Reading {
     pub rows: Vec<String>,
     /// Whether Codex has cut the rows.
     pub part: Part,
+    /// Whether the rows are as Codex draws them.
+    pub drawing: Drawing,
     /// The row that stands for what was cut.
     mark: Option<String>,
+}
+
+/// Whether rows are as Codex draws them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawing {
+    Clean,
+    /// Something stands in front of a row. After a resize, Codex 0.130 leaves characters of its earlier rows in cells that
+    /// should be blank.
+    Overdrawn,
 }
 
 impl fmt::Debug for ApprovalMenu {
@@ -67,7 +78,8 @@ impl ApprovalMenu {
     /// and all entries are there down to the key hint, without which the screen would be no menu.
     #[must_use]
     pub fn shows_all(&self) -> bool {
-        self.entries == Part::All && matches!(self.readings.as_slice(), [only] if only.part == Part::All)
+        self.entries == Part::All
+            && matches!(self.readings.as_slice(), [only] if only.part == Part::All && only.drawing == Drawing::Clean)
     }
 }
 
@@ -157,14 +169,16 @@ pub fn approval_menu(title: &str, plain: &str) -> Option<ApprovalMenu> {
 
 /// The reading of the rows from a question on.
 fn reading(rows: &[Row]) -> Reading {
-    let end = rows.iter().position(Row::is_blank).unwrap_or(rows.len());
+    let end = rows.iter().position(|row| row.is_blank() || is_cut_mark(&row.text)).unwrap_or(rows.len());
     let mut below: Vec<String> =
         rows[end..].iter().map(|row| row.text.strip_prefix("  ").unwrap_or(&row.text).to_owned()).collect();
     let last = below.iter().rposition(|row| !row.trim().is_empty());
     below.truncate(last.map_or(0, |last| last + 1));
     let mark = below.pop_if(|row| is_cut_mark(row)).map(|row| row.trim().to_owned());
+    let clean = rows[end..].iter().all(|row| row.is_blank() || row.text.starts_with("  "));
+    let drawing = if clean { Drawing::Clean } else { Drawing::Overdrawn };
     let part = if mark.is_some() { Part::Some } else { Part::All };
-    Reading { question: joined(&rows[..end]), rows: below, part, mark }
+    Reading { question: joined(&rows[..end]), rows: below, part, drawing, mark }
 }
 
 /// Whether a row stands for rows that Codex has cut: `[… 22 lines] ^a view all`.

@@ -18,7 +18,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use approval::{ApprovalMenu, Part, Reading, approval_menu, same_text, shows_text};
+pub use approval::{ApprovalMenu, Drawing, Part, Reading, approval_menu, same_text, shows_text};
 use rows::{Row, plain_rows, styled_rows};
 
 /// What a pane shows.
