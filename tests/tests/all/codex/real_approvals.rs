@@ -1,6 +1,8 @@
 //! Approvals and Codex's app-server with the real Codex in the offline lab: the shared daemon of 0.169, one
 //! process per TUI, and 0.130.
 
+#![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
+
 use conveyor_tests::harness::{Pane, Program, TestEnv, standin, wait_until};
 use conveyor_tests::rollout::Format;
 use serde_json::Value;
