@@ -97,6 +97,7 @@ impl App {
             app_servers: app_servers.clone(),
             sender: sender.clone(),
             looks: looks.clone(),
+            ingest: ingest.clone(),
         };
         let loops = Loops::new(shutdown.clone());
         Arc::new(Self {

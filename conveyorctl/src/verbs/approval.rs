@@ -7,7 +7,7 @@ use crate::ui::Ui;
 use clap::{Args, Subcommand};
 use conveyor_proto::Method;
 use conveyor_proto::registry::{ApprovalAccept, ApprovalDecline, ApprovalList};
-use conveyor_proto::types::approval::{ApprovalRow, DecideParams, DecideResult, ListParams};
+use conveyor_proto::types::approval::{ApprovalExtent, ApprovalRow, DecideParams, DecideResult, ListParams};
 
 /// List what workers wait for, accept or decline it
 ///
@@ -25,7 +25,8 @@ enum ApprovalsVerb {
     List(ListArgs),
     /// Accept an approval, this once
     ///
-    /// It is checked again right before that Codex still asks the same.
+    /// It is checked again right before that Codex still asks exactly what the approval shows. What is not shown whole
+    /// (its extent) is refused: answer it in the pane.
     Accept(DecideArgs),
     /// Decline an approval
     ///
@@ -118,6 +119,12 @@ fn lines(approval: &ApprovalRow) -> Vec<String> {
         if let Some(text) = text {
             lines.push(format!("  {name}: {}", printable(text)));
         }
+    }
+    if approval.extent != ApprovalExtent::Whole {
+        let extent = approval.extent.as_str();
+        lines.push(format!(
+            "  {extent}: this is not all that is asked; look at it in the pane and answer it there"
+        ));
     }
     lines
 }

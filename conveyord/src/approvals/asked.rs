@@ -1,7 +1,7 @@
 //! Keeps the items in step with what Codex asks: stores new questions, ends those that are over, and tells
 //! the manager.
 
-use super::{Approvals, until};
+use super::{Approvals, open_calls, until};
 use crate::{
     background::Items,
     changes::{Change, ChangeKind},
@@ -38,8 +38,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The pause before everything is looked at again, if the work on a session has panicked.
+/// The pause before everything is looked at again: the work on a session has panicked, or the record of a call is not
+/// read yet.
 type Again = Option<Duration>;
+
+/// How long the record of a call may take to be read, from the request about it on. Codex writes the record first.
+const RECORD_LIMIT: Duration = Duration::from_secs(5);
+/// Pause between two looks for it.
+const RECORD_PAUSE: Duration = Duration::from_millis(100);
 
 impl Approvals {
     /// Follows the reports of the app-servers and the ends of turns, until cancelled. `events` outlives a run
@@ -108,23 +114,41 @@ impl Approvals {
                 match &event {
                     RequestEvent::Opened(_, request) => {
                         faults::may_panic("item", "approvals");
-                        self.opened(asked(session.clone(), request)).await
+                        let new = self.requested(session.clone(), request).await?;
+                        if new.command.is_none() && is_young(request) {
+                            return Ok(Some(RECORD_PAUSE));
+                        }
+                        self.opened(new).await?;
                     }
                     RequestEvent::Resolved(_, request) => {
                         let which = Ended::One(ApprovalSource::AppServer, &request.subject);
-                        self.ended(session.clone(), which).await
+                        self.ended(session.clone(), which).await?;
                     }
                     RequestEvent::Settled(_) => {
-                        self.ended(session.clone(), Ended::Of(ApprovalSource::AppServer)).await
+                        self.ended(session.clone(), Ended::Of(ApprovalSource::AppServer)).await?;
                     }
                 }
+                Ok::<Again, Error>(None)
             };
             match items.attempt(session.as_str(), work).await {
-                Ok(done) => done?,
+                Ok(done) => again = again.max(done?),
                 Err(pause) => again = again.max(Some(pause)),
             }
         }
         Ok(again)
+    }
+
+    /// What a request of the app-server asks. A request to change files does not tell the changes. The call of that id
+    /// in the rollout does.
+    pub(super) async fn requested(&self, session: SessionId, request: &Request) -> Result<NewApproval> {
+        let mut new = asked(session.clone(), request);
+        if request.kind == RequestKind::FileChange {
+            let item = request.item_id.clone();
+            let calls = self.store.read(move |connection| open_calls(connection, &session)).await?;
+            new.command =
+                calls.into_iter().find(|call| Some(&call.id) == item.as_ref()).map(|call| call.text);
+        }
+        Ok(new)
     }
 
     /// Stores a new approval, and tells the manager of the session's pair. An approval that is stored already
@@ -201,7 +225,14 @@ impl Approvals {
     }
 }
 
+/// Whether the record of the call that a request is about may still be unread.
+fn is_young(request: &Request) -> bool {
+    let age = request.started_at_ms.and_then(|at| clock::timestamp().as_millisecond().checked_sub(at));
+    age.is_some_and(|age| u128::from(age.unsigned_abs()) < RECORD_LIMIT.as_millis())
+}
+
 fn asked(session: SessionId, request: &Request) -> NewApproval {
+    let reason = request.reason.iter().chain(&request.more).map(String::as_str).collect::<Vec<_>>();
     NewApproval {
         session,
         source: ApprovalSource::AppServer,
@@ -210,13 +241,21 @@ fn asked(session: SessionId, request: &Request) -> NewApproval {
             RequestKind::FileChange => ApprovalKind::FileChange,
             RequestKind::Permissions => ApprovalKind::Permissions,
             RequestKind::UserInput => ApprovalKind::UserInput,
+            RequestKind::Input => ApprovalKind::Other,
         },
         thread_id: Some(ThreadId(request.thread_id.clone())),
         turn_id: request.turn_id.clone().map(TurnId),
         subject: request.subject.clone(),
-        command: request.command.clone(),
+        command: match &request.permissions {
+            Some(permissions) if request.kind == RequestKind::Permissions => Some(permissions.to_string()),
+            // A request for a host has no command.
+            _ => request
+                .command
+                .clone()
+                .or_else(|| Some(request.more.join("\n")).filter(|text| !text.is_empty())),
+        },
         cwd: request.cwd.clone(),
-        reason: request.reason.clone(),
+        reason: (!reason.is_empty()).then(|| reason.join("\n")),
     }
 }
 
@@ -280,12 +319,19 @@ fn tell_manager(
     // Codex has asked this before, and the manager was told then.
     let Some(notification) = notification else { return Ok(()) };
     let (task_id, actor) = (Some(task.id.as_str()), Actor::System);
-    let facts = json!({
+    let mut facts = json!({
         "approval_id": id, "command_length": new.command.as_ref().map(|text| text.chars().count()),
         "delivery_mode": mode, "kind": new.kind, "notification_id": notification, "session": worker.name,
         "source": new.source,
     });
     let correlation_id = Some(correlation_id.as_str());
+    // Telemetry holds no texts.
+    let attributes = facts.clone();
+    facts["command"] = json!(new.command);
+    facts["cwd"] = json!(new.cwd);
+    facts["reason"] = json!(new.reason);
+    facts["extent"] = json!(approval.as_ref().map(|row| row.extent));
+    facts["sha256"] = json!(approval.as_ref().map(|row| &row.sha256));
     log::event(
         tx,
         &Event {
@@ -294,7 +340,7 @@ fn tell_manager(
             task_id,
             command_id: None,
             correlation_id,
-            payload: facts.clone(),
+            payload: facts,
         },
     )?;
     log::telemetry(
@@ -309,7 +355,7 @@ fn tell_manager(
                 "approval_id": id, "binding_id": binding.id, "correlation_id": correlation_id,
                 "routed_notification_id": notification,
             }),
-            attributes: facts,
+            attributes,
         },
     )?;
     if mode == DeliveryMode::Push {

@@ -21,7 +21,9 @@ use crate::{
     words::shown,
 };
 use conveyor_proto::types::{
-    approval::{ApprovalKind, ApprovalRow, ApprovalSource, ApprovalState, DecideParams, DecideResult},
+    approval::{
+        ApprovalExtent, ApprovalKind, ApprovalRow, ApprovalSource, ApprovalState, DecideParams, DecideResult,
+    },
     dispatch::PermissionCheck,
     task::TaskRow,
 };
@@ -50,7 +52,8 @@ impl Approvals {
     /// # Errors
     /// `blank_reason`, `unknown_approval`, `unknown_task`, `ambiguous_task`, `not_bound`,
     /// `approval_of_another_task`, `permission_denied`, `approval_resolved`, `approval_needs_person`,
-    /// `approval_unreachable`. After any error nothing was answered.
+    /// `approval_cut`, `approval_ambiguous`, `approval_changed`, `approval_unreachable`. After any error nothing was
+    /// answered.
     pub async fn decide(&self, params: DecideParams, decision: Decision) -> Result<DecideResult> {
         if params.reason.trim().is_empty() {
             return Err(Error::invalid(Kind::BlankReason, "the reason is blank").hint("--reason TEXT"));
@@ -68,6 +71,9 @@ impl Approvals {
             let message = format!("session {} asks for an answer, not for an approval", row.session);
             return Err(Error::conflict(Kind::ApprovalNeedsPerson, message)
                 .hint("answer it in the session's pane, or end its turn: `session-interrupt`"));
+        }
+        if decision == Decision::Accept {
+            seen_whole(row)?;
         }
         let certain = match row.source {
             ApprovalSource::AppServer => self.answer(&judged).await?,
@@ -92,6 +98,14 @@ impl Approvals {
             return Err(Error::unavailable(Kind::ApprovalUnreachable, message)
                 .hint("`approvals list` shows what is asked for now; it can be answered in the pane too"));
         };
+        let asked = self.requested(judged.session.id.clone(), &request).await?;
+        let (command, cwd, reason) =
+            (asked.command.as_deref(), asked.cwd.as_deref(), asked.reason.as_deref());
+        if judged.decision == Decision::Accept
+            && approvals::digest(asked.kind, command, cwd, reason) != row.sha256
+        {
+            return Err(changed(row));
+        }
         // The subscription begins before the answer is sent, so that the end of the request is not missed.
         let mut changes = self.store.changes().subscribe();
         // After the claim no other call can answer this approval.
@@ -237,6 +251,36 @@ fn over(row: &ApprovalRow) -> Error {
         .hint("`approvals list` shows what is asked for now")
 }
 
+/// Refuses to accept what nobody has seen.
+fn seen_whole(row: &ApprovalRow) -> Result<()> {
+    let in_pane =
+        format!("look at it in the pane of {} and answer it there; it can be declined here", row.session);
+    match row.extent {
+        ApprovalExtent::Whole => Ok(()),
+        ApprovalExtent::Cut => Err(cut(row).hint(in_pane)),
+        ApprovalExtent::Ambiguous => {
+            let message = format!(
+                "what session {} asks fits no call of its thread, or several; a sub-agent may ask it",
+                row.session
+            );
+            Err(Error::conflict(Kind::ApprovalAmbiguous, message).hint(in_pane))
+        }
+    }
+}
+
+/// The refusal for a question of which only a part is known.
+pub(super) fn cut(row: &ApprovalRow) -> Error {
+    let message = format!("only a part of what session {} asks is known", row.session);
+    Error::conflict(Kind::ApprovalCut, message)
+}
+
+/// The refusal for a question that is not what the approval shows.
+pub(super) fn changed(row: &ApprovalRow) -> Error {
+    let message =
+        format!("session {} asks now for something else than approval {} shows", row.session, row.id);
+    Error::conflict(Kind::ApprovalChanged, message).hint("`approvals list` shows what is asked for now")
+}
+
 fn answer_to(request: &Request, decision: Decision) -> Value {
     match (request.kind, decision) {
         (RequestKind::Permissions, Decision::Accept) => {
@@ -254,9 +298,10 @@ fn record(tx: &Tx<'_>, kind: SharedEvent, judged: &Judged, outcome: Value) -> Re
     let task_id = Some(judged.task.id.as_str());
     let (actor, decision) = (Actor::Manager, judged.decision.as_str());
     let facts = json!({
-        "approval_id": row.id, "command": row.command, "decision": decision, "kind": row.kind,
-        "manager": manager, "outcome": outcome, "permission_check": judged.check, "reason": judged.reason,
-        "session": row.session, "source": row.source,
+        "approval_id": row.id, "asked_reason": row.reason, "command": row.command, "cwd": row.cwd,
+        "decision": decision, "extent": row.extent, "kind": row.kind, "manager": manager, "outcome": outcome,
+        "permission_check": judged.check, "reason": judged.reason, "session": row.session, "sha256": row.sha256,
+        "source": row.source,
     });
     log::event(
         tx,

@@ -3,15 +3,18 @@
 //! nothing is answered twice.
 //!
 //! `asked` keeps the items in step with the app-servers, and `panes` keeps them in step with panes where
-//! there is no app-server. `decide` answers.
+//! there is no app-server. `decide` answers. `whole` finds out what a pane asks beyond what it shows.
 
 mod asked;
 mod decide;
 mod panes;
+mod whole;
 
 use crate::{
+    codex::rollout::call::Call,
     dispatch::pane::PaneSender,
     error::Result,
+    ingest::Ingest,
     sessions::{app_servers::AppServers, looks::PaneLooks},
     store::{
         Durability, Store,
@@ -19,7 +22,11 @@ use crate::{
         bindings, sessions, tasks,
     },
 };
-use conveyor_proto::types::approval::{ApprovalRow, ListParams};
+use conveyor_proto::{
+    ids::SessionId,
+    types::approval::{ApprovalRow, ListParams},
+};
+use rusqlite::Connection;
 use tokio::time::Instant;
 
 pub use crate::store::approvals::Decision;
@@ -43,6 +50,13 @@ pub struct Approvals {
     pub sender: PaneSender,
     /// Shared looks at panes.
     pub looks: PaneLooks,
+    /// Reads rollouts up to their ends, before what they hold is relied on.
+    pub ingest: Ingest,
+}
+
+/// The calls of a session's open turn that have no output, oldest first.
+fn open_calls(connection: &Connection, session: &SessionId) -> Result<Vec<Call>> {
+    Ok(approvals::open_calls(connection, session)?.iter().filter_map(Call::read).collect())
 }
 
 impl Approvals {

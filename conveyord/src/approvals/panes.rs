@@ -1,29 +1,35 @@
 //! Approvals of sessions without an app-server. A pending approval leaves no record in the rollout. So the
-//! pane is looked at while the rollout shows a tool call without its output. The answer is the key that the
-//! menu names.
+//! pane is looked at while the rollout shows a tool call without its output. The call tells what the pane does
+//! not show ([`whole`](super::whole)). The answer is the key that the menu names.
 
-use super::{Approvals, Decision, until};
+use super::{
+    Approvals, Decision,
+    decide::{changed, cut},
+    open_calls, until,
+    whole::{Known, Question, question},
+};
 use crate::{
     background::Items,
     changes::{Change, ChangeKind},
-    codex::screen::{ApprovalMenu, PaneShows, approval_menu},
+    clock,
+    codex::{
+        rollout::call::Call,
+        screen::{ApprovalMenu, PaneShows, approval_menu},
+    },
     error::{Error, Result},
     faults::{self, CrashPoint},
+    ingest::Shrunk,
     refusal::Kind,
-    sessions::pane,
+    sessions::{looks::PaneSeen, pane},
     store::{
-        approvals::{self, Approval, Ended, NewApproval},
+        approvals::{self, Approval, Ended, NewApproval, PaneSubject},
         sessions::{self, Session},
     },
     tmux::{CaptureStyle, Key, Tmux},
-    words::sha256,
 };
 use conveyor_proto::{
     ids::SessionId,
-    types::{
-        approval::{ApprovalKind, ApprovalSource},
-        session::SessionState,
-    },
+    types::{approval::ApprovalSource, session::SessionState},
 };
 use std::{collections::HashMap, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
@@ -35,6 +41,10 @@ const SETTLE: Duration = Duration::from_millis(150);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A look that is not older is not taken again.
 const FRESH: Duration = Duration::from_millis(100);
+/// How long a menu may be seen before the record of its call is read.
+const UNREAD_LIMIT: Duration = Duration::from_millis(1500);
+/// How long Codex may take to draw a menu anew.
+const REDRAW: Duration = Duration::from_millis(300);
 /// How long a menu may stay on the screen after its key was pressed.
 const GONE_LIMIT: Duration = Duration::from_secs(3);
 /// Pause between two looks for this.
@@ -122,39 +132,76 @@ impl Approvals {
         let read = id.clone();
         let found = self.store.read(move |connection| {
             let Some(session) = sessions::get(connection, read.as_str())? else { return Ok(None) };
-            let call = approvals::open_call(connection, &read)?;
             let any = approvals::any_open(connection, &read)?;
-            Ok::<_, Error>(Some((session, call, any)))
+            Ok::<_, Error>(Some((session, open_calls(connection, &read)?, any)))
         });
-        let Some((session, call, any)) = found.await? else { return Ok(false) };
+        let Some((session, calls, any)) = found.await? else { return Ok(false) };
         // The app-server reports approvals by itself, with more detail than the screen has.
         let told_by_others = self.app_servers.status(&session).is_some();
         if !session.has_tmux() || session.state == SessionState::Gone || told_by_others {
             return Ok(false);
         }
-        if call.is_none() && !any {
+        if calls.is_empty() && !any {
             return Ok(false);
         }
-        let Some(seen) = self.looks.look(&session, FRESH).await? else { return Ok(true) };
-        match seen.menu.filter(|_| seen.look.shows == PaneShows::Approval) {
-            Some(menu) => {
-                let new = asked(&session, call.as_deref(), &menu);
-                let others = approvals_but(self, &session.id, &new.subject).await?;
-                // A pane shows one menu at a time, so the earlier approvals of this pane are over.
-                if others {
-                    self.ended(session.id.clone(), Ended::Of(ApprovalSource::Pane)).await?;
-                }
-                self.opened(new).await?;
+        let Some(mut seen) = self.looks.look(&session, FRESH).await? else { return Ok(true) };
+        let mut now = self.standing(&session, &seen).await?;
+        if matches!(now, Standing::Over { .. }) {
+            // Codex may be drawing the same question again, for another size of the pane.
+            tokio::time::sleep(REDRAW).await;
+            let Some(again) = self.looks.look(&session, Duration::ZERO).await? else { return Ok(true) };
+            now = self.standing(&session, &again).await?;
+            seen = again;
+        }
+        let asked = match now {
+            Standing::Same => return Ok(true),
+            Standing::New(asked) => asked,
+            // A pane shows one menu at a time, so the earlier approval of this pane is over.
+            Standing::Over { next } => {
+                self.ended(session.id.clone(), Ended::Of(ApprovalSource::Pane)).await?;
+                next
             }
-            None if any => self.ended(session.id.clone(), Ended::Of(ApprovalSource::Pane)).await?,
-            None => {}
+        };
+        let Some(asked) = asked else { return Ok(true) };
+        let is_young = clock::seconds_since(&seen.since).is_some_and(|age| age < UNREAD_LIMIT.as_secs_f64());
+        let is_whole = matches!(asked.subject, PaneSubject::Call { .. } | PaneSubject::Screen(_));
+        // The menu may be half drawn, or the record of its call not read yet.
+        if is_whole || !is_young {
+            self.opened(new_approval(&session, asked)).await?;
         }
         Ok(true)
     }
 
-    /// Presses the key in the menu of a pane if the menu is still there, and waits until it has gone. `claim`
-    /// runs right before the key is pressed; if it fails, nothing is pressed. Returns whether the menu has
-    /// gone.
+    /// How the approval of a pane stands by a look at it.
+    async fn standing(&self, session: &Session, seen: &PaneSeen) -> Result<Standing> {
+        let rows = self.known(session).await?;
+        let known = rows.of(session);
+        let menu = seen.menu.as_ref().filter(|_| seen.look.shows == PaneShows::Approval);
+        let asked = menu.map(|menu| question(menu, &known));
+        Ok(match (&rows.open, asked) {
+            (None, asked) => Standing::New(asked),
+            // An approval never changes what it shows. A manager may have read it already.
+            (Some(open), Some(asked)) if asked.may_be(open, &known) => Standing::Same,
+            (Some(_), next) => Standing::Over { next },
+        })
+    }
+
+    /// What the rows know of what a session's pane may ask.
+    async fn known(&self, session: &Session) -> Result<Rows> {
+        let id = session.id.clone();
+        self.store
+            .read(move |connection| {
+                Ok(Rows {
+                    calls: open_calls(connection, &id)?,
+                    answered: approvals::answered(connection, &id)?,
+                    open: approvals::of_pane(connection, &id)?,
+                })
+            })
+            .await
+    }
+
+    /// Presses the key in the menu of a pane if the menu still asks for what the approval shows, and waits until it
+    /// has gone. `claim` runs before the last look; if it fails, nothing is pressed. Returns whether the menu has gone.
     pub(super) async fn press_for(
         &self,
         session: &Session,
@@ -167,23 +214,16 @@ impl Approvals {
         // While this turn is held, no other sender types into the pane.
         let turn = self.sender.turn_at(&tmux, first.pane.pane_id).await;
         // The pane is verified again, because the sender before this one may have changed it.
-        let menu = self.menu_of(&tmux, session).await?;
-        let Some(menu) = menu.filter(|menu| approval.subject.ends_with(&fingerprint(menu))) else {
-            let message = format!("the pane of {} does not show this question any more", session.name);
-            return Err(Error::conflict(Kind::ApprovalResolved, message)
-                .hint("`approvals list` shows what is asked for now"));
-        };
-        let key = match decision {
-            Decision::Accept => menu.accept_key.map(|key| key.to_string()).ok_or_else(|| {
-                Error::conflict(Kind::ApprovalNeedsPerson, "the menu names no key that accepts this once")
-                    .hint(format!("answer it in the pane of {}", session.name))
-            })?,
-            // Every approval menu of Codex 0.130, 0.169 and 0.171 declines by Escape.
-            Decision::Decline => "Escape".to_owned(),
-        };
-        let key = Key::parse(&key).map_err(|error| Error::invalid(Kind::UnknownKey, error.to_string()))?;
+        if self.key_for(&tmux, session, approval, decision).await.is_err() {
+            // Codex may be drawing the same question again, for another size of the pane.
+            tokio::time::sleep(REDRAW).await;
+            self.key_for(&tmux, session, approval, decision).await?;
+        }
         claim.await?;
         faults::reach(CrashPoint::ApprovalClaimed);
+        // A person may have answered while the claim was stored, and Codex may ask the next thing by now. So nothing
+        // but this look comes before the key.
+        let key = self.key_for(&tmux, session, approval, decision).await?;
         let pressed = tmux.press(&first.pane, &key).await;
         faults::reach(CrashPoint::ApprovalAnswered);
         if let Err(error) = pressed {
@@ -192,8 +232,10 @@ impl Approvals {
         }
         let deadline = Instant::now() + GONE_LIMIT;
         loop {
-            let same = self.menu_of(&tmux, session).await.ok().flatten();
-            if same.is_none_or(|menu| !approval.subject.ends_with(&fingerprint(&menu))) {
+            let menu = self.menu_of(&tmux, session).await.ok().flatten();
+            let known = self.known(session).await?;
+            let known = known.of(session);
+            if menu.is_none_or(|menu| !question(&menu, &known).may_be(approval, &known)) {
                 drop(turn);
                 return Ok(true);
             }
@@ -202,6 +244,46 @@ impl Approvals {
             }
             tokio::time::sleep(GONE_TICK).await;
         }
+    }
+
+    /// The key that answers an approval, by a look at the pane and at the open calls.
+    async fn key_for(
+        &self,
+        tmux: &Tmux,
+        session: &Session,
+        approval: &Approval,
+        decision: Decision,
+    ) -> Result<Key> {
+        let Some(menu) = self.menu_of(tmux, session).await? else {
+            let message = format!("the pane of {} does not show this question any more", session.name);
+            return Err(Error::conflict(Kind::ApprovalResolved, message)
+                .hint("`approvals list` shows what is asked for now"));
+        };
+        // Codex writes the call before it asks. So what is read now holds the call of this menu.
+        if let Err(error) = self.ingest.run(&session.id, Shrunk::Refuse).await {
+            tracing::debug!(%error, session = %session.id, "the rollout could not be read before an answer");
+        }
+        let known = self.known(session).await?;
+        let known = known.of(session);
+        let asked = question(&menu, &known);
+        let key = match decision {
+            Decision::Accept if asked.is_what_is_shown(approval) => {
+                menu.accept_key.map(|key| key.to_string()).ok_or_else(|| {
+                    Error::conflict(Kind::ApprovalNeedsPerson, "the menu names no key that accepts this once")
+                        .hint(format!("answer it in the pane of {}", session.name))
+                })?
+            }
+            Decision::Accept if asked.may_be(approval, &known) => {
+                return Err(cut(&approval.row).hint(format!(
+                    "enlarge the pane of {} so that it shows the question, or answer it there",
+                    session.name
+                )));
+            }
+            // Every approval menu of Codex 0.130, 0.169 and 0.171 declines by Escape.
+            Decision::Decline if asked.may_be(approval, &known) => "Escape".to_owned(),
+            Decision::Accept | Decision::Decline => return Err(changed(&approval.row)),
+        };
+        Key::parse(&key).map_err(|error| Error::invalid(Kind::UnknownKey, error.to_string()))
     }
 
     async fn menu_of(&self, tmux: &Tmux, session: &Session) -> Result<Option<ApprovalMenu>> {
@@ -216,15 +298,28 @@ impl Approvals {
     }
 }
 
-/// Whether the pane has open approvals other than this one. Those are over.
-async fn approvals_but(approvals: &Approvals, session: &SessionId, subject: &str) -> Result<bool> {
-    let (session, subject) = (session.clone(), subject.to_owned());
-    approvals
-        .store
-        .read(move |connection| {
-            Ok(approvals::any_other_open(connection, &session, ApprovalSource::Pane, &subject)?)
-        })
-        .await
+/// How the approval of a pane stands.
+enum Standing {
+    /// The pane still asks for what the approval is about.
+    Same,
+    /// No approval is kept for what the pane asks, if it asks anything.
+    New(Option<Question>),
+    /// The pane asks nothing, or something else.
+    Over { next: Option<Question> },
+}
+
+/// What the rows know of what a session's pane may ask.
+struct Rows {
+    calls: Vec<Call>,
+    answered: Vec<String>,
+    /// The approval of the pane that waits for an answer.
+    open: Option<Approval>,
+}
+
+impl Rows {
+    fn of<'a>(&'a self, session: &'a Session) -> Known<'a> {
+        Known { calls: &self.calls, answered: &self.answered, cwd: &session.cwd }
+    }
 }
 
 /// The session for which this change may begin or end an approval.
@@ -237,33 +332,16 @@ fn may_ask(change: &Change) -> Option<&str> {
     change.session_id.as_deref().filter(|_| is_so)
 }
 
-fn asked(session: &Session, call: Option<&str>, menu: &ApprovalMenu) -> NewApproval {
-    let question = menu.question.to_lowercase();
-    let kind = if question.contains("following command") {
-        ApprovalKind::Command
-    } else if question.contains("following edits") {
-        ApprovalKind::FileChange
-    } else if question.contains("permissions") {
-        ApprovalKind::Permissions
-    } else if question.starts_with("allow the ") {
-        ApprovalKind::Tool
-    } else {
-        ApprovalKind::Other
-    };
+fn new_approval(session: &Session, asked: Question) -> NewApproval {
     NewApproval {
         session: session.id.clone(),
         source: ApprovalSource::Pane,
-        kind,
+        kind: asked.kind,
         thread_id: session.codex_session_id.clone(),
         turn_id: None,
-        subject: format!("{}/{}", call.unwrap_or_default(), fingerprint(menu)),
-        command: menu.command.clone().or_else(|| Some(menu.body.clone()).filter(|body| !body.is_empty())),
-        cwd: Some(session.cwd.clone()),
-        reason: menu.reason.clone().or_else(|| Some(menu.question.clone())),
+        subject: asked.subject.to_string(),
+        command: asked.command,
+        cwd: asked.cwd,
+        reason: asked.reason,
     }
-}
-
-/// Identifies a question on the screen by its text.
-fn fingerprint(menu: &ApprovalMenu) -> String {
-    sha256(format!("{}\n{}", menu.question, menu.body))
 }

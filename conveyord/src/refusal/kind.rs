@@ -231,6 +231,12 @@ kinds! {
     ApprovalResolved "approval_resolved" Conflict;
     /// an answer is asked for, or the menu names no key: answer it in the pane
     ApprovalNeedsPerson "approval_needs_person" Conflict;
+    /// the pane shows only a part of what is asked, and the rest is not known
+    ApprovalCut "approval_cut" Conflict;
+    /// what the pane shows fits no call of the worker's thread, or several
+    ApprovalAmbiguous "approval_ambiguous" Conflict;
+    /// what is asked now is not what the approval shows
+    ApprovalChanged "approval_changed" Conflict;
     /// the session that asks is not the worker of this task
     ApprovalOfAnotherTask "approval_of_another_task" Refused;
     /// no app-server of Codex has the session's thread, or it refused

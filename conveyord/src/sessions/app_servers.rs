@@ -323,7 +323,7 @@ impl HomeTask {
                         calls.told(&thread);
                         self.status(&mut calls, thread, status).await;
                     }
-                    Some(Event::Request(request)) => self.opened(request).await,
+                    Some(Event::Request(request)) => self.opened(*request).await,
                     Some(Event::Resolved { thread_id, request_id }) => {
                         self.resolved(&thread_id, &request_id).await;
                     }

@@ -4,13 +4,59 @@ use super::{
     StoreError, Tx,
     rows::{FromRow, column, columns, scalar},
 };
-use crate::{changes, clock};
+use crate::{changes, clock, words::sha256};
 use conveyor_proto::{
     ids::{SessionId, TaskId, ThreadId, TurnId},
-    types::approval::{ApprovalKind, ApprovalRow, ApprovalSource, ApprovalState},
+    types::approval::{ApprovalExtent, ApprovalKind, ApprovalRow, ApprovalSource, ApprovalState},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
 use std::fmt;
+
+/// What tells the question of a pane from others, and how much of it is known. It is stored as the subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PaneSubject {
+    /// The question about a call that holds the whole. One call can be asked about twice, for other reasons.
+    Call { call: String, question: String },
+    /// A question that the screen shows whole, by the hash of its text.
+    Screen(String),
+    /// A question that the screen cuts.
+    Cut(String),
+    /// A question whose call is not known.
+    Ambiguous(String),
+}
+
+impl fmt::Display for PaneSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call { call, question } => write!(f, "call:{call}/{question}"),
+            Self::Screen(hash) => write!(f, "screen:{hash}"),
+            Self::Cut(hash) => write!(f, "cut:{hash}"),
+            Self::Ambiguous(hash) => write!(f, "ambiguous:{hash}"),
+        }
+    }
+}
+
+/// How much of what is asked an approval holds.
+fn extent(row: &ApprovalRow, subject: &str) -> ApprovalExtent {
+    let named = |name: &str| subject.split_once(':').is_some_and(|(found, _)| found == name);
+    match row.source {
+        // A request without text, such as one for a change whose patch is not known.
+        ApprovalSource::AppServer if row.command.is_some() => ApprovalExtent::Whole,
+        ApprovalSource::AppServer => ApprovalExtent::Cut,
+        ApprovalSource::Pane if named("call") || named("screen") => ApprovalExtent::Whole,
+        ApprovalSource::Pane if named("ambiguous") => ApprovalExtent::Ambiguous,
+        // Also the rows of earlier versions, which hold what the screen showed.
+        ApprovalSource::Pane => ApprovalExtent::Cut,
+    }
+}
+
+/// The hash of what an approval shows. White space of the reason does not count: a screen breaks it into rows.
+#[must_use]
+pub fn digest(kind: ApprovalKind, command: Option<&str>, cwd: Option<&str>, reason: Option<&str>) -> String {
+    let reason = reason.map(|text| text.split_whitespace().collect::<String>());
+    sha256(serde_json::json!([kind, command, cwd, reason]).to_string())
+}
 
 /// An approval that is asked for. `Debug` prints the lengths of its texts only.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,7 +93,9 @@ impl fmt::Debug for NewApproval {
 pub fn open(tx: &Tx<'_>, new: &NewApproval) -> Result<Option<String>, StoreError> {
     let turn = new.turn_id.as_ref().map_or("", TurnId::as_str);
     let thread = new.thread_id.as_ref().map_or("", ThreadId::as_str);
-    let key = format!("{}:{}:{thread}:{turn}:{}", new.source.as_str(), new.session, new.subject);
+    // With the hash, because an approval that is opened again still shows what it showed before.
+    let shown = digest(new.kind, new.command.as_deref(), new.cwd.as_deref(), new.reason.as_deref());
+    let key = format!("{}:{}:{thread}:{turn}:{}:{shown}", new.source.as_str(), new.session, new.subject);
     let id: Option<String> = tx
         .prepare_cached(
             "insert into approvals (id, session_id, source, kind, thread_id, turn_id, subject, dedupe_key, command,
@@ -210,20 +258,6 @@ pub fn any_open(connection: &Connection, session: &SessionId) -> Result<bool, St
     Ok(statement.query_row([session.as_str()], scalar)?)
 }
 
-/// Whether a session has open approvals of a source about anything but this.
-pub fn any_other_open(
-    connection: &Connection,
-    session: &SessionId,
-    source: ApprovalSource,
-    subject: &str,
-) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select exists (select 1 from approvals where session_id = ?1 and state in ('pending', 'answering')
-             and source = ?2 and subject <> ?3)",
-    )?;
-    Ok(statement.query_row(params![session.as_str(), source.as_str(), subject], scalar)?)
-}
-
 /// Sessions with open approvals.
 pub fn sessions_with_open(connection: &Connection) -> Result<Vec<SessionId>, StoreError> {
     let mut statement = connection.prepare_cached(
@@ -265,6 +299,9 @@ columns! {
     } with {
         // By the clock of the reader, see `row`.
         age_seconds: None,
+        // By the texts and the subject, see `row`.
+        extent: ApprovalExtent::Cut,
+        sha256: String::new(),
     }
 }
 
@@ -280,9 +317,12 @@ fn select(rest: &str) -> String {
 }
 
 fn row(row: &Row<'_>) -> rusqlite::Result<Approval> {
-    let subject = column(row, "subject")?;
-    let row = ApprovalRow::from_row(row)?;
-    Ok(Approval { row: ApprovalRow { age_seconds: clock::seconds_since(&row.created_at), ..row }, subject })
+    let subject: String = column(row, "subject")?;
+    let mut row = ApprovalRow::from_row(row)?;
+    row.age_seconds = clock::seconds_since(&row.created_at);
+    row.extent = extent(&row, &subject);
+    row.sha256 = digest(row.kind, row.command.as_deref(), row.cwd.as_deref(), row.reason.as_deref());
+    Ok(Approval { row, subject })
 }
 
 pub fn get(connection: &Connection, id: &str) -> Result<Option<Approval>, StoreError> {
@@ -320,33 +360,57 @@ pub fn list(
     Ok(rows)
 }
 
-/// How many of the newest records are searched for a call without output: Codex asks for an approval right after the call.
-const CALL_RECORDS: i64 = 40;
+/// How many of the newest questions of a pane are searched for those that were answered.
+const ANSWERED: i64 = 20;
 
-/// The newest call of a tool in a session's open turn that has no output yet: it runs, or waits for an approval.
-pub fn open_call(connection: &Connection, session: &SessionId) -> Result<Option<String>, StoreError> {
+/// The subjects of the newest questions of a session's pane that were answered through Conveyor.
+pub fn answered(connection: &Connection, session: &SessionId) -> Result<Vec<String>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "select json_extract(payload_json, '$.type') as kind, json_extract(payload_json, '$.call_id') as call from (
+        "select subject from (
+             select subject, source, state from approvals where session_id = ?1 order by created_at desc limit ?2)
+         where source = 'pane' and state in ('accepted', 'declined', 'uncertain')",
+    )?;
+    Ok(statement.query_map(params![session.as_str(), ANSWERED], scalar)?.collect::<Result<_, _>>()?)
+}
+
+/// The question of a session's pane that waits for an answer. A pane shows one at a time.
+pub fn of_pane(connection: &Connection, session: &SessionId) -> Result<Option<Approval>, StoreError> {
+    let which = "where a.session_id = ?1 and a.source = 'pane' and a.state in ('pending', 'answering')
+                 order by a.created_at desc limit 1";
+    Ok(connection.prepare_cached(&select(which))?.query_row([session.as_str()], row).optional()?)
+}
+
+/// How many of the newest records are searched for calls without output. Codex asks right after the call, and the turn
+/// does not go on before all calls of its step have their outputs.
+const CALL_RECORDS: i64 = 400;
+
+/// The calls of tools in a session's open turn that have no output yet, oldest first: each runs, or waits for an
+/// approval. The payloads of their records.
+pub fn open_calls(connection: &Connection, session: &SessionId) -> Result<Vec<Value>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select payload_json as payload from (
              select id, type, payload_json from codex_events
              where session_id = ?1 and id > (select max(start_event_id) from turns
                                              where session_id = ?1 and outcome is null
                                                and routing_reason is not 'copied')
              order by id desc limit ?2)
-         where type = 'response_item' order by id desc",
+         where type = 'response_item'
+           and json_extract(payload_json, '$.type') in ('function_call', 'custom_tool_call', 'local_shell_call',
+                                                        'function_call_output', 'custom_tool_call_output')
+         order by id desc",
     )?;
-    let records = statement.query_map(params![session.as_str(), CALL_RECORDS], |row| {
-        Ok((column::<Option<String>>(row, "kind")?, column::<Option<String>>(row, "call")?))
-    })?;
-    let mut answered = Vec::new();
+    let records = statement
+        .query_map(params![session.as_str(), CALL_RECORDS], |row| column::<Value>(row, "payload"))?;
+    let (mut answered, mut open) = (Vec::new(), Vec::new());
     for record in records {
-        let (Some(kind), Some(call)) = record? else { continue };
-        match kind.as_str() {
-            "function_call_output" | "custom_tool_call_output" => answered.push(call),
-            "function_call" | "custom_tool_call" | "local_shell_call" if !answered.contains(&call) => {
-                return Ok(Some(call));
-            }
-            _ => {}
+        let record = record?;
+        let Some(call) = record["call_id"].as_str() else { continue };
+        if record["type"].as_str().is_some_and(|kind| kind.ends_with("_output")) {
+            answered.push(call.to_owned());
+        } else if !answered.iter().any(|id| id == call) {
+            open.push(record);
         }
     }
-    Ok(None)
+    open.reverse();
+    Ok(open)
 }

@@ -265,9 +265,10 @@ async fn approvals_of(app: &App) {
             reason: None,
         };
         let id = approvals::open(tx, &new)?.unwrap();
-        approvals::open_call(tx, &worker.id)?;
+        approvals::open_calls(tx, &worker.id)?;
+        approvals::answered(tx, &worker.id)?;
+        approvals::of_pane(tx, &worker.id)?;
         approvals::any_open(tx, &worker.id)?;
-        approvals::any_other_open(tx, &worker.id, ApprovalSource::Pane, "another")?;
         approvals::sessions_with_open(tx)?;
         approvals::get(tx, &id)?;
         approvals::list(tx, None, Shown::Open)?;

@@ -23,6 +23,20 @@ words! {
 }
 
 words! {
+    /// How much of what Codex asks an approval holds.
+    #[derive(JsonSchema)]
+    pub enum ApprovalExtent {
+        /// All of it: what is accepted is what the approval shows.
+        Whole = "whole",
+        /// A part: the pane cuts the question, or the patch is not known. It cannot be accepted here.
+        Cut = "cut",
+        /// What the screen shows fits no call of the session's thread, or several, such as the call of a sub-agent. It
+        /// cannot be accepted here.
+        Ambiguous = "ambiguous",
+    }
+}
+
+words! {
     /// How we know of an approval, and how it is answered.
     #[derive(JsonSchema)]
     pub enum ApprovalSource {
@@ -75,8 +89,13 @@ pub struct ApprovalRow {
     pub state: ApprovalState,
     /// How the daemon knows of the approval.
     pub source: ApprovalSource,
-    /// The command, as Codex names it; of a pane, as its menu shows it.
+    /// The whole command, patch or permissions. Where `extent` is not `whole`, what the menu in the pane shows.
     pub command: Option<String>,
+    /// How much of what Codex asks this approval holds. Only a whole one can be accepted.
+    pub extent: ApprovalExtent,
+    /// SHA-256 of what is shown: kind, command, folder and reason. What Codex asks must still have this hash when the
+    /// approval is accepted.
+    pub sha256: String,
     /// The folder that the approval concerns.
     pub cwd: Option<String>,
     /// Why, in the model's words; of a question, the question.

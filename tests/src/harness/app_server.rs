@@ -161,15 +161,21 @@ impl FakeAppServer {
 
     /// Asks for the approval of a command, as Codex does within a turn. Returns the id of the request.
     pub fn ask(&self, thread: &str, turn: &str, item: &str, command: &str) -> u64 {
+        let more =
+            json!({ "kind": "command", "command": command, "cwd": "/folder", "reason": "May this run?" });
+        self.ask_for("item/commandExecution/requestApproval", thread, turn, item, more)
+    }
+
+    /// Asks by this method, with more members than all requests have. Returns the id of the request.
+    pub fn ask_for(&self, method: &str, thread: &str, turn: &str, item: &str, more: Value) -> u64 {
         let id = {
             let mut state = self.state();
             let id = state.next_request;
             state.next_request += 1;
-            let params = json!({
-                "kind": "command", "threadId": thread, "turnId": turn, "itemId": item, "startedAtMs": 1,
-                "command": command, "cwd": "/folder", "reason": "May this run?",
-            });
-            let method = "item/commandExecution/requestApproval";
+            let mut params = json!({ "threadId": thread, "turnId": turn, "itemId": item, "startedAtMs": 1 });
+            if let (Some(params), Value::Object(more)) = (params.as_object_mut(), more) {
+                params.extend(more);
+            }
             state.requests.insert(id, json!({ "id": id, "method": method, "params": params }));
             id
         };
@@ -177,6 +183,20 @@ impl FakeAppServer {
         self.set_status(thread, json!({ "type": "active", "activeFlags": ["waitingOnApproval"] }));
         self.tell(Some(thread), request);
         id
+    }
+
+    /// Sends an open request again, now for another command.
+    ///
+    /// # Panics
+    /// When no such request is open.
+    pub fn ask_anew(&self, thread: &str, id: u64, command: &str) {
+        let request = {
+            let mut state = self.state();
+            let request = state.requests.get_mut(&id).expect("the request is open");
+            request["params"]["command"] = json!(command);
+            request.clone()
+        };
+        self.tell(Some(thread), request);
     }
 
     /// Ends a request, as Codex does when the user has answered it in the TUI.

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::keys::Key;
@@ -26,7 +26,15 @@ const RECORD_PACE: Duration = Duration::from_millis(20);
 pub(super) enum View<'a> {
     Idle,
     Working { seconds: u64, frame: usize },
-    Approval { command: &'a str, blink: bool },
+    Approval { command: &'a str, asker: Asker, blink: bool },
+}
+
+/// Whose command waits for the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    Itself,
+    /// A sub-agent, whose calls are in a rollout of its own.
+    Child,
 }
 
 #[derive(Debug)]
@@ -43,7 +51,7 @@ enum Doing {
     /// It works until this time, then it answers with this text.
     Answer { at: Instant, text: String },
     /// It waits for the user.
-    Approval { command: String, call_id: String },
+    Approval { command: String, call_id: String, asker: Asker },
     /// It plays a recording.
     Playing { at: Instant, records: VecDeque<(String, Value)> },
 }
@@ -134,7 +142,9 @@ impl App {
         let elapsed = turn.started.elapsed();
         let frame = usize::try_from(elapsed.as_millis() / FRAME.as_millis()).unwrap_or_default();
         match &turn.doing {
-            Doing::Approval { command, .. } => View::Approval { command, blink: frame % 10 < 5 },
+            Doing::Approval { command, asker, .. } => {
+                View::Approval { command, asker: *asker, blink: frame % 10 < 5 }
+            }
             Doing::Answer { .. } | Doing::Playing { .. } => {
                 View::Working { seconds: elapsed.as_secs(), frame }
             }
@@ -325,7 +335,15 @@ impl App {
             Some(Step::Ask(command)) => {
                 let call_id = call_id();
                 self.rollout()?.function_call(&call_id, &command)?;
-                Doing::Approval { command, call_id }
+                Doing::Approval { command, call_id, asker: Asker::Itself }
+            }
+            Some(Step::Child(command)) => {
+                let call_id = call_id();
+                let call = json!({
+                    "type": "function_call", "name": "wait_agent", "arguments": "{}", "call_id": call_id,
+                });
+                self.rollout()?.record("response_item", call)?;
+                Doing::Approval { command, call_id, asker: Asker::Child }
             }
             Some(Step::Fail(error)) => {
                 self.transcript.push(format!("■ {}", error.message));
@@ -346,7 +364,7 @@ impl App {
 
     fn approve(&mut self, now: Instant) -> io::Result<()> {
         let Some(mut turn) = self.turn.take() else { return Ok(()) };
-        if let Doing::Approval { command, call_id } = &turn.doing {
+        if let Doing::Approval { command, call_id, .. } = &turn.doing {
             let exit_code = run(command);
             self.transcript.push(format!("✔ You approved codex to run {command}"));
             self.rollout()?.function_output(&turn.id, call_id, command, exit_code)?;

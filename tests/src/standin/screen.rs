@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use rustix::termios;
 
-use super::app::{App, View};
+use super::app::{App, Asker, View};
 use crate::rollout::Format;
 
 /// What the empty composer shows.
@@ -117,7 +117,7 @@ fn rows_of(app: &App, rows: usize, columns: usize) -> Vec<String> {
         format!("     {}", app.cwd()),
         String::new(),
     ];
-    let bottom: Vec<String> = bottom(app).iter().flat_map(|line| wrap(line)).collect();
+    let bottom: Vec<String> = bottom(app, rows, columns).iter().flat_map(|line| wrap(line)).collect();
     let mut lines: Vec<String> = banner.iter().chain(app.transcript()).flat_map(|line| wrap(line)).collect();
     let above = rows.saturating_sub(bottom.len());
     if lines.len() > above {
@@ -130,18 +130,35 @@ fn rows_of(app: &App, rows: usize, columns: usize) -> Vec<String> {
     lines
 }
 
-fn bottom(app: &App) -> Vec<String> {
+fn bottom(app: &App, rows: usize, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     match app.view() {
-        View::Approval { command, .. } => {
+        View::Approval { command, asker, .. } => {
             lines.push("  Would you like to run the following command?".to_owned());
             lines.push(String::new());
-            lines.push(format!("  $ {command}"));
+            if asker == Asker::Child {
+                lines.extend(["  Thread: Kid [worker]".to_owned(), String::new()]);
+            }
+            for (number, line) in command.split('\n').enumerate() {
+                let sign = if number == 0 { "$ " } else { "" };
+                let shown = wrapped(&format!("{sign}{line}"), columns.saturating_sub(2));
+                lines.extend(shown.iter().map(|row| format!("  {row}")));
+            }
+            let entries = [
+                "› 1. Yes, proceed (y)",
+                "  2. No, and tell Codex what to do differently (esc)",
+                "",
+                "  Press enter to confirm or esc to cancel",
+            ];
+            // As Codex does with a question that does not fit the pane.
+            let room = rows.saturating_sub(entries.len() + 2);
+            if lines.len() > room {
+                let mark = format!("  [… {} lines] ^a view all", lines.len());
+                lines.truncate(room.saturating_sub(1));
+                lines.push(mark);
+            }
             lines.push(String::new());
-            lines.push("› 1. Yes, proceed (y)".to_owned());
-            lines.push("  2. No, and tell Codex what to do differently (esc)".to_owned());
-            lines.push(String::new());
-            lines.push("  Press enter to confirm or esc to cancel".to_owned());
+            lines.extend(entries.map(str::to_owned));
             return lines;
         }
         View::Working { seconds, .. } => {

@@ -1,6 +1,6 @@
 //! What a turn does, as its message says: `[[say: TEXT]]`, `[[slow: SECONDS]]`, `[[ask: COMMAND]]`,
 //! `[[fail: CODE TEXT]]`. These are the directives of the scripted model behind the real Codex, so
-//! that one test can drive both.
+//! that one test can drive both. `[[child: COMMAND]]` is the stand-in's own.
 
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ pub(super) enum Step {
     Slow(Duration),
     /// A command that needs the user's approval.
     Ask(String),
+    /// A command that a sub-agent asks for while its parent waits for it.
+    Child(String),
     /// The turn ends with this error.
     Fail(TurnError),
 }
@@ -56,6 +58,7 @@ fn step(name: &str, argument: &str) -> Option<Step> {
         "say" => Some(Step::Say(argument.to_owned())),
         "slow" => Some(Step::Slow(Duration::from_secs_f64(argument.parse().ok()?))),
         "ask" => Some(Step::Ask(argument.to_owned())),
+        "child" => Some(Step::Child(argument.to_owned())),
         "fail" => {
             let (code, message) = argument.split_once(' ').unwrap_or((argument, "the model gave up"));
             Some(Step::Fail(TurnError { code: code.to_owned(), message: message.to_owned() }))

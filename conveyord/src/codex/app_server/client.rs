@@ -69,7 +69,7 @@ impl CallError {
 #[derive(Debug)]
 pub(crate) enum Event {
     Status(String, ThreadStatus),
-    Request(Request),
+    Request(Box<Request>),
     Resolved { thread_id: String, request_id: Value },
 }
 
@@ -277,7 +277,7 @@ impl Client {
         };
         let params = incoming.params?;
         if let Some(id) = incoming.id {
-            return Request::read(id, &method, params).map(Event::Request);
+            return Request::read(id, &method, params).map(Box::new).map(Event::Request);
         }
         match method.as_str() {
             "thread/status/changed" => {

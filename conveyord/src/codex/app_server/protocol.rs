@@ -172,6 +172,8 @@ pub enum RequestKind {
     Permissions,
     /// To answer a question.
     UserInput,
+    /// To send input to a command that runs. The request does not tell the input.
+    Input,
 }
 
 impl RequestKind {
@@ -197,13 +199,19 @@ pub struct Request {
     /// What the request is about within its turn: the id of the item, and the id of the approval if an item
     /// has several.
     pub subject: String,
+    /// The id of the item, which is the id of its call in the rollout.
+    pub item_id: Option<String>,
+    /// When the app-server began to ask, in milliseconds since 1970.
+    pub started_at_ms: Option<i64>,
     pub command: Option<String>,
     /// The folder in which the command runs, or for which permission is asked.
     pub cwd: Option<String>,
-    /// The reason in the model's words, or the question.
+    /// The reason in the model's words, or the questions, one a line.
     pub reason: Option<String>,
     /// The requested permissions, exactly as the app-server sent them.
     pub permissions: Option<Value>,
+    /// What a command asks for beyond running: a host, or more permissions.
+    pub more: Vec<String>,
 }
 
 impl fmt::Debug for Request {
@@ -235,6 +243,9 @@ struct RequestParams {
     reason: Option<String>,
     message: Option<String>,
     permissions: Option<Value>,
+    kind: Option<String>,
+    network_approval_context: Option<Value>,
+    additional_permissions: Option<Value>,
     #[serde(default)]
     questions: Vec<Question>,
 }
@@ -251,10 +262,17 @@ impl Request {
     pub(super) fn read(id: Value, method: &str, params: &RawValue) -> Option<Self> {
         let kind = RequestKind::of(method)?;
         let params: RequestParams = serde_json::from_str(params.get()).ok()?;
-        let question =
-            params.questions.into_iter().map(|question| question.question).find(|text| !text.is_empty());
+        let is_input = params.kind.as_deref().is_some_and(|kind| kind != "command");
+        let kind = if kind == RequestKind::Command && is_input { RequestKind::Input } else { kind };
+        let more = [
+            ("network access", params.network_approval_context),
+            ("additional permissions", params.additional_permissions),
+        ];
+        let more = more.into_iter().filter_map(|(name, value)| Some(format!("{name}: {}", value?)));
+        let questions: Vec<String> = params.questions.into_iter().map(|question| question.question).collect();
+        let question = Some(questions.join("\n")).filter(|text| !text.trim().is_empty());
         let subject = [
-            params.item_id.unwrap_or_default(),
+            params.item_id.clone().unwrap_or_default(),
             params.approval_id.unwrap_or_default(),
             params.started_at_ms.map(|at| at.to_string()).unwrap_or_default(),
         ];
@@ -264,10 +282,13 @@ impl Request {
             thread_id: params.thread_id,
             turn_id: params.turn_id,
             subject: subject.join("/"),
+            item_id: params.item_id,
+            started_at_ms: params.started_at_ms,
             command: params.command,
             cwd: params.cwd.or(params.grant_root),
             reason: params.reason.or(question).or(params.message),
             permissions: params.permissions,
+            more: more.collect(),
         })
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod appearances;
 pub mod by_text;
+pub mod call;
 pub mod clients;
 pub mod discovery;
 pub mod lines;

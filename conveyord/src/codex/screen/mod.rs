@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::tmux::Cursor;
-pub use approval::{ApprovalMenu, approval_menu};
+pub use approval::{ApprovalMenu, Drawing, Part, Reading, approval_menu, same_text, shows_text};
 use focus::{Divided, fills_pane_with_side_chat, is_in_composer};
 use rows::{Row, plain_rows, styled_rows};
 
@@ -193,6 +193,12 @@ fn judge(title: &str, rows: &[Row], styled: Option<&[Row]>, cursor: Option<Curso
     let shows = if divided.shows_side_chat() { PaneShows::SideChat } else { PaneShows::Menu };
     let question = Menu::find(&divided.side).and_then(|menu| menu.question(menu.kind(title)));
     PaneLook { shows, composer: Composer::Absent, vim: None, question }
+}
+
+/// The rows of a screen without a sidebar beside them.
+fn conversation_rows(plain: &str) -> Vec<Row> {
+    let rows = plain_rows(plain);
+    Divided::find(&rows).map_or(rows, |divided| divided.main)
 }
 
 /// Judges a screen without a sidebar, or the main conversation beside one.

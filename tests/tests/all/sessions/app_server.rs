@@ -405,3 +405,109 @@ fn an_answer_whose_end_is_not_told_is_uncertain_and_never_given_again() {
     assert!(again.stderr.contains("whether that arrived is not known"), "{}", again.stderr);
     assert_eq!(server.answers().len(), 1);
 }
+
+const FILE_CHANGE: &str = "item/fileChange/requestApproval";
+
+/// Begins a turn that patches a file. Returns the turn.
+fn patch(server: &FakeAppServer, thread: &str, input: &str) -> String {
+    let mut turn = String::new();
+    server.write(thread, |rollout| {
+        turn = rollout.task_started()?;
+        rollout.user_message(&turn, "do it")?;
+        let call = json!({ "type": "custom_tool_call", "name": "apply_patch", "call_id": "patch_1", "input": input });
+        rollout.record("response_item", call)
+    });
+    turn
+}
+
+/// A request to change files tells no changes. The rollout's open call of that id does.
+#[test]
+fn a_change_of_files_is_shown_with_its_patch() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    let thread = pair(&env, &server);
+    wait_until("a connection", || (server.connections() > 0).then_some(()));
+    grant(&env, &approve());
+    let text = "*** Begin Patch\n*** Add File: /etc/x\n+the whole of it\n*** End Patch";
+    let turn = patch(&server, &thread, text);
+    wait_for_state(&env, "working", "rollout");
+    server.ask_for(FILE_CHANGE, &thread, &turn, "patch_1", json!({ "reason": "outside" }));
+    let approval = wait_for_approval(&env);
+    assert_eq!([&approval["command"], &approval["extent"]], [text, "whole"], "{approval:#}");
+    let accepted = run(&env, &decide(&env, "accept", &approval["id"])).success().json();
+    assert_eq!(accepted["approval"]["state"], "accepted", "{accepted:#}");
+    let audit = env.conveyorctl(&["audit", "t", "--json"]).success().stdout;
+    assert!(audit.contains("the whole of it"), "the audit keeps the patch");
+    assert!(audit.contains(approval["sha256"].as_str().expect("a hash")), "the audit keeps its hash");
+}
+
+#[test]
+fn a_change_of_files_whose_patch_is_not_known_can_only_be_declined() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    let thread = pair(&env, &server);
+    wait_until("a connection", || (server.connections() > 0).then_some(()));
+    grant(&env, &approve());
+    let turn = patch(&server, &thread, "another patch");
+    wait_for_state(&env, "working", "rollout");
+    let id = server.ask_for(FILE_CHANGE, &thread, &turn, "patch_2", json!({}));
+    let approval = wait_for_approval(&env);
+    assert_eq!([&approval["command"], &approval["extent"]], [&Value::Null, &json!("cut")], "{approval:#}");
+    let refused = run(&env, &decide(&env, "accept", &approval["id"])).exits_with(1);
+    assert!(refused.stderr.contains("only a part"), "{}", refused.stderr);
+    assert_eq!(server.answers(), [], "nothing was answered");
+    let declined = run(&env, &decide(&env, "decline", &approval["id"])).success().json();
+    assert_eq!(declined["approval"]["state"], "declined", "{declined:#}");
+    assert_eq!(server.answers(), [(json!(id), json!({ "decision": "decline" }))]);
+}
+
+/// What would be granted is part of what is shown: permissions, a host, more than the command says.
+#[test]
+fn what_a_request_grants_is_shown() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    let thread = pair(&env, &server);
+    wait_until("a connection", || (server.connections() > 0).then_some(()));
+    let turn = patch(&server, &thread, "a patch");
+    wait_for_state(&env, "working", "rollout");
+    let command = "item/commandExecution/requestApproval";
+    let host = json!({ "networkApprovalContext": { "host": "example.org", "protocol": "https" } });
+    let more = json!({ "command": "ls", "additionalPermissions": { "network": { "enabled": true } } });
+    let permissions = json!({ "permissions": { "fileSystem": { "write": ["/etc"] } }, "reason": "to write" });
+    for (method, params, key, shown) in [
+        (command, host, "command", "example.org"),
+        (command, more, "reason", "\"enabled\":true"),
+        ("item/permissions/requestApproval", permissions, "command", "/etc"),
+    ] {
+        let id = server.ask_for(method, &thread, &turn, "call_1", params);
+        let approval = wait_for_approval(&env);
+        assert!(approval[key].as_str().unwrap_or_default().contains(shown), "{approval:#}");
+        assert_eq!(approval["extent"], "whole", "{approval:#}");
+        server.resolve(&thread, id);
+        wait_for_none(&env);
+    }
+    // The request does not tell what would be typed into the running command.
+    server.ask_for(command, &thread, &turn, "call_1", json!({ "kind": "writeStdin", "command": "cat" }));
+    let approval = wait_for_approval(&env);
+    assert_eq!(approval["kind"], "other", "{approval:#}");
+    grant(&env, &approve());
+    let refused = run(&env, &decide(&env, "accept", &approval["id"])).exits_with(1);
+    assert!(refused.stderr.contains("asks for an answer"), "{}", refused.stderr);
+}
+
+/// A request of the same id may come again with another text. What is accepted is what the approval showed.
+#[test]
+fn a_request_that_asks_for_something_else_by_now_is_not_accepted() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    let thread = pair(&env, &server);
+    wait_until("a connection", || (server.connections() > 0).then_some(()));
+    grant(&env, &approve());
+    let (_, id) = ask(&server, &thread, "touch x");
+    let approval = wait_for_approval(&env);
+    server.ask_anew(&thread, id, "rm -rf x");
+    wait_until("what is asked now", || (approvals(&env).len() == 2).then_some(()));
+    let refused = run(&env, &decide(&env, "accept", &approval["id"])).exits_with(1);
+    assert!(refused.stderr.contains("something else"), "{}", refused.stderr);
+    assert_eq!(server.answers(), [], "nothing was answered");
+}

@@ -3,6 +3,7 @@
 mod app_server;
 mod app_server_crashes;
 mod moved_panes;
+mod pane_approvals;
 mod registration;
 mod renaming;
 mod starting;
