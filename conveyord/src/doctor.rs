@@ -15,6 +15,7 @@ mod workers;
 
 use crate::{
     background::Loops,
+    codex::program::newest_tried,
     error::Error,
     process,
     store::{self, Store, health::Health, sessions::Session},
@@ -50,7 +51,13 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
         if let Some(program) = &found {
             let version =
                 tools::version(program, version_flag, &params.caller, context.command_timeout).await;
-            checks.insert(format!("{tool}_version"), version);
+            let tried = (tool == "codex").then(newest_tried);
+            let message =
+                tried.map(|tried| format!("the newest version that this one was tried with is {tried}"));
+            checks.insert(
+                format!("{tool}_version"),
+                DoctorCheck { message: version.message.or(message), ..version },
+            );
         }
         checks.insert(tool.to_owned(), tool_check(tool, found.as_deref()));
     }

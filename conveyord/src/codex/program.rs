@@ -36,6 +36,15 @@ pub fn is_codex(file_name: &str) -> bool {
     file_name.strip_prefix("codex").is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
+/// The versions of Codex that the tests run with, one in a line, newest first.
+const TRIED: &str = include_str!("../../../tests/lab/codex-versions");
+
+/// The newest version of Codex that this program was tried with.
+#[must_use]
+pub fn newest_tried() -> &'static str {
+    TRIED.lines().next().unwrap_or_default().trim()
+}
+
 /// Which process of Codex owns the threads of a TUI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcessModel {

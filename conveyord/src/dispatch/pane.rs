@@ -35,8 +35,10 @@ use std::time::Duration;
 /// What holds a text back while texts wait that were accepted before it.
 pub(super) const QUEUE: &str = "queue";
 
-/// Pause before a second look at a screen whose cursor is hidden: Codex may be drawing it.
+/// Pause before another look at a screen that may be half drawn, for example after the pane was resized.
 const WHILE_DRAWING: Duration = Duration::from_millis(50);
+/// How many more looks such a screen is given.
+const LOOKS_WHILE_DRAWING: usize = 4;
 
 /// Lines of a draft that are cleared at most. Codex's Ctrl-U clears one line.
 const MAX_DRAFT_LINES: usize = 40;
@@ -77,11 +79,13 @@ impl PaneSender {
     /// # Errors
     /// `no_tmux_session`, `tmux_session_missing`, `tmux_pane_mismatch`, `codex_exited`, and those of tmux.
     pub async fn look(&self, tmux: &Tmux, session: &Session) -> Result<Sight> {
-        let sight = Sight::take(tmux, session).await?;
-        if sight.look.shows == PaneShows::Menu && sight.look.question.is_none() && !sight.pane.cursor.visible
-        {
+        let mut sight = Sight::take(tmux, session).await?;
+        for _ in 0..LOOKS_WHILE_DRAWING {
+            if !sight.may_be_drawing() {
+                break;
+            }
             tokio::time::sleep(WHILE_DRAWING).await;
-            return Sight::take(tmux, session).await;
+            sight = Sight::take(tmux, session).await?;
         }
         Ok(sight)
     }
@@ -299,6 +303,16 @@ impl Sight {
             look.shows = PaneShows::Unclear;
         }
         Ok(Self { pane, shown, look, is_codex })
+    }
+
+    /// Whether the screen may become clear in a moment: a composer whose cursor or footer is not there yet.
+    fn may_be_drawing(&self) -> bool {
+        let nothing_asked = self.look.question.is_none();
+        match self.look.shows {
+            PaneShows::Menu => nothing_asked && !self.pane.cursor.visible,
+            PaneShows::Unclear => nothing_asked,
+            _ => false,
+        }
     }
 
     /// Why keys would not reach a Codex, or would reach others, too.

@@ -16,6 +16,7 @@ use crate::{
     codex::prompts,
     error::{Error, Result},
     pairing::manager_prompt::{ManagerOf, manager_prompt},
+    process,
     sessions::start::{self, Prompt, Request, Spawner, Standing, Started},
     store::{Durability, sessions},
     words,
@@ -26,7 +27,7 @@ use conveyor_proto::{
     ids::TaskId,
     settings::StateFiles,
     types::{
-        common::Role,
+        common::{Caller, Role},
         pair::{PairDispatch, PairParams, PairPlan, PairResult, PairTask},
     },
 };
@@ -48,6 +49,12 @@ pub fn plan(spawner: &Spawner, params: &PairParams) -> PairPlan {
         task: params.task.clone(),
         worker: params.worker_name.clone(),
     }
+}
+
+/// A prompt whose commands are found from the first one on.
+fn findable(prompt: String, caller: &Caller) -> String {
+    let program = words::program(caller);
+    prompts::with_path(prompt, program, process::find(program, caller).as_deref())
 }
 
 fn dispatcher(params: &PairParams) -> Option<String> {
@@ -107,15 +114,17 @@ async fn go_on(
         .task_prompt
         .as_deref()
         .filter(|prompt| !prompt.is_empty())
-        .map(|prompt| prompts::pair_worker(words::program(&params.caller), &params.task, prompt));
+        .map(|prompt| prompts::pair_worker(words::program(&params.caller), &params.task, prompt))
+        .map(|prompt| findable(prompt, &params.caller));
     let asked = request(params, &set_up.task.id, Role::Worker, Prompt::worker(prompt.as_deref()));
     let worker = step(spawner, params, asked, worker, progress, &mut resumed).await?;
     let of =
         ManagerOf { task: Some(params.task.clone()), goal: None, worker: Some(params.worker_name.clone()) };
     let (name, called) = (params.manager_name.clone(), words::program(&params.caller).to_owned());
     let cwd = Utf8PathBuf::from(worker.session.cwd.clone());
-    let prompt =
+    let mut prompt =
         spawner.store.read(move |connection| manager_prompt(connection, &name, &cwd, &of, &called)).await?;
+    prompt.text = findable(prompt.text, &params.caller);
     let asked = request(params, &set_up.task.id, Role::Manager, prompt);
     let manager = step(spawner, params, asked, manager, progress, &mut resumed).await?;
 

@@ -62,6 +62,7 @@ pub async fn start(spawner: &Spawner, params: StartParams) -> Result<StartResult
             })
             .await?;
         (request.prompt, request.task) = made;
+        request.prompt.text = super::findable(request.prompt.text, &request.caller);
     }
     let program = request.caller.program.clone();
     let started = spawner.begin(request, *prepared).await?;

@@ -192,13 +192,13 @@ async fn pane_in(
             ));
             Ok((Some(own.session_name.clone()), Some(own)))
         }
-        (_, Some(named), Some(pid)) => {
+        (_, Some(_), Some(pid)) => {
             warnings.push(format!(
-                "process {pid} runs in no pane of this tmux server: what is sent goes to pane {} of session {}",
-                named.pane_id,
+                "process {pid} runs in no pane of the tmux server of session {}: it is registered without a pane, and \
+                 nothing is typed",
                 shown(&name)
             ));
-            Ok((Some(name), Some(named.clone())))
+            Ok((None, None))
         }
         (_, Some(named), None) => Ok((Some(name), Some(named.clone()))),
         (_, None, _) => {

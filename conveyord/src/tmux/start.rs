@@ -3,6 +3,11 @@
 use std::fmt;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::platform::{self, Pid};
+use tokio::time::Instant;
 
 use camino::Utf8Path;
 use conveyor_proto::ids::PaneId;
@@ -76,11 +81,17 @@ impl Tmux {
         let folder = Some(new.cwd.as_std_path());
         let output = self.run_in(folder, NEW_SESSION, new.name, None, self.arguments(command)).await?;
         let text = String::from_utf8_lossy(&output.stdout);
-        parse_started(&text).ok_or_else(|| TmuxError::Unanswered {
+        let started = parse_started(&text).ok_or_else(|| TmuxError::Unanswered {
             operation: NEW_SESSION,
             target: new.name.to_owned(),
             message: format!("an answer of {} characters names no pane", text.chars().count()),
-        })
+        })?;
+        if let Some(folder) = elsewhere(&started, new.cwd).await {
+            let message = format!("its program runs in {} instead of {}", folder.display(), new.cwd);
+            self.kill_session_by_id(&started.session_id).await?;
+            return Err(TmuxError::Failed { operation: NEW_SESSION, target: new.name.to_owned(), message });
+        }
+        Ok(started)
     }
 
     /// Lets a pane of [`Tmux::new_session`] close when its program ends, which is what tmux does unless the
@@ -121,6 +132,24 @@ impl Tmux {
         if let Some(folder) = self.server.socket().parent() {
             let _ = DirBuilder::new().mode(0o700).create(folder);
         }
+    }
+}
+
+/// How long a new process may need to reach its folder: tmux answers before the process has changed to it.
+const TO_ITS_FOLDER: Duration = Duration::from_secs(2);
+
+/// The folder of a program that was started in another one than was asked for. `None` if it is the right one, or if the
+/// program has ended.
+async fn elsewhere(started: &StartedSession, wanted: &Utf8Path) -> Option<PathBuf> {
+    let pid = Pid::try_from(i64::from(started.pane_pid)).ok()?;
+    let wanted = wanted.canonicalize().ok()?;
+    let deadline = Instant::now() + TO_ITS_FOLDER;
+    loop {
+        let folder = platform::working_folder(pid).filter(|folder| *folder != wanted)?;
+        if Instant::now() >= deadline {
+            return Some(folder);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -11,12 +11,14 @@ use crate::{
     clock,
     codex::{
         launch::PromptArgument,
+        prompts::with_path,
         ready::{self, Ended, Start, Watch},
         screen::phrases::{self, StartupState},
         worker_prompts::{self, Contract},
     },
     error::{Error, Result},
     faults::{self, CrashPoint},
+    process,
     refusal::Kind,
     sessions::registration,
     store::{
@@ -29,6 +31,7 @@ use crate::{
     },
     supervision::finish::{FinishContext, MessageSender},
     tmux::{CaptureStyle, StartedSession},
+    words,
 };
 use conveyor_proto::{
     ids::PaneId,
@@ -152,13 +155,15 @@ impl Workers {
         // Only a folder that holds nothing of an earlier worker may be deleted after a failure.
         let is_new = before.is_leftover() || !before.has_config && !before.has_history;
         let token = clock::new_id("workerctl");
+        let program = words::program(&params.caller);
         let contract = worker_prompts::contract(&Contract {
-            program: params.caller.program.as_deref().unwrap_or("conveyorctl"),
+            program,
             name,
             task: params.task.as_deref().filter(|task| !task.is_empty()),
             token: &token,
             status: &folder.status_file(),
         });
+        let contract = with_path(contract, program, process::find(program, &params.caller).as_deref());
         let worker_id = self.reserve(prepared, tmux_session, &token, &contract, params).await?;
         let begun = async {
             let config = config(prepared, tmux_session, &token, &worker_id, &folder, name);

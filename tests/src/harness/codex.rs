@@ -113,7 +113,14 @@ impl TestEnv {
         fs::write(&codex, format!("#!/bin/sh\n{line}\n")).expect("the folder is writable");
         fs::set_permissions(&codex, fs::Permissions::from_mode(0o755)).expect("it is ours");
         let path = self.path_variable();
-        self.set("PATH", &format!("{folder}:{path}"));
+        let path = format!("{folder}:{path}");
+        self.set("PATH", &path);
+        // Until Codex has a snapshot of the user's shell, its commands run in a plain login shell.
+        let home = self.root().join("user");
+        fs::create_dir_all(&home).expect("the folder is writable");
+        for file in [".profile", ".zprofile"] {
+            fs::write(home.join(file), format!("export PATH='{path}'\n")).expect("the folder is writable");
+        }
         // The lab's configuration of the model names this variable.
         self.set("FAKE_MODEL_KEY", "dummy");
     }

@@ -41,6 +41,8 @@ $CODEX_HOME (or ~/.codex).
                      [[say: TEXT]] [[slow: SECONDS]] [[ask: COMMAND]] [[fail: CODE TEXT]]
 ";
 
+/// How often the size of the terminal is looked at.
+const RESIZE_LOOK: Duration = Duration::from_millis(50);
 /// How long a lone escape byte waits for the rest of a sequence.
 const ESCAPE_TIME: Duration = Duration::from_millis(20);
 
@@ -132,6 +134,8 @@ fn event_loop(app: &mut App, screen: &mut Screen) -> io::Result<()> {
     while !app.quits() {
         screen.draw(app)?;
         let wait = if decoder.is_undecided() { ESCAPE_TIME } else { app.next_wake(Instant::now()) };
+        // Codex draws itself anew when the pane was resized.
+        let wait = wait.min(RESIZE_LOOK);
         match input.recv_timeout(wait) {
             Ok(bytes) => {
                 for key in decoder.feed(&bytes) {

@@ -48,7 +48,7 @@ impl Screen {
             frame.extend_from_slice(b"\x1b[K");
         }
         frame.extend_from_slice(b"\x1b[J");
-        frame.extend_from_slice(cursor(app, &lines).as_bytes());
+        frame.extend_from_slice(cursor(app, &lines, columns).as_bytes());
         if frame != self.frame {
             put(&frame)?;
             self.frame = frame;
@@ -63,12 +63,13 @@ impl Screen {
 }
 
 /// Shows the cursor behind the text of the composer, and hides it while a menu takes the keys.
-fn cursor(app: &App, lines: &[String]) -> String {
+fn cursor(app: &App, lines: &[String], columns: usize) -> String {
     if matches!(app.view(), View::Approval { .. }) {
         return "\x1b[?25l".to_owned();
     }
     // A blank row and the footer stand below the composer.
-    let row = lines.len().saturating_sub(3);
+    let below = 1 + wrapped(&footer(app), columns).len();
+    let row = lines.len().saturating_sub(below + 1);
     let column = match lines.get(row) {
         Some(line) if app.draft().is_empty() || line.is_empty() => 2,
         Some(line) => line.chars().count(),
@@ -169,8 +170,12 @@ fn bottom(app: &App, rows: usize, columns: usize) -> Vec<String> {
     }
     lines.extend(composer(app));
     lines.push(String::new());
-    lines.push(format!("  stand-in default · {}", app.cwd()));
+    lines.push(footer(app));
     lines
+}
+
+fn footer(app: &App) -> String {
+    format!("  stand-in default · {}", app.cwd())
 }
 
 fn composer(app: &App) -> Vec<String> {

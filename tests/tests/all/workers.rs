@@ -362,7 +362,7 @@ fn registered_sessions_answer_to_the_same_verbs() {
     let health = env.conveyorctl(&["idle-check", "s"]).success().json();
     assert_eq!((&health["health"], &health["blocker"]), (&json!("blocked"), &json!("b")));
     let sent = env.conveyorctl(&["nudge", "s", "hi"]).success();
-    assert_eq!(sent.stdout, "sent nudge to session s at s\n");
+    assert_eq!(sent.stdout, "nudge to session s at s is held back\n", "no Codex would get it");
     let key = env.conveyorctl(&["interrupt", "s", "--no-followup", "--dry-run"]).success().json();
     assert_eq!((&key["kind"], &key["key"]), (&json!("session"), &json!("C-c")));
     assert_eq!(env.conveyorctl(&["stop", "s"]).success().stdout, "stopped s\n");

@@ -4,6 +4,7 @@
 //! it: a test of the whole program runs them all.
 
 use crate::words::shell_word;
+use camino::Utf8Path;
 use conveyor_proto::types::supervision::ManagerConfig;
 
 const MANAGER: &str = include_str!("manager.md");
@@ -59,6 +60,16 @@ pub fn manager(facts: &ManagerFacts<'_>, granted: &[String], refused: &[String])
 #[must_use]
 pub fn pair_worker(program: &str, task: &str, prompt: &str) -> String {
     fill(PAIR_WORKER, &[("program", program), ("ref", &shell_word(task)), ("prompt", prompt)])
+}
+
+/// A prompt that also says where our command line is. The first commands of a session may run before Codex has a snapshot
+/// of the user's shell, and do not find it then (seen with 0.169 under load: exit 127).
+#[must_use]
+pub fn with_path(prompt: String, program: &str, path: Option<&Utf8Path>) -> String {
+    match path {
+        Some(path) => format!("{}\n\nIf `{program}` is not found, call {path} instead.\n", prompt.trim_end()),
+        None => prompt,
+    }
 }
 
 fn listed(words: &[String]) -> String {

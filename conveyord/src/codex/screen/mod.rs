@@ -246,7 +246,12 @@ fn judge_one(title: &str, rows: &[Row], styled: Option<&[Row]>, cursor: Option<C
     };
     // A long draft leaves no room for the footer.
     let shows = match composer_at {
-        Some(at) if shows == PaneShows::Ready && composer == Composer::Clean && !has_footer(&rows[at..]) => {
+        Some(at)
+            if cursor.is_some()
+                && shows == PaneShows::Ready
+                && composer == Composer::Clean
+                && !has_footer(&rows[at..]) =>
+        {
             PaneShows::Unclear
         }
         _ => shows,
@@ -295,7 +300,7 @@ fn is_field(rows: &[Row]) -> bool {
 /// Whether the composer is that of a conversation: its footer names the model and the folder, parted by a dot. Codex
 /// draws the composer before it takes input (seen without a login).
 fn has_footer(rows: &[Row]) -> bool {
-    rows.iter().skip(1).any(|row| row.text.contains(" · "))
+    rows.iter().skip(1).any(|row| row.text.contains(" ·"))
 }
 
 /// The rows of the composer: all but the last paragraph, which is the footer or a list of completions.

@@ -18,7 +18,7 @@ use conveyor_proto::types::{
     drift::DriftKind,
     rollout::{Remedy, RolloutDamage},
 };
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 
 const TORN: &str = "{\"timestamp\":\"2026-";
 
@@ -241,9 +241,7 @@ fn a_fork_in_the_pane_shows_no_copied_turn_as_work() {
     let mut second = world.rollout(NEW);
     let records = [meta(THREAD), turn(0, done), started(2000, cut), message(2001, cut, "do it")];
     second.append(fork(NEW, &records).replace("2026-01-31T09:31:0", &clock::now()[..18]));
-    fs::create_dir(world.home.join("thread-writer-locks")).unwrap();
-    File::create(world.home.join(format!("thread-writer-locks/{NEW}.lock"))).unwrap();
-    assert!(world.follow(&session, Some(&format!("Ready | {}...", &NEW[..29]))));
+    assert!(world.adopt(&session, NEW, &second.path));
     assert!(!world.ingest(&session).busy, "a copied turn does not run");
     assert_eq!(world.rows("deliveries", "outcome"), ["sending"], "a copied message proves nothing");
     assert_eq!(world.dispatch(), 1);
@@ -273,9 +271,7 @@ fn a_fork_in_the_pane_shows_no_copied_turn_as_work() {
     assert_eq!(world.dispatch(), 2);
     // The pane goes back to the first thread, which tells its turn again.
     first.append([complete(99_000, done), started(99_500, cut), complete(99_900, cut)].concat());
-    let title = format!("Ready | {}...", &THREAD[..29]);
-    File::create(world.home.join(format!("thread-writer-locks/{THREAD}.lock"))).unwrap();
-    assert!(world.follow(&session, Some(&title)));
+    assert!(world.adopt(&session, THREAD, &first.path));
     world.ingest(&session);
     assert_eq!(world.dispatch(), 3, "the turn that was cut in the copy ends where it runs");
 }
@@ -290,9 +286,7 @@ fn a_file_that_begins_with_another_threads_turns_shows_none_of_them_as_work() {
     const NEW: &str = "01990000-0002-7000-8000-00000000000c";
     let mut second = world.rollout(NEW);
     second.append([meta(NEW), turn(60_000, "a")].concat());
-    fs::create_dir(world.home.join("thread-writer-locks")).unwrap();
-    File::create(world.home.join(format!("thread-writer-locks/{NEW}.lock"))).unwrap();
-    assert!(world.follow(&session, Some(&format!("Ready | {}...", &NEW[..29]))));
+    assert!(world.adopt(&session, NEW, &second.path));
     world.ingest(&session);
     assert_eq!(world.turns(), ["a done routed -", "a done skipped copied"]);
     second.append(turn(90_000, "b"));

@@ -2,6 +2,7 @@
 
 use crate::{
     bindings,
+    codex::rollout::located::Located,
     config::{Config, Flags},
     dispatch::{app_server::AppServerSender, courier::Courier, pane::PaneSender, pass},
     error::Result,
@@ -118,6 +119,13 @@ impl World {
     #[track_caller]
     pub(super) fn ingest_as_watcher(&self, session: &Session) -> Ingested {
         self.wait(self.ingest.run(&session.id, Shrunk::ReadAnew)).unwrap()
+    }
+
+    /// Moves a session to another thread, as a proof of it would.
+    pub(super) fn adopt(&self, session: &Session, thread: &str, path: &Utf8Path) -> bool {
+        let located = Located { thread_id: ThreadId::new(thread).unwrap(), path: Some(path.to_owned()) };
+        let session = self.get(&session.id);
+        self.wait(follow::adopt(&self.store, &self.ingest, &session, located)).unwrap()
     }
 
     pub(super) fn follow(&self, session: &Session, title: Option<&str>) -> bool {
