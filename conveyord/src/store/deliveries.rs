@@ -53,8 +53,7 @@ pub fn ahead(
     (command_id, notification_id): (Option<&str>, Option<NotificationId>),
     accepted_at: &str,
 ) -> Result<u64, StoreError> {
-    // SQLite uses the partial index `commands_needs_eye` only where its condition is repeated
-    // (https://sqlite.org/partialindex.html).
+    // A nudge becomes a command only when its pane holds it back.
     let mut statement = connection.prepare_cached(
         "with accepted as (select coalesce(
              (select created_at from commands where id = ?3),
@@ -62,7 +61,7 @@ pub fn ahead(
              ?5) as at)
          select
              (select count(*) from commands c left join bindings b on b.id = c.binding_id
-              where c.delivery in ('held', 'uncertain', 'failed') and c.delivery = 'held' and c.state = 'pending'
+              where c.state = 'pending' and (c.delivery = 'held' or c.type = 'session_nudge')
                 and c.created_at < (select at from accepted) and c.id is not ?3
                 and case c.type
                     when 'session_nudge' then json_extract(c.payload_json, '$.session') = ?2

@@ -4,6 +4,7 @@ mod real;
 mod real_approvals;
 mod real_start;
 mod real_threads;
+mod real_typing;
 mod standin;
 
 use conveyor_tests::harness::{Program, announce, codex_versions, tried_versions};

@@ -3,3 +3,4 @@
 mod delivery;
 mod mending;
 mod tmux_faults;
+mod typing;
