@@ -5,6 +5,7 @@ use crate::json;
 use crate::program::Program;
 use crate::text::printable_lines;
 use conveyor_proto::settings::{Environment, ProcessEnvironment};
+use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fstat, stat};
 use serde::Serialize;
 use std::io::{BufRead, IsTerminal as _, Write};
 use std::rc::Rc;
@@ -35,6 +36,18 @@ impl Io {
             environment: Rc::new(ProcessEnvironment),
         }
     }
+}
+
+/// Whether the program was started without a standard output (`>&-`): what it takes would be seen by nobody.
+///
+/// The standard library puts `/dev/null` in its place, opened for reading and writing (`sanitize_standard_fds` in
+/// library/std/src/sys/pal/unix/mod.rs). A shell opens `>/dev/null` for writing only.
+pub(crate) fn has_no_stdout() -> bool {
+    let stdout = std::io::stdout();
+    let reads_too = fcntl_getfl(&stdout).is_ok_and(|flags| flags.contains(OFlags::RDWR));
+    let device = |stat: Stat| (FileType::from_raw_mode(stat.st_mode), stat.st_rdev);
+    let null = stat("/dev/null").map(device);
+    reads_too && null.is_ok() && fstat(&stdout).map(device) == null
 }
 
 /// Prints. Nothing is coloured, so `NO_COLOR` has nothing to switch off.

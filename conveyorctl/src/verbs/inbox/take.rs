@@ -6,7 +6,7 @@
 use super::text;
 use crate::error::{CommandError, ErrorKind};
 use crate::helper::Helper;
-use crate::ui::Ui;
+use crate::ui::{Ui, has_no_stdout};
 use crate::values::seconds;
 use clap::Args;
 use conveyor_proto::registry::{InboxAcknowledge, InboxTake};
@@ -106,6 +106,10 @@ async fn show(ui: &mut Ui, helper: &Helper, owner: Owner<'_>, args: &TakingArgs)
         Owner::Session(name) => (Some(name.to_owned()), None, None),
         Owner::Task(task, role) => (None, Some(task.to_owned()), Some(role)),
     };
+    if args.consume_next && has_no_stdout() {
+        let message = "standard output is closed, so nobody would see what is taken; nothing was taken";
+        return Err(CommandError::failed("output", message));
+    }
     let params = TakeParams {
         session,
         task,

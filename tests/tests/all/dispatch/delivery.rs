@@ -182,3 +182,17 @@ fn nothing_is_typed_into_a_codex_whose_screen_cannot_be_read() {
     let screen = env.tmux().screen(&pane);
     assert!(!screen.contains("got:") && screen.matches("GOT-INT").count() == 1, "{screen}");
 }
+
+/// An item that was taken and could not be printed comes again.
+#[test]
+fn what_is_taken_without_an_output_is_not_lost() {
+    let env = TestEnv::new();
+    let _ = pair(&env, false);
+    let queued = call(&env, &["enqueue-notify-manager", TASK, "--message", "read this", "--json"]);
+    wait_for(&env, queued["command_id"].as_str().expect("an id"), "the message", delivered);
+    let line = format!("conveyorctl manager-inbox {TASK} --consume-next >&-");
+    let status = env.command("/bin/sh").args(["-c", &line]).status().expect("a shell");
+    assert!(!status.success(), "it could not print");
+    let taken = call(&env, &["manager-inbox", TASK, "--consume-next", "--wait", "--timeout", "40", "--json"]);
+    assert_eq!(taken["consumed"]["payload"]["message"], "read this", "{taken:#}");
+}
