@@ -260,8 +260,13 @@ impl Approvals {
                 .hint("`approvals list` shows what is asked for now"));
         };
         // Codex writes the call before it asks. So what is read now holds the call of this menu.
-        if let Err(error) = self.ingest.run(&session.id, Shrunk::Refuse).await {
-            tracing::debug!(%error, session = %session.id, "the rollout could not be read before an answer");
+        match self.ingest.run(&session.id, Shrunk::Refuse).await {
+            // Without the newest records another call could be taken for the one that is asked about.
+            Err(error) if decision == Decision::Accept => return Err(error),
+            Err(error) => {
+                tracing::debug!(%error, session = %session.id, "the rollout could not be read before an answer");
+            }
+            Ok(_) => {}
         }
         let known = self.known(session).await?;
         let known = known.of(session);

@@ -49,7 +49,9 @@ pub(super) struct Known<'a> {
 /// What a menu asks.
 pub(super) fn question(menu: &ApprovalMenu, known: &Known<'_>) -> Question {
     let mut found: Vec<Question> = Vec::new();
-    for call in known.calls {
+    // A sub-agent's question names its thread. Its call is not among those of this one.
+    let of_another = menu.readings.iter().any(Reading::is_of_another_thread);
+    for call in known.calls.iter().filter(|_| !of_another) {
         let asked = menu.readings.iter().find_map(|reading| of_call(call, reading, known.cwd));
         found.extend(asked);
     }

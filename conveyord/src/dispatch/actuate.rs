@@ -130,7 +130,7 @@ impl Actuator {
         self.intend(record).await?;
         let sent = self.courier.send(way, session, message, Box::new(|_| Ok(true))).await?;
         if sent.outcome == DeliveryOutcome::Held {
-            result.command_id = Some(self.queue_held(session, params, way).await?);
+            result.command_id = Some(self.queue_held(session, &params.text, params.clear_draft, way).await?);
         }
         let Sent { outcome, proof, held, started, completed, stripped, note, .. } = sent;
         result.outcome = Some(outcome);
@@ -144,9 +144,15 @@ impl Actuator {
     }
 
     /// Queues a held text as a command, which Dispatch delivers when the menu or the draft is gone.
-    async fn queue_held(&self, session: &Session, params: &NudgeParams, way: Transport) -> Result<String> {
+    async fn queue_held(
+        &self,
+        session: &Session,
+        text: &str,
+        clear_draft: bool,
+        way: Transport,
+    ) -> Result<String> {
         let mut payload = json!({
-            "session": session.name, "message": params.text, "clear_draft": params.clear_draft,
+            "session": session.name, "message": text, "clear_draft": clear_draft,
         });
         if way == Transport::AppServer {
             payload["transport"] = json!(way);
@@ -321,10 +327,7 @@ impl Actuator {
         }
         if let Some(text) = params.followup.clone() {
             tokio::time::sleep(AFTER_KEY).await;
-            let message = Message { text, command_id: None, notification_id: None, clear_draft: false };
-            let sent = self.courier.send(way, session, message, Box::new(|_| Ok(true))).await;
-            result.followup_outcome =
-                Some(sent.map_err(|error| followup_failed(result.sent, &error))?.outcome);
+            result.followup_outcome = Some(self.follow_up(session, text, way, result.sent).await?);
         }
         Ok(result)
     }
@@ -344,6 +347,24 @@ impl Actuator {
                 _ => return Ok(()),
             }
         }
+    }
+
+    /// Sends the text that follows an interrupt. One that is held is queued, as a nudge is.
+    async fn follow_up(
+        &self,
+        session: &Session,
+        text: String,
+        way: Transport,
+        sent: bool,
+    ) -> Result<DeliveryOutcome> {
+        let message =
+            Message { text: text.clone(), command_id: None, notification_id: None, clear_draft: false };
+        let followed = self.courier.send(way, session, message, Box::new(|_| Ok(true))).await;
+        let outcome = followed.map_err(|error| followup_failed(sent, &error))?.outcome;
+        if outcome == DeliveryOutcome::Held {
+            self.queue_held(session, &text, false, way).await?;
+        }
+        Ok(outcome)
     }
 
     /// Interrupts the running turn by Codex's app-server.
@@ -386,11 +407,8 @@ impl Actuator {
             }
         }
         if let Some(text) = params.followup.clone() {
-            let message = Message { text, command_id: None, notification_id: None, clear_draft: false };
-            let sent =
-                self.courier.send(Transport::AppServer, session, message, Box::new(|_| Ok(true))).await;
-            result.followup_outcome =
-                Some(sent.map_err(|error| followup_failed(result.sent, &error))?.outcome);
+            let outcome = self.follow_up(session, text, Transport::AppServer, result.sent).await?;
+            result.followup_outcome = Some(outcome);
         }
         Ok(result)
     }

@@ -108,7 +108,8 @@ impl AppServerSender {
         if text.as_str().trim().is_empty() {
             return Err(Error::invalid(Kind::BlankMessage, "the message is blank: Enter alone is for panes"));
         }
-        if let Some(held) = behind_others(&self.receipts.store, session, &message, &accepted_at).await? {
+        let of = (message.command_id.clone(), message.notification_id);
+        if let Some(held) = behind_others(&self.receipts.store, session, of, &accepted_at).await? {
             return Ok(Sent { transport: Transport::AppServer, ..Sent::held(held) });
         }
         // Ask now, because the last status that Codex told may be old.

@@ -1,6 +1,9 @@
 //! Held texts: a look at their panes, which needs no claim and uses up no attempt.
 
-use super::{HELD_BACK_OFF, back_off, milliseconds, pane::PaneSender};
+use super::{
+    HELD_BACK_OFF, back_off, milliseconds,
+    pane::{PaneSender, behind_others},
+};
 use crate::{
     background::Items,
     clock,
@@ -60,7 +63,11 @@ async fn look_at(store: &Store, sender: &PaneSender, held: Held) -> Result<()> {
     let Ok(seen) = sender.look(&sender.tmux(&session), &session).await else { return Ok(()) };
     let clears = held.payload.get("clear_draft").and_then(Value::as_bool).unwrap_or(false);
     // A draft does not hold a command back that may clear it.
-    let blocks = seen.held_by().filter(|by| !(clears && by.by == "draft"));
+    let blocks = match seen.held_by() {
+        Some(by) if clears && by.by == "draft" => None,
+        Some(by) => Some(by),
+        None => behind_others(store, &session, (Some(held.id.to_string()), None), "").await?,
+    };
     let (by, next) = match blocks {
         Some(by) => (by.by, clock::in_milliseconds(milliseconds(back_off(HELD_BACK_OFF, held.tries)))),
         None => ("released".to_owned(), clock::now()),

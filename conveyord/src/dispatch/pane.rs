@@ -25,12 +25,16 @@ use crate::{
     store::{
         Durability, Store,
         deliveries::{self, NewDelivery, Unproven},
+        ids::NotificationId,
         sessions::Session,
     },
-    tmux::{CaptureStyle, Diversion, Key, Pane, PaneQueues, PaneTurn, Tmux, TmuxError, sanitize},
+    tmux::{CaptureStyle, Diversion, Key, Pane, PaneQueues, PaneTurn, Sanitized, Tmux, TmuxError, sanitize},
 };
 use conveyor_proto::{ids::PaneId, types::common::Transport};
 use std::time::Duration;
+
+/// What holds a text back while somebody's draft is in the composer.
+const DRAFT: &str = "draft";
 
 /// What holds a text back while texts wait that were accepted before it.
 pub(super) const QUEUE: &str = "queue";
@@ -102,12 +106,14 @@ impl PaneSender {
         let first = pane::find(&tmux, session).await?;
         let turn = self.queues.turn(tmux.server(), first.pane.pane_id).await;
         // Find the pane and look at it again: the send before this one in the queue may have changed both.
-        if let Some(held) = behind_others(&self.store, session, &message, &accepted_at).await? {
-            return Ok(Sent::held(held));
-        }
         let mut seen = self.look(&tmux, session).await?;
-        if message.clear_draft && seen.look.composer == Composer::Draft && seen.diverts_keys().is_none() {
+        if message.clear_draft && seen.is_held_by_draft() {
             seen = self.clear_draft(&tmux, session, seen).await?;
+        }
+        // A draft that is cleared on request may be what holds the others back.
+        let of = (message.command_id.clone(), message.notification_id);
+        if let Some(held) = behind_others(&self.store, session, of, &accepted_at).await? {
+            return Ok(Sent::held(held));
         }
         if seen.look.shows == PaneShows::Exited {
             return Err(pane::exited(session));
@@ -144,7 +150,7 @@ impl PaneSender {
             return Err(Error::conflict(Kind::ClaimLost, "another dispatcher has taken this delivery over"));
         };
         let sent_at = clock::system_time();
-        let typed = type_in(&tmux, &seen.pane, &text).await;
+        let typed = self.type_in(&tmux, session, &seen.pane, &text).await;
         // The next sender may type; the receipt needs only the rollout.
         drop(turn);
         if let Err(Typed::Nothing(error)) = typed {
@@ -211,6 +217,37 @@ impl PaneSender {
         Ok(self.queues.turn(self.tmux(session).server(), target.pane.pane_id).await)
     }
 
+    /// Pastes a text and presses Enter. Between the two the pane is looked at again: a question that has come up
+    /// meanwhile would be answered by the Enter, and a shell would run the text.
+    async fn type_in(
+        &self,
+        tmux: &Tmux,
+        session: &Session,
+        pane: &Pane,
+        text: &Sanitized,
+    ) -> std::result::Result<(), Typed> {
+        let empty = text.as_str().is_empty();
+        if !empty {
+            tmux.paste(pane, text).await.map_err(|error| {
+                if error.may_have_acted() { Typed::Something(error) } else { Typed::Nothing(error) }
+            })?;
+            faults::reach(CrashPoint::TextPasted);
+            let is_changed = match self.look(tmux, session).await {
+                Ok(now) => now.pane.pane_pid != pane.pane_pid || now.takes_no_enter(),
+                Err(_) => true,
+            };
+            if is_changed {
+                return Err(Typed::Something(TmuxError::PaneChanged { pane: pane.pane_id.to_string() }));
+            }
+        }
+        // After a paste, even an Enter that failed leaves something in the pane.
+        tmux.press(pane, &Key::enter()).await.map_err(|error| {
+            if empty && !error.may_have_acted() { Typed::Nothing(error) } else { Typed::Something(error) }
+        })?;
+        faults::reach(CrashPoint::EnterPressed);
+        Ok(())
+    }
+
     /// Clears the composer with Ctrl-U, line by line. Ctrl-C would end a Codex whose composer is empty
     /// (openai/codex#30126).
     async fn clear_draft(&self, tmux: &Tmux, session: &Session, mut seen: Sight) -> Result<Sight> {
@@ -225,7 +262,8 @@ impl PaneSender {
         for _ in 0..MAX_DRAFT_LINES {
             tmux.press(&seen.pane, &clear_line).await?;
             seen = self.look(tmux, session).await?;
-            if seen.look.composer != Composer::Draft {
+            // A dialog that opened meanwhile gets no more keys.
+            if !seen.is_held_by_draft() {
                 break;
             }
         }
@@ -247,11 +285,10 @@ impl Carrier for PaneSender {
 pub(super) async fn behind_others(
     store: &Store,
     session: &Session,
-    message: &Message,
+    (command, notification): (Option<String>, Option<NotificationId>),
     accepted_at: &str,
 ) -> Result<Option<Held>> {
     let (session, accepted_at) = (session.clone(), accepted_at.to_owned());
-    let (command, notification) = (message.command_id.clone(), message.notification_id);
     let ahead = store
         .read(move |connection| {
             Ok::<_, Error>(deliveries::ahead(
@@ -299,10 +336,22 @@ impl Sight {
         let (is_codex, runs_codex) = look_at_processes.await.unwrap_or_default();
         // On a Codex screen that we cannot read, an Enter might approve something, and Ctrl-C ends an idle Codex
         // (openai/codex#30126).
-        if look.shows == PaneShows::Unknown && runs_codex {
+        // The last words of an earlier Codex may stand above one that starts.
+        let is_unread = look.shows == PaneShows::Unknown && runs_codex;
+        if is_unread || look.shows == PaneShows::Exited && is_codex {
             look.shows = PaneShows::Unclear;
         }
         Ok(Self { pane, shown, look, is_codex })
+    }
+
+    fn is_held_by_draft(&self) -> bool {
+        self.held_by().is_some_and(|held| held.by == DRAFT)
+    }
+
+    /// Whether the Enter of a text that was just pasted goes elsewhere than into the composer.
+    fn takes_no_enter(&self) -> bool {
+        let may_be_the_draft = matches!(self.look.shows, PaneShows::Unclear | PaneShows::Unknown);
+        self.diverts_keys().is_some() || self.look.shows.blocks_sending() && !may_be_the_draft
     }
 
     /// Whether the screen may become clear in a moment: a composer whose cursor or footer is not there yet.
@@ -347,7 +396,7 @@ impl Sight {
         if !self.is_codex || self.look.shows == PaneShows::Unknown {
             return held("no_codex");
         }
-        if self.look.composer == Composer::Draft { held("draft") } else { None }
+        if self.look.composer == Composer::Draft { held(DRAFT) } else { None }
     }
 }
 
@@ -357,23 +406,6 @@ enum Typed {
     Nothing(TmuxError),
     /// Something may have reached the pane.
     Something(TmuxError),
-}
-
-/// Pastes a text and presses Enter.
-async fn type_in(tmux: &Tmux, pane: &Pane, text: &crate::tmux::Sanitized) -> std::result::Result<(), Typed> {
-    if !text.as_str().is_empty() {
-        tmux.paste(pane, text).await.map_err(|error| {
-            if error.may_have_acted() { Typed::Something(error) } else { Typed::Nothing(error) }
-        })?;
-        faults::reach(CrashPoint::TextPasted);
-    }
-    let empty = text.as_str().is_empty();
-    // After a paste, even an Enter that failed leaves something in the pane.
-    tmux.press(pane, &Key::enter()).await.map_err(|error| {
-        if empty && !error.may_have_acted() { Typed::Nothing(error) } else { Typed::Something(error) }
-    })?;
-    faults::reach(CrashPoint::EnterPressed);
-    Ok(())
 }
 
 /// The time now, for results.

@@ -295,6 +295,13 @@ pub fn rename(
         "update sessions set name = ?2, tmux_session = coalesce(?3, tmux_session) where id = ?1",
     )?
     .execute(params![session.id.as_str(), name, tmux_session])?;
+    // A nudge that its pane holds back names the session.
+    tx.prepare_cached(
+        "update commands set payload_json = json_set(payload_json, '$.session', ?2)
+         where state in ('pending', 'attempted') and type = 'session_nudge'
+           and json_extract(payload_json, '$.session') = ?1",
+    )?
+    .execute(params![session.name, name])?;
     publish(tx, &session.id, session.state);
     Ok(())
 }

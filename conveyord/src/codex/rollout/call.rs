@@ -44,11 +44,7 @@ impl fmt::Debug for Call {
 }
 
 /// The arguments of a shell that are told otherwise, or change nothing about what runs.
-const PLAIN: [&str; 11] = [
-    "cmd",
-    "command",
-    "workdir",
-    "working_directory",
+const PLAIN: [&str; 7] = [
     "justification",
     "sandbox_permissions",
     "with_escalated_permissions",
@@ -86,7 +82,9 @@ impl Call {
                 let form = if text("name") == Some("apply_patch") { Form::Patch } else { Form::Other };
                 Some(Self::plain(id, form, text("input").unwrap_or_default()))
             }
-            "local_shell_call" => Some(Self::shell(id, payload.get("action")?.as_object()?)),
+            "local_shell_call" => {
+                Some(Self::shell(id, payload.get("action")?.as_object()?, "command", "working_directory"))
+            }
             _ => None,
         }
     }
@@ -110,8 +108,9 @@ impl Call {
                 let form = Form::Tool { server: server.to_owned(), tool: tool.to_owned() };
                 Self::plain(id, form, &format!("{server}.{tool}({raw})"))
             }
-            ("exec_command" | "shell_command" | "shell" | "local_shell" | "container.exec", None) => {
-                Self::shell(id, arguments)
+            ("exec_command", None) => Self::shell(id, arguments, "cmd", "workdir"),
+            ("shell_command" | "shell" | "local_shell" | "container.exec", None) => {
+                Self::shell(id, arguments, "command", "workdir")
             }
             ("apply_patch", None) => {
                 let input = arguments.get("input").and_then(Value::as_str);
@@ -125,15 +124,18 @@ impl Call {
         Self { id, form, text: text.to_owned(), cwd: None, reason: None, more: Vec::new() }
     }
 
-    fn shell(id: String, arguments: &Map<String, Value>) -> Self {
+    /// A call of a shell tool that reads its command and folder from these arguments. An argument that another tool reads
+    /// so is told beside them, and never instead of them.
+    fn shell(id: String, arguments: &Map<String, Value>, command: &str, folder: &str) -> Self {
         let text = |name: &str| arguments.get(name).and_then(Value::as_str).map(str::to_owned);
-        let command = ["cmd", "command"].iter().find_map(|name| arguments.get(*name));
-        let more =
-            arguments.iter().filter(|(name, value)| !PLAIN.contains(&name.as_str()) && !value.is_null());
+        let more = arguments.iter().filter(|(name, value)| {
+            let name = name.as_str();
+            name != command && name != folder && !PLAIN.contains(&name) && !value.is_null()
+        });
         Self {
             id,
             form: Form::Shell,
-            text: match command {
+            text: match arguments.get(command) {
                 Some(Value::String(command)) => command.clone(),
                 Some(Value::Array(words)) => {
                     let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
@@ -141,7 +143,7 @@ impl Call {
                 }
                 _ => String::new(),
             },
-            cwd: text("workdir").or_else(|| text("working_directory")),
+            cwd: text(folder),
             reason: text("justification"),
             more: more.map(|(name, value)| format!("{name}: {value}")).collect(),
         }

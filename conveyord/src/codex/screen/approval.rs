@@ -175,7 +175,10 @@ fn reading(rows: &[Row]) -> Reading {
     let last = below.iter().rposition(|row| !row.trim().is_empty());
     below.truncate(last.map_or(0, |last| last + 1));
     let mark = below.pop_if(|row| is_cut_mark(row)).map(|row| row.trim().to_owned());
-    let clean = rows[end..].iter().all(|row| row.is_blank() || row.text.starts_with("  "));
+    // After a resize, Codex 0.130 also leaves the prompt sign of its composer in front of a row.
+    let is_clean =
+        |row: &Row| row.is_blank() || row.text.starts_with("  ") && !row.trimmed().starts_with("› ");
+    let clean = rows[end..].iter().all(is_clean);
     let drawing = if clean { Drawing::Clean } else { Drawing::Overdrawn };
     let part = if mark.is_some() { Part::Some } else { Part::All };
     Reading { question: joined(&rows[..end]), rows: below, part, drawing, mark }

@@ -53,6 +53,12 @@ const MEMBERS: [&str; 28] = [
 /// After so many places of damage no more is read of a record.
 const MOST_DAMAGES: usize = 64;
 
+/// How many times a long damaged line is read at most, in all.
+const MOST_READINGS: usize = 8;
+
+/// So many bytes are read of a shorter one, in all.
+const SHORT: usize = 1 << 20;
+
 /// In so many characters of a payload its type stands.
 const TYPE_WITHIN: usize = 48;
 
@@ -91,10 +97,13 @@ fn members(mut rest: &str) -> Vec<(&str, String)> {
     let mut members = Vec::new();
     // Behind the damage a brace may close any object.
     let mut damages = 0;
-    while damages < MOST_DAMAGES {
+    // Each damage reads on towards the end of the line, so that a long line is given few of them.
+    let mut budget = rest.len().saturating_mul(MOST_READINGS).max(SHORT);
+    while damages < MOST_DAMAGES && budget > 0 {
         let Some((key, value)) = key(rest) else {
             let Some(next) = next_member(rest) else { break };
             damages += 1;
+            budget = budget.saturating_sub(rest.len());
             rest = next;
             continue;
         };
@@ -102,6 +111,7 @@ fn members(mut rest: &str) -> Vec<(&str, String)> {
             Some((raw, after)) => (raw.to_owned(), after),
             None => {
                 damages += 1;
+                budget = budget.saturating_sub(rest.len());
                 let end = next_member(value).map_or(value.len(), |next| value.len() - next.len());
                 let (damaged, after) = value.split_at(end);
                 match damaged_text(damaged) {
