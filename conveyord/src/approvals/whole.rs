@@ -35,7 +35,7 @@ pub(super) enum Sight {
     Nothing,
 }
 
-/// What is known of a session whose pane asks.
+/// The calls, answers and folder of a session whose pane asks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'a> {
     /// The calls of the open turn that have no output, oldest first.

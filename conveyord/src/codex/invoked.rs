@@ -92,10 +92,10 @@ pub struct Tui {
 /// Which thread a terminal UI opens as it starts. The user may have left it since.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Opens {
-    /// One that it begins.
+    /// A new thread, which this Codex begins.
     #[default]
     New,
-    /// That of `codex resume ID`.
+    /// The thread that `codex resume ID` names.
     Thread(ThreadId),
     /// An earlier one that the arguments do not name: `codex resume`, by a name or `--last`.
     Earlier,
@@ -104,7 +104,7 @@ pub enum Opens {
 /// The folder that a terminal UI works in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Place {
-    /// That of its process.
+    /// The working folder of the process.
     #[default]
     OfProcess,
     /// `--cd`, perhaps relative to that of its process.
@@ -113,7 +113,7 @@ pub enum Place {
     Unknown,
 }
 
-/// Who has the threads of a terminal UI.
+/// Which process holds the threads of a terminal UI.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Server {
     /// The shared app-server daemon, unless the user's configuration or the version says otherwise.

@@ -10,7 +10,7 @@ use super::salvage::{Part, salvage};
 const THREAD: &str = "01990000-0000-7000-8000-00000000000a";
 const TURNS: [&str; 2] = ["01990000-1000-7000-8000-0000000000a1", "01990000-2000-7000-8000-0000000000b2"];
 
-/// What was read of a file.
+/// The records and the damaged parts that were read of a file.
 #[derive(Debug, Default)]
 struct Read {
     /// The records, as lines.
