@@ -188,6 +188,11 @@ pub fn arguments(pid: Pid) -> Option<Vec<String>> {
     sys::arguments(pid)
 }
 
+/// A variable of the environment that a process was started with. `None` if it has none, or the system does not tell.
+pub fn environment(pid: Pid, name: &str) -> Option<String> {
+    sys::environment(pid, name).filter(|value| !value.is_empty())
+}
+
 /// The working folder of a process, with links resolved. `None` if the system does not tell it.
 pub fn working_folder(pid: Pid) -> Option<PathBuf> {
     sys::working_folder(pid)

@@ -71,6 +71,13 @@ pub(super) fn arguments(pid: Pid) -> Option<Vec<String>> {
     Some(arguments.map(|argument| String::from_utf8_lossy(argument).into_owned()).collect())
 }
 
+pub(super) fn environment(pid: Pid, name: &str) -> Option<String> {
+    let variables = fs::read(proc_path(pid, "environ")).ok()?;
+    let value =
+        |variable: &[u8]| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
+    variables.split(|byte| *byte == 0).find_map(value).and_then(|value| String::from_utf8(value).ok())
+}
+
 pub(super) fn working_folder(pid: Pid) -> Option<PathBuf> {
     fs::read_link(proc_path(pid, "cwd")).ok()
 }

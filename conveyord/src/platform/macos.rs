@@ -110,13 +110,22 @@ pub(super) fn executable(pid: Pid) -> Option<PathBuf> {
 
 /// The kernel tells arguments by sysctl(3) only, which needs unsafe code. ps(1) prints them with blanks between
 /// them, so an argument that contains a blank comes in parts.
-#[expect(clippy::disallowed_methods, reason = "a look at a process, which blocks as all of them do")]
 pub(super) fn arguments(pid: Pid) -> Option<Vec<String>> {
-    let pid = pid.to_string();
-    let ps = std::process::Command::new("/bin/ps").args(["-ww", "-o", "args=", "-p", &pid]).output().ok()?;
-    let arguments: Vec<String> =
-        String::from_utf8_lossy(&ps.stdout).split_whitespace().map(str::to_owned).collect();
+    let arguments: Vec<String> = ps(pid, "-ww")?.split_whitespace().map(str::to_owned).collect();
     (!arguments.is_empty()).then_some(arguments)
+}
+
+/// ps(1) prints the environment after the arguments, so a value that contains a blank is cut there.
+pub(super) fn environment(pid: Pid, name: &str) -> Option<String> {
+    let printed = ps(pid, "-Eww")?;
+    printed.split_whitespace().find_map(|word| Some(word.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a look at a process, which blocks as all of them do")]
+fn ps(pid: Pid, style: &str) -> Option<String> {
+    let pid = pid.to_string();
+    let ps = std::process::Command::new("/bin/ps").args([style, "-o", "args=", "-p", &pid]).output().ok()?;
+    Some(String::from_utf8_lossy(&ps.stdout).into_owned())
 }
 
 pub(super) fn working_folder(pid: Pid) -> Option<PathBuf> {

@@ -82,6 +82,36 @@ pub fn of_process(panes: &[Pane], pid: Pid) -> Option<&Pane> {
     platform::with_ancestors(pid).find_map(|pid| panes.iter().find(|pane| pane.pane_pid == pid.as_raw()))
 }
 
+/// Looks for the pane in which a process runs on every tmux server that may have it: that of the process's own
+/// environment, then the caller's, then all of the user's. A server that cannot be asked is passed over.
+///
+/// # Errors
+/// The daemon is about to end.
+pub async fn holding(pid: Pid, caller: &Caller, time_limit: Duration) -> Result<Option<(TmuxServer, Pane)>> {
+    let uid = nix::unistd::Uid::effective().as_raw();
+    let (tmpdir, first) = (caller.tmux_tmpdir.clone(), server_of_caller(caller));
+    let servers = tokio::task::spawn_blocking(move || {
+        let own = platform::environment(pid, "TMUX");
+        let own = own.map(|tmux| TmuxServer::from_env(Some(&tmux), None, uid));
+        let mut servers: Vec<_> = own.into_iter().chain([first]).collect();
+        for server in TmuxServer::of_user(tmpdir.as_deref(), uid) {
+            if !servers.contains(&server) {
+                servers.push(server);
+            }
+        }
+        servers
+    })
+    .await?;
+    for server in servers {
+        let Ok(panes) = Tmux::new(server.clone(), time_limit).panes().await else { continue };
+        let own = tokio::task::spawn_blocking(move || of_process(&panes, pid).cloned()).await?;
+        if let Some(pane) = own {
+            return Ok(Some((server, pane)));
+        }
+    }
+    Ok(None)
+}
+
 /// A verified pane.
 #[derive(Debug)]
 pub struct Target {

@@ -18,7 +18,7 @@ use crate::{
         rollouts,
         sessions::{self, Filter, Registration, Session},
     },
-    tmux::{Pane, Tmux, active_pane, stored_name},
+    tmux::{Pane, Tmux, TmuxServer, active_pane, stored_name},
     words::shown,
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -113,17 +113,12 @@ async fn find(store: &Store, params: &RegisterParams, time_limit: Duration) -> R
         let message = format!("\"{}\" is no tmux session: it has a control character", shown(name));
         return Err(Error::invalid(Kind::InvalidTmuxSession, message));
     }
-    let server = pane::server_of_caller(&params.caller);
-    let (tmux_session, pane) = match tmux_session {
-        None => (None, None),
-        Some(name) => match Tmux::new(server.clone(), time_limit).panes().await {
-            Ok(panes) => pane_in(&panes, name, pid, &mut warnings).await?,
-            Err(error) => {
-                warnings.push(format!("tmux could not be asked for session {}: {error}", shown(&name)));
-                (Some(name), None)
-            }
-        },
+    let place = match (tmux_session, pid) {
+        (None, _) => Place::default(),
+        (Some(name), Some(pid)) => place_of(pid, name, &params.caller, time_limit, &mut warnings).await?,
+        (Some(name), None) => place_named(name, &params.caller, time_limit, &mut warnings).await,
     };
+    let pane = place.pane;
     let given = params.codex_session.clone().filter(|path| !path.is_empty());
     let (rollout, holder) = match (given, pid) {
         (Some(path), _) => (Some(of_file(&path)?), None),
@@ -150,8 +145,8 @@ async fn find(store: &Store, params: &RegisterParams, time_limit: Duration) -> R
     let registration = Registration {
         name: params.name.clone(),
         role: params.role,
-        tmux_socket: tmux_session.as_ref().map(|_| server.socket().to_string()),
-        tmux_session,
+        tmux_socket: place.server.map(|server| server.socket().to_string()),
+        tmux_session: place.tmux_session,
         tmux_pane_id: pane.as_ref().map(|pane| pane.pane_id),
         tmux_pane_pid: pane.as_ref().map(|pane| pane.pane_pid),
         codex_session_path: path.map(|path| path.to_string()),
@@ -164,48 +159,69 @@ async fn find(store: &Store, params: &RegisterParams, time_limit: Duration) -> R
     Ok(Found { registration, pane, rollout_len, warnings })
 }
 
-/// The pane to register for a tmux session that was named, and the tmux session that the pane is in.
+/// Where a session is registered in tmux: nowhere, in a pane, or under the name of a tmux session that has none.
+#[derive(Debug, Default)]
+struct Place {
+    server: Option<TmuxServer>,
+    tmux_session: Option<String>,
+    pane: Option<Pane>,
+}
+
+/// The place of a process whose tmux session was named.
 ///
-/// The pane of the process counts, and not the active pane: that may belong to another window, whose shell would run what
-/// is sent. Only for a session without a process the active pane stands for the tmux session.
-async fn pane_in(
-    panes: &[Pane],
+/// The pane of the process counts, and not the active pane of that tmux session: it may belong to another window, whose
+/// shell would run what is sent. A process in no pane has no place, as the name alone would lead to somebody else's.
+async fn place_of(
+    pid: Pid,
     name: String,
-    pid: Option<Pid>,
+    caller: &Caller,
+    time_limit: Duration,
     warnings: &mut Vec<String>,
-) -> Result<(Option<String>, Option<Pane>)> {
-    let own = match pid {
-        None => None,
-        Some(pid) => {
-            let panes = panes.to_vec();
-            tokio::task::spawn_blocking(move || pane::of_process(&panes, pid).cloned()).await?
+) -> Result<Place> {
+    let Some((server, pane)) = pane::holding(pid, caller, time_limit).await? else {
+        warnings.push(format!(
+            "process {pid} runs in no pane of tmux session {}, nor in one of another tmux server that was found: it is \
+             registered without a pane, and nothing is typed",
+            shown(&name)
+        ));
+        return Ok(Place::default());
+    };
+    let tmux_session = if pane.session_name == stored_name(&name) {
+        name
+    } else {
+        warnings.push(format!(
+            "process {pid} runs in tmux session {}, and not in {}: it is registered with the pane that it runs in",
+            shown(&pane.session_name),
+            shown(&name)
+        ));
+        pane.session_name.clone()
+    };
+    Ok(Place { server: Some(server), tmux_session: Some(tmux_session), pane: Some(pane) })
+}
+
+/// The place of a session without a process: the active pane of the tmux session that was named stands for it.
+async fn place_named(
+    name: String,
+    caller: &Caller,
+    time_limit: Duration,
+    warnings: &mut Vec<String>,
+) -> Place {
+    let server = pane::server_of_caller(caller);
+    let pane = match Tmux::new(server.clone(), time_limit).panes().await {
+        Ok(panes) => {
+            let named = active_pane(&panes, &name).cloned();
+            if named.is_none() {
+                let name = shown(&name);
+                warnings.push(format!("tmux session {name} is not running; nothing can be sent to it"));
+            }
+            named
+        }
+        Err(error) => {
+            warnings.push(format!("tmux could not be asked for session {}: {error}", shown(&name)));
+            None
         }
     };
-    let named = active_pane(panes, &name);
-    match (own, named, pid) {
-        (Some(own), _, _) if own.session_name == stored_name(&name) => Ok((Some(name), Some(own))),
-        (Some(own), _, Some(pid)) => {
-            warnings.push(format!(
-                "process {pid} runs in tmux session {}, and not in {}: it is registered with the pane that it runs in",
-                shown(&own.session_name),
-                shown(&name)
-            ));
-            Ok((Some(own.session_name.clone()), Some(own)))
-        }
-        (_, Some(_), Some(pid)) => {
-            warnings.push(format!(
-                "process {pid} runs in no pane of the tmux server of session {}: it is registered without a pane, and \
-                 nothing is typed",
-                shown(&name)
-            ));
-            Ok((None, None))
-        }
-        (_, Some(named), None) => Ok((Some(name), Some(named.clone()))),
-        (_, None, _) => {
-            warnings.push(format!("tmux session {} is not running; nothing can be sent to it", shown(&name)));
-            Ok((Some(name), None))
-        }
-    }
+    Place { server: Some(server), tmux_session: Some(name), pane }
 }
 
 /// The length of a file, and its device and inode.

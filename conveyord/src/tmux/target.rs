@@ -1,6 +1,7 @@
 //! The targets of a tmux command: servers and panes.
 
 use std::fmt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -35,6 +36,20 @@ impl TmuxServer {
                 Self::at(Utf8Path::new(folder).join(format!("tmux-{uid}")).join("default"))
             }
         }
+    }
+
+    /// All servers of user `uid` that tmux would find without a path: the sockets below `TMUX_TMPDIR` and `/tmp`. A
+    /// socket of a server that has ended is among them. Blocks.
+    pub fn of_user(tmux_tmpdir: Option<&str>, uid: u32) -> Vec<Self> {
+        let folders = [tmux_tmpdir.filter(|folder| !folder.is_empty()), Some("/tmp")];
+        let sockets = |folder: &str| Utf8Path::new(folder).join(format!("tmux-{uid}")).read_dir_utf8();
+        let entries =
+            folders.into_iter().flatten().filter_map(|folder| sockets(folder).ok()).flatten().flatten();
+        let is_socket = |entry: &camino::Utf8DirEntry| entry.file_type().is_ok_and(|kind| kind.is_socket());
+        let mut servers: Vec<_> = entries.filter(is_socket).map(|entry| Self::at(entry.path())).collect();
+        servers.sort();
+        servers.dedup();
+        servers
     }
 
     pub fn socket(&self) -> &Utf8Path {

@@ -146,6 +146,18 @@ impl<'env> Tmux<'env> {
         self.key(pane, "Enter");
     }
 
+    /// Enters a slash command as a person does who types it and presses Enter when Codex shows it: an Enter that comes
+    /// with the text may be taken for a part of it.
+    ///
+    /// # Panics
+    /// When the pane is gone, or does not show what is typed.
+    #[track_caller]
+    pub fn slash(self, pane: &Pane, command: &str) {
+        let _ = self.run(&["send-keys", "-t", &pane.id, "-l", command]).success();
+        self.wait_for_text(pane, &format!("› {command}"));
+        self.key(pane, "Enter");
+    }
+
     /// Ends a pane's session and the program in it.
     #[track_caller]
     pub fn kill(self, pane: &Pane) {

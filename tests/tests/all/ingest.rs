@@ -186,7 +186,7 @@ fn check_clear(format: Format) {
     woken(waiting);
     let before = job.wait_for_other_rollout(None);
 
-    job.env.tmux().send(&pane, "/clear");
+    job.env.tmux().slash(&pane, "/clear");
     let waiting = job.waiting_manager();
     job.env.tmux().send(&pane, "after it");
     woken(waiting);

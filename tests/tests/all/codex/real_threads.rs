@@ -88,7 +88,7 @@ fn a_side_chat_is_not_followed_and_leaves_no_deaf_session() {
             let main = rollout_of(&env, "worker").expect("it has done a turn");
             env.wait_for_events(&main, "task_complete", 1);
 
-            env.tmux().send(&pane, "/side what is this about");
+            env.tmux().slash(&pane, "/side what is this about");
             let side = env.wait_for_message("what is this about");
             assert_ne!(side, main);
             env.wait_for_events(&side, "task_complete", 1);
@@ -127,7 +127,7 @@ fn a_pending_session_does_not_get_anothers_thread() {
         let registered = register(&env, "manager", "m", &manager);
         assert_eq!(registered["rollout_state"], "pending", "{registered}");
 
-        env.tmux().send(&worker, "/clear");
+        env.tmux().slash(&worker, "/clear");
         wait_until("the worker's new conversation", || {
             (!env.tmux().screen(&worker).contains("You said: hello")).then_some(())
         });

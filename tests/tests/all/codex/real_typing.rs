@@ -44,7 +44,7 @@ fn a_dialog_above_the_composer_gets_no_text() {
     for program in new_versions() {
         let env = TestEnv::new();
         let (pane, rollout) = worker(&env, &program);
-        env.tmux().send(&pane, "/delete");
+        env.tmux().slash(&pane, "/delete");
         env.tmux().wait_for_text(&pane, "Yes, delete");
         env.tmux().key(&pane, "Down");
         env.tmux().wait_for_text(&pane, "› 2. Yes, delete");
@@ -74,7 +74,7 @@ fn a_side_chat_that_has_the_focus_gets_no_text() {
     for program in new_versions() {
         let env = TestEnv::new();
         let (pane, rollout) = worker(&env, &program);
-        env.tmux().send(&pane, "/side");
+        env.tmux().slash(&pane, "/side");
         env.tmux().wait_for_text(&pane, "Ask a follow-up question");
         check_held(&env, &rollout, "side_chat", "are you there?");
         // Closed again, the main conversation gets what was held.
@@ -97,7 +97,7 @@ fn vi_mode_is_interrupted_and_cleared() {
     for program in present_versions() {
         let env = TestEnv::new();
         let (pane, _) = worker(&env, &program);
-        env.tmux().send(&pane, "/vim");
+        env.tmux().slash(&pane, "/vim");
         env.tmux().wait_for_text(&pane, "Vim: Normal");
         assert_eq!(nudge(&env, &["[[pause: 40]] take your time"])["outcome"], "delivered");
         // Versions differ in the mode after a message.

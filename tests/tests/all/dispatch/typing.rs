@@ -1,8 +1,8 @@
 //! What keeps a text from being typed, from end to end: other texts before it, modes of tmux, other programs.
 
-use conveyor_tests::harness::{Pane, TestEnv, standin};
-use conveyor_tests::rollout::Format;
-use serde_json::Value;
+use conveyor_tests::harness::{Pane, TestEnv, standin, wait_until};
+use conveyor_tests::rollout::{Format, Thread};
+use serde_json::{Value, json};
 use std::fs;
 
 #[track_caller]
@@ -68,6 +68,58 @@ fn synchronized_panes_get_nothing() {
     assert!(!touched.exists(), "nothing was approved");
 }
 
+/// The shell of another window ran what was sent.
+#[test]
+fn the_pane_is_that_of_the_process_and_not_the_active_one() {
+    let mut env = TestEnv::new();
+    let pane = env.start_codex(&standin(Format::New), "work");
+    let typed = env.root().join("tmp/typed");
+    let shell = format!("exec cat > '{typed}'");
+    let _ = env.tmux().run(&["new-window", "-t", "=codex-work:", "/bin/sh", "-c", &shell]).success();
+    wait_until("the other program", || typed.exists().then_some(()));
+    register(&env, "w", &pane);
+    let sent = call(&env, &["session-nudge", "w", "behind a window"]);
+    assert_eq!(sent["outcome"], "delivered", "{sent:#}");
+    // The caller's own tmux server is another one: the process tells its own.
+    let elsewhere = env.root().join("elsewhere");
+    fs::create_dir(&elsewhere).expect("a folder");
+    env.set("TMUX_TMPDIR", elsewhere.as_str());
+    register(&env, "w", &pane);
+    let sent = call(&env, &["session-nudge", "w", "on another server"]);
+    assert_eq!(sent["outcome"], "delivered", "{sent:#}");
+    assert_eq!(fs::read_to_string(&typed).expect("the program writes it"), "");
+}
+
+/// A name without a pane led to whatever pane came to have that name.
+#[test]
+fn a_process_that_tells_no_server_is_looked_for_on_all_of_them() {
+    let env = TestEnv::new();
+    let rollout = Thread::new(&env.codex_home(), &env.project(), Format::New)
+        .and_then(|thread| thread.open_rollout())
+        .expect("a rollout");
+    let registered = |pid: &str| {
+        let args =
+            ["register-worker", "--name", "w", "--pid", pid, "--codex-session", rollout.path().as_str()];
+        call(&env, &[&args[..], &["--tmux-session", "work"]].concat())
+    };
+    let second = ["-L", "second"];
+    let start = ["new-session", "-d", "-s", "work", "env", "-u", "TMUX", "cat"];
+    let _ = env.tmux().run(&[&second[..], &start].concat()).success();
+    let shown = ["display-message", "-p", "-t", "=work:", "#{pane_pid}"];
+    let pid = env.tmux().run(&[&second[..], &shown].concat()).success().stdout;
+    let found = registered(pid.trim());
+    assert_eq!([&found["tmux_session"], &found["warnings"]], [&json!("work"), &json!([])], "{found:#}");
+    assert_eq!(found["tmux_pane_id"], "%0", "{found:#}");
+    let nowhere = registered(&std::process::id().to_string());
+    assert_eq!(
+        [&nowhere["tmux_session"], &nowhere["tmux_pane_id"]],
+        [&Value::Null, &Value::Null],
+        "{nowhere:#}"
+    );
+    assert!(nowhere["warnings"][0].as_str().is_some_and(|said| said.contains("no pane")), "{nowhere:#}");
+    let _ = env.tmux().run(&[&second[..], &["kill-server"]].concat()).success();
+}
+
 /// A screen like Codex's, with the cursor in its composer, of a program that is not Codex.
 #[test]
 fn what_only_looks_like_codex_gets_nothing() {
@@ -77,7 +129,7 @@ fn what_only_looks_like_codex_gets_nothing() {
     let script = format!("stty raw -echo; printf '%s' '{composer}'; exec cat > '{typed}'");
     let pane = env.tmux().start("plain", &["/bin/sh", "-c", &script]);
     env.tmux().wait_for_text(&pane, "a model");
-    let rollout = conveyor_tests::rollout::Thread::new(&env.codex_home(), &env.project(), Format::New)
+    let rollout = Thread::new(&env.codex_home(), &env.project(), Format::New)
         .and_then(|thread| thread.open_rollout())
         .expect("a rollout");
     let path = rollout.path().to_string();
