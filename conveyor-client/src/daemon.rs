@@ -6,9 +6,9 @@ use crate::progress::{Event, Progress};
 use crate::start::{self, SearchPath, StartLock};
 use crate::target::Target;
 use conveyor_proto::client::{Client, ClientError, Subscription};
-use conveyor_proto::method::Method;
+use conveyor_proto::method::{Access, Method};
 use conveyor_proto::openrpc::PROTOCOL_MAJOR;
-use conveyor_proto::registry::{DaemonStop, RpcHello};
+use conveyor_proto::registry::{self, DaemonStop, RpcHello};
 use conveyor_proto::types::common::Empty;
 use conveyor_proto::types::daemon::{HelloParams, StopResult};
 use serde::{Deserialize as _, Serialize};
@@ -97,7 +97,7 @@ impl Daemon {
     ) -> Result<M::Result, Error> {
         let patience = Instant::now() + DYING_DAEMON;
         loop {
-            let client = self.connection(progress).await?;
+            let client = self.connection(progress, access_of(M::NAME)).await?;
             match self.answer(progress, M::NAME, client.call::<M>(params)).await {
                 Err(Error::NotSent) if Instant::now() < patience => {}
                 answer => return answer,
@@ -137,7 +137,7 @@ impl Daemon {
     ) -> Result<Value, Error> {
         let patience = Instant::now() + DYING_DAEMON;
         loop {
-            let client = self.connection(progress).await?;
+            let client = self.connection(progress, access_of(method)).await?;
             match self.answer(progress, method, client.call_raw(method, params.clone())).await {
                 Err(Error::NotSent) if Instant::now() < patience => {}
                 Err(error) => return Err(error),
@@ -181,17 +181,17 @@ impl Daemon {
         progress: &mut impl Progress,
         params: &M::Params,
     ) -> Result<Subscription<Box<RawValue>>, Error> {
-        let client = self.connection(progress).await?;
+        let client = self.connection(progress, access_of(M::NAME)).await?;
         let params = encode(params)?;
         Ok(self.interruptible(client.subscribe_raw(M::NAME, Some(params))).await??)
     }
 
-    /// Connects now instead of with the first call, starting the daemon where that is allowed.
+    /// Connects now instead of with the first call, starting the daemon where that is allowed, also in a new state root.
     ///
     /// # Errors
     /// As [`Daemon::call`].
     pub async fn connect(&self, progress: &mut impl Progress) -> Result<(), Error> {
-        self.connection(progress).await.map(drop)
+        self.connection(progress, Access::Write).await.map(drop)
     }
 
     /// Whether a daemon that is not about to end answers now.
@@ -295,14 +295,14 @@ impl Daemon {
     }
 
     /// The connection that there is, else a new one, greeted.
-    async fn connection(&self, progress: &mut impl Progress) -> Result<Client, Error> {
+    async fn connection(&self, progress: &mut impl Progress, access: Access) -> Result<Client, Error> {
         let made = self.slot().clone();
         if let Some(client) = made {
             return Ok(client);
         }
         let patience = Instant::now() + DYING_DAEMON;
         loop {
-            let client = self.connect_or_start(progress).await?;
+            let client = self.connect_or_start(progress, access).await?;
             match self.promptly(self.greet(progress, &client)).await {
                 Ok(()) => {
                     *self.slot() = Some(client.clone());
@@ -317,7 +317,7 @@ impl Daemon {
         }
     }
 
-    async fn connect_or_start(&self, progress: &mut impl Progress) -> Result<Client, Error> {
+    async fn connect_or_start(&self, progress: &mut impl Progress, access: Access) -> Result<Client, Error> {
         let files = self.target.files();
         let socket = files.socket();
         let may_start = self.starting == Starting::Allowed;
@@ -326,6 +326,10 @@ impl Daemon {
             return Err(Error::NotRunning { socket });
         }
         match Client::connect(socket.as_std_path()).await {
+            // A look at a mistyped path would leave a state root and a daemon there.
+            Err(ClientError::NoDaemon { .. }) if access == Access::Read && self.target.is_named_and_empty() => {
+                Err(Error::NoStateRoot { root: files.root.clone() })
+            }
             Err(ClientError::NoDaemon { .. }) if may_start => {
                 self.interruptible(start::start(&self.target, &self.search, progress)).await?
             }
@@ -375,6 +379,12 @@ impl Daemon {
         }
         Ok(answer?)
     }
+}
+
+/// What a method does, as far as this program knows it.
+fn access_of(method: &str) -> Access {
+    let known = registry::all().into_iter().find(|known| known.name == method);
+    known.map_or(Access::Write, |known| known.access)
 }
 
 fn encode(params: &impl Serialize) -> Result<Box<RawValue>, Error> {

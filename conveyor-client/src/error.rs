@@ -21,6 +21,12 @@ pub enum Error {
         /// The socket, to which connecting would start a daemon.
         socket: Utf8PathBuf,
     },
+    /// A state root was named that has no database, and nothing was asked that would begin one.
+    #[error("{root} is no state root, and nothing was made there")]
+    NoStateRoot {
+        /// The state root that was named.
+        root: Utf8PathBuf,
+    },
     /// The daemon could not be started, or ended.
     #[error(transparent)]
     Start(#[from] StartError),

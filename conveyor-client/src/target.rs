@@ -74,6 +74,11 @@ impl Target {
         }
     }
 
+    /// Whether a state root or a database was named where there is none.
+    pub(crate) fn is_named_and_empty(&self) -> bool {
+        self.named != Named::Nothing && !self.files.database.exists()
+    }
+
     /// The database file that was named, as an absolute path; the daemon is started on it.
     #[must_use]
     pub fn named_database(&self) -> Option<&Utf8Path> {

@@ -153,6 +153,10 @@ impl CommandError {
             Error::StartForbidden(_) | Error::NotRunning { .. } => {
                 Self::no_daemon(message).hint(format!("start it with `{program} daemon start`"))
             }
+            Error::NoStateRoot { ref root } => {
+                let begin = format!("to begin one there: `{program} --state-root {root} daemon start`");
+                Self::failed("no_state_root", message).hint(begin)
+            }
             Error::Start(error) => Self::of_start(program, message, &error),
             Error::Silent { files, .. } => Self::no_daemon(message)
                 .hint(format!("if it is stuck, end it: its process id is in {}", files.lock()))

@@ -172,6 +172,27 @@ fn a_state_root_that_is_not_utf_8_is_not_passed_over() {
     assert!(!env.root().join("user/.local").exists(), "the default is not used instead");
 }
 
+/// A second daemon was started in a folder that was mistyped.
+#[test]
+fn a_look_into_a_folder_that_is_no_state_root_makes_none() {
+    let env = TestEnv::new();
+    let (missing, other) = (env.root().join("missing"), env.root().join("other"));
+    fs::create_dir(&other).expect("a folder");
+    let roots = [("--state-root", &missing), ("--state-root", &other), ("--path", &missing.join("my.db"))];
+    for (option, path) in roots {
+        for verb in [&["approvals", "list"][..], &["sessions"], &["db-doctor"], &["watch", "--json"]] {
+            let refused = env.conveyorctl(&[&[option, path.as_str()], verb].concat()).exits_with(1);
+            assert!(refused.stderr.contains("is no state root"), "{verb:?}: {}", refused.stderr);
+        }
+    }
+    assert!(!missing.exists() && fs::read_dir(&other).expect("a folder").next().is_none());
+    let begin = ["--state-root", other.as_str(), "tasks", "--create", "t", "--goal", "g"];
+    let _ = env.conveyorctl(&begin).success();
+    let there = env.conveyorctl(&["--state-root", other.as_str(), "tasks", "--json"]).success().json();
+    assert_eq!(there[0]["name"], "t", "{there}");
+    let _ = env.conveyorctl(&["--state-root", other.as_str(), "daemon", "stop"]).success();
+}
+
 #[test]
 fn a_socket_path_that_is_too_long_creates_nothing() {
     let env = TestEnv::new();
