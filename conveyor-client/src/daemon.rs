@@ -327,7 +327,9 @@ impl Daemon {
         }
         match Client::connect(socket.as_std_path()).await {
             // A look at a mistyped path would leave a state root and a daemon there.
-            Err(ClientError::NoDaemon { .. }) if access == Access::Read && self.target.is_named_and_empty() => {
+            Err(ClientError::NoDaemon { .. })
+                if access == Access::Read && self.target.is_named_and_empty() =>
+            {
                 Err(Error::NoStateRoot { root: files.root.clone() })
             }
             Err(ClientError::NoDaemon { .. }) if may_start => {

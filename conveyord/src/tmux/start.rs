@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::platform::{self, Pid};
@@ -86,8 +85,7 @@ impl Tmux {
             target: new.name.to_owned(),
             message: format!("an answer of {} characters names no pane", text.chars().count()),
         })?;
-        if let Some(folder) = elsewhere(&started, new.cwd).await {
-            let message = format!("its program runs in {} instead of {}", folder.display(), new.cwd);
+        if let Some(message) = astray(&started, new).await {
             self.kill_session_by_id(&started.session_id).await?;
             return Err(TmuxError::Failed { operation: NEW_SESSION, target: new.name.to_owned(), message });
         }
@@ -135,22 +133,39 @@ impl Tmux {
     }
 }
 
-/// How long a new process may need to reach its folder: tmux answers before the process has changed to it.
-const TO_ITS_FOLDER: Duration = Duration::from_secs(2);
+/// How long a new process may need to reach its folder and become its program: tmux answers before.
+const TO_ITS_PLACE: Duration = Duration::from_secs(2);
 
-/// The folder of a program that was started in another one than was asked for. `None` if it is the right one, or if the
-/// program has ended.
-async fn elsewhere(started: &StartedSession, wanted: &Utf8Path) -> Option<PathBuf> {
+/// What is wrong with a program that was started in another folder, or as another command, than was asked for. `None` if
+/// both are right, or if the program has ended.
+async fn astray(started: &StartedSession, new: &NewSession<'_>) -> Option<String> {
     let pid = Pid::try_from(i64::from(started.pane_pid)).ok()?;
-    let wanted = wanted.canonicalize().ok()?;
-    let deadline = Instant::now() + TO_ITS_FOLDER;
+    let wanted = new.cwd.canonicalize().ok()?;
+    let deadline = Instant::now() + TO_ITS_PLACE;
+    let mut was_the_command = false;
     loop {
-        let folder = platform::working_folder(pid).filter(|folder| *folder != wanted)?;
+        let (folder, arguments) = (platform::working_folder(pid)?, platform::arguments(pid)?);
+        was_the_command |= ends_alike(&arguments, new.argv);
+        if was_the_command && folder == wanted {
+            return None;
+        }
         if Instant::now() >= deadline {
-            return Some(folder);
+            return Some(if folder == wanted {
+                "its pane runs another command than was given".to_owned()
+            } else {
+                format!("its program runs in {} instead of {}", folder.display(), new.cwd)
+            });
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Whether two commands end in the same words. The first words change: a script has its interpreter before it, and a
+/// script of the user's may add its own options. macOS tells words that contain blanks in parts.
+fn ends_alike(found: &[String], given: &[String]) -> bool {
+    let last =
+        |words: &[String]| words.last().and_then(|word| Some(word.split_whitespace().last()?.to_owned()));
+    last(found) == last(given)
 }
 
 /// A semicolon at the end of an argument would end the command (tmux(1), "COMMAND PARSING AND EXECUTION").

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tmux is driven from outside")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -395,7 +396,7 @@ async fn a_missing_or_unusable_tmux_is_told() {
 
 /// A program that prints its arguments, folder and variables, and then stays.
 fn teller(words: &[&str]) -> Vec<String> {
-    let script = r#"printf '%s\n' "$@" "$PWD" "$GIVEN"; exec sleep 600"#;
+    let script = r#"printf '%s\n' "$@" "$PWD" "$GIVEN"; sleep 600"#;
     let argv = ["/bin/sh", "-c", script, "sh"].into_iter().chain(words.iter().copied());
     argv.map(str::to_owned).collect()
 }
@@ -428,6 +429,31 @@ async fn a_session_starts_with_its_arguments_folder_and_variables_where_no_serve
     let error = tmux.new_session(&new).await.unwrap_err();
     assert!(matches!(error, TmuxError::SessionExists { .. }), "{error}");
     tmux.kill_session_by_id(&started.session_id).await.unwrap();
+}
+
+/// A tmux that makes another command, or another folder, of what it is given.
+#[tokio::test]
+async fn a_session_that_runs_something_else_is_ended() {
+    let server = PrivateServer::new();
+    let folder = tempfile::tempdir().unwrap();
+    let argv: Vec<String> =
+        ["/bin/sh", "-c", "read line", "given"].iter().map(|&word| word.to_owned()).collect();
+    let new = NewSession { name: "one", cwd: Utf8Path::new("/"), argv: &argv, env: &[] };
+    let wrapper = Utf8Path::from_path(folder.path()).unwrap().join("tmux");
+    for (change, said) in
+        [("s/^given$/other/", "another command"), ("", "its program runs in /tmp instead of /")]
+    {
+        let script = format!(
+            "#!/bin/bash\ncase \"$*\" in *new-session*) [ -n '{change}' ] || cd /tmp\n\
+             mapfile -t words < <(printf '%s\\n' \"$@\" | sed '{change}'); exec tmux \"${{words[@]}}\";; esac\n\
+             exec tmux \"$@\"\n"
+        );
+        fs::write(&wrapper, script).unwrap();
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o700)).unwrap();
+        let error = server.client().with_program(wrapper.as_std_path()).new_session(&new).await.unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+        assert!(server.client().panes().await.is_err(), "nothing runs on");
+    }
 }
 
 #[tokio::test]
