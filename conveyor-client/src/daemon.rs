@@ -328,7 +328,7 @@ impl Daemon {
         match Client::connect(socket.as_std_path()).await {
             // A look at a mistyped path would leave a state root and a daemon there.
             Err(ClientError::NoDaemon { .. })
-                if access == Access::Read && self.target.is_named_and_empty() =>
+                if may_start && access == Access::Read && self.target.is_named_and_empty() =>
             {
                 Err(Error::NoStateRoot { root: files.root.clone() })
             }

@@ -11,17 +11,17 @@ use conveyor_proto::types::{
     start::{CodexOptions, CodexProfile, FULL_ACCESS, NO_APPROVAL},
 };
 use std::{
-    fmt, fs,
+    fs,
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    time::Duration,
 };
 
 /// Marks a pane as started by this daemon: its value is the id of the start.
 pub const START_VARIABLE: &str = "CONVEYOR_SESSION_START";
 
-/// A longer prompt is written to a file. All users of the machine can see the arguments of a process, and
-/// tmux takes no command longer than 16 KB (`MAX_IMSGSIZE`).
-const MAX_PROMPT_ARGUMENT: usize = 8 * 1024;
+/// How long the file of a first prompt is kept. A thread that is resumed has read it long before.
+const PROMPT_KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// Sets and removes variables, then becomes the program, so that no shell of the user is involved.
 const ENV: &str = "/usr/bin/env";
@@ -93,7 +93,7 @@ impl Options {
         &self,
         settings: Settings,
         environment: &Environment,
-        prompt: Option<&str>,
+        prompt: Option<&PromptFile>,
     ) -> Vec<String> {
         let mut arguments = Vec::new();
         let mut option = |name: &str, value: &Option<String>| {
@@ -109,7 +109,7 @@ impl Options {
         }
         arguments.extend(settings.arguments(environment));
         arguments.extend(self.extra.iter().cloned());
-        push_prompt(&mut arguments, settings, prompt);
+        arguments.extend(prompt.map(PromptFile::argument));
         arguments
     }
 
@@ -121,12 +121,12 @@ impl Options {
         cwd: &Utf8Path,
         settings: Settings,
         environment: &Environment,
-        prompt: Option<&str>,
+        prompt: Option<&PromptFile>,
     ) -> Vec<String> {
         let mut arguments = vec!["--cd".to_owned(), cwd.to_string(), "--no-alt-screen".to_owned()];
         arguments.extend(settings.arguments(environment));
         arguments.extend(self.extra.iter().cloned());
-        push_prompt(&mut arguments, settings, prompt);
+        arguments.extend(prompt.map(PromptFile::argument));
         arguments
     }
 
@@ -162,54 +162,6 @@ impl Options {
                 }
             }
         }
-    }
-}
-
-/// The commands of Codex 0.130. Codex would take a prompt of one of these words for the command.
-const OLD_COMMANDS: [&str; 28] = [
-    "a",
-    "app-server",
-    "apply",
-    "cloud",
-    "cloud-tasks",
-    "completion",
-    "debug",
-    "e",
-    "exec",
-    "exec-server",
-    "execpolicy",
-    "features",
-    "fork",
-    "help",
-    "login",
-    "logout",
-    "mcp",
-    "mcp-server",
-    "plugin",
-    "proto",
-    "remote-control",
-    "responses",
-    "responses-api-proxy",
-    "resume",
-    "review",
-    "sandbox",
-    "stdio-to-uds",
-    "update",
-];
-
-/// Codex would take a prompt that begins with `-` for an option, and a prompt of one word (`logout`) for a
-/// command. `--` before the prompt prevents both.
-fn push_prompt(arguments: &mut Vec<String>, settings: Settings, prompt: Option<&str>) {
-    if let Some(prompt) = prompt.filter(|prompt| !prompt.is_empty()) {
-        let may_be_command = match settings {
-            Settings::BeforeDaemons => OLD_COMMANDS.contains(&prompt),
-            // Later versions may have any command, so every prompt of one word is protected.
-            _ => !prompt.contains(char::is_whitespace),
-        };
-        if prompt.starts_with('-') || may_be_command {
-            arguments.push("--".to_owned());
-        }
-        arguments.push(prompt.to_owned());
     }
 }
 
@@ -340,68 +292,70 @@ fn own_folder() -> Option<Utf8PathBuf> {
     program.parent().map(Utf8Path::to_owned)
 }
 
-/// A first prompt in the form that Codex is given. `Debug` prints its length only.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PromptArgument {
-    pub text: String,
-    /// The file that a long prompt was written to.
-    pub file: Option<Utf8PathBuf>,
-}
+/// A first prompt, in a file that only this user can read.
+///
+/// Codex is told to read it. All users of the machine can see the arguments of a process, and those of a command that
+/// started the tmux server for as long as that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptFile(Utf8PathBuf);
 
-impl fmt::Debug for PromptArgument {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PromptArgument").field("bytes", &self.text.len()).field("file", &self.file).finish()
-    }
-}
-
-impl PromptArgument {
-    /// The prompt itself. If it is too long for an argument, it is written to a file, and the argument tells
-    /// Codex to read that file.
+impl PromptFile {
+    /// Writes a prompt below the state root, under this name, and removes those that are too old.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn of(prompt: &str, state_root: &Utf8Path, start: &str) -> io::Result<Self> {
-        if prompt.len() <= MAX_PROMPT_ARGUMENT {
-            // Codex runs what follows a leading `!` as a shell command, outside its sandbox. A leading blank
-            // prevents that.
-            let before = if prompt.starts_with('!') { " " } else { "" };
-            return Ok(Self { text: format!("{before}{prompt}"), file: None });
-        }
-        let file = write_prompt(prompt, state_root, start)?;
-        let text =
-            format!("Read the file {file} to its end, then do what it says: it is your first message.");
-        Ok(Self { text, file: Some(file) })
+    pub fn write(prompt: &str, state_root: &Utf8Path, name: &str) -> io::Result<Self> {
+        let folder = state_root.join("artifacts/start-prompts");
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        remove_old(&folder);
+        let (file, new) = (folder.join(format!("{name}.md")), folder.join(format!(".{name}.md.new")));
+        let mut out =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        out.write_all(prompt.as_bytes())?;
+        fs::rename(&new, &file)?;
+        Ok(Self(file))
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Utf8Path {
+        &self.0
+    }
+
+    /// The first message that Codex is given. It has several words and begins with none of Codex's commands or options.
+    #[must_use]
+    pub fn argument(&self) -> String {
+        format!("Read the file {} to its end, then do what it says: it is your first message.", self.0)
     }
 }
 
-/// Writes a prompt to a file that only this user can read.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn write_prompt(prompt: &str, state_root: &Utf8Path, name: &str) -> io::Result<Utf8PathBuf> {
-    let folder = state_root.join("artifacts/start-prompts");
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-    let (file, new) = (folder.join(format!("{name}.md")), folder.join(format!(".{name}.md.new")));
-    let mut out = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    out.write_all(prompt.as_bytes())?;
-    fs::rename(&new, &file)?;
-    Ok(file)
+/// Removes the prompts of old starts. One that cannot be removed is tried again at the next start.
+fn remove_old(folder: &Utf8Path) {
+    for entry in folder.read_dir_utf8().into_iter().flatten().flatten() {
+        let age = entry.metadata().ok().and_then(|file| file.modified().ok()?.elapsed().ok());
+        if age.is_some_and(|age| age > PROMPT_KEPT) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::{os::unix::fs::PermissionsExt, time::SystemTime};
 
     /// The setting that passes the `PATH` of these tests to commands.
     const PATH: &str = r#"shell_environment_policy.set.PATH='/a "b'"#;
+
+    /// How Codex is told of the prompt in `/p.md`.
+    const GO: &str = "Read the file /p.md to its end, then do what it says: it is your first message.";
 
     fn strings(words: &[&str]) -> Vec<String> {
         words.iter().map(|&word| word.to_owned()).collect()
     }
 
     #[track_caller]
-    fn check(options: Options, settings: Settings, prompt: Option<&str>, expect: &[&str]) {
+    fn check(options: Options, settings: Settings, prompt: Option<&PromptFile>, expect: &[&str]) {
         let environment = Environment {
             set: vec![("PATH".into(), "/a \"b".into()), ("HOME".into(), "/h".into())],
             unset: Vec::new(),
@@ -420,17 +374,17 @@ mod tests {
         check(
             full.clone(),
             Settings::None,
-            Some("go on"),
-            &["--sandbox", "read-only", "--ask-for-approval", "on-request", "go on"],
+            Some(&PromptFile("/p.md".into())),
+            &["--sandbox", "read-only", "--ask-for-approval", "on-request", GO],
         );
         let empty = Options { sandbox: Some(String::new()), ..full.clone() };
-        check(empty, Settings::None, Some(""), &["--ask-for-approval", "on-request"]);
+        check(empty, Settings::None, None, &["--ask-for-approval", "on-request"]);
         let more =
             Options { model: Some("m".into()), no_daemon: true, extra: strings(&["--search"]), ..full };
         check(
             more,
             Settings::Alone { title: true },
-            Some("-x"),
+            Some(&PromptFile("/p.md".into())),
             &[
                 "--sandbox",
                 "read-only",
@@ -444,8 +398,7 @@ mod tests {
                 "-c",
                 PATH,
                 "--search",
-                "--",
-                "-x",
+                GO,
             ],
         );
     }
@@ -462,21 +415,20 @@ mod tests {
     fn commands_are_given_what_they_need() {
         let options = Options::default();
         let title = ["--remote", "unix://", "-c", TITLE, "-c"];
-        let path = [PATH, "--", "go"];
+        let (path, go) = ([PATH, GO], PromptFile("/p.md".into()));
         let settings = Settings::BesideDaemon { title: true };
-        check(options.clone(), settings, Some("go"), &[&title[..], &path].concat());
-        check(options, Settings::Alone { title: false }, Some("go"), &[&["-c"][..], &path].concat());
+        check(options.clone(), settings, Some(&go), &[&title[..], &path].concat());
+        check(options, Settings::Alone { title: false }, Some(&go), &[&["-c"][..], &path].concat());
     }
 
     #[test]
     fn an_older_codex_gets_the_arguments_that_scripts_know() {
         let options = Options::default();
         let before = Settings::BeforeDaemons;
-        check(options.clone(), before, Some("go"), &["-c", PATH, "go"]);
+        check(options.clone(), before, None, &["-c", PATH]);
         let set = vec![("PATH".to_owned(), "/a".to_owned())];
         let known = Environment { set, unset: Vec::new(), finds_programs: true };
-        assert_eq!(options.arguments(before, &known, Some("go")), ["go"]);
-        assert_eq!(options.arguments(before, &known, Some("logout")), ["--", "logout"]);
+        assert_eq!(options.arguments(before, &known, Some(&PromptFile("/p.md".into()))), [GO]);
     }
 
     #[test]
@@ -484,9 +436,13 @@ mod tests {
         let set = vec![("CONVEYOR_STATE_ROOT".to_owned(), "/s".to_owned())];
         let environment = Environment { set, unset: Vec::new(), finds_programs: true };
         let options = Options { extra: strings(&["--search"]), ..Options::default() };
-        let arguments =
-            options.legacy_arguments(Utf8Path::new("/a b"), Settings::None, &environment, Some("go"));
-        assert_eq!(arguments, ["--cd", "/a b", "--no-alt-screen", "--search", "--", "go"]);
+        let arguments = options.legacy_arguments(
+            Utf8Path::new("/a b"),
+            Settings::None,
+            &environment,
+            Some(&PromptFile("/p.md".into())),
+        );
+        assert_eq!(arguments, ["--cd", "/a b", "--no-alt-screen", "--search", GO]);
         let beside = Settings::BesideDaemon { title: false };
         let arguments = options.legacy_arguments(Utf8Path::new("/"), beside, &environment, None);
         let root = "shell_environment_policy.set.CONVEYOR_STATE_ROOT=\"/s\"";
@@ -542,18 +498,15 @@ mod tests {
     }
 
     #[test]
-    fn a_long_prompt_stands_in_a_private_file() {
+    fn a_prompt_stands_in_a_private_file_and_not_for_ever() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
-        let short = PromptArgument::of("short", root, "start-1").unwrap();
-        assert_eq!((short.text.as_str(), &short.file), ("short", &None));
-        assert_eq!(PromptArgument::of("!ls", root, "start-1").unwrap().text, " !ls");
-        let long = "x".repeat(MAX_PROMPT_ARGUMENT + 1);
-        let argument = PromptArgument::of(&long, root, "start-1").unwrap();
-        let file = argument.file.as_ref().unwrap();
-        assert!(argument.text.len() < 1000 && argument.text.contains(file.as_str()));
-        assert_eq!(fs::read_to_string(file).unwrap(), long);
-        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(!format!("{argument:?}").contains("first message"));
+        let old = PromptFile::write("old", root, "start-0").unwrap();
+        let long_ago = SystemTime::now() - PROMPT_KEPT - Duration::from_secs(60);
+        fs::File::open(old.path()).unwrap().set_modified(long_ago).unwrap();
+        let prompt = PromptFile::write("do this", root, "start-1").unwrap();
+        assert_eq!(fs::read_to_string(prompt.path()).unwrap(), "do this");
+        assert_eq!(fs::metadata(prompt.path()).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!old.path().exists());
     }
 }

@@ -5,7 +5,7 @@
 //! that an interrupted start is found again. Nothing here knows sessions or the folders of workers.
 
 use super::{
-    launch::{Environment, Options, START_VARIABLE},
+    launch::{Environment, Options, PromptFile, START_VARIABLE},
     program::CodexProgram,
     shared_daemon,
 };
@@ -38,7 +38,7 @@ pub struct Launch<'a> {
     pub mark: &'a str,
     pub style: Style,
     pub options: &'a Options,
-    pub prompt: Option<&'a str>,
+    pub prompt: Option<&'a PromptFile>,
     /// The caller whose `PATH` and Codex home are used.
     pub caller: &'a Caller,
     pub state_root: &'a Utf8Path,

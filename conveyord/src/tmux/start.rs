@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::platform::{self, Pid};
@@ -85,7 +86,8 @@ impl Tmux {
             target: new.name.to_owned(),
             message: format!("an answer of {} characters names no pane", text.chars().count()),
         })?;
-        if let Some(message) = astray(&started, new).await {
+        if let Some(folder) = elsewhere(&started, new.cwd).await {
+            let message = format!("its program runs in {} instead of {}", folder.display(), new.cwd);
             self.kill_session_by_id(&started.session_id).await?;
             return Err(TmuxError::Failed { operation: NEW_SESSION, target: new.name.to_owned(), message });
         }
@@ -133,39 +135,25 @@ impl Tmux {
     }
 }
 
-/// How long a new process may need to reach its folder and become its program: tmux answers before.
-const TO_ITS_PLACE: Duration = Duration::from_secs(2);
+/// How long a new process may need to reach its folder: tmux answers before the process has changed to it.
+const TO_ITS_FOLDER: Duration = Duration::from_secs(2);
 
-/// What is wrong with a program that was started in another folder, or as another command, than was asked for. `None` if
-/// both are right, or if the program has ended.
-async fn astray(started: &StartedSession, new: &NewSession<'_>) -> Option<String> {
+/// The folder of a program that was started in another one than was asked for. `None` if it is the right one, or if the
+/// program has ended.
+///
+/// The command needs no such look: tmux takes it word by word and parses none of them. Its arguments could not be held
+/// against it either, since a script of the user's that stands for Codex passes on what it likes.
+async fn elsewhere(started: &StartedSession, wanted: &Utf8Path) -> Option<PathBuf> {
     let pid = Pid::try_from(i64::from(started.pane_pid)).ok()?;
-    let wanted = new.cwd.canonicalize().ok()?;
-    let deadline = Instant::now() + TO_ITS_PLACE;
-    let mut was_the_command = false;
+    let wanted = wanted.canonicalize().ok()?;
+    let deadline = Instant::now() + TO_ITS_FOLDER;
     loop {
-        let (folder, arguments) = (platform::working_folder(pid)?, platform::arguments(pid)?);
-        was_the_command |= ends_alike(&arguments, new.argv);
-        if was_the_command && folder == wanted {
-            return None;
-        }
+        let folder = platform::working_folder(pid).filter(|folder| *folder != wanted)?;
         if Instant::now() >= deadline {
-            return Some(if folder == wanted {
-                "its pane runs another command than was given".to_owned()
-            } else {
-                format!("its program runs in {} instead of {}", folder.display(), new.cwd)
-            });
+            return Some(folder);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-/// Whether two commands end in the same words. The first words change: a script has its interpreter before it, and a
-/// script of the user's may add its own options. macOS tells words that contain blanks in parts.
-fn ends_alike(found: &[String], given: &[String]) -> bool {
-    let last =
-        |words: &[String]| words.last().and_then(|word| Some(word.split_whitespace().last()?.to_owned()));
-    last(found) == last(given)
 }
 
 /// A semicolon at the end of an argument would end the command (tmux(1), "COMMAND PARSING AND EXECUTION").

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock,
     codex::{
-        launch::PromptArgument,
+        launch::PromptFile,
         prompts::with_path,
         ready::{self, Ended, Start, Watch},
         screen::phrases::{self, StartupState},
@@ -168,19 +168,15 @@ impl Workers {
         let begun = async {
             let config = config(prepared, tmux_session, &token, &worker_id, &folder, name);
             self.write_folder(&folder, config.clone(), &contract, params).await?;
-            // A long prompt is written to a file. Codex is then given a short one that names the file.
             let prompt = match params.initial_prompt {
-                true => Some(PromptArgument::of(&contract, &self.root, name).map_err(|error| {
+                true => Some(PromptFile::write(&contract, &self.root, name).map_err(|error| {
                     let message =
                         format!("the first prompt could not be written below {}: {error}", self.root);
                     Error::unavailable(Kind::PromptNotWritten, message).hint("see how full the disk is")
                 })?),
                 false => None,
             };
-            let launch = Launch {
-                extra: &params.codex_args,
-                prompt: prompt.as_ref().map(|prompt| prompt.text.as_str()),
-            };
+            let launch = Launch { extra: &params.codex_args, prompt: prompt.as_ref() };
             faults::reach(CrashPoint::StartWritten);
             let started = self.launch(prepared, tmux_session, &worker_id, launch, &params.caller).await?;
             faults::reach(CrashPoint::PaneStarted);

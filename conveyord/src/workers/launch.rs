@@ -3,7 +3,7 @@
 use super::Workers;
 use crate::{
     codex::{
-        launch::Options,
+        launch::{Options, PromptFile},
         launch_pane::{self, Style},
         program::CodexProgram,
     },
@@ -83,7 +83,7 @@ impl Workers {
 /// The arguments that Codex is given.
 pub(super) struct Launch<'a> {
     pub(super) extra: &'a [String],
-    pub(super) prompt: Option<&'a str>,
+    pub(super) prompt: Option<&'a PromptFile>,
 }
 
 /// Ends a tmux session that an earlier start with this mark left behind. Returns false if the name is taken

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     clock,
     codex::{
-        launch::{PromptArgument, write_prompt},
+        launch::PromptFile,
         worker_prompts::{self, Steps},
     },
     error::{Error, Result},
@@ -29,19 +29,17 @@ impl Workers {
         }
         let program = caller.program.as_deref().unwrap_or("conveyorctl");
         let steps = steps(program, &session, prepared.cwd.as_str(), &codex_args);
-        let (file, prompt) = if start_prompt {
+        let prompt = if start_prompt {
             let text = worker_prompts::start(program, &session, &prepared.cwd, &steps);
             let unwritten = |error: std::io::Error| {
                 let message = format!("the first prompt could not be written below {}: {error}", self.root);
                 Error::unavailable(Kind::PromptNotWritten, message).hint("see how full the disk is")
             };
-            let file = write_prompt(&text, &self.root, &session).map_err(unwritten)?;
-            let argument = PromptArgument::of(&text, &self.root, &session).map_err(unwritten)?;
-            (Some(file), Some(argument.text))
+            Some(PromptFile::write(&text, &self.root, &session).map_err(unwritten)?)
         } else {
-            (None, None)
+            None
         };
-        let launch = Launch { extra: &codex_args, prompt: prompt.as_deref() };
+        let launch = Launch { extra: &codex_args, prompt: prompt.as_ref() };
         let mark = clock::new_id("start");
         let started = self.launch(&prepared, &session, &mark, launch, &caller).await?;
         prepared.tmux.close_with_program(started.pane_id).await?;
@@ -51,7 +49,7 @@ impl Workers {
             start_manager_command_template: steps.manager,
             bind_command_template: steps.bind,
             manager_config_questions_command_template: steps.questions,
-            start_prompt_path: file.map(|file| file.to_string()),
+            start_prompt_path: prompt.map(|prompt| prompt.path().to_string()),
             start_prompt_sent: start_prompt,
             cwd: prepared.cwd.to_string(),
             session,

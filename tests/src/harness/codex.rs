@@ -222,6 +222,18 @@ impl TestEnv {
         self.records(rollout).into_iter().filter_map(message).collect()
     }
 
+    /// What a session was told first: the text of the file that its first message names.
+    ///
+    /// # Panics
+    /// When there is no such message or file.
+    #[track_caller]
+    #[must_use]
+    pub fn first_prompt(&self, rollout: &str) -> String {
+        let told = self.user_messages(rollout).into_iter().next().expect("a first message");
+        let file = told.split_whitespace().find(|word| word.ends_with(".md")).expect("it names a file");
+        fs::read_to_string(file).expect("the file is there")
+    }
+
     /// Waits until a rollout below `CODEX_HOME` shows that the user sent `text`, and gives its path.
     ///
     /// # Panics

@@ -269,7 +269,7 @@ impl App {
         let rollout = self.rollout()?;
         let id = rollout.task_started()?;
         rollout.user_message(&id, message)?;
-        let steps = script::steps(message).into();
+        let steps = script::steps(message)?.into();
         self.next_step(
             Turn {
                 id,
@@ -290,7 +290,7 @@ impl App {
             return Ok(());
         }
         self.rollout()?.user_message(&turn.id, message)?;
-        turn.steps = script::steps(message).into();
+        turn.steps = script::steps(message)?.into();
         self.next_step(turn, now)
     }
 

@@ -2,7 +2,7 @@
 //! `[[fail: CODE TEXT]]`. These are the directives of the scripted model behind the real Codex, so
 //! that one test can drive both. `[[child: COMMAND]]` is the stand-in's own.
 
-use std::time::Duration;
+use std::{borrow::Cow, fs, io, time::Duration};
 
 use crate::rollout::TurnError;
 
@@ -20,10 +20,17 @@ pub(super) enum Step {
     Fail(TurnError),
 }
 
+/// What a message gives to do: that of the file which a first message names, as Conveyor starts sessions, else itself.
+fn given(message: &str) -> io::Result<Cow<'_, str>> {
+    let named = message.strip_prefix("Read the file ").and_then(|rest| rest.split_once(" to its end, "));
+    named.map_or(Ok(message.into()), |(file, _)| Ok(fs::read_to_string(file)?.into()))
+}
+
 /// The steps that a message asks for. Without a directive the answer quotes the message.
-pub(super) fn steps(message: &str) -> Vec<Step> {
-    let found: Vec<Step> = directives(message).filter_map(|(name, argument)| step(name, argument)).collect();
-    if found.is_empty() { vec![Step::Say(format!("You said: {}", plain(message)))] } else { found }
+pub(super) fn steps(message: &str) -> io::Result<Vec<Step>> {
+    let given = given(message)?;
+    let found: Vec<Step> = directives(&given).filter_map(|(name, argument)| step(name, argument)).collect();
+    Ok(if found.is_empty() { vec![Step::Say(format!("You said: {}", plain(message)))] } else { found })
 }
 
 /// The message without its directives, on one line.
@@ -73,7 +80,7 @@ mod tests {
 
     #[track_caller]
     fn check(message: &str, expected: &[Step]) {
-        assert_eq!(steps(message), expected);
+        assert_eq!(steps(message).unwrap(), expected);
     }
 
     #[test]

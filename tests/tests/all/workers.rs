@@ -96,7 +96,10 @@ fn a_worker_is_made_told_interrupted_and_stopped() {
     assert!(created.stdout.contains("startup: ready"), "{}", created.stdout);
     let given = given(&env).expect("codex was started");
     let contract = fs::read_to_string(folder(&env, "w").join("contract.txt")).expect("it has a contract");
-    assert_eq!(given, format!("--cd\n{}\n--no-alt-screen\n{contract}\n", env.project()));
+    let file = env.state_root().join("artifacts/start-prompts/w.md");
+    let options = format!("--cd\n{}\n--no-alt-screen\nRead the file {file} to its end, ", env.project());
+    assert!(given.starts_with(&options) && !given.contains("say 'it'"), "{given}");
+    assert_eq!(fs::read_to_string(file).expect("the prompt"), contract);
     assert!(contract.contains("say 'it'; $HOME") && contract.contains("conveyorctl update-status w "));
     let found = fs::read_to_string(env.codex_home().join("found")).expect("codex was started");
     assert!(found.trim().ends_with("conveyorctl"), "a worker finds the command that it is to run");
@@ -428,8 +431,8 @@ fn a_plain_codex_gets_what_start_does_not_know() {
     let env = world("exec sleep 600");
     let line = ["start", "s", "--model", "m x", "-c", "a=b", "--", "--last"];
     let started = env.conveyorctl(&line).success().json();
-    let prompt = started["start_prompt_path"].as_str().expect("a prompt");
-    let prompt = fs::read_to_string(prompt).expect("it is there");
+    let path = started["start_prompt_path"].as_str().expect("a prompt");
+    let prompt = fs::read_to_string(path).expect("it is there");
     for key in ["register_worker_command_template", "bind_command_template", "start_manager_command_template"]
     {
         assert!(prompt.contains(started[key].as_str().expect("a command")), "{key} is told");
@@ -438,7 +441,8 @@ fn a_plain_codex_gets_what_start_does_not_know() {
     assert!(template.ends_with(" -- '--model' 'm x' '-c' 'a=b' '--last'"), "{template}");
     let given = wait_until("codex to be started", || given(&env));
     let fixed = format!("--cd\n{}\n--no-alt-screen\n", env.project());
-    assert_eq!(given, format!("{fixed}--model\nm x\n-c\na=b\n--last\n{prompt}\n"));
+    let told = format!("{fixed}--model\nm x\n-c\na=b\n--last\nRead the file {path} to its end, ");
+    assert!(given.starts_with(&told), "{given}");
     assert!(env.conveyorctl(&["start", "s"]).exits_with(1).stderr.contains("tmux session s"));
     let quiet = env.conveyorctl(&["start", "q", "--no-start-prompt"]).success().json();
     assert_eq!((&quiet["start_prompt_path"], &quiet["start_prompt_sent"]), (&Value::Null, &json!(false)));

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     clock,
     codex::{
-        launch::{Options, PromptArgument},
+        launch::{Options, PromptFile},
         launch_pane::{Launch, Style},
         ready::{self, Ended, Watch},
         rollout::appearances::Appearances,
@@ -66,14 +66,14 @@ impl Spawner {
     /// `codex_exited`, `start_timed_out`, `daemon_ending`, and those of a registration.
     pub async fn begin(&self, request: Request, prepared: Prepared) -> Result<Started> {
         let options = request.options(&self.config).for_version(prepared.program.version);
-        // A long prompt is written to a file named after the start. A start that goes on has the id of its
+        // The file of the prompt is named after the start. A start that goes on has the id of its
         // earlier call.
         let argument_id = match &prepared.earlier {
             Earlier::Pane(start, _) => start.id.clone(),
             Earlier::None | Earlier::Stale(_) => session_starts::new_id(),
         };
         let root = &self.config.files.root;
-        let prompt = PromptArgument::of(&request.prompt.text, root, &argument_id).map_err(|error| {
+        let prompt = PromptFile::write(&request.prompt.text, root, &argument_id).map_err(|error| {
             let message = format!("the first prompt could not be written below {root}: {error}");
             Error::unavailable(Kind::PromptNotWritten, message).hint("see how full the disk is")
         })?;
@@ -110,7 +110,7 @@ impl Spawner {
         prepared: &Prepared,
         stale: Option<&str>,
         id: String,
-        prompt: &PromptArgument,
+        prompt: &PromptFile,
         options: &Options,
     ) -> Result<Spawned> {
         let tmux = &prepared.tmux;
@@ -123,7 +123,7 @@ impl Spawner {
             mark: &id,
             style: Style::Session,
             options,
-            prompt: Some(&prompt.text),
+            prompt: Some(prompt),
             caller: &request.caller,
             state_root: &self.config.files.root,
         };
@@ -155,12 +155,11 @@ impl Spawner {
         prepared: &Prepared,
         stale: Option<&str>,
         id: String,
-        prompt: &PromptArgument,
+        prompt: &PromptFile,
     ) -> Result<SessionStart> {
         let (request, stale) = (request.clone(), stale.map(str::to_owned));
         let (cwd, socket) = (prepared.cwd.to_string(), prepared.tmux.server().socket().to_string());
-        let (tmux_session, file) =
-            (request.tmux_session(), prompt.file.clone().map(Utf8PathBuf::into_string));
+        let (tmux_session, file) = (request.tmux_session(), Some(prompt.path().to_string()));
         self.store
             .write(Durability::Full, move |tx| {
                 // The index `session_starts_open` allows one open start for each name, so the earlier one
@@ -207,7 +206,7 @@ impl Spawner {
         request: &Request,
         prepared: &Prepared,
         spawned: &Spawned,
-        prompt: &PromptArgument,
+        prompt: &PromptFile,
         options: &Options,
     ) -> Result<Started> {
         let home = codex_home(&request.caller).map(Utf8PathBuf::from).ok_or_else(|| {
@@ -221,7 +220,7 @@ impl Spawner {
             pid: spawned.pane_pid,
             socket: prepared.tmux.server().socket().to_string(),
         };
-        let search = Search::new(&request.name, request.role, &home, pane, &prompt.text, since);
+        let search = Search::new(&request.name, request.role, &home, pane, &prompt.argument(), since);
         let deadline = Instant::now() + request.time_limit();
         let tmux = prepared.tmux.clone();
         let accept_trust = request.codex.accept_trust;

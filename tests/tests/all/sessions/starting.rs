@@ -63,7 +63,17 @@ fn a_worker_is_started_and_registered_with_what_it_inherits() {
     assert_eq!(started["warnings"].as_array().map(Vec::len), Some(1), "{started}");
     let rollout = started["codex_session_path"].as_str().expect("a path");
     env.wait_for_events(rollout, "task_complete", 1);
-    assert_eq!(env.user_messages(rollout), ["write a greeting"]);
+    assert_eq!(
+        (env.user_messages(rollout).len(), env.first_prompt(rollout).as_str()),
+        (1, "write a greeting")
+    );
+    // Other users can read the arguments of every process.
+    let codex = started["pid"].as_i64().expect("a process");
+    let server = env.tmux().run(&["display-message", "-p", "#{pid}"]).success().stdout;
+    for pid in [codex.to_string().as_str(), server.trim()] {
+        let arguments = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        assert!(!arguments.contains("greeting"), "{arguments}");
+    }
 
     let given = env.tmux().run(&["show-environment", "-t", "=codex-w:"]).success().stdout;
     let root = format!("CONVEYOR_STATE_ROOT={}\n", env.state_root());
@@ -96,21 +106,6 @@ fn a_gone_name_is_started_anew_and_keeps_its_id() {
     let second = start(&env, &[]).success().json();
     assert_eq!(first["session_id"], second["session_id"]);
     assert_ne!(first["codex_session_id"], second["codex_session_id"]);
-}
-
-#[test]
-fn a_long_prompt_stands_in_a_file_that_codex_is_told_of() {
-    let env = world();
-    let long = "a word ".repeat(3000);
-    let started = env
-        .conveyorctl(&["start-worker", "--name", "w", "--task", &long, "--timeout-seconds", "20"])
-        .success()
-        .json();
-    let rollout = started["codex_session_path"].as_str().expect("a path");
-    env.wait_for_events(rollout, "task_complete", 1);
-    let told = env.user_messages(rollout).concat();
-    let file = told.split_whitespace().find(|word| word.ends_with(".md")).expect("it names a file");
-    assert_eq!(fs::read_to_string(file).expect("it is there"), long);
 }
 
 /// Checks a question that nobody may answer: the result is clear, nothing is pressed, nothing is left.
@@ -248,7 +243,7 @@ fn a_pair_is_bound_and_dispatched_for_and_the_same_call_again_finds_it() {
         let told = env.user_messages(manager);
         told.iter().any(|text| text.contains("appears to have completed a turn")).then_some(())
     });
-    let first = env.user_messages(manager)[0].clone();
+    let first = env.first_prompt(manager);
     assert!(first.contains("You may: repo.open_pr.") && first.contains("cycle greeting"), "{first}");
 
     let again = pair(&env);
@@ -390,9 +385,7 @@ fn every_command_line_of_a_prompt_is_one_that_the_program_takes() {
     let args = ["pair", "--task", "t", "--task-goal", "g", "--worker-name", "w", "--manager-name", "m"];
     let made = env.conveyorctl(&[&args[..], &["--task-prompt", "do it"]].concat()).success().json();
     let unbound = env.conveyorctl(&["start-manager", "--name", "m3"]).success().json();
-    let told = |session: &Value| {
-        env.user_messages(session["codex_session_path"].as_str().expect("a path"))[0].clone()
-    };
+    let told = |session: &Value| env.first_prompt(session["codex_session_path"].as_str().expect("a path"));
     let started = env.conveyorctl(&["start", "plain", "--cd", "x y"]).success().json();
     let _ = env.conveyorctl(&["create", "by-name", "--task", "it"]).success();
     let written = [
