@@ -18,7 +18,6 @@ mod reference;
 mod service;
 mod skills;
 mod terminal;
-mod text;
 mod ui;
 mod usage;
 mod values;

@@ -3,7 +3,7 @@
 use crate::error::CommandError;
 use crate::json;
 use crate::program::Program;
-use crate::text::printable_lines;
+use conveyor_proto::text::printable_lines;
 use conveyor_proto::settings::{Environment, ProcessEnvironment};
 use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fstat, stat};
 use serde::Serialize;

@@ -20,6 +20,7 @@ use crate::{
 use conveyor_proto::{
     ids::{BindingId, TaskId},
     limits::MAX_TASK_NAME,
+    text::is_hidden,
     types::{
         binding::{BindParams, BindResult, UnbindResult},
         common::Role,
@@ -50,12 +51,12 @@ pub async fn create_task(store: &Store, params: CreateParams) -> Result<CreateRe
 /// `invalid_name`, `goal_needed`.
 pub fn check_task(name: &str, goal: &str) -> Result<()> {
     let bad =
-        name.trim().is_empty() || name.chars().count() > MAX_TASK_NAME || name.chars().any(char::is_control);
+        name.trim().is_empty() || name.chars().count() > MAX_TASK_NAME || name.chars().any(is_hidden);
     if bad {
         return Err(Error::invalid(
             Kind::InvalidName,
             format!(
-                "\"{}\" is no task name: use 1 to {MAX_TASK_NAME} characters, no control characters",
+                "\"{}\" is no task name: use 1 to {MAX_TASK_NAME} characters, none of them hidden",
                 shown(name)
             ),
         ));

@@ -3,7 +3,7 @@
 
 use crate::refusal::Kind;
 use crate::refusal::Refusal;
-use conveyor_proto::{limits::MAX_WAIT_SECONDS, types::common::Caller};
+use conveyor_proto::{limits::MAX_WAIT_SECONDS, text::printable, types::common::Caller};
 use sha2::{Digest as _, Sha256};
 
 /// The name by which the caller knows the command line.
@@ -28,14 +28,13 @@ pub fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// A caller's word in a message, with control characters escaped and at most 200 characters long.
+/// A caller's word in a message, with hidden characters spelled out and at most 200 characters long.
 #[must_use]
 pub fn shown(text: &str) -> String {
-    let mut short: String = text.chars().take(200).flat_map(char::escape_debug).collect();
-    if text.chars().count() > 200 {
-        short.push('…');
+    match text.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", printable(&text[..end])),
+        None => printable(text).into_owned(),
     }
-    short
 }
 
 /// The SHA-256 of bytes, in lower-case hexadecimal.

@@ -17,6 +17,7 @@ pub mod method;
 pub mod openrpc;
 pub mod registry;
 pub mod settings;
+pub mod text;
 pub mod types;
 
 pub use error::{ErrorClass, KnownKind, RpcError};

@@ -22,6 +22,7 @@ use crate::{
 };
 use conveyor_proto::{
     ids::{SessionId, ThreadId, TurnId},
+    text::{quoted, typeable},
     types::{
         approval::{ApprovalKind, ApprovalSource},
         common::DeliveryMode,
@@ -279,13 +280,12 @@ fn tell_manager(
     ) else {
         return Ok(());
     };
-    let shown = |name: &str| name.chars().filter(|c| !c.is_control()).collect::<String>();
     let what = if new.kind == ApprovalKind::UserInput { "an answer" } else { "an approval" };
     let message = format!(
         "Worker {} waits for {what} on task {}. Run `conveyorctl approvals list {}` to see what it asks for, then \
          decide.",
-        shown(&worker.name),
-        shown(&task.name),
+        typeable(&worker.name),
+        quoted(&task.name),
         task.id,
     );
     // A manager in a waiting call gets the item as the answer to that call, so nothing is typed.

@@ -17,7 +17,7 @@ use crate::{
     refusal::Kind,
     tmux::{CaptureStyle, Key, Tmux, TmuxError},
 };
-use conveyor_proto::ids::PaneId;
+use conveyor_proto::{ids::PaneId, text::typeable};
 use std::{fmt, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -155,7 +155,7 @@ fn by_phrases(text: &str) -> Start {
 }
 
 fn last_lines(text: &str) -> Vec<String> {
-    let clean = |row: &str| -> String { row.chars().filter(|c| !c.is_control()).take(LINE_CHARS).collect() };
+    let clean = |row: &str| -> String { typeable(row).chars().take(LINE_CHARS).collect() };
     let rows = text.lines().map(str::trim).filter(|row| !row.is_empty() && !row.starts_with("Pane is dead"));
     let rows: Vec<String> = rows.map(clean).collect();
     // A line that begins with `error` says more than the backtrace or the usage below it, so the lines start

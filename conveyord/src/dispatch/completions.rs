@@ -33,6 +33,7 @@ use crate::{
 };
 use conveyor_proto::{
     ErrorClass,
+    text::{quoted, typeable},
     types::{
         common::DeliveryMode,
         dispatch::{ProcessedCompletion, ProcessedState, SignalType},
@@ -117,15 +118,10 @@ fn line(route: &Route) -> String {
     format!(
         "Worker {} {ended} on task {}. Run `conveyorctl cycle {}`, look at the evidence and the acceptance criteria, \
          then decide: finish the task, ask the worker for fixes, or keep watching.",
-        shown(&route.worker.name),
-        shown(&route.task.name),
+        typeable(&route.worker.name),
+        quoted(&route.task.name),
         route.task.id,
     )
-}
-
-/// A name without control characters, because the line is typed into a pane.
-fn shown(name: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// The report of a completion before its delivery is known.

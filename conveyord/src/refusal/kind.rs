@@ -195,9 +195,9 @@ kinds! {
     BlankCriterion "blank_criterion" Invalid;
     /// criteria: the task has none with this id
     UnknownCriterion "unknown_criterion" NotFound;
-    /// contract: a text over 64 KiB
+    /// a text over 64 KiB, as a parameter of any method
     TextTooLong "text_too_long" Invalid;
-    /// contract: a JSON value over 1 MiB
+    /// a JSON value over 1 MiB, as a parameter of any method
     PayloadTooLarge "payload_too_large" Invalid;
     /// `continue_iteration` is not in this version
     LoopsUnavailable "loops_unavailable" Refused;

@@ -1,8 +1,11 @@
 //! Conversion between JSON-RPC and the domain: parameters on the way in, errors on the way out.
 
 use super::Answer;
-use crate::error::Error;
-use conveyor_proto::ErrorClass;
+use crate::{error::Error, refusal::Kind};
+use conveyor_proto::{
+    ErrorClass,
+    limits::{MAX_PAYLOAD_BYTES, MAX_TEXT_BYTES},
+};
 use jsonrpsee::types::{ErrorObjectOwned, Params, error::INVALID_PARAMS_CODE};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -16,7 +19,31 @@ pub(super) fn params<T: DeserializeOwned>(params: &Params<'_>) -> Answer<T> {
     if text.starts_with('[') {
         return Err(invalid("parameters travel by name: send an object"));
     }
+    if text.len() > MAX_TEXT_BYTES {
+        check_sizes(text)?;
+    }
     serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))
+}
+
+/// Refuses texts and values that are too large to be stored and listed, whatever they are for.
+fn check_sizes(text: &str) -> Answer<()> {
+    let fields: Map<String, Value> = serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))?;
+    let is_long = |value: &Value| value.as_str().is_some_and(|text| text.len() > MAX_TEXT_BYTES);
+    for (field, value) in &fields {
+        let items = value.as_array().map_or(&[][..], Vec::as_slice);
+        let (kind, what, most) = if is_long(value) || items.iter().any(is_long) {
+            let kind = if field == "message" { Kind::MessageTooLong } else { Kind::TextTooLong };
+            (kind, "a text", MAX_TEXT_BYTES)
+        } else if value.to_string().len() > MAX_PAYLOAD_BYTES {
+            (Kind::PayloadTooLarge, "JSON", MAX_PAYLOAD_BYTES)
+        } else {
+            continue;
+        };
+        let message = format!("`{field}` is too long: {what} may have {most} bytes");
+        let refusal = Error::invalid(kind, message).hint("put the text into a file and name the file");
+        return Err(error("the reading of parameters", &refusal));
+    }
+    Ok(())
 }
 
 fn invalid(what: &str) -> ErrorObjectOwned {

@@ -22,6 +22,7 @@ use crate::{
 };
 use conveyor_proto::{
     limits::MAX_TASK_NAME,
+    text::is_hidden,
     types::{
         run::{CreateParams, FinishRunParams, ListParams, RunRow, RunStatus, ShowParams},
         task::TaskRow,
@@ -49,7 +50,7 @@ fn create_in(tx: &Tx<'_>, params: CreateParams) -> Result<RunRow> {
     let task = tasks::resolve(tx, &task)?;
     let name = name.filter(|name| !name.is_empty());
     if let Some(name) = &name
-        && (name.chars().count() > MAX_RUN_NAME || name.chars().any(char::is_control))
+        && (name.chars().count() > MAX_RUN_NAME || name.chars().any(is_hidden))
     {
         let message = format!(
             "\"{}\" is no name of a run: use 1 to {MAX_RUN_NAME} characters, no control characters",

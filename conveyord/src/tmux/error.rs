@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use conveyor_proto::text::typeable;
 use thiserror::Error;
 
 use super::TmuxServer;
@@ -186,7 +187,7 @@ fn said(output: &Output) -> String {
     if line.is_empty() {
         return output.status.to_string();
     }
-    line.chars().filter(|c| !c.is_control()).take(300).collect()
+    typeable(&line).chars().take(300).collect()
 }
 
 /// The reason, if a message is about reaching the server at all. The path of the socket is removed first,

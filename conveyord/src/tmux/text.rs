@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use conveyor_proto::text::is_hidden;
+
 /// The longest message to a pane, in bytes. A longer text belongs into a file that the message names.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
-/// A text without control characters, which is the only kind of text that may be pasted. `Debug` prints its
+/// A text without hidden characters, which is the only kind of text that may be pasted. `Debug` prints its
 /// length.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sanitized {
@@ -18,7 +20,7 @@ impl Sanitized {
         &self.text
     }
 
-    /// How many control characters were removed. Line ends that were rewritten do not count.
+    /// How many hidden characters were removed. Line ends that were rewritten do not count.
     pub fn stripped(&self) -> usize {
         self.stripped
     }
@@ -39,8 +41,9 @@ impl fmt::Debug for Sanitized {
     }
 }
 
-/// Removes C0 and C1 control characters and DEL, except tab and newline. In a paste they would act as keys or
-/// end the paste. CR LF and a single CR become one newline.
+/// Removes what is [hidden](is_hidden), except tab and newline: control characters would act as keys or end the paste,
+/// and what a person cannot see must not reach a model. CR LF, a single CR and the line ends of Unicode become one
+/// newline.
 pub fn sanitize(text: &str) -> Sanitized {
     let mut kept = String::with_capacity(text.len());
     let mut stripped = 0;
@@ -51,8 +54,9 @@ pub fn sanitize(text: &str) -> Sanitized {
                 chars.next_if_eq(&'\n');
                 kept.push('\n');
             }
+            '\u{2028}' | '\u{2029}' => kept.push('\n'),
             '\t' | '\n' => kept.push(c),
-            c if c.is_control() => stripped += 1,
+            c if is_hidden(c) => stripped += 1,
             c => kept.push(c),
         }
     }
@@ -109,6 +113,7 @@ mod tests {
         check_sanitize("plain\ttext\nä ⠋", "plain\ttext\nä ⠋", 0);
         check_sanitize("a\r\nb\rc\n\rd\r\r\n", "a\nb\nc\n\nd\n\n", 0);
         check_sanitize("\u{1b}[201~\u{3}x\u{7f}\u{9b}31m\0", "[201~x31m", 5);
+        check_sanitize("a\u{200b}\u{feff}\u{e0041}b\u{202e}c\u{2028}d", "abc\nd", 4);
         check_sanitize("", "", 0);
     }
 

@@ -2,7 +2,7 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use crate::text::printable;
+use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use crate::values::{given, word};
 use clap::Args;

@@ -1,6 +1,6 @@
 //! An inbox as text.
 
-use crate::text::{printable, printable_lines};
+use conveyor_proto::text::{printable, printable_lines};
 use conveyor_proto::types::inbox::{Notification, TakeResult};
 
 /// The text of an inbox: a heading, the item that was taken with its message, and a line per item that is left.

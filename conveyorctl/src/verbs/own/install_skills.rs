@@ -2,7 +2,7 @@
 
 use crate::error::CommandError;
 use crate::skills::{Action, SKILLS, Skill, SkillError, Step};
-use crate::text::printable;
+use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use crate::values::{absolute, given};
 use camino::{Utf8Path, Utf8PathBuf};

@@ -1,7 +1,7 @@
 //! A replay as text.
 
 use crate::program::Program;
-use crate::text::{printable, printable_lines};
+use conveyor_proto::text::{printable, printable_lines};
 use conveyor_proto::types::history::{ReplayEntry, ReplayFormat, ReplayResult};
 
 /// The text of a replay: the task, how it ended, and a line per entry.

@@ -5,7 +5,7 @@
 use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::terminal::{self, Choice};
-use crate::text::printable;
+use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use crate::values::word;
 use clap::Args;

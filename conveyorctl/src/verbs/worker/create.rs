@@ -4,7 +4,7 @@ use super::attach::{self, WindowArgs};
 use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::terminal::Choice;
-use crate::text::printable;
+use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use crate::values::{absolute_if_given, given, word};
 use clap::Args;

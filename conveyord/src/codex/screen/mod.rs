@@ -16,6 +16,7 @@ mod tests;
 
 use std::fmt;
 
+use conveyor_proto::text::printable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -539,19 +540,8 @@ fn entry_number(text: &str) -> Option<u32> {
 
 /// A text of a pane as one bounded line that cannot drive a terminal.
 fn for_people(text: &str) -> String {
-    let mut line = String::new();
-    for c in text.chars().take(QUESTION_CHARS) {
-        // Characters that hide text or change its direction can deceive the reader like control characters.
-        let deceives =
-            matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || deceives {
-            line.extend(c.escape_unicode());
-        } else {
-            line.push(c);
-        }
+    match text.char_indices().nth(QUESTION_CHARS) {
+        Some((end, _)) => format!("{}…", printable(&text[..end])),
+        None => printable(text).into_owned(),
     }
-    if text.chars().nth(QUESTION_CHARS).is_some() {
-        line.push('…');
-    }
-    line
 }

@@ -319,3 +319,29 @@ fn every_method_answers_what_the_document_says() {
     let unseen: Vec<_> = daemon.results.keys().filter(|name| !daemon.answered.contains(*name)).collect();
     assert!(unseen.is_empty(), "call these here as well: {unseen:?}");
 }
+
+/// Goals of 15 MiB made every list that showed them unanswerable.
+#[test]
+fn no_method_takes_a_text_that_no_list_could_show() {
+    let env = TestEnv::new();
+    let _ = env.conveyorctl(&["daemon", "start"]).success();
+    let document = env.rpc().call("rpc.discover", &json!({})).unwrap();
+    let mut client = env.rpc();
+    let (text, items) = ("x".repeat(64 * 1024 + 1), "y".repeat(1000));
+    for method in document["methods"].as_array().unwrap() {
+        let name = method["name"].as_str().unwrap();
+        for param in method["params"].as_array().unwrap() {
+            let field = param["name"].as_str().unwrap();
+            let mut check = |value: Value, kinds: &[&str]| {
+                let error = client.call(name, &json!({ field: value })).expect_err("it is refused");
+                let kind = error["data"]["kind"].as_str().unwrap();
+                assert!(kinds.contains(&kind) && error["message"].as_str().unwrap().contains(field), "{error}");
+            };
+            check(json!(text), &["text_too_long", "message_too_long"]);
+            check(json!([text]), &["text_too_long", "message_too_long"]);
+            check(json!(vec![&items; 1100]), &["payload_too_large"]);
+        }
+    }
+    let goal = "g".repeat(64 * 1024);
+    let _ = env.rpc().call("task.create", &json!({ "name": "t", "goal": goal })).unwrap();
+}

@@ -6,7 +6,7 @@ mod service;
 use crate::error::{CommandError, ExitStatus};
 use crate::helper::Helper;
 use crate::service::Manager;
-use crate::text::printable;
+use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use clap::{Args, Subcommand};
 use conveyor_client::Starting;

@@ -4,7 +4,7 @@ use super::{must_be_allowed, running};
 use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::service::{self, CommandLine, Folders, Manager, Settings, UnitFile};
-use crate::text::printable;
+use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
