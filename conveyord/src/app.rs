@@ -1,7 +1,7 @@
 //! What every method can reach: the database, the services, the settings, and the state of the daemon.
 
 use crate::{
-    approvals::Approvals,
+    approvals::{Approvals, OpenCalls},
     background::Loops,
     clock,
     config::Config,
@@ -98,6 +98,7 @@ impl App {
             sender: sender.clone(),
             looks: looks.clone(),
             ingest: ingest.clone(),
+            calls: OpenCalls::default(),
         };
         let loops = Loops::new(shutdown.clone());
         Arc::new(Self {

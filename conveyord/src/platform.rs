@@ -290,6 +290,11 @@ pub fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
     sys::open_files(pid)
 }
 
+/// Whether a process may write to a file that it has open. True if the system does not tell how it was opened.
+pub fn may_write(pid: Pid, file: &OpenFile) -> bool {
+    sys::may_write(pid, file.fd).unwrap_or(true)
+}
+
 fn children_by_parent() -> io::Result<HashMap<Pid, Vec<Pid>>> {
     let mut by_parent: HashMap<Pid, Vec<Pid>> = HashMap::new();
     for pid in sys::pids()? {

@@ -1,7 +1,7 @@
 //! Keeps the items in step with what Codex asks: stores new questions, ends those that are over, and tells
 //! the manager.
 
-use super::{Approvals, open_calls, until};
+use super::{Approvals, until};
 use crate::{
     background::Items,
     changes::{Change, ChangeKind},
@@ -12,7 +12,7 @@ use crate::{
     sessions::{app_servers::RequestEvent, state},
     store::{
         Durability, Tx,
-        approvals::{self, Ended, NewApproval},
+        approvals::{self, Ended, NewApproval, Occasion},
         bindings,
         event_names::{AuditEvent, TelemetryEvent},
         log::{self, Actor, Event, Run, Telemetry},
@@ -45,6 +45,8 @@ type Again = Option<Duration>;
 
 /// How long the record of a call may take to be read, from the request about it on. Codex writes the record first.
 const RECORD_LIMIT: Duration = Duration::from_secs(5);
+/// Why the line about an approval is not typed.
+const OVER: &str = "the approval is over";
 /// Pause between two looks for it.
 const RECORD_PAUSE: Duration = Duration::from_millis(100);
 
@@ -145,9 +147,10 @@ impl Approvals {
         let mut new = asked(session.clone(), request);
         if request.kind == RequestKind::FileChange {
             let item = request.item_id.clone();
-            let calls = self.store.read(move |connection| open_calls(connection, &session)).await?;
+            let calls = self.calls.clone();
+            let calls = self.store.read(move |connection| calls.of(connection, &session)).await?;
             new.command =
-                calls.into_iter().find(|call| Some(&call.id) == item.as_ref()).map(|call| call.text);
+                calls.open.into_iter().find(|call| Some(&call.id) == item.as_ref()).map(|call| call.text);
         }
         Ok(new)
     }
@@ -247,6 +250,7 @@ fn asked(session: SessionId, request: &Request) -> NewApproval {
         thread_id: Some(ThreadId(request.thread_id.clone())),
         turn_id: request.turn_id.clone().map(TurnId),
         subject: request.subject.clone(),
+        occasion: Occasion::Request,
         command: match &request.permissions {
             Some(permissions) if request.kind == RequestKind::Permissions => Some(permissions.to_string()),
             // A request for a host has no command.
@@ -316,8 +320,14 @@ fn tell_manager(
             payload: &payload,
         },
     )?;
-    // Codex has asked this before, and the manager was told then.
-    let Some(notification) = notification else { return Ok(()) };
+    let Some(notification) = notification else {
+        // Codex has asked this before. The manager was told then, or was about to be when the question seemed to be over.
+        let key = dedupe_key(binding.id.as_str(), id);
+        if let Some(taken_back) = notifications::mending::revive(tx, &key, OVER)? {
+            notifications::mending::publish_pending(tx, taken_back, task.id.as_str(), manager.id.as_str());
+        }
+        return Ok(());
+    };
     let (task_id, actor) = (Some(task.id.as_str()), Actor::System);
     let mut facts = json!({
         "approval_id": id, "command_length": new.command.as_ref().map(|text| text.chars().count()),
@@ -370,7 +380,7 @@ fn tell_manager(
 fn withdraw(tx: &Tx<'_>, session: &SessionId, id: &str) -> Result<()> {
     if let Some(binding) = bindings::open_of_worker(tx, session)? {
         let key = dedupe_key(binding.id.as_str(), id);
-        notifications::mending::suppress_unsent(tx, &key, "the approval is over")?;
+        notifications::mending::suppress_unsent(tx, &key, OVER)?;
     }
     Ok(())
 }

@@ -36,7 +36,7 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// A decision and the rows that it concerns.
 #[derive(Clone)]
-struct Judged {
+pub(super) struct Judged {
     approval: Approval,
     session: Session,
     task: TaskRow,
@@ -44,6 +44,14 @@ struct Judged {
     check: PermissionCheck,
     decision: Decision,
     reason: String,
+}
+
+/// Who holds the claim of an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claimed {
+    ByThisCall,
+    /// Nobody, or another call.
+    No,
 }
 
 impl Approvals {
@@ -79,9 +87,14 @@ impl Approvals {
             ApprovalSource::AppServer => self.answer(&judged).await?,
             // The claim is taken late: after the menu was seen again, right before the key is pressed.
             ApprovalSource::Pane => {
-                let claim = self.claim(&judged);
+                let mut claimed = Claimed::No;
+                let claim = async {
+                    self.claim(&judged).await?;
+                    claimed = Claimed::ByThisCall;
+                    Ok(())
+                };
                 let pressed = self.press_for(&judged.session, &judged.approval, decision, claim).await;
-                self.given_back(&judged, pressed).await?
+                self.given_back(&judged, claimed, pressed).await?
             }
         };
         let answer = if certain { Answer::Arrived } else { Answer::Uncertain };
@@ -113,7 +126,7 @@ impl Approvals {
         faults::reach(CrashPoint::ApprovalClaimed);
         let sent = self.send(&client, &request, judged.decision).await;
         faults::reach(CrashPoint::ApprovalAnswered);
-        if !self.given_back(judged, sent).await? {
+        if !self.given_back(judged, Claimed::ByThisCall, sent).await? {
             return Ok(false);
         }
         // Without a report of the end it stays unknown whether the answer has arrived, and nobody may answer
@@ -143,9 +156,14 @@ impl Approvals {
         }
     }
 
-    /// Gives the claim back if nothing was sent.
-    async fn given_back(&self, judged: &Judged, sent: Result<bool>) -> Result<bool> {
-        if sent.is_err() {
+    /// Gives the claim of this call back if nothing was sent. The claim of another call is not its to give.
+    pub(super) async fn given_back(
+        &self,
+        judged: &Judged,
+        claimed: Claimed,
+        sent: Result<bool>,
+    ) -> Result<bool> {
+        if sent.is_err() && claimed == Claimed::ByThisCall {
             let id = judged.approval.row.id.clone();
             self.store
                 .write(Durability::Full, move |tx| Ok::<_, Error>(approvals::unclaim(tx, &id)?))
@@ -155,7 +173,7 @@ impl Approvals {
     }
 
     /// Claims the approval for this one answer, and records the intent in the audit.
-    async fn claim(&self, judged: &Judged) -> Result<()> {
+    pub(super) async fn claim(&self, judged: &Judged) -> Result<()> {
         let judged = judged.clone();
         self.store
             .write(Durability::Full, move |tx| {
@@ -216,7 +234,11 @@ impl Approvals {
     }
 }
 
-fn judge(connection: &rusqlite::Connection, params: &DecideParams, decision: Decision) -> Result<Judged> {
+pub(super) fn judge(
+    connection: &rusqlite::Connection,
+    params: &DecideParams,
+    decision: Decision,
+) -> Result<Judged> {
     let approval = approvals::get(connection, &params.id)?.ok_or_else(|| unknown(&params.id))?;
     let task = tasks::resolve(connection, &params.task)?;
     let binding = bindings::require_open(connection, &task)?;

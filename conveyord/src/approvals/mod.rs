@@ -3,15 +3,16 @@
 //! nothing is answered twice.
 //!
 //! `asked` keeps the items in step with the app-servers, and `panes` keeps them in step with panes where
-//! there is no app-server. `decide` answers. `whole` finds out what a pane asks beyond what it shows.
+//! there is no app-server. `decide` answers. `whole` finds out what a pane asks beyond what it shows, and
+//! `calls` keeps the calls that may be asked about.
 
 mod asked;
+mod calls;
 mod decide;
 mod panes;
 mod whole;
 
 use crate::{
-    codex::rollout::call::Call,
     dispatch::pane::PaneSender,
     error::Result,
     ingest::Ingest,
@@ -22,14 +23,11 @@ use crate::{
         bindings, sessions, tasks,
     },
 };
-use conveyor_proto::{
-    ids::SessionId,
-    types::approval::{ApprovalRow, ListParams},
-};
-use rusqlite::Connection;
+use conveyor_proto::types::approval::{ApprovalRow, ListParams};
 use tokio::time::Instant;
 
 pub use crate::store::approvals::Decision;
+pub use calls::OpenCalls;
 
 /// The permission that a manager needs to answer.
 pub const PERMISSION: &str = "worker_session.approve";
@@ -52,11 +50,8 @@ pub struct Approvals {
     pub looks: PaneLooks,
     /// Reads rollouts up to their ends, before what they hold is relied on.
     pub ingest: Ingest,
-}
-
-/// The calls of a session's open turn that have no output, oldest first.
-fn open_calls(connection: &Connection, session: &SessionId) -> Result<Vec<Call>> {
-    Ok(approvals::open_calls(connection, session)?.iter().filter_map(Call::read).collect())
+    /// What was read of the open turns.
+    pub calls: OpenCalls,
 }
 
 impl Approvals {
@@ -87,3 +82,6 @@ impl Approvals {
         store.write(Durability::Full, |tx| Ok(approvals::close_interrupted(tx).map(drop)?)).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,18 +4,16 @@
 
 use super::{
     Approvals, Decision,
+    calls::Calls,
     decide::{changed, cut},
-    open_calls, until,
+    until,
     whole::{Known, Question, question},
 };
 use crate::{
     background::Items,
     changes::{Change, ChangeKind},
     clock,
-    codex::{
-        rollout::call::Call,
-        screen::{ApprovalMenu, PaneShows, approval_menu},
-    },
+    codex::screen::{ApprovalMenu, PaneShows, approval_menu},
     error::{Error, Result},
     faults::{self, CrashPoint},
     ingest::Shrunk,
@@ -28,7 +26,7 @@ use crate::{
     tmux::{CaptureStyle, Key, Tmux},
 };
 use conveyor_proto::{
-    ids::SessionId,
+    ids::{SessionId, TurnId},
     types::{approval::ApprovalSource, session::SessionState},
 };
 use std::{collections::HashMap, time::Duration};
@@ -129,11 +127,11 @@ impl Approvals {
     /// Looks once. Returns whether the pane must be looked at again.
     async fn look(&self, id: &SessionId) -> Result<bool> {
         faults::may_panic("item", "approval_panes");
-        let read = id.clone();
+        let (read, calls) = (id.clone(), self.calls.clone());
         let found = self.store.read(move |connection| {
             let Some(session) = sessions::get(connection, read.as_str())? else { return Ok(None) };
             let any = approvals::any_open(connection, &read)?;
-            Ok::<_, Error>(Some((session, open_calls(connection, &read)?, any)))
+            Ok::<_, Error>(Some((session, calls.of(connection, &read)?.open, any)))
         });
         let Some((session, calls, any)) = found.await? else { return Ok(false) };
         // The app-server reports approvals by itself, with more detail than the screen has.
@@ -167,9 +165,23 @@ impl Approvals {
         let is_whole = matches!(asked.subject, PaneSubject::Call { .. } | PaneSubject::Screen(_));
         // The menu may be half drawn, or the record of its call not read yet.
         if is_whole || !is_young {
-            self.opened(new_approval(&session, asked)).await?;
+            self.asked_now(&session, asked).await?;
         }
         Ok(true)
+    }
+
+    /// Stores a question if the pane still asks it. The look that found it may be older than an answer to the same
+    /// question, and older than the records that tell what asks.
+    async fn asked_now(&self, session: &Session, asked: Question) -> Result<()> {
+        let rows = self.known(session).await?;
+        let known = rows.of(session);
+        let Some(seen) = self.looks.look(session, Duration::ZERO).await? else { return Ok(()) };
+        let menu = seen.menu.as_ref().filter(|_| seen.look.shows == PaneShows::Approval);
+        let still = menu.map(|menu| question(menu, &known)).filter(|now| now.subject == asked.subject);
+        match still {
+            Some(now) => self.opened(new_approval(session, rows.calls.turn_id.clone(), now)).await,
+            None => Ok(()),
+        }
     }
 
     /// How the approval of a pane stands by a look at it.
@@ -188,11 +200,11 @@ impl Approvals {
 
     /// What the rows know of what a session's pane may ask.
     async fn known(&self, session: &Session) -> Result<Rows> {
-        let id = session.id.clone();
+        let (id, calls) = (session.id.clone(), self.calls.clone());
         self.store
             .read(move |connection| {
                 Ok(Rows {
-                    calls: open_calls(connection, &id)?,
+                    calls: calls.of(connection, &id)?,
                     answered: approvals::answered(connection, &id)?,
                     open: approvals::of_pane(connection, &id)?,
                 })
@@ -315,7 +327,7 @@ enum Standing {
 
 /// What the rows know of what a session's pane may ask.
 struct Rows {
-    calls: Vec<Call>,
+    calls: Calls,
     answered: Vec<String>,
     /// The approval of the pane that waits for an answer.
     open: Option<Approval>,
@@ -323,7 +335,7 @@ struct Rows {
 
 impl Rows {
     fn of<'a>(&'a self, session: &'a Session) -> Known<'a> {
-        Known { calls: &self.calls, answered: &self.answered, cwd: &session.cwd }
+        Known { calls: &self.calls.open, answered: &self.answered, cwd: &session.cwd }
     }
 }
 
@@ -337,14 +349,15 @@ fn may_ask(change: &Change) -> Option<&str> {
     change.session_id.as_deref().filter(|_| is_so)
 }
 
-fn new_approval(session: &Session, asked: Question) -> NewApproval {
+fn new_approval(session: &Session, turn_id: Option<TurnId>, asked: Question) -> NewApproval {
     NewApproval {
         session: session.id.clone(),
         source: ApprovalSource::Pane,
         kind: asked.kind,
         thread_id: session.codex_session_id.clone(),
-        turn_id: None,
+        turn_id,
         subject: asked.subject.to_string(),
+        occasion: asked.occasion,
         command: asked.command,
         cwd: asked.cwd,
         reason: asked.reason,

@@ -10,7 +10,7 @@ use crate::{
         rollout::call::{Call, Form, Patched},
         screen::{ApprovalMenu, Drawing, Part, Reading, same_text, shows_text},
     },
-    store::approvals::{Approval, PaneSubject, digest},
+    store::approvals::{Approval, Occasion, PaneSubject, digest},
     words::sha256,
 };
 use conveyor_proto::types::approval::{ApprovalExtent, ApprovalKind};
@@ -24,6 +24,7 @@ pub(super) struct Question {
     pub cwd: Option<String>,
     pub reason: Option<String>,
     pub sight: Sight,
+    pub occasion: Occasion,
 }
 
 /// How much the screen shows of what is asked about.
@@ -83,7 +84,21 @@ pub(super) fn question(menu: &ApprovalMenu, known: &Known<'_>) -> Question {
     let overdrawn = reading.is_some_and(|reading| reading.drawing == Drawing::Overdrawn);
     let nothing = overdrawn || cut && !menu.readings.iter().any(sees);
     let sight = if nothing { Sight::Nothing } else { Sight::Beginning };
-    Question { subject, kind, command, cwd: Some(known.cwd.to_owned()), reason, sight }
+    let occasion = if of_another { Occasion::During(oldest(known)) } else { occasion(kind, known) };
+    Question { subject, kind, command, cwd: Some(known.cwd.to_owned()), reason, sight, occasion }
+}
+
+/// The occasion of a question that no call holds.
+fn occasion(kind: ApprovalKind, known: &Known<'_>) -> Occasion {
+    let asks = |call: &&Call| kind == ApprovalKind::Permissions && call.form == Form::Permissions;
+    match known.calls.iter().find(asks) {
+        Some(call) => Occasion::Call(call.id.clone()),
+        None => Occasion::During(oldest(known)),
+    }
+}
+
+fn oldest(known: &Known<'_>) -> Option<String> {
+    known.calls.first().map(|call| call.id.clone())
 }
 
 impl Question {
@@ -207,6 +222,7 @@ fn of_call(call: &Call, reading: &Reading, cwd: &str) -> Option<Question> {
     let more = std::iter::once(reason.unwrap_or_default()).chain(call.more.iter().cloned());
     Some(Question {
         subject: PaneSubject::Call { call: call.id.clone(), question: sha256(asked) },
+        occasion: Occasion::Call(call.id.clone()),
         kind,
         command: Some(call.text.clone()),
         cwd: Some(call.cwd.clone().unwrap_or_else(|| cwd.to_owned())),

@@ -152,7 +152,7 @@ impl Actuator {
         way: Transport,
     ) -> Result<String> {
         let mut payload = json!({
-            "session": session.name, "message": text, "clear_draft": clear_draft,
+            "session": session.name, "session_id": session.id, "message": text, "clear_draft": clear_draft,
         });
         if way == Transport::AppServer {
             payload["transport"] = json!(way);

@@ -214,8 +214,7 @@ fn plan_session_nudge(
     claim: &Claim,
     message: String,
 ) -> std::result::Result<Plan, Refusal> {
-    let name = claim.payload.get("session").and_then(Value::as_str).unwrap_or_default();
-    let target = sessions::resolve(connection, name).map_err(Refusal::Failed)?;
+    let target = sessions::of_nudge(connection, &claim.payload).map_err(Refusal::Failed)?;
     if target.state == SessionState::Gone {
         let message = format!("session {} is gone", target.name);
         return Err(Refusal::Blocked(Error::conflict(Kind::SessionGone, message)));

@@ -84,8 +84,7 @@ fn held_target(
     payload: &Value,
 ) -> Result<Option<Session>> {
     if kind == SignalType::SessionNudge.as_str() {
-        let name = payload.get("session").and_then(Value::as_str).unwrap_or_default();
-        return Ok(sessions::find(connection, name)?);
+        return Ok(sessions::of_nudge(connection, payload).ok());
     }
     let Some(task) = task_id.map(|id| tasks::find(connection, id)).transpose()?.flatten() else {
         return Ok(None);

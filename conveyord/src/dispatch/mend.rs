@@ -283,8 +283,7 @@ fn may_be_queued(tx: &Tx<'_>, row: &CommandRow) -> Result<Option<BindingId>> {
     }
     let forced = row.payload.get("force").and_then(Value::as_bool).unwrap_or(false);
     if row.kind == SignalType::SessionNudge.as_str() {
-        let name = row.payload.get("session").and_then(Value::as_str).unwrap_or_default();
-        let session = sessions::resolve(tx, name)?;
+        let session = sessions::of_nudge(tx, &row.payload)?;
         return if session.state == SessionState::Gone { Err(enqueue::gone(&session)) } else { Ok(None) };
     }
     let Some(task_id) = row.task_id.as_deref() else { return Ok(None) };

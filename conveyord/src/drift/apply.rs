@@ -8,6 +8,7 @@ use super::{
 use crate::{
     bindings::Ended,
     error::Result,
+    ingest::Ingest,
     store::{
         self, Durability, Store, StoreError, Tx,
         drift::OpenBinding,
@@ -32,9 +33,15 @@ const REASON: &str = "its process does not run";
 /// Marks sessions as gone whose processes have ended. Then marks bindings with a gone side as invalid, and
 /// ends what waits for them. Frees tasks that are marked as ending although nobody ends them. Cancels
 /// commands of bindings that have ended.
-pub(super) async fn apply(store: &Store, survey: &Survey) -> Result<Applied> {
+pub(super) async fn apply(store: &Store, ingest: &Ingest, survey: &Survey) -> Result<Applied> {
     let dead = survey.sessions.iter().filter(|sighted| findings::is_dead(sighted));
     let dead: Vec<Session> = dead.map(|Sighted { session, .. }| session.clone()).collect();
+    for session in &dead {
+        // Nothing is read of a session that is gone. What was written last may have no line feed.
+        if let Err(error) = ingest.run_to_end(&session.id).await {
+            tracing::debug!(%error, session = %session.id, "a rollout could not be read to its end");
+        }
+    }
     store
         .write(Durability::Full, move |tx| {
             let mut applied = Applied::default();

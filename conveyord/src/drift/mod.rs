@@ -13,6 +13,7 @@ mod survey;
 
 use crate::{
     error::Result,
+    ingest::Ingest,
     store::{Store, health::Health},
     under_way::UnderWay,
 };
@@ -32,11 +33,15 @@ pub struct DriftContext {
 }
 
 /// Answers `reconcile.run`. A disagreement is no error; it stands in the result.
-pub async fn reconcile(context: &DriftContext, params: ReconcileParams) -> Result<ReconcileResult> {
+pub async fn reconcile(
+    context: &DriftContext,
+    ingest: &Ingest,
+    params: ReconcileParams,
+) -> Result<ReconcileResult> {
     let survey = survey(context).await?;
     let mut result = result(&survey, params.stale_cycles_seconds);
     if params.apply {
-        let applied = apply::apply(&context.store, &survey).await?;
+        let applied = apply::apply(&context.store, ingest, &survey).await?;
         apply::mark_repaired(&mut result.findings, &applied);
         result.applied = Some(applied);
     }

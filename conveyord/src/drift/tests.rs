@@ -49,6 +49,10 @@ impl World {
         world
     }
 
+    fn ingest(&self) -> Ingest {
+        Ingest::new(self.context.store.clone(), 0)
+    }
+
     fn path(&self, name: &str) -> Utf8PathBuf {
         Utf8PathBuf::from_path_buf(self.dir.path().join(name)).unwrap()
     }
@@ -85,7 +89,9 @@ impl World {
     }
 
     async fn run(&self, apply: bool) -> ReconcileResult {
-        reconcile(&self.context, ReconcileParams { apply, ..ReconcileParams::default() }).await.unwrap()
+        reconcile(&self.context, &self.ingest(), ReconcileParams { apply, ..ReconcileParams::default() })
+            .await
+            .unwrap()
     }
 
     /// Checks that exactly these kinds are found.
@@ -185,13 +191,35 @@ async fn a_gone_side_is_listed_and_the_other_stays() {
     assert_eq!(rows(&world.context.store, "sessions", "state", "true"), [["active"], ["gone"]]);
 }
 
+/// Codex that is killed may leave its last record without a line feed, and nothing is read of a session that is gone.
+#[tokio::test]
+async fn the_last_record_of_a_dead_session_is_read_before_it_is_marked() {
+    let world = World::new();
+    let path = world.path("rollout-2026-01-31T09-30-00-01990000-0000-7000-8000-00000000000a.jsonl");
+    let line = |kind: &str, payload: &str| {
+        format!("{{\"timestamp\":\"2026-01-31T09:30:00.000Z\",\"type\":\"{kind}\",\"payload\":{payload}}}")
+    };
+    let lines = [
+        line("session_meta", r#"{"id":"01990000-0000-7000-8000-00000000000a","cli_version":"0.169.0"}"#),
+        line("event_msg", r#"{"type":"task_started","turn_id":"turn"}"#),
+        line("event_msg", r#"{"type":"task_complete","turn_id":"turn","last_agent_message":"did it"}"#),
+    ];
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    world.sql(&format!(
+        "update sessions set pid = {NO_PROCESS}, codex_session_path = '{path}',
+             codex_session_id = '01990000-0000-7000-8000-00000000000a' where id = 'w'"
+    ));
+    assert_eq!(world.run(true).await.applied.unwrap().sessions_marked_gone, ["worker"]);
+    assert_eq!(rows(&world.context.store, "turns", "outcome", "true"), [["done"]]);
+}
+
 #[tokio::test]
 async fn who_registered_again_meanwhile_is_spared() {
     let world = World::new();
     world.sql(&format!("update sessions set pid = {NO_PROCESS} where id = 'w'"));
     let survey = survey(&world.context).await.unwrap();
     world.sql(&format!("update sessions set pid = {} where id = 'w'", std::process::id()));
-    let applied = apply::apply(&world.context.store, &survey).await.unwrap();
+    let applied = apply::apply(&world.context.store, &world.ingest(), &survey).await.unwrap();
     assert_eq!(applied, Default::default());
 }
 
@@ -267,7 +295,7 @@ async fn a_task_that_nobody_looks_at_is_stuck() {
     assert_eq!((result.stuck_tasks.len(), result.never_cycled.len()), (1, 0));
     assert!(!result.findings[0].repaired);
     let patient = ReconcileParams { apply: false, stale_cycles_seconds: 1e12 };
-    assert_eq!(reconcile(&world.context, patient).await.unwrap().stuck_tasks, []);
+    assert_eq!(reconcile(&world.context, &world.ingest(), patient).await.unwrap().stuck_tasks, []);
     world.sql("insert into manager_cycles (task_id, started_at, state) values ('t', '2020-01-01T00:00:00Z', 'started')");
     let _ = world.check(&[DriftKind::StuckTask, DriftKind::CycleUnfinished]).await;
 }

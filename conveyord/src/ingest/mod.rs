@@ -398,12 +398,12 @@ fn check(file: &(impl ReadAt + ?Sized), offset: u64) -> io::Result<(u64, String)
     Ok((count, sha256(&buffer)))
 }
 
-/// Whether a process of this user has a file open. Daemons like this one only read it.
+/// Whether a process of this user has a file open for writing. Daemons like this one, and whoever looks at the file, only
+/// read it.
 fn is_held(path: &str) -> bool {
     let holds = |pid: &Pid| {
         let files = platform::open_files(*pid).unwrap_or_default();
-        files.iter().any(|file| file.path == Path::new(path))
-            && !platform::runs_program(*pid, |name| name == "conveyord")
+        files.iter().any(|file| file.path == Path::new(path) && platform::may_write(*pid, file))
     };
     let own = std::process::id();
     let others = |pid: &Pid| u32::try_from(pid.as_raw()) != Ok(own) && platform::same_user(*pid);

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
+use nix::fcntl::OFlag;
 use nix::unistd::{SysconfVar, Uid, sysconf};
 use rustix::process::{PidfdFlags, pidfd_open};
 
@@ -98,6 +99,14 @@ pub(super) fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
     Ok(files)
 }
 
+/// `flags` of `/proc/PID/fdinfo/FD`: those of open(2), in octal.
+pub(super) fn may_write(pid: Pid, fd: i32) -> Option<bool> {
+    let info = fs::read_to_string(proc_path(pid, &format!("fdinfo/{fd}"))).ok()?;
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+    let flags = i32::from_str_radix(flags.trim(), 8).ok()?;
+    Some(flags & OFlag::O_ACCMODE.bits() != OFlag::O_RDONLY.bits())
+}
+
 fn proc_path(pid: Pid, file: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/{file}"))
 }
@@ -138,13 +147,18 @@ mod tests {
 
     #[test]
     fn a_command_name_may_hold_anything() {
-        let stat = b"42 (a) b\xff (c)) S 7 42 42 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 12345 1000 10 1844\n";
+        let stat =
+            b"42 (a) b\xff (c)) S 7 41 40 34817 43 4194560 1 0 0 0 1 2 0 0 20 0 1 0 12345 1000 10 1844\n";
         let status = "Name:\tx\nUid:\t1000\t1001\t1000\t1000\n";
         let process = parse(stat, status).unwrap();
         assert_eq!(process.parent.map(Pid::as_raw), Some(7));
+        assert_eq!(process.group.map(Pid::as_raw), Some(41));
+        assert_eq!(process.foreground.map(Pid::as_raw), Some(43));
         assert_eq!(process.start, ProcessStart(12345));
         assert_eq!(process.user, Uid::from_raw(1001));
         assert!(!process.is_zombie);
+        let without_terminal = b"42 (x) S 7 41 40 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 12345 1000 10 1844\n";
+        assert_eq!(parse(without_terminal, status).unwrap().foreground, None);
         assert!(parse(b"42 (x) Z", status).is_none());
     }
 }

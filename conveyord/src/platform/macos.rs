@@ -26,7 +26,7 @@ const WITH_ZOMBIES: u64 = 1;
 const MAX_PATH: usize = 1024;
 
 /// `vnode_fdinfowithpath` of `sys/proc_info.h`, which the libproc crate does not have: 176 bytes about the
-/// descriptor and the file, which nothing here reads, then the path with a zero at its end.
+/// descriptor and the file, then the path with a zero at its end.
 #[repr(C)]
 struct VnodePathInfo {
     head: [u64; 22],
@@ -157,6 +157,16 @@ pub(super) fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
         }
     }
     Ok(files)
+}
+
+/// `fi_openflags`, the first member of `proc_fileinfo` of `sys/proc_info.h`: the flags of the kernel.
+pub(super) fn may_write(pid: Pid, fd: i32) -> Option<bool> {
+    /// `FWRITE` of `sys/fcntl.h`.
+    const FOR_WRITING: u64 = 2;
+    let info = pidfdinfo::<VnodePathInfo>(pid.as_raw(), fd).ok()?;
+    // Both processors of macOS are little-endian, so the first member of 32 bits is the lower half.
+    let [about, ..] = info.head;
+    Some(about & FOR_WRITING != 0)
 }
 
 fn path_of(info: &VnodePathInfo) -> PathBuf {

@@ -2,6 +2,7 @@
 
 use super::{
     StoreError, Tx,
+    ids::EventId,
     rows::{FromRow, column, columns, scalar},
 };
 use crate::{changes, clock, words::sha256};
@@ -58,6 +59,38 @@ pub fn digest(kind: ApprovalKind, command: Option<&str>, cwd: Option<&str>, reas
     sha256(serde_json::json!([kind, command, cwd, reason]).to_string())
 }
 
+/// What tells a question from an earlier one in the same words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Occasion {
+    /// The app-server's request, which the subject names with its time.
+    Request,
+    /// The call that asks, of its turn. It asks the same again only after an answer.
+    Call(String),
+    /// The call that runs meanwhile, if any. The same words can be asked for another reason any time.
+    During(Option<String>),
+}
+
+impl Occasion {
+    /// What it adds to the key of the approval.
+    fn key(&self) -> String {
+        match self {
+            Self::Request | Self::During(None) => String::new(),
+            Self::Call(call) | Self::During(Some(call)) => format!(":{call}"),
+        }
+    }
+
+    /// Whether a question that is asked now is another one than that of an approval with the same key in this state.
+    const fn is_another(&self, state: ApprovalState) -> bool {
+        match self {
+            Self::Request => false,
+            Self::Call(_) => matches!(state, ApprovalState::Accepted | ApprovalState::Declined),
+            Self::During(_) => {
+                matches!(state, ApprovalState::Accepted | ApprovalState::Declined | ApprovalState::Resolved)
+            }
+        }
+    }
+}
+
 /// An approval that is asked for. `Debug` prints the lengths of its texts only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewApproval {
@@ -71,6 +104,7 @@ pub struct NewApproval {
     pub turn_id: Option<TurnId>,
     /// What tells the approval from others of the same source.
     pub subject: String,
+    pub occasion: Occasion,
     pub command: Option<String>,
     /// The folder that it concerns.
     pub cwd: Option<String>,
@@ -89,13 +123,17 @@ impl fmt::Debug for NewApproval {
     }
 }
 
-/// Stores an approval, and returns its id. `None` when it is open already, or was answered through Conveyor.
+/// Stores an approval, and returns its id. `None` when it is open already, or was answered through Conveyor and nothing
+/// tells that it is asked again.
 pub fn open(tx: &Tx<'_>, new: &NewApproval) -> Result<Option<String>, StoreError> {
     let turn = new.turn_id.as_ref().map_or("", TurnId::as_str);
     let thread = new.thread_id.as_ref().map_or("", ThreadId::as_str);
     // With the hash, because an approval that is opened again still shows what it showed before.
     let shown = digest(new.kind, new.command.as_deref(), new.cwd.as_deref(), new.reason.as_deref());
-    let key = format!("{}:{}:{thread}:{turn}:{}:{shown}", new.source.as_str(), new.session, new.subject);
+    let occasion = new.occasion.key();
+    let key =
+        format!("{}:{}:{thread}:{turn}:{}:{shown}{occasion}", new.source.as_str(), new.session, new.subject);
+    let key = free_key(tx, key, &new.occasion)?;
     let id: Option<String> = tx
         .prepare_cached(
             "insert into approvals (id, session_id, source, kind, thread_id, turn_id, subject, dedupe_key, command,
@@ -127,6 +165,20 @@ pub fn open(tx: &Tx<'_>, new: &NewApproval) -> Result<Option<String>, StoreError
         publish(tx, id, &new.session, ApprovalState::Pending);
     }
     Ok(id)
+}
+
+/// This key, or the first one made from it whose approval is not over.
+fn free_key(tx: &Tx<'_>, key: String, occasion: &Occasion) -> Result<String, StoreError> {
+    let mut statement = tx.prepare_cached("select state from approvals where dedupe_key = ?1")?;
+    let mut free = key.clone();
+    for time in 2.. {
+        let state: Option<ApprovalState> = statement.query_row([&free], scalar).optional()?;
+        if !state.is_some_and(|state| occasion.is_another(state)) {
+            break;
+        }
+        free = format!("{key}#{time}");
+    }
+    Ok(free)
 }
 
 fn publish(tx: &Tx<'_>, id: &str, session: &SessionId, state: ApprovalState) {
@@ -384,33 +436,51 @@ pub fn of_pane(connection: &Connection, session: &SessionId) -> Result<Option<Ap
 /// does not go on before all calls of its step have their outputs.
 const CALL_RECORDS: i64 = 400;
 
-/// The calls of tools in a session's open turn that have no output yet, oldest first: each runs, or waits for an
-/// approval. The payloads of their records.
-pub fn open_calls(connection: &Connection, session: &SessionId) -> Result<Vec<Value>, StoreError> {
+/// A turn of a session that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenTurn {
+    /// The record of its beginning.
+    pub start: EventId,
+    pub turn_id: Option<TurnId>,
+}
+
+/// The newest open turn of a session.
+pub fn open_turn(connection: &Connection, session: &SessionId) -> Result<Option<OpenTurn>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "select payload_json as payload from (
-             select id, type, payload_json from codex_events
-             where session_id = ?1 and id > (select max(start_event_id) from turns
-                                             where session_id = ?1 and outcome is null
-                                               and routing_reason is not 'copied')
-             order by id desc limit ?2)
-         where type = 'response_item'
-           and json_extract(payload_json, '$.type') in ('function_call', 'custom_tool_call', 'local_shell_call',
-                                                        'function_call_output', 'custom_tool_call_output')
-         order by id desc",
+        "select start_event_id, turn_id from turns
+         where session_id = ?1 and outcome is null and start_event_id is not null and routing_reason is not 'copied'
+         order by start_event_id desc limit 1",
     )?;
-    let records = statement
-        .query_map(params![session.as_str(), CALL_RECORDS], |row| column::<Value>(row, "payload"))?;
-    let (mut answered, mut open) = (Vec::new(), Vec::new());
-    for record in records {
-        let record = record?;
-        let Some(call) = record["call_id"].as_str() else { continue };
-        if record["type"].as_str().is_some_and(|kind| kind.ends_with("_output")) {
-            answered.push(call.to_owned());
-        } else if !answered.iter().any(|id| id == call) {
-            open.push(record);
-        }
-    }
-    open.reverse();
-    Ok(open)
+    let turn = statement.query_row([session.as_str()], |row| {
+        Ok(OpenTurn { start: column(row, "start_event_id")?, turn_id: column(row, "turn_id")? })
+    });
+    Ok(turn.optional()?)
+}
+
+/// A record of a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallRecord {
+    pub id: EventId,
+    /// Of the record of a tool's call or output only.
+    pub payload: Option<Value>,
+}
+
+/// The records of a session after this one, oldest first.
+pub fn records_after(
+    connection: &Connection,
+    session: &SessionId,
+    after: EventId,
+) -> Result<Vec<CallRecord>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select id, case when type = 'response_item' and json_extract(payload_json, '$.type') in (
+                 'function_call', 'custom_tool_call', 'local_shell_call', 'function_call_output',
+                 'custom_tool_call_output') then payload_json end as payload
+         from codex_events where session_id = ?1 and id > ?2 order by id desc limit ?3",
+    )?;
+    let records = statement.query_map(params![session.as_str(), after, CALL_RECORDS], |row| {
+        Ok(CallRecord { id: column(row, "id")?, payload: column(row, "payload")? })
+    })?;
+    let mut records = records.collect::<Result<Vec<_>, _>>()?;
+    records.reverse();
+    Ok(records)
 }

@@ -85,12 +85,13 @@ columns! {
     }
 }
 
-/// The damage of a session's rollouts that was found after a row, newest first.
+/// The damage of a session's rollouts that was found after a row, newest first. A file that is read anew tells its damage
+/// anew.
 pub fn after(connection: &Connection, session: &SessionId, row: i64) -> Result<RolloutDamage, StoreError> {
     let rows: Vec<Row> = all(
         connection,
         "from rollouts r join ingest_quarantine q on q.rollout_id = r.id
-         where r.session_id = ?1 and q.id > ?2 order by q.id desc",
+         where r.session_id = ?1 and r.state = 'active' and q.id > ?2 order by q.id desc",
         params![session.as_str(), row],
     )?;
     let count = rows.len() as u64;

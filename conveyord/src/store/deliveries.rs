@@ -45,8 +45,9 @@ pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<DeliveryId, StoreErro
     Ok(DeliveryId(tx.last_insert_rowid()))
 }
 
-/// How many texts for a session wait that were accepted before this one, whatever verb brought them: commands that its
-/// pane holds back, and completions. `accepted_at` is the moment of a text that is no command and no notification.
+/// How many texts for a session wait that were accepted before this one, whatever verb brought them: commands, tried or
+/// not, of which nothing was typed, and completions that its pane holds back. A command of a pair that is ending waits for
+/// nothing, and one for later is not due. `accepted_at` is the moment of a text that is no command and no notification.
 pub fn ahead(
     connection: &Connection,
     session: &Session,
@@ -61,17 +62,24 @@ pub fn ahead(
              ?5) as at)
          select
              (select count(*) from commands c left join bindings b on b.id = c.binding_id
-              where c.state = 'pending' and (c.delivery = 'held' or c.type = 'session_nudge')
+              where c.state in ('pending', 'attempted')
+                and c.type in ('session_nudge', 'nudge_worker', 'notify_manager', 'continue_iteration')
+                and (c.delivery = 'held' or c.type = 'session_nudge'
+                     or b.state = 'active' and (c.available_at is null or c.available_at <= ?6))
+                and (c.state = 'pending' or not exists (select 1 from deliveries d where d.command_id = c.id))
                 and c.created_at < (select at from accepted) and c.id is not ?3
                 and case c.type
-                    when 'session_nudge' then json_extract(c.payload_json, '$.session') = ?2
+                    when 'session_nudge' then
+                        coalesce(json_extract(c.payload_json, '$.session_id') = ?1,
+                                 json_extract(c.payload_json, '$.session') = ?2)
                     when 'notify_manager' then b.manager_session_id = ?1
                     else b.worker_session_id = ?1 end)
              + (select count(*) from routed_notifications n
                 where n.state = 'pending' and n.held_by is not null and n.command_id is null
                   and n.target_session_id = ?1 and n.created_at < (select at from accepted) and n.id is not ?4)",
     )?;
-    let values = params![session.id.as_str(), session.name, command_id, notification_id, accepted_at];
+    let (id, now) = (session.id.as_str(), clock::now());
+    let values = params![id, session.name, command_id, notification_id, accepted_at, now];
     Ok(statement.query_row(values, scalar)?)
 }
 

@@ -16,6 +16,7 @@ use crate::{
         Durability,
         approvals::{self, Answer, Ended, Shown},
         deliveries::{self, NewDelivery},
+        ids::EventId,
         notifications, sessions,
     },
 };
@@ -260,12 +261,14 @@ async fn approvals_of(app: &App) {
             thread_id: None,
             turn_id: None,
             subject: "subject".to_owned(),
+            occasion: approvals::Occasion::Request,
             command: None,
             cwd: None,
             reason: None,
         };
         let id = approvals::open(tx, &new)?.unwrap();
-        approvals::open_calls(tx, &worker.id)?;
+        approvals::open_turn(tx, &worker.id)?;
+        approvals::records_after(tx, &worker.id, EventId(0))?;
         approvals::answered(tx, &worker.id)?;
         approvals::of_pane(tx, &worker.id)?;
         approvals::any_open(tx, &worker.id)?;
@@ -282,6 +285,7 @@ async fn approvals_of(app: &App) {
             approvals::end(tx, &worker.id, which)?;
         }
         notifications::mending::suppress_unsent(tx, "key", "over")?;
+        notifications::mending::revive(tx, "key", "over")?;
         Ok::<_, StoreError>(())
     });
     write.await.unwrap();

@@ -149,6 +149,13 @@ pub fn resolve(connection: &Connection, name: &str) -> Result<Session, Error> {
     })
 }
 
+/// The session that a nudge is for. A name may be another session's by now; a nudge of an earlier version has no more.
+pub fn of_nudge(connection: &Connection, payload: &serde_json::Value) -> Result<Session, Error> {
+    let text = |name: &str| payload.get(name).and_then(serde_json::Value::as_str);
+    let known = text("session_id").map(|id| get(connection, id)).transpose()?.flatten();
+    known.map_or_else(|| resolve(connection, text("session").unwrap_or_default()), Ok)
+}
+
 /// Finds a session by id.
 pub fn get(connection: &Connection, id: &str) -> Result<Option<Session>, StoreError> {
     first(connection, "from sessions where id = ?1", [id])

@@ -35,6 +35,8 @@ pub(super) enum Asker {
     Itself,
     /// A sub-agent, whose calls are in a rollout of its own.
     Child,
+    /// The thread itself, for a permission and not for a command.
+    Permission,
 }
 
 #[derive(Debug)]
@@ -345,6 +347,15 @@ impl App {
                 self.rollout()?.record("response_item", call)?;
                 Doing::Approval { command, call_id, asker: Asker::Child }
             }
+            Some(Step::Permit(rule)) => {
+                let call_id = call_id();
+                let arguments = json!({ "permissions": rule }).to_string();
+                let call = json!({
+                    "type": "function_call", "name": "request_permissions", "arguments": arguments, "call_id": call_id,
+                });
+                self.rollout()?.record("response_item", call)?;
+                Doing::Approval { command: rule, call_id, asker: Asker::Permission }
+            }
             Some(Step::Fail(error)) => {
                 self.transcript.push(format!("■ {}", error.message));
                 return self.rollout()?.task_complete(&turn.id, None, Some(&error));
@@ -364,7 +375,10 @@ impl App {
 
     fn approve(&mut self, now: Instant) -> io::Result<()> {
         let Some(mut turn) = self.turn.take() else { return Ok(()) };
-        if let Doing::Approval { command, call_id, .. } = &turn.doing {
+        if let Doing::Approval { call_id, asker: Asker::Permission, .. } = &turn.doing {
+            let output = json!({ "type": "function_call_output", "call_id": call_id, "output": "granted" });
+            self.rollout()?.record("response_item", output)?;
+        } else if let Doing::Approval { command, call_id, .. } = &turn.doing {
             let exit_code = run(command);
             self.transcript.push(format!("✔ You approved codex to run {command}"));
             self.rollout()?.function_output(&turn.id, call_id, command, exit_code)?;

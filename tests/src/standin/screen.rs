@@ -135,13 +135,20 @@ fn bottom(app: &App, rows: usize, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     match app.view() {
         View::Approval { command, asker, .. } => {
-            lines.push("  Would you like to run the following command?".to_owned());
-            lines.push(String::new());
+            let question = match asker {
+                Asker::Permission => "  Would you like to grant these permissions?",
+                Asker::Itself | Asker::Child => "  Would you like to run the following command?",
+            };
+            lines.extend([question.to_owned(), String::new()]);
             if asker == Asker::Child {
                 lines.extend(["  Thread: Kid [worker]".to_owned(), String::new()]);
             }
             for (number, line) in command.split('\n').enumerate() {
-                let sign = if number == 0 { "$ " } else { "" };
+                let sign = match asker {
+                    Asker::Permission => "Permission rule: ",
+                    Asker::Itself | Asker::Child if number == 0 => "$ ",
+                    Asker::Itself | Asker::Child => "",
+                };
                 let shown = wrapped(&format!("{sign}{line}"), columns.saturating_sub(2));
                 lines.extend(shown.iter().map(|row| format!("  {row}")));
             }

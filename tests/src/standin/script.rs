@@ -1,6 +1,7 @@
 //! What a turn does, as its message says: `[[say: TEXT]]`, `[[slow: SECONDS]]`, `[[ask: COMMAND]]`,
 //! `[[fail: CODE TEXT]]`. These are the directives of the scripted model behind the real Codex, so
-//! that one test can drive both. `[[child: COMMAND]]` is the stand-in's own.
+//! that one test can drive both. `[[child: COMMAND]]` and
+//! `[[permit: RULE]]` are the stand-in's own.
 
 use std::{borrow::Cow, fs, io, time::Duration};
 
@@ -16,6 +17,8 @@ pub(super) enum Step {
     Ask(String),
     /// A command that a sub-agent asks for while its parent waits for it.
     Child(String),
+    /// A permission that needs the user's approval.
+    Permit(String),
     /// The turn ends with this error.
     Fail(TurnError),
 }
@@ -65,6 +68,7 @@ fn step(name: &str, argument: &str) -> Option<Step> {
         "say" => Some(Step::Say(argument.to_owned())),
         "slow" => Some(Step::Slow(Duration::from_secs_f64(argument.parse().ok()?))),
         "ask" => Some(Step::Ask(argument.to_owned())),
+        "permit" => Some(Step::Permit(argument.to_owned())),
         "child" => Some(Step::Child(argument.to_owned())),
         "fail" => {
             let (code, message) = argument.split_once(' ').unwrap_or((argument, "the model gave up"));

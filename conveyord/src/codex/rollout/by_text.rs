@@ -9,26 +9,32 @@ use super::{
     lines::{Line, LineScanner},
     meta::SessionMeta,
     receipt::receipt_key,
-    record::parse_line,
+    record::{normalise_timestamp, parse_line},
     signal::Signal,
 };
 use crate::codex::rollout::located::Located;
 use camino::{Utf8Path, Utf8PathBuf};
+use jiff::{SignedDuration, Timestamp};
 use std::{fs::File, time::SystemTime};
 
 /// How many folders of days are searched, newest first. A thread may have begun before midnight.
 const DAYS: usize = 3;
 
-/// The thread whose file was written after `since` and contains a message of the user with this key. `None`
+/// A record may tell the whole second of its time only.
+const COARSENESS: SignedDuration = SignedDuration::from_secs(1);
+
+/// The thread whose file tells a message of the user with this key that was received after `since`. `None`
 /// if several threads have it. It reads files, so it may block.
 #[must_use]
 pub fn thread_with_message(codex_home: &Utf8Path, key: &str, since: SystemTime) -> Option<Located> {
+    let sent = Timestamp::try_from(since).unwrap_or(Timestamp::MAX);
+    let received_since = sent.checked_sub(COARSENESS).unwrap_or(Timestamp::MIN);
     let mut found = recent_rollouts(codex_home)
         .into_iter()
         .filter(|path| path.metadata().and_then(|meta| meta.modified()).is_ok_and(|at| at >= since))
         // A side chat or a sub-agent may have been given the same text.
         .filter_map(|path| Some((read_session_meta(&path).ok().filter(SessionMeta::is_of_user)?, path)))
-        .filter(|(_, path)| has_message(path, key));
+        .filter(|(_, path)| has_message(path, key, received_since));
     let (meta, path) = found.next()?;
     found.next().is_none().then_some(Located { thread_id: meta.thread_id, path: Some(path) })
 }
@@ -67,12 +73,14 @@ fn files(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
     entries.filter_map(Result::ok).map(|entry| entry.into_path()).collect()
 }
 
-fn has_message(path: &Utf8Path, key: &str) -> bool {
+/// Whether a file tells a message with this key that was received after a time. An older one may be in the same words.
+fn has_message(path: &Utf8Path, key: &str, since: Timestamp) -> bool {
     let Ok(file) = File::open(path) else { return false };
     let mut lines = LineScanner::new(0);
     while let Ok(Some(line)) = lines.next_line(&file) {
         if let Line::Complete { bytes, .. } = line
             && let Ok(record) = parse_line(bytes)
+            && record.timestamp.as_deref().and_then(normalise_timestamp).is_some_and(|at| at >= since)
             && let Signal::UserMessage(message) = record.signal()
             && receipt_key(&message.text) == key
         {
@@ -122,6 +130,10 @@ mod tests {
             "11111111-1111-7111-8111-111111111111",
             "a side chat has it too"
         );
+        // The thread of another session was given the same text before this one was sent, and was written to since.
+        let sent = |at: &str| SystemTime::from(at.parse::<Timestamp>().unwrap());
+        assert_eq!(thread_with_message(&home, &receipt_key("go on"), sent("2026-05-01T10:00:03Z")), None);
+        assert!(thread_with_message(&home, &receipt_key("go on"), sent("2026-05-01T10:00:01.5Z")).is_some());
         rollout(&home, "2026/05/01", "33333333-3333-7333-8333-333333333333", "go on");
         assert_eq!(thread_with_message(&home, &receipt_key("go on"), since), None, "two threads have it");
     }

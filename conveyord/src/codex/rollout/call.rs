@@ -14,6 +14,8 @@ pub enum Form {
     Patch,
     /// A tool of an MCP server.
     Tool { server: String, tool: String },
+    /// A request for permissions. Codex shows it in words of its own.
+    Permissions,
     /// A tool whose calls Codex never asks about, or one that is not known here.
     Other,
 }
@@ -44,15 +46,14 @@ impl fmt::Debug for Call {
 }
 
 /// The arguments of a shell that are told otherwise, or change nothing about what runs.
-const PLAIN: [&str; 7] = [
-    "justification",
-    "sandbox_permissions",
-    "with_escalated_permissions",
-    "yield_time_ms",
-    "max_output_tokens",
-    "timeout_ms",
-    "timeout",
-];
+const PLAIN: [&str; 5] = ["justification", "yield_time_ms", "max_output_tokens", "timeout_ms", "timeout"];
+
+/// The values of arguments with which a call asks for no more than the sandbox allows.
+const SANDBOXED: [(&str, &str); 2] =
+    [("sandbox_permissions", "\"use_default\""), ("with_escalated_permissions", "false")];
+
+/// The folders of the shells that are not told: those of the system.
+const SYSTEM_FOLDERS: [&str; 2] = ["/bin/", "/usr/bin/"];
 
 /// How a patch begins its part for a file.
 const FILES: [&str; 3] = ["*** Add File: ", "*** Update File: ", "*** Delete File: "];
@@ -116,6 +117,9 @@ impl Call {
                 let input = arguments.get("input").and_then(Value::as_str);
                 Self::plain(id, Form::Patch, input.unwrap_or(raw))
             }
+            ("request_permissions", None) => {
+                Self::plain(id, Form::Permissions, &format!("request_permissions({raw})"))
+            }
             (tool, None) => Self::plain(id, Form::Other, &format!("{tool}({raw})")),
         }
     }
@@ -130,8 +134,10 @@ impl Call {
         let text = |name: &str| arguments.get(name).and_then(Value::as_str).map(str::to_owned);
         let more = arguments.iter().filter(|(name, value)| {
             let name = name.as_str();
-            name != command && name != folder && !PLAIN.contains(&name) && !value.is_null()
+            let sandboxed = || SANDBOXED.contains(&(name, value.to_string().as_str()));
+            name != command && name != folder && !PLAIN.contains(&name) && !value.is_null() && !sandboxed()
         });
+        let mut more: Vec<String> = more.map(|(name, value)| format!("{name}: {value}")).collect();
         Self {
             id,
             form: Form::Shell,
@@ -139,13 +145,21 @@ impl Call {
                 Some(Value::String(command)) => command.clone(),
                 Some(Value::Array(words)) => {
                     let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
-                    script(&words).map_or_else(|| shell_line(&words), str::to_owned)
+                    match script(&words) {
+                        Some((shell, script)) => {
+                            if is_foreign(shell) {
+                                more.push(format!("shell: {}", Value::from(shell)));
+                            }
+                            script.to_owned()
+                        }
+                        None => shell_line(&words),
+                    }
                 }
                 _ => String::new(),
             },
             cwd: text(folder),
             reason: text("justification"),
-            more: more.map(|(name, value)| format!("{name}: {value}")).collect(),
+            more,
         }
     }
 
@@ -155,7 +169,7 @@ impl Call {
         let may_hold = match self.form {
             Form::Patch => true,
             Form::Shell => self.text.contains("apply_patch") || self.text.contains("applypatch"),
-            Form::Tool { .. } | Form::Other => false,
+            Form::Tool { .. } | Form::Permissions | Form::Other => false,
         };
         let mut files: Vec<Patched<'_>> = Vec::new();
         for line in self.text.lines().filter(|_| may_hold) {
@@ -169,11 +183,17 @@ impl Call {
     }
 }
 
-/// The script of `bash -lc SCRIPT`, which Codex shows without the shell around it.
-fn script<'a>(words: &[&'a str]) -> Option<&'a str> {
+/// The shell and the script of `bash -lc SCRIPT`. Codex shows the script alone, whatever folder the shell is in.
+fn script<'a>(words: &[&'a str]) -> Option<(&'a str, &'a str)> {
     let [shell, "-lc" | "-c", script] = words else { return None };
     let name = shell.rsplit('/').next().unwrap_or(shell);
-    ["bash", "zsh", "sh"].contains(&name).then_some(*script)
+    ["bash", "zsh", "sh"].contains(&name).then_some((*shell, *script))
+}
+
+/// Whether a shell is none of the system's. One that is named without a folder is looked up where all programs are.
+fn is_foreign(shell: &str) -> bool {
+    let name = SYSTEM_FOLDERS.iter().find_map(|folder| shell.strip_prefix(folder)).unwrap_or(shell);
+    name.contains('/')
 }
 
 #[cfg(test)]
@@ -217,8 +237,34 @@ mod tests {
             "cmd": "ls", "shell": "/tmp/sh", "sandbox_permissions": "require_escalated", "login": null,
             "additional_permissions": {"network": {"enabled": true}},
         });
-        let more = ["shell: \"/tmp/sh\"", "additional_permissions: {\"network\":{\"enabled\":true}}"];
-        assert_eq!(function("exec_command", &arguments).more, more);
+        let more = [
+            "shell: \"/tmp/sh\"",
+            "sandbox_permissions: \"require_escalated\"",
+            "additional_permissions: {\"network\":{\"enabled\":true}}",
+        ];
+        let mut found = function("exec_command", &arguments).more;
+        found.sort_by_key(|line| more.iter().position(|known| known == line));
+        assert_eq!(found, more);
+        let escalated = json!({"command": ["bash", "-lc", "ls"], "with_escalated_permissions": true});
+        assert_eq!(function("shell", &escalated).more, ["with_escalated_permissions: true"]);
+        for plain in
+            [json!({"with_escalated_permissions": false}), json!({"sandbox_permissions": "use_default"})]
+        {
+            assert!(function("exec_command", &plain).more.is_empty(), "{plain}");
+        }
+    }
+
+    #[test]
+    fn a_shell_that_is_none_of_the_systems_is_told() {
+        for shell in ["/tmp/bash", "./sh", "/home/u/bin/zsh", "/bin/../tmp/sh"] {
+            let call = function("shell", &json!({"command": [shell, "-lc", "ls"]}));
+            assert_eq!(call.text, "ls", "the screen shows the script alone");
+            assert_eq!(call.more, [format!("shell: \"{shell}\"")]);
+        }
+        for shell in ["bash", "/bin/sh", "/usr/bin/zsh"] {
+            let call = function("shell", &json!({"command": [shell, "-lc", "ls"]}));
+            assert!(call.more.is_empty(), "{shell}");
+        }
     }
 
     #[test]

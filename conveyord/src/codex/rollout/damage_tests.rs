@@ -214,3 +214,31 @@ proptest! {
         prop_assert_eq!(&read.ended, &TURNS);
     }
 }
+
+/// A line feed within a record makes two lines of it, so it is left out.
+#[test]
+fn one_bad_byte_anywhere_in_the_record_of_a_turns_end_does_not_lose_it() {
+    for is_old in [true, false] {
+        let records = thread("the answer", is_old);
+        let file = records.concat().into_bytes();
+        let end = records[8].trim_end();
+        let begin = file.len() - records[8].len();
+        let names = ["\"type\":\"event_msg\"", "\"payload\":{\"type\":\"task_complete\""];
+        for at in 0..end.len() {
+            let is_name = names
+                .iter()
+                .any(|name| end.find(name).is_some_and(|from| (from..from + name.len()).contains(&at)));
+            for byte in *b"\0\"\\x{}[],: 7\xff" {
+                let mut file = file.clone();
+                if std::mem::replace(&mut file[begin + at], byte) == byte {
+                    continue;
+                }
+                let read = Read::of(&file);
+                let line = String::from_utf8_lossy(&file[begin..]);
+                assert_eq!(read.state.phase, WorkerPhase::Done, "{line}");
+                assert_eq!(&read.ended, &TURNS, "{line}");
+                assert!(!is_name || read.told > 0, "it is told: {line}");
+            }
+        }
+    }
+}

@@ -295,6 +295,8 @@ impl ThreadState {
             _ => None,
         };
         match turn_id {
+            // A bad byte in the time of the id makes it older than the thread.
+            Some(id) if self.turn.as_ref().is_some_and(|turn| turn.is_nearly(id)) => self.history,
             Some(id) if self.thread_id.as_ref().is_some_and(|thread| predates(id, thread)) => History::Copied,
             Some(_) => History::Own,
             None => self.history,

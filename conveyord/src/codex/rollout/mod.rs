@@ -12,6 +12,7 @@ pub mod lines;
 pub mod located;
 pub mod machine;
 pub mod meta;
+mod names;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod properties;
 pub mod receipt;

@@ -15,6 +15,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::names;
+
 /// The deepest nesting of objects and arrays that a line may have. Codex writes about ten levels. The later
 /// readers of a stored payload, serde_json and SQLite, have higher limits (128 and 1000).
 pub const MAX_NESTING: usize = 100;
@@ -26,7 +28,7 @@ pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 const LAX_NUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
 
 /// The payload of a record that has none.
-const EMPTY_OBJECT: &str = "{}";
+pub(super) const EMPTY_OBJECT: &str = "{}";
 
 /// Why a complete line is no record, or what was wrong with one that was read all the same. Such a line goes
 /// to `salvage`, and reading goes on.
@@ -59,6 +61,9 @@ pub enum SkipReason {
     /// A byte of the turn's id differs from the id with which the turn began.
     #[error("another turn id than at the turn's beginning")]
     TurnId,
+    /// A byte of a name is bad by which the record would be another one.
+    #[error("a bad byte in the name of a type")]
+    Name,
     /// The line feed before a record is missing, so it shares its line with the record before it.
     #[error("no line feed before it")]
     Glued,
@@ -78,6 +83,7 @@ impl SkipReason {
             Self::Hole => "hole",
             Self::Control => "control",
             Self::TurnId => "turn_id",
+            Self::Name => "name",
             Self::Glued => "glued",
         }
     }
@@ -129,9 +135,13 @@ pub fn parse_line(line: &[u8]) -> Result<Record<'_>, SkipReason> {
     let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| reason_of(&error, text))?;
     check_limits(text)?;
 
-    let kind = envelope.kind.and_then(string).ok_or(SkipReason::NoType)?;
+    let kind = envelope.kind.and_then(string);
     let payload = envelope.payload.map(RawValue::get).filter(|raw| raw.starts_with('{'));
-    let subtype = payload.filter(|_| kind == "event_msg").and_then(payload_type);
+    let subtype = payload.filter(|_| kind.as_deref() == Some("event_msg")).and_then(payload_type);
+    if names::may_be_bad(kind.as_deref(), subtype.as_deref()) && names::mended(text).is_some() {
+        return Err(SkipReason::Name);
+    }
+    let kind = kind.ok_or(SkipReason::NoType)?;
     let (timestamp, odd_timestamp) = match envelope.timestamp.map(RawValue::get) {
         None | Some("null") => (None, None),
         Some(raw) if raw.starts_with('"') => {

@@ -15,7 +15,10 @@ use std::ops::Range;
 use memchr::memmem;
 use serde_json::Deserializer;
 
-use super::record::{BYTE_ORDER_MARK, Envelope, SkipReason, normalise_timestamp, parse_line, tamed};
+use super::names;
+use super::record::{
+    BYTE_ORDER_MARK, EMPTY_OBJECT, Envelope, SkipReason, normalise_timestamp, parse_line, tamed,
+};
 
 /// How Codex begins a record. Within a text the quotes are escaped, so these bytes are never part of one.
 const RECORD_START: &str = "{\"timestamp\":\"";
@@ -130,16 +133,21 @@ impl Salvage<'_> {
                 repaired = Some(reason);
                 line = Cow::Owned(tamed(&line).into_owned());
             }
+            Err(reason @ SkipReason::Name) => {
+                repaired = Some(reason);
+                line = Cow::Owned(names::mended(&line)?);
+            }
             Err(_) => return None,
             Ok(_) => {}
         }
         let record = parse_line(line.as_bytes()).ok()?;
-        if !follows {
-            let after = self.rest(self.after_space(at + len));
-            let timely = record.timestamp.as_deref().and_then(normalise_timestamp).is_some();
-            if !timely || !(after.is_empty() || after.starts_with('{')) {
-                return None;
-            }
+        let after = self.rest(self.after_space(at + len));
+        let is_followed = after.is_empty() || after.starts_with('{');
+        let timely = record.timestamp.as_deref().and_then(normalise_timestamp).is_some();
+        // A bad brace may end the record before its payload.
+        let is_headless = record.payload == EMPTY_OBJECT && !is_followed;
+        if is_headless || !follows && !(timely && is_followed) {
+            return None;
         }
         let repaired = repaired.or_else(|| self.replaced(at..at + len));
         let line = line.into_owned();

@@ -2,7 +2,15 @@
 
 use super::*;
 use crate::dispatch::{commands::execute, pass::command_types};
-use crate::store::commands::{claims, recovery::Expired};
+use crate::{
+    dispatch::pane::behind_others,
+    store::{
+        commands::{claims, recovery::Expired},
+        deliveries::{self, NewDelivery},
+        sessions,
+    },
+};
+use conveyor_proto::types::common::Transport;
 
 const STATE: &str = "select state || ' ' || attempts || ' ' || coalesce(delivery, '-') x from commands";
 
@@ -253,4 +261,57 @@ async fn telemetry_has_the_keys_that_readers_know() {
         "signal_type",
     ];
     check(&world, "dispatch_signal_pull_required", &pulled, &["delivery_mode", "target_session"]);
+}
+
+/// One queue for each session: what was accepted first is typed first, whatever verb brought it.
+#[tokio::test]
+async fn a_command_that_was_never_tried_holds_back_a_later_nudge() {
+    let world = World::new();
+    let worker =
+        world.store.read_blocking::<_, StoreError>(|connection| sessions::find(connection, "worker"));
+    let worker = worker.unwrap().unwrap();
+    let ahead = |command: Option<String>| {
+        let (store, worker) = (world.store.clone(), worker.clone());
+        async move {
+            behind_others(&store, &worker, (command, None), &crate::clock::now()).await.unwrap().is_some()
+        }
+    };
+    assert!(!ahead(None).await);
+    let first = world.queue(SignalType::NudgeWorker, json!({})).await;
+    world.queue(SignalType::NotifyManager, json!({})).await;
+    assert!(ahead(None).await, "it was accepted before");
+    assert!(!ahead(Some(first.clone())).await, "nothing is before the first");
+    world.sql("update commands set state = 'attempted'");
+    assert!(ahead(None).await, "it is just being sent");
+    let sent = NewDelivery {
+        session: &worker.id,
+        command_id: Some(&first),
+        notification_id: None,
+        transport: Transport::Tmux,
+        text_sha256: "hash",
+    };
+    world.store.write_blocking(Durability::Full, |tx| deliveries::begin(tx, &sent)).unwrap();
+    assert!(!ahead(None).await, "it was typed, and only its receipt is awaited");
+    world.sql(
+        "delete from deliveries; update commands set state = 'pending'; update bindings set state = 'ending'",
+    );
+    assert!(!ahead(None).await, "its pair is ending");
+    world.sql(
+        "update bindings set state = 'active'; update commands set available_at = '9999-01-01T00:00:00Z'",
+    );
+    assert!(!ahead(None).await, "it is for later");
+}
+
+/// A name may be another session's before a nudge is sent that its pane held back.
+#[tokio::test]
+async fn a_nudge_that_was_held_back_is_for_its_session_and_not_for_its_name() {
+    let world = World::new();
+    let payload = json!({ "session": "worker", "session_id": "w" });
+    let found = |payload: Value| {
+        let find = move |connection: &rusqlite::Connection| sessions::of_nudge(connection, &payload);
+        world.store.read_blocking(find).unwrap().id.to_string()
+    };
+    world.sql("update sessions set name = 'other' where id = 'w'; update sessions set name = 'worker' where id = 'm'");
+    assert_eq!(found(payload), "w");
+    assert_eq!(found(json!({ "session": "worker" })), "m", "a nudge of an earlier version has a name only");
 }

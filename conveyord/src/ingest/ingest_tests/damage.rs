@@ -162,8 +162,16 @@ fn a_last_record_without_a_line_feed_is_read_when_nobody_holds_the_file() {
         !world.ingest(&session).has_rest || world.ingest(&session).busy,
         "only the end of the writer counts"
     );
+    #[expect(clippy::disallowed_methods, reason = "a process that only reads the file")]
+    let mut reader = std::process::Command::new("/bin/sleep")
+        .arg("1000")
+        .stdin(fs::File::open(&rollout.path).unwrap())
+        .spawn()
+        .unwrap();
     let ingested = to_end();
-    assert!(!ingested.busy && !ingested.has_rest);
+    reader.kill().unwrap();
+    reader.wait().unwrap();
+    assert!(!ingested.busy && !ingested.has_rest, "whoever only reads writes nothing on");
     assert_eq!(ingested.offset, fs::metadata(&rollout.path).unwrap().len());
     assert_eq!(world.turns(), ["a done pending -"]);
     // Codex is resumed, and writes on in the same line.
@@ -171,6 +179,19 @@ fn a_last_record_without_a_line_feed_is_read_when_nobody_holds_the_file() {
     assert_eq!(world.ingest(&session).new_events, 3);
     assert_eq!(world.turns(), ["a done pending -", "b done pending -"]);
     assert_eq!(known(&world, &session).count, 0);
+}
+
+/// What was found in the file before it was read anew is in it still.
+#[test]
+fn damage_of_a_file_that_is_read_anew_is_counted_once() {
+    let (world, mut rollout, session) = bound("");
+    rollout.append([&started(0, "a"), "nope\n"].concat());
+    world.ingest(&session);
+    let text = fs::read(&rollout.path).unwrap();
+    rollout.replace([b"\n", &text[..], complete(1000, "a").as_bytes()].concat());
+    world.ingest(&session);
+    assert_eq!(world.rows("rollouts", "state"), ["retired", "active"]);
+    assert_eq!(known(&world, &session).count, 1);
 }
 
 #[test]

@@ -82,3 +82,13 @@ pub fn suppress_unsent(tx: &Tx<'_>, dedupe_key: &str, reason: &str) -> Result<()
     .execute(params![dedupe_key, reason])?;
     Ok(())
 }
+
+/// Makes a notification pending again that was dropped for this reason. Returns its id.
+pub fn revive(tx: &Tx<'_>, dedupe_key: &str, reason: &str) -> Result<Option<NotificationId>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "update routed_notifications set state = 'pending', error = null
+         where dedupe_key = ?1 and state = 'suppressed' and error = ?2 and side_effect_started = 0 and consumed_at is null
+         returning id",
+    )?;
+    Ok(statement.query_row(params![dedupe_key, reason], scalar).optional()?)
+}

@@ -107,3 +107,52 @@ fn what_a_sub_agent_asks_can_only_be_declined() {
         assert!(!hidden.exists(), "nothing was accepted");
     }
 }
+
+/// How often the manager was told of a question.
+fn told(env: &TestEnv) -> usize {
+    env.conveyorctl(&["audit", "task", "--json"]).success().stdout.matches("\"approval_requested\"").count()
+}
+
+/// Waits for a question that is another item than the one before, and for its line to the manager.
+#[track_caller]
+fn asked_again(env: &TestEnv, before: &Value, lines: usize) -> Value {
+    let next = wait_until("the next question as an item of its own", || {
+        let listed = call(env, &["approvals", "list", "task", "--json"]);
+        listed.as_array().and_then(|rows| rows.last().cloned()).filter(|next| next["id"] != before["id"])
+    });
+    wait_until("the manager to be told", || (told(env) == lines).then_some(()));
+    next
+}
+
+/// Only the screen holds a question for permissions, so nothing but the call behind it tells it from the one before.
+#[test]
+fn a_question_in_the_same_words_is_told_again() {
+    let env = TestEnv::new();
+    let pane = supervised(&env, Format::New);
+    let ask = "[[permit: write /etc/a]] [[permit: write /etc/a]] please";
+    call(&env, &["session-nudge", "worker", ask]);
+    let first = asked(&env);
+    assert_eq!([&first["kind"], &first["extent"]], ["permissions", "whole"], "{first:#}");
+    assert_eq!(call(&env, &decide("accept", &first))["approval"]["state"], "accepted");
+    let second = asked_again(&env, &first, 2);
+    assert_eq!([&second["command"], &second["reason"]], [&first["command"], &first["reason"]]);
+    env.tmux().key(&pane, "y");
+    wait_until("the end of the turn", || {
+        (call(&env, &["cycle", "task"])["worker_state"] == "done").then_some(())
+    });
+    call(&env, &["session-nudge", "worker", ask]);
+    let third = asked_again(&env, &second, 3);
+    assert_eq!(call(&env, &decide("decline", &third))["approval"]["state"], "declined");
+}
+
+/// The call that a sub-agent asks about stands in no rollout that is read.
+#[test]
+fn a_sub_agents_question_in_the_same_words_is_told_again() {
+    let env = TestEnv::new();
+    let pane = supervised(&env, Format::New);
+    call(&env, &["session-nudge", "worker", "[[child: true]] [[child: true]] please"]);
+    let first = asked(&env);
+    env.tmux().key(&pane, "y");
+    let second = asked_again(&env, &first, 2);
+    assert_eq!(call(&env, &decide("decline", &second))["approval"]["state"], "declined");
+}

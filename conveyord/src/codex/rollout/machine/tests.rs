@@ -319,3 +319,18 @@ fn turns_follow_at_once() {
     check("2026-01-31T09:30:00Z", "2026-01-31T09:30:00.100Z", None, false);
     check("yesterday.", "2026-01-31T09:30:00.100Z", None, false);
 }
+
+/// The time stands first in an id, and a turn of an earlier time than its thread was copied.
+#[test]
+fn a_bad_byte_in_the_time_of_a_turns_id_makes_no_copy_of_it() {
+    let turn = "01990000-1000-7000-8000-0000000000a1";
+    let older = turn.replace("0199", "0099");
+    let meta = LEGACY.replace("thread", "01990000-0000-7000-8000-00000000000a");
+    for end in [done(&older), aborted(&older)] {
+        let (state, effects) = feed(&[meta.clone(), start(turn), end]);
+        assert!(
+            matches!(&effects[2], Effect::Ended(end) if end.turn_id.as_ref().is_some_and(|id| id.as_str() == turn))
+        );
+        assert_ne!(state.phase, WorkerPhase::Working);
+    }
+}

@@ -6,7 +6,10 @@
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
-use crate::codex::rollout::record::{parse_line, tamed};
+use crate::codex::rollout::{
+    names,
+    record::{parse_line, tamed},
+};
 
 /// The payload types that are read although they are damaged.
 const SUBTYPES: [&str; 6] = [
@@ -59,14 +62,22 @@ const MOST_READINGS: usize = 8;
 /// So many bytes are read of a shorter one, in all.
 const SHORT: usize = 1 << 20;
 
-/// In so many characters of a payload its type stands.
-const TYPE_WITHIN: usize = 48;
+/// In so many bytes of a payload its type begins, whatever byte before it is bad: `"type":`.
+const TYPE_WITHIN: usize = 9;
+
+/// How the payload of a record begins.
+const PAYLOAD: &str = "\"payload\":{";
+
+/// The type of the records of turns.
+const EVENT: &str = "event_msg";
 
 /// A damaged record as a line that can be parsed, with the members that could be read.
 pub(super) fn record(text: &str) -> Option<String> {
-    let payload_at = text.find("\"payload\":{").map(|at| at + "\"payload\":{".len());
-    let head = members(text.strip_prefix('{')?.get(..payload_at.unwrap_or(text.len()).saturating_sub(1))?);
-    let payload = text.get(payload_at?..)?;
+    let (head_end, payload_at) = payload_of(text)?;
+    let begin =
+        text.find("\"timestamp\"").filter(|at| *at <= 2).or_else(|| text.starts_with('{').then_some(1))?;
+    let head = members(text.get(begin..head_end)?);
+    let payload = text.get(payload_at..)?;
     let mut members = members(payload);
     let named = |members: &[(&str, String)], name: &str| {
         let found = members.iter().find(|(key, _)| *key == name)?;
@@ -74,21 +85,58 @@ pub(super) fn record(text: &str) -> Option<String> {
     };
     let kind = named(&head, "type");
     let known = |subtype: &String| SUBTYPES.contains(&subtype.as_str());
+    // A call of a tool can name its tool like the end of a turn.
+    let is_name = |kind: &str| kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let may_be_event =
+        |kind: &str| kind.starts_with(EVENT) || names::is_nearly(kind, EVENT) || !is_name(kind);
+    if kind.as_deref().is_some_and(|kind| kind != "session_meta" && !may_be_event(kind)) {
+        return None;
+    }
     let is_meta = kind.as_deref() == Some("session_meta") && members.iter().any(|(key, _)| *key == "id");
     if !is_meta && named(&members, "type").filter(known).is_none() {
         // One bad byte may hide the name of the type, but not its value.
-        let begin: String = payload.chars().take(TYPE_WITHIN).collect();
-        let subtype = SUBTYPES.iter().find(|subtype| begin.contains(&format!("\"{subtype}\"")))?;
+        let subtype =
+            named(&members, "type").and_then(|bad| nearly(&bad)).or_else(|| subtype_within(payload))?;
         members.retain(|(key, _)| *key != "type");
         members.push(("type", format!("\"{subtype}\"")));
     }
-    let kind = if is_meta { "session_meta" } else { "event_msg" };
+    let kind = if is_meta { "session_meta" } else { EVENT };
     let time = named(&head, "timestamp").map_or_else(|| "null".to_owned(), |time| quoted(&time));
     let members: Vec<String> =
         members.into_iter().map(|(key, value)| format!("{}:{value}", quoted(key))).collect();
     let line = format!("{{\"timestamp\":{time},\"type\":\"{kind}\",\"payload\":{{{}}}}}", members.join(","));
     let line = tamed(&line).into_owned();
     parse_line(line.as_bytes()).is_ok().then_some(line)
+}
+
+/// Where the head ends and the members of the payload begin. One bad byte may hide the name of the payload, but not its
+/// type.
+fn payload_of(text: &str) -> Option<(usize, usize)> {
+    if let Some(at) = text.find(PAYLOAD) {
+        return Some((at, at + PAYLOAD.len()));
+    }
+    let typed = |subtype: &&str| text.find(&format!("\"type\":\"{subtype}\""));
+    SUBTYPES.iter().find_map(typed).map(|at| (at, at))
+}
+
+/// The type that is nearly this one.
+fn nearly(bad: &str) -> Option<&'static str> {
+    SUBTYPES.into_iter().find(|subtype| names::is_nearly(bad, subtype))
+}
+
+/// The type that stands at the beginning of a payload. Within a later member it names something else.
+fn subtype_within(payload: &str) -> Option<&'static str> {
+    let begins = |subtype: &&str| payload.find(&format!("{subtype}\"")).is_some_and(|at| at <= TYPE_WITHIN);
+    let begun = SUBTYPES.into_iter().find(begins);
+    begun.or_else(|| {
+        // The quote after it, or a byte of it, may be bad.
+        let (at, _) = payload.char_indices().find(|(at, c)| *at >= 5 && *c == ':')?;
+        let rest = payload.get(at + 1..)?.trim_start_matches('"');
+        SUBTYPES.into_iter().find(|subtype| {
+            let name = rest.get(..subtype.len());
+            name.is_some_and(|name| name == *subtype || names::is_nearly(name, subtype))
+        })
+    })
 }
 
 /// The members of an object, from after its brace to its end or the end of the text. A member whose value is

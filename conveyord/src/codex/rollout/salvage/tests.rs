@@ -169,3 +169,18 @@ fn a_hostile_line_takes_no_time_without_end() {
         assert_eq!(read.last().unwrap(), &format!("{} task_complete a whole", unit.len() * count));
     }
 }
+
+/// A tool can be named like the end of a turn.
+#[test]
+fn a_torn_call_of_a_tool_with_the_name_of_a_turns_end_ends_no_turn() {
+    let call = format!(
+        r#"{{"timestamp":"{AT}","type":"response_item","payload":{{"type":"function_call","name":"task_complete","arguments":"{{}}","call_id":"c","turn_id":"a"}}}}"#
+    );
+    let name_end = call.find("task_complete").unwrap() + "task_complete\"".len();
+    let torn = &call[..name_end + 10];
+    check(torn, &[&format!("0..{} not_json", torn.len())]);
+    let without_type = torn.replace("\"type\":\"function_call\",", "");
+    check(&without_type, &[&format!("0..{} not_json", without_type.len())]);
+    let hidden = torn.replace("\"type\":\"response_item\"", "\"type\":\"respo\u{0}");
+    assert!(!parts(hidden.as_bytes()).iter().any(|part| part.contains("task_complete")), "{hidden}");
+}
