@@ -46,7 +46,8 @@ pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<DeliveryId, StoreErro
 }
 
 /// How many texts for a session wait that were accepted before this one, whatever verb brought them: commands that its
-/// pane holds back, and completions. `accepted_at` is the moment of a text that is no command and no notification.
+/// pane holds back, commands that are being executed and have not been sent yet, and completions. `accepted_at` is the
+/// moment of a text that is no command and no notification.
 pub fn ahead(
     connection: &Connection,
     session: &Session,
@@ -61,7 +62,10 @@ pub fn ahead(
              ?5) as at)
          select
              (select count(*) from commands c left join bindings b on b.id = c.binding_id
-              where c.state = 'pending' and (c.delivery = 'held' or c.type = 'session_nudge')
+              where c.type in ('session_nudge', 'nudge_worker', 'notify_manager')
+                and (c.state = 'pending' and (c.delivery = 'held' or c.type = 'session_nudge')
+                  or c.state = 'attempted' and not exists
+                    (select 1 from deliveries d where d.command_id = c.id and d.outcome <> 'failed'))
                 and c.created_at < (select at from accepted) and c.id is not ?3
                 and case c.type
                     when 'session_nudge' then json_extract(c.payload_json, '$.session') = ?2

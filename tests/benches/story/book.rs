@@ -96,6 +96,15 @@ impl Book {
         self.of(folder).flat_map(|rollout| rollout.events.iter().filter_map(ended)).collect()
     }
 
+    /// Those of them that ended well.
+    pub(crate) fn completed(&self, folder: &Utf8Path) -> BTreeSet<String> {
+        let completed = |(_, event): &(i64, Event)| match event {
+            Event::Completed { turn } => Some(turn.clone()),
+            _ => None,
+        };
+        self.of(folder).flat_map(|rollout| rollout.events.iter().filter_map(completed)).collect()
+    }
+
     /// The messages that contain a text, each with its rollout and time.
     pub(crate) fn messages<'a>(
         &'a self,

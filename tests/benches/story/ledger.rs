@@ -43,7 +43,7 @@ impl Text {
     }
 
     /// Notes what a verb answered.
-    pub(crate) fn answered(&mut self, story: &Story, answer: &Answer) {
+    pub(crate) fn answered(&mut self, story: &Story, answer: &Answer, verb: Option<&str>) {
         self.sent = match answer {
             Answer::Cut => Sent::Unknown,
             Answer::Refused(_) => Sent::Not,
@@ -63,7 +63,7 @@ impl Text {
             Answer::Refused(why) => why.lines().next().unwrap_or_default().to_owned(),
             Answer::Cut => "cut off".to_owned(),
         };
-        story.note(&self.token, &format!("{said} [{}]", self.text));
+        story.note(&self.token, &format!("{} {said} [{}]", verb.unwrap_or("nudge"), self.text));
         let kind = match answer {
             Answer::Value(value) => value["outcome"].as_str().unwrap_or("queued"),
             Answer::Refused(_) => "refused",

@@ -163,7 +163,8 @@ impl<'s> Pair<'s> {
     pub(crate) fn send(&mut self, to: Role, directive: &str) -> Sent {
         let mut text = Text::new(self.story, self.seat(to).folder.clone(), directive);
         let name = self.seat(to).name.clone();
-        let answer = match (self.rng.u8(..5), to) {
+        let way = self.rng.u8(..5);
+        let answer = match (way, to) {
             (0, Role::Worker) => {
                 self.story.call(&["enqueue-nudge-worker", &self.task, "--message", &text.text, "--json"])
             }
@@ -173,7 +174,7 @@ impl<'s> Pair<'s> {
             (1, _) => self.story.call(&["session-nudge", &name, &text.text, "--clear-draft"]),
             _ => self.story.call(&["session-nudge", &name, &text.text]),
         };
-        text.answered(self.story, &answer);
+        text.answered(self.story, &answer, ["queued", "nudge with --clear-draft"].get(usize::from(way)).copied());
         self.open.push(text.clone());
         text.sent
     }
