@@ -101,10 +101,19 @@ impl<'s> Pair<'s> {
             }
             let in_shell = self.rng.bool();
             match role {
+                Role::Worker if self.may_begin_anew() => {
+                    let text = self.worker.begin_anew(server);
+                    self.open.push(text);
+                }
                 Role::Worker => self.worker.revive(server, in_shell),
                 Role::Manager => self.manager.revive(server, in_shell),
             }
         }
+    }
+
+    /// Now and then a worker that has ended is started with a new conversation, by the daemon.
+    fn may_begin_anew(&mut self) -> bool {
+        self.rng.u8(..3) == 0 && self.story.book().running(&self.worker.folder).is_none()
     }
 
     #[track_caller]

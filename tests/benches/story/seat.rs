@@ -7,6 +7,7 @@ use conveyor_tests::harness::{Pane, Tmux};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::ledger::{Sent, Text};
 use super::world::{Answer, Story};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +142,28 @@ impl<'s> Seat<'s> {
             self.story.note(&self.name, "codex resume in a new pane");
             self.start(server, in_shell);
         }
+    }
+
+    /// Has the daemon start it with a new conversation. Returns its first text.
+    #[track_caller]
+    pub(crate) fn begin_anew(&mut self, server: u32) -> Text {
+        self.story.note(&self.name, "start-worker");
+        self.story.count("workers started anew");
+        let mut text = Text::new(self.story, self.folder.clone(), "[[slow: 1]]");
+        let start = ["start-worker", "--name", &self.name, "--cwd", self.folder.as_str(), "--task", &text.text];
+        let rest = ["--sandbox", "workspace-write", "--ask-for-approval", "on-request", "--timeout-seconds", "50"];
+        // What stands of the pane is the name of its tmux session.
+        if self.server == server {
+            self.tmux_run(&["kill-pane", "-t", &self.pane.id]);
+        }
+        let started = self.story.ask(&[&start[..], &rest].concat());
+        text.sent = Sent::Delivered;
+        let session = started["tmux_session"].as_str().expect("it is in tmux");
+        self.pane = self.tmux().pane(session);
+        self.server = server;
+        self.root = Root::Codex;
+        self.wait_until_ready();
+        text
     }
 
     /// The processes of Codex below the pane. Its shared daemon is none of them.
