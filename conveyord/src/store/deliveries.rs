@@ -4,7 +4,7 @@ use super::{
     StoreError, Tx,
     ids::{DeliveryId, NotificationId},
     notifications::UNREACHABLE,
-    rows::{column, columns, first, scalar},
+    rows::{all, column, columns, first, scalar},
     sessions::Session,
 };
 use crate::clock;
@@ -176,6 +176,28 @@ pub fn notification_is_proven(
         "select exists (select 1 from deliveries where notification_id = ?1 and outcome = 'delivered')",
     )?;
     Ok(statement.query_row([notification], scalar)?)
+}
+
+columns! {
+    /// A text that may have arrived.
+    #[derive(Debug)]
+    pub struct Uncertain {
+        pub id: DeliveryId,
+        pub session: SessionId = "session_id",
+        pub text_sha256: String,
+        pub sent_at: String,
+    }
+}
+
+/// The newest text of each active session, if it was sent after this time and nothing proves that it arrived.
+pub fn uncertain_since(connection: &Connection, since: &str) -> Result<Vec<Uncertain>, StoreError> {
+    all(
+        connection,
+        "from deliveries where outcome = 'uncertain' and sent_at >= ?1
+         and id in (select max(id) from deliveries group by session_id)
+         and session_id in (select id from sessions where state = 'active') order by id",
+        [since],
+    )
 }
 
 /// Ends the deliveries that an earlier daemon was making when it ended as uncertain: something may have been sent.

@@ -268,7 +268,7 @@ pub(crate) fn at_the_end(story: &Story, pairs: &mut [Pair<'_>]) {
         story.add("commands asked about", pair.asked.len() as u64);
         story.add("of them run", pair.asked.iter().filter(|asked| asked.effect.exists()).count() as u64);
     }
-    close_uncertain(story);
+    close_open_ends(story);
     lag(story);
     for args in [&["doctor"][..], &["db-doctor"], &["reconcile"]] {
         let seen = story.ask(args);
@@ -286,13 +286,15 @@ pub(crate) fn at_the_end(story: &Story, pairs: &mut [Pair<'_>]) {
     story.add("turns followed at once", counts.followed as u64);
 }
 
-/// What nobody can know is closed by a person who has looked.
-fn close_uncertain(story: &Story) {
-    let listed = story.ask(&["commands", "--state", "uncertain", "--json"]);
-    for row in listed.as_array().into_iter().flatten() {
-        let id = row["id"].as_str().expect("an id");
-        let _ = story.ask(&["commands", "discard", id, "--reason", "the story has looked", "--json"]);
-        story.count("uncertain deliveries closed");
+/// What nobody can know, and what did not arrive, is closed by a person who has looked.
+fn close_open_ends(story: &Story) {
+    for state in ["uncertain", "failed"] {
+        let listed = story.ask(&["commands", "--state", state, "--json"]);
+        for row in listed.as_array().into_iter().flatten() {
+            let id = row["id"].as_str().expect("an id");
+            let _ = story.ask(&["commands", "discard", id, "--reason", "the story has looked", "--json"]);
+            story.count(&format!("{state} texts closed"));
+        }
     }
 }
 
