@@ -288,7 +288,7 @@ pub(crate) fn at_the_end(story: &Story, pairs: &mut [Pair<'_>]) {
 
 /// What nobody can know, and what did not arrive, is closed by a person who has looked.
 fn close_open_ends(story: &Story) {
-    for state in ["uncertain", "failed"] {
+    for state in ["uncertain", "failed", "blocked"] {
         let listed = story.ask(&["commands", "--state", state, "--json"]);
         for row in listed.as_array().into_iter().flatten() {
             let id = row["id"].as_str().expect("an id");
