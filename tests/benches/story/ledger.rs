@@ -84,11 +84,16 @@ impl Text {
             Sent::Not => (0, 0),
             Sent::Uncertain | Sent::Unknown => (0, 1),
             Sent::Command(id) => {
-                let query = format!("select state, delivery from commands where id = '{id}'");
+                let query = format!(
+                    "select state, delivery, exists (select 1 from deliveries where command_id = commands.id
+                     and proof_kind = 'consumption') from commands where id = '{id}'"
+                );
                 let rows = story.rows(&query)?;
                 let row = rows.first().unwrap_or_else(|| panic!("an accepted command is lost: {self:?}"));
                 match (row[0].as_str(), row[1].as_str()) {
                     ("pending" | "attempted", _) => return None,
+                    // It was taken from the inbox, and may have been typed as well.
+                    (_, "delivered") if row[2] == "1" => (0, 1),
                     (_, "delivered") => (1, 1),
                     (_, "uncertain") => (0, 1),
                     ("failed" | "blocked", _) | (_, "failed" | "discarded") => (0, 0),

@@ -98,6 +98,8 @@ impl<'s> Seat<'s> {
 
     /// Starts Codex in the shell of the pane.
     fn type_codex(&self) {
+        // What was pasted right before Codex was killed stands at the prompt, and a person does not press Enter on it.
+        self.key("C-c");
         let line = format!("codex {}", self.resume().join(" "));
         let _ = self.tmux().run(&["send-keys", "-t", &self.pane.id, "-l", line.trim()]).success();
         self.tmux().key(&self.pane, "Enter");
