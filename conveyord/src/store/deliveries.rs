@@ -45,9 +45,9 @@ pub fn begin(tx: &Tx<'_>, new: &NewDelivery<'_>) -> Result<DeliveryId, StoreErro
     Ok(DeliveryId(tx.last_insert_rowid()))
 }
 
-/// How many texts for a session wait that were accepted before this one, whatever verb brought them: commands that its
-/// pane holds back, commands that are being executed and have not been sent yet, and completions. `accepted_at` is the
-/// moment of a text that is no command and no notification.
+/// How many texts for a session wait that were accepted before this one, whatever verb brought them: commands of which
+/// nothing was sent yet, and completions that its pane holds back. `accepted_at` is the moment of a text that is no
+/// command and no notification. A command that is to be sent later counts as accepted then.
 pub fn ahead(
     connection: &Connection,
     session: &Session,
@@ -63,10 +63,9 @@ pub fn ahead(
          select
              (select count(*) from commands c left join bindings b on b.id = c.binding_id
               where c.type in ('session_nudge', 'nudge_worker', 'notify_manager')
-                and (c.state = 'pending' and (c.delivery = 'held' or c.type = 'session_nudge')
-                  or c.state = 'attempted' and not exists
+                and (c.state = 'pending' or c.state = 'attempted' and not exists
                     (select 1 from deliveries d where d.command_id = c.id and d.outcome <> 'failed'))
-                and c.created_at < (select at from accepted) and c.id is not ?3
+                and coalesce(c.available_at, c.created_at) < (select at from accepted) and c.id is not ?3
                 and case c.type
                     when 'session_nudge' then json_extract(c.payload_json, '$.session') = ?2
                     when 'notify_manager' then b.manager_session_id = ?1

@@ -158,14 +158,22 @@ impl<'s> Seat<'s> {
         if self.server == server {
             self.tmux_run(&["kill-pane", "-t", &self.pane.id]);
         }
-        let started = self.story.ask(&[&start[..], &rest].concat());
+        // A call that was cut off right after the session was registered is refused when it is repeated.
+        self.story.until("a start of a worker", || match self.story.call(&[&start[..], &rest].concat()) {
+            Answer::Refused(why) if why.contains("registered already") && self.is_started_by_daemon() => Ok(()),
+            Answer::Value(_) => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
         text.sent = Sent::Delivered;
-        let session = started["tmux_session"].as_str().expect("it is in tmux");
-        self.pane = self.tmux().pane(session);
+        self.pane = self.tmux().pane(&format!("codex-{}", self.name));
         self.server = server;
         self.root = Root::Codex;
         self.wait_until_ready();
         text
+    }
+
+    fn is_started_by_daemon(&self) -> bool {
+        self.tmux().run(&["has-session", "-t", &format!("=codex-{}", self.name)]).code == Some(0)
     }
 
     /// The processes of Codex below the pane. Its shared daemon is none of them.
