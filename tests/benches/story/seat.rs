@@ -98,11 +98,18 @@ impl<'s> Seat<'s> {
 
     /// Starts Codex in the shell of the pane.
     fn type_codex(&self) {
-        // What was pasted right before Codex was killed stands at the prompt, and a person does not press Enter on it.
-        self.key("C-c");
         let line = format!("codex {}", self.resume().join(" "));
-        let _ = self.tmux().run(&["send-keys", "-t", &self.pane.id, "-l", line.trim()]).success();
-        self.tmux().key(&self.pane, "Enter");
+        for _ in 0..3 {
+            // What was pasted right before Codex was killed stands at the prompt, and a person does not press Enter on it.
+            // (Ctrl-C would also drop what is typed right behind it.)
+            self.key("C-u");
+            self.type_text(line.trim());
+            let _ = self.story.soon(|| self.shows(line.trim()));
+            self.key("Enter");
+            if self.story.soon(|| !self.codexes().is_empty()) {
+                return;
+            }
+        }
     }
 
     #[track_caller]
