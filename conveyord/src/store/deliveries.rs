@@ -193,8 +193,12 @@ pub fn uncertain_since(connection: &Connection, since: &str) -> Result<Vec<Uncer
     all(
         connection,
         "from deliveries where outcome = 'uncertain' and sent_at >= ?1
-         and id in (select max(id) from deliveries group by session_id)
-         and session_id in (select id from sessions where state = 'active') order by id",
+         and id in (select (select max(open.id) from deliveries open where open.session_id = sessions.id
+                               and open.outcome in ('sending', 'uncertain'))
+                    from sessions where sessions.state = 'active')
+         and not exists (select 1 from deliveries later
+                         where later.id > deliveries.id and later.session_id = deliveries.session_id)
+         order by id",
         [since],
     )
 }
