@@ -75,7 +75,8 @@ impl Pair<'_> {
             }
         };
         self.story.until(&format!("the approval of {effect}"), || {
-            if let Some(item) = self.pending().into_iter().find(|item| shown(item).contains(effect.as_str())) {
+            if let Some(item) = self.pending().into_iter().find(|item| shown(item).contains(effect.as_str()))
+            {
                 return Ok(Some(item));
             }
             let arrived = self.story.book().messages(&text.token).next().is_some();

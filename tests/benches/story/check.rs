@@ -55,7 +55,12 @@ impl Pair<'_> {
             let screen = seat.screen();
             let busy = self.story.book().running(&seat.folder).is_some();
             // What has just been pasted gets its Enter soon.
-            if !busy && !seat.has_empty_composer() && screen == *seen {
+            if !busy && screen == *seen && !seat.has_footer() {
+                // Resized twice at once, Codex may draw for a size that the pane has no longer.
+                self.note(&format!("{why}: {} is to draw anew: {screen}", seat.name));
+                self.story.count("screens drawn anew");
+                seat.draw_anew();
+            } else if !busy && !seat.has_empty_composer() && screen == *seen {
                 self.note(&format!("{why}: the composer of {} is cleared: {screen}", seat.name));
                 self.story.count("stranded drafts cleared");
                 seat.clear_composer();
@@ -135,7 +140,8 @@ impl Pair<'_> {
         wrong.extend(canaries.map(|entry| format!("a shell ran {}", entry.path())));
         let book = self.story.book();
         let drafts = book.messages(DRAFT);
-        wrong.extend(drafts.map(|(rollout, _, text)| format!("a draft was sent in {}: {text}", rollout.path)));
+        wrong
+            .extend(drafts.map(|(rollout, _, text)| format!("a draft was sent in {}: {text}", rollout.path)));
         wrong
     }
 
@@ -181,7 +187,8 @@ impl Pair<'_> {
                 wrong.push(format!("turn {turn} of {} is told {times} times", self.worker.name));
             }
         }
-        let line = format!("Worker {} appears to have completed a turn on task {}.", self.worker.name, self.task);
+        let line =
+            format!("Worker {} appears to have completed a turn on task {}.", self.worker.name, self.task);
         let mut typed = 0;
         for (rollout, _, text) in book.messages(&line) {
             if rollout.folder == self.manager.folder.as_str() && rollout.sort == Sort::Main {
@@ -300,7 +307,8 @@ fn close_open_ends(story: &Story) {
 
 /// How long completions took to be told.
 fn lag(story: &Story) {
-    let query = "select t.ended_at, n.created_at from turns t join routed_notifications n on n.turn_row_id = t.id";
+    let query =
+        "select t.ended_at, n.created_at from turns t join routed_notifications n on n.turn_row_id = t.id";
     let mut lags: Vec<i64> = Vec::new();
     for row in story.rows(query).unwrap_or_default() {
         let at = |text: &str| text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond);

@@ -37,7 +37,9 @@ fn main() -> ExitCode {
         }
     };
     let Some(story) = Story::new(options) else {
-        announce("SKIPPED: this version of Codex is not on this machine (tests/lab/install-codex installs it)");
+        announce(
+            "SKIPPED: this version of Codex is not on this machine (tests/lab/install-codex installs it)",
+        );
         return ExitCode::SUCCESS;
     };
     announce(&story.title());

@@ -58,7 +58,12 @@ pub(crate) struct Obstacle {
 
 impl Obstacle {
     /// Puts it up before an idle Codex. None where this Codex does not have it.
-    pub(crate) fn put_up(story: &Story, seat: &Seat<'_>, kind: Kind, rng: &mut Rng) -> (Option<Self>, Option<Text>) {
+    pub(crate) fn put_up(
+        story: &Story,
+        seat: &Seat<'_>,
+        kind: Kind,
+        rng: &mut Rng,
+    ) -> (Option<Self>, Option<Text>) {
         story.note(&seat.name, &format!("obstacle {kind:?}"));
         story.count(&format!("obstacle {kind:?}"));
         let (mut shell, mut asked) = (None, None);
@@ -106,7 +111,10 @@ impl Obstacle {
                 true
             }
             Kind::SecondWindow => {
-                let window = format!("{}:", seat.tmux_run(&["display-message", "-p", "-t", &seat.pane.id, "#{session_id}"]));
+                let window = format!(
+                    "{}:",
+                    seat.tmux_run(&["display-message", "-p", "-t", &seat.pane.id, "#{session_id}"])
+                );
                 let new = ["new-window", "-P", "-F", "#{pane_id}", "-t", &window, "bash", "--norc"];
                 shell = Some(seat.tmux_run(&new));
                 true
@@ -197,7 +205,8 @@ fn ask_aside(story: &Story, seat: &Seat<'_>) -> Text {
 }
 
 fn close_aside(story: &Story, seat: &Seat<'_>) {
-    let is_open = || seat.shows("Ask a follow-up question") || seat.shows("Side from main thread") || has_divider(seat);
+    let is_open =
+        || seat.shows("Ask a follow-up question") || seat.shows("Side from main thread") || has_divider(seat);
     for key in ["s", "w"] {
         if is_open() {
             seat.key("C-x");

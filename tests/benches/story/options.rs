@@ -40,7 +40,8 @@ impl Options {
             if argument == "--bench" || argument == "--test" {
                 continue;
             }
-            let value = arguments.next().ok_or_else(|| format!("{argument} is no option, or lacks its value"))?;
+            let value =
+                arguments.next().ok_or_else(|| format!("{argument} is no option, or lacks its value"))?;
             let number = || value.parse::<u64>().map_err(|_| format!("{argument}: {value} is no number"));
             match argument.as_str() {
                 "--minutes" => options.seconds = number()? * 60,

@@ -183,7 +183,11 @@ impl<'s> Pair<'s> {
             (1, _) => self.story.call(&["session-nudge", &name, &text.text, "--clear-draft"]),
             _ => self.story.call(&["session-nudge", &name, &text.text]),
         };
-        text.answered(self.story, &answer, ["queued", "nudge with --clear-draft"].get(usize::from(way)).copied());
+        text.answered(
+            self.story,
+            &answer,
+            ["queued", "nudge with --clear-draft"].get(usize::from(way)).copied(),
+        );
         self.open.push(text.clone());
         text.sent
     }
@@ -261,13 +265,17 @@ impl<'s> Pair<'s> {
         pause(Duration::from_millis(self.rng.u64(..1_500)));
         let answer = self.story.call(&["session-interrupt", &self.worker.name]);
         let Answer::Value(answer) = answer else { return self.note(&format!("interrupt: {answer:?}")) };
-        self.note(&format!("interrupt: interrupted={} sent={} {}", answer["interrupted"], answer["sent"], answer["note"]));
+        self.note(&format!(
+            "interrupt: interrupted={} sent={} {}",
+            answer["interrupted"], answer["sent"], answer["note"]
+        ));
         if answer["interrupted"] == true {
             self.story.count("turns interrupted");
             let last_is_aborted = || {
                 let book = self.story.book();
                 let ends = book.of(&folder).flat_map(|rollout| &rollout.events);
-                let last = ends.filter(|(_, event)| !matches!(event, Event::User { .. })).max_by_key(|(at, _)| *at);
+                let last =
+                    ends.filter(|(_, event)| !matches!(event, Event::User { .. })).max_by_key(|(at, _)| *at);
                 matches!(last, Some((_, Event::Aborted { .. })))
             };
             assert!(last_is_aborted(), "{} was interrupted, and its turn is not", self.worker.name);

@@ -1,9 +1,10 @@
 //! A session of the story: a Codex in a pane, in a folder of its own, and the person before it.
 
 use std::fs;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use conveyor_tests::harness::{Pane, Tmux};
+use conveyor_tests::harness::{Pane, Tmux, pause};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -159,15 +160,19 @@ impl<'s> Seat<'s> {
         self.story.note(&self.name, "start-worker");
         self.story.count("workers started anew");
         let mut text = Text::new(self.story, self.folder.clone(), "[[slow: 1]]");
-        let start = ["start-worker", "--name", &self.name, "--cwd", self.folder.as_str(), "--task", &text.text];
-        let rest = ["--sandbox", "workspace-write", "--ask-for-approval", "on-request", "--timeout-seconds", "50"];
+        let start =
+            ["start-worker", "--name", &self.name, "--cwd", self.folder.as_str(), "--task", &text.text];
+        let rest =
+            ["--sandbox", "workspace-write", "--ask-for-approval", "on-request", "--timeout-seconds", "50"];
         // What stands of the pane is the name of its tmux session.
         if self.server == server {
             self.tmux_run(&["kill-pane", "-t", &self.pane.id]);
         }
         // A call that was cut off right after the session was registered is refused when it is repeated.
         self.story.until("a start of a worker", || match self.story.call(&[&start[..], &rest].concat()) {
-            Answer::Refused(why) if why.contains("registered already") && self.is_started_by_daemon() => Ok(()),
+            Answer::Refused(why) if why.contains("registered already") && self.is_started_by_daemon() => {
+                Ok(())
+            }
             Answer::Value(_) => Ok(()),
             other => Err(format!("{other:?}")),
         });
@@ -244,6 +249,18 @@ impl<'s> Seat<'s> {
 
     pub(crate) fn has_empty_composer(&self) -> bool {
         self.shows(EMPTY)
+    }
+
+    pub(crate) fn has_footer(&self) -> bool {
+        self.shows(FOOTER)
+    }
+
+    /// Has Codex draw its whole screen, by another size for a moment.
+    pub(crate) fn draw_anew(&self) {
+        for (columns, rows) in [("110", "36"), ("120", "40")] {
+            self.tmux_run(&["resize-window", "-t", &self.pane.id, "-x", columns, "-y", rows]);
+            pause(Duration::from_millis(500));
+        }
     }
 
     pub(crate) fn tmux_run(&self, args: &[&str]) -> String {
