@@ -10,7 +10,7 @@ ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench bench-reference lint fmt install
+.PHONY: help setup build demo test story bench bench-reference lint fmt install
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  	/p' $(MAKEFILE_LIST)
@@ -29,13 +29,19 @@ test: build ## Run every test
 	$(CARGO) build --workspace --locked --features conveyord/faults --bin conveyord-faults
 	$(CARGO) test --workspace --locked
 
+# STORY: more options, see docs/testing.md. The tool is a bench for cargo only: it is built as tests are.
+MINUTES ?= 30
+CODEX_MODEL ?= single
+story: build ## Let pairs of the real Codex live for MINUTES (CODEX_MODEL=single|shared), and kill what they live on
+	$(CARGO) test --workspace --locked --bench story -- --minutes $(MINUTES) --model $(CODEX_MODEL) $(STORY)
+
 # BENCH: names of works, or --markdown for the table of docs/performance.md.
 bench: setup ## Measure the release build (BENCH="ingest --markdown": only these works, as a table)
 	$(CARGO) build --release --locked -p conveyord -p conveyorctl
-	$(CARGO) bench --locked -p conveyor-tests -- $(BENCH)
+	$(CARGO) bench --locked -p conveyor-tests --bench conveyor -- $(BENCH)
 
 bench-reference: setup ## Measure the same work with agent-conveyor 0.1.0, in a virtual environment below target
-	$(CARGO) bench --locked -p conveyor-tests -- --reference $(BENCH)
+	$(CARGO) bench --locked -p conveyor-tests --bench conveyor -- --reference $(BENCH)
 
 lint: setup ## Check formatting and lints
 	$(CARGO) fmt --all --check

@@ -2,6 +2,7 @@
 
 use crate::{
     changes::ChangeKind,
+    clock,
     codex::rollout::by_text,
     error::{Error, Result},
     ingest::{Ingest, Shrunk, follow},
@@ -15,10 +16,14 @@ use crate::{
 };
 use camino::Utf8Path;
 use conveyor_proto::types::pane::DeliveryProof;
+use rusqlite::Connection;
 use std::time::{Duration, SystemTime};
 
 /// How often the rollout is read while a receipt is awaited, in case no wake comes.
 const RECEIPT_TICK: Duration = Duration::from_millis(50);
+
+/// How old a text of an earlier daemon may be whose receipt is still looked for, in milliseconds.
+const OLDEST_MS: i64 = 600_000;
 
 /// Waits for receipts. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -84,6 +89,27 @@ impl Receipts {
             let _ = tokio::time::timeout_at(deadline.min(tokio::time::Instant::now() + RECEIPT_TICK), woken)
                 .await;
         }
+    }
+
+    /// Looks for the receipts of texts that an earlier daemon sent before it was killed. With Codex's shared daemon the
+    /// text may be all that tells of a conversation that began with it, after a `/clear`.
+    pub(super) async fn look_for_earlier(&self) -> Result<()> {
+        let since = clock::in_milliseconds(-OLDEST_MS);
+        let read = move |connection: &Connection| {
+            let uncertain = deliveries::uncertain_since(connection, &since)?;
+            let with_sessions = uncertain.into_iter().map(|sent| {
+                let session = sessions::get(connection, sent.session.as_str())?;
+                Ok(session.map(|session| (session, sent)))
+            });
+            with_sessions.filter_map(Result::transpose).collect::<Result<Vec<_>>>()
+        };
+        for (session, sent) in self.store.read(read).await? {
+            let Some(sent_at) = clock::parse(&sent.sent_at) else { continue };
+            let awaited =
+                Awaited { delivery: sent.id, key: sent.text_sha256, sent_at: SystemTime::from(sent_at) };
+            self.receipt(&session, &awaited).await?;
+        }
+        Ok(())
     }
 
     /// Reads what is new, because the watcher may be off and the rollout may have appeared only now. At the

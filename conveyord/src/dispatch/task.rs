@@ -129,6 +129,7 @@ async fn run(mut task: Task, cancel: CancellationToken) {
     let mut beat = tokio::time::interval(HEARTBEAT);
     let mut last_held_look = tokio::time::Instant::now();
     let mut work = true;
+    task.look_for_earlier_receipts(&cancel);
     loop {
         if work && let Err(error) = task.work().await {
             task.failed = true;
@@ -242,6 +243,15 @@ impl Task {
             });
         }
         Ok(())
+    }
+
+    /// Looks for the receipts of what an earlier daemon sent, beside all other work.
+    fn look_for_earlier_receipts(&mut self, cancel: &CancellationToken) {
+        let (receipts, cancel) = (self.pass.sender.pane.receipts(), cancel.clone());
+        self.under_way.serving.spawn(async move {
+            cancel.run_until_cancelled(receipts.look_for_earlier()).await.transpose()?;
+            Ok(false)
+        });
     }
 
     /// Notes the end of a command's execution.

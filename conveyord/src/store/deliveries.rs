@@ -4,7 +4,7 @@ use super::{
     StoreError, Tx,
     ids::{DeliveryId, NotificationId},
     notifications::UNREACHABLE,
-    rows::{column, columns, first, scalar},
+    rows::{all, column, columns, first, scalar},
     sessions::Session,
 };
 use crate::clock;
@@ -66,7 +66,8 @@ pub fn ahead(
                 and c.type in ('session_nudge', 'nudge_worker', 'notify_manager', 'continue_iteration')
                 and (c.delivery = 'held' or c.type = 'session_nudge'
                      or b.state = 'active' and (c.available_at is null or c.available_at <= ?6))
-                and (c.state = 'pending' or not exists (select 1 from deliveries d where d.command_id = c.id))
+                and (c.state = 'pending' or not exists
+                     (select 1 from deliveries d where d.command_id = c.id and d.outcome <> 'failed'))
                 and c.created_at < (select at from accepted) and c.id is not ?3
                 and case c.type
                     when 'session_nudge' then
@@ -180,6 +181,32 @@ pub fn notification_is_proven(
         "select exists (select 1 from deliveries where notification_id = ?1 and outcome = 'delivered')",
     )?;
     Ok(statement.query_row([notification], scalar)?)
+}
+
+columns! {
+    /// A text that may have arrived.
+    #[derive(Debug)]
+    pub struct Uncertain {
+        pub id: DeliveryId,
+        pub session: SessionId = "session_id",
+        pub text_sha256: String,
+        pub sent_at: String,
+    }
+}
+
+/// The newest text of each active session, if it was sent after this time and nothing proves that it arrived.
+pub fn uncertain_since(connection: &Connection, since: &str) -> Result<Vec<Uncertain>, StoreError> {
+    all(
+        connection,
+        "from deliveries where outcome = 'uncertain' and sent_at >= ?1
+         and id in (select (select max(open.id) from deliveries open where open.session_id = sessions.id
+                               and open.outcome in ('sending', 'uncertain'))
+                    from sessions where sessions.state = 'active')
+         and not exists (select 1 from deliveries later
+                         where later.id > deliveries.id and later.session_id = deliveries.session_id)
+         order by id",
+        [since],
+    )
 }
 
 /// Ends the deliveries that an earlier daemon was making when it ended as uncertain: something may have been sent.

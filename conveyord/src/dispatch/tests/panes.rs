@@ -1,6 +1,7 @@
 //! Pushes into panes of a private tmux server.
 
 use super::*;
+use crate::dispatch::pane::behind_others;
 use crate::store::{deliveries, ids::DeliveryId};
 use conveyor_proto::types::pane::DeliveryProof;
 use std::{fs, path::Path};
@@ -106,6 +107,32 @@ async fn a_short_lease_is_kept_while_a_send_lasts() {
     });
     assert_eq!(sent.unwrap().len(), 1);
     assert_eq!(typed(&file, "\r").matches("appears").count(), 1);
+}
+
+/// A command that had come to no pane yet was overtaken by a nudge that came later.
+#[tokio::test]
+async fn a_command_is_ahead_until_it_is_sent() {
+    let world = World::new();
+    let command = world.queue(SignalType::NudgeWorker, json!({})).await;
+    let find = |connection: &rusqlite::Connection| crate::store::sessions::resolve(connection, "worker");
+    let worker = world.store.read(find).await.unwrap();
+    let later = crate::clock::in_milliseconds(1_000);
+    let is_held = async || {
+        let held = behind_others(&world.store, &worker, (None, None), &later).await.unwrap();
+        held.is_some_and(|held| held.by == "queue")
+    };
+    assert!(is_held().await, "it was accepted before");
+    world.sql("update commands set available_at = '9999'");
+    assert!(!is_held().await, "it is for later");
+    world.sql("update commands set state = 'attempted', available_at = null");
+    assert!(is_held().await, "it is being executed");
+    world.sql(&format!(
+        "insert into deliveries (session_id, command_id, text_sha256, sent_at, outcome)
+         values ('w', '{command}', '', '1', 'failed')"
+    ));
+    assert!(is_held().await, "nothing of it was sent");
+    world.sql("update deliveries set outcome = 'sending'");
+    assert!(!is_held().await, "it is in the pane, and waits for its receipt");
 }
 
 impl World {

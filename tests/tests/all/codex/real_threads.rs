@@ -148,6 +148,32 @@ fn a_pending_session_does_not_get_anothers_thread() {
     }
 }
 
+/// The text is all that tells of the conversation, and the daemon was killed before it had looked for it.
+#[test]
+fn a_conversation_that_began_as_the_daemon_was_killed_is_found() {
+    for program in present_versions().into_iter().filter_map(Program::with_shared_daemon) {
+        let env = world(&program, Titles::AsCodexDoes);
+        let worker = env.start_codex(&program, "worker");
+        let _ = register(&env, "worker", "w", &worker);
+        assert_eq!(nudge(&env, "w", "hello")["outcome"], "delivered");
+        let old = rollout_of(&env, "w").expect("it has done a turn");
+        env.wait_for_events(&old, "task_complete", 1);
+        env.tmux().send(&worker, "/clear");
+        wait_until("the worker's new conversation", || {
+            (!env.tmux().screen(&worker).contains("You said: hello")).then_some(())
+        });
+        let cut_off = env.start_conveyorctl(&["session-nudge", "w", "in the new conversation"]);
+        let new = env.wait_for_message("in the new conversation");
+        env.kill_daemon();
+        drop(cut_off.finish());
+        assert_ne!(new, old);
+        let _ = env.conveyorctl(&["daemon", "start"]);
+        wait_until("the new conversation to be followed", || {
+            (rollout_of(&env, "w").as_deref() == Some(new.as_str())).then_some(())
+        });
+    }
+}
+
 #[test]
 fn a_resumed_thread_is_known_at_once_and_a_name_keeps_it() {
     for program in in_both_models() {
