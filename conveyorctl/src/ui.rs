@@ -3,8 +3,8 @@
 use crate::error::CommandError;
 use crate::json;
 use crate::program::Program;
-use conveyor_proto::text::printable_lines;
 use conveyor_proto::settings::{Environment, ProcessEnvironment};
+use conveyor_proto::text::printable_lines;
 use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fstat, stat};
 use serde::Serialize;
 use std::io::{BufRead, IsTerminal as _, Write};

@@ -50,8 +50,7 @@ pub async fn create_task(store: &Store, params: CreateParams) -> Result<CreateRe
 /// # Errors
 /// `invalid_name`, `goal_needed`.
 pub fn check_task(name: &str, goal: &str) -> Result<()> {
-    let bad =
-        name.trim().is_empty() || name.chars().count() > MAX_TASK_NAME || name.chars().any(is_hidden);
+    let bad = name.trim().is_empty() || name.chars().count() > MAX_TASK_NAME || name.chars().any(is_hidden);
     if bad {
         return Err(Error::invalid(
             Kind::InvalidName,

@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn no_hidden_character_is_forgotten() {
-        let hidden = "\u{61c}\u{200b}\u{2028}\u{2029}\u{feff}\u{e0001}\u{e0041}\u{202a}\u{202e}\u{2066}\u{2069}";
+        let hidden =
+            "\u{61c}\u{200b}\u{2028}\u{2029}\u{feff}\u{e0001}\u{e0041}\u{202a}\u{202e}\u{2066}\u{2069}";
         assert_eq!(typeable(&format!("a{hidden}b")), "ab");
         assert!(hidden.chars().all(|c| printable(&c.to_string()).starts_with("\\u{")));
     }

@@ -2,11 +2,11 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use clap::{Args, Subcommand};
 use conveyor_proto::Method;
 use conveyor_proto::registry::{ApprovalAccept, ApprovalDecline, ApprovalList};
+use conveyor_proto::text::printable;
 use conveyor_proto::types::approval::{ApprovalExtent, ApprovalRow, DecideParams, DecideResult, ListParams};
 
 /// List what workers wait for, accept or decline it

@@ -2,12 +2,12 @@
 
 use crate::error::{CommandError, ErrorKind};
 use crate::helper::Helper;
-use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use crate::values::word;
 use clap::Args;
 use conveyor_proto::client::{ClientError, Subscription};
 use conveyor_proto::registry::EventsSubscribe;
+use conveyor_proto::text::printable;
 use conveyor_proto::types::events::{Change, ChangeKind, SubscribeParams};
 use serde::Deserialize as _;
 use serde_json::Value;

@@ -27,7 +27,8 @@ pub(super) fn params<T: DeserializeOwned>(params: &Params<'_>) -> Answer<T> {
 
 /// Refuses texts and values that are too large to be stored and listed, whatever they are for.
 fn check_sizes(text: &str) -> Answer<()> {
-    let fields: Map<String, Value> = serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))?;
+    let fields: Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))?;
     let is_long = |value: &Value| value.as_str().is_some_and(|text| text.len() > MAX_TEXT_BYTES);
     for (field, value) in &fields {
         let items = value.as_array().map_or(&[][..], Vec::as_slice);

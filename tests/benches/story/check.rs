@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::approvals::May;
 use super::book::Sort;
-use super::obstacles::DRAFT;
+use super::obstacles::{self, DRAFT};
 use super::pair::Pair;
 use super::seat::{Hears, Role};
 use super::world::{Answer, Story};
@@ -55,7 +55,12 @@ impl Pair<'_> {
             let screen = seat.screen();
             let busy = self.story.book().running(&seat.folder).is_some();
             // What has just been pasted gets its Enter soon.
-            if !busy && screen == *seen && !seat.has_footer() {
+            if !busy && screen == *seen && obstacles::shows_side_chat(seat) {
+                self.note(&format!("{why}: the side chat of {} is closed: {screen}", seat.name));
+                self.story.count("side chats closed once more");
+                seat.clear_composer();
+                obstacles::close_aside(self.story, seat);
+            } else if !busy && screen == *seen && !seat.has_footer() {
                 // Resized twice at once, Codex may draw for a size that the pane has no longer.
                 self.note(&format!("{why}: {} is to draw anew: {screen}", seat.name));
                 self.story.count("screens drawn anew");
@@ -188,7 +193,7 @@ impl Pair<'_> {
             }
         }
         let line =
-            format!("Worker {} appears to have completed a turn on task {}.", self.worker.name, self.task);
+            format!("Worker {} appears to have completed a turn on task \"{}\".", self.worker.name, self.task);
         let mut typed = 0;
         for (rollout, _, text) in book.messages(&line) {
             if rollout.folder == self.manager.folder.as_str() && rollout.sort == Sort::Main {

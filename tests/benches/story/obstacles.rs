@@ -204,16 +204,20 @@ fn ask_aside(story: &Story, seat: &Seat<'_>) -> Text {
     text
 }
 
-fn close_aside(story: &Story, seat: &Seat<'_>) {
-    let is_open =
-        || seat.shows("Ask a follow-up question") || seat.shows("Side from main thread") || has_divider(seat);
+/// Whether a side chat fills the pane or stands beside the conversation.
+pub(crate) fn shows_side_chat(seat: &Seat<'_>) -> bool {
+    seat.shows("Ask a follow-up question") || seat.shows("Side from main thread") || has_divider(seat)
+}
+
+/// Closes a side chat. It stays when the daemon pastes into the pane at that moment.
+pub(crate) fn close_aside(story: &Story, seat: &Seat<'_>) {
     for key in ["s", "w"] {
-        if is_open() {
+        if shows_side_chat(seat) {
             seat.key("C-x");
             seat.key(key);
         }
     }
-    if !story.soon(|| !is_open()) {
+    if !story.soon(|| !shows_side_chat(seat)) {
         story.note(&seat.name, &format!("the side chat does not close: {}", seat.screen()));
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use crate::values::{given, word};
 use clap::{Args, Subcommand};
 use conveyor_proto::registry::{CommandDiscard, CommandList, CommandRetry};
+use conveyor_proto::text::printable;
 use conveyor_proto::types::command::{CommandRow, ListParams, ListState, MendParams};
 use std::num::NonZeroU64;
 

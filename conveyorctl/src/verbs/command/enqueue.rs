@@ -2,12 +2,12 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use crate::values::{given, word};
 use clap::Args;
 use conveyor_proto::method::Method;
 use conveyor_proto::registry::{CommandEnqueueNotifyManager, CommandEnqueueNudgeWorker};
+use conveyor_proto::text::printable;
 use conveyor_proto::types::command::{EnqueueParams, EnqueueResult};
 use conveyor_proto::types::common::Transport;
 

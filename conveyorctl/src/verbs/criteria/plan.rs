@@ -2,10 +2,10 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use clap::{ArgGroup, Args};
 use conveyor_proto::registry::CriteriaPlan;
+use conveyor_proto::text::printable;
 use conveyor_proto::types::criteria::{CriterionStatus, PlanCriteriaParams, PlanCriteriaResult};
 
 /// Propose command lines that add the criteria of a worker's text; nothing is written

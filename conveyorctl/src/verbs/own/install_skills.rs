@@ -2,11 +2,11 @@
 
 use crate::error::CommandError;
 use crate::skills::{Action, SKILLS, Skill, SkillError, Step};
-use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use crate::values::{absolute, given};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
+use conveyor_proto::text::printable;
 use serde::Serialize;
 
 /// Install the skills for Codex: manage-codex-workers and codex-review

@@ -2,10 +2,10 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use clap::{Args, Subcommand};
 use conveyor_proto::registry::{self, RpcDiscover};
+use conveyor_proto::text::printable;
 use conveyor_proto::types::common::Empty;
 use serde_json::Value;
 use serde_json::value::RawValue;

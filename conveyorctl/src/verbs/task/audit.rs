@@ -2,10 +2,10 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::TaskAudit;
+use conveyor_proto::text::printable;
 use conveyor_proto::types::history::AuditParams;
 use serde_json::Value;
 

@@ -2,11 +2,11 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use crate::values::given;
 use clap::Args;
 use conveyor_proto::registry::{TaskCreate, TaskList};
+use conveyor_proto::text::printable;
 use conveyor_proto::types::task::{CreateParams, ListParams};
 
 /// List tasks, or create one

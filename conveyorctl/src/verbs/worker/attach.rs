@@ -5,11 +5,11 @@
 use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::terminal::{self, Choice};
-use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use crate::values::word;
 use clap::Args;
 use conveyor_proto::registry::{WorkerAttach, WorkerOpened};
+use conveyor_proto::text::printable;
 use conveyor_proto::types::common::Role;
 use conveyor_proto::types::worker::{AttachParams, AttachResult, OpenedParams};
 use serde::Serialize;

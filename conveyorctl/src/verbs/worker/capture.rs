@@ -2,10 +2,10 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use conveyor_proto::text::printable_lines;
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::WorkerCapture;
+use conveyor_proto::text::printable_lines;
 use conveyor_proto::types::worker::CaptureParams;
 
 /// Capture the pane of a worker

@@ -4,11 +4,11 @@ use super::attach::{self, WindowArgs};
 use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::terminal::Choice;
-use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use crate::values::{absolute_if_given, given, word};
 use clap::Args;
 use conveyor_proto::registry::WorkerCreate;
+use conveyor_proto::text::printable;
 use conveyor_proto::types::create::{CreateWorkerParams, CreateWorkerResult};
 
 /// Start a Codex as a worker with a folder of its own

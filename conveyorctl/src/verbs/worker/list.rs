@@ -2,10 +2,10 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::WorkerList;
+use conveyor_proto::text::printable;
 use conveyor_proto::types::worker::ListParams;
 
 /// List the workers: those with a folder, and registered sessions

@@ -2,12 +2,12 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use crate::values::word;
 use crate::verbs::session::nudge::tell_outcome;
 use clap::Args;
 use conveyor_proto::registry::WorkerNudge;
+use conveyor_proto::text::printable;
 use conveyor_proto::types::common::Transport;
 use conveyor_proto::types::pane::DeliveryOutcome;
 use conveyor_proto::types::worker::{NudgeWorkerParams, WorkerKind};

@@ -2,11 +2,11 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use conveyor_proto::text::printable;
 use crate::ui::Ui;
 use crate::values::given;
 use clap::Args;
 use conveyor_proto::registry::WorkerStop;
+use conveyor_proto::text::printable;
 use conveyor_proto::types::session::StopParams;
 
 /// End a worker's or session's tmux session, and mark it as stopped

@@ -335,7 +335,10 @@ fn no_method_takes_a_text_that_no_list_could_show() {
             let mut check = |value: Value, kinds: &[&str]| {
                 let error = client.call(name, &json!({ field: value })).expect_err("it is refused");
                 let kind = error["data"]["kind"].as_str().unwrap();
-                assert!(kinds.contains(&kind) && error["message"].as_str().unwrap().contains(field), "{error}");
+                assert!(
+                    kinds.contains(&kind) && error["message"].as_str().unwrap().contains(field),
+                    "{error}"
+                );
             };
             check(json!(text), &["text_too_long", "message_too_long"]);
             check(json!([text]), &["text_too_long", "message_too_long"]);
