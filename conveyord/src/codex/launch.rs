@@ -342,7 +342,7 @@ fn remove_old(folder: &Utf8Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{os::unix::fs::PermissionsExt, time::SystemTime};
+    use std::os::unix::fs::PermissionsExt;
 
     /// The setting that passes the `PATH` of these tests to commands.
     const PATH: &str = r#"shell_environment_policy.set.PATH='/a "b'"#;
@@ -502,8 +502,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         let old = PromptFile::write("old", root, "start-0").unwrap();
-        let long_ago = SystemTime::now() - PROMPT_KEPT - Duration::from_secs(60);
-        fs::File::open(old.path()).unwrap().set_modified(long_ago).unwrap();
+        let file = fs::File::open(old.path()).unwrap();
+        let written = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(written - PROMPT_KEPT - Duration::from_secs(60)).unwrap();
         let prompt = PromptFile::write("do this", root, "start-1").unwrap();
         assert_eq!(fs::read_to_string(prompt.path()).unwrap(), "do this");
         assert_eq!(fs::metadata(prompt.path()).unwrap().permissions().mode() & 0o777, 0o600);

@@ -119,8 +119,7 @@ async fn find(store: &Store, params: &RegisterParams, time_limit: Duration) -> R
         (Some(name), None) => place_named(name, &params.caller, time_limit, &mut warnings).await,
     };
     let pane = place.pane;
-    let given = params.codex_session.clone().filter(|path| !path.is_empty());
-    let (rollout, holder) = match (given, pid) {
+    let (rollout, holder) = match (params.codex_session.clone().filter(|path| !path.is_empty()), pid) {
         (Some(path), _) => (Some(of_file(&path)?), None),
         (None, Some(pid)) => of_process(store, pid, params, pane.as_ref()).await?,
         (None, None) => {

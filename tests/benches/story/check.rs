@@ -192,8 +192,10 @@ impl Pair<'_> {
                 wrong.push(format!("turn {turn} of {} is told {times} times", self.worker.name));
             }
         }
-        let line =
-            format!("Worker {} appears to have completed a turn on task \"{}\".", self.worker.name, self.task);
+        let line = format!(
+            "Worker {} appears to have completed a turn on task \"{}\".",
+            self.worker.name, self.task
+        );
         let mut typed = 0;
         for (rollout, _, text) in book.messages(&line) {
             if rollout.folder == self.manager.folder.as_str() && rollout.sort == Sort::Main {

@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_shell_that_is_none_of_the_systems_is_told() {
-        for shell in ["/tmp/bash", "./sh", "/home/u/bin/zsh", "/bin/../tmp/sh"] {
+        for shell in ["/tmp/bash", "./sh", "/opt/mine/zsh", "/bin/../tmp/sh"] {
             let call = function("shell", &json!({"command": [shell, "-lc", "ls"]}));
             assert_eq!(call.text, "ls", "the screen shows the script alone");
             assert_eq!(call.more, [format!("shell: \"{shell}\"")]);

@@ -146,7 +146,7 @@ impl Salvage<'_> {
         let timely = record.timestamp.as_deref().and_then(normalise_timestamp).is_some();
         // A bad brace may end the record before its payload.
         let is_headless = record.payload == EMPTY_OBJECT && !is_followed;
-        if is_headless || !follows && !(timely && is_followed) {
+        if is_headless || !(follows || timely && is_followed) {
             return None;
         }
         let repaired = repaired.or_else(|| self.replaced(at..at + len));
