@@ -6,14 +6,16 @@
 
 use super::program::{CodexProgram, ProcessModel, Version};
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_proto::types::{
-    common::Caller,
-    start::{CodexOptions, CodexProfile, FULL_ACCESS, NO_APPROVAL},
+use conveyor_proto::{
+    opened::{Access, Opened},
+    types::{
+        common::Caller,
+        start::{CodexOptions, CodexProfile, FULL_ACCESS, NO_APPROVAL},
+    },
 };
 use std::{
-    fmt, fs,
+    fmt,
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
 };
 
 /// Marks a pane as started by this daemon: its value is the id of the start.
@@ -379,19 +381,17 @@ impl PromptArgument {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_prompt(prompt: &str, state_root: &Utf8Path, name: &str) -> io::Result<Utf8PathBuf> {
-    let folder = state_root.join("artifacts/start-prompts");
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-    let (file, new) = (folder.join(format!("{name}.md")), folder.join(format!(".{name}.md.new")));
-    let mut out = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    out.write_all(prompt.as_bytes())?;
-    fs::rename(&new, &file)?;
-    Ok(file)
+    let folder = Opened::open(state_root)?.make_folder("artifacts")?.make_folder("start-prompts")?;
+    let (file, new) = (format!("{name}.md"), format!(".{name}.md.new"));
+    folder.file(&new, Access::Replace)?.write_all(prompt.as_bytes())?;
+    folder.rename(&new, &file)?;
+    Ok(folder.path().join(file))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     /// The setting that passes the `PATH` of these tests to commands.
     const PATH: &str = r#"shell_environment_policy.set.PATH='/a "b'"#;

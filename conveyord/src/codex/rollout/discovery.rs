@@ -3,6 +3,7 @@
 //! Every function looks once and answers: waiting, retrying and remembering are up to the callers. Files are
 //! only opened for reading, and only the first line of a rollout is read.
 
+use crate::refusal::Refusal;
 use conveyor_proto::ids::ThreadId;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
@@ -57,6 +58,17 @@ pub struct MetaError {
     pub path: Utf8PathBuf,
     #[source]
     pub reason: MetaErrorReason,
+}
+
+impl MetaError {
+    /// What the machine lacks, if that is why the file was not read.
+    #[must_use]
+    pub fn of_machine(&self) -> Option<Refusal> {
+        match &self.reason {
+            MetaErrorReason::Io(error) => Refusal::of_machine(error),
+            _ => None,
+        }
+    }
 }
 
 /// What is wrong with a rollout's first line.
@@ -154,6 +166,17 @@ pub struct HeldRollouts {
     /// The rollouts that can be the worker's.
     pub rollouts: Vec<HeldRollout>,
     pub rejected: Vec<Rejected>,
+}
+
+impl HeldRollouts {
+    /// What the machine lacks, if that is why one of the rollouts was not read.
+    #[must_use]
+    pub fn of_machine(&self) -> Option<Refusal> {
+        self.rejected.iter().find_map(|rejected| match &rejected.reason {
+            RejectReason::Unusable(error) => error.of_machine(),
+            _ => None,
+        })
+    }
 }
 
 /// No process of a tree holds a rollout that can be the worker's.
