@@ -130,7 +130,7 @@ impl Opened {
     /// # Errors
     /// As [`Opened::open`], and when the folder cannot be made.
     pub fn create(root: &Utf8Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(FOLDER.bits().into()).create(root)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         Self::open(root)
     }
 
