@@ -22,7 +22,7 @@ const FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// Device and inode of a file: what a path leads to, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
-    device: u64,
+    device: rustix::fs::Dev,
     inode: u64,
 }
 
@@ -46,14 +46,7 @@ impl Identity {
 
 impl From<&Stat> for Identity {
     fn from(stat: &Stat) -> Self {
-        // The widths of both fields depend on the system.
-        #[allow(
-            clippy::allow_attributes,
-            clippy::unnecessary_cast,
-            clippy::cast_sign_loss,
-            reason = "see above"
-        )]
-        Self { device: stat.st_dev as u64, inode: stat.st_ino as u64 }
+        Self { device: stat.st_dev, inode: stat.st_ino }
     }
 }
 
