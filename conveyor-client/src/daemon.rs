@@ -159,6 +159,7 @@ impl Daemon {
         params: &M::Params,
     ) -> Result<Option<Value>, Error> {
         let files = self.target.files();
+        start::check_root(files)?;
         if !start::is_running(files) {
             return Ok(None);
         }
@@ -197,6 +198,9 @@ impl Daemon {
     /// Whether a daemon that is not about to end answers now.
     pub async fn answers(&self) -> bool {
         let socket = self.target.files().socket();
+        if start::check_root(self.target.files()).is_err() {
+            return false;
+        }
         let Ok(client) = Client::connect(socket.as_std_path()).await else { return false };
         let who = HelloParams::default();
         let hello = client.call::<RpcHello>(&who);
@@ -231,6 +235,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::call`], and when the daemon is not gone in time.
     pub async fn stop(&self, progress: &mut impl Progress) -> Result<Option<StopResult>, Error> {
+        start::check_root(self.target.files())?;
         // Where no daemon has ever run, nothing is to be created either.
         if !self.target.files().lock().exists() {
             return Ok(None);
@@ -321,6 +326,7 @@ impl Daemon {
         let files = self.target.files();
         let socket = files.socket();
         let may_start = self.starting == Starting::Allowed;
+        start::check_root(files)?;
         // Connecting to the socket of a service manager would start the daemon.
         if !may_start && socket.exists() && !start::is_running(files) {
             return Err(Error::NotRunning { socket });

@@ -9,11 +9,11 @@ use crate::progress::{Event, Progress};
 use crate::target::Target;
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::client::{Client, ClientError};
-use conveyor_proto::settings::{Environment, StateFiles};
+use conveyor_proto::opened::{Access, Opened};
+use conveyor_proto::settings::{Environment, SOCKET, StateFiles};
 use conveyor_proto::types::daemon::StartedBy;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -183,7 +183,7 @@ pub(crate) async fn start_locked(
 pub(crate) async fn wait_until_gone(files: &StateFiles, pid: Option<u32>) -> Result<(), StartError> {
     let deadline = Instant::now() + STOP_LIMIT;
     let released = tokio::select! {
-        released = hold(files.lock(), deadline) => released,
+        released = hold(files, files.lock(), deadline) => released,
         () = another_holds(files, pid) => return Ok(()),
     };
     match released {
@@ -198,7 +198,8 @@ pub(crate) async fn wait_until_gone(files: &StateFiles, pid: Option<u32>) -> Res
 /// Whether a daemon runs, told by its lock. Connecting to the socket tells less: a service manager holds it without a
 /// daemon, and would start one.
 pub(crate) fn is_running(files: &StateFiles) -> bool {
-    File::open(files.lock()).is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    open(files, &files.lock(), Access::Read)
+        .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Resolves when a daemon with another process id holds the lock; never when the id of the first one is not known.
@@ -206,7 +207,7 @@ async fn another_holds(files: &StateFiles, pid: Option<u32>) {
     let Some(pid) = pid else { return std::future::pending().await };
     loop {
         sleep(LONGEST_PAUSE).await;
-        let holder = std::fs::read_to_string(files.lock()).ok();
+        let holder = open(files, &files.lock(), Access::Read).and_then(io::read_to_string).ok();
         let holder = holder.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
         if holder
             .and_then(|holder| holder.get("pid")?.as_u64())
@@ -219,11 +220,11 @@ async fn another_holds(files: &StateFiles, pid: Option<u32>) {
 
 /// Takes the start lock.
 pub(crate) async fn lock_start(files: &StateFiles) -> Result<StartLock, StartError> {
-    create_private(&files.logs()).map_err(|error| unusable(files, error))?;
+    let logs = Opened::create(&files.root).and_then(|root| root.make_folder("logs"));
+    logs.map_err(|error| unusable(files, error))?;
     // The holder is at work for at most as long as a start and a stop may take.
     let deadline = Instant::now() + START_LIMIT + STOP_LIMIT;
-    open_private(&files.start_lock()).map_err(|error| unusable(files, error))?;
-    let held = hold(files.start_lock(), deadline).await.map_err(|error| unusable(files, error))?;
+    let held = hold(files, files.start_lock(), deadline).await.map_err(|error| unusable(files, error))?;
     held.map(|file| StartLock { _file: file })
         .ok_or_else(|| StartError::LockHeld { lock: files.start_lock() })
 }
@@ -261,11 +262,11 @@ enum Other {
 
 async fn other_daemon(files: &StateFiles, deadline: Instant) -> Result<Other, Error> {
     let socket = files.socket();
-    match File::open(files.lock()) {
+    match open(files, &files.lock(), Access::Read) {
         Ok(lock) if lock.try_lock_shared().is_ok() => Ok(Other::None),
         Ok(_) => tokio::select! {
             client = until_it_answers(&socket) => Ok(Other::Answers(client?)),
-            released = hold(files.lock(), deadline) => match released {
+            released = hold(files, files.lock(), deadline) => match released {
                 Ok(Some(_)) => Ok(Other::Gone),
                 Ok(None) => Ok(Other::None),
                 Err(error) => Err(unusable(files, error).into()),
@@ -286,13 +287,9 @@ async fn connect_if_there(socket: &Utf8Path) -> Result<Option<Client>, ClientErr
 
 fn spawn(program: &Path, target: &Target) -> Result<Child, StartError> {
     let files = target.files();
-    let said = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(files.last_words())
-        .map_err(|error| unusable(files, error))?;
+    let root = Opened::create(&files.root);
+    let said = root.and_then(|root| root.make_at(&files.last_words(), Access::Replace));
+    let said = said.map_err(|error| unusable(files, error))?;
     let mut command = Command::new(program);
     command.arg("--state-root").arg(&files.root);
     if let Some(database) = target.named_database() {
@@ -313,9 +310,10 @@ fn spawn(program: &Path, target: &Target) -> Result<Child, StartError> {
 
 /// Locks a file, waiting until no other process holds it; `None` when that takes too long. The system waits, on a
 /// thread that ends with the wait or with the process.
-async fn hold(path: Utf8PathBuf, deadline: Instant) -> io::Result<Option<File>> {
+async fn hold(files: &StateFiles, path: Utf8PathBuf, deadline: Instant) -> io::Result<Option<File>> {
+    let access = if path == files.start_lock() { Access::ReadWriteOrNew } else { Access::ReadWrite };
+    let file = open(files, &path, access)?;
     let locked = tokio::task::spawn_blocking(move || {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
         file.lock()?;
         Ok(file)
     });
@@ -326,12 +324,19 @@ async fn hold(path: Utf8PathBuf, deadline: Instant) -> io::Result<Option<File>> 
     }
 }
 
-fn create_private(folder: &Utf8Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+/// Opens a file of the state root.
+fn open(files: &StateFiles, path: &Utf8Path, access: Access) -> io::Result<File> {
+    Opened::open(&files.root)?.at(path, access)
 }
 
-fn open_private(path: &Utf8Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+/// Refuses a state root that another user could have laid out, before anything in it is believed. One that is not
+/// there yet is fine.
+pub(crate) fn check_root(files: &StateFiles) -> Result<(), StartError> {
+    match Opened::open(&files.root) {
+        Ok(root) => root.must_be_no_link(SOCKET).map_err(|error| unusable(files, error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unusable(files, error)),
+    }
 }
 
 fn unusable(files: &StateFiles, source: io::Error) -> StartError {
@@ -339,18 +344,18 @@ fn unusable(files: &StateFiles, source: io::Error) -> StartError {
 }
 
 fn ended(status: ExitStatus, files: &StateFiles) -> StartError {
-    let last_words = match last_lines(&files.last_words()) {
-        words if words.is_empty() => last_lines(&files.log()),
+    let last_words = match last_lines(files, &files.last_words()) {
+        words if words.is_empty() => last_lines(files, &files.log()),
         words => words,
     };
     StartError::Ended { status, last_words, log: files.log() }
 }
 
 /// The last lines of a file that say something; none when the file cannot be read.
-fn last_lines(path: &Utf8Path) -> Vec<String> {
+fn last_lines(files: &StateFiles, path: &Utf8Path) -> Vec<String> {
     const TAIL_BYTES: u64 = 4096;
     let tail = || -> io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
+        let mut file = open(files, path, Access::Read)?;
         let start = file.metadata()?.len().saturating_sub(TAIL_BYTES);
         file.seek(SeekFrom::Start(start))?;
         let mut bytes = Vec::new();
@@ -374,7 +379,7 @@ mod tests {
         fn new(name: &str) -> Self {
             let path = std::env::temp_dir().join(format!("conveyor-client-{}-{name}", std::process::id()));
             let path = Utf8PathBuf::from_path_buf(path).unwrap();
-            create_private(&path).unwrap();
+            Opened::create(&path).unwrap();
             Self(path)
         }
     }
@@ -389,8 +394,8 @@ mod tests {
     fn the_first_folder_that_has_the_daemon_wins() {
         let folder = Folder::new("find");
         let (empty, full) = (folder.0.join("empty"), folder.0.join("full"));
-        create_private(&empty).unwrap();
-        create_private(&full).unwrap();
+        Opened::create(&empty).unwrap();
+        Opened::create(&full).unwrap();
         std::fs::write(full.join("conveyord"), "").unwrap();
         let both = SearchPath([&empty, &full].map(PathBuf::from).to_vec());
         assert_eq!(both.find().unwrap(), full.join("conveyord"));
@@ -402,20 +407,25 @@ mod tests {
     fn the_last_words_are_the_last_lines_that_say_something() {
         let folder = Folder::new("words");
         let path = folder.0.join("said");
-        assert!(last_lines(&path).is_empty());
+        let files = StateFiles::in_root(folder.0.clone());
+        assert!(last_lines(&files, &path).is_empty());
         let text: String = (1..=2000).map(|n| format!("line {n}\n\n")).collect();
         std::fs::write(&path, text).unwrap();
-        assert_eq!(last_lines(&path), ["line 1996", "line 1997", "line 1998", "line 1999", "line 2000"]);
+        assert_eq!(
+            last_lines(&files, &path),
+            ["line 1996", "line 1997", "line 1998", "line 1999", "line 2000"]
+        );
     }
 
     #[tokio::test]
     async fn a_lock_is_waited_for_until_its_holder_lets_go() {
         let folder = Folder::new("lock");
-        let path = folder.0.join("lock");
-        let held = open_private(&path).unwrap();
+        let files = StateFiles::in_root(folder.0.clone());
+        let path = files.start_lock();
+        let held = open(&files, &path, Access::ReadWriteOrNew).unwrap();
         held.lock().unwrap();
-        assert!(hold(path.clone(), Instant::now()).await.unwrap().is_none(), "it is held");
+        assert!(hold(&files, path.clone(), Instant::now()).await.unwrap().is_none(), "it is held");
         drop(held);
-        assert!(hold(path, Instant::now() + START_LIMIT).await.unwrap().is_some(), "it is free");
+        assert!(hold(&files, path, Instant::now() + START_LIMIT).await.unwrap().is_some(), "it is free");
     }
 }

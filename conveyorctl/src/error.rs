@@ -203,6 +203,8 @@ impl CommandError {
             }
             ClientError::Connect { .. } => Self::no_daemon(message)
                 .hint("the state root must be a folder of yours: --state-root or CONVEYOR_STATE_ROOT names it"),
+            ClientError::OtherUser { .. } => Self::failed("other_user", message)
+                .hint("name a state root of your own: --state-root DIR or CONVEYOR_STATE_ROOT"),
             ClientError::PathTooLong { .. } => Self::failed("path_too_long", message),
             ClientError::RequestTooLarge { .. } => Self::failed("request_too_large", message),
             _ => Self::failed("protocol", message),

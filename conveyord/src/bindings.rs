@@ -15,12 +15,13 @@ use crate::{
         tasks::{self},
         turns,
     },
-    words::shown,
+    words::{
+        names::{self, Is},
+        shown,
+    },
 };
 use conveyor_proto::{
     ids::{BindingId, TaskId},
-    limits::MAX_TASK_NAME,
-    text::is_hidden,
     types::{
         binding::{BindParams, BindResult, UnbindResult},
         common::Role,
@@ -50,16 +51,7 @@ pub async fn create_task(store: &Store, params: CreateParams) -> Result<CreateRe
 /// # Errors
 /// `invalid_name`, `goal_needed`.
 pub fn check_task(name: &str, goal: &str) -> Result<()> {
-    let bad = name.trim().is_empty() || name.chars().count() > MAX_TASK_NAME || name.chars().any(is_hidden);
-    if bad {
-        return Err(Error::invalid(
-            Kind::InvalidName,
-            format!(
-                "\"{}\" is no task name: use 1 to {MAX_TASK_NAME} characters, none of them hidden",
-                shown(name)
-            ),
-        ));
-    }
+    names::check(Is::Task, name)?;
     if goal.is_empty() {
         return Err(Error::invalid(Kind::GoalNeeded, "a task needs a goal").hint("--goal TEXT"));
     }

@@ -4,6 +4,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 use conveyor_proto::{
+    opened::{Access, Opened},
     settings::{self, Environment, Source, Sourced, StateFiles, StateRootError},
     types::{
         daemon::{ConfigResult, Origin, StartedBy},
@@ -11,7 +12,10 @@ use conveyor_proto::{
     },
 };
 use serde::Deserialize;
-use std::{io, time::Duration};
+use std::{
+    io::{self, Read},
+    time::Duration,
+};
 
 /// The id of the internal Dispatch, if none is configured.
 pub const DEFAULT_DISPATCHER: &str = "dispatch-local";
@@ -140,7 +144,7 @@ impl Config {
         if let Some(database) = &flags.database {
             files.database = settings::absolute(database)?;
         }
-        let file = read(&files.config())?;
+        let file = read(&files.root, &files.config())?;
         let switch = |flag: bool, name, file| switch(flag, environment, name, file);
         let number = |name, file, default| number(environment, name, file, default);
         let text = |flag: &Option<String>, name, file, default: &str| {
@@ -207,10 +211,15 @@ impl Config {
     }
 }
 
-fn read(path: &Utf8Path) -> Result<File, ConfigError> {
-    let text = match std::fs::read_to_string(path) {
+fn read(root: &Utf8Path, path: &Utf8Path) -> Result<File, ConfigError> {
+    let read = || {
+        let mut text = String::new();
+        Opened::open(root)?.at(path, Access::Read)?.read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let text = match read() {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(File::default()),
+        Err(error) if io::Error::kind(&error) == io::ErrorKind::NotFound => return Ok(File::default()),
         Err(source) => return Err(ConfigError::Unreadable { path: path.to_owned(), source }),
     };
     toml::from_str(&text).map_err(|error| {

@@ -17,21 +17,24 @@ use crate::{
     server::{self, Limits},
     service::{self, State},
     store::{Store, StoreError},
+    words::names::{self, Is},
     workers,
 };
 use anyhow::{Context, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
-use conveyor_proto::{limits::MAX_SOCKET_PATH, settings::ProcessEnvironment, types::daemon::StartedBy};
+use conveyor_proto::{
+    limits::MAX_SOCKET_PATH,
+    opened::{Identity, Opened},
+    settings::ProcessEnvironment,
+    types::daemon::StartedBy,
+};
 use nix::sys::signal::{Signal as SignalNumber, kill};
 use std::{
     ffi::OsString,
     fs,
     io::{self, Write},
-    os::unix::{
-        fs::{DirBuilderExt, MetadataExt, PermissionsExt},
-        net::UnixStream,
-    },
+    os::unix::{fs::PermissionsExt, net::UnixStream},
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -59,6 +62,8 @@ const LAST_WORK: Duration = Duration::from_secs(15);
 const MOMENTARY_LOCK: Duration = Duration::from_secs(1);
 /// How long a daemon that was told to end may take to drain and to finish its last work.
 const TAKE_OVER: Duration = Duration::from_secs(40);
+/// Pause between two looks whether the daemon's files are in their places.
+const FILES_LOOK: Duration = Duration::from_secs(2);
 /// Pause between two tries to take the lock.
 const LOCK_LOOK: Duration = Duration::from_millis(20);
 
@@ -102,20 +107,17 @@ fn start(flags: &Flags) -> anyhow::Result<()> {
 /// be bound.
 pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let files = config.files.clone();
+    names::check(Is::Id("dispatcher id"), &config.dispatcher_id.value)?;
     check_length(&files.socket())?;
     let filter = logs::filter(&config.log.value)
         .map_err(|error| anyhow!("the log filter \"{}\" is not valid: {error}", config.log.value))?;
     let activated = service::activated_socket(config.origin.started_by, &files.socket())?;
     config.origin.socket_activated = activated.is_some();
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&files.root)
-        .with_context(|| format!("the state root {} could not be created", files.root))?;
-    check_private(&files.root)?;
+    let root = Opened::create(&files.root)
+        .with_context(|| format!("the state root {} cannot be used", files.root))?;
     // The lock is held until the very end: the next daemon finds no socket and a settled database.
-    let _lock = take_lock(&files.lock(), config.origin.started_by).await?;
-    let log = LogFile::open(&files.log())
+    let lock = take_lock(&root, &files.lock(), config.origin.started_by).await?;
+    let log = open_log(&root, &files.log())
         .with_context(|| format!("the log {} could not be opened", files.log()))?;
     logs::install(&log, filter);
     if let Err(error) = platform::allow_open_files(OPEN_FILES) {
@@ -126,6 +128,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
     tokio::spawn(service::ask_for_time(started.clone()));
     let starting = started.drop_guard();
     let store = Store::open(&files.database, &files.backups(), Changes::default())?;
+    store.in_place().add_known(&files.lock(), lock.identity()?);
     let app = App::new(config, store, shutdown.clone());
     service::tell(State::Starting("settling what was under way"));
     dispatch::task::settle_earlier_boot(&app.store, &app.courier, &app.config.dispatcher_id.value).await?;
@@ -139,10 +142,16 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
     tracing::info!(version = app.version, pid = std::process::id(), root = %files.root, "started");
     keep_taking_signals(&app, log)?;
     keep_proving_life(&app);
+    if own_socket.is_some() {
+        app.store.in_place().add(&files.socket())?;
+    }
+    keep_files_in_place(&app);
     // Dispatch and the watcher go on while calls are drained, so that what a call waits for can still happen.
     let background = CancellationToken::new();
     let store = app.store.clone();
-    app.loops.keep(LoopName::Checkpoint, &background, move |cancel, _| store.clone().keep_log_small(cancel));
+    app.loops.keep(LoopName::Checkpoint, &background, move |cancel, items| {
+        store.clone().keep_log_small(cancel, items)
+    });
     if app.config.watch.value {
         keep_watching(&app, &background);
     }
@@ -164,6 +173,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
         dispatch.drain().await;
     }
     faults::reach(CrashPoint::Drained);
+    let ended_for_a_file = app.store.in_place().check();
     if let Err(error) = app.store.checkpoint() {
         tracing::error!(%error, "the write-ahead log could not be moved into the database");
     }
@@ -172,7 +182,41 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
         own.remove().context("the socket could not be removed")?;
     }
     tracing::info!("ended");
-    app.loops.given_up().map_or(Ok(()), |given_up| Err(given_up.into()))
+    if let Some(given_up) = app.loops.given_up() {
+        return Err(given_up.into());
+    }
+    if ended_for_a_file.is_err() {
+        ended_for_a_file.context("the daemon has ended")?;
+    }
+    Ok(())
+}
+
+/// Opens the log, whose folder is made.
+fn open_log(root: &Opened, path: &Utf8Path) -> io::Result<LogFile> {
+    let folder = path.parent().and_then(Utf8Path::file_name).unwrap_or_default();
+    LogFile::open(root.make_folder(folder)?, path.file_name().unwrap_or_default())
+}
+
+/// Ends the daemon when a file that it holds open is no longer what its name leads to. Each read and write of the
+/// store looks too, so that nothing is lost between two looks of this loop.
+fn keep_files_in_place(app: &App) {
+    let (in_place, shutdown) = (app.store.in_place().clone(), app.shutdown.clone());
+    app.loops.keep(LoopName::StateFiles, &app.shutdown, move |cancel, _| {
+        let (in_place, shutdown) = (in_place.clone(), shutdown.clone());
+        async move {
+            loop {
+                tokio::select! {
+                    () = cancel.cancelled() => break,
+                    () = in_place.missed() => {}
+                    () = sleep(FILES_LOOK) => {}
+                }
+                if let Err(error) = in_place.check() {
+                    tracing::error!(%error, "the daemon ends, so that nothing is written where nobody finds it");
+                    shutdown.cancel();
+                }
+            }
+        }
+    });
 }
 
 /// Starts the loops that follow sessions: their rollouts, processes, reports and approvals.
@@ -229,19 +273,6 @@ fn gone_is_fine(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
-/// Refuses a state root whose files another user could replace. The mode is not changed, because somebody
-/// else may have made the folder.
-fn check_private(root: &Utf8Path) -> anyhow::Result<()> {
-    let mode = fs::metadata(root)?.permissions().mode();
-    if mode & 0o022 != 0 {
-        bail!(
-            "other users can write to the state root {root} (mode {:04o}): chmod 700 {root}",
-            mode & 0o7777
-        );
-    }
-    Ok(())
-}
-
 /// Refuses a path that the system could not bind, before anything is created.
 fn check_length(socket: &Utf8Path) -> anyhow::Result<()> {
     if socket.as_str().len() > MAX_SOCKET_PATH {
@@ -260,11 +291,11 @@ fn check_length(socket: &Utf8Path) -> anyhow::Result<()> {
 /// A daemon that a service manager starts takes over from one that the command line started, because the
 /// service manager's socket may have replaced that daemon's own. Clients wait in the socket's queue
 /// meanwhile.
-async fn take_lock(path: &Utf8Path, started_by: StartedBy) -> Result<Lock, LockError> {
+async fn take_lock(root: &Opened, path: &Utf8Path, started_by: StartedBy) -> Result<Lock, LockError> {
     let mut deadline = Instant::now() + MOMENTARY_LOCK;
     let mut told = None;
     loop {
-        let held = match Lock::take(path, started_by) {
+        let held = match Lock::take(root, path, started_by) {
             Err(LockError::Held { holder }) => holder,
             result => return result,
         };
@@ -296,27 +327,21 @@ async fn take_lock(path: &Utf8Path, started_by: StartedBy) -> Result<Lock, LockE
 #[derive(Debug)]
 struct OwnSocket {
     path: Utf8PathBuf,
-    /// Device and inode.
-    identity: (u64, u64),
+    identity: Option<Identity>,
 }
 
 impl OwnSocket {
     fn of(path: &Utf8Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), identity: identity(path)? })
+        Ok(Self { path: path.to_owned(), identity: Identity::at(path)? })
     }
 
     /// Removes the socket, unless another one has taken its place.
     fn remove(&self) -> io::Result<()> {
-        match identity(&self.path) {
-            Ok(found) if found != self.identity => Ok(()),
-            Ok(_) => fs::remove_file(&self.path).or_else(gone_is_fine),
-            Err(error) => gone_is_fine(error),
+        if Identity::at(&self.path)? != self.identity {
+            return Ok(());
         }
+        fs::remove_file(&self.path).or_else(gone_is_fine)
     }
-}
-
-fn identity(path: &Utf8Path) -> io::Result<(u64, u64)> {
-    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
 /// Binds the socket. A socket that a dead daemon left is removed: the lock says that no daemon serves it.

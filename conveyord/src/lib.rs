@@ -24,6 +24,7 @@ pub mod file_events;
 pub mod finding;
 pub mod guard;
 pub mod history;
+mod in_place;
 pub mod ingest;
 pub mod lock;
 pub mod logs;

@@ -5,12 +5,14 @@
 
 use crate::clock;
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_proto::types::daemon::StartedBy;
+use conveyor_proto::{
+    opened::{Access, Identity, Opened},
+    types::daemon::StartedBy,
+};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{self, Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
 };
 
 /// The holder of a lock.
@@ -55,24 +57,17 @@ fn held_by(holder: Option<&Holder>) -> String {
 /// while another one locks a new file of the same name.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
-    /// Takes the lock and writes the holder into the file.
+    /// Takes the lock, a file of the state root, and writes the holder into it.
     ///
     /// # Errors
     /// `Held` when another process holds the lock.
-    pub fn take(path: &Utf8Path, started_by: StartedBy) -> Result<Self, LockError> {
+    pub fn take(root: &Opened, path: &Utf8Path, started_by: StartedBy) -> Result<Self, LockError> {
         let unusable = |source| LockError::Unusable { path: path.to_owned(), source };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(unusable)?;
+        let mut file = root.at(path, Access::ReadWriteOrNew).map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held { holder: read(&mut file) }),
@@ -85,7 +80,15 @@ impl Lock {
             started_by,
         };
         write(&mut file, &holder).map_err(unusable)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+
+    /// Which file is locked, whatever has its name by now.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn identity(&self) -> io::Result<Identity> {
+        Identity::of(&self.file)
     }
 }
 
@@ -110,11 +113,12 @@ mod tests {
     #[test]
     fn a_second_taker_is_told_who_has_it_and_a_release_frees_it() {
         let dir = tempfile::tempdir().unwrap();
-        let path = Utf8PathBuf::from_path_buf(dir.path().join("lock")).unwrap();
-        let first = Lock::take(&path, StartedBy::Foreground).unwrap();
-        let error = Lock::take(&path, StartedBy::Foreground).unwrap_err().to_string();
+        let root = Opened::open(Utf8Path::from_path(dir.path()).unwrap()).unwrap();
+        let path = root.path().join("lock");
+        let first = Lock::take(&root, &path, StartedBy::Foreground).unwrap();
+        let error = Lock::take(&root, &path, StartedBy::Foreground).unwrap_err().to_string();
         assert!(error.contains(&std::process::id().to_string()), "{error}");
         drop(first);
-        Lock::take(&path, StartedBy::Foreground).unwrap();
+        Lock::take(&root, &path, StartedBy::Foreground).unwrap();
     }
 }

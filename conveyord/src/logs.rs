@@ -3,11 +3,10 @@
 //! `tracing-appender` rotates only by time and cannot reopen a file, so this is our own. Texts of workers,
 //! panes and prompts are never logged.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use conveyor_proto::opened::{Access, Opened};
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::File,
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     sync::{Arc, Mutex, PoisonError},
 };
 use tracing_subscriber::{EnvFilter, filter::ParseError, fmt::MakeWriter};
@@ -25,24 +24,23 @@ pub struct LogFile {
 
 #[derive(Debug)]
 struct Inner {
-    path: Utf8PathBuf,
+    folder: Opened,
+    /// The file's name in the folder.
+    name: String,
     file: File,
     size: u64,
     rotate_at: u64,
 }
 
 impl LogFile {
-    /// Opens the log and creates its folder.
-    pub fn open(path: &Utf8Path) -> io::Result<Self> {
-        Self::open_rotating(path, ROTATE_AT)
+    /// Opens the log of this name in a folder.
+    pub fn open(folder: Opened, name: &str) -> io::Result<Self> {
+        Self::open_rotating(folder, name, ROTATE_AT)
     }
 
-    fn open_rotating(path: &Utf8Path, rotate_at: u64) -> io::Result<Self> {
-        if let Some(folder) = path.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        }
-        let (file, size) = append_to(path)?;
-        let inner = Inner { path: path.to_owned(), file, size, rotate_at };
+    fn open_rotating(folder: Opened, name: &str, rotate_at: u64) -> io::Result<Self> {
+        let (file, size) = append_to(&folder, name)?;
+        let inner = Inner { folder, name: name.to_owned(), file, size, rotate_at };
         Ok(Self { inner: Arc::new(Mutex::new(inner)) })
     }
 
@@ -52,13 +50,13 @@ impl LogFile {
     /// When the file cannot be opened; then the log goes on in the old file.
     pub fn reopen(&self) -> io::Result<()> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        (inner.file, inner.size) = append_to(&inner.path)?;
+        (inner.file, inner.size) = append_to(&inner.folder, &inner.name)?;
         Ok(())
     }
 }
 
-fn append_to(path: &Utf8Path) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+fn append_to(folder: &Opened, name: &str) -> io::Result<(File, u64)> {
+    let file = folder.file(name, Access::Append)?;
     let size = file.metadata()?.len();
     Ok((file, size))
 }
@@ -66,19 +64,19 @@ fn append_to(path: &Utf8Path) -> io::Result<(File, u64)> {
 impl Inner {
     fn rotate(&mut self) -> io::Result<()> {
         for number in (1..=KEPT).rev() {
-            let from = if number == 1 { self.path.clone() } else { numbered(&self.path, number - 1) };
-            match fs::rename(from, numbered(&self.path, number)) {
+            let from = if number == 1 { self.name.clone() } else { numbered(&self.name, number - 1) };
+            match self.folder.rename(&from, &numbered(&self.name, number)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        (self.file, self.size) = append_to(&self.path)?;
+        (self.file, self.size) = append_to(&self.folder, &self.name)?;
         Ok(())
     }
 }
 
-fn numbered(path: &Utf8Path, number: u32) -> Utf8PathBuf {
-    Utf8PathBuf::from(format!("{path}.{number}"))
+fn numbered(name: &str, number: u32) -> String {
+    format!("{name}.{number}")
 }
 
 impl Write for LogFile {
@@ -140,25 +138,31 @@ pub fn install(log: &LogFile, filter: EnvFilter) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use camino::Utf8Path;
+    use std::fs;
+
+    fn opened(dir: &tempfile::TempDir) -> Opened {
+        Opened::open(Utf8Path::from_path(dir.path()).unwrap()).unwrap()
+    }
 
     #[test]
     fn a_full_log_is_rotated_and_only_some_are_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let path = Utf8PathBuf::from_path_buf(dir.path().join("logs/a.log")).unwrap();
-        let mut log = LogFile::open_rotating(&path, 10).unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let mut log = LogFile::open_rotating(opened(&dir), "a.log", 10).unwrap();
         for number in 0..9 {
             log.write_all(format!("line {number}\n").as_bytes()).unwrap();
         }
-        assert_eq!(fs::read_to_string(&path).unwrap(), "line 8\n");
-        assert_eq!(fs::read_to_string(numbered(&path, 1)).unwrap(), "line 7\n");
-        assert!(numbered(&path, KEPT).exists() && !numbered(&path, KEPT + 1).exists());
+        assert_eq!(fs::read_to_string(path("a.log")).unwrap(), "line 8\n");
+        assert_eq!(fs::read_to_string(path("a.log.1")).unwrap(), "line 7\n");
+        assert!(path(&numbered("a.log", KEPT)).exists() && !path(&numbered("a.log", KEPT + 1)).exists());
     }
 
     #[test]
     fn a_log_that_was_moved_away_is_begun_anew_when_reopened() {
         let dir = tempfile::tempdir().unwrap();
-        let path = Utf8PathBuf::from_path_buf(dir.path().join("a.log")).unwrap();
-        let mut log = LogFile::open(&path).unwrap();
+        let path = dir.path().join("a.log");
+        let mut log = LogFile::open(opened(&dir), "a.log").unwrap();
         log.write_all(b"before\n").unwrap();
         fs::rename(&path, dir.path().join("moved")).unwrap();
         log.reopen().unwrap();

@@ -7,7 +7,9 @@ mod kind;
 pub use kind::Kind;
 
 use conveyor_proto::ErrorClass;
+use nix::errno::Errno;
 use serde_json::Value;
+use std::io;
 
 /// A refusal with its stable kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +63,40 @@ impl Refusal {
         Self::new(ErrorClass::Unavailable, kind, message)
     }
 
+    /// What the machine lacks, if that is why a file could not be opened: it says nothing about the file.
+    #[must_use]
+    pub fn of_machine(error: &io::Error) -> Option<Self> {
+        let errno = Errno::from_raw(error.raw_os_error()?);
+        let lacks = matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS);
+        lacks.then(|| {
+            let mut refusal =
+                Self::unavailable(Kind::ResourcesExhausted, format!("the daemon cannot open files now: {error}"));
+            refusal.hint = Some(
+                "try again; if it lasts, close connections or sessions, or start the daemon with a higher limit \
+                 of open files (`ulimit -n`)"
+                    .to_owned(),
+            );
+            refusal
+        })
+    }
+
     fn new(class: ErrorClass, kind: Kind, message: impl Into<String>) -> Self {
         Self { class, kind, message: message.into(), hint: None, data: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_machine_lacks_is_no_fault_of_a_file() {
+        for errno in [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM] {
+            let refusal = Refusal::of_machine(&errno.into()).unwrap();
+            assert_eq!((refusal.kind, refusal.class), (Kind::ResourcesExhausted, ErrorClass::Unavailable));
+        }
+        for error in [Errno::ENOENT.into(), Errno::EACCES.into(), io::Error::other("x")] {
+            assert_eq!(Refusal::of_machine(&error), None, "{error}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! The words of callers and the words for them: the name of the command line, and the quoting, showing and
 //! checking of words.
 
+pub mod names;
+
 use crate::refusal::Kind;
 use crate::refusal::Refusal;
 use conveyor_proto::{limits::MAX_WAIT_SECONDS, text::printable, types::common::Caller};

@@ -38,7 +38,7 @@ impl Client {
     /// Connects to the daemon that listens on `path`.
     ///
     /// # Errors
-    /// [`ClientError::NoDaemon`] when nobody listens, [`ClientError::PathTooLong`], and
+    /// [`ClientError::NoDaemon`] when nobody listens, [`ClientError::OtherUser`], [`ClientError::PathTooLong`], and
     /// [`ClientError::Connect`] when the system refuses or the daemon does not accept within 5 s.
     pub async fn connect(path: &Path) -> Result<Self, ClientError> {
         let connection = Connection::over(socket::connect(path).await?);

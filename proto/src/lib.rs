@@ -14,6 +14,7 @@ pub mod error;
 pub mod ids;
 pub mod limits;
 pub mod method;
+pub mod opened;
 pub mod openrpc;
 pub mod registry;
 pub mod settings;

@@ -6,6 +6,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Name of the daemon's socket in the state root.
+pub const SOCKET: &str = "conveyord.sock";
+
 /// Where a setting's value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -69,6 +72,9 @@ pub enum StateRootError {
     /// The current directory is needed for a relative path and cannot be read.
     #[error("the current directory could not be read")]
     CurrentDir(#[source] std::io::Error),
+    /// A path with control characters is no path that a person meant.
+    #[error("the path {0:?} has a control character")]
+    Control(Utf8PathBuf),
     /// A path that is not UTF-8 cannot be carried in JSON.
     #[error("the path {0:?} is not UTF-8")]
     NotUtf8(std::path::PathBuf),
@@ -108,7 +114,7 @@ impl StateFiles {
     /// The daemon's socket.
     #[must_use]
     pub fn socket(&self) -> Utf8PathBuf {
-        self.root.join("conveyord.sock")
+        self.root.join(SOCKET)
     }
 
     /// The lock that the daemon holds for its life; its process id, start time and version stand inside.
@@ -198,6 +204,9 @@ pub fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, StateRootError> {
         (Some(rest), Some(home)) => Utf8PathBuf::from(home).join(rest),
         _ => path.to_owned(),
     };
+    if path.as_str().chars().any(char::is_control) {
+        return Err(StateRootError::Control(path.to_owned()));
+    }
     let whole = if expanded.is_absolute() { expanded } else { current_dir()?.join(expanded) };
     let mut clean = Utf8PathBuf::from("/");
     for part in whole.components() {

@@ -25,6 +25,8 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 pub struct Items {
     name: LoopName,
     failing: Arc<Mutex<HashMap<String, Failing>>>,
+    /// The last thing that the loop could not do, with its time.
+    trouble: Arc<Mutex<Option<String>>>,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,7 @@ impl Items {
     /// The items of a loop, none of which fails.
     #[must_use]
     pub fn new(name: LoopName) -> Self {
-        Self { name, failing: Arc::default() }
+        Self { name, failing: Arc::default(), trouble: Arc::default() }
     }
 
     /// Works on an item, and notes whether the work panicked.
@@ -88,6 +90,18 @@ impl Items {
             "the work on an item panicked; it is tried again"
         );
         pause
+    }
+
+    /// Notes what the loop could not do, for example for want of disk. The loop itself goes on.
+    pub fn trouble(&self, what: &str, error: &impl std::fmt::Display) {
+        let text = format!("{}: {}: {what}: {error}", clock::now(), self.name.as_str());
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+
+    /// The last thing that the loop could not do, with its time.
+    #[must_use]
+    pub fn last_trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes that the work on an item did not panic.

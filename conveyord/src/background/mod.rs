@@ -165,7 +165,7 @@ impl Loops {
         self.entries().iter().map(status).collect()
     }
 
-    /// The last failure of any loop, or of an item of one, with its time.
+    /// The last failure of any loop or of an item of one, or what one could not do, with its time.
     #[must_use]
     pub fn last_failure(&self) -> Option<String> {
         let failures = |status: LoopStatus| {
@@ -175,7 +175,9 @@ impl Loops {
             status.failing.into_iter().map(of_item).chain(status.last_failure)
         };
         // Each text begins with its time, so the greatest text is the newest.
-        self.status().into_iter().flat_map(failures).max()
+        let troubles: Vec<String> =
+            self.entries().values().filter_map(|entry| entry.items.last_trouble()).collect();
+        self.status().into_iter().flat_map(failures).chain(troubles).max()
     }
 
     fn failed(&self, name: LoopName, failure: &'static str, failures: u32) {

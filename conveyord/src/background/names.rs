@@ -10,6 +10,7 @@
 //! | `ingest` | end | no completion would be noticed |
 //! | `process_exits` | end | sessions that have ended would look alive and keep their tasks waiting |
 //! | `dispatch` | end | nothing would reach anybody |
+//! | `state_files` | end | without it the rows of a database that was removed would be lost unseen |
 //! | `checkpoint` | try | SQLite's own checkpoint bounds the log |
 //! | `worker_reports` | try | the verbs of workers read the file themselves |
 //! | `app_servers` | try | pane and rollout tell the same, later |
@@ -23,6 +24,8 @@ pub enum LoopName {
     Signals,
     /// Proves to the service manager that the daemon lives.
     Watchdog,
+    /// Holds the daemon's files against what their names lead to.
+    StateFiles,
     /// Keeps the write-ahead log small.
     Checkpoint,
     /// Reads rollouts as they grow.
@@ -57,6 +60,7 @@ impl LoopName {
         match self {
             Self::Signals => "signals",
             Self::Watchdog => "watchdog",
+            Self::StateFiles => "state_files",
             Self::Checkpoint => "checkpoint",
             Self::Ingest => "ingest",
             Self::ProcessExits => "process_exits",
@@ -72,9 +76,12 @@ impl LoopName {
     #[must_use]
     pub const fn policy(self) -> Policy {
         match self {
-            Self::Signals | Self::Watchdog | Self::Ingest | Self::ProcessExits | Self::Dispatch => {
-                Policy::EndDaemon
-            }
+            Self::Signals
+            | Self::Watchdog
+            | Self::StateFiles
+            | Self::Ingest
+            | Self::ProcessExits
+            | Self::Dispatch => Policy::EndDaemon,
             Self::Checkpoint
             | Self::WorkerReports
             | Self::AppServers

@@ -6,14 +6,15 @@
 
 use super::program::{CodexProgram, ProcessModel, Version};
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_proto::types::{
-    common::Caller,
-    start::{CodexOptions, CodexProfile, FULL_ACCESS, NO_APPROVAL},
+use conveyor_proto::{
+    opened::{Access, Opened},
+    types::{
+        common::Caller,
+        start::{CodexOptions, CodexProfile, FULL_ACCESS, NO_APPROVAL},
+    },
 };
 use std::{
-    fs,
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     time::Duration,
 };
 
@@ -305,15 +306,12 @@ impl PromptFile {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(prompt: &str, state_root: &Utf8Path, name: &str) -> io::Result<Self> {
-        let folder = state_root.join("artifacts/start-prompts");
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        let folder = Opened::open(state_root)?.make_folder("artifacts")?.make_folder("start-prompts")?;
         remove_old(&folder);
-        let (file, new) = (folder.join(format!("{name}.md")), folder.join(format!(".{name}.md.new")));
-        let mut out =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        out.write_all(prompt.as_bytes())?;
-        fs::rename(&new, &file)?;
-        Ok(Self(file))
+        let (file, new) = (format!("{name}.md"), format!(".{name}.md.new"));
+        folder.file(&new, Access::Replace)?.write_all(prompt.as_bytes())?;
+        folder.rename(&new, &file)?;
+        Ok(Self(folder.path().join(file)))
     }
 
     /// The file.
@@ -330,11 +328,11 @@ impl PromptFile {
 }
 
 /// Removes the prompts of old starts. One that cannot be removed is tried again at the next start.
-fn remove_old(folder: &Utf8Path) {
-    for entry in folder.read_dir_utf8().into_iter().flatten().flatten() {
+fn remove_old(folder: &Opened) {
+    for entry in folder.path().read_dir_utf8().into_iter().flatten().flatten() {
         let age = entry.metadata().ok().and_then(|file| file.modified().ok()?.elapsed().ok());
         if age.is_some_and(|age| age > PROMPT_KEPT) {
-            let _ = fs::remove_file(entry.path());
+            let _ = folder.remove(entry.file_name());
         }
     }
 }
@@ -342,7 +340,7 @@ fn remove_old(folder: &Utf8Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     /// The setting that passes the `PATH` of these tests to commands.
     const PATH: &str = r#"shell_environment_policy.set.PATH='/a "b'"#;

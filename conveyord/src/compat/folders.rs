@@ -3,14 +3,18 @@
 //! imported once.
 
 use crate::{
+    clock,
     error::{Error, Result},
-    refusal::Kind,
+    refusal::{Kind, Refusal},
     sessions::registration::check_name,
     store::{
         Tx,
         import::folders::{self as rows, Capture, Status, Worker},
     },
-    words::sha256,
+    words::{
+        names::{self, Is},
+        sha256,
+    },
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::compat::{FolderAction, FolderActionKind, WorkerImport};
@@ -84,6 +88,13 @@ impl Folder {
         let text = text_of(&config_file)?.unwrap_or_default();
         let config = object_of(&config_file, &text)?;
         let name = word(&config, "name").or(folder.file_name()).unwrap_or_default().to_owned();
+        let path = Is::Path("working directory");
+        let held = [(Is::Session, Some(name.as_str())), (path, word(&config, "cwd"))];
+        let ids = [(Is::TmuxSession, "tmux_session"), (Is::Id("identity token"), "identity_token")];
+        for (is, text) in held.into_iter().chain(ids.map(|(is, key)| (is, word(&config, key)))) {
+            names::check_if(is, text)
+                .map_err(|refusal| invalid(&config_file, &format!("is refused: {refusal}")))?;
+        }
         step(&config_file, None, &text, Some(Content::Worker(config)));
         let status_file = folder.join("status.json");
         if let Some(text) = text_of(&status_file)? {
@@ -149,7 +160,7 @@ impl Folder {
             tmux_pane_id: word(config, "tmux_pane_id").and_then(|id| id.parse().ok()),
             identity_token: word(config, "identity_token"),
             cwd: word(config, "cwd").unwrap_or_default(),
-            created_at: word(config, "created_at"),
+            created_at: time(config, "created_at"),
         };
         rows::upsert_worker(tx, &worker).map_err(|error| {
             if !error.is_unique_violation() {
@@ -195,13 +206,13 @@ fn write_content(tx: &Tx<'_>, step: &Step, content: &Content, worker_id: &str) -
                 current_task: word(status, "current_task"),
                 next_action: word(status, "next_action"),
                 blocker: word(status, "blocker"),
-                at: word(status, "last_update").unwrap_or(tx.now()),
+                at: time(status, "last_update").unwrap_or(tx.now()),
             };
             rows::insert_status(tx, worker_id, &status)?;
         }
         Content::Capture { text, meta } => {
-            let changed_at = word(meta, "changed_at");
-            let captured_at = word(meta, "captured_at").or(changed_at).unwrap_or(tx.now());
+            let changed_at = time(meta, "changed_at");
+            let captured_at = time(meta, "captured_at").or(changed_at).unwrap_or(tx.now());
             let lines = i64::try_from(text.lines().count().max(1)).unwrap_or(i64::MAX);
             let history_lines = meta.get("history_lines").and_then(Value::as_i64).filter(|lines| *lines != 0);
             let capture = Capture {
@@ -214,12 +225,13 @@ fn write_content(tx: &Tx<'_>, step: &Step, content: &Content, worker_id: &str) -
             rows::insert_capture(tx, worker_id, &capture)?;
         }
         Content::Event(event) => {
-            let at = word(event, "time").or(word(event, "created_at"));
+            let at = time(event, "time").or(time(event, "created_at"));
             let mut payload = event.clone();
             payload.remove("time");
             payload.remove("type");
             payload.insert("source_path".to_owned(), Value::from(step.source.as_str()));
-            let kind = word(event, "type").unwrap_or("event");
+            let kind = word(event, "type").filter(|kind| names::check(Is::Id("type"), kind).is_ok());
+            let kind = kind.unwrap_or("event");
             rows::insert_event(tx, worker_id, kind, at, &Value::Object(payload))?;
         }
     }
@@ -229,6 +241,11 @@ fn write_content(tx: &Tx<'_>, step: &Step, content: &Content, worker_id: &str) -
 /// A text in a JSON object. An empty text counts as none.
 fn word<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// A time in a JSON object. A text that is no time counts as none.
+fn time<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    word(object, key).filter(|text| clock::parse(text).is_some())
 }
 
 /// The text of a file; none if the file does not exist. Pipes and devices are refused, since reading them
@@ -252,6 +269,9 @@ fn object_of(path: &Utf8Path, text: &str) -> Result<Map<String, Value>> {
 }
 
 fn unreadable(path: &Utf8Path, error: &io::Error) -> Error {
+    if let Some(refusal) = Refusal::of_machine(error) {
+        return refusal.into();
+    }
     invalid(path, &format!("cannot be read: {error}"))
 }
 

@@ -11,6 +11,7 @@ use crate::{
         tasks,
     },
     supervision::permissions,
+    words::names::{self, Is},
 };
 use conveyor_proto::{
     limits::MAX_MESSAGE_BYTES,
@@ -30,12 +31,15 @@ use serde_json::{Map, Value, json};
 ///
 /// # Errors
 /// `blank_message`, `message_too_long`, `unknown_task`, `unknown_permission`, `task_over`, `session_gone`,
-/// `idempotency_conflict`, and those of the database.
+/// `idempotency_conflict`, `invalid_id`, and those of the database.
 pub async fn enqueue(store: &Store, kind: SignalType, params: EnqueueParams) -> Result<EnqueueResult> {
     check_message(&params.message)?;
     if params.message.trim().is_empty() {
         return Err(Error::invalid(Kind::BlankMessage, "the message is blank"));
     }
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    names::check_if(Is::Id("correlation id"), given(&params.correlation_id).as_deref())?;
+    names::check_if(Is::Id("idempotency key"), given(&params.idempotency_key).as_deref())?;
     let permission = match params.required_permission.as_deref().map(str::trim) {
         None => None,
         Some(name) => {

@@ -133,6 +133,7 @@ async fn run(mut task: Task, cancel: CancellationToken) {
     loop {
         if work && let Err(error) = task.work().await {
             task.failed = true;
+            task.pass.items.trouble("a pass of Dispatch failed; it goes on with the next", &error);
             tracing::error!(%error, "a pass of Dispatch failed; it goes on with the next");
         }
         let sleep = tokio::time::sleep(task.next_due().await.min(SWEEP));
@@ -259,7 +260,10 @@ impl Task {
         match done.map_err(Error::from).flatten() {
             Ok(settled) => self.processed += u64::from(settled),
             // The next round gives the claim up, and recovery takes the command up again.
-            Err(error) => tracing::error!(%error, "a command could not be executed"),
+            Err(error) => {
+                self.pass.items.trouble("a command could not be executed", &error);
+                tracing::error!(%error, "a command could not be executed");
+            }
         }
     }
 
@@ -271,6 +275,7 @@ impl Task {
             Err(Error::Panicked(_)) => return true,
             Err(error) => {
                 self.failed = true;
+                self.pass.items.trouble("a completion could not be routed", &error);
                 tracing::error!(%error, "a completion could not be routed");
             }
         }
@@ -284,6 +289,7 @@ impl Task {
         let any = store.read(|connection| Ok::<_, Error>(deliveries::any_held(connection)?)).await;
         self.any_held = any.as_ref().is_ok_and(|any| *any);
         if let Err(error) = looked.and(any) {
+            self.pass.items.trouble("held deliveries could not be looked at", &error);
             tracing::warn!(%error, "held deliveries could not be looked at");
         }
     }

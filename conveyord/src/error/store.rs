@@ -1,5 +1,6 @@
 //! The errors of the database, distinguished by what a person can do about them.
 
+use crate::in_place::Replaced;
 use crate::refusal::Kind;
 use camino::Utf8PathBuf;
 use conveyor_proto::ErrorClass;
@@ -40,6 +41,9 @@ pub enum StoreError {
         /// The newest schema version that this daemon knows.
         known: i64,
     },
+    /// A file of the daemon was removed or replaced.
+    #[error("{0}; nothing was read or written")]
+    Replaced(#[from] Replaced),
     #[error("the disk is full; nothing was written")]
     Full(rusqlite::Error),
     /// The file cannot be written.
@@ -61,6 +65,9 @@ pub enum StoreError {
     Pool(#[from] r2d2::Error),
     #[error("a value could not be stored as JSON")]
     Json(#[from] serde_json::Error),
+    /// The database has whole numbers up to 2^63-1.
+    #[error("a number is too large: the database holds whole numbers up to {}", i64::MAX)]
+    TooLarge(rusqlite::Error),
     /// Any other error of SQLite.
     #[error("SQLite: {0}")]
     Sqlite(rusqlite::Error),
@@ -68,12 +75,16 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        if let rusqlite::Error::ToSqlConversionFailure(_) = error {
+            return Self::TooLarge(error);
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full(error),
             Some(ErrorCode::ReadOnly) => Self::ReadOnly(error),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy(error),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error),
-            Some(ErrorCode::SystemIoFailure) => Self::Io(error),
+            // It is also what SQLite says when the process has no file left to open.
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Self::Io(error),
             _ => Self::Sqlite(error),
         }
     }
@@ -104,11 +115,13 @@ impl StoreError {
             Self::Foreign { .. } => Kind::ForeignDatabase,
             Self::Newer { .. } => Kind::NewerDatabase,
             Self::Full(_) => Kind::DiskFull,
+            Self::Replaced(_) => Kind::StateReplaced,
             Self::ReadOnly(_) => Kind::ReadOnlyDatabase,
             Self::Busy(_) | Self::Pool(_) => Kind::DatabaseBusy,
             Self::Io(_) => Kind::DatabaseIoFailed,
             Self::Damaged(_) => Kind::DatabaseDamaged,
             Self::Migration(_) => Kind::MigrationFailed,
+            Self::TooLarge(_) => Kind::NumberTooLarge,
             Self::Json(_) | Self::Sqlite(_) => Kind::DatabaseError,
         }
     }
@@ -117,6 +130,10 @@ impl StoreError {
     #[must_use]
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Replaced(_) => Some(
+                "the daemon ends by itself; put the file back, or leave what is there now: the next call starts a \
+                 daemon on it",
+            ),
             Self::Full(_) => Some("free some space where the database is, and try again"),
             Self::ReadOnly(_) => Some("check the owner and mode of the database file and of its folder"),
             Self::Busy(_) | Self::Pool(_) => {
@@ -135,11 +152,13 @@ impl StoreError {
     pub const fn class(&self) -> ErrorClass {
         match self {
             Self::Full(_)
+            | Self::Replaced(_)
             | Self::ReadOnly(_)
             | Self::Busy(_)
             | Self::Io(_)
             | Self::Pool(_)
             | Self::Open { .. } => ErrorClass::Unavailable,
+            Self::TooLarge(_) => ErrorClass::Invalid,
             Self::NotADatabase { .. } | Self::Foreign { .. } | Self::Newer { .. } => ErrorClass::Refused,
             Self::Damaged(_) | Self::Migration(_) | Self::Json(_) | Self::Sqlite(_) => ErrorClass::Internal,
         }

@@ -100,6 +100,7 @@ impl ExitWatch {
         let active = match self.store.read(|connection| Ok::<_, Error>(sessions::active(connection)?)).await {
             Ok(active) => active,
             Err(error) => {
+                self.items.trouble("the processes to watch could not be read", &error);
                 tracing::warn!(%error, "the processes to watch could not be read");
                 return;
             }
@@ -124,7 +125,8 @@ impl ExitWatch {
                 let watched = items.attempt(session.id.as_str(), watch(&store, &ingest, &session, process));
                 if let Ok(Err(error)) = watched.await {
                     // The sweep starts another watch.
-                    tracing::warn!(%error, session = %session.id, "the end of a process could not be recorded");
+                    items.trouble("the end of a process could not be recorded", &error);
+tracing::warn!(%error, session = %session.id, "the end of a process could not be recorded");
                 }
                 session.id
             });

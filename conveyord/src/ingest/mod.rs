@@ -24,7 +24,7 @@ use crate::{
     error::{Error, Result},
     faults,
     platform::{self, Pid},
-    refusal::Kind,
+    refusal::{Kind, Refusal},
     store::{
         Durability, Store, StoreError, Tx,
         event_names::TelemetryEvent,
@@ -416,6 +416,9 @@ fn identity_of(file: &File) -> Option<(u64, u64)> {
 }
 
 fn unreadable(path: &str, error: &io::Error) -> Error {
+    if let Some(refusal) = Refusal::of_machine(error) {
+        return refusal.into();
+    }
     let (kind, what) = match error.kind() {
         io::ErrorKind::NotFound => (Kind::RolloutMissing, "does not exist".to_owned()),
         _ => (Kind::RolloutUnreadable, format!("cannot be read: {error}")),

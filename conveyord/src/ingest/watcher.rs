@@ -182,6 +182,7 @@ impl Watcher {
         let active = match self.store.read(|connection| Ok::<_, Error>(sessions::active(connection)?)).await {
             Ok(active) => active,
             Err(error) => {
+                self.items.trouble("the watched sessions could not be read", &error);
                 tracing::warn!(%error, "the watched sessions could not be read");
                 return;
             }
@@ -295,6 +296,7 @@ impl Watcher {
         self.looks.spawn(async move {
             // A session that moved on publishes a change, which makes the watcher read its new file.
             if let Err(error) = follow::follow_all(&store, &ingest, &items, sessions).await {
+                items.trouble("could not look where the sessions went", &error);
                 tracing::warn!(%error, "could not look where the sessions went");
             }
         });
@@ -389,6 +391,7 @@ impl Watcher {
                 // The tail tries again what could not be read now.
                 watched.seen = None;
                 if matches!(error, Error::Store(_)) {
+                    self.items.trouble("what a rollout has could not be stored yet", &error);
                     tracing::warn!(%error, session = %id, "what a rollout has could not be stored yet");
                 } else {
                     tracing::debug!(%error, session = %id, "a rollout was not read");

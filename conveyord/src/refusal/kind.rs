@@ -75,6 +75,14 @@ kinds! {
     TimeoutTooLong "timeout_too_long" Invalid;
     /// not a name that a session, task or run may have
     InvalidName "invalid_name" Invalid;
+    /// not an id or key that a call may bring
+    InvalidId "invalid_id" Invalid;
+    /// a path with control characters, or one that is too long
+    InvalidPath "invalid_path" Invalid;
+    /// the daemon has no file or memory left to look with
+    ResourcesExhausted "resources_exhausted" Unavailable;
+    /// a number that is larger than the database can hold
+    NumberTooLarge "number_too_large" Invalid;
     /// a task without a goal
     GoalNeeded "goal_needed" Invalid;
     /// a registration names neither
@@ -301,6 +309,8 @@ kinds! {
     ImportNotVerified "import_not_verified" Refused;
     /// the file is from a newer Conveyor
     NewerDatabase "newer_database" Refused;
+    /// a file of the daemon was removed or replaced while it served; it ends
+    StateReplaced "state_replaced" Unavailable;
     /// nothing was written
     DiskFull "disk_full" Unavailable;
     /// the file or its folder cannot be written

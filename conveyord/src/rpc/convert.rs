@@ -22,6 +22,9 @@ pub(super) fn params<T: DeserializeOwned>(params: &Params<'_>) -> Answer<T> {
     if text.len() > MAX_TEXT_BYTES {
         check_sizes(text)?;
     }
+    if has_nul(text) {
+        return Err(invalid("a text has a NUL character"));
+    }
     serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))
 }
 
@@ -45,6 +48,16 @@ fn check_sizes(text: &str) -> Answer<()> {
         return Err(error("the reading of parameters", &refusal));
     }
     Ok(())
+}
+
+/// Whether a text in this JSON has a NUL character. SQLite, paths and programs' arguments end there, so that what is
+/// checked would not be what is used. JSON has it only in this form.
+fn has_nul(json: &str) -> bool {
+    json.match_indices("\\u0000").any(|(at, _)| {
+        // A backslash before it may be an escaped one, behind which `u0000` is text.
+        let before = json[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
+        before % 2 == 0
+    })
 }
 
 fn invalid(what: &str) -> ErrorObjectOwned {
@@ -84,4 +97,19 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_nul;
+
+    #[test]
+    fn a_nul_is_found_in_its_only_form() {
+        for text in [r#"{"a":"\u0000"}"#, r#"{"a":"b\\\u0000"}"#, r#"{"\u0000":1}"#] {
+            assert!(has_nul(text), "{text}");
+        }
+        for text in [r#"{"a":"\\u0000"}"#, r#"{"a":"u0000"}"#, r#"{"a":"\u0001"}"#] {
+            assert!(!has_nul(text), "{text}");
+        }
+    }
 }

@@ -18,24 +18,20 @@ use crate::{
         runs::{self as rows, NewRun},
         tasks::{self},
     },
-    words::shown,
-};
-use conveyor_proto::{
-    limits::MAX_TASK_NAME,
-    text::is_hidden,
-    types::{
-        run::{CreateParams, FinishRunParams, ListParams, RunRow, RunStatus, ShowParams},
-        task::TaskRow,
+    words::{
+        names::{self, Is},
+        shown,
     },
+};
+use conveyor_proto::types::{
+    run::{CreateParams, FinishRunParams, ListParams, RunRow, RunStatus, ShowParams},
+    task::TaskRow,
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
 /// Purpose and kind of a loop run.
 pub const LOOP: &str = "ralph_loop";
-
-/// The longest name of a run: the name of its task plus a suffix.
-const MAX_RUN_NAME: usize = MAX_TASK_NAME + 56;
 
 /// Creates a run.
 ///
@@ -49,15 +45,7 @@ fn create_in(tx: &Tx<'_>, params: CreateParams) -> Result<RunRow> {
     let CreateParams { task, name, purpose, metadata } = params;
     let task = tasks::resolve(tx, &task)?;
     let name = name.filter(|name| !name.is_empty());
-    if let Some(name) = &name
-        && (name.chars().count() > MAX_RUN_NAME || name.chars().any(is_hidden))
-    {
-        let message = format!(
-            "\"{}\" is no name of a run: use 1 to {MAX_RUN_NAME} characters, no control characters",
-            shown(name)
-        );
-        return Err(Error::invalid(Kind::InvalidName, message));
-    }
+    names::check_if(Is::Run, name.as_deref())?;
     let is_loop = purpose.as_deref() == Some(LOOP) || metadata.get("kind").is_some_and(|kind| kind == LOOP);
     let time = tx.now().replace(':', "");
     let (default_name, purpose, status, metadata) = if is_loop {

@@ -62,6 +62,19 @@ pub(super) fn request_too_large(limit: usize) -> ErrorObjectOwned {
     fault(OVERSIZED_REQUEST_CODE, "request_too_large", Some(limit), message)
 }
 
+/// The request comes from a page in a browser.
+pub(super) fn of_a_page() -> ErrorObjectOwned {
+    let message =
+        "a request with the header Origin comes from a page in a browser, which may not use the daemon";
+    fault(INVALID_REQUEST_CODE, "origin_refused", None, message.into())
+}
+
+/// A WebSocket began to speak before it was opened.
+pub(super) fn spoke_too_soon() -> ErrorObjectOwned {
+    let message = "a WebSocket is silent until it is opened (RFC 6455, section 4.1)";
+    fault(INVALID_REQUEST_CODE, "invalid_request", None, message.into())
+}
+
 /// The request did not arrive completely in time.
 pub(super) fn request_timed_out(limit: Duration) -> ErrorObjectOwned {
     let message = format!("the request did not arrive whole within {} s", limit.as_secs_f64());

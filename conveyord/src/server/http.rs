@@ -8,7 +8,7 @@ use super::{
     ConnectionInfo, Framing, Limits, clamp, fault,
     message::{self, Incoming, Message},
     policy::Policy,
-    stream::Stream,
+    stream::{Reading, Stream},
 };
 use hyper::body::{Body, Incoming as IncomingBody};
 use hyper::server::conn::http1;
@@ -49,7 +49,8 @@ pub(super) async fn serve<S: Send + Unpin + 'static>(
     connection: u64,
     shutdown: &CancellationToken,
 ) -> hyper::Result<()> {
-    let service = service_fn(move |request| answer(http.clone(), connection, request));
+    let reading = stream.reading();
+    let service = service_fn(move |request| answer(http.clone(), reading.clone(), connection, request));
     let mut serving = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -70,10 +71,18 @@ pub(super) async fn serve<S: Send + Unpin + 'static>(
 
 async fn answer(
     http: Http,
+    reading: Reading,
     connection: u64,
     request: hyper::Request<IncomingBody>,
 ) -> Result<HttpResponse, BoxError> {
+    // Programs send no such header. A browser sends it with every request that a page of another host makes.
+    if request.headers().contains_key(header::ORIGIN) {
+        return Ok(closing(StatusCode::FORBIDDEN, fault::of_a_page()));
+    }
     if is_upgrade_request(&request) {
+        if !reading.begin_frames() {
+            return Ok(closing(StatusCode::BAD_REQUEST, fault::spoke_too_soon()));
+        }
         return http.pass_on(connection, Framing::WebSocket, request.map(HttpBody::new)).await;
     }
     if request.method() != Method::POST || !content_type_is_json(&request) {

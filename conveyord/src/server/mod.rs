@@ -14,6 +14,7 @@
 
 mod accept;
 mod fault;
+mod frames;
 mod http;
 mod limits;
 mod line_buffer;

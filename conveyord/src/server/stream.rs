@@ -4,16 +4,60 @@
 //! hyper and jsonrpsee own the stream of a connection in several tasks. So these rules are in the stream
 //! itself, and the connection is over when the stream is dropped.
 
+use super::frames::Frames;
 use nix::sys::socket::{Shutdown, shutdown};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// What the bytes of a connection are taken for. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reading(Arc<Mutex<Speech>>);
+
+#[derive(Debug)]
+enum Speech {
+    /// Requests of HTTP, with whether the last bytes ended a head.
+    Http { at_end_of_head: bool },
+    /// Frames of a WebSocket.
+    Frames(Frames),
+}
+
+impl Default for Speech {
+    fn default() -> Self {
+        Self::Http { at_end_of_head: false }
+    }
+}
+
+impl Reading {
+    /// From now on the client sends frames. False if it has sent something behind the head of its request already.
+    pub(super) fn begin_frames(&self) -> bool {
+        let mut speech = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_order = matches!(*speech, Speech::Http { at_end_of_head: true });
+        *speech = Speech::Frames(Frames::default());
+        in_order
+    }
+
+    fn take(&self, bytes: &[u8]) -> io::Result<()> {
+        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Speech::Http { at_end_of_head } => {
+                if !bytes.is_empty() {
+                    // The end may come in two parts, the second of which is a line feed at least.
+                    *at_end_of_head =
+                        bytes.ends_with(b"\r\n\r\n") || bytes.len() < 4 && bytes.ends_with(b"\n");
+                }
+                Ok(())
+            }
+            Speech::Frames(frames) => frames.take(bytes),
+        }
+    }
+}
 
 /// A socket with limits. `S` counts the connection as open and is dropped with the socket.
 #[derive(Debug)]
@@ -25,6 +69,7 @@ pub(super) struct Stream<S> {
     /// The task that wanted to read during a stall.
     reader: Option<Waker>,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
+    reading: Reading,
     _slot: S,
 }
 
@@ -32,7 +77,13 @@ impl<S> Stream<S> {
     /// A stream that ends when `end` is cancelled.
     pub(super) fn new(socket: UnixStream, write_timeout: Duration, end: CancellationToken, slot: S) -> Self {
         let ended = Box::pin(end.cancelled_owned());
-        Self { socket, write_timeout, stalled: None, reader: None, ended, _slot: slot }
+        let reading = Reading::default();
+        Self { socket, write_timeout, stalled: None, reader: None, ended, reading, _slot: slot }
+    }
+
+    /// What the bytes of this connection are taken for.
+    pub(super) fn reading(&self) -> Reading {
+        self.reading.clone()
     }
 
     fn end_of_stall(&mut self) {
@@ -72,7 +123,9 @@ impl<S: Unpin> AsyncRead for Stream<S> {
             this.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        Pin::new(&mut this.socket).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.socket).poll_read(cx, buffer))?;
+        Poll::Ready(this.reading.take(&buffer.filled()[before..]))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     },
     error::{Error, Result},
     platform::{self, Pid, ProcessStart},
-    refusal::Kind,
+    refusal::{Kind, Refusal},
     sessions::{locate, others::Others, pane},
     store::{
         Durability, Store, Tx, bindings,
@@ -19,12 +19,14 @@ use crate::{
         sessions::{self, Filter, Registration, Session},
     },
     tmux::{Pane, Tmux, TmuxServer, active_pane, stored_name},
-    words::shown,
+    words::{
+        names::{self, Is},
+        shown,
+    },
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::{
     ids::TaskId,
-    limits::MAX_SESSION_NAME,
     types::{
         common::{Caller, Communication, DeliveryMode, Role},
         session::{
@@ -36,30 +38,7 @@ use conveyor_proto::{
 use serde_json::json;
 use std::{os::unix::fs::MetadataExt, time::Duration};
 
-/// Folders of the state root that belong to the daemon. A session of such a name would have its reports written there.
-const OWN_FOLDERS: [&str; 4] = ["artifacts", "backups", "exports", "logs"];
-
-/// Checks the name of a new session. Rows of older versions with other names stay readable.
-///
-/// # Errors
-/// `invalid_name`.
-pub fn check_name(name: &str) -> Result<()> {
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if name.is_empty() || name.len() > MAX_SESSION_NAME || !name.chars().all(good) {
-        return Err(Error::invalid(
-            Kind::InvalidName,
-            format!(
-                "\"{}\" is no session name: use 1 to {MAX_SESSION_NAME} letters, digits, '-' and '_'",
-                shown(name)
-            ),
-        ));
-    }
-    if OWN_FOLDERS.contains(&name) {
-        let message = format!("{name} is the name of a folder of the daemon");
-        return Err(Error::invalid(Kind::InvalidName, message).hint("use another name"));
-    }
-    Ok(())
-}
+pub use crate::words::names::session as check_name;
 
 /// What is known of a session before anything is written.
 struct Found {
@@ -109,10 +88,8 @@ async fn find(store: &Store, params: &RegisterParams, time_limit: Duration) -> R
     let mut warnings = Vec::new();
     let pid = params.pid.map(checked_pid).transpose()?;
     let tmux_session = params.tmux_session.clone().filter(|name| !name.is_empty());
-    if let Some(name) = tmux_session.as_deref().filter(|name| name.chars().any(char::is_control)) {
-        let message = format!("\"{}\" is no tmux session: it has a control character", shown(name));
-        return Err(Error::invalid(Kind::InvalidTmuxSession, message));
-    }
+    names::check_if(Is::TmuxSession, tmux_session.as_deref())?;
+    names::check_if(Is::Path("working directory"), params.cwd.as_deref().filter(|cwd| !cwd.is_empty()))?;
     let place = match (tmux_session, pid) {
         (None, _) => Place::default(),
         (Some(name), Some(pid)) => place_of(pid, name, &params.caller, time_limit, &mut warnings).await?,
@@ -255,15 +232,12 @@ fn checked_pid(pid: i64) -> Result<Pid> {
 type Rollout = (Utf8PathBuf, SessionMeta);
 
 fn of_file(path: &str) -> Result<Rollout> {
+    names::check(Is::Path("rollout"), path)?;
     let path = Utf8Path::new(path);
-    if path.is_relative() {
-        let message = format!("rollout {}: is not an absolute path", shown(path.as_str()));
-        return Err(
-            Error::invalid(Kind::RelativePath, message).hint("the folder of the caller is not the daemon's")
-        );
-    }
-    let meta =
-        read_session_meta(path).map_err(|error| Error::invalid(Kind::RolloutInvalid, error.to_string()))?;
+    let meta = read_session_meta(path).map_err(|error| match error.of_machine() {
+        Some(refusal) => refusal.into(),
+        None => Error::invalid(Kind::RolloutInvalid, error.to_string()),
+    })?;
     if let Some(whose) = meta.kind.whose() {
         let message = format!("rollout {} belongs to {whose}, and no session is in it", shown(path.as_str()));
         return Err(
@@ -284,7 +258,16 @@ async fn of_process(
     pane: Option<&Pane>,
 ) -> Result<(Option<Rollout>, Option<Pid>)> {
     let held = tokio::task::spawn_blocking(move || rollouts_held_by(pid)).await?;
-    let held = held.map_err(|error| Error::unavailable(Kind::RolloutNotFound, error.to_string()))?;
+    let held = held.map_err(|error| {
+        let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
+        match source.and_then(Refusal::of_machine) {
+            Some(refusal) => refusal.into(),
+            None => Error::unavailable(Kind::RolloutNotFound, error.to_string()),
+        }
+    })?;
+    if let Some(refusal) = held.of_machine() {
+        return Err(refusal.into());
+    }
     let none = match choose(held) {
         Ok(found) => return Ok((Some((found.path, found.meta)), Some(found.pid))),
         Err(none) => none,

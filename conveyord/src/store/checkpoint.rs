@@ -5,6 +5,7 @@
 //! far higher limit, for a log that grows faster than it is moved here.
 
 use super::{Store, StoreError, open, rows::column};
+use crate::background::Items;
 use camino::Utf8PathBuf;
 use rusqlite::Connection;
 use std::{fs, time::Duration};
@@ -17,7 +18,7 @@ const SMALL_LOG: u64 = 4 * 1024 * 1024;
 
 impl Store {
     /// Keeps the write-ahead log small until the daemon ends. Woken by commits; nothing runs without them.
-    pub async fn keep_log_small(self, shutdown: CancellationToken) {
+    pub async fn keep_log_small(self, shutdown: CancellationToken, items: Items) {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -31,7 +32,10 @@ impl Store {
             match tokio::task::spawn_blocking(move || store.move_log()).await {
                 Ok(Ok(())) => {}
                 // The next commit tries again; a log that stays is no loss.
-                Ok(Err(error)) => tracing::warn!(%error, "the write-ahead log could not be moved"),
+                Ok(Err(error)) => {
+                    items.trouble("the write-ahead log could not be moved", &error);
+                    tracing::warn!(%error, "the write-ahead log could not be moved");
+                }
                 Err(_) => tracing::error!("moving the write-ahead log panicked"),
             }
         }
@@ -44,6 +48,8 @@ impl Store {
         if size() < SMALL_LOG {
             return Ok(());
         }
+        // It would begin a new log in place of one that was removed.
+        self.in_place.check()?;
         let connection = open::maintenance(&self.path)?;
         if checkpoint(&connection, "passive")?.is_complete() {
             // This connection has no busy timeout, so a log that a reader uses is cut back another time.

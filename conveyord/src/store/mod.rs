@@ -42,10 +42,11 @@ use crate::{
     changes::{Change, Changes},
     clock,
     faults::{CrashPoint, Write},
+    in_place::InPlace,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig};
 use std::{
     cell::RefCell,
     ops::Deref,
@@ -98,6 +99,8 @@ pub struct Store {
     changes: Changes,
     /// Told after each commit.
     committed: Arc<Notify>,
+    /// The files that must stay where they are, those of the database and whatever else the daemon holds.
+    in_place: InPlace,
 }
 
 struct Writer {
@@ -119,6 +122,7 @@ impl Store {
     pub fn open(path: &Utf8Path, backups: &Utf8Path, changes: Changes) -> Result<Self, StoreError> {
         let connection = open::writer(path, backups)?;
         let readers = open::readers(path)?;
+        let in_place = open::held(path)?;
         let writer = Writer { connection, durability: Durability::Full };
         Ok(Self {
             path: Arc::new(path.to_owned()),
@@ -126,6 +130,7 @@ impl Store {
             readers,
             changes,
             committed: Arc::default(),
+            in_place,
         })
     }
 
@@ -133,6 +138,12 @@ impl Store {
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
         &self.path
+    }
+
+    /// The files that must stay in their places while this store is used.
+    #[must_use]
+    pub const fn in_place(&self) -> &InPlace {
+        &self.in_place
     }
 
     /// The feed of committed changes.
@@ -164,6 +175,7 @@ impl Store {
     where
         E: From<StoreError>,
     {
+        self.in_place.check().map_err(StoreError::from)?;
         // A panic while the lock was held rolled its transaction back: the connection is sound.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let write = Write::of(&work, &writer.connection);
@@ -212,6 +224,8 @@ impl Store {
     where
         E: From<StoreError>,
     {
+        // Without its log a new connection says "disk I/O error", or reads what was true before.
+        self.in_place.check().map_err(StoreError::from)?;
         let connection = self.readers.get().map_err(|error| E::from(StoreError::from(error)))?;
         // One snapshot for all statements of the read.
         let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
@@ -226,8 +240,9 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let path = Arc::clone(&self.path);
+        let (path, in_place) = (Arc::clone(&self.path), self.in_place.clone());
         let read = move || {
+            in_place.check().map_err(StoreError::from)?;
             let connection = open::new_reader(&path)?;
             let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
             work(&transaction)
@@ -239,8 +254,18 @@ impl Store {
     }
 
     /// Moves the write-ahead log into the database file, as far as readers allow.
+    ///
+    /// Where the files were replaced, the rows go into the file that this daemon has open, wherever it is now, unless
+    /// another program has begun a log of its own beside it. The files that have the names now are left alone.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.in_place.check().is_err() {
+            // With its last connection SQLite would remove the log by its name.
+            writer.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            if self.in_place.is_another(Utf8Path::new(&format!("{}-wal", self.path))) {
+                return Ok(());
+            }
+        }
         writer.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;
         Ok(())
     }

@@ -4,8 +4,11 @@ use super::{StoreError, rows::scalar};
 use crate::{
     clock,
     faults::{self, CrashPoint},
+    in_place::InPlace,
 };
 use camino::Utf8Path;
+use conveyor_proto::opened::Opened;
+use nix::fcntl::OFlag;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
@@ -46,8 +49,9 @@ pub(super) fn writer(path: &Utf8Path, backups: &Utf8Path) -> Result<Connection, 
     if let Some(folder) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
     }
+    refuse_links(path).map_err(unusable)?;
     // SQLite would create it with mode 0644, less the umask: readable for others.
-    fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(unusable)?;
+    new_file(path).map_err(unusable)?;
     let mut connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -74,6 +78,52 @@ pub(super) fn writer(path: &Utf8Path, backups: &Utf8Path) -> Result<Connection, 
     }
     leave_trail(&connection)?;
     Ok(connection)
+}
+
+/// Refuses a database that is a link, and one whose side files are: SQLite would follow them. A pipe would be waited
+/// for.
+fn refuse_links(path: &Utf8Path) -> io::Result<()> {
+    for end in ["", "-wal", "-shm", "-journal"] {
+        let file = format!("{path}{end}");
+        match fs::symlink_metadata(&file) {
+            Ok(found) if found.is_symlink() => {
+                return Err(io::Error::other(format!(
+                    "{file} is a symbolic link: name the file that it leads to"
+                )));
+            }
+            Ok(found) if !found.is_file() => {
+                return Err(io::Error::other(format!("{file} is no regular file: move it away")));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Makes a file that only this user can read, unless it is there.
+fn new_file(path: &Utf8Path) -> io::Result<()> {
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+    fs::OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(flags).open(path).map(drop)
+}
+
+/// The folder of the backups is in the state root, where no link is followed.
+fn make_backups(backups: &Utf8Path) -> io::Result<()> {
+    match (backups.parent(), backups.file_name()) {
+        (Some(root), Some(name)) => Opened::create(root)?.make_folder(name).map(drop),
+        _ => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+/// The files of a database that is open. SQLite keeps them as long as the writer lives.
+pub(super) fn held(path: &Utf8Path) -> Result<InPlace, StoreError> {
+    let held = InPlace::default();
+    for end in ["", "-wal", "-shm"] {
+        let unusable = |source| StoreError::Open { path: path.to_owned(), source };
+        held.add(Utf8Path::new(&format!("{path}{end}"))).map_err(unusable)?;
+    }
+    Ok(held)
 }
 
 /// The schema version of the file. Refuses a file that is no database, of another program, or of a newer version.
@@ -140,10 +190,10 @@ fn back_up(
     version: i64,
 ) -> Result<(), StoreError> {
     let unusable = |source| StoreError::Open { path: path.to_owned(), source };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(backups).map_err(unusable)?;
+    make_backups(backups).map_err(unusable)?;
     let stamp = clock::now().replace([':', '.'], "-");
     let target = backups.join(format!("conveyor-v{version}-{stamp}.db"));
-    fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&target).map_err(unusable)?;
+    new_file(&target).map_err(unusable)?;
     connection.backup("main", &target, None)?;
     remove_old_backups(backups).map_err(unusable)
 }

@@ -10,6 +10,7 @@ use crate::{
         log::{self, Actor, Event, Run, Telemetry},
         supervision as store, tasks,
     },
+    words::names::{self, Is},
 };
 use conveyor_proto::{
     ids::BindingId,
@@ -28,7 +29,7 @@ use serde_json::{Value, json};
 /// `payload_too_large`, `text_too_long`, `unknown_task`, `ambiguous_task`.
 pub async fn record(database: &Store, params: RecordAckParams) -> Result<Acknowledgement> {
     limits::payload("the acknowledgement", &params.payload)?;
-    limits::text("the correlation id", params.correlation_id.as_deref().unwrap_or_default())?;
+    names::check_if(Is::Id("correlation id"), params.correlation_id.as_deref().filter(|id| !id.is_empty()))?;
     let (actor, kind) = match params.role {
         Role::Worker => (Actor::Worker, SharedEvent::WorkerAckRecorded),
         Role::Manager => (Actor::Manager, SharedEvent::ManagerAckRecorded),

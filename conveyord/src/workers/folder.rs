@@ -8,16 +8,21 @@
 
 use crate::clock;
 use crate::store::event_names::FileEvent;
-use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_proto::{ids::PaneId, types::worker::WorkState};
+use crate::words::names;
+use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
+use conveyor_proto::{
+    ids::PaneId,
+    opened::{Access, Opened},
+    types::worker::WorkState,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
     collections::VecDeque,
-    fs::{self, OpenOptions},
+    fs::File,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    time::SystemTime,
 };
 
 const CONFIG: &str = "config.json";
@@ -151,44 +156,91 @@ pub struct Events {
 
 /// The folder of one worker. It need not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folder(Utf8PathBuf);
+pub struct Folder {
+    root: Utf8PathBuf,
+    /// None if the worker's name is none that a folder may have. Then nothing is read or written.
+    name: Option<String>,
+    path: Utf8PathBuf,
+}
 
 impl Folder {
-    /// The folder of a worker. The caller has checked the name.
+    /// The folder of a worker. Rows of older versions may have names that no folder has.
     #[must_use]
     pub fn of(root: &Utf8Path, name: &str) -> Self {
-        Self(root.join(name))
+        let name = names::session(name).is_ok().then(|| name.to_owned());
+        let path = name.as_ref().map_or_else(|| root.to_owned(), |name| root.join(name));
+        Self { root: root.to_owned(), name, path }
     }
 
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
-        &self.0
+        &self.path
+    }
+
+    fn name(&self) -> io::Result<&str> {
+        self.name.as_deref().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "a worker of this name has no folder: `rename` it")
+        })
+    }
+
+    /// Opens the folder; none if it does not exist.
+    fn open(&self) -> io::Result<Option<Opened>> {
+        match Opened::open(&self.root).and_then(|root| root.folder(self.name()?)) {
+            Err(error) if is_missing(&error) => Ok(None),
+            folder => folder.map(Some),
+        }
+    }
+
+    /// Opens a file of the folder; none if it does not exist.
+    fn find(&self, name: &str) -> io::Result<Option<File>> {
+        match self.open()? {
+            Some(folder) => folder.find(name),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads a file of the folder; none if it does not exist.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, FolderError> {
+        let read = || {
+            let Some(file) = self.find(name)? else { return Ok(None) };
+            let mut bytes = Vec::new();
+            match file.take(FILE_LIMIT + 1).read_to_end(&mut bytes)? as u64 {
+                ..=FILE_LIMIT => Ok(Some(bytes)),
+                _ => Err(io::ErrorKind::FileTooLarge.into()),
+            }
+        };
+        read().map_err(|source| FolderError::Io { path: self.path.join(name), source })
+    }
+
+    /// Opens the folder, and makes it if it does not exist.
+    fn make(&self) -> Result<Opened, FolderError> {
+        let made = Opened::create(&self.root).and_then(|root| root.make_folder(self.name()?));
+        made.map_err(|source| FolderError::Io { path: self.path.clone(), source })
     }
 
     /// The file with the last captured text.
     #[must_use]
     pub fn transcript(&self) -> Utf8PathBuf {
-        self.0.join(TRANSCRIPT)
+        self.path.join(TRANSCRIPT)
     }
 
     /// The file with the worker's first prompt.
     #[must_use]
     pub fn contract(&self) -> Utf8PathBuf {
-        self.0.join(CONTRACT)
+        self.path.join(CONTRACT)
     }
 
     /// The file in which the worker may report.
     #[must_use]
     pub fn status_file(&self) -> Utf8PathBuf {
-        self.0.join(STATUS)
+        self.path.join(STATUS)
     }
 
     /// Reads `config.json`; none if the file does not exist.
     pub fn config(&self) -> Result<Option<Config>, FolderError> {
-        let path = self.0.join(CONFIG);
-        let Some(text) = read(&path)? else { return Ok(None) };
+        let Some(text) = self.read(CONFIG)? else { return Ok(None) };
         serde_json::from_slice(&text).map(Some).map_err(|error| FolderError::Invalid {
-            path,
+            path: self.path.join(CONFIG),
             line: error.line(),
             column: error.column(),
         })
@@ -202,9 +254,8 @@ impl Folder {
     /// replaces a bad file, so this is no error.
     #[must_use]
     pub fn status(&self) -> Option<FileStatus> {
-        let path = self.status_file();
-        let modified = fs::metadata(&path).ok()?.modified().ok()?;
-        let value: Value = serde_json::from_slice(&read(&path).ok()??).ok()?;
+        let modified = self.reported()?;
+        let value: Value = serde_json::from_slice(&self.read(STATUS).ok()??).ok()?;
         let object = value.as_object()?;
         let text = |key: &str| object.get(key).and_then(Value::as_str).map(str::to_owned);
         Some(FileStatus {
@@ -217,6 +268,12 @@ impl Folder {
         })
     }
 
+    /// When `status.json` was last written; none if the file does not exist.
+    #[must_use]
+    pub fn reported(&self) -> Option<SystemTime> {
+        self.find(STATUS).ok()??.metadata().ok()?.modified().ok()
+    }
+
     pub fn write_status(&self, status: &Value) -> Result<(), FolderError> {
         self.write_json(STATUS, status)
     }
@@ -224,7 +281,7 @@ impl Folder {
     /// Reads `capture-meta.json`.
     #[must_use]
     pub fn capture_meta(&self) -> CaptureMeta {
-        let text = read(&self.0.join(CAPTURE_META)).ok().flatten().unwrap_or_default();
+        let text = self.read(CAPTURE_META).ok().flatten().unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
@@ -235,7 +292,7 @@ impl Folder {
     /// The last captured text.
     #[must_use]
     pub fn last_text(&self) -> Option<String> {
-        Some(String::from_utf8_lossy(&read(&self.transcript()).ok()??).into_owned())
+        Some(String::from_utf8_lossy(&self.read(TRANSCRIPT).ok()??).into_owned())
     }
 
     pub fn write_text(&self, text: &str) -> Result<(), FolderError> {
@@ -248,16 +305,19 @@ impl Folder {
 
     /// Forgets the last capture. A new start of the worker has a new pane.
     pub fn forget_capture(&self) {
-        let _ = fs::remove_file(self.0.join(CAPTURE_META));
+        if let Ok(Some(folder)) = self.open() {
+            let _ = folder.remove(CAPTURE_META);
+        }
     }
 
     /// Deletes the worker's files, and the folder if it is then empty.
     pub fn clear(&self) {
+        let Ok(Some(folder)) = self.open() else { return };
         for name in [CONFIG, STATUS, CAPTURE_META, TRANSCRIPT, CONTRACT, EVENTS, OLDER_EVENTS] {
-            let _ = fs::remove_file(self.0.join(name));
+            let _ = folder.remove(name);
         }
-        // `remove_dir` fails if the folder holds other files, so those stay.
-        let _ = fs::remove_dir(&self.0);
+        // This fails if the folder holds other files, so those stay.
+        let _ = Opened::open(&self.root).and_then(|root| root.remove_folder(self.name()?));
     }
 
     /// Adds an event to the event file. The caller holds the worker's lock.
@@ -268,16 +328,16 @@ impl Folder {
         event.sort_keys();
         let mut line = Value::Object(event).to_string();
         line.push('\n');
-        let path = self.0.join(EVENTS);
-        let failed = |source| FolderError::Io { path: path.clone(), source };
-        self.make()?;
-        if let Some(file) = open(&path).map_err(failed)?
-            && file.metadata().map_err(failed)?.len() >= EVENTS_LIMIT
-        {
-            fs::rename(&path, self.0.join(OLDER_EVENTS)).map_err(failed)?;
-        }
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-        file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(failed)
+        let folder = self.make()?;
+        let append = || {
+            if let Some(file) = folder.find(EVENTS)?
+                && file.metadata()?.len() >= EVENTS_LIMIT
+            {
+                folder.rename(EVENTS, OLDER_EVENTS)?;
+            }
+            folder.file(EVENTS, Access::Append)?.write_all(line.as_bytes())
+        };
+        append().map_err(|source| FolderError::Io { path: self.path.join(EVENTS), source })
     }
 
     /// Reads the events, oldest first. `kind` selects one type of event; `limit` keeps only the newest of
@@ -285,9 +345,8 @@ impl Folder {
     pub fn events(&self, kind: Option<&str>, limit: Option<usize>) -> Result<Events, FolderError> {
         let mut found = Events::default();
         for name in [OLDER_EVENTS, EVENTS] {
-            let path = self.0.join(name);
-            let failed = |source| FolderError::Io { path: path.clone(), source };
-            let Some(mut file) = open(&path).map_err(failed)? else { continue };
+            let failed = |source| FolderError::Io { path: self.path.join(name), source };
+            let Some(mut file) = self.find(name).map_err(failed)? else { continue };
             let unread = file.metadata().map_err(failed)?.len().saturating_sub(EVENTS_READ);
             file.seek(SeekFrom::Start(unread)).map_err(failed)?;
             found.cut |= unread > 0;
@@ -323,7 +382,7 @@ impl Folder {
             Ok(text)
         };
         let text = encode().map_err(|error: serde_json::Error| FolderError::Io {
-            path: self.0.join(name),
+            path: self.path.join(name),
             source: error.into(),
         })?;
         self.replace(name, &text)
@@ -332,50 +391,22 @@ impl Folder {
     /// Replaces a file as a whole, by renaming a new file over it. A reader sees the old content or the new
     /// content.
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
-        self.make()?;
-        let (path, new) = (self.0.join(name), self.0.join(clock::new_id(&format!(".{name}"))));
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        let written = options
-            .open(&new)
+        let folder = self.make()?;
+        let new = clock::new_id(&format!(".{name}"));
+        let written = folder
+            .file(&new, Access::New)
             .and_then(|mut file| file.write_all(bytes))
-            .and_then(|()| fs::rename(&new, &path));
+            .and_then(|()| folder.rename(&new, name));
         written.map_err(|source| {
-            let _ = fs::remove_file(&new);
-            FolderError::Io { path, source }
+            let _ = folder.remove(&new);
+            FolderError::Io { path: self.path.join(name), source }
         })
     }
-
-    fn make(&self) -> Result<(), FolderError> {
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
-        made.map_err(|source| FolderError::Io { path: self.0.clone(), source })
-    }
 }
 
-/// Reads a file; none if it does not exist.
-fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, FolderError> {
-    let read = || {
-        let Some(file) = open(path)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        match file.take(FILE_LIMIT + 1).read_to_end(&mut bytes)? as u64 {
-            ..=FILE_LIMIT => Ok(Some(bytes)),
-            _ => Err(io::ErrorKind::FileTooLarge.into()),
-        }
-    };
-    read().map_err(|source| FolderError::Io { path: path.to_owned(), source })
-}
-
-/// Opens a file; none if it does not exist. Pipes and devices are refused: a read could wait for ever or
-/// never end.
-fn open(path: &Utf8Path) -> io::Result<Option<fs::File>> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => fs::File::open(path).map(Some),
-        Ok(_) => Err(io::Error::other("it is no regular file")),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
+/// Whether a folder does not exist. A file in its place is no folder either.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// The names of the folders in a state root that can belong to workers, sorted.
@@ -386,10 +417,12 @@ pub fn names(root: &Utf8Path) -> Result<Vec<String>, FolderError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => return Err(failed(source)),
     };
-    let folders = entries.filter_map(Result::ok).filter(|entry| entry.path().is_dir());
+    // A link to a folder is none.
+    let is_folder = |entry: &Utf8DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let folders = entries.filter_map(Result::ok).filter(is_folder);
     let mut names: Vec<String> = folders
         .map(|entry| entry.file_name().to_owned())
-        .filter(|name| crate::sessions::registration::check_name(name).is_ok())
+        .filter(|name| names::session(name).is_ok())
         .collect();
     names.sort();
     Ok(names)
@@ -399,6 +432,7 @@ pub fn names(root: &Utf8Path) -> Result<Vec<String>, FolderError> {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::fs::{self, OpenOptions};
 
     fn folder() -> (tempfile::TempDir, Folder) {
         let dir = tempfile::tempdir().unwrap();

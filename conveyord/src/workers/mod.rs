@@ -23,7 +23,7 @@ pub mod watch;
 use crate::{
     clock,
     error::{Error, Result},
-    refusal::Kind,
+    refusal::{Kind, Refusal},
     sessions::{
         pane::{self, Standing},
         registration::{self, check_name},
@@ -240,6 +240,11 @@ fn not_running(name: &str, tmux_session: &str) -> Error {
 }
 
 fn broken(name: &str, error: &FolderError) -> Error {
+    if let FolderError::Io { source, .. } = error
+        && let Some(refusal) = Refusal::of_machine(source)
+    {
+        return refusal.into();
+    }
     let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
     let mut message = format!("the folder of worker {} cannot be used: {error}", shown(name));
     if !message.ends_with(&source) {

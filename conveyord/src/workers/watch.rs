@@ -5,7 +5,7 @@
 
 use super::{
     Workers, blocking,
-    folder::{self, STATUS},
+    folder::{self, Folder, STATUS},
 };
 use crate::{background::Items, error::Result, file_events::FileEvents};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -52,6 +52,7 @@ pub async fn run(workers: Workers, cancel: CancellationToken, items: Items) {
         let looked = match look(root.clone()).await {
             Ok(looked) => looked,
             Err(error) => {
+                items.trouble("the folders of the workers could not be looked at", &error);
                 tracing::error!(%error, "the folders of the workers could not be looked at");
                 continue;
             }
@@ -74,7 +75,8 @@ pub async fn run(workers: Workers, cancel: CancellationToken, items: Items) {
                 }
                 // The next sweep tries again. A failure after an event is logged only if the sweep fails too.
                 Err(error) if everything => {
-                    tracing::warn!(%error, worker = name, "a report could not be stored")
+                    items.trouble("a report could not be stored", &error);
+                    tracing::warn!(%error, worker = name, "a report could not be stored");
                 }
                 Err(_) => {}
             }
@@ -97,10 +99,8 @@ async fn look(root: Utf8PathBuf) -> Result<Vec<(Utf8PathBuf, String, SystemTime)
     let look = move || {
         let names = folder::names(&root).unwrap_or_default();
         let of_name = |name: String| {
-            let path = root.join(&name);
-            let modified =
-                std::fs::metadata(path.join(STATUS)).and_then(|metadata| metadata.modified()).ok()?;
-            Some((path, name, modified))
+            let folder = Folder::of(&root, &name);
+            Some((folder.path().to_owned(), name, folder.reported()?))
         };
         names.into_iter().filter_map(of_name).collect()
     };

@@ -26,6 +26,16 @@ pub enum ClientError {
         #[source]
         source: io::Error,
     },
+    /// A process of another user listens on the socket. Nothing was asked of it.
+    #[error("the process that listens on {} belongs to user {owner} and not to user {user}", path.display())]
+    OtherUser {
+        /// The socket.
+        path: PathBuf,
+        /// The user of the process that listens.
+        owner: u32,
+        /// The user of this process.
+        user: u32,
+    },
     /// No Unix socket can have this path.
     #[error("the socket path {} is longer than the {limit} bytes that a socket's path may have; choose a shorter state root", path.display())]
     PathTooLong {

@@ -2,7 +2,8 @@
 
 use crate::ids::TaskId;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// An object whose shape is the caller's or Codex's own.
 pub type Json = serde_json::Value;
@@ -18,23 +19,42 @@ pub struct Empty {}
 #[serde(default, deny_unknown_fields)]
 pub struct Caller {
     /// Current directory of the caller, as an absolute path.
+    #[serde(deserialize_with = "one_line")]
     pub cwd: Option<String>,
     /// The program's name as it was called, for examples in texts: `conveyorctl`, `conveyor` or `workerctl`.
+    #[serde(deserialize_with = "one_line")]
     pub program: Option<String>,
     /// Process id of the caller.
     pub pid: Option<i64>,
     /// The caller's variable `CODEX_HOME`.
+    #[serde(deserialize_with = "one_line")]
     pub codex_home: Option<String>,
     /// The caller's variable `HOME`.
+    #[serde(deserialize_with = "one_line")]
     pub home: Option<String>,
     /// The caller's variable `PATH`.
+    #[serde(deserialize_with = "one_line")]
     pub path: Option<String>,
     /// The caller's variable `TMUX`.
+    #[serde(deserialize_with = "one_line")]
     pub tmux: Option<String>,
     /// The caller's variable `TMUX_PANE`.
+    #[serde(deserialize_with = "one_line")]
     pub tmux_pane: Option<String>,
     /// The caller's variable `TMUX_TMPDIR`.
+    #[serde(deserialize_with = "one_line")]
     pub tmux_tmpdir: Option<String>,
+}
+
+/// What the environment of a caller brings ends in paths, programs' arguments and lines of output.
+fn one_line<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(value)?;
+    match &text {
+        Some(text) if text.chars().any(char::is_control) => {
+            Err(D::Error::custom("a part of `caller` has a control character"))
+        }
+        _ => Ok(text),
+    }
 }
 
 words! {

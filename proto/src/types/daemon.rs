@@ -140,7 +140,7 @@ pub struct DaemonStatus {
     pub waiting_calls: u64,
     /// Deliveries that need somebody's eye.
     pub deliveries: DeliveryCounts,
-    /// The last failure of a background loop or of an item of one, if any, with its time.
+    /// The last failure of a background loop or of an item of one, or what a loop could not do, if any, with its time.
     pub last_error: Option<String>,
     /// The background loops. A daemon of an earlier version does not say.
     #[serde(default)]

@@ -188,11 +188,17 @@ fn event(record: &Value) -> Option<(i64, Event)> {
         "task_started" => Event::Started { turn: turn()? },
         "task_complete" => Event::Completed { turn: turn()? },
         "turn_aborted" => Event::Aborted { turn: turn()? },
-        "user_message" => Event::User { text: payload["message"].as_str()?.to_owned() },
+        "user_message" => Event::User { text: told(payload["message"].as_str()?) },
         "item_completed" if payload["item"]["type"] == "UserMessage" => {
-            Event::User { text: payload["item"]["content"][0]["text"].as_str()?.to_owned() }
+            Event::User { text: told(payload["item"]["content"][0]["text"].as_str()?) }
         }
         _ => return None,
     };
     Some((at.as_millisecond(), event))
+}
+
+/// What a message says: the text of the file that a first prompt names.
+fn told(message: &str) -> String {
+    let named = message.strip_prefix("Read the file ").and_then(|rest| rest.split_once(" to its end, "));
+    named.and_then(|(file, _)| std::fs::read_to_string(file).ok()).unwrap_or_else(|| message.to_owned())
 }

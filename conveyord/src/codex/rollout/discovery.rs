@@ -3,6 +3,7 @@
 //! Every function looks once and answers: waiting, retrying and remembering are up to the callers. Files are
 //! only opened for reading, and only the first line of a rollout is read.
 
+use crate::refusal::Refusal;
 use conveyor_proto::ids::ThreadId;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
@@ -20,7 +21,7 @@ use super::machine::differ_by_a_byte;
 use super::meta::{NoThreadId, SessionMeta};
 use super::record::{BYTE_ORDER_MARK, SkipReason, string};
 use super::salvage::{Part, salvage};
-use crate::platform::{self, Pid, ProcessTree};
+use crate::platform::{self, OpenFile, Pid, ProcessTree};
 
 /// The longest first line that is read. `session_meta` contains the base instructions, some tens of
 /// kilobytes.
@@ -46,10 +47,6 @@ const DAEMON_PID_FILE: &str = "app-server-daemon/daemon.pid";
 /// The length of the time in the name of a rollout, such as `2026-01-31T09-30-00`.
 const NAME_TIME_LEN: usize = 19;
 
-/// The length of a UUID, and the length of its first two groups: the shortest part that identifies a thread.
-const UUID_LEN: usize = 36;
-const MIN_ID_PREFIX: usize = 13;
-
 /// A rollout whose first line cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("rollout {path}: {reason}")]
@@ -57,6 +54,17 @@ pub struct MetaError {
     pub path: Utf8PathBuf,
     #[source]
     pub reason: MetaErrorReason,
+}
+
+impl MetaError {
+    /// What the machine lacks, if that is why the file was not read.
+    #[must_use]
+    pub fn of_machine(&self) -> Option<Refusal> {
+        match &self.reason {
+            MetaErrorReason::Io(error) => Refusal::of_machine(error),
+            _ => None,
+        }
+    }
 }
 
 /// What is wrong with a rollout's first line.
@@ -154,6 +162,17 @@ pub struct HeldRollouts {
     /// The rollouts that can be the worker's.
     pub rollouts: Vec<HeldRollout>,
     pub rejected: Vec<Rejected>,
+}
+
+impl HeldRollouts {
+    /// What the machine lacks, if that is why one of the rollouts was not read.
+    #[must_use]
+    pub fn of_machine(&self) -> Option<Refusal> {
+        self.rejected.iter().find_map(|rejected| match &rejected.reason {
+            RejectReason::Unusable(error) => error.of_machine(),
+            _ => None,
+        })
+    }
 }
 
 /// No process of a tree holds a rollout that can be the worker's.
@@ -269,24 +288,32 @@ fn parse_session_meta(line: &[u8]) -> Result<SessionMeta, MetaErrorReason> {
 ///
 /// The process is gone, or the system does not let us inspect it or list its descendants.
 pub fn rollouts_held_by(pid: Pid) -> Result<HeldRollouts, DiscoveryError> {
-    rollouts_held_in(&process_tree(pid)?, pid)
+    rollouts_held_in(&ProcessTree::default(), pid)
 }
 
-/// As [`rollouts_held_by`], in a process tree that was listed before.
+/// As [`rollouts_held_by`], in a process tree that serves other questions, too.
 ///
 /// # Errors
 ///
 /// The process is gone, or the system does not let us inspect it.
 pub fn rollouts_held_in(tree: &ProcessTree, pid: Pid) -> Result<HeldRollouts, DiscoveryError> {
-    let mut held = HeldRollouts { pid, processes: 0, rollouts: Vec::new(), rejected: Vec::new() };
+    let mut held = HeldRollouts::none(pid);
     for (holder, path) in files_held_by(tree, pid, &mut held.processes)? {
-        // Two processes may hold the same file open, such as `node` and its child.
-        if !is_rollout_path(&path) || held.knows(&path) {
-            continue;
-        }
-        match inspect(holder, &path) {
-            Ok(rollout) => held.rollouts.push(rollout),
-            Err(reason) => held.rejected.push(Rejected { pid: holder, path, reason }),
+        held.take(holder, path);
+    }
+    Ok(held)
+}
+
+/// The rollouts that one process holds open, without its descendants.
+///
+/// # Errors
+///
+/// The process is gone, or the system does not let us inspect it.
+pub fn rollouts_held_alone(pid: Pid) -> Result<HeldRollouts, DiscoveryError> {
+    let mut held = HeldRollouts { processes: 1, ..HeldRollouts::none(pid) };
+    for file in files_of(pid)? {
+        if let Ok(path) = Utf8PathBuf::from_path_buf(file.path) {
+            held.take(pid, path);
         }
     }
     Ok(held)
@@ -313,10 +340,10 @@ pub fn choose(mut held: HeldRollouts) -> Result<HeldRollout, NotFound> {
 ///
 /// The process is gone, or the system does not let us inspect it or list its descendants.
 pub fn threads_locked_by(codex_home: &Utf8Path, pid: Pid) -> Result<Vec<ThreadId>, DiscoveryError> {
-    threads_locked_in(&process_tree(pid)?, codex_home, pid)
+    threads_locked_in(&ProcessTree::default(), codex_home, pid)
 }
 
-/// As [`threads_locked_by`], in a process tree that was listed before.
+/// As [`threads_locked_by`], in a process tree that serves other questions, too.
 ///
 /// # Errors
 ///
@@ -423,34 +450,6 @@ pub fn shared_daemon_pid(codex_home: &Utf8Path) -> Option<Pid> {
     Pid::try_from(pid).ok()
 }
 
-/// The thread id in the title of a pane, if Codex was told to show it. Codex cuts it to 29 characters. At
-/// least the first two groups are needed, and the version must be 7, so that no other word counts as an id.
-pub fn thread_id_in_title(title: &str) -> Option<&str> {
-    title
-        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
-        .map(|word| word.trim_end_matches('-'))
-        .find(|word| is_id_prefix(word))
-}
-
-/// Whether a part of an id that [`thread_id_in_title`] found belongs to this thread.
-pub fn matches_thread(prefix: &str, thread: &ThreadId) -> bool {
-    is_id_prefix(prefix) && thread.as_str().starts_with(prefix)
-}
-
-/// Whether a word is the whole id of a thread.
-pub fn is_thread_id(word: &str) -> bool {
-    word.len() == UUID_LEN && is_id_prefix(word)
-}
-
-fn is_id_prefix(word: &str) -> bool {
-    (MIN_ID_PREFIX..=UUID_LEN).contains(&word.len())
-        && word.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            14 => byte == b'7',
-            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-        })
-}
-
 /// The parts of `rollout-<time>-<thread>.jsonl`, or of `rollout-<time>-<thread>_<uuid>.jsonl` after a rewind.
 /// The order is that of time: first the time in the name, then the suffix, whose UUIDs grow with time.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -472,14 +471,33 @@ impl<'a> RolloutName<'a> {
 }
 
 impl HeldRollouts {
+    const fn none(pid: Pid) -> Self {
+        Self { pid, processes: 0, rollouts: Vec::new(), rejected: Vec::new() }
+    }
+
+    /// Takes an open file, if it is a rollout that is not known yet.
+    fn take(&mut self, holder: Pid, path: Utf8PathBuf) {
+        // Two processes may hold the same file open, such as `node` and its child.
+        if !is_rollout_path(&path) || self.knows(&path) {
+            return;
+        }
+        match inspect(holder, &path) {
+            Ok(rollout) => self.rollouts.push(rollout),
+            Err(reason) => self.rejected.push(Rejected { pid: holder, path, reason }),
+        }
+    }
+
     fn knows(&self, path: &Utf8Path) -> bool {
         self.rollouts.iter().any(|known| known.path == path)
             || self.rejected.iter().any(|known| known.path == path)
     }
 }
 
-fn process_tree(pid: Pid) -> Result<ProcessTree, DiscoveryError> {
-    ProcessTree::now().map_err(|source| DiscoveryError::NoTree { pid, source })
+fn files_of(pid: Pid) -> Result<Vec<OpenFile>, DiscoveryError> {
+    platform::open_files(pid).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => DiscoveryError::NoProcess(pid),
+        _ => DiscoveryError::Unreadable { pid, source },
+    })
 }
 
 /// The open files of a process and its descendants, breadth first.
@@ -488,11 +506,8 @@ fn files_held_by(
     pid: Pid,
     processes: &mut usize,
 ) -> Result<Vec<(Pid, Utf8PathBuf)>, DiscoveryError> {
-    let own = platform::open_files(pid).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => DiscoveryError::NoProcess(pid),
-        _ => DiscoveryError::Unreadable { pid, source },
-    })?;
-    let below = tree.descendants(pid);
+    let own = files_of(pid)?;
+    let below = tree.descendants(pid).map_err(|source| DiscoveryError::NoTree { pid, source })?;
     *processes = 1 + below.len();
     // A descendant may end meanwhile, or belong to another user. Then it is no Codex of this pane, so the
     // error is ignored.
@@ -559,6 +574,9 @@ fn visit(
     }
     Ok(())
 }
+
+mod thread_id;
+pub use thread_id::{is_thread_id, matches_thread, thread_id_in_title};
 
 #[cfg(test)]
 mod tests;

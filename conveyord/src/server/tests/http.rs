@@ -270,3 +270,32 @@ async fn handlers_learn_the_connection_in_every_framing() {
     lines.send("[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"connection\"}]\n").await;
     assert_eq!(lines.line().await[0]["result"]["id"], 1);
 }
+
+#[tokio::test]
+async fn a_page_is_refused_by_post_and_by_web_socket() {
+    let server = Running::start(Limits::default());
+    let page = "origin: https://example.org\r\n";
+    let upgrade = "GET / HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+                   sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for request in [post("{}").replacen("host:", &format!("{page}host:"), 1), format!("{upgrade}{page}\r\n")]
+    {
+        let mut wire = server.connect().await;
+        wire.send(request).await;
+        let (status, body) = wire.response().await;
+        assert!(status == 403 && body.contains("origin_refused"), "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_frame_without_a_mask_ends_the_connection() {
+    let server = Running::start(Limits::default());
+    let mut socket = WebSocket::open(&server).await;
+    let request = r#"{"jsonrpc":"2.0","id":1,"method":"echo"}"#;
+    let mut frame = vec![0x81, request.len() as u8];
+    frame.extend(request.as_bytes());
+    socket.0.send(frame).await;
+    let mut rest = Vec::new();
+    // A reset is an end too.
+    let _ = within("end", socket.0.0.read_to_end(&mut rest)).await;
+    assert!(!String::from_utf8_lossy(&rest).contains("jsonrpc"), "{rest:?}");
+}

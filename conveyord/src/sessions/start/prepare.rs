@@ -12,7 +12,10 @@ use crate::{
     },
     tmux::{Pane, Tmux, TmuxError, active_pane},
     under_way::Running,
-    words::{shell_word, shown},
+    words::{
+        names::{self, Is},
+        shell_word, shown,
+    },
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::{common::Caller, session::SessionState};
@@ -138,10 +141,9 @@ pub async fn pane_of(tmux: &Tmux, panes: &[Pane], start: &SessionStart) -> Resul
 
 fn folder(given: Option<&str>, caller: &Caller) -> Result<Utf8PathBuf> {
     let given = given.filter(|cwd| !cwd.is_empty()).or(caller.cwd.as_deref());
-    let Some(cwd) = given.map(Utf8Path::new).filter(|cwd| cwd.is_absolute()) else {
-        return Err(Error::invalid(Kind::RelativePath, "the working directory is not an absolute path")
-            .hint("the folder of the caller is not the daemon's"));
-    };
+    let given = given.unwrap_or_default();
+    names::check(Is::Path("working directory"), given)?;
+    let cwd = Utf8Path::new(given);
     let resolved = cwd.canonicalize_utf8().ok().filter(|resolved| resolved.is_dir());
     resolved.ok_or_else(|| {
         let message = format!("the working directory {} is no folder", shown(cwd.as_str()));

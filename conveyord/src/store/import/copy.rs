@@ -6,9 +6,10 @@ use super::{
     TABLES,
     numbers::{Numbers, Renumbering, Segment},
     register::Known,
-    shape::{Shape, shape},
+    shape::{Shape, outside, shape},
     source::{Conversions, Read, Source},
 };
+use crate::words::names;
 use crate::{
     error::Error,
     refusal::Kind,
@@ -238,14 +239,12 @@ impl<'a> Import<'a> {
                     None => {}
                 }
             }
-            if before.rows > 0 {
-                if self.token_is_known(shape, &row)? {
-                    counts.conflicts += 1;
-                    self.conflict(shape, &id, vec!["identity_token".to_owned()]);
-                    return Ok(());
-                }
-                self.free_names(shape, &id, &mut row)?;
+            if before.rows > 0 && self.token_is_known(shape, &row)? {
+                counts.conflicts += 1;
+                self.conflict(shape, &id, vec!["identity_token".to_owned()]);
+                return Ok(());
             }
+            self.free_names(shape, &id, &mut row)?;
             if self.tx.is_some()
                 && let Err(error) = insert.execute(params_from_iter(&row))
             {
@@ -294,7 +293,7 @@ impl<'a> Import<'a> {
         Ok(self.ours.prepare_cached(&known)?.query_row([token], scalar)?)
     }
 
-    /// Gives a name that somebody else has here another one.
+    /// Gives a name that somebody else has here, or that none may have, another one.
     fn free_names(&mut self, shape: &Shape, id: &Value, row: &mut [Value]) -> Result<(), Error> {
         for (_, column) in NAMES.iter().filter(|(table, _)| *table == shape.table) {
             let Some(Value::Text(name)) = shape.position(column).and_then(|at| row.get_mut(at)) else {
@@ -304,12 +303,13 @@ impl<'a> Import<'a> {
                 let taken = format!("select exists (select 1 from {} where {column} = ?1)", shape.table);
                 connection.query_row(&taken, [name], scalar::<bool>)
             };
-            if !taken(self.ours, name)? {
+            let fit = fit(shape.table, column, name);
+            if fit == *name && !taken(self.ours, name)? {
                 continue;
             }
-            let mut number = 1;
+            let mut number = u32::from(fit == *name);
             let free = loop {
-                let candidate = renamed(name, number);
+                let candidate = renamed(&fit, number);
                 let in_source = taken(self.source.connection(), &candidate);
                 if !in_source.map_err(|error| self.source.failed(error))? && !taken(self.ours, &candidate)? {
                     break candidate;
@@ -516,7 +516,7 @@ fn differing(shape: &Shape, theirs: &[Value], here: &[Value]) -> Vec<String> {
         theirs == here
             || KEPT_UP.contains(&(shape.table, name))
             || NAMES.contains(&(shape.table, name))
-                && matches!((theirs, here), (Value::Text(theirs), Value::Text(here)) if is_renamed(theirs, here))
+                && matches!((theirs, here), (Value::Text(theirs), Value::Text(here)) if is_renamed(&fit(shape.table, name, theirs), here))
     };
     let pairs = shape.columns.iter().zip(theirs.iter().zip(here));
     pairs
@@ -525,14 +525,25 @@ fn differing(shape: &Shape, theirs: &[Value], here: &[Value]) -> Vec<String> {
         .collect()
 }
 
-/// Another name for one that is taken, no longer than names may be.
+/// A name as it may be here.
+fn fit(table: &str, column: &str, name: &str) -> String {
+    outside(table, column).map_or_else(|| name.to_owned(), |is| names::fitting(is, name).into_owned())
+}
+
+/// Another name for one that is taken, no longer than names may be; the 0th is the name itself.
 fn renamed(name: &str, number: u32) -> String {
+    if number == 0 {
+        return name.to_owned();
+    }
     let suffix = if number == 1 { SUFFIX.to_owned() } else { format!("{SUFFIX}-{number}") };
     let kept: String = name.chars().take(MAX_SESSION_NAME - suffix.len()).collect();
     kept + &suffix
 }
 
 fn is_renamed(from: &str, to: &str) -> bool {
+    if from == to {
+        return true;
+    }
     let number = to.rsplit_once(SUFFIX).map(|(_, number)| number.trim_start_matches('-'));
     number.is_some_and(|number| renamed(from, number.parse().unwrap_or(1)) == to)
 }

@@ -4,6 +4,7 @@ use crate::store::{
     StoreError,
     rows::{column, scalar},
 };
+use crate::words::names::Is;
 use rusqlite::{Connection, Row, types::Value};
 
 /// One column that both sides have.
@@ -15,6 +16,10 @@ pub(super) struct Column {
     pub parent: Option<String>,
     /// Whether it may be null.
     pub nullable: bool,
+    /// Whether it holds numbers only.
+    pub numeric: bool,
+    /// What its texts are, where they are neither words nor prose.
+    pub is: Option<Is>,
 }
 
 impl Column {
@@ -58,6 +63,25 @@ impl Shape {
     }
 }
 
+/// What the texts of a column are that is shown, typed, joined to a path or compared.
+pub(super) fn outside(table: &str, column: &str) -> Option<Is> {
+    match column {
+        "name" => match table {
+            "tasks" => Some(Is::Task),
+            "runs" => Some(Is::Run),
+            "sessions" | "workers" | "managers" => Some(Is::Session),
+            _ => Some(Is::Id("name")),
+        },
+        "tmux_session" => Some(Is::TmuxSession),
+        "cwd" | "codex_session_path" | "codex_home" | "tmux_socket" => Some(Is::Path("path")),
+        "id" | "type" | "event_type" | "state" | "actor" | "role" | "correlation_id" | "claimed_by" => {
+            Some(Is::Id("word"))
+        }
+        _ if ["_id", "_key", "_token", "_type"].iter().any(|end| column.ends_with(end)) => Some(Is::Id("id")),
+        _ => None,
+    }
+}
+
 /// The shape of a table; `None` when the source has no such table yet.
 pub(super) fn shape(
     ours: &Connection,
@@ -85,7 +109,10 @@ pub(super) fn shape(
             numbered = column::<String>(row, "type")?.eq_ignore_ascii_case("integer");
         }
         let parent = parents.iter().find(|(from, _)| *from == name).map(|(_, table)| table.clone());
-        columns.push(Column { name, parent, nullable: !column::<bool>(row, "notnull")? });
+        let kind = column::<String>(row, "type")?;
+        let numeric = ["integer", "real"].iter().any(|number| kind.eq_ignore_ascii_case(number));
+        let is = outside(table, &name);
+        columns.push(Column { name, parent, nullable: !column::<bool>(row, "notnull")?, numeric, is });
     }
     // A table without its key is none of the reference's; `Source::open` has refused such a file.
     Ok(key.map(|key| Shape { table, columns, key, numbered }))

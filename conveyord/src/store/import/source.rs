@@ -1,6 +1,10 @@
 //! The database of the reference: opened read-only as one snapshot, judged, and read in the form of its newest schema.
 
 use super::{TABLES, shape::Shape};
+use crate::words::{
+    names::{self, Is},
+    shown,
+};
 use crate::{
     error::Error,
     refusal::Kind,
@@ -111,6 +115,11 @@ impl Source {
                 .prepare("select quick_check from pragma_quick_check(?1)")
                 .map_err(|error| self.failed(error))?;
             if !self.has(table).map_err(|error| self.failed(error))? {
+                let view = "select exists (select 1 from sqlite_schema where name = ?1)";
+                let view = self.connection.query_row(view, [table], scalar::<bool>);
+                if view.map_err(|error| self.failed(error))? {
+                    return Err(damaged(&self.path, &format!("{table} is no table")));
+                }
                 continue;
             }
             let found: String = statement.query_row([table], scalar).map_err(|error| self.failed(error))?;
@@ -186,9 +195,28 @@ impl Source {
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
             let rowid = column(row, "rowid").map_err(failed)?;
-            take(self.converted(shape, rowid, shape.values(row).map_err(failed)?, conversions))?;
+            let values = shape.values(row).map_err(failed)?;
+            self.must_be_rows(shape, rowid, &values)?;
+            take(self.converted(shape, rowid, values, conversions))?;
         }
         Ok(())
+    }
+
+    /// Refuses values that no program of ours writes and that could not be read here.
+    fn must_be_rows(&self, shape: &Shape, rowid: i64, row: &[Value]) -> Result<(), Error> {
+        let odd = shape.columns.iter().zip(row).find(|(column, value)| match value {
+            Value::Blob(_) => true,
+            Value::Text(_) => column.numeric,
+            Value::Integer(_) | Value::Real(_) | Value::Null => false,
+        });
+        match odd {
+            Some((column, _)) => {
+                let what =
+                    format!("{} of row {rowid} of {} has a value of another kind", column.name, shape.table);
+                Err(damaged(&self.path, &what))
+            }
+            None => Ok(()),
+        }
     }
 
     fn converted(
@@ -235,6 +263,16 @@ impl Source {
             {
                 *cell = value;
                 note(what);
+            }
+        }
+        for (column, value) in shape.columns.iter().zip(&mut row) {
+            // The names of sessions and workers are made to fit when they are compared with those that are here.
+            if let (Some(is), Value::Text(text)) = (column.is.filter(|is| *is != Is::Session), value)
+                && !text.is_empty()
+                && names::check(is, text).is_err()
+            {
+                *text = names::fitting(is, text).into_owned();
+                note("names, ids or paths with control characters, or too long");
             }
         }
         Read::Row(row)
@@ -361,7 +399,17 @@ fn unreadable(path: &Utf8Path, error: rusqlite::Error) -> Error {
                 "its folder must be writable too, for SQLite's side files; or copy the database elsewhere",
             )
         }
-        _ => Error::Store(StoreError::from(error)),
+        // What the system or another program is in the way of has its own words.
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::DiskFull
+            | ErrorCode::OutOfMemory
+            | ErrorCode::OperationInterrupted,
+        ) => Error::Store(StoreError::from(error)),
+        // A column that is missing, a value of another kind: the file is not as the reference leaves it.
+        _ => damaged(path, &shown(&error.to_string())),
     }
 }
 

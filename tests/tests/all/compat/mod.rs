@@ -2,4 +2,5 @@
 
 mod import;
 mod import_reference;
+mod outside;
 mod version_before;

@@ -4,4 +4,5 @@ mod background_loops;
 mod crash_points;
 mod kill9;
 mod lifecycle;
+mod own_files;
 mod random_kills;

@@ -26,6 +26,7 @@ const FLOORS: [&[&str]; 10] = [
         "faults",
         "file_events",
         "guard",
+        "in_place",
         "background",
     ],
     &["error", "tmux", "server", "service", "words"],

@@ -113,6 +113,9 @@ fn a_disk_that_gets_full_stops_nothing_but_writes() {
         worker.agent_message(&turn, &"x".repeat(4096)).expect("ours");
     }
     worker.task_complete(&turn, Some("done"), None).expect("ours");
+    wait_until("the status to tell it", || {
+        env.daemon_status()["last_error"].as_str()?.contains("the disk is full").then_some(())
+    });
     let doctor = env.conveyorctl(&["doctor"]).json();
     assert_eq!(doctor["checks"]["disk_space"]["ok"], false, "{doctor}");
     assert_eq!(env.daemon_pid(), pid, "it serves on");

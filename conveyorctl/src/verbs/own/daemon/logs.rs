@@ -5,6 +5,7 @@ use crate::helper::Helper;
 use crate::ui::Ui;
 use camino::Utf8Path;
 use clap::Args;
+use conveyor_proto::opened::{Access, Opened};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
@@ -27,9 +28,9 @@ pub(crate) struct LogsArgs {
 }
 
 pub(super) async fn run(ui: &mut Ui, helper: &Helper, args: &LogsArgs) -> Result<(), CommandError> {
-    let path = helper.files().log();
+    let (root, path) = (&helper.files().root, helper.files().log());
     let failed = |error: io::Error| CommandError::failed("log", format!("failed to read {path}: {error}"));
-    let mut log = match File::open(&path) {
+    let mut log = match open(root, &path) {
         Ok(log) => log,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(CommandError::failed("no_log", format!("there is no log at {path}")).hint(format!(
@@ -47,7 +48,7 @@ pub(super) async fn run(ui: &mut Ui, helper: &Helper, args: &LogsArgs) -> Result
             return Ok(());
         }
         helper.interruptible(tokio::time::sleep(LOOK)).await?;
-        if let Some(next) = replaced(&log, &path).map_err(failed)? {
+        if let Some(next) = replaced(&log, root, &path).map_err(failed)? {
             // The old file may have got lines between the last look and the change of files.
             print_rest(ui, &mut log, &path)?;
             log = next;
@@ -69,9 +70,13 @@ fn print_rest(ui: &mut Ui, log: &mut File, path: &Utf8Path) -> Result<(), Comman
     }
 }
 
+fn open(root: &Utf8Path, path: &Utf8Path) -> io::Result<File> {
+    Opened::open(root)?.at(path, Access::Read)
+}
+
 /// The file that has taken the log's place, when it was rotated or emptied.
-fn replaced(log: &File, path: &Utf8Path) -> io::Result<Option<File>> {
-    let next = match File::open(path) {
+fn replaced(log: &File, root: &Utf8Path, path: &Utf8Path) -> io::Result<Option<File>> {
+    let next = match open(root, path) {
         Ok(next) => next,
         // A rotation has moved the old file away and not made the new one yet.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
