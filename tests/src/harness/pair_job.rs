@@ -65,7 +65,8 @@ impl PairJob {
         assert_eq!(found["finding_counts"]["start_unregistered"], Value::Null, "{found}");
         let worker = made["worker"]["codex_session_path"].as_str().expect("a path");
         let told = self.env.user_messages(worker);
-        assert_eq!(told.iter().filter(|text| text.contains("write a greeting")).count(), 1, "{told:?}");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(self.env.first_prompt(worker).contains("write a greeting"));
         let manager = made["manager"]["codex_session_path"].as_str().expect("a path");
         wait_until("the worker's completion to reach the manager", || {
             let told = self.env.user_messages(manager);
