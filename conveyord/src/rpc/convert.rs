@@ -43,7 +43,7 @@ fn check_sizes(text: &str) -> Answer<()> {
         } else {
             continue;
         };
-        let message = format!("`{field}` is too long: {what} may have {most} bytes");
+        let message = format!("`{field}` is too long: {what} may have at most {most} bytes");
         let refusal = Error::invalid(kind, message).hint("put the text into a file and name the file");
         return Err(error("the reading of parameters", &refusal));
     }

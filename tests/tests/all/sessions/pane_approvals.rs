@@ -124,12 +124,13 @@ fn asked_again(env: &TestEnv, before: &Value, lines: usize) -> Value {
     next
 }
 
-/// Only the screen holds a question for permissions, so nothing but the call behind it tells it from the one before.
+/// Only the screen holds a question for permissions. The call behind it, or a screen without it in between, tells it from
+/// the one before.
 #[test]
 fn a_question_in_the_same_words_is_told_again() {
     let env = TestEnv::new();
     let pane = supervised(&env, Format::New);
-    let ask = "[[permit: write /etc/a]] [[permit: write /etc/a]] please";
+    let ask = "[[permit: write /etc/a]] [[slow: 2]] [[permit: write /etc/a]] please";
     call(&env, &["session-nudge", "worker", ask]);
     let first = asked(&env);
     assert_eq!([&first["kind"], &first["extent"]], ["permissions", "whole"], "{first:#}");
@@ -150,7 +151,7 @@ fn a_question_in_the_same_words_is_told_again() {
 fn a_sub_agents_question_in_the_same_words_is_told_again() {
     let env = TestEnv::new();
     let pane = supervised(&env, Format::New);
-    call(&env, &["session-nudge", "worker", "[[child: true]] [[child: true]] please"]);
+    call(&env, &["session-nudge", "worker", "[[child: true]] [[slow: 2]] [[child: true]] please"]);
     let first = asked(&env);
     env.tmux().key(&pane, "y");
     let second = asked_again(&env, &first, 2);
