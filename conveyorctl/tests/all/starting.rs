@@ -15,7 +15,7 @@ fn script(root: &Root, lines: &str) -> String {
 }
 
 fn tasks(state: &str, path: &str) -> Run {
-    Run::new(&["tasks", "--state-root", state]).variable("PATH", path)
+    Run::new(&["tasks"]).variable("CONVEYOR_STATE_ROOT", state).variable("PATH", path)
 }
 
 #[test]
@@ -51,7 +51,8 @@ fn the_database_that_was_named_is_handed_on() {
     let root = Root::new();
     let path = script(&root, "echo \"$@\" >&2; exit 1");
     let database = root.0.join("my.db");
-    let outcome = Run::new(&["tasks", "--path", database.as_str()]).variable("PATH", path).outcome();
+    let outcome =
+        Run::new(&["daemon", "start", "--path", database.as_str()]).variable("PATH", path).outcome();
     let arguments = format!("--state-root {database}.d --database {database} --started-by cli\n");
     assert!(outcome.stderr.contains(&arguments), "{}", outcome.stderr);
 }
