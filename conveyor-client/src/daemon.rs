@@ -6,7 +6,7 @@ use crate::progress::{Event, Progress};
 use crate::start::{self, SearchPath, StartLock};
 use crate::target::Target;
 use conveyor_proto::client::{Client, ClientError, Subscription};
-use conveyor_proto::method::{Access, Method};
+use conveyor_proto::method::Method;
 use conveyor_proto::openrpc::PROTOCOL_MAJOR;
 use conveyor_proto::registry::{self, DaemonStop, RpcHello};
 use conveyor_proto::types::common::Empty;
@@ -41,6 +41,23 @@ pub enum Starting {
     Allowed,
     /// A call fails when no daemon answers.
     Forbidden,
+}
+
+/// Where a call that finds no daemon starts one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// Also in a new state root.
+    Anywhere,
+    /// Not in a state root that was named and has no database.
+    WhereStateIs,
+}
+
+impl Start {
+    /// What a method may start. One that this program does not know may begin anything.
+    fn by(method: &str) -> Self {
+        let known = registry::all().into_iter().find(|known| known.name == method);
+        if known.is_none_or(|known| known.begins) { Self::Anywhere } else { Self::WhereStateIs }
+    }
 }
 
 /// The daemon that is meant, and the connection to it.
@@ -97,7 +114,7 @@ impl Daemon {
     ) -> Result<M::Result, Error> {
         let patience = Instant::now() + DYING_DAEMON;
         loop {
-            let client = self.connection(progress, access_of(M::NAME)).await?;
+            let client = self.connection(progress, Start::by(M::NAME)).await?;
             match self.answer(progress, M::NAME, client.call::<M>(params)).await {
                 Err(Error::NotSent) if Instant::now() < patience => {}
                 answer => return answer,
@@ -137,7 +154,7 @@ impl Daemon {
     ) -> Result<Value, Error> {
         let patience = Instant::now() + DYING_DAEMON;
         loop {
-            let client = self.connection(progress, access_of(method)).await?;
+            let client = self.connection(progress, Start::by(method)).await?;
             match self.answer(progress, method, client.call_raw(method, params.clone())).await {
                 Err(Error::NotSent) if Instant::now() < patience => {}
                 Err(error) => return Err(error),
@@ -182,7 +199,7 @@ impl Daemon {
         progress: &mut impl Progress,
         params: &M::Params,
     ) -> Result<Subscription<Box<RawValue>>, Error> {
-        let client = self.connection(progress, access_of(M::NAME)).await?;
+        let client = self.connection(progress, Start::by(M::NAME)).await?;
         let params = encode(params)?;
         Ok(self.interruptible(client.subscribe_raw(M::NAME, Some(params))).await??)
     }
@@ -192,7 +209,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::call`].
     pub async fn connect(&self, progress: &mut impl Progress) -> Result<(), Error> {
-        self.connection(progress, Access::Write).await.map(drop)
+        self.connection(progress, Start::Anywhere).await.map(drop)
     }
 
     /// Whether a daemon that is not about to end answers now.
@@ -300,14 +317,14 @@ impl Daemon {
     }
 
     /// The connection that there is, else a new one, greeted.
-    async fn connection(&self, progress: &mut impl Progress, access: Access) -> Result<Client, Error> {
+    async fn connection(&self, progress: &mut impl Progress, start: Start) -> Result<Client, Error> {
         let made = self.slot().clone();
         if let Some(client) = made {
             return Ok(client);
         }
         let patience = Instant::now() + DYING_DAEMON;
         loop {
-            let client = self.connect_or_start(progress, access).await?;
+            let client = self.connect_or_start(progress, start).await?;
             match self.promptly(self.greet(progress, &client)).await {
                 Ok(()) => {
                     *self.slot() = Some(client.clone());
@@ -322,7 +339,7 @@ impl Daemon {
         }
     }
 
-    async fn connect_or_start(&self, progress: &mut impl Progress, access: Access) -> Result<Client, Error> {
+    async fn connect_or_start(&self, progress: &mut impl Progress, start: Start) -> Result<Client, Error> {
         let files = self.target.files();
         let socket = files.socket();
         let may_start = self.starting == Starting::Allowed;
@@ -334,9 +351,9 @@ impl Daemon {
         match Client::connect(socket.as_std_path()).await {
             // A look at a mistyped path would leave a state root and a daemon there.
             Err(ClientError::NoDaemon { .. })
-                if may_start && access == Access::Read && self.target.is_named_and_empty() =>
+                if may_start && start == Start::WhereStateIs && self.target.is_named_and_empty() =>
             {
-                Err(Error::NoStateRoot { root: files.root.clone() })
+                Err(Error::NoStateRoot { files: files.clone() })
             }
             Err(ClientError::NoDaemon { .. }) if may_start => {
                 self.interruptible(start::start(&self.target, &self.search, progress)).await?
@@ -387,12 +404,6 @@ impl Daemon {
         }
         Ok(answer?)
     }
-}
-
-/// What a method does, as far as this program knows it.
-fn access_of(method: &str) -> Access {
-    let known = registry::all().into_iter().find(|known| known.name == method);
-    known.map_or(Access::Write, |known| known.access)
 }
 
 fn encode(params: &impl Serialize) -> Result<Box<RawValue>, Error> {

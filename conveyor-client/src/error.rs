@@ -22,10 +22,10 @@ pub enum Error {
         socket: Utf8PathBuf,
     },
     /// A state root was named that has no database, and nothing was asked that would begin one.
-    #[error("{root} is no state root, and nothing was made there")]
+    #[error("there is no database {}, and nothing was made there", files.database)]
     NoStateRoot {
-        /// The state root that was named.
-        root: Utf8PathBuf,
+        /// The files of the daemon that was named.
+        files: StateFiles,
     },
     /// The daemon could not be started, or ended.
     #[error(transparent)]

@@ -125,7 +125,7 @@ async fn without_a_daemon_each_end_is_a_variant() {
     let forbidden = root.daemon(Starting::Forbidden).call::<TaskList>(&mut told, &ALL).await;
     assert!(matches!(&forbidden, Err(Error::StartForbidden(_))), "{forbidden:?}");
     let nothing = root.daemon(Starting::Allowed).call::<TaskList>(&mut told, &ALL).await;
-    assert!(matches!(&nothing, Err(Error::NoStateRoot { root: named }) if *named == root.0), "{nothing:?}");
+    assert!(matches!(&nothing, Err(Error::NoStateRoot { files }) if files.root == root.0), "{nothing:?}");
     let nowhere = root.daemon(Starting::Allowed).connect(&mut told).await;
     assert!(matches!(&nowhere, Err(Error::Start(StartError::NotInstalled))), "{nowhere:?}");
     // A socket with nobody behind it, as a service manager holds one.

@@ -153,8 +153,8 @@ impl CommandError {
             Error::StartForbidden(_) | Error::NotRunning { .. } => {
                 Self::no_daemon(message).hint(format!("start it with `{program} daemon start`"))
             }
-            Error::NoStateRoot { ref root } => {
-                let begin = format!("to begin one there: `{program} --state-root {root} daemon start`");
+            Error::NoStateRoot { ref files } => {
+                let begin = format!("to begin one there: `{program} --path {} daemon start`", files.database);
                 Self::failed("no_state_root", message).hint(begin)
             }
             Error::Start(error) => Self::of_start(program, message, &error),

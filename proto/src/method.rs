@@ -46,6 +46,8 @@ pub struct MethodInfo {
     pub summary: &'static str,
     /// Whether it changes anything.
     pub access: Access,
+    /// Whether it may be the first call in a new state root. Any other one finds nothing there.
+    pub begins: bool,
     /// Who may call it.
     pub callers: &'static [CallerRole],
     /// Whether the method opens a subscription; its result type is then the item that is streamed.
@@ -59,7 +61,8 @@ pub struct MethodInfo {
 /// Declares methods and the list of them.
 ///
 /// The doc comment of each is its summary in `rpc.discover`. `reads` or `writes` and the callers follow the result; a
-/// method that changes something under some parameters only `writes`. `subscription` marks a method that streams
+/// method that changes something under some parameters only `writes`; one that writes and needs nothing that is there
+/// `begins`. `subscription` marks a method that streams
 /// items of its result type until it is ended by the method of the same namespace named `unsubscribe`.
 macro_rules! methods {
     ($( $(#[doc = $doc:literal])+ $name:literal => $ty:ident($params:ty) -> $result:ty,
@@ -82,6 +85,7 @@ macro_rules! methods {
                     name: $name,
                     summary: concat!($($doc),+).trim_ascii(),
                     access: methods!(@access $access),
+                    begins: methods!(@begins $access),
                     callers: &[$(methods!(@caller $caller)),+],
                     subscription: methods!(@sub $($sub)?),
                     params: |g| g.subschema_for::<$params>(),
@@ -92,6 +96,9 @@ macro_rules! methods {
     };
     (@access reads) => { $crate::method::Access::Read };
     (@access writes) => { $crate::method::Access::Write };
+    (@access begins) => { $crate::method::Access::Write };
+    (@begins begins) => { true };
+    (@begins $other:ident) => { false };
     (@caller person) => { $crate::method::CallerRole::Person };
     (@caller manager) => { $crate::method::CallerRole::Manager };
     (@caller worker) => { $crate::method::CallerRole::Worker };

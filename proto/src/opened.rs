@@ -27,7 +27,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// That of an open file.
+    /// The identity of an open file.
     ///
     /// # Errors
     /// When the system does not tell.
@@ -35,7 +35,7 @@ impl Identity {
         Ok(Self::from(&fstat(file)?))
     }
 
-    /// That of what a path leads to, a link at its end not followed; `None` when there is nothing.
+    /// The identity of the file that a path leads to, a link at its end not followed; `None` when there is none.
     ///
     /// # Errors
     /// When the system does not tell.

@@ -34,9 +34,9 @@ methods! {
     /// Tell where the database and what runs no longer agree, and repair it where that is safe.
     "reconcile.run" => ReconcileRun(drift::ReconcileParams) -> drift::ReconcileResult, writes, by(person, manager);
     /// Bring over worker folders and a database of agent-conveyor 0.1.0.
-    "compat.import" => CompatImport(compat::ImportParams) -> compat::ImportResult, writes, by(person);
+    "compat.import" => CompatImport(compat::ImportParams) -> compat::ImportResult, begins, by(person);
     /// Register a Codex session as worker or manager.
-    "session.register" => SessionRegister(session::RegisterParams) -> session::RegisterResult, writes, by(person, manager, worker);
+    "session.register" => SessionRegister(session::RegisterParams) -> session::RegisterResult, begins, by(person, manager, worker);
     /// Mark a session as gone; no process is ended.
     "session.deregister" => SessionDeregister(session::DeregisterParams) -> session::DeregisterResult, writes, by(person, manager);
     /// Give a session another name; its tasks, history and inbox stay with it.
@@ -44,7 +44,7 @@ methods! {
     /// End a session's tmux session and mark the session as gone.
     "session.stop" => SessionStop(session::StopParams) -> session::StopResult, writes, by(person, manager);
     /// Start Codex in a tmux session of its own and register it.
-    "session.start" => SessionStart(start::StartParams) -> start::StartResult, writes, by(person, manager);
+    "session.start" => SessionStart(start::StartParams) -> start::StartResult, begins, by(person, manager);
     /// List registered sessions.
     "session.list" => SessionList(session::ListParams) -> Vec<session::SessionRow>, reads, by(person, manager, worker);
     /// Send a text to a session's pane and wait for its receipt.
@@ -54,9 +54,9 @@ methods! {
     /// List the workers: folders of the state root, and registered sessions.
     "worker.list" => WorkerList(worker::ListParams) -> Vec<worker::WorkerRow>, reads, by(person, manager, worker);
     /// Start a Codex as a worker with a folder of its own.
-    "worker.create" => WorkerCreate(create::CreateWorkerParams) -> create::CreateWorkerResult, writes, by(person, manager);
+    "worker.create" => WorkerCreate(create::CreateWorkerParams) -> create::CreateWorkerResult, begins, by(person, manager);
     /// Start a plain Codex in tmux, for later registration.
-    "worker.start" => WorkerStart(create::StartParams) -> create::StartResult, writes, by(person, manager);
+    "worker.start" => WorkerStart(create::StartParams) -> create::StartResult, begins, by(person, manager);
     /// Tell what a worker said last and whether it runs.
     "worker.status" => WorkerStatus(worker::StatusParams) -> worker::WorkerStatus, writes, by(person, manager, worker);
     /// Report what a worker is at.
@@ -78,7 +78,7 @@ methods! {
     /// Remember that a terminal was opened for a worker.
     "worker.opened" => WorkerOpened(worker::OpenedParams) -> Empty, writes, by(person, manager);
     /// Create a task.
-    "task.create" => TaskCreate(task::CreateParams) -> task::CreateResult, writes, by(person, manager);
+    "task.create" => TaskCreate(task::CreateParams) -> task::CreateResult, begins, by(person, manager);
     /// List tasks.
     "task.list" => TaskList(task::ListParams) -> Vec<task::TaskRow>, reads, by(person, manager, worker);
     /// Mark a task as done, with the gates that are asked for.
@@ -92,7 +92,7 @@ methods! {
     /// Tie a worker and a manager to a task.
     "binding.create" => BindingCreate(binding::BindParams) -> binding::BindResult, writes, by(person, manager);
     /// Start a worker and a manager for a task, bind them and see that messages are delivered between them.
-    "pair.create" => PairCreate(pair::PairParams) -> pair::PairResult, writes, by(person, manager);
+    "pair.create" => PairCreate(pair::PairParams) -> pair::PairResult, begins, by(person, manager);
     /// Tell what a pair would be, checking nothing.
     "pair.plan" => PairPlanned(pair::PairParams) -> pair::PairPlan, reads, by(person, manager, worker);
     /// End a task's binding.
@@ -144,7 +144,7 @@ methods! {
     /// End an active run.
     "run.finish" => RunFinish(run::FinishRunParams) -> run::RunRow, writes, by(person, manager);
     /// Run one Dispatch pass.
-    "dispatch.run" => DispatchRun(dispatch::DispatchParams) -> dispatch::DispatchResult, writes, by(person, manager);
+    "dispatch.run" => DispatchRun(dispatch::DispatchParams) -> dispatch::DispatchResult, begins, by(person, manager);
     /// Queue a message to the manager of a task's pair.
     "command.enqueue_notify_manager" => CommandEnqueueNotifyManager(command::EnqueueParams) -> command::EnqueueResult, writes, by(person, manager);
     /// Queue a message to the worker of a task's pair.

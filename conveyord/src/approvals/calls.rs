@@ -24,7 +24,7 @@ pub(super) struct Calls {
     pub open: Vec<Call>,
 }
 
-/// What was read of a session's open turn.
+/// The records of a session's open turn, as far as they were read.
 #[derive(Debug)]
 struct Read {
     turn: OpenTurn,
@@ -33,7 +33,7 @@ struct Read {
     open: Vec<Call>,
 }
 
-/// What was read of the open turns. Cheap to clone.
+/// The calls of the open turns, as far as their records were read. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct OpenCalls {
     read: Arc<Mutex<HashMap<SessionId, Read>>>,

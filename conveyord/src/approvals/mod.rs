@@ -50,7 +50,7 @@ pub struct Approvals {
     pub looks: PaneLooks,
     /// Reads rollouts up to their ends, before what they hold is relied on.
     pub ingest: Ingest,
-    /// What was read of the open turns.
+    /// The calls that may be asked about.
     pub calls: OpenCalls,
 }
 

@@ -6,7 +6,6 @@ use crate::{
     clock,
     error::{Error, Result},
     refusal::{Kind, Refusal},
-    sessions::registration::check_name,
     store::{
         Tx,
         import::folders::{self as rows, Capture, Status, Worker},
@@ -58,7 +57,7 @@ pub(super) fn read(root: &Utf8Path, worker: Option<&str>) -> Result<Vec<Folder>>
         Some(worker) => {
             // A folder elsewhere, or one with another name, would be remembered as a different folder and
             // imported twice.
-            check_name(worker)?;
+            names::session(worker)?;
             vec![root.join(worker)]
         }
         None => {

@@ -5,12 +5,10 @@ use crate::{
     bindings::{check_task, of_role},
     error::{Error, Result},
     refusal::Kind,
-    sessions::{
-        registration::check_name,
-        start::{self, LONG_TIMEOUT, Prompt, Request, Spawner, Standing},
-    },
+    sessions::start::{self, LONG_TIMEOUT, Prompt, Request, Spawner, Standing},
     store::{bindings, runs, sessions, tasks},
     supervision::manager_config::{Change, Source},
+    words::names,
 };
 use conveyor_proto::types::{common::Role, pair::PairParams};
 use rusqlite::Connection;
@@ -23,8 +21,8 @@ pub(super) struct Checked {
 }
 
 pub(super) async fn check(spawner: &Spawner, params: &PairParams) -> Result<Checked> {
-    check_name(&params.worker_name)?;
-    check_name(&params.manager_name)?;
+    names::session(&params.worker_name)?;
+    names::session(&params.manager_name)?;
     if params.worker_name == params.manager_name {
         let message = format!("worker and manager have the same name {}", params.worker_name);
         return Err(Error::invalid(Kind::SameName, message).hint("a session has one role for ever"));

@@ -83,10 +83,10 @@ pub fn of_process(panes: &[Pane], pid: Pid) -> Option<&Pane> {
 }
 
 /// Looks for the pane in which a process runs on every tmux server that may have it: that of the process's own
-/// environment, then the caller's, then all of the user's. A server that cannot be asked is passed over.
+/// environment, then the caller's, then all of the user's. A server that has ended has no panes.
 ///
 /// # Errors
-/// The daemon is about to end.
+/// When the process is in no pane that was listed, and a server could not be asked.
 pub async fn holding(pid: Pid, caller: &Caller, time_limit: Duration) -> Result<Option<(TmuxServer, Pane)>> {
     let uid = nix::unistd::Uid::effective().as_raw();
     let (tmpdir, first) = (caller.tmux_tmpdir.clone(), server_of_caller(caller));
@@ -102,14 +102,22 @@ pub async fn holding(pid: Pid, caller: &Caller, time_limit: Duration) -> Result<
         servers
     })
     .await?;
+    let mut unasked = None;
     for server in servers {
-        let Ok(panes) = Tmux::new(server.clone(), time_limit).panes().await else { continue };
+        let panes = match Tmux::new(server.clone(), time_limit).panes().await {
+            Ok(panes) => panes,
+            Err(TmuxError::ServerGone { .. }) => continue,
+            Err(error) => {
+                unasked.get_or_insert(error);
+                continue;
+            }
+        };
         let own = tokio::task::spawn_blocking(move || of_process(&panes, pid).cloned()).await?;
         if let Some(pane) = own {
             return Ok(Some((server, pane)));
         }
     }
-    Ok(None)
+    unasked.map_or(Ok(None), |error| Err(error.into()))
 }
 
 /// A verified pane.

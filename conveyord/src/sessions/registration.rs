@@ -38,8 +38,6 @@ use conveyor_proto::{
 use serde_json::json;
 use std::{os::unix::fs::MetadataExt, time::Duration};
 
-pub use crate::words::names::session as check_name;
-
 /// What is known of a session before anything is written.
 struct Found {
     registration: Registration,
@@ -54,7 +52,7 @@ struct Found {
 /// `invalid_name`, `invalid_tmux_session`, `relative_path`, `pid_or_rollout_needed`, `invalid_pid`,
 /// `pid_dead`, `pid_of_other_user`, `rollout_invalid`, `rollout_not_found`, `role_differs`, `thread_taken`.
 pub async fn register(store: &Store, params: RegisterParams, time_limit: Duration) -> Result<RegisterResult> {
-    check_name(&params.name)?;
+    names::session(&params.name)?;
     let found = find(store, &params, time_limit).await?;
     let program = params.caller.program.clone();
     let takeover = if params.replace { Takeover::Allowed } else { Takeover::Refused };
@@ -92,7 +90,7 @@ async fn find(store: &Store, params: &RegisterParams, time_limit: Duration) -> R
     names::check_if(Is::Path("working directory"), params.cwd.as_deref().filter(|cwd| !cwd.is_empty()))?;
     let place = match (tmux_session, pid) {
         (None, _) => Place::default(),
-        (Some(name), Some(pid)) => place_of(pid, name, &params.caller, time_limit, &mut warnings).await?,
+        (Some(name), Some(pid)) => place_of(pid, name, &params.caller, time_limit, &mut warnings).await,
         (Some(name), None) => place_named(name, &params.caller, time_limit, &mut warnings).await,
     };
     let pane = place.pane;
@@ -153,14 +151,24 @@ async fn place_of(
     caller: &Caller,
     time_limit: Duration,
     warnings: &mut Vec<String>,
-) -> Result<Place> {
-    let Some((server, pane)) = pane::holding(pid, caller, time_limit).await? else {
-        warnings.push(format!(
-            "process {pid} runs in no pane of tmux session {}, nor in one of another tmux server that was found: it is \
-             registered without a pane, and nothing is typed",
-            shown(&name)
-        ));
-        return Ok(Place::default());
+) -> Place {
+    let (server, pane) = match pane::holding(pid, caller, time_limit).await {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            warnings.push(format!(
+                "process {pid} runs in no pane of tmux session {}, nor in one of another tmux server that was found: it \
+                 is registered without a pane, and nothing is typed",
+                shown(&name)
+            ));
+            return Place::default();
+        }
+        Err(error) => {
+            warnings.push(format!(
+                "tmux could not be asked for the pane of process {pid}: {error}. It is registered without one, and \
+                 nothing is typed until it is registered again"
+            ));
+            return Place::default();
+        }
     };
     let tmux_session = if pane.session_name == stored_name(&name) {
         name
@@ -172,7 +180,7 @@ async fn place_of(
         ));
         pane.session_name.clone()
     };
-    Ok(Place { server: Some(server), tmux_session: Some(tmux_session), pane: Some(pane) })
+    Place { server: Some(server), tmux_session: Some(tmux_session), pane: Some(pane) }
 }
 
 /// The place of a session without a process: the active pane of the tmux session that was named stands for it.

@@ -1,9 +1,6 @@
 //! `session.rename`: another name for a session. Everything that belongs to the session hangs on its id and stays.
 
-use super::{
-    pane::{self, Target},
-    registration::check_name,
-};
+use super::pane::{self, Target};
 use crate::{
     error::{Error, Result},
     refusal::Kind,
@@ -16,7 +13,7 @@ use crate::{
         workers,
     },
     tmux::{TmuxError, active_pane},
-    words::shown,
+    words::{names, shown},
 };
 use conveyor_proto::types::session::{RenameParams, RenameResult};
 use rusqlite::Connection;
@@ -33,7 +30,7 @@ use std::time::Duration;
 /// `tmux_session_missing`, `tmux_pane_mismatch`, `codex_exited`, `tmux_session_exists`, `shared_tmux_session`.
 pub async fn rename(store: &Store, params: RenameParams, command_timeout: Duration) -> Result<RenameResult> {
     let RenameParams { name, new_name, tmux } = params;
-    check_name(&new_name)?;
+    names::session(&new_name)?;
     if new_name.starts_with('-') {
         let message = format!("{new_name} would be taken for an option where the name stands alone");
         return Err(Error::invalid(Kind::InvalidName, message).hint("begin it with a letter or a digit"));

@@ -82,7 +82,8 @@ pub fn check(is: Is, text: &str) -> Result<(), Box<Refusal>> {
             refusal.hint = Some("the folder of the caller is not the daemon's".to_owned());
             Err(Box::new(refusal))
         }
-        Is::Path(what) if text.len() > MAX_PATH || text.chars().any(is_hidden) => refused(
+        // A folder of the user's may well have a character in its name that shows nothing.
+        Is::Path(what) if text.len() > MAX_PATH || text.chars().any(char::is_control) => refused(
             Kind::InvalidPath,
             format!("the {what} {} has a control character, or is too long", quoted()),
         ),
@@ -121,7 +122,7 @@ pub fn fitting(is: Is, text: &str) -> Cow<'_, str> {
         Is::TmuxSession => MAX_TMUX_SESSION,
         Is::Id(_) => MAX_ID,
     };
-    let good = |c: char| if is == Is::Session { is_of_plain_word(c) } else { !c.is_control() };
+    let good = |c: char| if is == Is::Session { is_of_plain_word(c) } else { !is_hidden(c) };
     let fit: String = text.chars().map(|c| if good(c) { c } else { '-' }).take(limit).collect();
     if check(is, &fit).is_ok() {
         return Cow::Owned(fit);
@@ -165,7 +166,7 @@ mod tests {
         }
         check_kind(Is::Session, &"x".repeat(65), name);
         check_kind(Is::Task, "Ship the parser", None);
-        for text in ["", "  ", "a\nb", "a\u{7f}", "a\u{85}b"] {
+        for text in ["", "  ", "a\nb", "a\u{7f}", "a\u{85}b", "a\u{202e}b", "\u{200b}"] {
             check_kind(Is::Task, text, name);
         }
         check_kind(Is::Task, &"x".repeat(201), name);
@@ -175,7 +176,7 @@ mod tests {
         check_kind(Is::TmuxSession, "a\u{1b}[2J", Some(Kind::InvalidTmuxSession));
         check_kind(Is::Id("key"), "release 1", None);
         check_kind(Is::Id("key"), "a\rb", Some(Kind::InvalidId));
-        check_kind(Is::Path("folder"), "/a/b c", None);
+        check_kind(Is::Path("folder"), "/a/b c\u{200f}", None);
         check_kind(Is::Path("folder"), "a/b", Some(Kind::RelativePath));
         check_kind(Is::Path("folder"), "/a\n/b", Some(Kind::InvalidPath));
         assert_eq!(fitting(Is::Path("folder"), "/a\n"), "");

@@ -5,10 +5,9 @@ use super::{Subject, Workers, blocking, broken, is_default_server};
 use crate::{
     error::{Error, Result},
     refusal::Kind,
-    sessions::registration::check_name,
     store::{bindings, event_names::FileEvent, sessions, tasks},
     tmux::stored_name,
-    words::shown,
+    words::{names, shown},
 };
 use conveyor_proto::types::{
     common::{Caller, Empty, Role},
@@ -80,7 +79,7 @@ impl Workers {
     /// # Errors
     /// `unknown_worker`, `invalid_name`.
     pub async fn opened(&self, params: OpenedParams) -> Result<Empty> {
-        check_name(&params.name)?;
+        names::session(&params.name)?;
         let subject = self.find(&params.name, &Caller::default()).await?;
         let terminal = json!({ "terminal": params.terminal, "launched": params.launched });
         self.note(&subject, FileEvent::OpenAttempt, terminal).await;

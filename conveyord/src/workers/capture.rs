@@ -5,7 +5,7 @@ use crate::{
     clock,
     error::{Error, Result},
     history::text,
-    sessions::{pane, registration::check_name},
+    sessions::pane,
     store::{
         Durability, Tx,
         event_names::TelemetryEvent,
@@ -14,7 +14,7 @@ use crate::{
         workers::{self as rows, NewCapture, NewWorker, RETENTION, WorkerState},
     },
     tmux::CaptureStyle,
-    words::sha256,
+    words::{names, sha256},
 };
 use conveyor_proto::types::{
     common::Caller,
@@ -65,7 +65,7 @@ impl Workers {
         lines: u32,
         caller: &Caller,
     ) -> Result<Captured> {
-        check_name(&subject.name)?;
+        names::session(&subject.name)?;
         let tmux = pane::tmux(&subject.session, self.command_timeout);
         let (_, shown) = pane::find_with_text(&tmux, &subject.session, lines, CaptureStyle::Plain).await?;
         let text = shown.text;

@@ -9,9 +9,9 @@ use crate::{
     },
     error::{Error, Result},
     refusal::Kind,
-    sessions::{pane, registration::check_name},
+    sessions::pane,
     tmux::{StartedSession, Tmux, TmuxError, active_pane},
-    words::shown,
+    words::{names, shown},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::common::Caller;
@@ -43,7 +43,7 @@ impl Workers {
             panes => panes?,
         };
         let program = CodexProgram::find(caller, self.command_timeout).await?;
-        check_name(name)?;
+        names::session(name)?;
         let cwd = cwd.filter(|cwd| !cwd.is_empty()).or(caller.cwd.as_deref()).unwrap_or_default();
         let is_dir = Utf8Path::new(cwd).is_absolute() && Utf8Path::new(cwd).is_dir();
         let cwd = Utf8Path::new(cwd).canonicalize_utf8().ok().filter(|_| is_dir).ok_or_else(|| {

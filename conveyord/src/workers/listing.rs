@@ -7,11 +7,12 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    sessions::{pane, registration::check_name},
+    sessions::pane,
     store::{
         sessions::{self, Session},
         workers as rows,
     },
+    words::names,
 };
 use conveyor_proto::types::{
     common::Role,
@@ -114,7 +115,7 @@ impl Workers {
     /// # Errors
     /// `unknown_worker`, `invalid_name`, `worker_folder_invalid`.
     pub async fn events(&self, params: EventsParams) -> Result<EventsResult> {
-        check_name(&params.name)?;
+        names::session(&params.name)?;
         let Subject { name, folder, .. } =
             self.find(&params.name, &conveyor_proto::types::common::Caller::default()).await?;
         let limit = params.limit.filter(|limit| *limit > 0).and_then(|limit| usize::try_from(limit).ok());

@@ -26,7 +26,7 @@ use crate::{
     refusal::{Kind, Refusal},
     sessions::{
         pane::{self, Standing},
-        registration::{self, check_name},
+        registration,
     },
     store::{
         Durability, Store, Tx,
@@ -35,7 +35,7 @@ use crate::{
         workers::{self as rows, NewWorker, Place},
     },
     tmux::{Pane, Tmux, TmuxError, TmuxServer, stored_name},
-    words::shown,
+    words::{names, shown},
 };
 use camino::Utf8PathBuf;
 use conveyor_proto::types::{
@@ -116,14 +116,14 @@ impl Workers {
     /// Finds a worker or a session by its name.
     async fn find(&self, name: &str, caller: &Caller) -> Result<Subject> {
         let (root, owned) = (self.root.clone(), name.to_owned());
-        let valid = check_name(name);
+        let valid = names::session(name);
         let session =
             self.store.read(move |connection| Ok::<_, Error>(sessions::find(connection, &owned)?)).await?;
         if valid.is_err() && session.is_none() {
             valid?;
         }
         let folder = Folder::of(&root, name);
-        let config = match check_name(name) {
+        let config = match names::session(name) {
             Ok(()) => blocking({
                 let folder = folder.clone();
                 move || folder.config()
@@ -199,7 +199,7 @@ impl Workers {
     /// Adds an event to the worker's event file. A folder that cannot be written is logged only: the action
     /// that the event reports has already happened.
     async fn note(&self, subject: &Subject, kind: FileEvent, payload: Value) {
-        if check_name(&subject.name).is_err() {
+        if names::session(&subject.name).is_err() {
             return;
         }
         let _lock = self.locks.of(&subject.name).await;

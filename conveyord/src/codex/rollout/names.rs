@@ -29,9 +29,14 @@ const SUBTYPES: [&str; 8] = [
 pub(super) fn may_be_bad(kind: Option<&str>, subtype: Option<&str>) -> bool {
     match (kind, subtype) {
         (None, _) | (Some(EVENT), None) => true,
-        (Some(EVENT), Some(subtype)) => SUBTYPES.iter().any(|known| is_nearly(subtype, known)),
-        (Some(kind), _) => KINDS.iter().any(|known| is_nearly(kind, known)),
+        (Some(EVENT), Some(subtype)) => is_nearly_one(subtype, &SUBTYPES),
+        (Some(kind), _) => is_nearly_one(kind, &KINDS),
     }
+}
+
+/// Whether a name is none of the known ones, and nearly one. Nearly all names that are read are known.
+fn is_nearly_one(name: &str, known: &[&str]) -> bool {
+    !known.contains(&name) && known.iter().any(|known| is_nearly(name, known))
 }
 
 /// A record whose bad names are set right. `None` if no name is nearly one that is known.
@@ -80,6 +85,9 @@ pub(super) fn mended(line: &str) -> Option<String> {
 /// Whether a name is this known one but for one byte: changed, lost, or added within it. A later Codex may make a new
 /// name by an ending.
 pub(super) fn is_nearly(name: &str, known: &str) -> bool {
+    if name.len().abs_diff(known.len()) > 1 {
+        return false;
+    }
     // A backslash in place of a byte makes an escape with the byte after it.
     let name = if name.contains(char::is_control) {
         Cow::Owned(Value::from(name).to_string().trim_matches('"').to_owned())

@@ -181,7 +181,7 @@ fn a_last_record_without_a_line_feed_is_read_when_nobody_holds_the_file() {
     assert_eq!(known(&world, &session).count, 0);
 }
 
-/// What was found in the file before it was read anew is in it still.
+/// Damage that was found before the file was read anew is in the file still.
 #[test]
 fn damage_of_a_file_that_is_read_anew_is_counted_once() {
     let (world, mut rollout, session) = bound("");

@@ -5,7 +5,7 @@ use crate::{
     codex::{launch_pane, program::CodexProgram},
     error::{Error, Result},
     refusal::Kind,
-    sessions::{pane, registration::check_name, state},
+    sessions::{pane, state},
     store::{
         session_starts::{self, SessionStart},
         sessions::{self, Session},
@@ -65,7 +65,7 @@ impl Spawner {
     /// `invalid_name`, `role_differs`, `start_under_way`, `start_differs`, `cwd_missing`, `codex_missing`,
     /// `tmux_session_exists`.
     pub async fn prepare(&self, request: &Request) -> Result<Standing> {
-        check_name(&request.name)?;
+        names::session(&request.name)?;
         let running = self.under_way.begin(&request.name).ok_or_else(|| {
             let message = format!("session {} is being started by another call", request.name);
             Error::conflict(Kind::StartUnderWay, message).hint("wait for its end")

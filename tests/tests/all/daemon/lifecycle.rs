@@ -180,9 +180,17 @@ fn a_look_into_a_folder_that_is_no_state_root_makes_none() {
     fs::create_dir(&other).expect("a folder");
     let roots = [("--state-root", &missing), ("--state-root", &other), ("--path", &missing.join("my.db"))];
     for (option, path) in roots {
-        for verb in [&["approvals", "list"][..], &["sessions"], &["db-doctor"], &["watch", "--json"]] {
+        for verb in [
+            &["approvals", "list"][..],
+            &["sessions"],
+            &["db-doctor"],
+            &["watch", "--json"],
+            &["status", "w"],
+            &["cycle", "t"],
+            &["reconcile"],
+        ] {
             let refused = env.conveyorctl(&[&[option, path.as_str()], verb].concat()).exits_with(1);
-            assert!(refused.stderr.contains("is no state root"), "{verb:?}: {}", refused.stderr);
+            assert!(refused.stderr.contains("there is no database"), "{verb:?}: {}", refused.stderr);
         }
     }
     assert!(!missing.exists() && fs::read_dir(&other).expect("a folder").next().is_none());
