@@ -60,6 +60,8 @@ const LAST_WORK: Duration = Duration::from_secs(15);
 
 /// How long the lock may be held by a process that is no daemon.
 const MOMENTARY_LOCK: Duration = Duration::from_secs(1);
+/// How long the socket of a dead daemon may take connections.
+const MOMENTARY_SOCKET: Duration = Duration::from_secs(1);
 /// How long a daemon that was told to end may take to drain and to finish its last work.
 const TAKE_OVER: Duration = Duration::from_secs(40);
 /// Pause between two looks whether the daemon's files are in their places.
@@ -136,7 +138,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
     faults::reach(CrashPoint::EarlierBootSettled);
     let (listener, own_socket) = match activated {
         Some(listener) => (UnixListener::from_std(listener)?, None),
-        None => listen(&files.socket()).map(|(listener, own)| (listener, Some(own)))?,
+        None => listen(&files.socket()).await.map(|(listener, own)| (listener, Some(own)))?,
     };
     faults::reach(CrashPoint::SocketBound);
     tracing::info!(version = app.version, pid = std::process::id(), root = %files.root, "started");
@@ -344,17 +346,25 @@ impl OwnSocket {
     }
 }
 
-/// Binds the socket. A socket that a dead daemon left is removed: the lock says that no daemon serves it.
-fn listen(socket: &Utf8Path) -> anyhow::Result<(UnixListener, OwnSocket)> {
-    match UnixStream::connect(socket) {
-        Ok(_) => bail!(
-            "{socket} is served by a process that does not hold the lock: a service manager, which starts the daemon \
-             when it is called, or a process to end first"
-        ),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(_) => fs::remove_file(socket)
-            .or_else(gone_is_fine)
-            .with_context(|| format!("the stale socket {socket} could not be removed"))?,
+/// Binds the socket. A socket that a dead daemon left is removed: the lock says that no daemon serves it. It may
+/// take connections for a moment: a program that the daemon was starting holds a copy until it runs.
+async fn listen(socket: &Utf8Path) -> anyhow::Result<(UnixListener, OwnSocket)> {
+    let deadline = Instant::now() + MOMENTARY_SOCKET;
+    loop {
+        match UnixStream::connect(socket) {
+            Ok(_) if Instant::now() < deadline => sleep(LOCK_LOOK).await,
+            Ok(_) => bail!(
+                "{socket} is served by a process that does not hold the lock: a service manager, which starts the daemon \
+                 when it is called, or a process to end first"
+            ),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            Err(_) => {
+                fs::remove_file(socket)
+                    .or_else(gone_is_fine)
+                    .with_context(|| format!("the stale socket {socket} could not be removed"))?;
+                break;
+            }
+        }
     }
     let listener = UnixListener::bind(socket).with_context(|| format!("{socket} could not be bound"))?;
     // A client that connected before this is still checked: the server serves only the owner.

@@ -171,6 +171,22 @@ impl TestEnv {
         UnixStream::connect(self.socket()).is_ok()
     }
 
+    /// Whether this process answers at the socket. A daemon that has just died may seem to answer for a moment
+    /// more: a program that it was starting holds a copy of the socket until it runs.
+    ///
+    /// # Panics
+    /// When the system does not tell who listens.
+    #[must_use]
+    pub fn is_served_by(&self, daemon: &Running) -> bool {
+        let Ok(stream) = UnixStream::connect(self.socket()) else { return false };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        let _in_runtime = runtime.enter();
+        stream.set_nonblocking(true).expect("a socket");
+        let stream = tokio::net::UnixStream::from_std(stream).expect("a socket");
+        let pid = stream.peer_cred().expect("a connected socket").pid();
+        pid.and_then(|pid| u32::try_from(pid).ok()) == Some(daemon.pid())
+    }
+
     /// What the running daemon tells of itself.
     ///
     /// # Panics

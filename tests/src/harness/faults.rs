@@ -131,7 +131,7 @@ impl TestEnv {
         let mut command = self.command(program);
         let mut daemon = Running::start(command.env("CONVEYOR_FAULTS", self.faults()));
         wait_until("the daemon to answer or end", || {
-            (self.daemon_answers() || !daemon.is_running()).then_some(())
+            (self.is_served_by(&daemon) || !daemon.is_running()).then_some(())
         });
         daemon
     }

@@ -152,6 +152,21 @@ fn a_server_of_another_user_is_told_nothing() {
     fs::remove_file(env.socket()).expect("ours");
 }
 
+#[test]
+fn the_socket_of_a_dead_daemon_may_take_connections_for_a_moment() {
+    let env = TestEnv::new();
+    fs::create_dir_all(env.state_root()).expect("ours");
+    fs::set_permissions(env.state_root(), fs::Permissions::from_mode(0o700)).expect("ours");
+    // A program that the dead daemon was starting holds the socket until it runs.
+    let left = UnixListener::bind(env.socket()).expect("ours");
+    let daemon = Running::start(&mut env.command("conveyord"));
+    drop(left.accept().expect("the daemon looks who listens"));
+    drop(left);
+    wait_until("the daemon to answer", || env.is_served_by(&daemon).then_some(()));
+    let _ = env.conveyorctl(&["daemon", "stop"]).success();
+    let _ = daemon.finish().success();
+}
+
 /// A daemon that serves, with a task.
 fn serving() -> (TestEnv, Running) {
     let env = TestEnv::new();
