@@ -6,7 +6,7 @@
 use crate::{
     clock,
     codex::rollout::{
-        machine::{Effect, History, Outcome, ThreadState, TurnEnd, TurnKind, followed_at_once, predates},
+        machine::{Effect, History, Outcome, ThreadState, TurnEnd, TurnKind, followed_at_once},
         receipt::receipt_key,
         record::{SkipReason as Fault, normalise_timestamp},
         signal::{Signal, TurnTrigger},
@@ -150,13 +150,11 @@ impl Thread {
     /// Whose history a record tells. A turn that has ended in another thread was copied from there, whatever its
     /// id is like.
     fn history_of(&self, tx: &Tx<'_>, signal: &Signal<'_>) -> Result<History, StoreError> {
-        let history = self.machine.history_of(signal);
+        let known = Some(&self.thread_id).filter(|thread| !thread.as_str().is_empty());
+        let history = self.machine.history_of(signal, known);
         let Some(turn_id) = told_turn(signal) else { return Ok(history) };
         if history == History::Copied {
-            // A bad byte in the first record may have changed the thread's id there.
-            let known = !self.thread_id.as_str().is_empty();
-            let is_own = known && !predates(turn_id, &self.thread_id);
-            return Ok(if is_own { History::Own } else { history });
+            return Ok(history);
         }
         let runs = self.machine.turn.as_ref().and_then(|turn| turn.id.as_ref());
         if runs.is_some_and(|runs| runs.as_str() == turn_id) {

@@ -1,5 +1,6 @@
 //! Damage of bytes within one record costs at most that record, and it is told.
 
+use conveyor_proto::ids::ThreadId;
 use proptest::prelude::*;
 
 use super::lines::{Line, LineScanner};
@@ -58,7 +59,10 @@ impl Read {
         self.records.push(line.to_owned());
         let record = parse_line(line.as_bytes()).expect("it is a record");
         let at = record.timestamp.as_deref().unwrap_or_default();
-        if let super::machine::Effect::Ended(end) = self.state.apply(&record.signal(), at) {
+        let signal = record.signal();
+        // The name of the file tells the thread, too.
+        let history = self.state.history_of(&signal, ThreadId::new(THREAD.to_owned()).as_ref());
+        if let super::machine::Effect::Ended(end) = self.state.apply_as(history, &signal, at) {
             self.ended.push(end.turn_id.map(|id| id.to_string()).unwrap_or_default());
         }
     }

@@ -277,11 +277,12 @@ impl ThreadState {
     /// Applies the next signal of the thread, in the order of the file. `at` is the timestamp of its record.
     #[cfg(any(test, feature = "fuzzing"))]
     pub fn apply(&mut self, signal: &Signal<'_>, at: &str) -> Effect {
-        self.apply_as(self.history_of(signal), signal, at)
+        self.apply_as(self.history_of(signal, None), signal, at)
     }
 
-    /// Whose history a record tells that comes next, as far as the file says.
-    pub fn history_of(&self, signal: &Signal<'_>) -> History {
+    /// Whose history a record tells that comes next, as far as the file says. `thread` is the thread of the file, if it
+    /// is known otherwise: a bad byte in the first record may have changed the id there.
+    pub fn history_of(&self, signal: &Signal<'_>, thread: Option<&ThreadId>) -> History {
         let turn_id = match signal {
             Signal::SessionMeta(meta) => {
                 // A fork of Codex 0.130 has the parent's first record after its own.
@@ -297,7 +298,9 @@ impl ThreadState {
         match turn_id {
             // A bad byte in the time of the id makes it older than the thread.
             Some(id) if self.turn.as_ref().is_some_and(|turn| turn.is_nearly(id)) => self.history,
-            Some(id) if self.thread_id.as_ref().is_some_and(|thread| predates(id, thread)) => History::Copied,
+            Some(id) if thread.or(self.thread_id.as_ref()).is_some_and(|thread| predates(id, thread)) => {
+                History::Copied
+            }
             Some(_) => History::Own,
             None => self.history,
         }
@@ -546,7 +549,7 @@ impl Turn {
 /// Whether a turn is older than a thread, and so was copied from another one. Both ids are UUIDs of version 7,
 /// which begin with their time in milliseconds (RFC 9562, section 5.7). Within one millisecond the rest of an id
 /// tells nothing.
-pub fn predates(turn_id: &str, thread: &ThreadId) -> bool {
+fn predates(turn_id: &str, thread: &ThreadId) -> bool {
     let made_at = |id: &str| {
         let id = uuid::Uuid::parse_str(id).ok().filter(|id| id.get_version_num() == 7)?;
         id.get_timestamp().map(|time| time.to_unix())
