@@ -325,6 +325,11 @@ impl<'s> Pair<'s> {
     fn person(&mut self, _server: u32) {
         let mut text = Text::new(self.story, self.worker.folder.clone(), "");
         text.text = format!("{} by hand [[slow: 1]]", text.token);
+        // A person does not write on behind what a killed daemon has left in the composer.
+        if !self.story.soon(|| self.worker.has_empty_composer()) {
+            self.story.count("stranded drafts cleared");
+            self.worker.clear_composer();
+        }
         self.note(&format!("{} is entered by hand", text.token));
         self.worker.enter(&text.text);
         self.open.push(text);
