@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 use conveyor_client::{Daemon, Error, Event, Progress, SearchPath, StartError, Starting, Target};
 use conveyor_proto::registry::{DaemonStatus, TaskList};
 use conveyor_proto::settings::Environment;
-use conveyor_proto::types::common::Empty;
+use conveyor_proto::types::common::{Empty, Page};
 use conveyor_proto::types::task::ListParams;
 use serde_json::{Value, json};
 use std::sync::Mutex;
@@ -85,7 +85,7 @@ async fn serve(listener: UnixListener, major: u32, connections: &[usize]) -> Vec
     methods
 }
 
-const ALL: ListParams = ListParams { active: false };
+const ALL: ListParams = ListParams { active: false, page: Page { after: None, limit: None } };
 
 #[tokio::test]
 async fn a_connection_is_greeted_once() {

@@ -12,13 +12,17 @@ use conveyor_client::{Daemon, Error, Event, Progress, SearchPath, StartLock, Sta
 use conveyor_proto::client::Subscription;
 use conveyor_proto::method::Method;
 use conveyor_proto::settings::{self, Environment, StateFiles, StateRootError};
-use conveyor_proto::types::common::Caller;
+use conveyor_proto::types::common::{Caller, Page};
 use conveyor_proto::types::daemon::StopResult;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::rc::Rc;
+
+/// Rows of a page. Each may have texts of 128 KiB, and an answer holds 64 MiB.
+const PAGE: NonZeroU32 = NonZeroU32::new(256).expect("it is not zero");
 
 /// One run's view of its surroundings.
 pub(crate) struct Helper {
@@ -126,6 +130,25 @@ impl Helper {
         params: &M::Params,
     ) -> Result<Value, CommandError> {
         self.daemon.call_json::<M>(ui, params).await.map_err(|error| self.failure(error))
+    }
+
+    /// Calls a listing page by page: the whole of it may be more than one answer can hold.
+    pub(crate) async fn call_pages<M: Method>(
+        &self,
+        ui: &mut Ui,
+        params: impl Fn(Page) -> M::Params,
+    ) -> Result<Value, CommandError> {
+        let (mut rows, mut page) = (Vec::new(), Page { after: None, limit: Some(PAGE) });
+        loop {
+            let answer = self.call_json::<M>(ui, &params(page.clone())).await?;
+            let Value::Array(more) = answer else { return Ok(answer) };
+            let is_last = more.len() < PAGE.get() as usize;
+            page.after = more.last().and_then(|row| row.get("id")?.as_str().map(str::to_owned));
+            rows.extend(more);
+            if is_last || page.after.is_none() {
+                return Ok(Value::Array(rows));
+            }
+        }
     }
 
     /// Reads an answer that is printed as it came and also has to be looked into.

@@ -10,6 +10,12 @@ pub(crate) fn pretty(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Erro
     render(value, PrettyFormatter::with_indent(b"  "))
 }
 
+/// A value as it stands within a larger one: without a line end, its further lines indented by so many blanks.
+pub(crate) fn indented(value: &impl Serialize, indentation: usize) -> Result<String, serde_json::Error> {
+    let text = pretty(value)?;
+    Ok(String::from_utf8_lossy(&text).trim_end().replace('\n', &format!("\n{}", " ".repeat(indentation))))
+}
+
 /// A value on one line; ends with a line end.
 pub(crate) fn compact(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
     render(value, CompactFormatter)

@@ -190,6 +190,7 @@ struct ErrorObject<'a> {
     hints: &'a [String],
 }
 
-fn not_json(error: serde_json::Error) -> CommandError {
+/// A value that is no JSON, such as a number that JSON does not have.
+pub(crate) fn not_json(error: serde_json::Error) -> CommandError {
     CommandError::failed("output", format!("failed to write the result as JSON: {error}"))
 }

@@ -164,7 +164,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
     let owner = nix::unistd::Uid::effective().as_raw();
     let report =
         server::serve(listener, module, Limits::default(), owner, app.connections.clone(), shutdown).await;
-    tracing::info!(served = report.served, cut_off = report.cut_off, "drained");
+    tracing::info!(connections = report.connections, cut_off = report.cut_off, "drained");
     app.detached.close();
     if timeout(LAST_WORK, app.detached.wait()).await.is_err() {
         tracing::warn!(left = app.detached.len(), "ending in the middle of work whose callers have left");

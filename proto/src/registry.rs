@@ -87,6 +87,8 @@ methods! {
     "task.stop" => TaskStop(finish::StopTaskParams) -> finish::TaskEnd, writes, by(person, manager);
     /// Show everything stored about a task.
     "task.audit" => TaskAudit(history::AuditParams) -> history::AuditResult, reads, by(person, manager, worker);
+    /// Show some rows of one list of a task's audit: a long audit is more than one answer holds.
+    "task.audit_rows" => TaskAuditRows(history::AuditRowsParams) -> history::AuditRowsResult, reads, by(person, manager, worker);
     /// Show a task's history in order.
     "task.replay" => TaskReplay(history::ReplayParams) -> history::ReplayResult, reads, by(person, manager, worker);
     /// Tie a worker and a manager to a task.

@@ -8,6 +8,7 @@ use conveyor_proto::Method;
 use conveyor_proto::registry::{ApprovalAccept, ApprovalDecline, ApprovalList};
 use conveyor_proto::text::printable;
 use conveyor_proto::types::approval::{ApprovalExtent, ApprovalRow, DecideParams, DecideResult, ListParams};
+use conveyor_proto::types::common::Page;
 
 /// List what workers wait for, accept or decline it
 ///
@@ -75,7 +76,12 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &ApprovalsArgs) -> R
 }
 
 async fn list(ui: &mut Ui, helper: &Helper, args: &ListArgs) -> Result<(), CommandError> {
-    let params = ListParams { task: args.task.clone(), session: args.session.clone(), all: args.all };
+    let params = ListParams {
+        task: args.task.clone(),
+        session: args.session.clone(),
+        all: args.all,
+        page: Page::default(),
+    };
     let answer = helper.call_json::<ApprovalList>(ui, &params).await?;
     if args.json {
         return ui.json(&answer);

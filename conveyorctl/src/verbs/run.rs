@@ -6,6 +6,7 @@ use crate::ui::Ui;
 use crate::values::{json_object_if_given, word};
 use clap::{ArgGroup, Args};
 use conveyor_proto::registry::{RunCreate, RunFinish, RunList, RunShow};
+use conveyor_proto::types::common::Page;
 use conveyor_proto::types::run::{CreateParams, FinishRunParams, ListParams, RunStatus, ShowParams};
 
 /// Create, list, show or end runs
@@ -64,7 +65,9 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &RunsArgs) -> Result
         let status = args.status.unwrap_or_default();
         helper.call_json::<RunFinish>(ui, &FinishRunParams { run, task, status }).await?
     } else {
-        helper.call_json::<RunList>(ui, &ListParams { task, status: args.status }).await?
+        helper
+            .call_json::<RunList>(ui, &ListParams { task, status: args.status, page: Page::default() })
+            .await?
     };
     ui.json(&answer)
 }

@@ -75,7 +75,7 @@ fn tasks_and_their_end() {
         "task.create",
         json!({ "name": "t", "goal": "- a goal", "summary": null }),
     );
-    check(&["tasks", "--create", "", "--active", "--json"], "task.list", json!({ "active": true }));
+    check(&["tasks", "--create", "", "--active", "--json"], "task.list", json!({ "active": true, "page": { "after": null, "limit": 256 } }));
     check(
         &["finish-task", "t", "--stop-worker", "--message", "bye", "--decision-id", "7", "--require-acks"],
         "task.finish",
@@ -85,7 +85,9 @@ fn tasks_and_their_end() {
                 "capture_transcript_before_stop": false, "capture_transcript_mode": "segment",
                 "capture_transcript_lines": 200, "require_transcript_segment": false }),
     );
-    check(&["audit", "t", "--json"], "task.audit", json!({ "task": "t", "include_content": false }));
+    let rows =
+        json!({ "task": "t", "section": "acceptance_criteria", "after": null, "include_content": false });
+    check(&["audit", "t", "--json"], "task.audit_rows", rows);
     check(
         &["replay", "t", "--json", "--format", "full-transcript", "--limit", "-3", "--include-content"],
         "task.replay",

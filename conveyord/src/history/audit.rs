@@ -1,17 +1,25 @@
-//! `task.audit`: all that is stored about a task. The texts of panes are hidden unless the caller asks for
+//! `task.audit`, `task.audit_rows`: all that is stored about a task, at once or in pages. The texts of panes are hidden unless the caller asks for
 //! them.
 
 use super::{chains, text};
 use crate::{
     error::Error,
-    store::{self, StoreError},
+    store::{
+        self, StoreError,
+        history::{Rows, unknown_place},
+    },
 };
 use conveyor_proto::types::{
-    history::{AuditParams, AuditResult},
+    history::{AuditParams, AuditResult, AuditRowsParams, AuditRowsResult, AuditSection},
     task::TaskRow,
 };
 use rusqlite::Connection;
 use serde_json::Value;
+
+/// The member of a stored pane that is its text.
+const CAPTURED: &str = "content";
+/// The same of what was new in it.
+const NEW_IN_CAPTURED: &str = "segment_text";
 
 /// Answers `task.audit`.
 ///
@@ -21,10 +29,49 @@ pub fn audit(connection: &Connection, params: &AuditParams) -> Result<AuditResul
     let task = store::tasks::resolve(connection, &params.task)?;
     let mut audit = whole(connection, &task)?;
     if !params.include_content {
-        hide(&mut audit.terminal_captures, "content");
-        hide(&mut audit.transcript_segments, "segment_text");
+        hide(&mut audit.terminal_captures, CAPTURED);
+        hide(&mut audit.transcript_segments, NEW_IN_CAPTURED);
     }
     Ok(audit)
+}
+
+/// Chains of one page. Each takes half a KiB.
+const CHAINS: usize = 8192;
+
+/// Answers `task.audit_rows`.
+///
+/// # Errors
+/// `unknown_task`, `ambiguous_task`, `unknown_place`.
+pub fn rows(connection: &Connection, params: &AuditRowsParams) -> Result<AuditRowsResult, Error> {
+    let task = store::tasks::resolve(connection, &params.task)?;
+    let page = store::history::page(connection, &task.id, params.section, params.after.as_deref())?;
+    let mut page = match page {
+        Some(page) => page,
+        None => some_chains(connection, &task, params.after.as_deref())?,
+    };
+    if !params.include_content {
+        match params.section {
+            AuditSection::TerminalCaptures => hide(&mut page.rows, CAPTURED),
+            AuditSection::TranscriptSegments => hide(&mut page.rows, NEW_IN_CAPTURED),
+            _ => {}
+        }
+    }
+    Ok(AuditRowsResult { task: store::history::task_object(&task), rows: page.rows, next: page.next })
+}
+
+/// Correlation chains after a place, which is the number of those before.
+fn some_chains(connection: &Connection, task: &TaskRow, after: Option<&[Value]>) -> Result<Rows, Error> {
+    let skip = match after {
+        None => 0,
+        Some([place]) => {
+            place.as_u64().and_then(|place| usize::try_from(place).ok()).ok_or_else(unknown_place)?
+        }
+        Some(_) => return Err(unknown_place()),
+    };
+    let chains = chains::of(&store::history::chained(connection, task)?);
+    let end = skip.saturating_add(CHAINS);
+    let next = (end < chains.len()).then(|| vec![Value::from(end)]);
+    Ok(Rows { rows: chains.into_iter().skip(skip).take(CHAINS).collect(), next })
 }
 
 /// The audit object with all its texts.

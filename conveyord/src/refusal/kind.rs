@@ -43,6 +43,8 @@ kinds! {
     ProtocolMismatch "protocol_mismatch" Refused;
     /// no task of this id or name
     UnknownTask "unknown_task" NotFound;
+    /// a page: the listing has no row of the id `after`
+    UnknownPlace "unknown_place" NotFound;
     /// several open tasks have this name
     AmbiguousTask "ambiguous_task" Conflict;
     /// no run of this id or name

@@ -1,6 +1,7 @@
 //! `criteria.*`: the criteria of a task.
 
-use super::Methods;
+use super::{Methods, page};
+use crate::error::Error;
 use crate::supervision::criteria::{self, plan};
 use conveyor_proto::{
     registry::{
@@ -13,7 +14,13 @@ use jsonrpsee::core::RegisterMethodError;
 
 pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
     methods.add::<CriteriaList, _, _>(|app, params| async move {
-        app.store.read(move |connection| criteria::list(connection, &params)).await
+        app.store
+            .read(move |connection| {
+                let mut listed = criteria::list(connection, &params)?;
+                listed.criteria = page::of(listed.criteria, &params.page, |row| row.id)?;
+                Ok::<_, Error>(listed)
+            })
+            .await
     })?;
     methods.add::<CriteriaAdd, _, _>(|app, params| async move { criteria::add(&app.store, params).await })?;
     methods.add::<CriteriaAccept, _, _>(|app, params| async move {

@@ -24,6 +24,7 @@ mod handoff;
 mod inbox;
 mod manager_config;
 mod meta;
+mod page;
 mod pair;
 mod pane;
 mod reconcile;

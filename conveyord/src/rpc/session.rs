@@ -1,6 +1,6 @@
 //! `session.*`: registering, starting and stopping sessions, and sending text and keys to them.
 
-use super::Methods;
+use super::{Methods, page};
 use crate::{
     pairing,
     sessions::{registration, rename},
@@ -33,9 +33,10 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
         let spawner = app.spawner();
         app.to_its_end(async move { pairing::start(&spawner, params).await }).await
     })?;
-    methods.add::<SessionList, _, _>(
-        |app, params| async move { registration::list(&app.store, params).await },
-    )?;
+    methods.add::<SessionList, _, _>(|app, params| async move {
+        let page = params.page.clone();
+        page::of(registration::list(&app.store, params).await?, &page, |row| row.id.clone())
+    })?;
     // Both run to their end even if the caller disappears, so that no text is pasted by half.
     methods.add::<SessionNudge, _, _>(|app, params| async move {
         let actuator = app.actuator();

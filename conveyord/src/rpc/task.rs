@@ -3,12 +3,13 @@
 use super::Methods;
 use crate::{
     bindings,
-    error::Error,
     history::{audit, replay},
     store::tasks::{self, Scope},
     supervision::finish,
 };
-use conveyor_proto::registry::{TaskAudit, TaskCreate, TaskFinish, TaskList, TaskReplay, TaskStop};
+use conveyor_proto::registry::{
+    TaskAudit, TaskAuditRows, TaskCreate, TaskFinish, TaskList, TaskReplay, TaskStop,
+};
 use jsonrpsee::core::RegisterMethodError;
 
 pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
@@ -17,9 +18,7 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     })?;
     methods.add::<TaskList, _, _>(|app, params| async move {
         app.store
-            .read(move |connection| {
-                Ok::<_, Error>(tasks::list(connection, Scope::current_if(params.active))?)
-            })
+            .read(move |connection| tasks::list(connection, Scope::current_if(params.active), &params.page))
             .await
     })?;
     // A manager may end its own pane by this, and so disappear as the caller.
@@ -31,6 +30,9 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     })?;
     methods.add::<TaskAudit, _, _>(|app, params| async move {
         app.store.read(move |connection| audit::audit(connection, &params)).await
+    })?;
+    methods.add::<TaskAuditRows, _, _>(|app, params| async move {
+        app.store.read(move |connection| audit::rows(connection, &params)).await
     })?;
     methods.add::<TaskReplay, _, _>(|app, params| async move {
         app.store.read(move |connection| replay::replay(connection, &params)).await

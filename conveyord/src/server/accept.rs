@@ -5,6 +5,7 @@ use super::{
     ConnectionInfo, Framing, Limits, fault,
     http::{self, Http},
     lines, peer,
+    places::{Place, Places},
     stream::Stream,
 };
 use jsonrpsee::server::{Methods, stop_channel};
@@ -19,10 +20,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How many connections over the limit get an error at the same time. Any further ones are closed without an
-/// answer.
+/// How many connections over the limit are answered at the same time. Any further ones are closed without an answer.
 const REFUSALS: usize = 32;
-/// How long a connection over the limit may take to show its framing and to read the error.
+/// How long a connection over the limit may take to ask and to read the answer.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pause after the system could not accept a connection for lack of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -34,11 +34,10 @@ const CUT_OFF: Duration = Duration::from_secs(1);
 /// The counts of one call of [`serve`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ServeReport {
-    pub served: u64,
+    /// Connections of the owner.
+    pub connections: u64,
     /// Connections of other users, which were closed.
     pub strangers: u64,
-    /// Connections over the limit, which were refused.
-    pub over_limit: u64,
     /// Connections that still had calls in flight when the time for draining was over.
     pub cut_off: usize,
 }
@@ -65,7 +64,7 @@ pub async fn serve(
         open,
     });
     let limits = &server.http.limits;
-    let slots = Arc::new(Semaphore::new(limits.connections));
+    let places = Places::new(limits.connections);
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let mut report = ServeReport::default();
     loop {
@@ -84,14 +83,24 @@ pub async fn serve(
         if !peer::belongs_to(&stream, owner_uid).unwrap_or(false) {
             tracing::warn!(owner_uid, "dropped a connection of another user");
             report.strangers += 1;
-        } else if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
-            report.served += 1;
-            server.open.spawn(Arc::clone(&server).connection(stream, report.served, slot));
-        } else {
-            report.over_limit += 1;
-            if let Ok(slot) = Arc::clone(&refusals).try_acquire_owned() {
-                server.open.spawn(refuse(stream, limits.connections, slot));
-            }
+            continue;
+        }
+        report.connections += 1;
+        let id = report.connections;
+        if let Some(place) = places.take(id) {
+            server.open.spawn(Arc::clone(&server).connection(stream, id, place));
+        } else if let Ok(refusal) = Arc::clone(&refusals).try_acquire_owned() {
+            let (server, places) = (Arc::clone(&server), Arc::clone(&places));
+            server.open.clone().spawn(async move {
+                let place = if places.clear_one() { places.take_cleared(id).await } else { None };
+                match place {
+                    Some(place) => {
+                        drop(refusal);
+                        server.connection(stream, id, place).await;
+                    }
+                    None => server.over_limit(stream, id, refusal).await,
+                }
+            });
         }
     }
     drop(listener);
@@ -99,7 +108,7 @@ pub async fn serve(
     let _ = stop_http.stop();
     server.open.close();
     if timeout(limits.drain, server.open.wait()).await.is_err() {
-        report.cut_off = limits.connections - slots.available_permits();
+        report.cut_off = limits.connections - places.free();
         server.cut_off.cancel();
         // A handler that blocks its thread cannot be ended, so the daemon's end does not wait for it.
         let _ = timeout(CUT_OFF, server.open.wait()).await;
@@ -118,7 +127,15 @@ struct Server {
 }
 
 impl Server {
-    async fn connection(self: Arc<Self>, stream: UnixStream, id: u64, slot: OwnedSemaphorePermit) {
+    async fn connection(self: Arc<Self>, stream: UnixStream, id: u64, place: Place) {
+        let place = Arc::new(place);
+        tokio::select! {
+            () = self.served(stream, id, &place) => {}
+            () = place.given_away() => tracing::debug!(connection = id, "gave way to a new connection"),
+        }
+    }
+
+    async fn served(&self, stream: UnixStream, id: u64, place: &Arc<Place>) {
         let limits = &self.http.limits;
         let first = tokio::select! {
             first = timeout(limits.first_byte_timeout, peer::first_byte(&stream)) => first,
@@ -132,20 +149,39 @@ impl Server {
             return;
         };
         tokio::select! {
-            () = self.speak(stream, id, first, slot) => {}
+            () = self.speak(stream, id, first, place) => {}
             () = self.cut_off.cancelled() => {}
         }
     }
 
-    async fn speak(&self, stream: UnixStream, id: u64, first: u8, slot: OwnedSemaphorePermit) {
+    /// Serves a connection without a place: it is told so, unless it asks for what is always answered.
+    async fn over_limit(&self, stream: UnixStream, id: u64, _refusal: OwnedSemaphorePermit) {
+        let limits = &self.http.limits;
+        let served = async {
+            let Some(first) = peer::first_byte(&stream).await? else { return Ok(()) };
+            if !is_json(first) {
+                return refuse(stream, limits.connections).await;
+            }
+            let connection = ConnectionInfo { id, framing: Framing::Lines };
+            let asking = lines::Asking::OverLimit;
+            lines::serve(stream, connection, asking, &self.http.methods, limits, &self.shutdown).await
+        };
+        // It was answered, even if the client did not read it or stays.
+        let _ = timeout(REFUSAL_TIMEOUT, served).await;
+    }
+
+    async fn speak(&self, stream: UnixStream, id: u64, first: u8, place: &Arc<Place>) {
         let limits = &self.http.limits;
         let error: Option<Box<dyn std::error::Error + Send + Sync>> = if is_json(first) {
             let connection = ConnectionInfo { id, framing: Framing::Lines };
-            let served = lines::serve(stream, connection, &self.http.methods, limits, &self.shutdown).await;
-            drop(slot);
+            let asking = lines::Asking::With(place);
+            let served =
+                lines::serve(stream, connection, asking, &self.http.methods, limits, &self.shutdown).await;
             served.err().map(Into::into)
+        } else if !place.keep() {
+            None
         } else {
-            let slot = (slot, self.open.token());
+            let slot = (Arc::clone(place), self.open.token());
             let stream = Stream::new(stream, limits.write_timeout, self.cut_off.clone(), slot);
             http::serve(&self.http, stream, id, &self.shutdown).await.err().map(Into::into)
         };
@@ -160,28 +196,19 @@ fn is_json(first: u8) -> bool {
     matches!(first, b'{' | b'[')
 }
 
-/// Answers a connection over the limit with an error, in its own framing.
-async fn refuse(mut stream: UnixStream, limit: usize, _slot: OwnedSemaphorePermit) {
-    let refusal = async {
-        let Some(first) = peer::first_byte(&stream).await? else { return Ok(()) };
-        let body = fault::response(Id::Null, fault::too_many_connections(limit)) + "\n";
-        let head = if is_json(first) {
-            String::new()
-        } else {
-            format!(
-                "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json; charset=utf-8\r\n\
-                 content-length: {}\r\nconnection: close\r\n\r\n",
-                body.len()
-            )
-        };
-        stream.write_all((head + &body).as_bytes()).await?;
-        stream.shutdown().await?;
-        // A socket that is closed with unread bytes is reset, which looks like a failure to the client. So
-        // the rest of its bytes is read first.
-        let mut unread = [0; 4096];
-        while stream.read(&mut unread).await? > 0 {}
-        io::Result::Ok(())
-    };
-    // The connection is refused, even if the client did not read the error.
-    let _ = timeout(REFUSAL_TIMEOUT, refusal).await;
+/// Answers a connection over the limit with an error over HTTP.
+async fn refuse(mut stream: UnixStream, limit: usize) -> io::Result<()> {
+    let body = fault::response(Id::Null, fault::too_many_connections(limit)) + "\n";
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json; charset=utf-8\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).await?;
+    stream.shutdown().await?;
+    // A socket that is closed with unread bytes is reset, which looks like a failure to the client. So
+    // the rest of its bytes is read first.
+    let mut unread = [0; 4096];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
 }

@@ -2,6 +2,8 @@
 
 use conveyor_proto::client::MAX_RESPONSE_BYTES;
 use conveyor_proto::limits::MAX_REQUEST_BYTES;
+use conveyor_proto::method::Method as _;
+use conveyor_proto::registry::{DaemonStatus, DaemonStop, RpcHello};
 use std::time::Duration;
 
 /// The limits of the socket. Each field says what happens beyond it.
@@ -13,8 +15,13 @@ pub struct Limits {
     pub response_bytes: usize,
     /// The most entries of a batch. A longer batch is refused as a whole. Default: 64.
     pub batch_length: usize,
-    /// The most open connections. A further one gets an error and is closed. Default: 512.
+    /// The most open connections. For a further one the oldest is closed that has asked nothing yet. If there is
+    /// none, the further one gets an error, and is closed. Default: 512.
     pub connections: usize,
+    /// The methods that are answered to a connection over the limit, too: an owner whose programs hold all
+    /// connections can still look and end the daemon. Default: what every client says first, and `daemon.status` and
+    /// `daemon.stop`.
+    pub always_answered: &'static [&'static str],
     /// The most requests of one connection in flight. Beyond it, JSON lines are not read until a request is
     /// answered, and a request on a WebSocket is refused. Default: 64.
     pub in_flight_per_connection: usize,
@@ -41,6 +48,7 @@ impl Default for Limits {
             response_bytes: MAX_RESPONSE_BYTES,
             batch_length: 64,
             connections: 512,
+            always_answered: &[RpcHello::NAME, DaemonStatus::NAME, DaemonStop::NAME],
             in_flight_per_connection: 64,
             subscriptions_per_connection: 64,
             outgoing_messages: 32,

@@ -17,6 +17,7 @@ use super::{
     line_buffer::{Line, LineBuffer},
     message::{self, Incoming, Message},
     peer,
+    places::Place,
     policy::{Governed, Invoke, Policy},
 };
 use jsonrpsee::core::middleware::{Batch, BatchEntry, BatchEntryErr, Request};
@@ -39,6 +40,15 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tower::Layer;
 
+/// What a connection may ask for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asking<'a> {
+    /// Everything: it has a place.
+    With(&'a Place),
+    /// What is always answered: it has none.
+    OverLimit,
+}
+
 /// Serves one connection until the client leaves, or until `shutdown` and the end of the calls that had
 /// arrived by then. If the future is dropped, the calls end at once.
 ///
@@ -47,6 +57,7 @@ use tower::Layer;
 pub(super) async fn serve(
     stream: UnixStream,
     connection: ConnectionInfo,
+    asking: Asking<'_>,
     methods: &Methods,
     limits: &Limits,
     shutdown: &CancellationToken,
@@ -58,7 +69,7 @@ pub(super) async fn serve(
     let mut writing =
         pin!(write_lines(writer, queued, limits.write_timeout, stalled, last_answer_is_queued.clone()));
 
-    let mut calls = Calls::new(connection, methods, limits, outgoing, is_stalled);
+    let mut calls = Calls::new(connection, asking, methods, limits, outgoing, is_stalled);
     let mut buffer = LineBuffer::new(limits.request_bytes);
     let mut open = true;
     let mut last_requests = None;
@@ -67,6 +78,11 @@ pub(super) async fn serve(
         // The buffer may hold several lines already. As many of them begin as there is room for.
         while open && calls.have_room() {
             let Some(line) = buffer.next_line() else { break };
+            if let Asking::With(place) = asking
+                && !place.keep()
+            {
+                return Ok(());
+            }
             calls.start(line);
             deadline = None;
         }
@@ -184,6 +200,7 @@ struct Calls {
 impl Calls {
     fn new(
         connection: ConnectionInfo,
+        asking: Asking<'_>,
         methods: &Methods,
         limits: &Limits,
         outgoing: mpsc::Sender<Box<RawValue>>,
@@ -192,6 +209,8 @@ impl Calls {
         let outgoing = MethodSink::new(outgoing);
         let callbacks = Callbacks {
             methods: methods.clone(),
+            over_limit: matches!(asking, Asking::OverLimit)
+                .then_some(OverLimit { connections: limits.connections, answered: limits.always_answered }),
             connection: connection.jsonrpsee_id(),
             response_bytes: limits.response_bytes,
             outgoing: outgoing.clone(),
@@ -291,10 +310,20 @@ async fn answer(
     }
 }
 
+/// What is answered to a connection that has no place.
+#[derive(Debug, Clone, Copy)]
+struct OverLimit {
+    /// The limit of connections.
+    connections: usize,
+    /// The methods that are answered all the same.
+    answered: &'static [&'static str],
+}
+
 /// jsonrpsee's method callbacks, for the calls of one connection.
 #[derive(Debug, Clone)]
 struct Callbacks {
     methods: Methods,
+    over_limit: Option<OverLimit>,
     connection: ConnectionId,
     response_bytes: usize,
     outgoing: MethodSink,
@@ -309,6 +338,9 @@ impl Invoke for Callbacks {
             let Request { id, method, params, extensions, .. } = request;
             let params = Params::new(params.as_deref().map(RawValue::get));
             let limit = this.response_bytes;
+            if let Some(over) = this.over_limit.filter(|over| !over.answered.contains(&method.as_ref())) {
+                return MethodResponse::error(id, fault::too_many_connections(over.connections));
+            }
             match this.methods.method(&method) {
                 None => MethodResponse::error(id, fault::unknown_method(&method)),
                 Some(MethodCallback::Sync(call)) => call(id, params, limit, extensions),

@@ -21,6 +21,7 @@ mod line_buffer;
 mod lines;
 mod message;
 mod peer;
+mod places;
 mod policy;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod properties;

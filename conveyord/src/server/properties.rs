@@ -5,6 +5,7 @@ use super::{
     line_buffer::{Line, LineBuffer},
     lines,
     message::{self, Incoming, Message},
+    places::Places,
     policy,
 };
 use crate::properties::{head_and_rest, pieces};
@@ -173,7 +174,9 @@ async fn answers(writes: &[&[u8]], limit: usize) -> Vec<Answer> {
         done(writer.shutdown().await);
     };
     let mut received = Vec::new();
-    let serving = lines::serve(daemon, connection, &METHODS, &limits, &shutdown);
+    let Some(place) = Places::new(1).take(connection.id) else { panic!("a place is free") };
+    let asking = lines::Asking::With(&place);
+    let serving = lines::serve(daemon, connection, asking, &METHODS, &limits, &shutdown);
     let ((), read, served) = tokio::join!(writing, reader.read_to_end(&mut received), serving);
     done(read);
     done(served);

@@ -9,7 +9,10 @@ use crate::words::shown;
 use crate::{changes, clock, error::Error};
 use conveyor_proto::{
     ids::TaskId,
-    types::task::{Budget, TaskRow, TaskState},
+    types::{
+        common::Page,
+        task::{Budget, TaskRow, TaskState},
+    },
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::fmt::Write as _;
@@ -77,13 +80,27 @@ impl Scope {
 }
 
 /// Tasks in the order of their creation.
-pub fn list(connection: &Connection, scope: Scope) -> Result<Vec<TaskRow>, StoreError> {
-    let filter =
-        if scope == Scope::Current { "where t.state in ('candidate', 'managed', 'paused')" } else { "" };
-    let mut statement =
-        connection.prepare_cached(&select(&format!("{filter} order by t.created_at, t.id")))?;
-    let rows = statement.query_map([], row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+///
+/// # Errors
+/// `unknown_place`, and those of SQLite.
+pub fn list(connection: &Connection, scope: Scope, page: &Page) -> Result<Vec<TaskRow>, Error> {
+    let after = |id: &String| {
+        find(connection, id)?.ok_or_else(|| {
+            Error::not_found(Kind::UnknownPlace, format!("no task has the id \"{}\"", shown(id)))
+                .hint("begin at the first page again")
+        })
+    };
+    let after = page.after.as_ref().map(after).transpose()?;
+    let filter = if scope == Scope::Current { "t.state in ('candidate', 'managed', 'paused')" } else { "1" };
+    let rest = format!(
+        "where {filter} and (?1 is null or (t.created_at, t.id) > (?1, ?2)) order by t.created_at, t.id limit ?3"
+    );
+    let mut statement = connection.prepare_cached(&select(&rest)).map_err(StoreError::from)?;
+    let (created_at, id) = after.map(|task| (task.created_at, task.id.to_string())).unzip();
+    // A negative limit is none.
+    let limit = page.limit.map_or(-1, |limit| i64::from(limit.get()));
+    let rows = statement.query_map(params![created_at, id, limit], row).map_err(StoreError::from)?;
+    Ok(rows.collect::<Result<_, _>>().map_err(StoreError::from)?)
 }
 
 /// Finds a task by id, or by name: the newest of that name; several that are not over are ambiguous.

@@ -1,5 +1,6 @@
 //! `approval.*`: what Codex asks its user for, and a manager's answer.
 
+use super::common::Page;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +77,9 @@ pub struct ListParams {
     pub session: Option<String>,
     /// Also those that are answered or resolved: the newest 100.
     pub all: bool,
+    /// Which part of the listing.
+    #[serde(skip_serializing_if = "Page::is_whole")]
+    pub page: Page,
 }
 
 /// Something that Codex asks its user for.

@@ -4,9 +4,28 @@ use crate::ids::TaskId;
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use std::num::NonZeroU32;
 
 /// An object whose shape is the caller's or Codex's own.
 pub type Json = serde_json::Value;
+
+/// A part of a listing. The listing's order stays; what is added while pages are read comes in its place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Page {
+    /// Only the rows after the one of this id; from the beginning without it.
+    pub after: Option<String>,
+    /// At most so many rows; all without it.
+    pub limit: Option<NonZeroU32>,
+}
+
+impl Page {
+    /// Whether everything is asked for.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 /// No parameters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

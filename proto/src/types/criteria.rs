@@ -1,6 +1,6 @@
 //! `criteria.*`: the criteria of a task, and proposals for them out of a worker's text.
 
-use super::common::{Caller, Json, TaskRef};
+use super::common::{Caller, Json, Page, TaskRef};
 use super::supervision::{CriteriaSummary, Criterion};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,9 @@ pub struct ListCriteriaParams {
     /// Only criteria of these statuses; empty for all.
     #[serde(default)]
     pub statuses: Vec<CriterionStatus>,
+    /// Which part of the listing.
+    #[serde(default, skip_serializing_if = "Page::is_whole")]
+    pub page: Page,
 }
 
 /// Parameters of `criteria.add`.

@@ -78,6 +78,76 @@ pub struct AuditResult {
 }
 
 words! {
+    /// A list of an audit, by its key there.
+    #[derive(JsonSchema)]
+    pub enum AuditSection {
+        /// What was observed of the sessions.
+        AgentObservations = "agent_observations",
+        /// Criteria of the task.
+        AcceptanceCriteria = "acceptance_criteria",
+        /// Executions of the commands.
+        CommandAttempts = "command_attempts",
+        /// Commands of the task.
+        Commands = "commands",
+        /// Reviews of proposals for how to go on.
+        ContinuationReviews = "continuation_reviews",
+        /// What belongs together, by correlation id.
+        CorrelationChains = "correlation_chains",
+        /// Runs of epilogue steps.
+        EpilogueRuns = "epilogue_runs",
+        /// The audit trail, in order.
+        Events = "events",
+        /// Spans of the manager's cycles.
+        ManagerCycleSpans = "manager_cycle_spans",
+        /// Cycles of the manager.
+        ManagerCycles = "manager_cycles",
+        /// Decisions of the manager.
+        ManagerDecisions = "manager_decisions",
+        /// Notifications of the task.
+        RoutedNotifications = "routed_notifications",
+        /// Interrupts of the sessions, from telemetry.
+        SessionInterrupts = "session_interrupts",
+        /// Nudges of the sessions, from telemetry.
+        SessionNudges = "session_nudges",
+        /// Acknowledgements of the contract.
+        TaskAcknowledgements = "task_acknowledgements",
+        /// Proposals for how to go on.
+        TaskContinuations = "task_continuations",
+        /// Stored panes.
+        TerminalCaptures = "terminal_captures",
+        /// What was new in the stored panes.
+        TranscriptSegments = "transcript_segments",
+    }
+}
+
+/// Parameters of `task.audit_rows`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuditRowsParams {
+    /// Task, by id or name.
+    pub task: String,
+    /// Which list of the audit.
+    pub section: AuditSection,
+    /// Only the rows after these: the member `next` of the answer before. From the beginning without it.
+    #[serde(default)]
+    pub after: Option<Vec<Json>>,
+    /// Show the texts of panes.
+    #[serde(default)]
+    pub include_content: bool,
+}
+
+/// Result of `task.audit_rows`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditRowsResult {
+    /// The task that was asked about.
+    pub task: TaskObject,
+    /// Some rows of the list, in its order: as many as fit into a few MiB.
+    pub rows: Vec<Json>,
+    /// The place of the last row, to ask for the rows after it; null when there are no more.
+    pub next: Option<Vec<Json>>,
+}
+
+words! {
     /// How much a replay shows.
     #[derive(Default, JsonSchema)]
     pub enum ReplayFormat {

@@ -1,6 +1,6 @@
 //! `run.*`: telemetry runs, which tag what happens to a task, and loop runs, which are records of a policy.
 
-use super::common::Json;
+use super::common::{Json, Page};
 use crate::ids::{RunId, TaskId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,9 @@ pub struct ListParams {
     pub task: Option<String>,
     /// Only runs of this status.
     pub status: Option<RunStatus>,
+    /// Which part of the listing.
+    #[serde(skip_serializing_if = "Page::is_whole")]
+    pub page: Page,
 }
 
 /// Parameters of `run.show`.

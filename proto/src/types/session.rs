@@ -1,6 +1,6 @@
 //! `session.*`: registration and listing.
 
-use super::common::{Caller, Communication, Role};
+use super::common::{Caller, Communication, Page, Role};
 use crate::ids::{PaneId, SessionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -202,6 +202,9 @@ pub struct ListParams {
     pub show_identity_token: bool,
     /// The circumstances of the caller, which the daemon does not share.
     pub caller: Caller,
+    /// Which part of the listing.
+    #[serde(skip_serializing_if = "Page::is_whole")]
+    pub page: Page,
 }
 
 /// A row of `session.list`.

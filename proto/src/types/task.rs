@@ -1,5 +1,6 @@
 //! `task.*`: creation and listing.
 
+use super::common::Page;
 use crate::ids::TaskId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,9 @@ pub struct CreateResult {
 pub struct ListParams {
     /// Only tasks that are not over.
     pub active: bool,
+    /// Which part of the listing.
+    #[serde(skip_serializing_if = "Page::is_whole")]
+    pub page: Page,
 }
 
 /// Nudge budget of a task.

@@ -135,14 +135,19 @@ impl Pair<'_> {
     /// Nobody answers for ever: the worker's user goes back.
     fn end_question(&self) {
         let started = Instant::now();
+        let turn = self.story.book().running(&self.worker.folder);
         self.story.until("the end of a question", || {
             let asks = self.worker.shows("Press enter to confirm or esc");
+            // A question that was told may not be drawn yet, and its answer may have been refused.
+            let comes = turn.is_some()
+                && started.elapsed().as_secs() < 20
+                && self.story.book().running(&self.worker.folder) == turn;
             if asks && started.elapsed().as_secs() > 4 {
                 self.note("the question is ended by hand");
                 self.worker.key("Escape");
                 pause(Duration::from_millis(500));
             }
-            if asks { Err(self.worker.screen()) } else { Ok(()) }
+            if asks || comes { Err(self.worker.screen()) } else { Ok(()) }
         });
     }
 }

@@ -9,6 +9,7 @@ use conveyor_proto::method::Method;
 use conveyor_proto::registry::{
     CriteriaAccept, CriteriaAdd, CriteriaDefer, CriteriaList, CriteriaReject, CriteriaSatisfy,
 };
+use conveyor_proto::types::common::Page;
 use conveyor_proto::types::criteria::{
     AddCriterionParams, CriterionSource, CriterionStatus, ListCriteriaParams, SettleCriterionParams,
 };
@@ -82,7 +83,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &CriteriaArgs) -> Re
     } else if let Some(id) = args.reject {
         settled::<CriteriaReject>(ui, helper, settle(id)?).await?
     } else {
-        let params = ListCriteriaParams { task: args.task.clone(), statuses };
+        let params = ListCriteriaParams { task: args.task.clone(), statuses, page: Page::default() };
         helper.call_json::<CriteriaList>(ui, &params).await?
     };
     ui.json(&answer)

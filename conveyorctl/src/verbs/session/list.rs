@@ -6,7 +6,7 @@ use crate::ui::Ui;
 use crate::values::word;
 use clap::Args;
 use conveyor_proto::registry::SessionList;
-use conveyor_proto::types::common::Role;
+use conveyor_proto::types::common::{Page, Role};
 use conveyor_proto::types::session::{ListParams, StateFilter};
 
 /// List registered sessions
@@ -40,6 +40,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &SessionsArgs) -> Re
         names: args.name.clone(),
         show_identity_token: args.show_identity_token,
         caller: helper.caller(),
+        page: Page::default(),
     };
     let sessions = helper.call_json::<SessionList>(ui, &params).await?;
     ui.json(&sessions)

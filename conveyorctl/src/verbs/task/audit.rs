@@ -2,11 +2,12 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use crate::ui::Ui;
+use crate::json;
+use crate::ui::{Ui, not_json};
 use clap::Args;
-use conveyor_proto::registry::TaskAudit;
+use conveyor_proto::registry::TaskAuditRows;
 use conveyor_proto::text::printable;
-use conveyor_proto::types::history::AuditParams;
+use conveyor_proto::types::history::{AuditRowsParams, AuditRowsResult, AuditSection};
 use serde_json::Value;
 
 /// Show everything stored about a task
@@ -26,16 +27,78 @@ pub(crate) struct AuditArgs {
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &AuditArgs) -> Result<(), CommandError> {
-    let params = AuditParams { task: args.task.clone(), include_content: args.include_content };
     if args.json {
-        let audit = helper.call_json::<TaskAudit>(ui, &params).await?;
-        return ui.json(&audit);
+        return print_json(ui, helper, args).await;
     }
-    let audit = helper.call::<TaskAudit>(ui, &params).await?;
-    let task = &audit.task;
-    ui.line(&format!("{}\t{}\t{}", printable(&task.name), task.state.as_str(), printable(&task.goal)))?;
-    let events: String = audit.events.iter().map(line).collect();
-    ui.text(&events)
+    let mut events = Pages::of(args, AuditSection::Events);
+    let mut is_first = true;
+    while let Some(page) = events.next(ui, helper).await? {
+        let task = &page.task;
+        if is_first {
+            let state = task.state.as_str();
+            ui.line(&format!("{}\t{state}\t{}", printable(&task.name), printable(&task.goal)))?;
+            is_first = false;
+        }
+        let lines: String = page.rows.iter().map(line).collect();
+        ui.text(&lines)?;
+    }
+    Ok(())
+}
+
+/// Prints the audit as `json::pretty` would print the whole of it, and holds no more than a page: a long task's audit is
+/// larger than one answer, and than what should be held here.
+async fn print_json(ui: &mut Ui, helper: &Helper, args: &AuditArgs) -> Result<(), CommandError> {
+    let mut keys: Vec<(&str, Option<AuditSection>)> =
+        AuditSection::ALL.iter().map(|section| (section.as_str(), Some(*section))).collect();
+    keys.push(("task", None));
+    keys.sort_unstable_by_key(|(key, _)| *key);
+    let mut task = None;
+    for (index, (key, section)) in keys.iter().enumerate() {
+        // Nothing is printed before the first answer: a task that does not exist has no audit.
+        let start = if index == 0 { "{\n" } else { ",\n" };
+        let Some(section) = section else {
+            ui.text(&format!("{start}  \"{key}\": {}", json::indented(&task, 2).map_err(not_json)?))?;
+            continue;
+        };
+        let mut pages = Pages::of(args, *section);
+        let mut before = format!("{start}  \"{key}\": [\n");
+        let mut is_empty = true;
+        while let Some(page) = pages.next(ui, helper).await? {
+            for row in &page.rows {
+                ui.text(&format!("{before}    {}", json::indented(row, 4).map_err(not_json)?))?;
+                before = ",\n".to_owned();
+                is_empty = false;
+            }
+            task = Some(page.task);
+        }
+        ui.text(&if is_empty { format!("{start}  \"{key}\": []") } else { "\n  ]".to_owned() })?;
+    }
+    ui.text("\n}\n")
+}
+
+/// The rows of a section, page by page.
+struct Pages {
+    params: AuditRowsParams,
+    is_over: bool,
+}
+
+impl Pages {
+    fn of(args: &AuditArgs, section: AuditSection) -> Self {
+        let (task, include_content) = (args.task.clone(), args.include_content);
+        Self { params: AuditRowsParams { task, section, after: None, include_content }, is_over: false }
+    }
+
+    async fn next(&mut self, ui: &mut Ui, helper: &Helper) -> Result<Option<AuditRowsResult>, CommandError> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let page = helper.call::<TaskAuditRows>(ui, &self.params).await?;
+        // The name may be another task's by the next page.
+        self.params.task.clone_from(&page.task.id);
+        self.params.after.clone_from(&page.next);
+        self.is_over = page.next.is_none();
+        Ok(Some(page))
+    }
 }
 
 /// An event as a line: time, type, actor, and the command if there is one.

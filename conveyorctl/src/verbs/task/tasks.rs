@@ -47,12 +47,12 @@ async fn create(ui: &mut Ui, helper: &Helper, name: String, args: &TasksArgs) ->
 }
 
 async fn list(ui: &mut Ui, helper: &Helper, args: &TasksArgs) -> Result<(), CommandError> {
-    let params = ListParams { active: args.active };
+    let params = |page| ListParams { active: args.active, page };
+    let tasks = helper.call_pages::<TaskList>(ui, params).await?;
     if args.json {
-        let tasks = helper.call_json::<TaskList>(ui, &params).await?;
         return ui.json(&tasks);
     }
-    for task in helper.call::<TaskList>(ui, &params).await? {
+    for task in helper.understand::<TaskList>(&tasks)? {
         ui.line(&format!("{}\t{}\t{}", printable(&task.name), task.state.as_str(), printable(&task.goal)))?;
     }
     Ok(())

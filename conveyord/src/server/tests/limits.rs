@@ -82,7 +82,7 @@ async fn one_connection_too_many_is_told_so() {
     first.line().await;
     let mut lines = server.connect().await;
     lines.call(1, "echo", json!([])).await;
-    assert_eq!(fault(&lines.line().await), (-32009, "too_many_connections", &Value::Null));
+    assert_eq!(fault(&lines.line().await), (-32009, "too_many_connections", &json!(1)));
     assert_eq!(lines.rest().await, "");
     let mut http = server.connect().await;
     http.send("POST / HTTP/1.1\r\nhost: x\r\n\r\n").await;
@@ -101,6 +101,44 @@ async fn one_connection_too_many_is_told_so() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn some_methods_are_answered_without_a_place() {
+    let limits = Limits { connections: 1, always_answered: &["echo"], ..Limits::default() };
+    let server = Running::start(limits);
+    let mut first = server.connect().await;
+    first.call(1, "echo", json!([])).await;
+    first.line().await;
+    let mut other = server.connect().await;
+    other.call(1, "big", json!([1])).await;
+    assert_eq!(fault(&other.line().await), (-32009, "too_many_connections", &json!(1)));
+    other.call(2, "echo", json!(["still there"])).await;
+    assert_eq!(other.line().await["result"], "still there");
+}
+
+#[tokio::test]
+async fn a_connection_that_asked_nothing_gives_way_to_a_new_one() {
+    let server = Running::start(Limits { connections: 3, ..Limits::default() });
+    let mut asked = server.connect().await;
+    asked.call(1, "echo", json!([])).await;
+    asked.line().await;
+    let mut silent = server.connect().await;
+    silent.send("{").await;
+    let mut later = server.connect().await;
+    later.send("{").await;
+    let mut new = server.connect().await;
+    new.call(1, "echo", json!(["served"])).await;
+    assert_eq!(new.line().await["result"], "served");
+    assert_eq!(silent.rest().await, "", "the oldest of those that asked nothing is closed");
+    asked.call(2, "echo", json!(["kept"])).await;
+    assert_eq!(asked.line().await["result"], "kept");
+    later.send(r#""jsonrpc":"2.0","id":1,"method":"echo","params":["in time"]}"#).await;
+    later.send("\n").await;
+    assert_eq!(later.line().await["result"], "in time");
+    let mut one_more = server.connect().await;
+    one_more.call(1, "echo", json!([])).await;
+    assert_eq!(fault(&one_more.line().await), (-32009, "too_many_connections", &json!(1)));
 }
 
 #[tokio::test]

@@ -217,5 +217,5 @@ async fn hundreds_of_clients_at_once() {
     for client in clients.collect::<Vec<_>>() {
         within("client", client).await.unwrap();
     }
-    assert_eq!(server.stop().await, ServeReport { served: 300, ..ServeReport::default() });
+    assert_eq!(server.stop().await, ServeReport { connections: 300, ..ServeReport::default() });
 }

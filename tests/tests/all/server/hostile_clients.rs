@@ -183,7 +183,8 @@ fn one_connection_too_many_is_refused_until_another_ends() {
         }
         (open.len() == LIMIT).then_some(())
     });
-    let mut refused = sent(&env, status.as_bytes());
+    let tasks = json!({ "jsonrpc": "2.0", "id": 1, "method": "task.list", "params": {} }).to_string() + "\n";
+    let mut refused = sent(&env, tasks.as_bytes());
     let told = answer(&mut refused);
     assert_eq!(told["error"]["data"], json!({ "kind": "too_many_connections", "limit": LIMIT }), "{told}");
     // The command line says the same, and no second daemon is started.
@@ -193,8 +194,19 @@ fn one_connection_too_many_is_refused_until_another_ends() {
     // A client that was connected before is served all the same.
     open[0].write_all(status.as_bytes()).unwrap();
     assert_eq!(answer(&mut open[0])["result"]["running"], true);
+    // Whoever administers the daemon is answered.
+    let told = env.conveyorctl(&["--no-start", "daemon", "status", "--json"]).success().json();
+    assert_eq!(told["running"], true, "{told}");
     open.truncate(LIMIT / 2);
     wait_until("room", || (env.conveyorctl(&["--no-start", "tasks"]).code == Some(0)).then_some(()));
+    wait_until("all places to be taken again", || {
+        let mut stream = sent(&env, tasks.as_bytes());
+        let served = answer(&mut stream).get("result").is_some();
+        open.push(stream);
+        (!served).then_some(())
+    });
+    let _ = env.conveyorctl(&["--no-start", "daemon", "stop"]).success();
+    assert!(!env.daemon_answers());
 }
 
 #[test]
