@@ -75,7 +75,11 @@ fn tasks_and_their_end() {
         "task.create",
         json!({ "name": "t", "goal": "- a goal", "summary": null }),
     );
-    check(&["tasks", "--create", "", "--active", "--json"], "task.list", json!({ "active": true, "page": { "after": null, "limit": 256 } }));
+    check(
+        &["tasks", "--create", "", "--active", "--json"],
+        "task.list",
+        json!({ "active": true, "page": { "after": null, "limit": 256 } }),
+    );
     check(
         &["finish-task", "t", "--stop-worker", "--message", "bye", "--decision-id", "7", "--require-acks"],
         "task.finish",

@@ -167,6 +167,7 @@ impl PaneSender {
             Err(Typed::Something(error) | Typed::Nothing(error)) => {
                 (false, format!("the send may have begun: {error}"))
             }
+            Err(Typed::Mixed) => (false, MIXED.to_owned()),
             Ok(()) if text.as_str().is_empty() => (true, "Enter alone leaves no receipt".to_owned()),
             Ok(()) => match self.receipts.receipt(session, &Awaited { delivery, key, sent_at }).await {
                 Ok(Some(proof)) => {
@@ -232,12 +233,12 @@ impl PaneSender {
                 if error.may_have_acted() { Typed::Something(error) } else { Typed::Nothing(error) }
             })?;
             faults::reach(CrashPoint::TextPasted);
-            let is_changed = match self.look(tmux, session).await {
-                Ok(now) => now.pane.pane_pid != pane.pane_pid || now.takes_no_enter(),
-                Err(_) => true,
-            };
-            if is_changed {
+            let now = self.look(tmux, session).await.ok();
+            if now.as_ref().is_none_or(|now| now.pane.pane_pid != pane.pane_pid || now.takes_no_enter()) {
                 return Err(Typed::Something(TmuxError::PaneChanged { pane: pane.pane_id.to_string() }));
+            }
+            if now.is_some_and(|now| now.look.holds_more_than(text.as_str())) {
+                return Err(Typed::Mixed);
             }
         }
         // After a paste, even an Enter that failed leaves something in the pane.
@@ -400,12 +401,18 @@ impl Sight {
     }
 }
 
+/// What is said of a text that somebody wrote into.
+const MIXED: &str = "somebody wrote in the composer at that moment: the text stands there with it and was not entered; \
+                     look at the pane before sending it again";
+
 /// How typing failed.
 enum Typed {
     /// Nothing reached the pane.
     Nothing(TmuxError),
     /// Something may have reached the pane.
     Something(TmuxError),
+    /// The text stands in the composer, and so does what somebody else wrote there at that moment.
+    Mixed,
 }
 
 /// The time now, for results.

@@ -136,11 +136,28 @@ pub struct PaneLook {
     pub shows: PaneShows,
     /// The content of the composer.
     pub composer: Composer,
+    /// The rows of a draft, as far as the screen shows them; empty without a draft.
+    pub draft: Vec<String>,
     /// The mode of the composer, if Codex edits as vi does.
     pub vim: Option<VimMode>,
     /// The question or heading of a menu, for people: one line with control characters escaped, cut after
     /// [`QUESTION_CHARS`] characters.
     pub question: Option<String>,
+}
+
+impl PaneLook {
+    /// Whether the draft is more than a text that was pasted into an empty composer: somebody wrote there, too.
+    ///
+    /// Only letters and digits are compared, since Codex draws others in its own ways. A row in which it shows a large
+    /// paste or an image by a placeholder tells nothing.
+    #[must_use]
+    pub fn holds_more_than(&self, text: &str) -> bool {
+        let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
+        let is_placeholder = |row: &&String| row.contains("[Pasted ") || row.contains("[Image ");
+        let text = plain(text);
+        !self.draft.iter().any(|row| is_placeholder(&row))
+            && self.draft.iter().any(|row| !text.contains(&plain(row)))
+    }
 }
 
 impl fmt::Debug for PaneLook {
@@ -193,7 +210,7 @@ fn judge(title: &str, rows: &[Row], styled: Option<&[Row]>, cursor: Option<Curso
     }
     let shows = if divided.shows_side_chat() { PaneShows::SideChat } else { PaneShows::Menu };
     let question = Menu::find(&divided.side).and_then(|menu| menu.question(menu.kind(title)));
-    PaneLook { shows, composer: Composer::Absent, vim: None, question }
+    PaneLook { shows, composer: Composer::Absent, draft: Vec::new(), vim: None, question }
 }
 
 /// The rows of a screen without a sidebar beside them.
@@ -206,7 +223,13 @@ fn conversation_rows(plain: &str) -> Vec<Row> {
 fn judge_one(title: &str, rows: &[Row], styled: Option<&[Row]>, cursor: Option<Cursor>) -> PaneLook {
     if let Some(menu) = Menu::find(rows) {
         let shows = menu.kind(title);
-        return PaneLook { shows, composer: Composer::Absent, vim: None, question: menu.question(shows) };
+        return PaneLook {
+            shows,
+            composer: Composer::Absent,
+            draft: Vec::new(),
+            vim: None,
+            question: menu.question(shows),
+        };
     }
     let composer = find_composer(rows);
     let shows = match composer {
@@ -233,7 +256,13 @@ fn judge_one(title: &str, rows: &[Row], styled: Option<&[Row]>, cursor: Option<C
     {
         // A dialog above the composer, or a search below it.
         let question = Menu::find(above_composer(rows, at)).and_then(|menu| menu.question(PaneShows::Menu));
-        return PaneLook { shows: PaneShows::Menu, composer: Composer::Absent, vim: None, question };
+        return PaneLook {
+            shows: PaneShows::Menu,
+            composer: Composer::Absent,
+            draft: Vec::new(),
+            vim: None,
+            question,
+        };
     }
     let composer_at = composer;
     let composer = match (composer, styled) {
@@ -258,7 +287,11 @@ fn judge_one(title: &str, rows: &[Row], styled: Option<&[Row]>, cursor: Option<C
         _ => shows,
     };
     let vim = composer_at.and_then(|at| VimMode::find(&rows[at + 1..]));
-    PaneLook { shows, composer, vim, question: None }
+    let draft = match (composer, composer_at) {
+        (Composer::Draft, Some(at)) => draft_rows(rows, at),
+        _ => Vec::new(),
+    };
+    PaneLook { shows, composer, draft, vim, question: None }
 }
 
 /// Whether the title shows that a turn runs: Codex then puts a spinner of braille patterns (U+2800 to U+28FF)
@@ -308,6 +341,12 @@ fn has_footer(rows: &[Row]) -> bool {
 fn composer_rows(rows: &[Row], at: usize) -> &[Row] {
     let end = rows.iter().rposition(Row::is_blank).filter(|&blank| blank > at).unwrap_or(rows.len());
     &rows[at..end]
+}
+
+/// The rows of a draft without the prompt sign.
+fn draft_rows(rows: &[Row], at: usize) -> Vec<String> {
+    let text = |row: &Row| row.trimmed().trim_start_matches(['›', '!']).trim().to_owned();
+    composer_rows(rows, at).iter().map(text).filter(|row| !row.is_empty()).collect()
 }
 
 /// The rows above the composer, without the blank ones at their end.

@@ -310,3 +310,36 @@ fn a_text_is_typed_only_where_enter_sends_it() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(free > 100, "{free}");
 }
+
+/// A screen of a composer with these rows, the cursor in the first.
+fn with_draft(rows: &[&str]) -> PaneLook {
+    let mut screen = "• Done.\n\n".to_owned();
+    for (index, row) in rows.iter().enumerate() {
+        let sign = if index == 0 { "\u{1b}[1m›\u{1b}[0m" } else { " " };
+        screen.push_str(&format!("{sign} {row}\n"));
+    }
+    screen.push_str("\n  fake-model default · /tmp\n");
+    look_at("", &screen, Cursor { x: 4, y: 2, visible: true })
+}
+
+#[test]
+fn what_somebody_wrote_into_a_pasted_text_is_seen() {
+    let text = "touch /tmp/a.txt ; # [[say: first]] and a second row, please";
+    let whole = ["touch /tmp/a.txt ; # [[say: first]]", "and a second row, please"];
+    let check = |rows: &[&str], expect: bool| {
+        let look = with_draft(rows);
+        assert_eq!(look.composer, Composer::Draft, "{rows:?}");
+        assert_eq!(look.holds_more_than(text), expect, "{rows:?}");
+    };
+    check(&whole, false);
+    // Only a part is drawn yet, or the first rows have scrolled away.
+    check(&whole[..1], false);
+    check(&whole[1..], false);
+    check(&["wtouch /tmp/a.txt ; # [[say: first]]", "and a second row, please"], true);
+    check(&["touch /tmp/a.txt ; # [[say: first]]", "and a second row, pleases"], true);
+    check(&["an earlier draft touch /tmp/a.txt ; #", "[[say: first]] and a second row, please"], true);
+    // A large paste and an image stand there by a placeholder.
+    check(&["[Pasted Content 4096 chars]"], false);
+    check(&["[Image #1]"], false);
+    assert!(!with_draft(&[""]).holds_more_than(text), "nothing is drawn yet");
+}

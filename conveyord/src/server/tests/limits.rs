@@ -114,7 +114,7 @@ async fn some_methods_are_answered_without_a_place() {
     other.call(1, "big", json!([1])).await;
     assert_eq!(fault(&other.line().await), (-32009, "too_many_connections", &json!(1)));
     other.call(2, "echo", json!(["still there"])).await;
-    assert_eq!(other.line().await["result"], "still there");
+    assert_eq!(other.line().await["result"], json!(["still there"]));
 }
 
 #[tokio::test]
@@ -129,13 +129,13 @@ async fn a_connection_that_asked_nothing_gives_way_to_a_new_one() {
     later.send("{").await;
     let mut new = server.connect().await;
     new.call(1, "echo", json!(["served"])).await;
-    assert_eq!(new.line().await["result"], "served");
+    assert_eq!(new.line().await["result"], json!(["served"]));
     assert_eq!(silent.rest().await, "", "the oldest of those that asked nothing is closed");
     asked.call(2, "echo", json!(["kept"])).await;
-    assert_eq!(asked.line().await["result"], "kept");
+    assert_eq!(asked.line().await["result"], json!(["kept"]));
     later.send(r#""jsonrpc":"2.0","id":1,"method":"echo","params":["in time"]}"#).await;
     later.send("\n").await;
-    assert_eq!(later.line().await["result"], "in time");
+    assert_eq!(later.line().await["result"], json!(["in time"]));
     let mut one_more = server.connect().await;
     one_more.call(1, "echo", json!([])).await;
     assert_eq!(fault(&one_more.line().await), (-32009, "too_many_connections", &json!(1)));

@@ -295,6 +295,7 @@ fn every_method_answers_what_the_document_says() {
     daemon.call("task.list", &json!({}));
     daemon.call("task.finish", &json!({ "task": "greeting", "reason": "it is written" }));
     daemon.call("task.audit", &json!({ "task": "greeting", "include_content": true }));
+    daemon.call("task.audit_rows", &json!({ "task": "greeting", "section": "events" }));
     daemon.call("task.replay", &json!({ "task": "greeting", "include_content": true }));
 
     daemon.call("task.create", &json!({ "name": "second", "goal": "Its pair is untied" }));

@@ -1,4 +1,5 @@
 //! The methods, and the page that describes them.
 
 mod answers;
+mod pages;
 mod protocol_examples;
