@@ -54,7 +54,8 @@ pub fn ahead(
     (command_id, notification_id): (Option<&str>, Option<NotificationId>),
     accepted_at: &str,
 ) -> Result<u64, StoreError> {
-    // A nudge becomes a command only when its pane holds it back.
+    // A nudge becomes a command only when its pane holds it back. What was made in time to come was made before the wall
+    // clock was set back, and so before all that was made since.
     let mut statement = connection.prepare_cached(
         "with accepted as (select coalesce(
              (select created_at from commands where id = ?3),
@@ -65,10 +66,11 @@ pub fn ahead(
               where c.state in ('pending', 'attempted')
                 and c.type in ('session_nudge', 'nudge_worker', 'notify_manager', 'continue_iteration')
                 and (c.delivery = 'held' or c.type = 'session_nudge'
-                     or b.state = 'active' and (c.available_at is null or c.available_at <= ?6))
+                     or b.state = 'active' and (c.available_at is null or c.available_at <= ?7))
                 and (c.state = 'pending' or not exists
                      (select 1 from deliveries d where d.command_id = c.id and d.outcome <> 'failed'))
-                and c.created_at < (select at from accepted) and c.id is not ?3
+                and (c.created_at < (select at from accepted)
+                     or c.created_at > ?6 and (select at from accepted) <= ?6) and c.id is not ?3
                 and case c.type
                     when 'session_nudge' then
                         coalesce(json_extract(c.payload_json, '$.session_id') = ?1,
@@ -77,10 +79,13 @@ pub fn ahead(
                     else b.worker_session_id = ?1 end)
              + (select count(*) from routed_notifications n
                 where n.state = 'pending' and n.held_by is not null and n.command_id is null
-                  and n.target_session_id = ?1 and n.created_at < (select at from accepted) and n.id is not ?4)",
+                  and n.target_session_id = ?1 and n.id is not ?4
+                  and (n.created_at < (select at from accepted)
+                       or n.created_at > ?6 and (select at from accepted) <= ?6))",
     )?;
     let (id, now) = (session.id.as_str(), clock::now());
-    let values = params![id, session.name, command_id, notification_id, accepted_at, now];
+    let due_now = clock::due_now();
+    let values = params![id, session.name, command_id, notification_id, accepted_at, now, due_now];
     Ok(statement.query_row(values, scalar)?)
 }
 
