@@ -8,7 +8,7 @@ use super::{StoreError, Tx, rows::scalar};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// The deadlines of rows that are open: table, column, and which rows are.
-const OPEN: [(&str, &str, &str); 7] = [
+const OPEN: [(&str, &str, &str); 8] = [
     ("commands", "claim_expires_at", "state = 'attempted'"),
     ("commands", "next_try_at", "state = 'pending'"),
     ("commands", "available_at", "state = 'pending'"),
@@ -16,6 +16,8 @@ const OPEN: [(&str, &str, &str); 7] = [
     ("routed_notifications", "next_try_at", "state = 'pending'"),
     ("routed_notifications", "lease_expires_at", LEASED),
     ("turns", "route_after", "routing = 'pending'"),
+    // No deadline, but one is compared with it at the next start.
+    ("dispatchers", "heartbeat_at", "true"),
 ];
 
 /// The items that somebody has taken from an inbox and not acknowledged. The plus keeps SQLite from the index of leases,
@@ -66,10 +68,12 @@ pub fn begin_anew(tx: &Tx<'_>, lease_ends_at: &str) -> Result<(), StoreError> {
     )?;
     tx.execute(
         &format!(
-            "update routed_notifications set lease_expires_at = ?1 where {LEASED}
-               and lease_expires_at > coalesce((select max(heartbeat_at) from dispatchers), '')"
+            "update routed_notifications set lease_expires_at = case
+                 when lease_expires_at > coalesce((select max(heartbeat_at) from dispatchers), '') then ?1
+                 else ?2 end
+             where {LEASED}"
         ),
-        [lease_ends_at],
+        [lease_ends_at, tx.due_now()],
     )?;
     Ok(())
 }
@@ -187,7 +191,8 @@ mod tests {
             })
             .unwrap();
         let leases = testing::rows(&store, "routed_notifications", "lease_expires_at", "id = 2");
-        assert_eq!(leases, [["2026-05-01T10:00:00.000Z"]]);
+        let ended = leases[0][0].clone();
+        assert!(ended != "2026-05-01T12:00:15.000Z" && ended <= crate::clock::due_now(), "{ended}");
     }
 
     #[test]

@@ -116,7 +116,8 @@ async fn a_command_is_ahead_until_it_is_sent() {
     let command = world.queue(SignalType::NudgeWorker, json!({})).await;
     let find = |connection: &rusqlite::Connection| crate::store::sessions::resolve(connection, "worker");
     let worker = world.store.read(find).await.unwrap();
-    let later = crate::clock::milliseconds_ago(-1_000);
+    world.sql("update commands set created_at = '1'");
+    let later = crate::clock::now();
     let is_held = async || {
         let held = behind_others(&world.store, &worker, (None, None), &later).await.unwrap();
         held.is_some_and(|held| held.by == "queue")
@@ -149,6 +150,10 @@ async fn a_command_of_a_time_to_come_is_ahead_of_what_is_made_now() {
         let of = (of.cloned(), None);
         behind_others(&world.store, &worker, of, &crate::clock::now()).await.unwrap().is_some()
     };
+    assert!(waits(None).await && waits(Some(&second)).await, "they are in their order");
+    assert!(!waits(Some(&first)).await, "it is the first");
+    // The second was made after the clock was set back. Each of the two waited for the other.
+    world.sql(&format!("update commands set created_at = '1' where id = '{second}'"));
     assert!(waits(None).await && waits(Some(&second)).await, "they are in their order");
     assert!(!waits(Some(&first)).await, "it is the first");
 }
