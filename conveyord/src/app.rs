@@ -33,7 +33,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -48,6 +48,8 @@ const UNPROVEN_MESSAGE_GRACE: Duration = Duration::from_secs(2);
 pub struct App {
     pub version: &'static str,
     pub started_at: String,
+    /// The same on a clock that nobody sets.
+    began: Instant,
     pub config: Config,
     pub store: Store,
     pub ingest: Ingest,
@@ -104,6 +106,7 @@ impl App {
         Arc::new(Self {
             version: env!("CARGO_PKG_VERSION"),
             started_at: clock::now(),
+            began: Instant::now(),
             config,
             store,
             ingest,
@@ -211,14 +214,12 @@ impl App {
         let deliveries =
             self.store.read(|connection| Ok::<_, Error>(deliveries::counts(connection)?)).await?;
         let files = &self.config.files;
-        #[expect(clippy::cast_possible_truncation, reason = "an age in seconds is far below 2^53")]
-        let uptime_seconds = clock::seconds_since(&self.started_at).unwrap_or_default() as i64;
         Ok(DaemonStatus {
             running: true,
             version: self.version.to_owned(),
             pid: std::process::id(),
             started_at: self.started_at.clone(),
-            uptime_seconds,
+            uptime_seconds: i64::try_from(self.began.elapsed().as_secs()).unwrap_or(i64::MAX),
             origin: self.config.origin.clone(),
             state_root: files.root.to_string(),
             socket: files.socket().to_string(),

@@ -7,7 +7,7 @@ use crate::{
     background::LoopName,
     changes::Changes,
     config::{Config, Flags},
-    dispatch::{self, task::DispatchLoop},
+    dispatch::{self, deadlines::WallClock, task::DispatchLoop},
     faults::{self, CrashPoint},
     ingest::{exits::ExitWatch, watcher::Watcher},
     lock::{Lock, LockError},
@@ -64,7 +64,7 @@ const MOMENTARY_LOCK: Duration = Duration::from_secs(1);
 const MOMENTARY_SOCKET: Duration = Duration::from_secs(1);
 /// How long a daemon that was told to end may take to drain and to finish its last work.
 const TAKE_OVER: Duration = Duration::from_secs(40);
-/// Pause between two looks whether the daemon's files are in their places.
+/// Pause between two looks at the wall clock, and whether the daemon's files are in their places.
 const FILES_LOOK: Duration = Duration::from_secs(2);
 /// Pause between two tries to take the lock.
 const LOCK_LOOK: Duration = Duration::from_millis(20);
@@ -147,7 +147,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
     if own_socket.is_some() {
         app.store.in_place().add(&files.socket())?;
     }
-    keep_files_in_place(&app);
+    keep_files_and_clock(&app);
     // Dispatch and the watcher go on while calls are drained, so that what a call waits for can still happen.
     let background = CancellationToken::new();
     let store = app.store.clone();
@@ -201,11 +201,14 @@ fn open_log(root: &Opened, path: &Utf8Path) -> io::Result<LogFile> {
 
 /// Ends the daemon when a file that it holds open is no longer what its name leads to. Each read and write of the
 /// store looks too, so that nothing is lost between two looks of this loop.
-fn keep_files_in_place(app: &App) {
-    let (in_place, shutdown) = (app.store.in_place().clone(), app.shutdown.clone());
-    app.loops.keep(LoopName::StateFiles, &app.shutdown, move |cancel, _| {
-        let (in_place, shutdown) = (in_place.clone(), shutdown.clone());
+///
+/// The same wake is for a look at the wall clock, so that an idle daemon wakes no more often.
+fn keep_files_and_clock(app: &App) {
+    let (store, shutdown) = (app.store.clone(), app.shutdown.clone());
+    app.loops.keep(LoopName::StateFiles, &app.shutdown, move |cancel, items| {
+        let (store, in_place, shutdown) = (store.clone(), store.in_place().clone(), shutdown.clone());
         async move {
+            let mut wall_clock = WallClock::default();
             loop {
                 tokio::select! {
                     () = cancel.cancelled() => break,
@@ -215,6 +218,11 @@ fn keep_files_in_place(app: &App) {
                 if let Err(error) = in_place.check() {
                     tracing::error!(%error, "the daemon ends, so that nothing is written where nobody finds it");
                     shutdown.cancel();
+                    continue;
+                }
+                if let Err(error) = wall_clock.look(&store).await {
+                    items.trouble("the deadlines could not be moved with the wall clock", &error);
+                    tracing::warn!(%error, "the deadlines could not be moved with the wall clock");
                 }
             }
         }

@@ -11,7 +11,7 @@ mod armed;
 #[cfg(feature = "faults")]
 pub use armed::names;
 #[cfg(feature = "faults")]
-pub(crate) use armed::{may_panic, reach};
+pub(crate) use armed::{may_panic, reach, wall_clock_offset};
 
 /// A point at which the daemon can be made to crash. `docs/crash-matrix.md` says what state a crash there
 /// leaves.
@@ -98,6 +98,13 @@ pub(crate) const fn reach(_point: CrashPoint) {}
 #[cfg(not(feature = "faults"))]
 #[inline]
 pub(crate) const fn may_panic(_what: &'static str, _name: &'static str) {}
+
+/// By how much a test wants the wall clock to be wrong.
+#[cfg(not(feature = "faults"))]
+#[inline]
+pub(crate) const fn wall_clock_offset() -> jiff::SignedDuration {
+    jiff::SignedDuration::ZERO
+}
 
 #[cfg(not(feature = "faults"))]
 impl Write {

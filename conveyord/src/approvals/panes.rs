@@ -161,7 +161,7 @@ impl Approvals {
             }
         };
         let Some(asked) = asked else { return Ok(true) };
-        let is_young = clock::seconds_since(&seen.since).is_some_and(|age| age < UNREAD_LIMIT.as_secs_f64());
+        let is_young = clock::is_within(&seen.since, UNREAD_LIMIT);
         let is_whole = matches!(asked.subject, PaneSubject::Call { .. } | PaneSubject::Screen(_));
         // The menu may be half drawn, or the record of its call not read yet.
         if is_whole || !is_young {

@@ -7,7 +7,7 @@ mod uncertain;
 pub(super) use uncertain::keep_uncertain;
 
 use super::{
-    BACK_OFF, HELD_BACK_OFF, back_off,
+    HELD_BACK_OFF, back_off,
     courier::{self, Courier},
     dispatcher::Dispatcher,
     lease,
@@ -18,7 +18,6 @@ use super::{
 };
 use crate::{
     changes::Changes,
-    clock,
     error::{Error, Result},
     faults,
     refusal::Kind,
@@ -565,11 +564,12 @@ async fn hold(
     item.state = ProcessedState::Held;
     item.outcome = DeliveryOutcome::Held;
     item.blocked_by = Some(by.clone());
-    let next = clock::in_milliseconds(super::milliseconds(back_off(HELD_BACK_OFF, claim.tries)));
+    let pause = super::milliseconds(back_off(HELD_BACK_OFF, claim.tries));
     let first = claim.tries == 0;
     let dispatcher = pass.id.clone();
     pass.store
         .write(Durability::Full, move |tx| {
+            let next = tx.due_in(pause);
             if !claims::put_back(tx, &claim, "held back by what the pane shows", Some(&by), &next)? {
                 return Ok(None);
             }
@@ -587,9 +587,4 @@ async fn hold(
             Ok::<_, Error>(Some(item))
         })
         .await
-}
-
-/// The time at which something that could not be sent is tried again.
-pub(super) fn next_try(tries: i64) -> String {
-    clock::in_milliseconds(super::milliseconds(back_off(BACK_OFF, tries)))
 }

@@ -5,11 +5,11 @@
 //! are in `unsent`.
 
 use super::{
-    HELD_BACK_OFF, back_off,
-    commands::next_try,
+    BACK_OFF, HELD_BACK_OFF, back_off,
     dispatcher::Dispatcher,
     lease,
     lost::LostClaim,
+    milliseconds,
     telemetry::note,
     transport::{Carrier, Message},
 };
@@ -43,6 +43,7 @@ use conveyor_proto::{
     },
 };
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Completions that one transaction routes at most. With fewer, the flush to the disk would cost more for
 /// each; with more, other writers would wait longer.
@@ -195,8 +196,7 @@ pub(super) async fn route_some(
     limit: usize,
     mut tell: impl FnMut(ProcessedCompletion),
 ) -> Result<bool> {
-    let (dispatcher, expires_at, ignore) =
-        (pass.id.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
+    let (dispatcher, lease_ms, ignore) = (pass.id.clone(), pass.lease_ms, pass.ignore_back_off);
     let (changes, items) = (pass.store.changes().clone(), pass.items.clone());
     // An inbox is filled in this transaction; a push is sent after it. The commit need not be flushed: a
     // power cut takes back the turn's mark together with its notification, and the turn is routed again. What
@@ -205,7 +205,7 @@ pub(super) async fn route_some(
     let batch = pass
         .store
         .write(Durability::Normal, move |tx| {
-            let now = tx.now().to_owned();
+            let (now, expires_at) = (tx.due_now().to_owned(), tx.due_in(lease_ms));
             let due = |turn: &Unrouted| ignore || turn.route_after.as_ref().is_none_or(|after| *after <= now);
             let mut batch = Vec::new();
             let due = turns::unrouted(tx, LOOKED_AT)?.into_iter().filter(due);
@@ -478,11 +478,11 @@ async fn push(
         // Nothing was typed: the pane shows a menu, a draft or a mode.
         Ok(sent) if sent.outcome == DeliveryOutcome::Held => {
             let by = sent.held.map(|held| held.by).unwrap_or_default();
-            let next = clock::in_milliseconds(super::milliseconds(back_off(HELD_BACK_OFF, target.tries)));
+            let pause = back_off(HELD_BACK_OFF, target.tries);
             item.state = ProcessedState::Held;
             item.error = Some(format!("the pane shows {by}"));
             let kind = TelemetryEvent::DispatchSignalHeld;
-            put_back(pass, target, item, kind, &by, &by, next, attributes).await
+            put_back(pass, target, item, kind, &by, &by, pause, attributes).await
         }
         // The text was typed; whether the rollout proves it is part of the outcome.
         Ok(sent) => {
@@ -514,13 +514,13 @@ async fn push(
         Err(error) => {
             item.state = ProcessedState::Failed;
             item.error = Some(error.to_string());
-            let next = next_try(target.tries);
+            let pause = back_off(BACK_OFF, target.tries);
             let (text, kind) = (error.to_string(), error.type_name());
             if let Value::Object(attributes) = &mut attributes {
                 attributes.insert("error_type".to_owned(), json!(kind));
             }
             let (kind, by) = (TelemetryEvent::DispatchSignalFailed, notifications::UNREACHABLE);
-            put_back(pass, target, item, kind, &text, by, next, attributes).await
+            put_back(pass, target, item, kind, &text, by, pause, attributes).await
         }
     }
 }
@@ -553,12 +553,13 @@ async fn put_back(
     kind: TelemetryEvent,
     error: &str,
     held_by: &str,
-    next: String,
+    pause: Duration,
     mut attributes: Value,
 ) -> Result<Option<ProcessedCompletion>> {
     let (error, held_by) = (error.to_owned(), held_by.to_owned());
     pass.store
         .write(Durability::Full, move |tx| {
+            let next = tx.due_in(milliseconds(pause));
             if !notifications::put_back(tx, target.id, target.token, &error, &held_by, &next)? {
                 return Ok(None);
             }

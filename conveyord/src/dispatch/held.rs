@@ -38,7 +38,7 @@ pub(super) async fn look(store: &Store, sender: &PaneSender, items: &Items, scop
     // As text, "9999" is later than any time.
     let now = match scope {
         Scope::All => "9999".to_owned(),
-        Scope::Due => clock::now(),
+        Scope::Due => clock::due_now(),
     };
     let due = store.read(move |connection| Ok::<_, Error>(claims::due_held(connection, &now, 64)?)).await?;
     for held in due {
@@ -68,11 +68,11 @@ async fn look_at(store: &Store, sender: &PaneSender, held: Held) -> Result<()> {
         Some(by) => Some(by),
         None => behind_others(store, &session, (Some(held.id.to_string()), None), "").await?,
     };
-    let (by, next) = match blocks {
-        Some(by) => (by.by, clock::in_milliseconds(milliseconds(back_off(HELD_BACK_OFF, held.tries)))),
-        None => ("released".to_owned(), clock::now()),
+    let (by, pause) = match blocks {
+        Some(by) => (by.by, milliseconds(back_off(HELD_BACK_OFF, held.tries))),
+        None => ("released".to_owned(), 0),
     };
-    let put_off = move |tx: &Tx<'_>| claims::put_off(tx, &held.id, &by, &next);
+    let put_off = move |tx: &Tx<'_>| claims::put_off(tx, &held.id, &by, &tx.due_in(pause));
     Ok(store.write(Durability::Normal, put_off).await?)
 }
 

@@ -148,8 +148,10 @@ pub async fn take(store: &Store, params: TakeParams, shutdown: &CancellationToke
 }
 
 fn until(time: &str) -> Option<Duration> {
+    // No lease is longer. A longer wait would come of deadlines that were moved between the look and now.
+    let left = clock::until_due(time)?.min(Duration::from_secs(INBOX_LEASE_SECONDS.unsigned_abs()));
     // A little later than the end of the lease, so that the next look finds that it has run out.
-    Some(clock::until(time)? + Duration::from_millis(5))
+    Some(left + Duration::from_millis(5))
 }
 
 /// Lists an inbox, and takes its oldest item when the caller asked for one.
@@ -186,7 +188,7 @@ async fn look(
     let (token, wait) = (token.map(str::to_owned), params.wait);
     store
         .write(Durability::Full, move |tx| {
-            let expires_at = clock::in_milliseconds(INBOX_LEASE_SECONDS * 1000);
+            let expires_at = tx.due_in(INBOX_LEASE_SECONDS * 1000);
             let lease = token.as_deref().map(|token| (token, expires_at.as_str()));
             let taken = notifications::take(tx, &session.id, task.as_deref(), lease)?;
             if let (Some(item), None) = (&taken, lease) {

@@ -1,10 +1,7 @@
 //! Renewing the lease of a claim while its send lasts, so that a slow pane does not cost the claim.
 
 use super::dispatcher::Dispatcher;
-use crate::{
-    clock,
-    store::{Durability, StoreError, Tx},
-};
+use crate::store::{Durability, StoreError, Tx};
 use std::time::Duration;
 
 /// Shortest pause between two renewals.
@@ -21,8 +18,8 @@ where
         tokio::select! {
             done = &mut send => return done,
             () = tokio::time::sleep(every) => {
-                let (renew, until) = (renew.clone(), clock::in_milliseconds(pass.lease_ms));
-                if let Err(error) = pass.store.write(Durability::Normal, move |tx| renew(tx, &until)).await {
+                let (renew, lease_ms) = (renew.clone(), pass.lease_ms);
+                if let Err(error) = pass.store.write(Durability::Normal, move |tx| renew(tx, &tx.due_in(lease_ms))).await {
                     tracing::warn!(%error, "a lease could not be renewed");
                 }
             }

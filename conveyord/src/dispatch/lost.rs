@@ -5,19 +5,17 @@
 //! A claim whose work panicked is given up in the same way, after a pause.
 
 use super::milliseconds;
-use crate::{
-    clock,
-    store::{
-        Durability, Store, StoreError,
-        commands::claims::{self, Claim},
-        ids::{FencingToken, NotificationId},
-        notifications,
-    },
+use crate::store::{
+    Durability, Store, StoreError,
+    commands::claims::{self, Claim},
+    ids::{FencingToken, NotificationId},
+    notifications,
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// A claim that nobody works on any more.
 #[derive(Debug, Clone)]
@@ -28,7 +26,7 @@ pub(super) enum LostClaim {
 }
 
 /// A lost claim, and until when nobody takes its item up; at once where no time is named.
-type Until = (LostClaim, Option<String>);
+type Until = (LostClaim, Option<Instant>);
 
 /// The lost claims of one dispatcher, never more than it serves at a time. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -42,10 +40,10 @@ impl Lost {
 
     /// Notes a claim whose work panicked. Nobody takes its item up before this pause is over.
     pub(super) fn add_after(&self, claim: LostClaim, pause: Duration) {
-        self.push(claim, Some(clock::in_milliseconds(milliseconds(pause))));
+        self.push(claim, Some(Instant::now() + pause));
     }
 
-    fn push(&self, claim: LostClaim, until: Option<String>) {
+    fn push(&self, claim: LostClaim, until: Option<Instant>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((claim, until));
     }
 
@@ -61,10 +59,11 @@ impl Lost {
             .write(Durability::Normal, move |tx| {
                 for (claim, until) in &lost {
                     // A lease that is "renewed" until now has ended.
-                    let until = until.as_deref().unwrap_or(tx.now());
+                    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+                    let until = tx.due_in(milliseconds(left.unwrap_or_default()));
                     match claim {
-                        LostClaim::Command(claim) => claims::renew(tx, claim, until).map(drop)?,
-                        LostClaim::Completion(id, token) => notifications::renew(tx, *id, *token, until)?,
+                        LostClaim::Command(claim) => claims::renew(tx, claim, &until).map(drop)?,
+                        LostClaim::Completion(id, token) => notifications::renew(tx, *id, *token, &until)?,
                     }
                 }
                 Ok(())

@@ -328,7 +328,7 @@ fn withdraw(tx: &Tx<'_>, item: &Notification, reason: &str) -> Result<()> {
 
 /// Refuses an item whose lease a consumer holds: it may be acknowledged at any moment.
 fn refuse_lent(tx: &Tx<'_>, item: &Notification) -> Result<()> {
-    if items::is_lent(tx, NotificationId(item.id), tx.now())? {
+    if items::is_lent(tx, NotificationId(item.id), tx.due_now())? {
         let message = format!("{} is just being taken from the inbox", name(item));
         return Err(Error::conflict(Kind::ItemLent, message).hint("look again: once taken, it has arrived"));
     }

@@ -9,6 +9,7 @@ pub mod app_server;
 pub mod commands;
 pub mod completions;
 pub mod courier;
+pub mod deadlines;
 pub mod dispatcher;
 pub mod enqueue;
 mod held;

@@ -113,7 +113,7 @@ pub(super) fn command_types(only: Option<SignalType>) -> Vec<&'static str> {
 fn plan(connection: &rusqlite::Connection, only: Option<SignalType>, limit: i64) -> Result<Vec<Processed>> {
     let kinds = command_types(only);
     let mut planned: Vec<Processed> = Vec::new();
-    for command in claims::claimable(connection, &kinds, &clock::now(), limit)? {
+    for command in claims::claimable(connection, &kinds, &clock::due_now(), limit)? {
         let (would_state, would_reason) = commands::would(connection, &command);
         planned.push(Processed::PlannedCommand(Box::new(PlannedCommand {
             command_id: command.id.to_string(),
@@ -195,9 +195,9 @@ impl Dispatcher {
     /// Claims the oldest command that is due, except in the lanes of `skip`.
     pub(super) async fn claim(&self, kinds: &[&'static str], skip: &[String]) -> Result<Option<Claim>> {
         let (pass, kinds, skip) = (self.clone(), kinds.to_vec(), skip.to_vec());
-        let expires_at = clock::in_milliseconds(self.lease_ms);
         self.store
             .write(Durability::Full, move |tx| {
+                let expires_at = tx.due_in(pass.lease_ms);
                 let claim = claims::claim(tx, &pass.filter(&kinds, &skip, &expires_at))?;
                 if let Some(claim) = &claim {
                     telemetry::claimed(tx, claim, &pass.id)?;

@@ -94,7 +94,7 @@ impl Receipts {
     /// Looks for the receipts of texts that an earlier daemon sent before it was killed. With Codex's shared daemon the
     /// text may be all that tells of a conversation that began with it, after a `/clear`.
     pub(super) async fn look_for_earlier(&self) -> Result<()> {
-        let since = clock::in_milliseconds(-OLDEST_MS);
+        let since = clock::milliseconds_ago(OLDEST_MS);
         let read = move |connection: &Connection| {
             let uncertain = deliveries::uncertain_since(connection, &since)?;
             let with_sessions = uncertain.into_iter().map(|sent| {

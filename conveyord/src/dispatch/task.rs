@@ -26,11 +26,12 @@ use crate::{
     store::{
         self, Durability, Store,
         commands::{claims, recovery::Expired},
-        deliveries,
+        deadlines, deliveries,
         ids::NotificationId,
         notifications,
     },
 };
+use conveyor_proto::limits::INBOX_LEASE_SECONDS;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard},
@@ -42,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 const LEASE_MS: i64 = 60_000;
 /// Commands that are executed side by side at most.
 const MAX_LANES: usize = 16;
-/// How often Dispatch looks for work unasked: a wake may be lost, a lease may run out, the clock may jump.
+/// How often Dispatch looks for work unasked: a wake may be lost, a lease may run out.
 const SWEEP: Duration = Duration::from_secs(5);
 /// Pause before the next round when something is due that the last round did not take, for example because it
 /// became due a moment later.
@@ -64,6 +65,7 @@ pub async fn settle_earlier_boot(store: &Store, sender: &Courier, dispatcher: &s
     store
         .write(Durability::Full, |tx| {
             notifications::release_claims(tx)?;
+            deadlines::begin_anew(tx, &tx.due_in(INBOX_LEASE_SECONDS * 1000))?;
             deliveries::close_interrupted(tx)?;
             store::cycles::close_interrupted(tx)?;
             store::finish::close_interrupted(tx)?;
@@ -309,7 +311,7 @@ impl Task {
             })
             .await;
         let Ok(Some(due)) = due else { return SWEEP };
-        match clock::until(&due) {
+        match clock::until_due(&due) {
             None => SWEEP,
             Some(left) if !left.is_zero() => left,
             // Something is due that this round could not take: its lane or every slot is taken. The end of

@@ -8,7 +8,6 @@ use super::{
 };
 use crate::{
     changes::Changes,
-    clock,
     error::{Error, Result},
     store::{
         Durability, Tx, bindings,
@@ -34,15 +33,14 @@ pub(super) async fn recover_next(
     after_id: NotificationId,
     tell: impl FnOnce(ProcessedCompletion),
 ) -> Result<Option<NotificationId>> {
-    let (dispatcher, expires_at, ignore) =
-        (pass.id.clone(), clock::in_milliseconds(pass.lease_ms), pass.ignore_back_off);
+    let (dispatcher, lease_ms, ignore) = (pass.id.clone(), pass.lease_ms, pass.ignore_back_off);
     let changes = pass.store.changes().clone();
     let recovered = pass
         .store
         .write(Durability::Full, move |tx| {
             let filter = UnsentFilter {
                 dispatcher: &dispatcher,
-                expires_at: &expires_at,
+                expires_at: &tx.due_in(lease_ms),
                 ignore_back_off: ignore,
                 after: after_id,
             };
@@ -131,7 +129,7 @@ pub(super) fn settle_interrupted(
     dispatcher: &str,
 ) -> Result<Vec<ProcessedCompletion>> {
     let mut settled = Vec::new();
-    for pending in notifications::interrupted(tx, which, tx.now())? {
+    for pending in notifications::interrupted(tx, which, tx.due_now())? {
         let uncertain = !deliveries::notification_is_proven(tx, pending.id)?;
         notifications::deliver(tx, pending.id, Pushed { completed: false, uncertain })?;
         let task = tasks::find(tx, pending.task.as_str())?;

@@ -234,7 +234,7 @@ fn snapshot(connection: &Connection) -> std::result::Result<Snapshot, StoreError
         };
         Ok((session, stored))
     };
-    let (left, long) = (clock::in_milliseconds(-LEFT_MS), clock::in_milliseconds(-LONG_MS));
+    let (left, long) = (clock::due_in(-LEFT_MS), clock::milliseconds_ago(LONG_MS));
     Ok(Snapshot {
         health: store::health::check(connection)?,
         sessions: sessions::active(connection)?

@@ -10,6 +10,7 @@ use rusqlite::{Connection, ffi};
 use serde::Deserialize;
 use std::{
     env, fs,
+    path::Path,
     sync::{Mutex, PoisonError},
 };
 
@@ -99,6 +100,16 @@ impl Write {
             Some(Some(code)) => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)),
         }
     }
+}
+
+/// By how much a test wants the wall clock to be wrong: the seconds in the file that is named as that of the faults, with
+/// the extension `clock`.
+pub(crate) fn wall_clock_offset() -> jiff::SignedDuration {
+    let text = env::var_os(VARIABLE)
+        .and_then(|faults| fs::read_to_string(Path::new(&faults).with_extension("clock")).ok());
+    #[expect(clippy::expect_used, reason = "a test that asks for what there is not must not pass")]
+    let seconds = text.map_or(0, |text| text.trim().parse().expect("the file has a number of seconds"));
+    jiff::SignedDuration::from_secs(seconds)
 }
 
 fn asked(point: &str, write: &str) -> Option<Fault> {

@@ -244,8 +244,8 @@ impl Thread {
             return Ok(Routing::Skipped(SkipReason::NotBound));
         };
         // The user of a pane may have queued a follow-up turn, so the completion waits for it.
-        let after = (self.has_pane && settle_ms > 0)
-            .then(|| clock::in_milliseconds(i64::try_from(settle_ms).unwrap_or(i64::MAX)));
+        let after =
+            (self.has_pane && settle_ms > 0).then(|| tx.due_in(i64::try_from(settle_ms).unwrap_or(i64::MAX)));
         Ok(Routing::Pending { binding: binding.id, after })
     }
 

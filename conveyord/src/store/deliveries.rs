@@ -54,21 +54,24 @@ pub fn ahead(
     (command_id, notification_id): (Option<&str>, Option<NotificationId>),
     accepted_at: &str,
 ) -> Result<u64, StoreError> {
-    // A nudge becomes a command only when its pane holds it back.
+    // A nudge becomes a command only when its pane holds it back. Rows of one table are in the order of their ids, in which
+    // they are claimed too: in another order two of them would wait for each other. Else what was made in time to come was
+    // made before the wall clock was set back, and so before all that was made since.
     let mut statement = connection.prepare_cached(
         "with accepted as (select coalesce(
              (select created_at from commands where id = ?3),
              (select created_at from routed_notifications where id = ?4),
-             ?5) as at)
+             min(?5, ?6)) as at)
          select
              (select count(*) from commands c left join bindings b on b.id = c.binding_id
               where c.state in ('pending', 'attempted')
                 and c.type in ('session_nudge', 'nudge_worker', 'notify_manager', 'continue_iteration')
                 and (c.delivery = 'held' or c.type = 'session_nudge'
-                     or b.state = 'active' and (c.available_at is null or c.available_at <= ?6))
+                     or b.state = 'active' and (c.available_at is null or c.available_at <= ?7))
                 and (c.state = 'pending' or not exists
                      (select 1 from deliveries d where d.command_id = c.id and d.outcome <> 'failed'))
-                and c.created_at < (select at from accepted) and c.id is not ?3
+                and case when ?3 is not null then c.id < ?3
+                    else (c.created_at <= ?6, c.created_at) < (select at <= ?6, at from accepted) end
                 and case c.type
                     when 'session_nudge' then
                         coalesce(json_extract(c.payload_json, '$.session_id') = ?1,
@@ -77,10 +80,13 @@ pub fn ahead(
                     else b.worker_session_id = ?1 end)
              + (select count(*) from routed_notifications n
                 where n.state = 'pending' and n.held_by is not null and n.command_id is null
-                  and n.target_session_id = ?1 and n.created_at < (select at from accepted) and n.id is not ?4)",
+                  and n.target_session_id = ?1
+                  and case when ?4 is not null then n.id < ?4
+                      else (n.created_at <= ?6, n.created_at) < (select at <= ?6, at from accepted) end)",
     )?;
     let (id, now) = (session.id.as_str(), clock::now());
-    let values = params![id, session.name, command_id, notification_id, accepted_at, now];
+    let due_now = clock::due_now();
+    let values = params![id, session.name, command_id, notification_id, accepted_at, now, due_now];
     Ok(statement.query_row(values, scalar)?)
 }
 

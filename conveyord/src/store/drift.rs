@@ -140,7 +140,7 @@ pub struct AllUndone {
 /// The columns of each select: fields of [`Undone`], all as text.
 const FIELDS: [&str; 7] = ["id", "task_id", "task_name", "session", "binding_id", "since", "note"];
 
-/// Where undone rows of one kind are found. In `rest`, `?1` is the time before which something counts as left, `?2` how
+/// Where undone rows of one kind are found. In `rest`, `?1` is the steady time before which something counts as left, `?2` how
 /// many rows are listed, `?3` the same time for cycles.
 struct Source {
     kind: DriftKind,

@@ -351,6 +351,8 @@ event_names! {
         DispatchInboxConsumed [Info] "dispatch_inbox_consumed";
         /// A pass of a watching dispatcher is over.
         DispatchWatchHeartbeat [Info] "dispatch_watch_heartbeat";
+        /// The wall clock was set, or the machine slept: the deadlines of all rows were moved with it.
+        ClockStepped [Warning] "clock_stepped";
         /// A text was typed into a session's pane.
         SessionNudgeSucceeded [Info] "session_nudge_succeeded";
         /// A text could not be typed into a session's pane.

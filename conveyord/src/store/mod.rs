@@ -15,6 +15,7 @@ pub mod commands;
 pub mod criteria;
 pub mod cycles;
 pub mod damage;
+pub mod deadlines;
 pub mod deliveries;
 pub mod drift;
 pub mod event_names;
@@ -48,7 +49,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig};
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     ops::Deref,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -123,6 +124,9 @@ impl Store {
         let connection = open::writer(path, backups)?;
         let readers = open::readers(path)?;
         let in_place = open::held(path)?;
+        if let Some(newest) = deadlines::newest_command(&connection)? {
+            clock::ids_come_after(&newest);
+        }
         let writer = Writer { connection, durability: Durability::Full };
         Ok(Self {
             path: Arc::new(path.to_owned()),
@@ -190,7 +194,13 @@ impl Store {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(StoreError::from)?;
-        let tx = Tx { transaction, now: clock::now(), changes: RefCell::default() };
+        let tx = Tx {
+            transaction,
+            now: clock::now(),
+            due_now: clock::due_now(),
+            followed: Cell::default(),
+            changes: RefCell::default(),
+        };
         let value = work(&tx)?;
         write.reach(CrashPoint::WriteDone, &tx).map_err(StoreError::from)?;
         let now = tx.now.clone();
@@ -275,19 +285,38 @@ impl Store {
 pub struct Tx<'a> {
     transaction: Transaction<'a>,
     now: String,
+    due_now: String,
+    /// By how many milliseconds its deadlines were moved, all of them.
+    followed: Cell<i64>,
     changes: RefCell<Vec<Change>>,
 }
 
 impl Tx<'_> {
-    /// The time of this transaction.
+    /// The time of this transaction on the wall clock, for what happened.
     #[must_use]
     pub fn now(&self) -> &str {
         &self.now
     }
 
+    /// The steady time of this transaction (see `clock`), for what is due.
+    #[must_use]
+    pub fn due_now(&self) -> &str {
+        &self.due_now
+    }
+
+    /// A deadline so many milliseconds from now, in steady time.
+    #[must_use]
+    pub fn due_in(&self, milliseconds: i64) -> String {
+        clock::due_in(milliseconds)
+    }
+
     /// Returns what is to be published now.
     fn commit(self) -> Result<Vec<Change>, StoreError> {
         self.transaction.commit()?;
+        // Under the lock of the writer, so that no other transaction computes a deadline in between.
+        if self.followed.get() != 0 {
+            clock::follow(self.followed.get());
+        }
         Ok(self.changes.into_inner())
     }
 

@@ -217,7 +217,7 @@ pub fn hurry_held(tx: &Tx<'_>) -> Result<(), StoreError> {
         "update routed_notifications set next_try_at = ?1
          where state = 'pending' and held_by is not null and held_by <> ?2 and claimed_by is null",
     )?
-    .execute([tx.now(), UNREACHABLE])?;
+    .execute([tx.due_now(), UNREACHABLE])?;
     Ok(())
 }
 
@@ -277,15 +277,22 @@ pub fn claim_unsent(tx: &Tx<'_>, filter: UnsentFilter<'_>) -> Result<Option<Pend
              claim_token = claim_token + 1
          where id = (select id from routed_notifications
              where state = 'pending' and side_effect_started = 0 and command_id is null and id > ?5
-               and (claim_expires_at is null or claim_expires_at <= ?2)
-               and (?4 or next_try_at is null or next_try_at <= ?2)
+               and (claim_expires_at is null or claim_expires_at <= ?6)
+               and (?4 or next_try_at is null or next_try_at <= ?6)
              order by id limit 1)
          returning {}",
         Pending::COLUMNS
     ))?;
     Ok(statement
         .query_row(
-            params![filter.dispatcher, tx.now(), filter.expires_at, filter.ignore_back_off, filter.after],
+            params![
+                filter.dispatcher,
+                tx.now(),
+                filter.expires_at,
+                filter.ignore_back_off,
+                filter.after,
+                tx.due_now()
+            ],
             Pending::from_row,
         )
         .optional()?)
@@ -339,7 +346,8 @@ const NAMED: &str = "from routed_notifications n left join tasks t on t.id = n.t
     left join sessions s on s.id = n.source_session_id left join sessions g on g.id = n.target_session_id";
 
 /// Which notifications are in an inbox: those that were delivered, and those that a pane holds back while nobody types
-/// them. A leased item is hidden until its lease runs out. `?1` is the session, `?2` is now.
+/// them. A leased item is hidden until its lease runs out. `?1` is the session, `?2` the steady
+/// time.
 const IN_INBOX: &str =
     "n.target_session_id = ?1 and n.consumed_at is null and n.state in ('delivered', 'pending')
     and (n.state = 'delivered' or (n.held_by is not null and n.side_effect_started = 0))
@@ -349,7 +357,7 @@ const IN_INBOX: &str =
 pub fn has_inbox_item(connection: &Connection, session: &SessionId) -> Result<bool, StoreError> {
     let mut statement = connection
         .prepare_cached(&format!("select exists (select 1 from routed_notifications n where {IN_INBOX})"))?;
-    Ok(statement.query_row(params![session.as_str(), clock::now()], scalar)?)
+    Ok(statement.query_row(params![session.as_str(), clock::due_now()], scalar)?)
 }
 
 /// The items of an inbox. With a task, its own items come first.
@@ -361,7 +369,7 @@ pub fn inbox(
 ) -> Result<Vec<Notification>, StoreError> {
     let rest =
         format!("{NAMED} where {IN_INBOX} order by (?3 is not null and n.task_id <> ?3), n.id limit ?4");
-    all(connection, &rest, params![session.as_str(), clock::now(), task, limit])
+    all(connection, &rest, params![session.as_str(), clock::due_now(), task, limit])
 }
 
 pub fn get(connection: &Connection, id: NotificationId) -> Result<Option<Notification>, StoreError> {
@@ -381,15 +389,15 @@ pub fn take(
     let (token, expires_at) = lease.unzip();
     let taken: Option<NotificationId> = tx
         .prepare_cached(&format!(
-            "update routed_notifications set state = 'delivered', delivered_at = coalesce(delivered_at, ?2),
-                 consumed_at = case when ?4 is null then ?2 else null end,
+            "update routed_notifications set state = 'delivered', delivered_at = coalesce(delivered_at, ?6),
+                 consumed_at = case when ?4 is null then ?6 else null end,
                  consumed_by_session_id = case when ?4 is null then ?1 else null end,
                  lease_token = ?4, lease_expires_at = ?5
              where id = (select n.id from routed_notifications n where {IN_INBOX}
                  order by (?3 is not null and n.task_id <> ?3), n.id limit 1)
              returning id"
         ))?
-        .query_row(params![session.as_str(), tx.now(), task, token, expires_at], scalar)
+        .query_row(params![session.as_str(), tx.due_now(), task, token, expires_at, tx.now()], scalar)
         .optional()?;
     let Some(id) = taken else { return Ok(None) };
     let taken = get(tx, id)?;
@@ -452,11 +460,11 @@ pub fn consume_for_cycle(
                  state = 'delivered', delivered_at = coalesce(delivered_at, ?4)
              where target_session_id = ?1 and consumed_at is null and state in ('delivered', 'pending')
                and (state = 'delivered' or (held_by is not null and side_effect_started = 0))
-               and (lease_token is null or lease_expires_at <= ?4)
+               and (lease_token is null or lease_expires_at <= ?7)
                and consumed_manager_cycle_id is null and +task_id = ?2 and binding_id = ?3 returning id",
         )?
         .query_map(
-            params![manager.as_str(), task.as_str(), binding.as_str(), tx.now(), cycle_id, at],
+            params![manager.as_str(), task.as_str(), binding.as_str(), tx.now(), cycle_id, at, tx.due_now()],
             scalar,
         )?
         .collect::<Result<_, _>>()?;

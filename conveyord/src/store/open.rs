@@ -195,18 +195,20 @@ fn back_up(
     let target = backups.join(format!("conveyor-v{version}-{stamp}.db"));
     new_file(&target).map_err(unusable)?;
     connection.backup("main", &target, None)?;
-    remove_old_backups(backups).map_err(unusable)
+    remove_old_backups(backups, &target).map_err(unusable)
 }
 
-fn remove_old_backups(backups: &Utf8Path) -> io::Result<()> {
+/// Removes all but the newest, of which this one is the first: where the clock was set back its time is not the newest.
+fn remove_old_backups(backups: &Utf8Path, newest: &Utf8Path) -> io::Result<()> {
     let mut files: Vec<_> = backups
         .read_dir_utf8()?
         .filter_map(Result::ok)
         .map(|entry| entry.into_path())
         .filter(|path| path.file_name().is_some_and(|name| name.starts_with("conveyor-v")))
+        .filter(|path| path != newest)
         .collect();
     files.sort_by_key(|path| path.metadata().and_then(|meta| meta.modified()).ok());
-    for old in files.iter().rev().skip(KEPT_BACKUPS) {
+    for old in files.iter().rev().skip(KEPT_BACKUPS - 1) {
         fs::remove_file(old)?;
     }
     Ok(())
@@ -278,6 +280,22 @@ mod tests {
             .collect();
         assert_eq!(trail, (1..=SCHEMA_VERSION).collect::<Vec<_>>());
         Migrations::from_slice(MIGRATIONS).validate().unwrap();
+    }
+
+    #[test]
+    fn a_new_backup_is_kept_although_the_clock_was_set_back() {
+        let (_dir, folder) = folder();
+        let make = |name: &str| {
+            let path = folder.join(format!("conveyor-v1-{name}.db"));
+            (fs::File::create(&path).unwrap(), path)
+        };
+        for number in 0..=KEPT_BACKUPS {
+            make(&number.to_string());
+        }
+        let (file, newest) = make("newest");
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        remove_old_backups(&folder, &newest).unwrap();
+        assert_eq!((newest.exists(), folder.read_dir().unwrap().count()), (true, KEPT_BACKUPS));
     }
 
     fn checked_in(version: i64) -> Utf8PathBuf {

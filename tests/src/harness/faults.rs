@@ -110,6 +110,17 @@ impl TestEnv {
         fs::remove_file(self.faults()).expect("a fault is armed");
     }
 
+    /// Sets the wall clock of the test build of the daemon: so many seconds from now on it is ahead of that of the
+    /// machine, or behind it.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn set_clock(&self, ahead: i64) {
+        let new = self.root().join("clock.new");
+        fs::write(&new, ahead.to_string()).expect("the folder is ours");
+        fs::rename(new, self.faults().with_extension("clock")).expect("the folder is ours");
+    }
+
     /// Starts the test build of the daemon, and waits until it answers or has ended.
     ///
     /// # Panics

@@ -184,6 +184,9 @@ pub struct ThreadState {
     /// Whose history the records tell that are read now.
     #[serde(default)]
     history: History,
+    /// Whether the thread was begun anew: it is known to be no fork, so no turn in its file was copied.
+    #[serde(default)]
+    is_no_fork: bool,
 }
 
 /// What a signal changed.
@@ -298,6 +301,8 @@ impl ThreadState {
         match turn_id {
             // A bad byte in the time of the id makes it older than the thread.
             Some(id) if self.turn.as_ref().is_some_and(|turn| turn.is_nearly(id)) => self.history,
+            // The ids of a thread that is no fork may be in any order: the wall clock was set back while it lived.
+            Some(_) if self.is_no_fork => History::Own,
             Some(id) if thread.or(self.thread_id.as_ref()).is_some_and(|thread| predates(id, thread)) => {
                 History::Copied
             }
@@ -381,6 +386,7 @@ impl ThreadState {
     fn take_meta(&mut self, meta: &SessionMeta) {
         let own = self.thread_id.get_or_insert_with(|| meta.thread_id.clone());
         // A fork of Codex 0.130 copies the `session_meta` of its parent, which says nothing about this file.
+        self.is_no_fork = *own == meta.thread_id && meta.forked_from_id.is_none();
         if *own == meta.thread_id {
             self.history_mode = meta.history_mode;
             let version = meta.cli_version.as_deref().and_then(major_minor);

@@ -116,7 +116,8 @@ async fn a_command_is_ahead_until_it_is_sent() {
     let command = world.queue(SignalType::NudgeWorker, json!({})).await;
     let find = |connection: &rusqlite::Connection| crate::store::sessions::resolve(connection, "worker");
     let worker = world.store.read(find).await.unwrap();
-    let later = crate::clock::in_milliseconds(1_000);
+    world.sql("update commands set created_at = '1'");
+    let later = crate::clock::now();
     let is_held = async || {
         let held = behind_others(&world.store, &worker, (None, None), &later).await.unwrap();
         held.is_some_and(|held| held.by == "queue")
@@ -133,6 +134,28 @@ async fn a_command_is_ahead_until_it_is_sent() {
     assert!(is_held().await, "nothing of it was sent");
     world.sql("update deliveries set outcome = 'sending'");
     assert!(!is_held().await, "it is in the pane, and waits for its receipt");
+}
+
+/// The clock was set back after it was made, and what came later overtook it.
+#[tokio::test]
+async fn a_command_of_a_time_to_come_is_ahead_of_what_is_made_now() {
+    let world = World::new();
+    let first = world.queue(SignalType::NudgeWorker, json!({})).await;
+    let second = world.queue(SignalType::NudgeWorker, json!({})).await;
+    world.sql(&format!("update commands set created_at = '9998' where id = '{first}'"));
+    world.sql(&format!("update commands set created_at = '9999' where id = '{second}'"));
+    let find = |connection: &rusqlite::Connection| crate::store::sessions::resolve(connection, "worker");
+    let worker = world.store.read(find).await.unwrap();
+    let waits = async |of: Option<&String>| {
+        let of = (of.cloned(), None);
+        behind_others(&world.store, &worker, of, &crate::clock::now()).await.unwrap().is_some()
+    };
+    assert!(waits(None).await && waits(Some(&second)).await, "they are in their order");
+    assert!(!waits(Some(&first)).await, "it is the first");
+    // The second was made after the clock was set back. Each of the two waited for the other.
+    world.sql(&format!("update commands set created_at = '1' where id = '{second}'"));
+    assert!(waits(None).await && waits(Some(&second)).await, "they are in their order");
+    assert!(!waits(Some(&first)).await, "it is the first");
 }
 
 impl World {

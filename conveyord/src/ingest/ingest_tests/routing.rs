@@ -174,6 +174,18 @@ fn turns_that_a_fork_copied_are_not_routed() {
     assert_eq!(world.dispatch(), 1);
 }
 
+/// Codex's ids begin with the time of the wall clock, which was set back while the thread lived.
+#[test]
+fn a_turn_that_seems_older_than_a_thread_that_is_no_fork_is_its_own() {
+    let (world, mut rollout, session) = bound();
+    let seems_older = "01980000-0000-7000-8000-000000000001";
+    assert!(seems_older < THREAD);
+    rollout.append(turn(0, seems_older));
+    world.ingest(&session);
+    assert_eq!(world.turns(), [format!("{seems_older} done pending -")]);
+    assert_eq!(world.dispatch(), 1);
+}
+
 fn awaited(world: &World, session: &Session, text: &str) -> DeliveryId {
     let new = NewDelivery {
         session: &session.id,

@@ -57,7 +57,7 @@ pub struct ClaimFilter<'a> {
     pub skip: &'a [String],
 }
 
-/// Which commands are due. `?1` are the types, `?2` is now, `?3` says whether back-off is ignored, `?4` are lanes to skip.
+/// Which commands are due. `?1` are the types, `?2` is the steady time, `?3` says whether back-off is ignored, `?4` are lanes to skip.
 ///
 /// A command is due when its own times have passed and it has executions left. It also waits for older commands of its
 /// lane and type that a pane holds back, or it would overtake them; once such a command is due for its next look, that
@@ -92,7 +92,7 @@ pub fn lane(claim: &Claim) -> String {
 pub fn waits_for_others(connection: &Connection, filter: &ClaimFilter<'_>) -> Result<bool, StoreError> {
     let mut statement =
         connection.prepare_cached(&format!("select exists (select 1 from commands c where {DUE})"))?;
-    let now = crate::clock::now();
+    let now = crate::clock::due_now();
     let skip = json_text(&filter.skip)?;
     Ok(statement.query_row(params![json_text(&filter.kinds)?, now, filter.ignore_back_off, skip], scalar)?)
 }
@@ -102,8 +102,8 @@ pub fn claim(tx: &Tx<'_>, filter: &ClaimFilter<'_>) -> Result<Option<Claim>, Sto
     let kinds = json_text(&filter.kinds)?;
     let claimed = tx
         .prepare_cached(&format!(
-            "update commands set state = 'attempted', claimed_by = ?5, claimed_at = ?2, claim_expires_at = ?6,
-                 attempts = attempts + 1, claim_token = claim_token + 1, updated_at = ?2,
+            "update commands set state = 'attempted', claimed_by = ?5, claimed_at = ?7, claim_expires_at = ?6,
+                 attempts = attempts + 1, claim_token = claim_token + 1, updated_at = ?7,
                  correlation_id = coalesce(correlation_id, 'dispatch-' || id)
              where id = (select c.id from commands c where {DUE} and not {LANE_IS_SERVED} order by c.id limit 1)
              returning {}",
@@ -112,11 +112,12 @@ pub fn claim(tx: &Tx<'_>, filter: &ClaimFilter<'_>) -> Result<Option<Claim>, Sto
         .query_row(
             params![
                 kinds,
-                tx.now(),
+                tx.due_now(),
                 filter.ignore_back_off,
                 json_text(&filter.skip)?,
                 filter.dispatcher,
-                filter.expires_at
+                filter.expires_at,
+                tx.now()
             ],
             Claim::from_row,
         )

@@ -85,7 +85,7 @@ pub fn recover(
          where c.state = 'attempted' and c.type in (select value from json_each(?1))
            and (?2 or c.claim_expires_at <= ?3)
          order by c.claim_expires_at, c.id limit ?4",
-        params![json_text(&kinds)?, which == Expired::All, tx.now(), limit],
+        params![json_text(&kinds)?, which == Expired::All, tx.due_now(), limit],
     )?;
     lapsed.into_iter().map(|command| take_back(tx, command)).collect()
 }

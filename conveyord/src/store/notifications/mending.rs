@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 /// The word in `error` of a notification that a person dropped.
 pub const DISCARDED: &str = "discarded";
 
-/// Neither consumed nor leased. `?2` is now.
+/// Neither consumed nor leased. `?2` is the steady time.
 const FREE: &str = "consumed_at is null and (lease_token is null or lease_expires_at <= ?2)";
 
 /// The notification of a command, if it has one.
@@ -41,7 +41,7 @@ pub fn withdraw(tx: &Tx<'_>, id: NotificationId, reason: &str) -> Result<bool, S
              where id = ?1 and (state in ('delivered', 'failed') or state = 'pending' and side_effect_started = 0)
                and {FREE} returning task_id, target_session_id"
         ))?
-        .query_row(params![id, tx.now(), reason], ends)
+        .query_row(params![id, tx.due_now(), reason], ends)
         .optional()?;
     Ok(tell(tx, id, withdrawn, "suppressed"))
 }
@@ -56,7 +56,7 @@ pub fn requeue(tx: &Tx<'_>, id: NotificationId) -> Result<bool, StoreError> {
              where id = ?1 and (state = 'failed' or state = 'delivered' and delivery_uncertain = 1) and {FREE}
              returning task_id, target_session_id"
         ))?
-        .query_row(params![id, tx.now()], ends)
+        .query_row(params![id, tx.due_now()], ends)
         .optional()?;
     Ok(tell(tx, id, requeued, "pending"))
 }

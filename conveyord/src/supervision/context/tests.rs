@@ -129,7 +129,8 @@ fn check_decision(id: Option<i64>, ok: bool, warnings: &[&str]) {
     let (_dir, store) = prepared(
         "insert into tasks values ('u', 'other', 'goal', null, 'candidate', '1', '1');
          insert into manager_decisions (id, task_id, decision, reason, created_at, payload_json) values
-           (2, 't', 'wait', 'r', '2020-01-01T00:00:00Z', '{}'), (3, 'u', 'stop', 'r', 'yesterday', '{}');",
+           (2, 't', 'wait', 'r', '2020-01-01T00:00:00Z', '{}'), (3, 'u', 'stop', 'r', 'yesterday', '{}'),
+           (4, 't', 'stop', 'r', '9999-01-01T00:00:00Z', '{}');",
     );
     let fresh = |tx: &Tx<'_>| {
         let task = tasks::resolve(tx, "t")?;
@@ -163,4 +164,6 @@ fn a_decision_must_be_fresh_and_fit() {
     check_decision(Some(99), false, &["decision_not_found"]);
     check_decision(Some(2), false, &["decision_mismatch", "decision_stale"]);
     check_decision(Some(3), false, &["decision_task_mismatch", "decision_timestamp_invalid"]);
+    // The clock was set back since, and nobody knows how old it is.
+    check_decision(Some(4), false, &["decision_stale"]);
 }

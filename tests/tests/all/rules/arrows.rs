@@ -43,6 +43,7 @@ const FLOORS: [&[&str]; 10] = [
 
 /// Who uses whom on the same floor.
 const ASIDE: &[(&str, &str)] = &[
+    ("clock", "faults"),
     ("lock", "clock"),
     ("platform", "clock"),
     ("background", "clock"),

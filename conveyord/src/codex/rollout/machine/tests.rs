@@ -185,7 +185,7 @@ fn a_turn_ends_although_a_byte_of_its_id_is_bad() {
 
 #[test]
 fn a_copied_history_is_not_the_threads_own() {
-    const FORK: &str = r#"{"type":"session_meta","payload":{"id":"01990000-0000-7000-8000-00000000000a"}}"#;
+    const FORK: &str = r#"{"type":"session_meta","payload":{"id":"01990000-0000-7000-8000-00000000000a","forked_from_id":"01980000-0000-7000-8000-00000000000b"}}"#;
     const PARENT: &str = r#"{"type":"session_meta","payload":{"id":"01980000-0000-7000-8000-00000000000b"}}"#;
     let (old, own) = ("01980000-0000-7000-8000-000000000001", "01990001-0000-7000-8000-000000000001");
     let (started, ended) = (format!("start {old}"), format!("end {old} done Unknown"));
@@ -200,6 +200,13 @@ fn a_copied_history_is_not_the_threads_own() {
     lines.extend([start(own), MESSAGE.into(), done(own)]);
     let (own_start, own_end) = (format!("start {own}"), format!("end {own} done User"));
     check(&lines, &[&started, &ended, &own_start, &own_end], WorkerPhase::Done);
+    // The wall clock was set back while a thread lived that is no fork.
+    let alone = FORK.replace("forked_from_id", "no_fork");
+    check(
+        &[alone, start(old), MESSAGE.into(), done(old)],
+        &[&started, &format!("end {old} done User")],
+        WorkerPhase::Done,
+    );
 }
 
 #[test]
