@@ -1,4 +1,5 @@
 #![expect(clippy::disallowed_methods, reason = "a process of its own to look at")]
+use std::fs::File;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
