@@ -9,6 +9,7 @@ pub mod calling;
 pub mod database;
 mod disk_space;
 mod panes;
+mod tmux_servers;
 pub(crate) mod tools;
 mod watch_limit;
 mod workers;
@@ -46,6 +47,7 @@ pub struct DoctorContext {
 pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<DoctorResult, Error> {
     let cwd = params.cwd.as_deref().or(params.caller.cwd.as_deref()).unwrap_or("/");
     let mut checks = BTreeMap::new();
+    let mut tmux = None;
     for (tool, version_flag) in [("tmux", "-V"), ("codex", "--version")] {
         let found = process::find(tool, &params.caller);
         if let Some(program) = &found {
@@ -60,6 +62,9 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
             );
         }
         checks.insert(tool.to_owned(), tool_check(tool, found.as_deref()));
+        if tool == "tmux" {
+            tmux = found;
+        }
     }
     checks.insert("target_cwd_exists".to_owned(), folder_check(Utf8Path::new(cwd)));
     let required_ok = checks.values().all(|check| check.ok);
@@ -75,6 +80,11 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
     checks
         .insert("watch_limit".to_owned(), watch_limit::check(sessions.len(), context.command_timeout).await);
     checks.insert("panes".to_owned(), panes::check(&sessions, context.command_timeout).await);
+    if let Some(program) = tmux {
+        let servers =
+            tmux_servers::check(&sessions, &program, &params.caller, context.command_timeout).await;
+        checks.insert("tmux_servers".to_owned(), servers);
+    }
     checks.insert("deliveries".to_owned(), deliveries_check(deliveries));
     checks.insert("rollouts".to_owned(), rollouts_check(damage));
     Ok(DoctorResult {
