@@ -133,6 +133,7 @@ impl App {
             command_timeout: self.config.command_timeout(),
             starting: self.starting.clone(),
             loops: self.loops.clone(),
+            app_servers: self.app_servers.clone(),
         }
     }
 
@@ -235,6 +236,7 @@ impl App {
             deliveries,
             last_error: self.loops.last_failure(),
             loops: self.loops.status(),
+            app_servers: self.app_servers.told(),
         })
     }
 }

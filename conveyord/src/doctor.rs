@@ -19,12 +19,13 @@ use crate::{
     codex::program::newest_tried,
     error::Error,
     process,
+    sessions::app_servers::AppServers,
     store::{self, Store, health::Health, sessions::Session},
     under_way::UnderWay,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::{
-    daemon::DeliveryCounts,
+    daemon::{AppServerStatus, DeliveryCounts},
     doctor::{DoctorCheck, DoctorParams, DoctorResult},
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -40,6 +41,8 @@ pub struct DoctorContext {
     pub starting: UnderWay<String>,
     /// The background loops.
     pub loops: Loops,
+    /// The connections to Codex's app-servers.
+    pub app_servers: AppServers,
 }
 
 /// Answers `doctor.run`. A problem with tools, folders or the database file is no error; it stands in the
@@ -85,6 +88,7 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
             tmux_servers::check(&sessions, &program, &params.caller, context.command_timeout).await;
         checks.insert("tmux_servers".to_owned(), servers);
     }
+    checks.insert("app_servers".to_owned(), app_servers_check(&context.app_servers.told()));
     checks.insert("deliveries".to_owned(), deliveries_check(deliveries));
     checks.insert("rollouts".to_owned(), rollouts_check(damage));
     Ok(DoctorResult {
@@ -94,6 +98,22 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
         workers: workers::list(&context.state_root, &params.caller, context.command_timeout).await,
         deliveries,
     })
+}
+
+/// Which app-servers of Codex were seen. It always passes: a Codex may work without one.
+fn app_servers_check(servers: &[AppServerStatus]) -> DoctorCheck {
+    let told = servers.iter().map(|server| {
+        let standing = if server.connected { "connected" } else { "gone" };
+        let version = server.version.as_deref().unwrap_or("of an unknown version");
+        let process = server.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
+        format!(
+            "{} {standing}: Codex {version}{process}, generation {}, since {}",
+            server.codex_home, server.generation, server.since
+        )
+    });
+    let told: Vec<String> = told.collect();
+    let value = if told.is_empty() { "none seen".to_owned() } else { told.join("; ") };
+    DoctorCheck { ok: true, value: Some(value), ..DoctorCheck::default() }
 }
 
 fn tool_check(tool: &str, found: Option<&Utf8Path>) -> DoctorCheck {

@@ -139,6 +139,15 @@ impl FakeAppServer {
         self.set_status(&thread, json!({ "type": "idle" }));
     }
 
+    /// Gives the rollout of a thread back, for another fake.
+    ///
+    /// # Panics
+    /// When the thread was not loaded.
+    #[must_use]
+    pub fn unload(&self, thread: &str) -> Rollout {
+        self.state().rollouts.remove(thread).expect("the thread is loaded")
+    }
+
     /// Writes to the rollout of a thread.
     ///
     /// # Panics
@@ -385,7 +394,7 @@ fn act(
     let text = params["input"][0]["text"].as_str().unwrap_or_default();
     let known = lock(state).statuses.get(thread).cloned();
     match method {
-        "initialize" => Ok(json!({ "userAgent": "fake" })),
+        "initialize" => Ok(json!({ "userAgent": "codex-tui/0.0.1 (a fake)" })),
         "thread/read" | "thread/resume" => {
             let status = known.ok_or_else(|| format!("thread not loaded: {thread}"))?;
             Ok(json!({ "thread": { "id": thread, "status": status } }))

@@ -42,9 +42,6 @@ const ROLLOUT_DEPTH: usize = 4;
 /// open (Codex 0.169).
 const LOCK_FOLDER: &str = "thread-writer-locks";
 
-/// The file of a Codex home in which the shared app-server daemon stores its process id.
-const DAEMON_PID_FILE: &str = "app-server-daemon/daemon.pid";
-
 /// The length of the time in the name of a rollout, such as `2026-01-31T09-30-00`.
 const NAME_TIME_LEN: usize = 19;
 
@@ -437,20 +434,6 @@ fn is_before(folder: &Utf8Path, since: &str) -> bool {
     is_day && since.get(..folder.as_str().len()).is_some_and(|since| folder.as_str() < since)
 }
 
-/// The process id of the shared app-server daemon of a Codex home, which owns the threads of all its panes.
-/// `None` if no daemon was started. The process may have ended since.
-pub fn shared_daemon_pid(codex_home: &Utf8Path) -> Option<Pid> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum PidFile {
-        Object { pid: i64 },
-        Number(i64),
-    }
-    let text = fs::read_to_string(codex_home.join(DAEMON_PID_FILE)).ok()?;
-    let (PidFile::Object { pid } | PidFile::Number(pid)) = serde_json::from_str(&text).ok()?;
-    Pid::try_from(pid).ok()
-}
-
 /// The parts of `rollout-<time>-<thread>.jsonl`, or of `rollout-<time>-<thread>_<uuid>.jsonl` after a rewind; `.zst`
 /// follows if it is compressed.
 /// The order is that of time: first the time in the name, then the suffix, whose UUIDs grow with time.
@@ -578,7 +561,9 @@ fn visit(
     Ok(())
 }
 
+mod daemon_pid;
 mod thread_id;
+pub use daemon_pid::shared_daemon_pid;
 pub use thread_id::{is_thread_id, matches_thread, thread_id_in_title};
 
 #[cfg(test)]

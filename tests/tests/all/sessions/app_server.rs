@@ -147,6 +147,59 @@ fn a_lost_app_server_tells_nothing_and_is_found_again() {
 }
 
 #[test]
+fn an_app_server_that_begins_anew_is_another_generation_and_nothing_is_told_twice() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    let thread = pair(&env, &server);
+    // A turn that has ended, and one that asks for an approval, before the restart.
+    server.write(&thread, |rollout| {
+        let turn = rollout.task_started()?;
+        rollout.user_message(&turn, "do it")?;
+        rollout.task_complete(&turn, Some("done"), None)
+    });
+    ask(&server, &thread, "touch x");
+    wait_for_approval(&env);
+    let told = |generation: u64| {
+        let status = wait_until("the generation", || {
+            let servers = env.daemon_status()["app_servers"].clone();
+            (servers[0]["generation"] == generation && servers[0]["connected"] == true).then_some(servers)
+        });
+        let doctor = env.conveyorctl(&["doctor"]).json()["checks"]["app_servers"]["value"].clone();
+        let doctor = doctor.as_str().expect("a value").to_owned();
+        assert!(doctor.contains(&format!("generation {generation}")), "{doctor}");
+        assert_eq!((&status[0]["version"], status.as_array().map(Vec::len)), (&json!("0.0.1"), Some(1)));
+        assert!(doctor.contains("Codex 0.0.1"), "{doctor}");
+    };
+    told(1);
+    let rollout = server.unload(&thread);
+    drop(server);
+    wait_for_state(&env, "working", "rollout");
+
+    // Another run of it has the thread, at rest: what ran and what was asked ended with the one before.
+    let server = FakeAppServer::start(&env.codex_home());
+    server.load(rollout);
+    wait_for_state(&env, "broken", "app_server");
+    wait_for_none(&env);
+    told(2);
+    // It asks anew, and the subscription is made anew for that.
+    let (_, second) = ask(&server, &thread, "touch y");
+    let approval = wait_for_approval(&env);
+    assert_eq!((approval["command"].as_str(), approvals(&env).len()), (Some("touch y"), 1));
+    assert_eq!(server.calls("thread/resume").len(), 1);
+    grant(&env, &approve());
+    let _ = run(&env, &decide(&env, "accept", &approval["id"])).success();
+    assert_eq!(server.answers(), [(json!(second), json!({ "decision": "accept" }))]);
+    let all = env.conveyorctl(&["approvals", "list", "t", "--all", "--json"]).success().json();
+    assert_eq!(all.as_array().map(Vec::len), Some(2), "each question is one item: {all:#}");
+    let database = Connection::open(env.state_root().join("conveyor.db")).expect("the database is there");
+    let count = |signal: &str| {
+        let sql = "select count(*) from routed_notifications where signal_type = ?1";
+        database.query_row(sql, [signal], |row| row.get::<_, i64>(0)).expect("SQL")
+    };
+    assert_eq!([count("worker_task_complete"), count("worker_approval_pending")], [1, 2], "each is told once");
+}
+
+#[test]
 fn an_app_server_that_appears_later_is_found() {
     let env = TestEnv::new();
     let worker = rollout(&env);
