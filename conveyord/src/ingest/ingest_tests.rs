@@ -4,6 +4,7 @@
 mod compressed;
 mod damage;
 mod files;
+mod receipts;
 mod routing;
 mod splits;
 mod world;

@@ -176,19 +176,35 @@ impl Client {
         self.call::<_, Value>("thread/unsubscribe", json!({ "threadId": thread_id })).await.map(drop)
     }
 
-    /// Starts a turn with a text, and returns the id of the turn.
-    pub async fn start_turn(&self, thread_id: &str, text: &str) -> Result<String, CallError> {
-        let params = json!({ "threadId": thread_id, "input": [{ "type": "text", "text": text }] });
+    /// Starts a turn with a text, and returns the id of the turn. `message_id` is what the record of the text will
+    /// name as its client's id.
+    pub async fn start_turn(
+        &self,
+        thread_id: &str,
+        text: &str,
+        message_id: &str,
+    ) -> Result<String, CallError> {
+        let params = json!({
+            "threadId": thread_id, "clientUserMessageId": message_id, "input": [{ "type": "text", "text": text }],
+        });
         Ok(self.call::<_, TurnStarted>("turn/start", params).await?.turn.id)
     }
 
-    /// Adds a text to the running turn if it is the given one, and returns its id.
+    /// Adds a text to the running turn if it is the given one, and returns its id. `message_id` is as for
+    /// [`start_turn`](Self::start_turn).
     ///
     /// # Errors
     /// `Refused` when another turn runs, or none.
-    pub async fn steer_turn(&self, thread_id: &str, turn_id: &str, text: &str) -> Result<String, CallError> {
+    pub async fn steer_turn(
+        &self,
+        thread_id: &str,
+        turn_id: &str,
+        text: &str,
+        message_id: &str,
+    ) -> Result<String, CallError> {
         let params = json!({
-            "threadId": thread_id, "expectedTurnId": turn_id, "input": [{ "type": "text", "text": text }],
+            "threadId": thread_id, "expectedTurnId": turn_id, "clientUserMessageId": message_id,
+            "input": [{ "type": "text", "text": text }],
         });
         Ok(self.call::<_, TurnSteered>("turn/steer", params).await?.turn_id)
     }

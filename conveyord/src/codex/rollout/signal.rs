@@ -129,6 +129,9 @@ pub struct UserMessage<'a> {
     pub text: Cow<'a, str>,
     /// The turn that the message joined. Legacy records do not name it.
     pub turn_id: Option<Cow<'a, str>>,
+    /// The id that the client gave the message which sent it. Codex writes the id into the record since 0.169; its own
+    /// terminals on the shared daemon give one, too.
+    pub client_id: Option<Cow<'a, str>>,
     /// Which record carried the message.
     pub form: MessageForm,
 }
@@ -138,6 +141,7 @@ impl fmt::Debug for UserMessage<'_> {
         f.debug_struct("UserMessage")
             .field("text_len", &self.text.len())
             .field("turn_id", &self.turn_id)
+            .field("client_id", &self.client_id)
             .field("form", &self.form)
             .finish()
     }
@@ -273,11 +277,14 @@ fn user_message(payload: &str) -> Signal<'_> {
         message: Option<&'a RawValue>,
         #[serde(borrow)]
         turn_id: Option<&'a RawValue>,
+        #[serde(borrow)]
+        client_id: Option<&'a RawValue>,
     }
     let payload: Payload<'_> = lenient(payload);
     Signal::UserMessage(UserMessage {
         text: payload.message.and_then(string).unwrap_or_default(),
         turn_id: id(payload.turn_id),
+        client_id: id(payload.client_id),
         form: MessageForm::Event,
     })
 }
@@ -296,6 +303,8 @@ fn item_completed(payload: &str) -> Signal<'_> {
         kind: Option<&'a RawValue>,
         #[serde(borrow)]
         content: Option<&'a RawValue>,
+        #[serde(borrow)]
+        client_id: Option<&'a RawValue>,
     }
     let payload: Payload<'_> = lenient(payload);
     let item: Item<'_> = payload.item.map(|raw| lenient(raw.get())).unwrap_or_default();
@@ -303,6 +312,7 @@ fn item_completed(payload: &str) -> Signal<'_> {
         Some("UserMessage") => Signal::UserMessage(UserMessage {
             text: item.content.map(content_text).unwrap_or_default(),
             turn_id: id(payload.turn_id),
+            client_id: id(item.client_id),
             form: MessageForm::Item,
         }),
         Some("ContextCompaction") => Signal::Compacted,

@@ -356,6 +356,34 @@ fn transports(env: &TestEnv) -> Vec<(String, String)> {
 }
 
 #[test]
+fn a_text_is_proven_by_the_id_that_it_was_sent_with() {
+    for fault in [
+        None,
+        // The id proves it, whatever became of the words.
+        Some(AppServerFault::Rephrases),
+        // An older app-server tells no id, and the words prove it.
+        Some(AppServerFault::KnowsNoIds),
+    ] {
+        let env = TestEnv::new();
+        let server = FakeAppServer::start(&env.codex_home());
+        let thread = pair(&env, &server);
+        wait_until_reached(&env);
+        if let Some(fault) = fault {
+            server.misbehave(fault);
+        }
+        let started = nudge(&env, "begin", &["--transport", "app-server"]);
+        let steered = nudge(&env, "and go on", &["--transport", "app-server"]);
+        for sent in [&started, &steered] {
+            assert_eq!(sent["outcome"], "delivered", "{fault:?}: {sent:#}");
+            assert_eq!(sent["proof"]["turn_id"], json!(server.turn(&thread)), "{fault:?}: {sent:#}");
+        }
+        let (start, steer) = (server.calls("turn/start").remove(0), server.calls("turn/steer").remove(0));
+        let id = |call: &Value| call["clientUserMessageId"].as_str().expect("an id").to_owned();
+        assert!(id(&start).starts_with("conveyor:") && id(&start) != id(&steer), "{start} {steer}");
+    }
+}
+
+#[test]
 fn a_session_without_a_pane_is_nudged_steered_and_interrupted_by_its_app_server() {
     let env = TestEnv::new();
     let server = FakeAppServer::start(&env.codex_home());

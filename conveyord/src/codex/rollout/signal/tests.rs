@@ -86,7 +86,7 @@ fn a_message_of_the_user_arrives() {
     fn check(payload: &str, text: &str, turn_id: Option<&str>, form: MessageForm) {
         with_signal(&event(payload), |signal| {
             let Signal::UserMessage(message) = signal else { panic!("{signal:?}") };
-            assert_eq!(message, UserMessage { text: text.into(), turn_id: turn_id.map(Cow::from), form });
+            assert_eq!(message, UserMessage { text: text.into(), turn_id: turn_id.map(Cow::from), client_id: None, form });
         });
     }
     check(r#"{"type":"user_message","message":"two\nlines"}"#, "two\nlines", None, MessageForm::Event);
