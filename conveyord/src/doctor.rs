@@ -84,8 +84,7 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
         .insert("watch_limit".to_owned(), watch_limit::check(sessions.len(), context.command_timeout).await);
     checks.insert("panes".to_owned(), panes::check(&sessions, context.command_timeout).await);
     if let Some(program) = tmux {
-        let servers =
-            tmux_servers::check(&sessions, &program, &params.caller, context.command_timeout).await;
+        let servers = tmux_servers::check(&sessions, &program, &params.caller, context.command_timeout).await;
         checks.insert("tmux_servers".to_owned(), servers);
     }
     checks.insert("app_servers".to_owned(), app_servers_check(&context.app_servers.told()));

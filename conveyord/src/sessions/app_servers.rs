@@ -15,9 +15,12 @@ use crate::{
     background::Items,
     changes::{self, ChangeKind},
     clock,
-    codex::app_server::{
-        client::{Client, Event, Peer},
-        protocol::{Request, ThreadStatus},
+    codex::{
+        app_server::{
+            client::{Client, Event, Peer},
+            protocol::{Request, ThreadStatus},
+        },
+        rollout::limits::Limits,
     },
     error::Error,
     faults,
@@ -69,6 +72,8 @@ pub struct LiveStatus {
     pub since: String,
     /// Since when this run of the app-server listens. It knows nothing of what ran before.
     pub served_since: Timestamp,
+    /// The limits of the account, as far as it has told them.
+    pub limits: Limits,
 }
 
 /// A change of a request that Codex makes to its user.
@@ -96,6 +101,7 @@ struct Home {
     served_since: Timestamp,
     threads: HashMap<String, LiveStatus>,
     requests: Vec<Request>,
+    limits: Limits,
 }
 
 /// The thread that the session shows now.
@@ -109,7 +115,9 @@ impl AppServers {
     #[must_use]
     pub fn status(&self, session: &Session) -> Option<LiveStatus> {
         let (home, thread) = (session.codex_home.as_deref()?, thread_of(session)?);
-        self.homes().get(home)?.threads.get(thread).cloned()
+        let homes = self.homes();
+        let home = homes.get(home)?;
+        home.threads.get(thread).map(|live| LiveStatus { limits: home.limits.clone(), ..live.clone() })
     }
 
     /// The connection to the app-server that has the session's thread loaded, and the thread's id.
@@ -345,8 +353,8 @@ impl HomeTask {
         mut events: mpsc::Receiver<Event>,
         cancel: &CancellationToken,
     ) {
-        let (threads, requests) = (HashMap::new(), Vec::new());
-        let home = Home { client: Arc::clone(client), served_since, threads, requests };
+        let (threads, requests, limits) = (HashMap::new(), Vec::new(), Limits::default());
+        let home = Home { client: Arc::clone(client), served_since, threads, requests, limits };
         self.servers.homes().insert(self.home.clone(), home);
         let _connected =
             Connected { servers: self.servers.clone(), home: self.home.clone(), client: Arc::clone(client) };
@@ -376,6 +384,11 @@ impl HomeTask {
                     Some(Event::Status(thread, status)) => {
                         calls.told(&thread);
                         self.status(&mut calls, thread, status).await;
+                    }
+                    Some(Event::Limits(limits)) => {
+                        if let Some(home) = self.servers.homes().get_mut(&self.home) {
+                            home.limits.merge(&limits);
+                        }
                     }
                     Some(Event::Request(request)) => self.opened(*request).await,
                     Some(Event::Resolved { thread_id, request_id }) => {
@@ -412,8 +425,8 @@ impl HomeTask {
             let known = home.threads.get(&thread);
             let changed = known.is_none_or(|known| known.status != status);
             if changed {
-                let (since, served_since) = (clock::now(), home.served_since);
-                home.threads.insert(thread.clone(), LiveStatus { status, since, served_since });
+                let (since, served_since, limits) = (clock::now(), home.served_since, Limits::default());
+                home.threads.insert(thread.clone(), LiveStatus { status, since, served_since, limits });
             }
             changed
         };

@@ -103,6 +103,7 @@ pub fn detail(session: &Session, stored: &Stored, overlay: &Overlay<'_>) -> Work
         worker_state,
         worker_state_source,
         worker_state_since,
+        limit_resets_at: None,
     };
     let busy = stored.machine.turn.is_some();
     if session.state == SessionState::Gone && !session.has_exited() {
@@ -159,5 +160,17 @@ pub fn detail(session: &Session, stored: &Stored, overlay: &Overlay<'_>) -> Work
         machine::WorkerPhase::Broken => WorkerState::Broken,
         machine::WorkerPhase::Gone => WorkerState::Gone,
     };
-    view(state, StateSource::Rollout, since)
+    let limit_resets_at = (state == WorkerState::LimitReached).then(|| reset_of(stored, overlay)).flatten();
+    WorkerStateView { limit_resets_at, ..view(state, StateSource::Rollout, since) }
+}
+
+/// When the limit begins anew that a worker has met. The rollout is told of limits with the answers of the model, the
+/// app-server also beside them.
+fn reset_of(stored: &Stored, overlay: &Overlay<'_>) -> Option<String> {
+    let met = clock::parse(stored.machine.since.as_deref()?)?;
+    let mut limits = stored.machine.limits.clone();
+    if let Some(live) = &overlay.live {
+        limits.merge(&live.limits);
+    }
+    limits.reset_after(met).map(clock::text)
 }

@@ -178,6 +178,12 @@ impl FakeAppServer {
         self.tell(None, json!({ "method": "thread/status/changed", "params": params }));
     }
 
+    /// Tells everybody the limits of the account.
+    pub fn tell_limits(&self, limits: &Value) {
+        let params = json!({ "rateLimits": limits });
+        self.tell(None, json!({ "method": "account/rateLimits/updated", "params": params }));
+    }
+
     /// Asks for the approval of a command, as Codex does within a turn. Returns the id of the request.
     pub fn ask(&self, thread: &str, turn: &str, item: &str, command: &str) -> u64 {
         let more =

@@ -4,10 +4,13 @@
 //! connection is closed if the app-server does not answer in time or sends a message that cannot be read.
 
 use super::protocol::{
-    Incoming, Initialized, Outgoing, Request, RequestResolved, RpcError, StatusChanged, ThreadAnswer, ThreadStatus,
-    TurnStarted, TurnSteered, UNREAD_NOTIFICATIONS,
+    Incoming, Initialized, LimitsUpdated, Outgoing, Request, RequestResolved, RpcError, StatusChanged,
+    ThreadAnswer, ThreadStatus, TurnStarted, TurnSteered, UNREAD_NOTIFICATIONS,
 };
-use crate::platform::{self, Pid, ProcessStart};
+use crate::{
+    codex::rollout::limits::Limits,
+    platform::{self, Pid, ProcessStart},
+};
 use camino::Utf8Path;
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
@@ -73,7 +76,12 @@ impl CallError {
 pub(crate) enum Event {
     Status(String, ThreadStatus),
     Request(Box<Request>),
-    Resolved { thread_id: String, request_id: Value },
+    Resolved {
+        thread_id: String,
+        request_id: Value,
+    },
+    /// The limits of the account have changed.
+    Limits(Limits),
 }
 
 /// Who answers a connection. Two that are equal are the same run of an app-server.
@@ -339,6 +347,10 @@ impl Client {
                 let resolved: RequestResolved = serde_json::from_str(params.get()).ok()?;
                 let RequestResolved { thread_id, request_id } = resolved;
                 Some(Event::Resolved { thread_id, request_id })
+            }
+            "account/rateLimits/updated" => {
+                let updated: LimitsUpdated<'_> = serde_json::from_str(params.get()).ok()?;
+                Some(Event::Limits(Limits::read(updated.rate_limits.get())))
             }
             _ => None,
         }

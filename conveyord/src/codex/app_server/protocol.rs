@@ -135,6 +135,13 @@ pub(super) struct RequestResolved {
     pub(super) request_id: Value,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LimitsUpdated<'a> {
+    #[serde(borrow)]
+    pub(super) rate_limits: &'a RawValue,
+}
+
 /// The answer to `initialize`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -9,6 +9,7 @@ pub mod call;
 pub mod clients;
 pub mod discovery;
 pub mod file;
+pub mod limits;
 pub mod lines;
 pub mod located;
 pub mod machine;

@@ -23,7 +23,7 @@ fn register(env: &TestEnv, role: &str, name: &str, rollout: &Rollout) {
 
 /// A worker whose thread the app-server has, and a manager without a pane, bound to the task `t`. Returns the
 /// thread.
-fn pair(env: &TestEnv, server: &FakeAppServer) -> String {
+pub(super) fn pair(env: &TestEnv, server: &FakeAppServer) -> String {
     let worker = rollout(env);
     let thread = worker.thread_id().to_owned();
     register(env, "worker", "w", &worker);
@@ -35,7 +35,7 @@ fn pair(env: &TestEnv, server: &FakeAppServer) -> String {
 }
 
 /// Records a configuration that grants these permissions.
-fn grant(env: &TestEnv, permissions: &Value) {
+pub(super) fn grant(env: &TestEnv, permissions: &Value) {
     let database = Connection::open(env.state_root().join("conveyor.db")).expect("the database is there");
     database
         .execute(
@@ -47,32 +47,32 @@ fn grant(env: &TestEnv, permissions: &Value) {
         .expect("SQL");
 }
 
-fn approve() -> Value {
+pub(super) fn approve() -> Value {
     json!({ "worker_session": ["approve"] })
 }
 
-fn cycle(env: &TestEnv) -> Value {
+pub(super) fn cycle(env: &TestEnv) -> Value {
     env.conveyorctl(&["cycle", "t"]).success().json()
 }
 
-fn approvals(env: &TestEnv) -> Vec<Value> {
+pub(super) fn approvals(env: &TestEnv) -> Vec<Value> {
     let listed = env.conveyorctl(&["approvals", "list", "t", "--json"]).success().json();
     listed.as_array().expect("a list").clone()
 }
 
 /// Waits until so many approvals are pending, and returns the last.
 #[track_caller]
-fn wait_for_approval(env: &TestEnv) -> Value {
+pub(super) fn wait_for_approval(env: &TestEnv) -> Value {
     wait_until("an approval", || approvals(env).pop())
 }
 
 #[track_caller]
-fn wait_for_none(env: &TestEnv) {
+pub(super) fn wait_for_none(env: &TestEnv) {
     wait_until("no approval", || approvals(env).is_empty().then_some(()));
 }
 
 #[track_caller]
-fn wait_for_state(env: &TestEnv, state: &str, source: &str) -> Value {
+pub(super) fn wait_for_state(env: &TestEnv, state: &str, source: &str) -> Value {
     let mut last = Value::Null;
     wait_until(&format!("a cycle that reports {state} by {source}"), || {
         last = cycle(env);
@@ -81,7 +81,7 @@ fn wait_for_state(env: &TestEnv, state: &str, source: &str) -> Value {
     last
 }
 
-fn decide(env: &TestEnv, verb: &str, id: &Value) -> Vec<String> {
+pub(super) fn decide(env: &TestEnv, verb: &str, id: &Value) -> Vec<String> {
     let id = id.as_str().expect("an id").to_owned();
     let _ = env;
     ["approvals", verb, &id, "--task", "t", "--reason", "it is harmless", "--json"]
@@ -89,12 +89,12 @@ fn decide(env: &TestEnv, verb: &str, id: &Value) -> Vec<String> {
         .to_vec()
 }
 
-fn run(env: &TestEnv, args: &[String]) -> conveyor_tests::harness::Output {
+pub(super) fn run(env: &TestEnv, args: &[String]) -> conveyor_tests::harness::Output {
     env.conveyorctl(&args.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Begins a turn in the worker's rollout that asks for an approval. Returns the turn and the request.
-fn ask(server: &FakeAppServer, thread: &str, command: &str) -> (String, u64) {
+pub(super) fn ask(server: &FakeAppServer, thread: &str, command: &str) -> (String, u64) {
     let mut turn = String::new();
     server.write(thread, |rollout| {
         turn = rollout.task_started()?;
@@ -144,59 +144,6 @@ fn a_lost_app_server_tells_nothing_and_is_found_again() {
     let server = FakeAppServer::start(&env.codex_home());
     server.set_status(&thread, json!({ "type": "active", "activeFlags": ["waitingOnApproval"] }));
     wait_for_state(&env, "needs_approval", "app_server");
-}
-
-#[test]
-fn an_app_server_that_begins_anew_is_another_generation_and_nothing_is_told_twice() {
-    let env = TestEnv::new();
-    let server = FakeAppServer::start(&env.codex_home());
-    let thread = pair(&env, &server);
-    // A turn that has ended, and one that asks for an approval, before the restart.
-    server.write(&thread, |rollout| {
-        let turn = rollout.task_started()?;
-        rollout.user_message(&turn, "do it")?;
-        rollout.task_complete(&turn, Some("done"), None)
-    });
-    ask(&server, &thread, "touch x");
-    wait_for_approval(&env);
-    let told = |generation: u64| {
-        let status = wait_until("the generation", || {
-            let servers = env.daemon_status()["app_servers"].clone();
-            (servers[0]["generation"] == generation && servers[0]["connected"] == true).then_some(servers)
-        });
-        let doctor = env.conveyorctl(&["doctor"]).json()["checks"]["app_servers"]["value"].clone();
-        let doctor = doctor.as_str().expect("a value").to_owned();
-        assert!(doctor.contains(&format!("generation {generation}")), "{doctor}");
-        assert_eq!((&status[0]["version"], status.as_array().map(Vec::len)), (&json!("0.0.1"), Some(1)));
-        assert!(doctor.contains("Codex 0.0.1"), "{doctor}");
-    };
-    told(1);
-    let rollout = server.unload(&thread);
-    drop(server);
-    wait_for_state(&env, "working", "rollout");
-
-    // Another run of it has the thread, at rest: what ran and what was asked ended with the one before.
-    let server = FakeAppServer::start(&env.codex_home());
-    server.load(rollout);
-    wait_for_state(&env, "broken", "app_server");
-    wait_for_none(&env);
-    told(2);
-    // It asks anew, and the subscription is made anew for that.
-    let (_, second) = ask(&server, &thread, "touch y");
-    let approval = wait_for_approval(&env);
-    assert_eq!((approval["command"].as_str(), approvals(&env).len()), (Some("touch y"), 1));
-    assert_eq!(server.calls("thread/resume").len(), 1);
-    grant(&env, &approve());
-    let _ = run(&env, &decide(&env, "accept", &approval["id"])).success();
-    assert_eq!(server.answers(), [(json!(second), json!({ "decision": "accept" }))]);
-    let all = env.conveyorctl(&["approvals", "list", "t", "--all", "--json"]).success().json();
-    assert_eq!(all.as_array().map(Vec::len), Some(2), "each question is one item: {all:#}");
-    let database = Connection::open(env.state_root().join("conveyor.db")).expect("the database is there");
-    let count = |signal: &str| {
-        let sql = "select count(*) from routed_notifications where signal_type = ?1";
-        database.query_row(sql, [signal], |row| row.get::<_, i64>(0)).expect("SQL")
-    };
-    assert_eq!([count("worker_task_complete"), count("worker_approval_pending")], [1, 2], "each is told once");
 }
 
 #[test]
@@ -333,7 +280,7 @@ fn two_sessions_of_one_app_server_are_kept_apart() {
 }
 
 #[track_caller]
-fn nudge(env: &TestEnv, text: &str, more: &[&str]) -> Value {
+pub(super) fn nudge(env: &TestEnv, text: &str, more: &[&str]) -> Value {
     let mut args = vec!["session-nudge", "w", text];
     args.extend(more);
     env.conveyorctl(&args).success().json()
@@ -341,7 +288,7 @@ fn nudge(env: &TestEnv, text: &str, more: &[&str]) -> Value {
 
 /// Waits until the daemon knows that the app-server has the thread.
 #[track_caller]
-fn wait_until_reached(env: &TestEnv) {
+pub(super) fn wait_until_reached(env: &TestEnv) {
     wait_until("the app-server to be a way", || {
         let tried = env.conveyorctl(&["session-nudge", "w", "x", "--dry-run", "--transport", "app-server"]);
         (tried.code == Some(0)).then_some(())
@@ -353,34 +300,6 @@ fn transports(env: &TestEnv) -> Vec<(String, String)> {
     let mut rows = database.prepare("select transport, outcome from deliveries order by id").expect("SQL");
     let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("SQL");
     rows.collect::<Result<_, _>>().expect("SQL")
-}
-
-#[test]
-fn a_text_is_proven_by_the_id_that_it_was_sent_with() {
-    for fault in [
-        None,
-        // The id proves it, whatever became of the words.
-        Some(AppServerFault::Rephrases),
-        // An older app-server tells no id, and the words prove it.
-        Some(AppServerFault::KnowsNoIds),
-    ] {
-        let env = TestEnv::new();
-        let server = FakeAppServer::start(&env.codex_home());
-        let thread = pair(&env, &server);
-        wait_until_reached(&env);
-        if let Some(fault) = fault {
-            server.misbehave(fault);
-        }
-        let started = nudge(&env, "begin", &["--transport", "app-server"]);
-        let steered = nudge(&env, "and go on", &["--transport", "app-server"]);
-        for sent in [&started, &steered] {
-            assert_eq!(sent["outcome"], "delivered", "{fault:?}: {sent:#}");
-            assert_eq!(sent["proof"]["turn_id"], json!(server.turn(&thread)), "{fault:?}: {sent:#}");
-        }
-        let (start, steer) = (server.calls("turn/start").remove(0), server.calls("turn/steer").remove(0));
-        let id = |call: &Value| call["clientUserMessageId"].as_str().expect("an id").to_owned();
-        assert!(id(&start).starts_with("conveyor:") && id(&start) != id(&steer), "{start} {steer}");
-    }
 }
 
 #[test]
