@@ -136,6 +136,7 @@ impl App {
             command_timeout: self.config.command_timeout(),
             starting: self.starting.clone(),
             loops: self.loops.clone(),
+            app_servers: self.app_servers.clone(),
         }
     }
 
@@ -236,6 +237,7 @@ impl App {
             deliveries,
             last_error: self.loops.last_failure(),
             loops: self.loops.status(),
+            app_servers: self.app_servers.told(),
         })
     }
 }

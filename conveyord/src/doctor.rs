@@ -9,6 +9,7 @@ pub mod calling;
 pub mod database;
 mod disk_space;
 mod panes;
+mod tmux_servers;
 pub(crate) mod tools;
 mod watch_limit;
 mod workers;
@@ -18,12 +19,13 @@ use crate::{
     codex::program::newest_tried,
     error::Error,
     process,
+    sessions::app_servers::AppServers,
     store::{self, Store, health::Health, sessions::Session},
     under_way::UnderWay,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::{
-    daemon::DeliveryCounts,
+    daemon::{AppServerStatus, DeliveryCounts},
     doctor::{DoctorCheck, DoctorParams, DoctorResult},
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -39,6 +41,8 @@ pub struct DoctorContext {
     pub starting: UnderWay<String>,
     /// The background loops.
     pub loops: Loops,
+    /// The connections to Codex's app-servers.
+    pub app_servers: AppServers,
 }
 
 /// Answers `doctor.run`. A problem with tools, folders or the database file is no error; it stands in the
@@ -46,6 +50,7 @@ pub struct DoctorContext {
 pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<DoctorResult, Error> {
     let cwd = params.cwd.as_deref().or(params.caller.cwd.as_deref()).unwrap_or("/");
     let mut checks = BTreeMap::new();
+    let mut tmux = None;
     for (tool, version_flag) in [("tmux", "-V"), ("codex", "--version")] {
         let found = process::find(tool, &params.caller);
         if let Some(program) = &found {
@@ -60,6 +65,9 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
             );
         }
         checks.insert(tool.to_owned(), tool_check(tool, found.as_deref()));
+        if tool == "tmux" {
+            tmux = found;
+        }
     }
     checks.insert("target_cwd_exists".to_owned(), folder_check(Utf8Path::new(cwd)));
     let required_ok = checks.values().all(|check| check.ok);
@@ -75,6 +83,11 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
     checks
         .insert("watch_limit".to_owned(), watch_limit::check(sessions.len(), context.command_timeout).await);
     checks.insert("panes".to_owned(), panes::check(&sessions, context.command_timeout).await);
+    if let Some(program) = tmux {
+        let servers = tmux_servers::check(&sessions, &program, &params.caller, context.command_timeout).await;
+        checks.insert("tmux_servers".to_owned(), servers);
+    }
+    checks.insert("app_servers".to_owned(), app_servers_check(&context.app_servers.told()));
     checks.insert("deliveries".to_owned(), deliveries_check(deliveries));
     checks.insert("rollouts".to_owned(), rollouts_check(damage));
     Ok(DoctorResult {
@@ -84,6 +97,22 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
         workers: workers::list(&context.state_root, &params.caller, context.command_timeout).await,
         deliveries,
     })
+}
+
+/// Which app-servers of Codex were seen. It always passes: a Codex may work without one.
+fn app_servers_check(servers: &[AppServerStatus]) -> DoctorCheck {
+    let told = servers.iter().map(|server| {
+        let standing = if server.connected { "connected" } else { "gone" };
+        let version = server.version.as_deref().unwrap_or("of an unknown version");
+        let process = server.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
+        format!(
+            "{} {standing}: Codex {version}{process}, generation {}, since {}",
+            server.codex_home, server.generation, server.since
+        )
+    });
+    let told: Vec<String> = told.collect();
+    let value = if told.is_empty() { "none seen".to_owned() } else { told.join("; ") };
+    DoctorCheck { ok: true, value: Some(value), ..DoctorCheck::default() }
 }
 
 fn tool_check(tool: &str, found: Option<&Utf8Path>) -> DoctorCheck {

@@ -238,15 +238,25 @@ impl Rollout {
     /// # Errors
     /// The write fails.
     pub fn user_message(&mut self, turn: &str, text: &str) -> io::Result<()> {
+        self.user_message_of(turn, text, None)
+    }
+
+    /// The same for a message that a client sent with an id, which Codex writes into the record.
+    ///
+    /// # Errors
+    /// The write fails.
+    pub fn user_message_of(&mut self, turn: &str, text: &str, client_id: Option<&str>) -> io::Result<()> {
         let content = json!([{"type": "input_text", "text": text}]);
         self.record("response_item", json!({"type": "message", "role": "user", "content": content}))?;
         match self.format {
             Format::New => {
                 let content = json!([{"type": "text", "text": text, "text_elements": []}]);
-                self.item(
-                    turn,
-                    json!({"type": "UserMessage", "id": Uuid::now_v7().to_string(), "content": content}),
-                )
+                let mut item =
+                    json!({"type": "UserMessage", "id": Uuid::now_v7().to_string(), "content": content});
+                if let Some(client_id) = client_id {
+                    item["client_id"] = json!(client_id);
+                }
+                self.item(turn, item)
             }
             Format::Old => self.event(json!({
                 "type": "user_message", "message": text, "images": [], "local_images": [],

@@ -144,7 +144,8 @@ impl AppServerSender {
             return Err(Error::conflict(Kind::ClaimLost, "another dispatcher has taken this delivery over"));
         };
         let sent_at = clock::system_time();
-        let asked = ask(&client, &thread, running.as_deref(), text.as_str()).await;
+        let message_id = deliveries::client_id(&session.id, delivery);
+        let asked = ask(&client, &thread, running.as_deref(), text.as_str(), &message_id).await;
         faults::reach(CrashPoint::TurnAsked);
         let complete = match asked {
             Ok(_) => true,
@@ -196,14 +197,15 @@ async fn ask(
     thread: &str,
     running: Option<&str>,
     text: &str,
+    message_id: &str,
 ) -> std::result::Result<String, CallError> {
     if let Some(turn) = running {
-        match client.steer_turn(thread, turn, text).await {
+        match client.steer_turn(thread, turn, text, message_id).await {
             Err(CallError::Refused(_)) => {}
             other => return other,
         }
     }
-    client.start_turn(thread, text).await
+    client.start_turn(thread, text, message_id).await
 }
 
 fn refused(error: CallError) -> Error {

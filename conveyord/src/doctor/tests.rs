@@ -39,6 +39,7 @@ fn machine(tools: &[(&str, &str)]) -> Machine {
             command_timeout,
             starting: UnderWay::default(),
             loops: Loops::new(CancellationToken::new()),
+            app_servers: AppServers::default(),
         },
         caller,
     }

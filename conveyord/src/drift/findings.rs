@@ -180,7 +180,7 @@ fn rollout(sighted: &Sighted) -> Option<Finding> {
         RolloutStanding::Unreadable(why) => finding(
             DriftKind::RolloutUnreadable,
             format!("rollout {path} of session {name} cannot be read: {why}"),
-            "give the daemon's user access to the file, or register the session with another",
+            "give the daemon's user a whole file that it can read, or register the session with another",
         ),
         standing if standing.differs(Standing::Shrunk) => finding(
             DriftKind::RolloutShrunk,

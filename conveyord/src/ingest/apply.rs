@@ -9,10 +9,11 @@ use crate::{
         machine::{Effect, History, Outcome, ThreadState, TurnEnd, TurnKind, followed_at_once},
         receipt::receipt_key,
         record::{SkipReason as Fault, normalise_timestamp},
-        signal::{Signal, TurnTrigger},
+        signal::{Signal, TurnTrigger, UserMessage},
     },
     store::{
-        StoreError, Tx, bindings, deliveries,
+        StoreError, Tx, bindings,
+        deliveries::{self, SentBy},
         ids::EventId,
         notifications,
         rollouts::{self, StateEvent},
@@ -142,7 +143,7 @@ impl Thread {
         {
             let running = self.machine.turn.as_ref().and_then(|turn| turn.id.as_ref());
             let turn_id = message.turn_id.as_deref().or(running.map(TurnId::as_str));
-            self.note_receipt(tx, &message.text, turn_id, stored.at)?;
+            self.note_receipt(tx, message, turn_id, stored.at)?;
         }
         Ok(fault)
     }
@@ -253,7 +254,7 @@ impl Thread {
     fn note_receipt(
         &self,
         tx: &Tx<'_>,
-        text: &str,
+        message: &UserMessage<'_>,
         turn_id: Option<&str>,
         at: &str,
     ) -> Result<(), StoreError> {
@@ -261,7 +262,8 @@ impl Thread {
             return Ok(());
         }
         let sent_before = latest_sending(at);
-        if let Some(delivery) = deliveries::awaiting(tx, &self.session, &receipt_key(text), &sent_before)? {
+        let (by, key) = (SentBy::of(message.client_id.as_deref()), receipt_key(&message.text));
+        if let Some(delivery) = deliveries::awaiting(tx, &self.session, by, &key, &sent_before)? {
             let proof = DeliveryProof {
                 kind: "user_message".to_owned(),
                 turn_id: turn_id.map(str::to_owned),

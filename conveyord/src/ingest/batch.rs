@@ -3,7 +3,7 @@
 use super::{
     BATCH_BYTES, Reader, Writer,
     apply::{Stored, Thread},
-    check, identity_of, unreadable,
+    check, unreadable,
 };
 use crate::{
     changes::{self, Change, ChangeKind},
@@ -51,11 +51,18 @@ impl<'a, 'tx> Batch<'a, 'tx> {
     pub(super) fn run(mut self, reader: &mut Reader, start: u64) -> Result<BatchResult> {
         let Reader { rollout, file, scanner, thread } = reader;
         loop {
+            let so_far = scanner.next_offset();
             let next = match self.writer {
                 Writer::Lives => scanner.next_line(&*file),
                 Writer::Ended => scanner.last_line(&*file),
             };
-            let Some(line) = next.map_err(|error| unreadable(&rollout.path, &error))? else { break };
+            let line = match next {
+                Ok(Some(line)) => line,
+                Ok(None) => break,
+                // What was read before a place that cannot be read is stored; the next look ends at that place.
+                Err(_) if so_far > start => break,
+                Err(error) => return Err(unreadable(&rollout.path, &error)),
+            };
             let end = match line {
                 Line::Complete { offset, bytes } => {
                     match parse_line(bytes) {
@@ -77,7 +84,7 @@ impl<'a, 'tx> Batch<'a, 'tx> {
         let offset = scanner.next_offset();
         let (check_bytes, check_sha256) =
             check(&*file, offset).map_err(|error| unreadable(&rollout.path, &error))?;
-        let identity = identity_of(file).unwrap_or_default();
+        let identity = file.identity();
         let progress = Progress {
             rollout_id: rollout.id,
             session: &self.session.id,

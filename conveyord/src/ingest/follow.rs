@@ -8,6 +8,7 @@ use crate::{
     background::Items,
     codex::rollout::{
         discovery::{matches_thread, read_session_meta, thread_id_in_title},
+        file,
         located::Located,
     },
     error::{Error, Result},
@@ -84,7 +85,7 @@ pub async fn adopt(store: &Store, ingest: &Ingest, session: &Session, located: L
     // Codex makes the file of a new thread at its first input. Until then the session keeps the old file.
     let Some(path) = located.path else { return Ok(false) };
     // Resolve links, so that a file has one name.
-    let path = path.canonicalize_utf8().unwrap_or(path);
+    let path = file::canonical(&path);
     if session.codex_session_path.as_deref() == Some(path.as_str()) {
         return Ok(false);
     }

@@ -20,7 +20,10 @@ mod ingest_tests;
 
 use self::{apply::Thread, batch::Batch};
 use crate::{
-    codex::rollout::lines::{LineScanner, ReadAt},
+    codex::rollout::{
+        file::{Form, RolloutFile, stamp},
+        lines::{LineScanner, ReadAt},
+    },
     error::{Error, Result},
     faults,
     platform::{self, Pid},
@@ -35,13 +38,12 @@ use crate::{
     },
     words::sha256,
 };
+use camino::Utf8Path;
 use conveyor_proto::{ids::SessionId, types::session::SessionState};
 use serde_json::json;
 use std::{
     collections::HashMap,
-    fs::File,
     io,
-    os::unix::fs::MetadataExt,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -98,7 +100,7 @@ type Slot = Arc<Mutex<Option<Reader>>>;
 /// What is kept between two runs over a file: the partial last line and the thread's state.
 struct Reader {
     rollout: Rollout,
-    file: File,
+    file: RolloutFile,
     scanner: LineScanner,
     thread: Thread,
 }
@@ -153,6 +155,7 @@ impl Ingest {
         let ingested = self.read_lines(&session, &mut reader, writer)?;
         // Readers of sessions that are silent for hours hold no buffers.
         reader.scanner.rest();
+        reader.file.rest();
         *slot = Some(reader);
         Ok(ingested)
     }
@@ -176,18 +179,15 @@ impl Ingest {
             )
             .hint("Codex creates it at the first input; it is adopted when it appears"));
         };
-        // Look before opening: opening a pipe waits for its other end (fifo(7)).
-        if !std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_file() {
-            return Err(Error::invalid(Kind::RolloutUnreadable, format!("rollout {path} is not a file")));
-        }
-        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-        let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
-        let identity = (metadata.dev(), metadata.ino());
-        let stored = self.stored(session, path, &file, metadata.len(), identity)?;
+        let file = RolloutFile::open(path).map_err(|error| unreadable(path, &error))?;
+        let identity = file.identity();
+        let stored = self.stored(session, path, &file)?;
         let thread_id = session.codex_session_id.clone().unwrap_or_default();
         let rollout = match stored {
             None => self.begin(session, path, identity, None, "never_read")?,
-            Some(rollout) => match compare(&rollout, &file, metadata.len(), identity) {
+            Some(rollout) => match standing_of(&rollout, &file, kept.as_ref())
+                .map_err(|error| unreadable(path, &error))?
+            {
                 Standing::Same => rollout,
                 Standing::Shrunk if shrunk == Shrunk::Refuse => {
                     return Err(Error::conflict(
@@ -196,7 +196,7 @@ impl Ingest {
                             "rollout {path} shrank: {} bytes of it are stored, it has {} now; it was probably \
                              rotated or truncated",
                             rollout.read_offset,
-                            metadata.len()
+                            file.plain_len().unwrap_or_default()
                         ),
                     )
                     .hint("register the session again to read the file from its beginning"));
@@ -209,10 +209,10 @@ impl Ingest {
         if let Some(kept) = kept
             && kept.rollout.id == rollout.id
             && kept.scanner.next_offset() == rollout.read_offset
-            && kept.scanner.agrees_with(&file)
+            && (kept.file.is_unchanged_since(&file) || kept.scanner.agrees_with(&file))
             && kept.thread.thread_id == thread_id
             && kept.thread.has_pane == session.has_tmux()
-            && identity_of(&kept.file) == Some(identity)
+            && kept.file.identity() == identity
         {
             return Ok(Reader { rollout, ..kept });
         }
@@ -232,28 +232,23 @@ impl Ingest {
 
     /// What is stored of a file: under its path, or under the path that it had before `codex archive` moved
     /// it.
-    fn stored(
-        &self,
-        session: &Session,
-        path: &str,
-        file: &File,
-        len: u64,
-        identity: (u64, u64),
-    ) -> Result<Option<Rollout>> {
+    fn stored(&self, session: &Session, path: &str, file: &RolloutFile) -> Result<Option<Rollout>> {
         let known = self.store.read_blocking(|connection| rollouts::active(connection, &session.id, path))?;
         if known.is_some() {
             return Ok(known);
         }
-        let moved = self
-            .store
-            .read_blocking(|connection| rollouts::active_by_identity(connection, &session.id, identity))?;
+        let moved = self.store.read_blocking(|connection| {
+            rollouts::active_moved(connection, &session.id, path, file.identity())
+        })?;
         let is_same = |rollout: &Rollout| {
             // The file must have left its old path: a second link to it is no move.
-            let left = std::fs::metadata(&rollout.path)
-                .map_or(true, |metadata| (metadata.dev(), metadata.ino()) != identity);
-            left && matches!(compare(rollout, file, len, identity), Standing::Same)
+            let left = match stamp(Utf8Path::new(&rollout.path)) {
+                Ok(at) => at.identity != file.identity() && rollout.is_of_file(file.identity()),
+                Err(_) => true,
+            };
+            left && matches!(compare(rollout, file), Ok(Standing::Same))
         };
-        let Some(mut rollout) = moved.filter(is_same) else { return Ok(None) };
+        let Some(mut rollout) = moved.into_iter().find(is_same) else { return Ok(None) };
         self.store.write_blocking(Durability::Normal, |tx| rollouts::set_path(tx, rollout.id, path))?;
         path.clone_into(&mut rollout.path);
         Ok(Some(rollout))
@@ -291,9 +286,14 @@ impl Ingest {
             offset: reader.rollout.read_offset,
             ..Ingested::default()
         };
-        let waiting =
-            reader.file.metadata().map_or(0, |metadata| metadata.len()).saturating_sub(total.offset);
-        let durability = if waiting > BATCH_BYTES { Durability::Bulk } else { Durability::Normal };
+        let durability = match reader.file.stamp().form {
+            // Only unpacking it would tell how much is waiting. It was read while it was plain, or all of it waits.
+            Form::Compressed => Durability::Bulk,
+            Form::Plain => {
+                let waiting = reader.file.plain_len().unwrap_or_default().saturating_sub(total.offset);
+                if waiting > BATCH_BYTES { Durability::Bulk } else { Durability::Normal }
+            }
+        };
         loop {
             let Reader { rollout, file, scanner, .. } = reader;
             let before = scanner.next_offset();
@@ -329,51 +329,69 @@ pub enum Standing {
 }
 
 /// Compares a file with what is stored of it: by device and inode, length, and the bytes before the offset.
-pub(super) fn compare(rollout: &Rollout, file: &File, len: u64, identity: (u64, u64)) -> Standing {
-    let same_file = rollout.device == Some(identity.0) && rollout.inode == Some(identity.1);
-    let same_bytes = || {
-        rollout
-            .check_sha256
-            .as_deref()
-            .is_none_or(|stored| check(file, rollout.read_offset).is_ok_and(|(_, found)| found == stored))
-    };
-    if len < rollout.read_offset {
-        return if same_file { Standing::Shrunk } else { Standing::Replaced };
+pub(super) fn compare(rollout: &Rollout, file: &RolloutFile) -> io::Result<Standing> {
+    let same_file = rollout.is_of_file(file.identity());
+    if !file.reaches(rollout.read_offset)? {
+        return Ok(if same_file { Standing::Shrunk } else { Standing::Replaced });
     }
+    let same_bytes = match rollout.check_sha256.as_deref() {
+        None => true,
+        Some(stored) => match check(file, rollout.read_offset) {
+            Ok((_, found)) => found == stored,
+            // It was cut meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
+            Err(error) => return Err(error),
+        },
+    };
     // A copy that was moved into place counts as the same file if the bytes before the offset agree and there
-    // are any.
-    match (same_file, same_bytes()) {
+    // are any. So does the file in its other form, compressed or plain again.
+    Ok(match (same_file, same_bytes) {
         (_, false) => Standing::Replaced,
         (true, true) => Standing::Same,
         (false, true) if rollout.read_offset > 0 => Standing::Same,
         (false, true) => Standing::Replaced,
-    }
+    })
+}
+
+/// As [`compare`], but a compressed file that the kept reader has read is not unpacked again.
+fn standing_of(rollout: &Rollout, file: &RolloutFile, kept: Option<&Reader>) -> io::Result<Standing> {
+    let is_known = |kept: &Reader| {
+        kept.file.is_unchanged_since(file)
+            && kept.rollout.id == rollout.id
+            && kept.rollout.read_offset == rollout.read_offset
+    };
+    if kept.is_some_and(is_known) { Ok(Standing::Same) } else { compare(rollout, file) }
 }
 
 /// Marks a file that somebody else has read up to an offset, or up to its last complete line. `None` when the
 /// file is shorter than the offset.
 pub fn mark(path: &str, offset: Option<u64>) -> io::Result<Option<Mark>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Ok(None);
-    }
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
+    let file = match RolloutFile::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(None),
+        opened => opened?,
+    };
     let offset = match offset {
-        Some(offset) if offset > metadata.len() => return Ok(None),
+        Some(offset) if !file.reaches(offset)? => return Ok(None),
         Some(offset) => offset,
-        None => end_of_lines(&file, metadata.len())?,
+        None => end_of_lines(&file)?,
     };
     let (check_bytes, check_sha256) = check(&file, offset)?;
-    Ok(Some(Mark { identity: (metadata.dev(), metadata.ino()), offset, check_bytes, check_sha256 }))
+    Ok(Some(Mark { identity: file.identity(), offset, check_bytes, check_sha256 }))
 }
 
 /// Where the last complete line of a file ends.
-fn end_of_lines(file: &File, len: u64) -> io::Result<u64> {
-    let (mut end, mut buffer) = (len, vec![0; 64 * 1024]);
+fn end_of_lines(file: &RolloutFile) -> io::Result<u64> {
+    if file.stamp().form == Form::Compressed {
+        // Such a file can only be read forwards.
+        let mut lines = LineScanner::new(0);
+        while lines.next_line(file)?.is_some() {}
+        return Ok(lines.next_offset());
+    }
+    let (mut end, mut buffer) = (file.plain_len()?, vec![0; 64 * 1024]);
     while end > 0 {
         let start = end.saturating_sub(buffer.len() as u64);
         let part = buffer.get_mut(..usize::try_from(end - start).unwrap_or_default()).unwrap_or_default();
-        std::os::unix::fs::FileExt::read_exact_at(file, part, start)?;
+        read_exact_at(file, part, start)?;
         if let Some(at) = memchr::memrchr(b'\n', part) {
             return Ok(start + at as u64 + 1);
         }
@@ -386,16 +404,21 @@ fn end_of_lines(file: &File, len: u64) -> io::Result<u64> {
 fn check(file: &(impl ReadAt + ?Sized), offset: u64) -> io::Result<(u64, String)> {
     let count = offset.min(CHECK_BYTES);
     let mut buffer = vec![0; usize::try_from(count).unwrap_or_default()];
+    read_exact_at(file, &mut buffer, offset - count)?;
+    Ok((count, sha256(&buffer)))
+}
+
+fn read_exact_at(file: &(impl ReadAt + ?Sized), buffer: &mut [u8], offset: u64) -> io::Result<()> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, offset - count + filled as u64) {
+        match file.read_at(rest, offset + filled as u64) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(read) => filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    Ok((count, sha256(&buffer)))
+    Ok(())
 }
 
 /// Whether a process of this user has a file open for writing. Daemons like this one, and whoever looks at the file, only
@@ -411,16 +434,19 @@ fn is_held(path: &str) -> bool {
     platform::processes().map_or(true, |pids| pids.into_iter().filter(others).any(|pid| holds(&pid)))
 }
 
-fn identity_of(file: &File) -> Option<(u64, u64)> {
-    file.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
-}
-
 fn unreadable(path: &str, error: &io::Error) -> Error {
     if let Some(refusal) = Refusal::of_machine(error) {
         return refusal.into();
     }
     let (kind, what) = match error.kind() {
         io::ErrorKind::NotFound => (Kind::RolloutMissing, "does not exist".to_owned()),
+        io::ErrorKind::InvalidInput => {
+            return Error::invalid(Kind::RolloutUnreadable, format!("rollout {path} is not a file"));
+        }
+        io::ErrorKind::InvalidData => {
+            return Error::invalid(Kind::RolloutCorrupt, format!("rollout {path}: {error}"))
+                .hint("restore the file, or register the session with another");
+        }
         _ => (Kind::RolloutUnreadable, format!("cannot be read: {error}")),
     };
     Error::unavailable(kind, format!("rollout {path} {what}"))

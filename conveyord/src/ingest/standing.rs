@@ -1,15 +1,16 @@
 //! How a rollout compares with what is stored of it, without reading it in.
 
 use super::Standing;
-use crate::codex::rollout::lines::LineScanner;
+use crate::codex::rollout::{file::RolloutFile, lines::LineScanner};
 use crate::store::rollouts::Rollout;
-use std::{fs::File, io, os::unix::fs::MetadataExt};
+use std::io;
 
 /// A rollout as it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
     /// Whether it is the file that was read.
     pub standing: Standing,
+    /// Bytes of the plain file, also when it is compressed.
     pub len: u64,
     /// Bytes of it that are stored.
     pub stored: u64,
@@ -30,16 +31,9 @@ impl Seen {
 /// # Errors
 /// When it cannot be read, `NotFound` when it is not there.
 pub fn look(path: &str, stored: Option<&Rollout>) -> io::Result<Seen> {
-    let metadata = std::fs::metadata(path)?;
-    // Look before opening: opening a pipe waits for its other end (fifo(7)).
-    if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
-    }
-    let file = File::open(path)?;
-    let len = metadata.len();
-    let identity = (metadata.dev(), metadata.ino());
-    let standing = stored.map_or(Standing::Same, |stored| super::compare(stored, &file, len, identity));
+    let file = RolloutFile::open(path)?;
+    let standing = stored.map_or(Ok(Standing::Same), |stored| super::compare(stored, &file))?;
     let offset = stored.map_or(0, |stored| stored.read_offset);
     let has_unread_line = standing == Standing::Same && LineScanner::new(offset).has_line(&file)?;
-    Ok(Seen { standing, len, stored: offset, has_unread_line })
+    Ok(Seen { standing, len: file.plain_len()?, stored: offset, has_unread_line })
 }

@@ -14,9 +14,13 @@ use crate::{
     background::Items,
     changes::ChangeKind,
     clock,
-    codex::rollout::discovery::read_session_meta,
+    codex::rollout::{
+        discovery::read_session_meta,
+        file::{self, Stamp},
+    },
     error::{Error, Result},
     guard::guarded,
+    refusal::Kind,
     store::{
         Store,
         sessions::{self, Session},
@@ -26,7 +30,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::ids::SessionId;
 use std::{
     collections::{HashMap, HashSet},
-    os::unix::fs::MetadataExt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -53,9 +56,6 @@ const READS_AT_ONCE: usize = 8;
 /// Rollouts of no session that are remembered at most.
 const MAX_STRANGERS: usize = 4096;
 
-/// A file's size, inode and time of its last change. If one of them differs, there may be something to read.
-type Seen = (u64, u64, (i64, i64));
-
 /// How a run reads a file.
 #[derive(Clone, Copy)]
 enum Reading {
@@ -69,7 +69,7 @@ enum Reading {
 struct Watched {
     session: Session,
     /// The file as it was when its last run began. None when it must be read whatever it looks like.
-    seen: Option<Seen>,
+    seen: Option<Stamp>,
     /// Whether a turn was running at the end of the last run.
     busy: bool,
     /// Whether bytes stood after the last whole line.
@@ -258,8 +258,8 @@ impl Watcher {
             }
         }
         for (id, path) in known {
-            // If the file is gone, for example archived, the look finds where it went.
-            news |= !Utf8Path::new(&path).exists();
+            // If the file is gone, for example archived, the look finds where it went. One that was compressed is not.
+            news |= look_at(&path).is_none();
             self.start(&id);
         }
         if news {
@@ -388,8 +388,11 @@ impl Watcher {
             }
             Err(error) => {
                 watched.busy = false;
-                // The tail tries again what could not be read now.
-                watched.seen = None;
+                // The tail tries again what could not be read now. A damaged file is read again when it has changed:
+                // each try would unpack it anew.
+                if error.kind() != Kind::RolloutCorrupt {
+                    watched.seen = None;
+                }
                 if matches!(error, Error::Store(_)) {
                     self.items.trouble("what a rollout has could not be stored yet", &error);
                     tracing::warn!(%error, session = %id, "what a rollout has could not be stored yet");
@@ -405,8 +408,8 @@ impl Watcher {
 }
 
 /// Whether a file was not written for a while.
-fn rests((_, _, (seconds, _)): Seen) -> bool {
-    clock::timestamp().as_second().saturating_sub(seconds) >= ABANDONED_SECONDS
+fn rests(seen: Stamp) -> bool {
+    clock::timestamp().as_second().saturating_sub(seen.modified.0) >= ABANDONED_SECONDS
 }
 
 fn every(period: Duration) -> Interval {
@@ -415,12 +418,12 @@ fn every(period: Duration) -> Interval {
     interval
 }
 
+/// Whether a path is that of a plain rollout. What happens to a compressed one happens to its plain file too.
 fn is_rollout(path: &Utf8Path) -> bool {
     path.file_name().is_some_and(|name| name.starts_with("rollout-") && name.ends_with(".jsonl"))
 }
 
 /// What the tail compares; none when the file is not there.
-fn look_at(path: &str) -> Option<Seen> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.len(), metadata.ino(), (metadata.mtime(), metadata.mtime_nsec())))
+fn look_at(path: &str) -> Option<Stamp> {
+    file::stamp(Utf8Path::new(path)).ok()
 }

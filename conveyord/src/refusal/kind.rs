@@ -135,6 +135,8 @@ kinds! {
     RolloutMissing "rollout_missing" Unavailable;
     /// the rollout cannot be read
     RolloutUnreadable "rollout_unreadable" Invalid;
+    /// the rollout is compressed and cannot be decompressed
+    RolloutCorrupt "rollout_corrupt" Invalid;
     /// the session has no pane
     NoTmuxSession "no_tmux_session" Conflict;
     /// its tmux session does not run

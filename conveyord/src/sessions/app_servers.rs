@@ -6,25 +6,38 @@
 //! waits for its user, because only subscribers receive the request. A lasting subscription would keep an
 //! idle thread in the memory of the app-server.
 
+mod calls;
+mod generations;
+mod socket_watch;
+
+use self::{calls::Calls, generations::Generations, socket_watch::SocketWatch};
 use crate::{
     background::Items,
     changes::{self, ChangeKind},
     clock,
-    codex::app_server::{
-        client::{Client, Event},
-        protocol::{Request, ThreadStatus},
+    codex::{
+        app_server::{
+            client::{Client, Event, Peer},
+            protocol::{Request, ThreadStatus},
+        },
+        rollout::limits::Limits,
     },
     error::Error,
     faults,
-    file_events::FileEvents,
     store::{
-        Store,
+        Durability, Store, StoreError, Tx,
+        event_names::TelemetryEvent,
+        log::{self, Actor, Run, Telemetry},
         sessions::{self, Session},
     },
 };
-use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_proto::ids::{SessionId, ThreadId};
-use serde_json::Value;
+use camino::Utf8Path;
+use conveyor_proto::{
+    ids::{SessionId, ThreadId},
+    types::daemon::AppServerStatus,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -48,9 +61,6 @@ const MAX_REQUESTS: usize = 256;
 
 /// Path of the app-server's socket in a Codex home.
 const SOCKET: &str = "app-server-control/app-server-control.sock";
-/// The folders in a Codex home into which a starting app-server writes.
-const FOLDERS: [&str; 2] = ["app-server-control", "app-server-daemon"];
-
 /// The threads of registered sessions in one Codex home, each with its sessions.
 type Wanted = Arc<HashMap<String, Vec<SessionId>>>;
 
@@ -60,6 +70,10 @@ pub struct LiveStatus {
     pub status: ThreadStatus,
     /// When the daemon learned of this status.
     pub since: String,
+    /// Since when this run of the app-server listens. It knows nothing of what ran before.
+    pub served_since: Timestamp,
+    /// The limits of the account, as far as it has told them.
+    pub limits: Limits,
 }
 
 /// A change of a request that Codex makes to its user.
@@ -77,14 +91,17 @@ pub enum RequestEvent {
 #[derive(Debug, Clone, Default)]
 pub struct AppServers {
     homes: Arc<Mutex<HashMap<String, Home>>>,
+    generations: Arc<Mutex<Generations>>,
 }
 
 /// A Codex home with a connection to its app-server.
 #[derive(Debug)]
 struct Home {
     client: Arc<Client>,
+    served_since: Timestamp,
     threads: HashMap<String, LiveStatus>,
     requests: Vec<Request>,
+    limits: Limits,
 }
 
 /// The thread that the session shows now.
@@ -98,7 +115,9 @@ impl AppServers {
     #[must_use]
     pub fn status(&self, session: &Session) -> Option<LiveStatus> {
         let (home, thread) = (session.codex_home.as_deref()?, thread_of(session)?);
-        self.homes().get(home)?.threads.get(thread).cloned()
+        let homes = self.homes();
+        let home = homes.get(home)?;
+        home.threads.get(thread).map(|live| LiveStatus { limits: home.limits.clone(), ..live.clone() })
     }
 
     /// The connection to the app-server that has the session's thread loaded, and the thread's id.
@@ -135,6 +154,16 @@ impl AppServers {
             );
         }
         Ok(waiting)
+    }
+
+    /// The app-servers that were seen, in their generations.
+    #[must_use]
+    pub fn told(&self) -> Vec<AppServerStatus> {
+        let connected: HashSet<String> = {
+            let homes = self.homes();
+            homes.iter().filter(|(_, home)| !home.client.is_closed()).map(|(path, _)| path.clone()).collect()
+        };
+        self.generations().told(|home| connected.contains(home))
     }
 
     /// Keeps the connections until cancelled. Requests to users are sent to `sink`.
@@ -222,6 +251,10 @@ impl AppServers {
     fn homes(&self) -> MutexGuard<'_, HashMap<String, Home>> {
         self.homes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn generations(&self) -> MutexGuard<'_, Generations> {
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn item(home: &str) -> String {
@@ -260,11 +293,12 @@ impl HomeTask {
             // The watch starts before the attempt to connect, so a socket that appears between the two is
             // noticed.
             sockets.sync();
-            if let Ok((client, events)) = Client::connect(&path).await {
+            if let Ok((client, events, peer)) = Client::connect(&path).await {
                 drop(sockets);
                 tracing::debug!(home = %self.home, "connected to an app-server");
+                self.note_generation(&peer).await;
                 let began = Instant::now();
-                self.serve(&client, events, &cancel).await;
+                self.serve(&client, peer.listens_since, events, &cancel).await;
                 self.forget();
                 // A connection that ends at once is treated as a failed attempt, so the pause goes on
                 // growing.
@@ -286,13 +320,41 @@ impl HomeTask {
         }
     }
 
+    /// Notes who answers, and tells if it is another run of the app-server than before.
+    async fn note_generation(&self, peer: &Peer) {
+        let Some(before) = self.servers.generations().connected(&self.home, peer) else { return };
+        let number = before.number + 1;
+        tracing::info!(home = %self.home, generation = number, pid = peer.pid, "Codex's app-server has begun anew");
+        let attributes = json!({
+            "codex_home": self.home, "generation": number, "pid": peer.pid, "version": peer.version,
+            "previous_pid": before.peer.pid, "previous_version": before.peer.version,
+        });
+        let tell = move |tx: &Tx<'_>| {
+            let telemetry = Telemetry {
+                actor: Actor::System,
+                kind: TelemetryEvent::AppServerBeganAnew,
+                summary: "Codex's app-server has ended, and another one serves its threads.".to_owned(),
+                task_id: None,
+                run: Run::Active,
+                correlation: json!({}),
+                attributes,
+            };
+            log::telemetry(tx, &telemetry)
+        };
+        if let Err(error) = self.store.write::<_, StoreError, _>(Durability::Normal, tell).await {
+            tracing::warn!(%error, "the restart of an app-server could not be recorded");
+        }
+    }
+
     async fn serve(
         &mut self,
         client: &Arc<Client>,
+        served_since: Timestamp,
         mut events: mpsc::Receiver<Event>,
         cancel: &CancellationToken,
     ) {
-        let home = Home { client: Arc::clone(client), threads: HashMap::new(), requests: Vec::new() };
+        let (threads, requests, limits) = (HashMap::new(), Vec::new(), Limits::default());
+        let home = Home { client: Arc::clone(client), served_since, threads, requests, limits };
         self.servers.homes().insert(self.home.clone(), home);
         let _connected =
             Connected { servers: self.servers.clone(), home: self.home.clone(), client: Arc::clone(client) };
@@ -322,6 +384,11 @@ impl HomeTask {
                     Some(Event::Status(thread, status)) => {
                         calls.told(&thread);
                         self.status(&mut calls, thread, status).await;
+                    }
+                    Some(Event::Limits(limits)) => {
+                        if let Some(home) = self.servers.homes().get_mut(&self.home) {
+                            home.limits.merge(&limits);
+                        }
                     }
                     Some(Event::Request(request)) => self.opened(*request).await,
                     Some(Event::Resolved { thread_id, request_id }) => {
@@ -358,7 +425,8 @@ impl HomeTask {
             let known = home.threads.get(&thread);
             let changed = known.is_none_or(|known| known.status != status);
             if changed {
-                home.threads.insert(thread.clone(), LiveStatus { status, since: clock::now() });
+                let (since, served_since, limits) = (clock::now(), home.served_since, Limits::default());
+                home.threads.insert(thread.clone(), LiveStatus { status, since, served_since, limits });
             }
             changed
         };
@@ -442,125 +510,5 @@ impl Drop for Connected {
         if homes.get(&self.home).is_some_and(|home| Arc::ptr_eq(&home.client, &self.client)) {
             homes.remove(&self.home);
         }
-    }
-}
-
-/// The result of one of the [`Calls`].
-enum Called {
-    /// The status of a thread, and the count in [`Calls::told`] when the call was made.
-    Read(String, u64, Option<ThreadStatus>),
-    Subscribed(String, bool),
-    Unsubscribed,
-}
-
-/// The calls that run while the events of a connection are handled.
-struct Calls {
-    client: Arc<Client>,
-    running: JoinSet<Called>,
-    reading: HashSet<String>,
-    subscribed: HashSet<String>,
-    /// For each thread whose status is being read: how many status events have arrived for it.
-    told: HashMap<String, u64>,
-}
-
-impl Calls {
-    fn new(client: Arc<Client>) -> Self {
-        let (reading, subscribed) = (HashSet::new(), HashSet::new());
-        Self { client, running: JoinSet::new(), reading, subscribed, told: HashMap::new() }
-    }
-
-    fn read_all<'a>(&mut self, threads: impl Iterator<Item = &'a String>) {
-        for thread in threads {
-            if !self.reading.insert(thread.clone()) {
-                continue;
-            }
-            let (client, thread) = (Arc::clone(&self.client), thread.clone());
-            let told = *self.told.entry(thread.clone()).or_default();
-            self.running.spawn(async move {
-                let status = client.thread_status(&thread).await.ok();
-                Called::Read(thread, told, status)
-            });
-        }
-    }
-
-    /// Notes that a status event has arrived. It is newer than the answer of any call that is still running.
-    fn told(&mut self, thread: &str) {
-        if let Some(told) = self.told.get_mut(thread) {
-            *told += 1;
-        }
-    }
-
-    fn subscribe(&mut self, thread: &str) {
-        if self.subscribed.insert(thread.to_owned()) {
-            let (client, thread) = (Arc::clone(&self.client), thread.to_owned());
-            self.running.spawn(async move {
-                let subscribed = client.subscribe(&thread).await.is_ok();
-                Called::Subscribed(thread, subscribed)
-            });
-        }
-    }
-
-    fn unsubscribe(&mut self, thread: &str) {
-        if self.subscribed.remove(thread) {
-            let (client, thread) = (Arc::clone(&self.client), thread.to_owned());
-            self.running.spawn(async move {
-                // A failure means that the connection has ended, and the subscription with it.
-                let _ = client.unsubscribe(&thread).await;
-                Called::Unsubscribed
-            });
-        }
-    }
-
-    /// Takes the result of a call. Returns the status that it brought, unless an event has brought a newer
-    /// one.
-    fn done(&mut self, done: Called) -> Option<(String, ThreadStatus)> {
-        match done {
-            Called::Read(thread, told, status) => {
-                self.reading.remove(&thread);
-                let newest = self.told.remove(&thread) == Some(told);
-                status.filter(|_| newest).map(|status| (thread, status))
-            }
-            Called::Subscribed(thread, subscribed) => {
-                if !subscribed {
-                    // The next status event or the next refresh subscribes again.
-                    self.subscribed.remove(&thread);
-                }
-                None
-            }
-            Called::Unsubscribed => None,
-        }
-    }
-}
-
-/// Notices that an app-server writes its socket or its process id into the Codex home.
-struct SocketWatch {
-    events: FileEvents,
-    folders: [Utf8PathBuf; 2],
-    home: Utf8PathBuf,
-}
-
-impl SocketWatch {
-    fn new(home: &Utf8Path) -> Self {
-        let folders = FOLDERS.map(|folder| home.join(folder));
-        // Without file events the growing pause alone leads to the next attempt.
-        Self { events: FileEvents::new("sockets of app-servers"), folders, home: home.to_owned() }
-    }
-
-    /// Watches both folders. While one of them does not exist, the Codex home is watched too, to see it
-    /// appear.
-    fn sync(&mut self) {
-        let mut wanted: Vec<&Utf8PathBuf> = self.folders.iter().filter(|folder| folder.is_dir()).collect();
-        if wanted.len() < self.folders.len() {
-            wanted.push(&self.home);
-        }
-        for path in wanted {
-            self.events.watch(path);
-        }
-    }
-
-    /// Resolves when something happened to one of the folders or in it.
-    async fn told(&self) {
-        let about = |path: &Utf8PathBuf| self.folders.iter().any(|folder| path.starts_with(folder));
-        while !self.events.next().await.iter().any(about) {}
     }
 }

@@ -23,6 +23,7 @@ use crate::{
                 self, HeldRollout, choose, matches_thread, newest_rollouts, read_session_meta,
                 rollouts_held_in, thread_id_in_title, threads_locked_in,
             },
+            file,
             meta::{SessionMeta, ThreadKind},
         },
     },
@@ -262,7 +263,7 @@ impl Survey {
         let (_, newest) = self.newest.get(home)?;
         let path = newest.get(thread)?;
         // Links are resolved, as registration does it, so that one file has one name.
-        Some(path.canonicalize_utf8().unwrap_or_else(|_| path.clone()))
+        Some(file::canonical(path))
     }
 
     fn now(&self) -> jiff::Timestamp {

@@ -4,6 +4,7 @@ use crate::{
     clock,
     codex::rollout::{
         discovery::{self, choose, read_session_meta, rollouts_held_by},
+        file::{self, RolloutFile},
         meta::SessionMeta,
     },
     error::{Error, Result},
@@ -36,7 +37,7 @@ use conveyor_proto::{
     },
 };
 use serde_json::json;
-use std::{os::unix::fs::MetadataExt, time::Duration};
+use std::time::Duration;
 
 /// What is known of a session before anything is written.
 struct Found {
@@ -115,7 +116,8 @@ async fn find(store: &Store, params: &RegisterParams, time_limit: Duration) -> R
         .and_then(locate::codex_home_of)
         .map(|home| home.to_string())
         .or_else(|| codex_home(&params.caller));
-    let rollout_len = path.as_deref().and_then(file_state);
+    let of = path.clone();
+    let rollout_len = tokio::task::spawn_blocking(move || of.as_deref().and_then(file_state)).await?;
     let registration = Registration {
         name: params.name.clone(),
         role: params.role,
@@ -208,11 +210,11 @@ async fn place_named(
     Place { server: Some(server), tmux_session: Some(name), pane }
 }
 
-/// The length of a file, and its device and inode.
+/// The length of a rollout, and the device and inode of its file. A compressed one is read for that, so it may block.
 #[must_use]
 pub fn file_state(path: &Utf8Path) -> Option<(u64, (u64, u64))> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.len(), (metadata.dev(), metadata.ino())))
+    let file = RolloutFile::open(path).ok()?;
+    Some((file.plain_len().ok()?, file.identity()))
 }
 
 /// The caller's Codex home: `CODEX_HOME` if the caller has it, else `.codex` in its home folder.
@@ -253,8 +255,7 @@ fn of_file(path: &str) -> Result<Rollout> {
         );
     }
     // Links are resolved, so that two names of one file are one session.
-    let path = path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
-    Ok((path, meta))
+    Ok((file::canonical(path), meta))
 }
 
 /// The rollout of a process tree, and the process that holds it open. None if Codex has not written a rollout

@@ -2,8 +2,9 @@
 //! table show.
 
 use crate::{
+    clock,
     codex::{
-        app_server::protocol::ActiveFlag,
+        app_server::protocol::{ActiveFlag, ThreadStatus},
         rollout::machine::{self, ThreadState},
         screen::{PaneLook, PaneShows},
     },
@@ -84,6 +85,14 @@ pub struct Overlay<'a> {
     pub live: Option<LiveStatus>,
 }
 
+/// Whether the running turn was lost with an earlier run of the app-server: it began before this one, which has the
+/// thread and runs no turn in it. Codex writes no end of a turn when its daemon ends.
+fn has_lost_turn(live: &LiveStatus, stored: &Stored) -> bool {
+    let rests = matches!(live.status, ThreadStatus::Idle | ThreadStatus::SystemError);
+    let began = stored.machine.turn.as_ref().and_then(|turn| clock::parse(&turn.since));
+    rests && began.is_some_and(|began| began < live.served_since)
+}
+
 /// The state after all corrections. A process that has ended decides first. A question to the user counts
 /// before busy and before idle.
 #[must_use]
@@ -94,6 +103,7 @@ pub fn detail(session: &Session, stored: &Stored, overlay: &Overlay<'_>) -> Work
         worker_state,
         worker_state_source,
         worker_state_since,
+        limit_resets_at: None,
     };
     let busy = stored.machine.turn.is_some();
     if session.state == SessionState::Gone && !session.has_exited() {
@@ -105,6 +115,9 @@ pub fn detail(session: &Session, stored: &Stored, overlay: &Overlay<'_>) -> Work
         // recorded.
         let gone_since = session.last_heartbeat_at.clone().filter(|_| session.has_exited());
         return view(state, StateSource::Process, gone_since);
+    }
+    if let Some(live) = overlay.live.as_ref().filter(|live| has_lost_turn(live, stored)) {
+        return view(WorkerState::Broken, StateSource::AppServer, Some(clock::text(live.served_since)));
     }
     if let Some(live) = &overlay.live {
         let live_since = Some(live.since.clone());
@@ -147,5 +160,17 @@ pub fn detail(session: &Session, stored: &Stored, overlay: &Overlay<'_>) -> Work
         machine::WorkerPhase::Broken => WorkerState::Broken,
         machine::WorkerPhase::Gone => WorkerState::Gone,
     };
-    view(state, StateSource::Rollout, since)
+    let limit_resets_at = (state == WorkerState::LimitReached).then(|| reset_of(stored, overlay)).flatten();
+    WorkerStateView { limit_resets_at, ..view(state, StateSource::Rollout, since) }
+}
+
+/// When the limit begins anew that a worker has met. The rollout is told of limits with the answers of the model, the
+/// app-server also beside them.
+fn reset_of(stored: &Stored, overlay: &Overlay<'_>) -> Option<String> {
+    let met = clock::parse(stored.machine.since.as_deref()?)?;
+    let mut limits = stored.machine.limits.clone();
+    if let Some(live) = &overlay.live {
+        limits.merge(&live.limits);
+    }
+    limits.reset_after(met).map(clock::text)
 }

@@ -134,19 +134,66 @@ pub fn prove(tx: &Tx<'_>, id: DeliveryId, proof: &DeliveryProof) -> Result<(), S
     Ok(())
 }
 
-/// The delivery that a receipt of this text proves: the one that is being sent, else the oldest that ended uncertain.
-/// Deliveries that began after `sent_before` do not count: a text that the user typed earlier proves nothing about them.
+/// How the ids begin that we give to texts.
+const OURS: &str = "conveyor:";
+
+/// The id of a delivery for a carrier that takes one and gives it back with the receipt. It names the session too,
+/// whose id no other state root has.
+#[must_use]
+pub fn client_id(session: &SessionId, id: DeliveryId) -> String {
+    format!("{OURS}{session}:{id}")
+}
+
+/// What the receipt of a text says of its sender, by the id that it was sent with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SentBy<'a> {
+    /// Nothing: the Codex is older, or the text was typed into a terminal of its own process.
+    Unknown,
+    /// Another client, such as the terminal into which the text was typed. An app-server that tells so would have told
+    /// our id.
+    Another,
+    /// We, with this id.
+    Us(&'a str),
+}
+
+impl<'a> SentBy<'a> {
+    #[must_use]
+    pub fn of(client_id: Option<&'a str>) -> Self {
+        match client_id {
+            None => Self::Unknown,
+            Some(id) if id.starts_with(OURS) => Self::Us(id),
+            Some(_) => Self::Another,
+        }
+    }
+}
+
+/// The delivery that a receipt proves. With our id it is the one of that id and no other. Else it is, of those with this
+/// text, the one that is being sent, or the oldest that ended uncertain. Deliveries that began after `sent_before` do not
+/// count then: a text that the user typed earlier proves nothing about them.
 pub fn awaiting(
     connection: &Connection,
     session: &SessionId,
+    by: SentBy<'_>,
     text_sha256: &str,
     sent_before: &str,
 ) -> Result<Option<DeliveryId>, StoreError> {
+    if let SentBy::Us(client_id) = by {
+        let id = client_id.rsplit(':').next().and_then(|id| id.parse().ok()).map(DeliveryId);
+        let Some(id) = id.filter(|id| self::client_id(session, *id) == client_id) else { return Ok(None) };
+        let mut statement = connection.prepare_cached(
+            "select id from deliveries where id = ?1 and session_id = ?2 and outcome in ('sending', 'uncertain')",
+        )?;
+        return Ok(statement.query_row(params![id, session.as_str()], scalar).optional()?);
+    }
     let mut statement = connection.prepare_cached(
         "select id from deliveries where session_id = ?1 and outcome in ('sending', 'uncertain')
-             and text_sha256 = ?2 and sent_at <= ?3 order by outcome = 'uncertain', id limit 1",
+             and text_sha256 = ?2 and sent_at <= ?3 and (?4 or transport = 'tmux')
+         order by outcome = 'uncertain', id limit 1",
     )?;
-    Ok(statement.query_row(params![session.as_str(), text_sha256, sent_before], scalar).optional()?)
+    let by_any_way = by == SentBy::Unknown;
+    Ok(statement
+        .query_row(params![session.as_str(), text_sha256, sent_before, by_any_way], scalar)
+        .optional()?)
 }
 
 /// Whether a text may have been typed to a session since a time.

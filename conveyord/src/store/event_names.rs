@@ -317,6 +317,8 @@ event_names! {
         CodexEventsIngested [Info] "codex_events_ingested";
         /// Stored records of a session were shown.
         CodexEventsTailRead [Info] "codex_events_tail_read";
+        /// Codex's app-server has ended, and another one serves its Codex home.
+        AppServerBeganAnew [Info] "codex_app_server_began_anew";
         /// A rollout was replaced or cut, and is read from its beginning.
         RolloutReadAnew [Warning] "rollout_read_anew";
         /// An observation of a worker has begun.

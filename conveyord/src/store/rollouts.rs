@@ -42,18 +42,31 @@ pub fn active(
     )
 }
 
-/// A file of a session that is read now, by its identity, whatever path it had.
-pub fn active_by_identity(
+impl Rollout {
+    /// Whether its bytes were read from the file of this device and inode.
+    #[must_use]
+    pub fn is_of_file(&self, identity: (u64, u64)) -> bool {
+        self.device.zip(self.inode) == Some(identity)
+    }
+}
+
+/// The files of a session that are read now and may have been moved to this path: by the identity of the file, or by its
+/// name, which `codex archive` keeps and which outlives a change of its form.
+pub fn active_moved(
     connection: &Connection,
     session: &SessionId,
+    path: &str,
     identity: (u64, u64),
-) -> Result<Option<Rollout>, StoreError> {
+) -> Result<Vec<Rollout>, StoreError> {
     let (device, inode) = (identity.0.cast_signed(), identity.1.cast_signed());
-    first(
+    let name = path.rsplit('/').next().unwrap_or_default();
+    all(
         connection,
         "from rollouts
-         where session_id = ?1 and device = ?2 and inode = ?3 and state = 'active' order by id desc limit 1",
-        params![session.as_str(), device, inode],
+         where session_id = ?1 and state = 'active'
+             and (device = ?2 and inode = ?3 or path <> ?4 and substr(path, -length(?5) - 1) = '/' || ?5)
+         order by device = ?2 and inode = ?3 desc, id desc",
+        params![session.as_str(), device, inode, path, name],
     )
 }
 

@@ -17,6 +17,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod text;
+mod version;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub use queue::{PaneQueues, PaneTurn};
 pub use start::{NewSession, StartedSession};
 pub use target::TmuxServer;
 pub use text::{MAX_MESSAGE_BYTES, Sanitized, guard, sanitize};
+pub use version::OtherVersion;
 
 use crate::{
     clock,

@@ -4,7 +4,9 @@
 use super::{Subject, Workers, blocking, broken, is_default_server};
 use crate::{
     error::{Error, Result},
+    process,
     refusal::Kind,
+    sessions::pane,
     store::{bindings, event_names::FileEvent, sessions, tasks},
     tmux::stored_name,
     words::{names, shown},
@@ -41,7 +43,15 @@ impl Workers {
             return Err(Error::conflict(Kind::AlreadyOpened, message)
                 .hint(format!("open another with --force, or attach by hand: {attach_command}")));
         }
-        Ok(AttachResult { name, task, tmux_session, attach_command, attach_words })
+        let warning = self.other_version(&subject, &caller).await;
+        Ok(AttachResult { name, task, tmux_session, attach_command, attach_words, warning })
+    }
+
+    /// What stands in the way of the caller's tmux when it attaches: the server may be of another version.
+    async fn other_version(&self, subject: &Subject, caller: &Caller) -> Option<String> {
+        let program = process::find("tmux", caller)?;
+        let tmux = pane::tmux(&subject.session, self.command_timeout).with_program(program);
+        tmux.other_version().await.ok().flatten().map(|other| other.to_string())
     }
 
     /// The name of the session that is the worker or the manager of a task, and the name of the task.

@@ -162,6 +162,10 @@ pub struct WorkerStateView {
     pub worker_state_source: StateSource,
     /// Time since which the worker is in this state, when it is known.
     pub worker_state_since: Option<String>,
+    /// Time at which the account's limit begins anew that a worker in state `limit_reached` has met, when Codex tells it;
+    /// null in all other states.
+    #[serde(default)]
+    pub limit_resets_at: Option<String>,
 }
 
 /// Result of `cycle.run`.

@@ -145,6 +145,26 @@ pub struct DaemonStatus {
     /// The background loops. A daemon of an earlier version does not say.
     #[serde(default)]
     pub loops: Vec<LoopStatus>,
+    /// The app-servers of Codex that the daemon has been connected to. A daemon of an earlier version does not say.
+    #[serde(default)]
+    pub app_servers: Vec<AppServerStatus>,
+}
+
+/// The app-server of a Codex home: since 0.169 the shared daemon that runs the threads of all terminals.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AppServerStatus {
+    /// The Codex home.
+    pub codex_home: String,
+    /// Whether the daemon is connected to it now.
+    pub connected: bool,
+    /// Counts the app-servers that the daemon has seen there, from 1 on: it grows when Codex restarts or updates its own.
+    pub generation: u64,
+    /// Its process, where the system tells.
+    pub pid: Option<i32>,
+    /// The version of Codex that it says it is.
+    pub version: Option<String>,
+    /// Since when it listens.
+    pub since: String,
 }
 
 /// How a background loop fares.

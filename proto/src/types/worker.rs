@@ -445,6 +445,9 @@ pub struct AttachResult {
     pub attach_command: String,
     /// The command that attaches, word by word.
     pub attach_words: Vec<String>,
+    /// Why it may fail, and the way out: the tmux server is of another version than the caller's tmux.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// Parameters of `worker.opened`.

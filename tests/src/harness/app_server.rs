@@ -27,6 +27,10 @@ pub enum AppServerFault {
     ClosesAt(&'static str),
     /// It does what this method asks for, and closes the connection in place of the answer.
     ActsAndClosesAt(&'static str),
+    /// It knows no ids of messages, as before they were in the protocol.
+    KnowsNoIds,
+    /// It writes other words into the rollout than it was given.
+    Rephrases,
     /// It answers this method with something that is not JSON.
     GarbageAt(&'static str),
     /// It answers this method with a message of so many bytes.
@@ -139,6 +143,15 @@ impl FakeAppServer {
         self.set_status(&thread, json!({ "type": "idle" }));
     }
 
+    /// Gives the rollout of a thread back, for another fake.
+    ///
+    /// # Panics
+    /// When the thread was not loaded.
+    #[must_use]
+    pub fn unload(&self, thread: &str) -> Rollout {
+        self.state().rollouts.remove(thread).expect("the thread is loaded")
+    }
+
     /// Writes to the rollout of a thread.
     ///
     /// # Panics
@@ -152,11 +165,23 @@ impl FakeAppServer {
         self.state().turns.insert(thread.to_owned(), turn.to_owned());
     }
 
+    /// The running turn of a thread.
+    #[must_use]
+    pub fn turn(&self, thread: &str) -> Option<String> {
+        self.state().turns.get(thread).cloned()
+    }
+
     /// Tells everybody the status of a thread.
     pub fn set_status(&self, thread: &str, status: Value) {
         self.state().statuses.insert(thread.to_owned(), status.clone());
         let params = json!({ "threadId": thread, "status": status });
         self.tell(None, json!({ "method": "thread/status/changed", "params": params }));
+    }
+
+    /// Tells everybody the limits of the account.
+    pub fn tell_limits(&self, limits: &Value) {
+        let params = json!({ "rateLimits": limits });
+        self.tell(None, json!({ "method": "account/rateLimits/updated", "params": params }));
     }
 
     /// Asks for the approval of a command, as Codex does within a turn. Returns the id of the request.
@@ -383,9 +408,14 @@ fn act(
 ) -> Result<Value, String> {
     let thread = params["threadId"].as_str().unwrap_or_default();
     let text = params["input"][0]["text"].as_str().unwrap_or_default();
+    let faults = lock(state).faults.clone();
+    let rephrased = format!("in other words: {text}");
+    let text = if faults.contains(&AppServerFault::Rephrases) { rephrased.as_str() } else { text };
+    let client_id =
+        params["clientUserMessageId"].as_str().filter(|_| !faults.contains(&AppServerFault::KnowsNoIds));
     let known = lock(state).statuses.get(thread).cloned();
     match method {
-        "initialize" => Ok(json!({ "userAgent": "fake" })),
+        "initialize" => Ok(json!({ "userAgent": "codex-tui/0.0.1 (a fake)" })),
         "thread/read" | "thread/resume" => {
             let status = known.ok_or_else(|| format!("thread not loaded: {thread}"))?;
             Ok(json!({ "thread": { "id": thread, "status": status } }))
@@ -397,7 +427,7 @@ fn act(
                 let rollout =
                     state.rollouts.get_mut(thread).ok_or_else(|| format!("thread not found: {thread}"))?;
                 let turn = rollout.task_started().map_err(|error| error.to_string())?;
-                rollout.user_message(&turn, text).map_err(|error| error.to_string())?;
+                rollout.user_message_of(&turn, text, client_id).map_err(|error| error.to_string())?;
                 state.turns.insert(thread.to_owned(), turn.clone());
                 turn
             };
@@ -413,7 +443,7 @@ fn act(
             }
             let rollout = guard.rollouts.get_mut(thread).ok_or("thread not found")?;
             if method == "turn/steer" {
-                rollout.user_message(&turn, text).map_err(|error| error.to_string())?;
+                rollout.user_message_of(&turn, text, client_id).map_err(|error| error.to_string())?;
                 return Ok(json!({ "turnId": turn }));
             }
             rollout.turn_aborted(&turn).map_err(|error| error.to_string())?;

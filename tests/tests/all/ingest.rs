@@ -485,3 +485,37 @@ fn a_file_behind_a_link_is_followed() {
     whole_turn(&mut rollout);
     woken(waiting);
 }
+
+#[test]
+fn a_rollout_that_codex_compresses_and_writes_anew_is_followed() {
+    let (job, mut rollout) = Job::bound();
+    let waiting = job.waiting_manager();
+    whole_turn(&mut rollout);
+    woken(waiting);
+    let (plain, compressed) = (rollout.path().to_owned(), format!("{}.zst", rollout.path()));
+    for _ in 0..2 {
+        // As Codex 0.171 does it: each form is made whole before the other goes.
+        let text = fs::read(&plain).unwrap();
+        let level = ruzstd::encoding::CompressionLevel::Fastest;
+        fs::write(&compressed, ruzstd::encoding::compress_to_vec(text.as_slice(), level)).unwrap();
+        fs::remove_file(&plain).unwrap();
+        let read = job.call(&["ingest", "worker"]);
+        assert_eq!(read["new_offset"], text.len(), "{read}");
+        let renewed = job.call(&["register-worker", "--name", "worker", "--codex-session", &compressed]);
+        assert_eq!(renewed["codex_session_path"], plain.as_str(), "{renewed}");
+        let found = job.call(&["reconcile"]);
+        assert_eq!(found["findings"], json!([]), "{found}");
+
+        let waiting = job.waiting_manager();
+        let anew = plain.with_extension("tmp");
+        fs::write(&anew, text).unwrap();
+        fs::rename(&anew, &plain).unwrap();
+        fs::remove_file(&compressed).unwrap();
+        let mut rollout = Rollout::append_to(&plain, rollout.thread_id(), Format::New).unwrap();
+        whole_turn(&mut rollout);
+        woken(waiting);
+    }
+    let rest = job.call(&["manager-inbox", "job", "--json"]);
+    assert_eq!(rest["items"], json!([]), "no turn is told twice: {rest}");
+    assert_eq!(job.worker()["codex_session_path"], plain.as_str());
+}

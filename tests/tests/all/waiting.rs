@@ -6,7 +6,7 @@ use conveyor_tests::rollout::{Format, Rollout, Thread, TurnError};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Exit code of a wait whose time ran out.
 const TIMED_OUT: i32 = 124;
@@ -406,7 +406,20 @@ fn a_reached_limit_blocks() {
     let turn = begin(&mut job.worker);
     let waiting = job.waiting(&["job", "--until", "blocked"]);
     let error = TurnError { code: "usage_limit_exceeded".into(), message: "used up".into() };
+    // The week stands in the slot where the five hours usually are.
+    let week = json!({ "used_percent": 100.0, "window_minutes": 10_080, "resets_at": 4_102_444_800_i64 });
+    let limits = json!({ "limit_id": "codex", "primary": week, "secondary": null });
+    let told = json!({ "type": "token_count", "info": null, "rate_limits": limits });
+    job.worker.record("event_msg", told).unwrap();
     job.worker.task_complete(&turn, None, Some(&error)).unwrap();
     let blocked = reached(waiting.finish());
     assert_eq!([&blocked["worker_state"], &blocked["source"]], ["limit_reached", "rollout"], "{blocked}");
+    let resets_at = blocked["limit_resets_at"].as_str().unwrap_or_default();
+    assert!(resets_at.starts_with("2100-01-01T00:00:00"), "{blocked}");
+    let cycle = job.env.conveyorctl(&["cycle", "job"]).success().json();
+    assert_eq!(cycle["limit_resets_at"], blocked["limit_resets_at"], "{cycle}");
+    // It is told of a worker that waits for it, and of no other.
+    let turn = whole_turn(&mut job.worker);
+    let done = reached(job.wait(&["worker", "--until", "done", "--timeout", "50", "--turn", &turn]));
+    assert!(done["limit_resets_at"].is_null() && done.get("limit_resets_at").is_some(), "{done}");
 }

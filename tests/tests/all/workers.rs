@@ -426,6 +426,42 @@ fn a_window_is_opened_once_and_one_that_failed_does_not_count() {
     assert_eq!((&manager["manager"], &manager["tmux_session"]), (&json!("m"), &json!("m")));
 }
 
+/// A tmux that was upgraded under a running server: it says another version than the one that runs, and does the rest.
+fn upgrade_tmux(env: &TestEnv, version: &str) {
+    let path = env.path_variable();
+    let real =
+        path.split(':').map(|folder| format!("{folder}/tmux")).find(|file| fs::exists(file).unwrap_or(false));
+    let real = real.expect("tmux is installed");
+    let script = format!("#!/bin/sh\n[ \"$1\" = -V ] && echo 'tmux {version}' && exit\nexec {real} \"$@\"\n");
+    write_program(env, "tmux", &script);
+}
+
+#[test]
+fn a_tmux_that_was_upgraded_under_its_server_is_told() {
+    let mut env = world("exec sleep 600");
+    env.set("DISPLAY", ":none");
+    env.set("TERMINAL", "window");
+    write_program(&env, "window", "#!/bin/sh\n");
+    let _ = env.conveyorctl(&["create", "w"]).success();
+    let calm = env.conveyorctl(&["open", "w", "--dry-run"]).success();
+    assert!(calm.json()["warning"].is_null() && calm.stderr.is_empty(), "{calm:?}");
+    assert_eq!(env.conveyorctl(&["doctor"]).json()["checks"]["tmux_servers"]["ok"], json!(true));
+
+    upgrade_tmux(&env, "99.9");
+    let running = env.tmux().run(&["display-message", "-p", "#{version}"]).stdout;
+    let doctor = env.conveyorctl(&["doctor"]).json();
+    let check = &doctor["checks"]["tmux_servers"];
+    assert_eq!(check["ok"], json!(false), "{doctor}");
+    let told = |text: &str| {
+        let way_out = text.contains("99.9") && text.contains(running.trim()) && text.contains("kill-server");
+        assert!(way_out, "{text}");
+    };
+    told(check["message"].as_str().expect("a message"));
+    let open = env.conveyorctl(&["open", "w"]).success();
+    told(open.json()["warning"].as_str().expect("a warning"));
+    told(&open.stderr);
+}
+
 #[test]
 fn a_plain_codex_gets_what_start_does_not_know() {
     let env = world("exec sleep 600");

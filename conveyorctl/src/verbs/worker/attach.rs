@@ -82,6 +82,9 @@ struct Opened<'a> {
     worker: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     manager: Option<&'a str>,
+    /// Why the terminal may not attach.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'a str>,
 }
 
 impl<'a> Opened<'a> {
@@ -97,6 +100,7 @@ impl<'a> Opened<'a> {
             task: None,
             worker: None,
             manager: None,
+            warning: attach.warning.as_deref(),
         }
     }
 }
@@ -105,7 +109,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &OpenArgs) -> Result
     let (attach, launch) = open(ui, helper, &args.name, &args.window, args.force).await?;
     let opened = Opened::new(&attach, &launch, args.window.dry_run);
     ui.json(&Opened { force: Some(args.force), name: Some(&attach.name), ..opened })?;
-    tell_by_hand(ui, &attach, &launch);
+    tell_beside(ui, &attach, &launch);
     Ok(())
 }
 
@@ -121,7 +125,7 @@ pub(crate) async fn open_for(
     if !launch.command().is_empty() {
         ui.line(&format!("\nopened {} in {}", printable(name), launch.terminal()))?;
     }
-    tell_by_hand(ui, &attach, &launch);
+    tell_beside(ui, &attach, &launch);
     Ok(())
 }
 
@@ -183,7 +187,7 @@ async fn open_side(ui: &mut Ui, helper: &Helper, role: Role, args: &SideArgs) ->
         Role::Manager => opened.manager = Some(&attach.name),
     }
     ui.json(&opened)?;
-    tell_by_hand(ui, &attach, &launch);
+    tell_beside(ui, &attach, &launch);
     Ok(())
 }
 
@@ -210,7 +214,11 @@ async fn launch_and_note(
     run
 }
 
-fn tell_by_hand(ui: &mut Ui, attach: &AttachResult, launch: &terminal::Launch) {
+/// Tells what a person has to do or to know beside the window.
+fn tell_beside(ui: &mut Ui, attach: &AttachResult, launch: &terminal::Launch) {
+    if let Some(warning) = &attach.warning {
+        ui.hint(&printable(warning));
+    }
     if launch.command().is_empty() {
         ui.hint(&format!("no terminal was found here; attach one by hand: {}", attach.attach_command));
     }

@@ -4,10 +4,15 @@
 //! connection is closed if the app-server does not answer in time or sends a message that cannot be read.
 
 use super::protocol::{
-    Incoming, Outgoing, Request, RequestResolved, RpcError, StatusChanged, ThreadAnswer, ThreadStatus,
-    TurnStarted, TurnSteered, UNREAD_NOTIFICATIONS,
+    Incoming, Initialized, LimitsUpdated, Outgoing, Request, RequestResolved, RpcError, StatusChanged,
+    ThreadAnswer, ThreadStatus, TurnStarted, TurnSteered, UNREAD_NOTIFICATIONS,
+};
+use crate::{
+    codex::rollout::limits::Limits,
+    platform::{self, Pid, ProcessStart},
 };
 use camino::Utf8Path;
+use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
 use soketto::{
@@ -17,6 +22,7 @@ use soketto::{
 use std::{
     collections::HashMap,
     fmt,
+    os::unix::fs::MetadataExt,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -70,7 +76,40 @@ impl CallError {
 pub(crate) enum Event {
     Status(String, ThreadStatus),
     Request(Box<Request>),
-    Resolved { thread_id: String, request_id: Value },
+    Resolved {
+        thread_id: String,
+        request_id: Value,
+    },
+    /// The limits of the account have changed.
+    Limits(Limits),
+}
+
+/// Who answers a connection. Two that are equal are the same run of an app-server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its process, with the start of it, where the system tells.
+    pub pid: Option<i32>,
+    started: Option<ProcessStart>,
+    /// Device and inode of the socket: an app-server that replaces itself in its process makes another one.
+    socket: (u64, u64),
+    /// Since when the socket is there.
+    pub listens_since: Timestamp,
+    /// The version of Codex that it says it is.
+    pub version: Option<String>,
+}
+
+impl Peer {
+    fn of(socket: &std::fs::Metadata, pid: Option<i32>) -> Self {
+        let process = pid.and_then(|pid| Pid::try_from(i64::from(pid)).ok());
+        let nanoseconds = i32::try_from(socket.ctime_nsec()).unwrap_or_default();
+        Self {
+            pid,
+            started: process.and_then(platform::process_start_time),
+            socket: (socket.dev(), socket.ino()),
+            listens_since: Timestamp::new(socket.ctime(), nanoseconds).unwrap_or(Timestamp::MIN),
+            version: None,
+        }
+    }
 }
 
 /// A connection to an app-server. [`Client::close`] ends it, and so do the other side and the first call that
@@ -93,9 +132,11 @@ impl Client {
     ///
     /// # Errors
     /// `NotSent` when no process of our user listens there.
-    pub(crate) async fn connect(path: &Utf8Path) -> Result<(Arc<Self>, mpsc::Receiver<Event>), CallError> {
+    pub(crate) async fn connect(
+        path: &Utf8Path,
+    ) -> Result<(Arc<Self>, mpsc::Receiver<Event>, Peer), CallError> {
         let connected = tokio::time::timeout(CALL_LIMIT, open(path)).await;
-        let (sender, receiver) =
+        let (sender, receiver, peer) =
             connected.map_err(|_| CallError::NotSent("no handshake in time".to_owned()))??;
         let client = Arc::new(Self {
             sender: AsyncMutex::new(sender),
@@ -105,19 +146,21 @@ impl Client {
         });
         let (events, waiting) = mpsc::channel(MAX_WAITING);
         tokio::spawn(Arc::clone(&client).read(receiver, events));
-        client.hello().await.inspect_err(|_| client.close())?;
-        Ok((client, waiting))
+        let version = client.hello().await.inspect_err(|_| client.close())?;
+        Ok((client, waiting, Peer { version, ..peer }))
     }
 
-    async fn hello(&self) -> Result<(), CallError> {
+    /// Says who we are. Returns the version of Codex.
+    async fn hello(&self) -> Result<Option<String>, CallError> {
         let params = json!({
             "clientInfo": { "name": "conveyord", "version": env!("CARGO_PKG_VERSION") },
             "capabilities": {
                 "experimentalApi": true, "optOutNotificationMethods": UNREAD_NOTIFICATIONS,
             },
         });
-        let _: Value = self.call("initialize", params).await?;
-        self.send(&Outgoing::<()> { id: None, method: "initialized", params: None }).await
+        let answer: Initialized = self.call("initialize", params).await?;
+        self.send(&Outgoing::<()> { id: None, method: "initialized", params: None }).await?;
+        Ok(answer.version())
     }
 
     /// The status of a thread. A thread that is not in memory is `NotLoaded`, whether it exists or not.
@@ -141,19 +184,35 @@ impl Client {
         self.call::<_, Value>("thread/unsubscribe", json!({ "threadId": thread_id })).await.map(drop)
     }
 
-    /// Starts a turn with a text, and returns the id of the turn.
-    pub async fn start_turn(&self, thread_id: &str, text: &str) -> Result<String, CallError> {
-        let params = json!({ "threadId": thread_id, "input": [{ "type": "text", "text": text }] });
+    /// Starts a turn with a text, and returns the id of the turn. `message_id` is what the record of the text will
+    /// name as its client's id.
+    pub async fn start_turn(
+        &self,
+        thread_id: &str,
+        text: &str,
+        message_id: &str,
+    ) -> Result<String, CallError> {
+        let params = json!({
+            "threadId": thread_id, "clientUserMessageId": message_id, "input": [{ "type": "text", "text": text }],
+        });
         Ok(self.call::<_, TurnStarted>("turn/start", params).await?.turn.id)
     }
 
-    /// Adds a text to the running turn if it is the given one, and returns its id.
+    /// Adds a text to the running turn if it is the given one, and returns its id. `message_id` is as for
+    /// [`start_turn`](Self::start_turn).
     ///
     /// # Errors
     /// `Refused` when another turn runs, or none.
-    pub async fn steer_turn(&self, thread_id: &str, turn_id: &str, text: &str) -> Result<String, CallError> {
+    pub async fn steer_turn(
+        &self,
+        thread_id: &str,
+        turn_id: &str,
+        text: &str,
+        message_id: &str,
+    ) -> Result<String, CallError> {
         let params = json!({
-            "threadId": thread_id, "expectedTurnId": turn_id, "input": [{ "type": "text", "text": text }],
+            "threadId": thread_id, "expectedTurnId": turn_id, "clientUserMessageId": message_id,
+            "input": [{ "type": "text", "text": text }],
         });
         Ok(self.call::<_, TurnSteered>("turn/steer", params).await?.turn_id)
     }
@@ -289,6 +348,10 @@ impl Client {
                 let RequestResolved { thread_id, request_id } = resolved;
                 Some(Event::Resolved { thread_id, request_id })
             }
+            "account/rateLimits/updated" => {
+                let updated: LimitsUpdated<'_> = serde_json::from_str(params.get()).ok()?;
+                Some(Event::Limits(Limits::read(updated.rate_limits.get())))
+            }
             _ => None,
         }
     }
@@ -298,16 +361,18 @@ fn unanswered(reason: &str) -> CallError {
     CallError::Unanswered(reason.to_owned())
 }
 
-async fn open(path: &Utf8Path) -> Result<(Sender<Stream>, Receiver<Stream>), CallError> {
+async fn open(path: &Utf8Path) -> Result<(Sender<Stream>, Receiver<Stream>, Peer), CallError> {
     let not_sent = |error: &dyn fmt::Display| CallError::NotSent(error.to_string());
     // The path is a link to a shorter one. The kernel limits the path of a socket (`sun_path`) to about 100
     // bytes, which a Codex home may exceed.
     let target = tokio::fs::canonicalize(path).await.map_err(|error| not_sent(&error))?;
+    let socket = tokio::fs::metadata(&target).await.map_err(|error| not_sent(&error))?;
     let stream = UnixStream::connect(target).await.map_err(|error| not_sent(&error))?;
     let peer = stream.peer_cred().map_err(|error| not_sent(&error))?;
     if peer.uid() != nix::unistd::Uid::effective().as_raw() {
         return Err(CallError::NotSent("the socket belongs to another user".to_owned()));
     }
+    let known = Peer::of(&socket, peer.pid());
     let mut client = handshake::Client::new(stream.compat(), "localhost", "/");
     match client.handshake().await {
         Ok(ServerResponse::Accepted { .. }) => {}
@@ -317,5 +382,6 @@ async fn open(path: &Utf8Path) -> Result<(Sender<Stream>, Receiver<Stream>), Cal
     let mut builder = client.into_builder();
     builder.set_max_message_size(MAX_MESSAGE);
     builder.set_max_frame_size(MAX_MESSAGE);
-    Ok(builder.finish())
+    let (sender, receiver) = builder.finish();
+    Ok((sender, receiver, known))
 }

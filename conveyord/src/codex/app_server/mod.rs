@@ -19,6 +19,10 @@
 //! - `turn/start` on a busy thread joins the running turn. `turn/steer` and `turn/interrupt` are refused if
 //!   another turn runs than the one they name. `turn/start` and `turn/steer` are accepted while an approval
 //!   is pending, and `turn/interrupt` withdraws that approval.
+//! - `clientUserMessageId` of `turn/start` and `turn/steer` comes back as `clientId` of the `userMessage` item in
+//!   `item/started` and `item/completed`, and as `client_id` of its record in the rollout (0.169 and 0.171).
+//! - `account/rateLimits/updated` comes to all connections, after each answer of the model, with the limits of the account
+//!   in the words of `codex/rollout/limits`; without a login all of them are null.
 //! - Text goes to the model as it is: `/compact` and `!ls` are plain text here.
 //! - When the daemon ends, its pending requests are lost and no end of the turn is written. The TUIs
 //!   reconnect by themselves when the daemon starts again. Request ids then begin anew.

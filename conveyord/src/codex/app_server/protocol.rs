@@ -136,6 +136,30 @@ pub(super) struct RequestResolved {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LimitsUpdated<'a> {
+    #[serde(borrow)]
+    pub(super) rate_limits: &'a RawValue,
+}
+
+/// The answer to `initialize`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Initialized {
+    user_agent: Option<String>,
+}
+
+impl Initialized {
+    /// The version in a user agent such as `codex-tui/0.171.0 (Debian 12.0.0; x86_64) ...`.
+    pub(super) fn version(&self) -> Option<String> {
+        let (_, after) = self.user_agent.as_deref()?.split_once('/')?;
+        let version = after.split_whitespace().next()?;
+        let is_version = version.len() <= 64 && version.starts_with(|first: char| first.is_ascii_digit());
+        is_version.then(|| version.to_owned())
+    }
+}
+
+#[derive(Deserialize)]
 pub(super) struct ThreadAnswer {
     pub(super) thread: Thread,
 }

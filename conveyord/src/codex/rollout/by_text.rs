@@ -39,7 +39,7 @@ pub fn thread_with_message(codex_home: &Utf8Path, key: &str, since: SystemTime) 
     found.next().is_none().then_some(Located { thread_id: meta.thread_id, path: Some(path) })
 }
 
-/// The rollouts in the newest folders of days.
+/// The rollouts in the newest folders of days. Compressed ones have rested for a week, so no text has reached them.
 pub(super) fn recent_rollouts(codex_home: &Utf8Path) -> Vec<Utf8PathBuf> {
     let days = newest_days(&codex_home.join("sessions"));
     days.iter().flat_map(|day| files(day)).filter(|path| path.extension() == Some("jsonl")).collect()

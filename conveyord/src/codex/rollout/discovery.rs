@@ -6,7 +6,7 @@
 use crate::refusal::Refusal;
 use conveyor_proto::ids::ThreadId;
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::file::{self, RolloutFile};
 use super::located;
 use super::machine::differ_by_a_byte;
 use super::meta::{NoThreadId, SessionMeta};
@@ -40,9 +41,6 @@ const ROLLOUT_DEPTH: usize = 4;
 /// The folder of a Codex home with one lock file per thread, which the process that owns the thread holds
 /// open (Codex 0.169).
 const LOCK_FOLDER: &str = "thread-writer-locks";
-
-/// The file of a Codex home in which the shared app-server daemon stores its process id.
-const DAEMON_PID_FILE: &str = "app-server-daemon/daemon.pid";
 
 /// The length of the time in the name of a rollout, such as `2026-01-31T09-30-00`.
 const NAME_TIME_LEN: usize = 19;
@@ -204,16 +202,15 @@ fn first_record(path: &Utf8Path) -> Result<SessionMeta, MetaErrorReason> {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => MetaErrorReason::NotFound,
         _ => MetaErrorReason::Io(error),
     };
-    // The type is checked before the file is opened: to open a named pipe would wait for its writer.
-    let metadata = fs::metadata(path).map_err(not_found)?;
+    let metadata = file::metadata(path).map_err(not_found)?;
     if metadata.is_dir() {
         return Err(MetaErrorReason::IsFolder);
     }
     if !metadata.is_file() {
         return Err(MetaErrorReason::NotAFile);
     }
-    let file = File::open(path).map_err(not_found)?;
-    let mut file = BufReader::new(file).take(MAX_META_BYTES);
+    let file = RolloutFile::open(path).map_err(not_found)?;
+    let mut file = BufReader::new(file.from_start()).take(MAX_META_BYTES);
     let (mut line, mut first_reason) = (Vec::new(), None);
     for _ in 0..MAX_LINES_TO_META {
         line.clear();
@@ -392,7 +389,8 @@ pub(super) fn thread_of_file(home: &Utf8Path, path: &Utf8Path) -> Option<ThreadI
     RolloutName::parse(path).filter(|_| is_rollout).and_then(|name| ThreadId::new(name.thread))
 }
 
-/// The newest file of each thread of a Codex home, by the thread's id. A rewind in Codex 0.169 begins another
+/// The newest file of each thread of a Codex home, by the thread's id: the path of its plain file, although it may be
+/// compressed (see [`file`]). A rewind in Codex 0.169 begins another
 /// file of the same thread. Folders of days before `since` are skipped: see [`first_day_of`].
 ///
 /// # Errors
@@ -412,7 +410,7 @@ pub fn newest_rollouts(
             match newest.get(name.thread) {
                 Some(known) if RolloutName::parse(known).as_ref() >= Some(&name) => {}
                 _ => {
-                    newest.insert(name.thread.to_owned(), path);
+                    newest.insert(name.thread.to_owned(), file::name_of(&path).to_owned());
                 }
             }
         })?;
@@ -436,21 +434,8 @@ fn is_before(folder: &Utf8Path, since: &str) -> bool {
     is_day && since.get(..folder.as_str().len()).is_some_and(|since| folder.as_str() < since)
 }
 
-/// The process id of the shared app-server daemon of a Codex home, which owns the threads of all its panes.
-/// `None` if no daemon was started. The process may have ended since.
-pub fn shared_daemon_pid(codex_home: &Utf8Path) -> Option<Pid> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum PidFile {
-        Object { pid: i64 },
-        Number(i64),
-    }
-    let text = fs::read_to_string(codex_home.join(DAEMON_PID_FILE)).ok()?;
-    let (PidFile::Object { pid } | PidFile::Number(pid)) = serde_json::from_str(&text).ok()?;
-    Pid::try_from(pid).ok()
-}
-
-/// The parts of `rollout-<time>-<thread>.jsonl`, or of `rollout-<time>-<thread>_<uuid>.jsonl` after a rewind.
+/// The parts of `rollout-<time>-<thread>.jsonl`, or of `rollout-<time>-<thread>_<uuid>.jsonl` after a rewind; `.zst`
+/// follows if it is compressed.
 /// The order is that of time: first the time in the name, then the suffix, whose UUIDs grow with time.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct RolloutName<'a> {
@@ -461,7 +446,7 @@ struct RolloutName<'a> {
 
 impl<'a> RolloutName<'a> {
     fn parse(path: &'a Utf8Path) -> Option<Self> {
-        let name = path.file_name()?.strip_prefix("rollout-")?.strip_suffix(".jsonl")?;
+        let name = file::name_of(path).file_name()?.strip_prefix("rollout-")?.strip_suffix(".jsonl")?;
         let (time, rest) = name.split_at_checked(NAME_TIME_LEN)?;
         let id = rest.strip_prefix('-')?;
         let (thread, suffix) =
@@ -518,7 +503,8 @@ fn files_held_by(
     Ok(all.filter_map(|(pid, file)| Some((pid, Utf8PathBuf::from_path_buf(file.path).ok()?))).collect())
 }
 
-/// Whether a path has the form `.../sessions/.../rollout-*.jsonl`, in any Codex home.
+/// Whether a path has the form `.../sessions/.../rollout-*.jsonl`, in any Codex home. Nobody writes to a compressed one,
+/// so it tells nothing of who has its thread.
 fn is_rollout_path(path: &Utf8Path) -> bool {
     let is_named =
         path.file_name().is_some_and(|name| name.starts_with("rollout-") && name.ends_with(".jsonl"));
@@ -575,7 +561,9 @@ fn visit(
     Ok(())
 }
 
+mod daemon_pid;
 mod thread_id;
+pub use daemon_pid::shared_daemon_pid;
 pub use thread_id::{is_thread_id, matches_thread, thread_id_in_title};
 
 #[cfg(test)]

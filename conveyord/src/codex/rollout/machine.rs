@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limits::Limits;
 use super::meta::{HistoryMode, SessionMeta};
 use super::record::normalise_timestamp;
 use super::signal::{LastMessage, MessageForm, Signal, TaskComplete, TurnError, TurnTrigger, UserMessage};
@@ -187,6 +188,9 @@ pub struct ThreadState {
     /// Whether the thread was begun anew: it is known to be no fork, so no turn in its file was copied.
     #[serde(default)]
     is_no_fork: bool,
+    /// The limits of the account, as far as the rollout tells them.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
 }
 
 /// What a signal changed.
@@ -373,7 +377,8 @@ impl ThreadState {
             Signal::UserShell => self.note(|turn| turn.has_user_shell = true),
             Signal::PlanProposed => self.note(|turn| turn.has_plan = true),
             Signal::ThreadRolledBack => return self.roll_back(at),
-            Signal::RateLimits { .. } | Signal::Other => {}
+            Signal::RateLimits(limits) => self.limits.merge(limits),
+            Signal::Other => {}
         }
         Effect::None
     }

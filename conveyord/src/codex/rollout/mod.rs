@@ -8,6 +8,8 @@ pub mod by_text;
 pub mod call;
 pub mod clients;
 pub mod discovery;
+pub mod file;
+pub mod limits;
 pub mod lines;
 pub mod located;
 pub mod machine;
@@ -19,6 +21,7 @@ pub mod receipt;
 pub mod record;
 pub mod salvage;
 pub mod signal;
+mod unpack;
 
 #[cfg(test)]
 mod damage_tests;

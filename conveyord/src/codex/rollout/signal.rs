@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::limits::Limits;
 use super::meta::SessionMeta;
 use super::record::{Record, string};
 
@@ -50,13 +51,8 @@ pub enum Signal<'a> {
     Compacted,
     /// The user ran a shell command of their own.
     UserShell,
-    /// How much of the account's limits is used up, in percent.
-    RateLimits {
-        /// The shorter window.
-        primary_used: Option<f64>,
-        /// The longer window.
-        secondary_used: Option<f64>,
-    },
+    /// How much of the account's limits is used up.
+    RateLimits(Limits),
     /// The user took turns back (Codex 0.130). Codex 0.169 begins a new file instead.
     ThreadRolledBack,
     /// A record that says nothing about the state.
@@ -129,6 +125,9 @@ pub struct UserMessage<'a> {
     pub text: Cow<'a, str>,
     /// The turn that the message joined. Legacy records do not name it.
     pub turn_id: Option<Cow<'a, str>>,
+    /// The id that the client gave the message which sent it. Codex writes the id into the record since 0.169; its own
+    /// terminals on the shared daemon give one, too.
+    pub client_id: Option<Cow<'a, str>>,
     /// Which record carried the message.
     pub form: MessageForm,
 }
@@ -138,6 +137,7 @@ impl fmt::Debug for UserMessage<'_> {
         f.debug_struct("UserMessage")
             .field("text_len", &self.text.len())
             .field("turn_id", &self.turn_id)
+            .field("client_id", &self.client_id)
             .field("form", &self.form)
             .finish()
     }
@@ -273,11 +273,14 @@ fn user_message(payload: &str) -> Signal<'_> {
         message: Option<&'a RawValue>,
         #[serde(borrow)]
         turn_id: Option<&'a RawValue>,
+        #[serde(borrow)]
+        client_id: Option<&'a RawValue>,
     }
     let payload: Payload<'_> = lenient(payload);
     Signal::UserMessage(UserMessage {
         text: payload.message.and_then(string).unwrap_or_default(),
         turn_id: id(payload.turn_id),
+        client_id: id(payload.client_id),
         form: MessageForm::Event,
     })
 }
@@ -296,6 +299,8 @@ fn item_completed(payload: &str) -> Signal<'_> {
         kind: Option<&'a RawValue>,
         #[serde(borrow)]
         content: Option<&'a RawValue>,
+        #[serde(borrow)]
+        client_id: Option<&'a RawValue>,
     }
     let payload: Payload<'_> = lenient(payload);
     let item: Item<'_> = payload.item.map(|raw| lenient(raw.get())).unwrap_or_default();
@@ -303,6 +308,7 @@ fn item_completed(payload: &str) -> Signal<'_> {
         Some("UserMessage") => Signal::UserMessage(UserMessage {
             text: item.content.map(content_text).unwrap_or_default(),
             turn_id: id(payload.turn_id),
+            client_id: id(item.client_id),
             form: MessageForm::Item,
         }),
         Some("ContextCompaction") => Signal::Compacted,
@@ -317,24 +323,9 @@ fn token_count(payload: &str) -> Signal<'_> {
         #[serde(borrow)]
         rate_limits: Option<&'a RawValue>,
     }
-    #[derive(Default, Deserialize)]
-    struct Limits<'a> {
-        #[serde(borrow)]
-        primary: Option<&'a RawValue>,
-        #[serde(borrow)]
-        secondary: Option<&'a RawValue>,
-    }
-    #[derive(Default, Deserialize)]
-    struct Window {
-        used_percent: Option<f64>,
-    }
-    let used = |raw: Option<&RawValue>| raw.and_then(|raw| lenient::<Window>(raw.get()).used_percent);
     let payload: Payload<'_> = lenient(payload);
-    let limits: Limits<'_> = payload.rate_limits.map(|raw| lenient(raw.get())).unwrap_or_default();
-    match (used(limits.primary), used(limits.secondary)) {
-        (None, None) => Signal::Other,
-        (primary_used, secondary_used) => Signal::RateLimits { primary_used, secondary_used },
-    }
+    let limits = payload.rate_limits.map(|raw| Limits::read(raw.get())).unwrap_or_default();
+    if limits.is_empty() { Signal::Other } else { Signal::RateLimits(limits) }
 }
 
 /// Whether a `response_item` is the message by which Codex tells the model what the user ran with `!`.
@@ -376,7 +367,7 @@ fn content_text(raw: &RawValue) -> Cow<'_, str> {
 }
 
 /// Parses the members of an object. If `json` is no object, all members are absent.
-fn lenient<'a, T: Deserialize<'a> + Default>(json: &'a str) -> T {
+pub(super) fn lenient<'a, T: Deserialize<'a> + Default>(json: &'a str) -> T {
     serde_json::from_str(json).unwrap_or_default()
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::lines::{Line, LineScanner};
 use super::machine::{CoarseState, Effect, Outcome, ThreadState};
-use super::record::parse_line;
+use super::record::{normalise_timestamp, parse_line};
 
 /// The result of a file, line by line.
 #[derive(Debug, Default, PartialEq)]
@@ -173,6 +173,24 @@ fn recorded_rollouts_end_in_the_state_that_their_index_names() {
             let splits = splits(file.len(), seed);
             assert_eq!(read_growing(&file, splits, LineScanner::new(0)), whole, "{} split", recorded.file);
         }
+    }
+}
+
+#[test]
+fn recorded_limits_tell_when_they_begin_anew() {
+    let Some((folder, _)) = recordings() else { return };
+    for (file, resets_at) in [
+        ("0.169.0/rollouts/rate-limits.jsonl", 1_795_216_653),
+        ("0.130.0/rollouts/rate-limits.jsonl", 1_795_217_004),
+    ] {
+        let read = read_growing(&std::fs::read(folder.join(file)).unwrap(), [], LineScanner::new(0));
+        let met = normalise_timestamp(read.state.since.as_deref().unwrap()).unwrap();
+        // 96 % of the five hours and 91 % of the week were used when the limit was met.
+        assert_eq!(
+            read.state.limits.reset_after(met).map(jiff::Timestamp::as_second),
+            Some(resets_at),
+            "{file}"
+        );
     }
 }
 

@@ -208,10 +208,28 @@ impl Rollout {
         self.file = OpenOptions::new().append(true).open(&self.path).unwrap();
     }
 
+    /// Compresses the file as Codex does with one that has rested: the other form is made whole, then this one goes.
+    pub(super) fn compress(&self) -> Utf8PathBuf {
+        let (plain, compressed) = (fs::read(&self.path).unwrap(), format!("{}.zst", self.path));
+        fs::write(&compressed, packed(&plain)).unwrap();
+        fs::remove_file(&self.path).unwrap();
+        compressed.into()
+    }
+
+    /// Writes the plain file anew, as Codex does when it resumes the thread.
+    pub(super) fn resume(&mut self, text: impl AsRef<[u8]>) {
+        self.replace(text);
+        fs::remove_file(format!("{}.zst", self.path)).unwrap();
+    }
+
     /// Cuts the file in place.
     pub(super) fn truncate(&self, len: u64) {
         self.file.set_len(len).unwrap();
     }
+}
+
+pub(super) fn packed(plain: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(plain, ruzstd::encoding::CompressionLevel::Fastest)
 }
 
 /// A record so many milliseconds after half past nine.

@@ -122,6 +122,14 @@ fn approvals_are_answered_by_the_shared_daemon_which_also_takes_texts() {
             assert_eq!([&sent["outcome"], &sent["transport"]], ["delivered", "app-server"], "{sent:#}");
         };
         by_app_server("[[say: heard]] by the app-server");
+        // The id that it was sent with stands in the record: that is the proof.
+        let rows = call(&env, &["sessions", "--role", "worker"]);
+        let path = rows[0]["codex_session_path"].as_str().expect("a rollout");
+        let rollout = std::fs::read_to_string(path).expect("it is there");
+        let records = rollout.lines().filter(|line| line.contains("UserMessage") && line.contains("heard"));
+        let records: Vec<Value> = records.map(|line| line.parse().expect("JSON")).collect();
+        let id = records[0]["payload"]["item"]["client_id"].as_str().expect("an id");
+        assert!(id.starts_with("conveyor:") && records.len() == 1, "{records:#?}");
         env.tmux().wait_for_text(&pane, "by the app-server");
         wait_for_state(&env, "done");
         by_app_server("[[run: sleep 60]] this takes long");

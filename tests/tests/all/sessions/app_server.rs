@@ -23,7 +23,7 @@ fn register(env: &TestEnv, role: &str, name: &str, rollout: &Rollout) {
 
 /// A worker whose thread the app-server has, and a manager without a pane, bound to the task `t`. Returns the
 /// thread.
-fn pair(env: &TestEnv, server: &FakeAppServer) -> String {
+pub(super) fn pair(env: &TestEnv, server: &FakeAppServer) -> String {
     let worker = rollout(env);
     let thread = worker.thread_id().to_owned();
     register(env, "worker", "w", &worker);
@@ -35,7 +35,7 @@ fn pair(env: &TestEnv, server: &FakeAppServer) -> String {
 }
 
 /// Records a configuration that grants these permissions.
-fn grant(env: &TestEnv, permissions: &Value) {
+pub(super) fn grant(env: &TestEnv, permissions: &Value) {
     let database = Connection::open(env.state_root().join("conveyor.db")).expect("the database is there");
     database
         .execute(
@@ -47,32 +47,32 @@ fn grant(env: &TestEnv, permissions: &Value) {
         .expect("SQL");
 }
 
-fn approve() -> Value {
+pub(super) fn approve() -> Value {
     json!({ "worker_session": ["approve"] })
 }
 
-fn cycle(env: &TestEnv) -> Value {
+pub(super) fn cycle(env: &TestEnv) -> Value {
     env.conveyorctl(&["cycle", "t"]).success().json()
 }
 
-fn approvals(env: &TestEnv) -> Vec<Value> {
+pub(super) fn approvals(env: &TestEnv) -> Vec<Value> {
     let listed = env.conveyorctl(&["approvals", "list", "t", "--json"]).success().json();
     listed.as_array().expect("a list").clone()
 }
 
 /// Waits until so many approvals are pending, and returns the last.
 #[track_caller]
-fn wait_for_approval(env: &TestEnv) -> Value {
+pub(super) fn wait_for_approval(env: &TestEnv) -> Value {
     wait_until("an approval", || approvals(env).pop())
 }
 
 #[track_caller]
-fn wait_for_none(env: &TestEnv) {
+pub(super) fn wait_for_none(env: &TestEnv) {
     wait_until("no approval", || approvals(env).is_empty().then_some(()));
 }
 
 #[track_caller]
-fn wait_for_state(env: &TestEnv, state: &str, source: &str) -> Value {
+pub(super) fn wait_for_state(env: &TestEnv, state: &str, source: &str) -> Value {
     let mut last = Value::Null;
     wait_until(&format!("a cycle that reports {state} by {source}"), || {
         last = cycle(env);
@@ -81,7 +81,7 @@ fn wait_for_state(env: &TestEnv, state: &str, source: &str) -> Value {
     last
 }
 
-fn decide(env: &TestEnv, verb: &str, id: &Value) -> Vec<String> {
+pub(super) fn decide(env: &TestEnv, verb: &str, id: &Value) -> Vec<String> {
     let id = id.as_str().expect("an id").to_owned();
     let _ = env;
     ["approvals", verb, &id, "--task", "t", "--reason", "it is harmless", "--json"]
@@ -89,12 +89,12 @@ fn decide(env: &TestEnv, verb: &str, id: &Value) -> Vec<String> {
         .to_vec()
 }
 
-fn run(env: &TestEnv, args: &[String]) -> conveyor_tests::harness::Output {
+pub(super) fn run(env: &TestEnv, args: &[String]) -> conveyor_tests::harness::Output {
     env.conveyorctl(&args.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Begins a turn in the worker's rollout that asks for an approval. Returns the turn and the request.
-fn ask(server: &FakeAppServer, thread: &str, command: &str) -> (String, u64) {
+pub(super) fn ask(server: &FakeAppServer, thread: &str, command: &str) -> (String, u64) {
     let mut turn = String::new();
     server.write(thread, |rollout| {
         turn = rollout.task_started()?;
@@ -280,7 +280,7 @@ fn two_sessions_of_one_app_server_are_kept_apart() {
 }
 
 #[track_caller]
-fn nudge(env: &TestEnv, text: &str, more: &[&str]) -> Value {
+pub(super) fn nudge(env: &TestEnv, text: &str, more: &[&str]) -> Value {
     let mut args = vec!["session-nudge", "w", text];
     args.extend(more);
     env.conveyorctl(&args).success().json()
@@ -288,7 +288,7 @@ fn nudge(env: &TestEnv, text: &str, more: &[&str]) -> Value {
 
 /// Waits until the daemon knows that the app-server has the thread.
 #[track_caller]
-fn wait_until_reached(env: &TestEnv) {
+pub(super) fn wait_until_reached(env: &TestEnv) {
     wait_until("the app-server to be a way", || {
         let tried = env.conveyorctl(&["session-nudge", "w", "x", "--dry-run", "--transport", "app-server"]);
         (tried.code == Some(0)).then_some(())

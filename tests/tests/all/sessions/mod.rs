@@ -2,6 +2,7 @@
 
 mod app_server;
 mod app_server_crashes;
+mod app_server_generations;
 mod moved_panes;
 mod pane_approvals;
 mod registration;

@@ -1,9 +1,11 @@
 #![expect(clippy::disallowed_methods, reason = "a process of its own to look at")]
+use std::fs::File;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
+use super::daemon_pid::DAEMON_PID_FILE;
 use super::*;
 
 const A: &str = "01990000-0000-7000-8000-00000000000a";
@@ -252,6 +254,19 @@ fn the_shared_daemons_pid_is_read() {
     ] {
         home.write(DAEMON_PID_FILE, text);
         assert_eq!(shared_daemon_pid(&home.path).map(Pid::as_raw), expect, "{text}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_that_got_the_shared_daemons_id_later_is_not_the_daemon() {
+    let home = Home::new();
+    let own = Pid::try_from(i64::from(std::process::id())).unwrap();
+    let start = platform::process_start_time(own).unwrap().0;
+    for (ticks, is_it) in [(start, true), (start - 1, false)] {
+        let identity = format!(r#"{{"bootId":"b","startTicks":{ticks}}}"#);
+        home.write(DAEMON_PID_FILE, &format!(r#"{{"pid":{own},"processIdentity":{identity}}}"#));
+        assert_eq!(shared_daemon_pid(&home.path).is_some(), is_it);
     }
 }
 

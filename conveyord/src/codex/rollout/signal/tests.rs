@@ -86,7 +86,10 @@ fn a_message_of_the_user_arrives() {
     fn check(payload: &str, text: &str, turn_id: Option<&str>, form: MessageForm) {
         with_signal(&event(payload), |signal| {
             let Signal::UserMessage(message) = signal else { panic!("{signal:?}") };
-            assert_eq!(message, UserMessage { text: text.into(), turn_id: turn_id.map(Cow::from), form });
+            assert_eq!(
+                message,
+                UserMessage { text: text.into(), turn_id: turn_id.map(Cow::from), client_id: None, form }
+            );
         });
     }
     check(r#"{"type":"user_message","message":"two\nlines"}"#, "two\nlines", None, MessageForm::Event);
@@ -130,7 +133,8 @@ fn other_records_have_their_meaning() {
         &event(
             r#"{"type":"token_count","rate_limits":{"primary":{"used_percent":96.0},"secondary":{"used_percent":91}}}"#,
         ),
-        "RateLimits { primary_used: Some(96.0), secondary_used: Some(91.0) }",
+        "RateLimits(Limits([Window { limit: None, minutes: None, used: 9600, resets_at: None }, Window { limit: None, \
+         minutes: None, used: 9100, resets_at: None }]))",
     );
     check(&event(r#"{"type":"token_count","info":null,"rate_limits":null}"#), "Other");
     check(&event(r#"{"type":"token_count","rate_limits":{"primary":null}}"#), "Other");
