@@ -4,6 +4,7 @@
 //! The two sides, procfs with pidfd and libproc with kqueue, are in `linux` and `macos`. What follows from
 //! them is here. No program is run, but for ps(1) on macOS, and nothing here knows what Codex is.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
@@ -233,42 +234,46 @@ pub fn with_ancestors(pid: Pid) -> impl Iterator<Item = Pid> {
     std::iter::successors(Some(pid), |pid| parent(*pid)).take(MOST_ANCESTORS)
 }
 
-/// The children of a process, in the order of their ids.
+/// The children of a process, in the order of their ids. None if there is no such process.
 pub fn children(pid: Pid) -> io::Result<Vec<Pid>> {
-    let mut children = children_by_parent()?.remove(&pid).unwrap_or_default();
-    children.sort_unstable();
-    Ok(children)
+    ProcessTree::default().children(pid)
 }
 
 /// The descendants of a process, breadth first, without the process itself. At most `MAX_DESCENDANTS`.
 pub fn descendants(pid: Pid) -> io::Result<Vec<Pid>> {
-    Ok(ProcessTree::now()?.descendants(pid))
+    ProcessTree::default().descendants(pid)
 }
 
-/// The parents of all processes at one moment: one listing for many questions.
-#[derive(Debug)]
+/// The children of processes as they were when they were first asked for: one look for many questions.
+///
+/// Only the processes that are asked for are looked at, so that the cost does not depend on what else runs. On a
+/// system that does not tell the children of a process, all processes are listed once.
+#[derive(Debug, Default)]
 pub struct ProcessTree {
-    by_parent: HashMap<Pid, Vec<Pid>>,
+    known: RefCell<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    children: HashMap<Pid, Vec<Pid>>,
+    /// Whether `children` has all processes of the system.
+    is_whole: bool,
 }
 
 impl ProcessTree {
-    /// Lists the processes of the system.
-    pub fn now() -> io::Result<Self> {
-        Ok(Self { by_parent: children_by_parent()? })
-    }
-
     /// The descendants of a process, breadth first, without the process itself. At most `MAX_DESCENDANTS`.
-    #[must_use]
-    pub fn descendants(&self, pid: Pid) -> Vec<Pid> {
+    ///
+    /// # Errors
+    /// The system tells neither the children of a process nor all processes.
+    pub fn descendants(&self, pid: Pid) -> io::Result<Vec<Pid>> {
         let mut found = Vec::new();
-        // Processes that changed while they were listed may form a ring.
-        let mut known = HashSet::from([pid]);
+        // Processes that changed while they were looked at may form a ring.
+        let mut seen = HashSet::from([pid]);
         let mut next = Some(pid);
         let mut visited = 0;
         while let Some(pid) = next {
-            let mut children = self.by_parent.get(&pid).cloned().unwrap_or_default();
-            children.retain(|child| known.insert(*child));
-            children.sort_unstable();
+            let mut children = self.children(pid)?;
+            children.retain(|child| seen.insert(*child));
             found.extend(children);
             if found.len() >= MAX_DESCENDANTS {
                 found.truncate(MAX_DESCENDANTS);
@@ -277,7 +282,29 @@ impl ProcessTree {
             next = found.get(visited).copied();
             visited += 1;
         }
-        found
+        Ok(found)
+    }
+
+    fn children(&self, pid: Pid) -> io::Result<Vec<Pid>> {
+        let mut known = self.known.borrow_mut();
+        if let Some(children) = known.children.get(&pid) {
+            return Ok(children.clone());
+        }
+        if known.is_whole {
+            return Ok(Vec::new());
+        }
+        match sys::children(pid) {
+            Ok(mut children) => {
+                children.sort_unstable();
+                known.children.insert(pid, children.clone());
+                Ok(children)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                *known = Known { children: children_by_parent()?, is_whole: true };
+                Ok(known.children.get(&pid).cloned().unwrap_or_default())
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -290,6 +317,7 @@ pub fn open_files(pid: Pid) -> io::Result<Vec<OpenFile>> {
     sys::open_files(pid)
 }
 
+/// The children of all processes, by a look at each process of the system.
 fn children_by_parent() -> io::Result<HashMap<Pid, Vec<Pid>>> {
     let mut by_parent: HashMap<Pid, Vec<Pid>> = HashMap::new();
     for pid in sys::pids()? {
@@ -297,6 +325,9 @@ fn children_by_parent() -> io::Result<HashMap<Pid, Vec<Pid>>> {
         if let Ok(Process { parent: Some(parent), .. }) = sys::process(pid) {
             by_parent.entry(parent).or_default().push(pid);
         }
+    }
+    for children in by_parent.values_mut() {
+        children.sort_unstable();
     }
     Ok(by_parent)
 }

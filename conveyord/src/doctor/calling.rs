@@ -8,7 +8,7 @@ use super::DoctorContext;
 use crate::{
     codex::rollout::discovery,
     error::{Error, Result},
-    platform::{self, Pid, ProcessTree},
+    platform::{self, Pid},
     process,
     sessions::registration,
     store::{self, sessions::Session},
@@ -157,13 +157,10 @@ async fn place(caller: &Caller, ancestors: &[Pid], tmux: &Tmux) -> Place {
 /// The thread of the nearest ancestor that itself holds a rollout open. In a pane, the search ends at the
 /// pane's process. Rollouts that other descendants hold belong to other sessions.
 fn calling_thread(ancestors: &[Pid], pane: Option<&Pane>) -> Option<CallingThread> {
-    let tree = ProcessTree::now().ok()?;
     let top = pane.and_then(|pane| ancestors.iter().position(|pid| pid.as_raw() == pane.pane_pid));
     let above = &ancestors[..top.map_or(ancestors.len(), |top| top + 1)];
     above.iter().find_map(|ancestor| {
-        let mut held = discovery::rollouts_held_in(&tree, *ancestor).ok()?;
-        held.rollouts.retain(|rollout| rollout.pid == *ancestor);
-        let rollout = discovery::choose(held).ok()?;
+        let rollout = discovery::choose(discovery::rollouts_held_alone(*ancestor).ok()?).ok()?;
         Some(CallingThread {
             pid: rollout.pid.into(),
             codex_session_id: rollout.meta.thread_id.to_string(),

@@ -5,9 +5,12 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
+use nix::errno::Errno;
 use nix::unistd::{SysconfVar, Uid, sysconf};
 use rustix::process::{PidfdFlags, pidfd_open};
 
@@ -19,9 +22,53 @@ const DELETED: &[u8] = b" (deleted)";
 
 pub(super) fn process(pid: Pid) -> io::Result<Process> {
     let stat = fs::read(proc_path(pid, "stat"))?;
-    let status = fs::read_to_string(proc_path(pid, "status"))?;
-    parse(&stat, &status)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected text in procfs"))
+    // The folder of a process belongs to its effective user, also where its files belong to root because the process
+    // may not be dumped (proc_pid(5)). The kernel writes a whole page of memory figures to tell the same in `status`.
+    let user = Uid::from_raw(fs::metadata(format!("/proc/{pid}"))?.uid());
+    parse(&stat, user).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected text in procfs"))
+}
+
+/// The children of a process, as the kernel keeps them for each of its threads. A process that has ended has none.
+///
+/// # Errors
+/// `Unsupported` if the kernel was built without `CONFIG_PROC_CHILDREN` (proc_pid_task(5)).
+pub(super) fn children(pid: Pid) -> io::Result<Vec<Pid>> {
+    let threads = match fs::read_dir(proc_path(pid, "task")) {
+        Ok(threads) => threads,
+        Err(error) if is_gone(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut children = Vec::new();
+    for thread in threads {
+        let thread = match thread {
+            Ok(thread) => thread.path(),
+            Err(error) if is_gone(&error) => break,
+            Err(error) => return Err(error),
+        };
+        match fs::read_to_string(thread.join("children")) {
+            Ok(line) => children.extend(line.split_ascii_whitespace().filter_map(number)),
+            // The thread has ended: its children are listed for another thread of the process.
+            Err(error) if is_gone(&error) && tells_children() => {}
+            Err(error) if is_gone(&error) => return Err(io::ErrorKind::Unsupported.into()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(children)
+}
+
+fn number(word: &str) -> Option<Pid> {
+    Pid::try_from(word.parse::<i64>().ok()?).ok()
+}
+
+/// Whether the kernel tells the children of a thread at all.
+fn tells_children() -> bool {
+    static TELLS: LazyLock<bool> = LazyLock::new(|| Path::new("/proc/thread-self/children").exists());
+    *TELLS
+}
+
+/// Whether a process or thread ended before or while something was read of it.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::ESRCH as i32)
 }
 
 /// The kernel gives the start in ticks since the boot, but the time of the boot only in whole seconds. So the
@@ -45,8 +92,7 @@ pub(super) fn pids() -> io::Result<Vec<Pid>> {
     let mut pids = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.parse::<i64>().ok());
-        pids.extend(number.and_then(|number| Pid::try_from(number).ok()));
+        pids.extend(name.to_str().and_then(number));
     }
     Ok(pids)
 }
@@ -107,8 +153,8 @@ fn is_deleted(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(DELETED) && !path.exists()
 }
 
-/// Parses `/proc/PID/stat` and the `Uid:` line of `/proc/PID/status`.
-fn parse(stat: &[u8], status: &str) -> Option<Process> {
+/// Parses `/proc/PID/stat`.
+fn parse(stat: &[u8], user: Uid) -> Option<Process> {
     // The second field is the name of the command in parentheses and may contain anything, so the fields are
     // counted after it.
     let name_end = stat.iter().rposition(|byte| *byte == b')')?;
@@ -120,14 +166,13 @@ fn parse(stat: &[u8], status: &str) -> Option<Process> {
     let foreground: i64 = fields.nth(8 - 6)?.parse().ok()?;
     // `starttime` is field 22.
     let start = fields.nth(22 - 9)?.parse().ok()?;
-    let user = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().nth(1)?;
     Some(Process {
         parent: Pid::try_from(parent).ok(),
         group: Pid::try_from(group).ok(),
         // -1 without a terminal.
         foreground: Pid::try_from(foreground).ok(),
         start: ProcessStart(start),
-        user: Uid::from_raw(user.parse().ok()?),
+        user,
         is_zombie: matches!(state, "Z" | "X" | "x"),
     })
 }
@@ -139,12 +184,12 @@ mod tests {
     #[test]
     fn a_command_name_may_hold_anything() {
         let stat = b"42 (a) b\xff (c)) S 7 42 42 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 12345 1000 10 1844\n";
-        let status = "Name:\tx\nUid:\t1000\t1001\t1000\t1000\n";
-        let process = parse(stat, status).unwrap();
+        let user = Uid::from_raw(1001);
+        let process = parse(stat, user).unwrap();
         assert_eq!(process.parent.map(Pid::as_raw), Some(7));
         assert_eq!(process.start, ProcessStart(12345));
-        assert_eq!(process.user, Uid::from_raw(1001));
+        assert_eq!(process.user, user);
         assert!(!process.is_zombie);
-        assert!(parse(b"42 (x) Z", status).is_none());
+        assert!(parse(b"42 (x) Z", user).is_none());
     }
 }

@@ -11,6 +11,7 @@ use libproc::bsd_info::BSDInfo;
 use libproc::file_info::{ListFDs, PIDFDInfo, PIDFDInfoFlavor, ProcFDType, pidfdinfo};
 use libproc::proc_pid::{PIDInfo, PidInfoFlavor, listpidinfo, pidinfo};
 use libproc::processes::{ProcFilter, pids_by_type};
+use nix::errno::Errno;
 use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
 use nix::unistd::Uid;
 
@@ -100,6 +101,16 @@ pub(super) fn pids() -> io::Result<Vec<Pid>> {
     Ok(pids.into_iter().filter_map(|pid| Pid::try_from(i64::from(pid)).ok()).collect())
 }
 
+/// The children of a process, chosen by the kernel: what `proc_listchildpids` of libproc asks it. A process that has
+/// ended has none.
+pub(super) fn children(pid: Pid) -> io::Result<Vec<Pid>> {
+    let ppid = u32::try_from(pid.as_raw()).map_err(io::Error::other)?;
+    // The libproc crate takes an empty list for an error if an earlier call of this thread has left one.
+    Errno::clear();
+    let pids = pids_by_type(ProcFilter::ByParentProcess { ppid })?;
+    Ok(pids.into_iter().filter_map(|pid| Pid::try_from(i64::from(pid)).ok()).collect())
+}
+
 pub(super) fn program_name(pid: Pid) -> Option<String> {
     libproc::proc_pid::name(pid.as_raw()).ok()
 }
@@ -169,8 +180,8 @@ fn bsd_info(pid: Pid) -> io::Result<BSDInfo> {
     // permitted", and kill(2) with signal 0 tells which of them it was.
     pidinfo::<BSDInfo>(pid.as_raw(), WITH_ZOMBIES).map_err(|message| {
         let kind = match nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.as_raw()), None) {
-            Err(nix::errno::Errno::ESRCH) => io::ErrorKind::NotFound,
-            Err(nix::errno::Errno::EPERM) => io::ErrorKind::PermissionDenied,
+            Err(Errno::ESRCH) => io::ErrorKind::NotFound,
+            Err(Errno::EPERM) => io::ErrorKind::PermissionDenied,
             _ => io::ErrorKind::Other,
         };
         io::Error::new(kind, message)

@@ -111,6 +111,54 @@ fn the_tree_below_a_process_is_found() {
 }
 
 #[test]
+fn the_children_that_are_told_are_those_of_the_whole_table() {
+    let tree = Tree::start();
+    wait_until(|| descendants(tree.pid()).unwrap().len() == 2);
+    let by_parent = children_by_parent().unwrap();
+    let whole = Known { children: by_parent.clone(), is_whole: true };
+    let whole = ProcessTree { known: RefCell::new(whole) };
+    assert_eq!(descendants(tree.pid()).unwrap(), whole.descendants(tree.pid()).unwrap());
+    let (shell, below) = (tree.pid(), whole.descendants(tree.pid()).unwrap());
+    assert_eq!(by_parent.get(&shell), Some(&children(shell).unwrap()));
+    assert_eq!(children(below[1]).unwrap(), [], "of one without children");
+}
+
+/// A process is also a child if a thread started it that was not the first of its process.
+#[test]
+fn children_of_all_threads_are_told() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let tree = Tree::start();
+        tell.send(tree.pid()).unwrap();
+        drop(ended.recv());
+    });
+    let child = told.recv().unwrap();
+    assert!(children(own()).unwrap().contains(&child));
+    drop(end);
+    thread.join().unwrap();
+    assert!(!children(own()).unwrap().contains(&child), "it has ended");
+}
+
+#[test]
+fn only_the_processes_that_were_asked_for_are_looked_at() {
+    let tree = Tree::start();
+    wait_until(|| descendants(tree.pid()).unwrap().len() == 2);
+    let looked_at = ProcessTree::default();
+    assert_eq!(looked_at.descendants(tree.pid()).unwrap().len(), 2);
+    let known = looked_at.known.borrow();
+    assert_eq!((known.children.len(), known.is_whole), (3, false), "the shell and what is below it");
+}
+
+#[test]
+fn a_process_that_is_gone_has_no_children() {
+    let mut tree = Tree::start();
+    tree.shell.kill().unwrap();
+    tree.shell.wait().unwrap();
+    assert_eq!(children(tree.pid()).unwrap(), []);
+}
+
+#[test]
 fn arguments_and_folder_of_a_process_are_known() {
     let tree = Tree::start();
     let words: Vec<String> = arguments(tree.pid()).unwrap();

@@ -35,17 +35,17 @@ use jiff::civil::Date;
 use std::collections::HashMap;
 
 /// Finds the thread that a session shows. `title` is the title of its pane, if the pane was looked at.
-/// Blocks: it reads the process table and folders.
+/// Blocks: it looks at processes and folders.
 #[must_use]
 pub fn locate(session: &Session, title: Option<&str>, others: &Others) -> Option<Located> {
     Survey::default().locate(session, title, others)
 }
 
-/// One reading of the process table and of the folders, for any number of sessions. It becomes stale, so use
+/// One look at the processes of sessions and at the folders, for any number of sessions. It becomes stale, so use
 /// a new one for each round.
 #[derive(Debug, Default)]
 pub struct Survey {
-    tree: Option<ProcessTree>,
+    tree: ProcessTree,
     /// By Codex home: the shared daemon with its clients.
     daemons: HashMap<Utf8PathBuf, Option<Daemon>>,
     /// When the look is taken, if not now.
@@ -107,7 +107,7 @@ impl Survey {
         let Some(root) = root(session) else { return false };
         // The daemon may run below the pane that was the first to need it.
         let daemon = discovery::shared_daemon_pid(home);
-        let pids = self.tree().map(|tree| tree.descendants(root)).unwrap_or_default();
+        let pids = self.tree.descendants(root).unwrap_or_default();
         let mut pids = pids.into_iter().chain([root]).filter(|pid| Some(*pid) != daemon);
         pids.any(|pid| discovery::threads_held_alone(home, pid).contains(thread))
     }
@@ -115,9 +115,8 @@ impl Survey {
     /// What the processes of a session hold themselves. None if they hold no thread, as with the shared daemon.
     fn own(&mut self, session: &Session, home: Option<&Utf8Path>) -> Option<Own> {
         let root = root(session)?;
-        let tree = self.tree()?;
-        let rollout = rollouts_held_in(tree, root).ok().and_then(|held| choose(held).ok());
-        let locked = home.and_then(|home| threads_locked_in(tree, home, root).ok()).unwrap_or_default();
+        let rollout = rollouts_held_in(&self.tree, root).ok().and_then(|held| choose(held).ok());
+        let locked = home.and_then(|home| threads_locked_in(&self.tree, home, root).ok()).unwrap_or_default();
         (rollout.is_some() || !locked.is_empty()).then_some(Own { rollout, locked })
     }
 
@@ -160,6 +159,11 @@ impl Survey {
         named: Option<&str>,
         others: &Others,
     ) -> Option<Located> {
+        // A session that had a thread may have left it by `/clear`. Without a title nothing tells. This is asked first,
+        // because looking for the daemon's terminals reads the whole process table.
+        if named.is_none() && !session.is_pending() {
+            return None;
+        }
         let ((daemon, client), now) = (self.client(session, home)?, self.now());
         let not_users = |path: &Option<Utf8PathBuf>| path.as_deref().is_some_and(|path| !is_of_user(path));
         if let Some(named) = named {
@@ -171,10 +175,6 @@ impl Survey {
             }
             let proven = self.is_for(session, home, &client, &thread, path.as_deref(), others);
             return proven.then_some(Located { thread_id: thread, path });
-        }
-        // A session that had a thread may have left it by `/clear`. Without a title nothing tells.
-        if !session.is_pending() {
-            return None;
         }
         let thread = match &client.tui.opens {
             Opens::Thread(thread) if daemon.threads.contains(thread) => thread.clone(),
@@ -224,7 +224,7 @@ impl Survey {
     /// The shared daemon of a Codex home, and the terminal of it that runs in a session.
     fn client(&mut self, session: &Session, home: &Utf8Path) -> Option<(Daemon, Client)> {
         let root = root(session)?;
-        let below = self.tree()?.descendants(root);
+        let below = self.tree.descendants(root).ok()?;
         let daemon = self.daemons.entry(home.to_owned()).or_insert_with(|| Daemon::of(home)).clone()?;
         let mut own =
             daemon.clients.iter().filter(|client| client.pid == root || below.contains(&client.pid));
@@ -271,13 +271,6 @@ impl Survey {
             return now;
         }
         clock::timestamp()
-    }
-
-    fn tree(&mut self) -> Option<&ProcessTree> {
-        if self.tree.is_none() {
-            self.tree = ProcessTree::now().ok();
-        }
-        self.tree.as_ref()
     }
 }
 

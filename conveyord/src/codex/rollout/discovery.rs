@@ -20,7 +20,7 @@ use super::machine::differ_by_a_byte;
 use super::meta::{NoThreadId, SessionMeta};
 use super::record::{BYTE_ORDER_MARK, SkipReason, string};
 use super::salvage::{Part, salvage};
-use crate::platform::{self, Pid, ProcessTree};
+use crate::platform::{self, OpenFile, Pid, ProcessTree};
 
 /// The longest first line that is read. `session_meta` contains the base instructions, some tens of
 /// kilobytes.
@@ -269,24 +269,32 @@ fn parse_session_meta(line: &[u8]) -> Result<SessionMeta, MetaErrorReason> {
 ///
 /// The process is gone, or the system does not let us inspect it or list its descendants.
 pub fn rollouts_held_by(pid: Pid) -> Result<HeldRollouts, DiscoveryError> {
-    rollouts_held_in(&process_tree(pid)?, pid)
+    rollouts_held_in(&ProcessTree::default(), pid)
 }
 
-/// As [`rollouts_held_by`], in a process tree that was listed before.
+/// As [`rollouts_held_by`], in a process tree that serves other questions, too.
 ///
 /// # Errors
 ///
 /// The process is gone, or the system does not let us inspect it.
 pub fn rollouts_held_in(tree: &ProcessTree, pid: Pid) -> Result<HeldRollouts, DiscoveryError> {
-    let mut held = HeldRollouts { pid, processes: 0, rollouts: Vec::new(), rejected: Vec::new() };
+    let mut held = HeldRollouts::none(pid);
     for (holder, path) in files_held_by(tree, pid, &mut held.processes)? {
-        // Two processes may hold the same file open, such as `node` and its child.
-        if !is_rollout_path(&path) || held.knows(&path) {
-            continue;
-        }
-        match inspect(holder, &path) {
-            Ok(rollout) => held.rollouts.push(rollout),
-            Err(reason) => held.rejected.push(Rejected { pid: holder, path, reason }),
+        held.take(holder, path);
+    }
+    Ok(held)
+}
+
+/// The rollouts that one process holds open, without its descendants.
+///
+/// # Errors
+///
+/// The process is gone, or the system does not let us inspect it.
+pub fn rollouts_held_alone(pid: Pid) -> Result<HeldRollouts, DiscoveryError> {
+    let mut held = HeldRollouts { processes: 1, ..HeldRollouts::none(pid) };
+    for file in files_of(pid)? {
+        if let Ok(path) = Utf8PathBuf::from_path_buf(file.path) {
+            held.take(pid, path);
         }
     }
     Ok(held)
@@ -313,10 +321,10 @@ pub fn choose(mut held: HeldRollouts) -> Result<HeldRollout, NotFound> {
 ///
 /// The process is gone, or the system does not let us inspect it or list its descendants.
 pub fn threads_locked_by(codex_home: &Utf8Path, pid: Pid) -> Result<Vec<ThreadId>, DiscoveryError> {
-    threads_locked_in(&process_tree(pid)?, codex_home, pid)
+    threads_locked_in(&ProcessTree::default(), codex_home, pid)
 }
 
-/// As [`threads_locked_by`], in a process tree that was listed before.
+/// As [`threads_locked_by`], in a process tree that serves other questions, too.
 ///
 /// # Errors
 ///
@@ -472,14 +480,33 @@ impl<'a> RolloutName<'a> {
 }
 
 impl HeldRollouts {
+    const fn none(pid: Pid) -> Self {
+        Self { pid, processes: 0, rollouts: Vec::new(), rejected: Vec::new() }
+    }
+
+    /// Takes an open file, if it is a rollout that is not known yet.
+    fn take(&mut self, holder: Pid, path: Utf8PathBuf) {
+        // Two processes may hold the same file open, such as `node` and its child.
+        if !is_rollout_path(&path) || self.knows(&path) {
+            return;
+        }
+        match inspect(holder, &path) {
+            Ok(rollout) => self.rollouts.push(rollout),
+            Err(reason) => self.rejected.push(Rejected { pid: holder, path, reason }),
+        }
+    }
+
     fn knows(&self, path: &Utf8Path) -> bool {
         self.rollouts.iter().any(|known| known.path == path)
             || self.rejected.iter().any(|known| known.path == path)
     }
 }
 
-fn process_tree(pid: Pid) -> Result<ProcessTree, DiscoveryError> {
-    ProcessTree::now().map_err(|source| DiscoveryError::NoTree { pid, source })
+fn files_of(pid: Pid) -> Result<Vec<OpenFile>, DiscoveryError> {
+    platform::open_files(pid).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => DiscoveryError::NoProcess(pid),
+        _ => DiscoveryError::Unreadable { pid, source },
+    })
 }
 
 /// The open files of a process and its descendants, breadth first.
@@ -488,11 +515,8 @@ fn files_held_by(
     pid: Pid,
     processes: &mut usize,
 ) -> Result<Vec<(Pid, Utf8PathBuf)>, DiscoveryError> {
-    let own = platform::open_files(pid).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => DiscoveryError::NoProcess(pid),
-        _ => DiscoveryError::Unreadable { pid, source },
-    })?;
-    let below = tree.descendants(pid);
+    let own = files_of(pid)?;
+    let below = tree.descendants(pid).map_err(|source| DiscoveryError::NoTree { pid, source })?;
     *processes = 1 + below.len();
     // A descendant may end meanwhile, or belong to another user. Then it is no Codex of this pane, so the
     // error is ignored.
