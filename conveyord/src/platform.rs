@@ -234,7 +234,7 @@ pub fn with_ancestors(pid: Pid) -> impl Iterator<Item = Pid> {
     std::iter::successors(Some(pid), |pid| parent(*pid)).take(MOST_ANCESTORS)
 }
 
-/// The children of a process, in the order of their ids. None if there is no such process.
+/// The children of a process, in the order of their ids; none if it has ended.
 pub fn children(pid: Pid) -> io::Result<Vec<Pid>> {
     ProcessTree::default().children(pid)
 }

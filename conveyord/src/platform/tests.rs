@@ -131,7 +131,7 @@ fn children_of_all_threads_are_told() {
     let thread = std::thread::spawn(move || {
         let tree = Tree::start();
         tell.send(tree.pid()).unwrap();
-        drop(ended.recv());
+        let _ = ended.recv();
     });
     let child = told.recv().unwrap();
     assert!(children(own()).unwrap().contains(&child));

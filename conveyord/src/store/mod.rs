@@ -2,12 +2,14 @@
 //!
 //! Invariants: there is one writer connection, and every write is one `begin immediate` transaction;
 //! readers are read-only connections and never wait for the writer. Changes are published after the
-//! commit. No file here knows of tmux, of rollout files or of JSON-RPC.
+//! commit. Calls write before what works off a backlog (`queue`). No file here knows of tmux, of rollout files or of JSON-RPC.
 #![expect(clippy::disallowed_methods, reason = "the one room that opens the database")]
 
 mod checkpoint;
 mod open;
+mod queue;
 mod rows;
+mod search;
 
 pub mod approvals;
 pub mod bindings;
@@ -44,6 +46,7 @@ use crate::{
     faults::{CrashPoint, Write},
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use queue::{Queue, Urgency};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::{
@@ -64,6 +67,8 @@ pub enum Durability {
     Full,
     /// What can be read again from its source, such as ingest.
     Normal,
+    /// The same, for one of many writes that follow each other: whoever else waits writes first.
+    Backlog,
     /// The same, for megabytes in one transaction: they find room in the page cache, so that no page is written
     /// twice.
     Bulk,
@@ -75,7 +80,7 @@ impl Durability {
     const fn synchronous(self) -> &'static str {
         match self {
             Self::Full | Self::FullBulk => "FULL",
-            Self::Normal | Self::Bulk => "NORMAL",
+            Self::Normal | Self::Backlog | Self::Bulk => "NORMAL",
         }
     }
 
@@ -83,8 +88,15 @@ impl Durability {
     const fn cache_size(self) -> i64 {
         match self {
             // SQLite's default, so that an idle daemon is small.
-            Self::Full | Self::Normal => -2 * 1024,
+            Self::Full | Self::Normal | Self::Backlog => -2 * 1024,
             Self::Bulk | Self::FullBulk => -16 * 1024,
+        }
+    }
+
+    const fn urgency(self) -> Urgency {
+        match self {
+            Self::Full | Self::Normal => Urgency::Interactive,
+            Self::Backlog | Self::Bulk | Self::FullBulk => Urgency::Bulk,
         }
     }
 }
@@ -94,6 +106,8 @@ impl Durability {
 pub struct Store {
     path: Arc<Utf8PathBuf>,
     writer: Arc<Mutex<Writer>>,
+    /// Who uses the writer next.
+    queue: Arc<Queue>,
     readers: r2d2::Pool<SqliteConnectionManager>,
     changes: Changes,
     /// Told after each commit.
@@ -123,6 +137,7 @@ impl Store {
         Ok(Self {
             path: Arc::new(path.to_owned()),
             writer: Arc::new(Mutex::new(writer)),
+            queue: Arc::default(),
             readers,
             changes,
             committed: Arc::default(),
@@ -164,6 +179,7 @@ impl Store {
     where
         E: From<StoreError>,
     {
+        let _turn = self.queue.enter(durability.urgency());
         // A panic while the lock was held rolled its transaction back: the connection is sound.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let write = Write::of(&work, &writer.connection);
@@ -178,7 +194,7 @@ impl Store {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(StoreError::from)?;
-        let tx = Tx { transaction, now: clock::now(), changes: RefCell::default() };
+        let tx = Tx { transaction, now: clock::now(), changes: RefCell::default(), queue: &self.queue };
         let value = work(&tx)?;
         write.reach(CrashPoint::WriteDone, &tx).map_err(StoreError::from)?;
         let now = tx.now.clone();
@@ -240,6 +256,7 @@ impl Store {
 
     /// Moves the write-ahead log into the database file, as far as readers allow.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
+        let _turn = self.queue.enter(Urgency::Interactive);
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         writer.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;
         Ok(())
@@ -251,6 +268,7 @@ pub struct Tx<'a> {
     transaction: Transaction<'a>,
     now: String,
     changes: RefCell<Vec<Change>>,
+    queue: &'a Queue,
 }
 
 impl Tx<'_> {
@@ -264,6 +282,12 @@ impl Tx<'_> {
     fn commit(self) -> Result<Vec<Change>, StoreError> {
         self.transaction.commit()?;
         Ok(self.changes.into_inner())
+    }
+
+    /// Whether a call waits to write. Who works off a backlog then ends its transaction.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.queue.is_awaited()
     }
 
     /// Drops the changes so far: rows that tell of the past wake nobody.
