@@ -58,9 +58,10 @@ impl Store {
         }
         let connection = open::maintenance(&self.path)?;
         let is_large = fs::metadata(&log).is_ok_and(|file| file.len() > LARGE_FILE);
-        if checkpoint(&connection, "passive")?.is_complete() && is_large {
-            // This connection has no busy timeout, so a log that a reader uses is cut back another time.
-            checkpoint(&connection, "truncate")?;
+        if checkpoint(&connection, "passive")?.is_complete() {
+            // What was written meanwhile is moved while no writer adds more: else the log would never end. This
+            // connection has no busy timeout, so a log that a reader uses is begun anew another time.
+            checkpoint(&connection, if is_large { "truncate" } else { "restart" })?;
         }
         Ok(())
     }
