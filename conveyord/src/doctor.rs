@@ -18,7 +18,11 @@ use crate::{
     codex::program::newest_tried,
     error::Error,
     process,
-    store::{self, Store, health::Health, sessions::Session},
+    store::{
+        self, Store,
+        health::{Depth, Health},
+        sessions::Session,
+    },
     under_way::UnderWay,
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -122,7 +126,7 @@ async fn stored(context: &DoctorContext) -> Result<Stored, Error> {
     context
         .store
         .read_anew(|connection| {
-            let health = store::health::check(connection)?;
+            let health = store::health::check(connection, Depth::BRIEF)?;
             let sessions = store::sessions::active(connection)?;
             Ok(Stored {
                 database: database_check(&health),
