@@ -16,7 +16,7 @@ use crate::{
     rpc,
     server::{self, Limits},
     service::{self, State},
-    store::{Store, StoreError},
+    store::{Durability, Store, StoreError},
     words::names::{self, Is},
     workers,
 };
@@ -173,6 +173,10 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
     app.loops.ended().await;
     if let Some(dispatch) = dispatch {
         dispatch.drain().await;
+    }
+    // Nobody needs it: the next search would do it. It is for who reads the file meanwhile.
+    if let Err(error) = app.store.complete_search_blocking(Durability::Normal) {
+        tracing::warn!(%error, "the full-text index could not be completed");
     }
     faults::reach(CrashPoint::Drained);
     let ended_for_a_file = app.store.in_place().check();

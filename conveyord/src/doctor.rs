@@ -20,7 +20,11 @@ use crate::{
     error::Error,
     process,
     sessions::app_servers::AppServers,
-    store::{self, Store, health::Health, sessions::Session},
+    store::{
+        self, Store,
+        health::{Depth, Health},
+        sessions::Session,
+    },
     under_way::UnderWay,
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -151,7 +155,7 @@ async fn stored(context: &DoctorContext) -> Result<Stored, Error> {
     context
         .store
         .read_anew(|connection| {
-            let health = store::health::check(connection)?;
+            let health = store::health::check(connection, Depth::BRIEF)?;
             let sessions = store::sessions::active(connection)?;
             Ok(Stored {
                 database: database_check(&health),

@@ -1,7 +1,7 @@
 //! `discover`: the tasks, sessions, bindings and telemetry that match a text, and the next steps that they
 //! suggest.
 //!
-//! Nothing is written here. A suggestion is something that `bind` would accept at this moment.
+//! Nothing is written here but the full-text index, which a search completes. A suggestion is something that `bind` would accept at this moment.
 
 use crate::{
     error::{Error, Result},
@@ -37,6 +37,9 @@ pub async fn discover(store: &Store, params: DiscoverParams) -> Result<DiscoverR
         let message = format!("the limit is {}: it must be between 1 and {MOST}", params.limit);
         return Err(Error::invalid(Kind::InvalidLimit, message));
     };
+    if !Query::new(&params.query).is_empty() {
+        store.complete_search().await?;
+    }
     store.read(move |connection| look(connection, &params, limit)).await
 }
 

@@ -3,7 +3,7 @@ use super::*;
 use crate::{
     ingest::{Ingest, Shrunk},
     sessions::state,
-    store::{StoreError, ids::EventId, sessions, testing},
+    store::{StoreError, health, ids::EventId, sessions, testing},
 };
 use conveyor_proto::ids::{SessionId, ThreadId};
 use serde_json::{Value, json};
@@ -290,7 +290,8 @@ async fn folders_and_database_are_imported_together_or_not_at_all() {
     assert_eq!((result.worker_count, result.database.unwrap().verified), (4, Some(true)));
     let oldie = testing::rows(&world.store, "workers", "id, state", "name = 'oldie'");
     assert_eq!(oldie, [["worker-5d0c7b8e-8f5e-4f0e-9a57-7f7a4f6f2b11", "active"]]);
-    let health = world.store.read_blocking(crate::store::health::check).unwrap();
+    let health =
+        world.store.read_blocking(|connection| health::check(connection, health::Depth::Whole)).unwrap();
     assert!(health.is_ok(), "{:?}", health.checks);
 }
 

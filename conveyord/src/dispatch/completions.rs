@@ -6,7 +6,7 @@
 
 use super::{
     BACK_OFF, HELD_BACK_OFF, back_off,
-    dispatcher::Dispatcher,
+    dispatcher::{Dispatcher, Part},
     lease,
     lost::LostClaim,
     milliseconds,
@@ -43,11 +43,13 @@ use conveyor_proto::{
     },
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Completions that one transaction routes at most. With fewer, the flush to the disk would cost more for
-/// each; with more, other writers would wait longer.
+/// Completions that one transaction routes at most. With fewer, the commit would cost more for each.
 const BATCH: usize = 64;
+/// How long one transaction routes completions at most, so that no other writer waits longer. It ends after the one at
+/// hand if a call waits already.
+const BATCH_TIME: Duration = Duration::from_millis(5);
 /// Pending turns that are read to find those whose time has come.
 const LOOKED_AT: i64 = 256;
 
@@ -193,19 +195,17 @@ fn loaded(connection: &rusqlite::Connection, turn: Unrouted) -> Result<Option<Ro
 /// each. Returns false when there was none.
 pub(super) async fn route_some(
     pass: &Dispatcher,
+    part: Part,
     limit: usize,
     mut tell: impl FnMut(ProcessedCompletion),
 ) -> Result<bool> {
     let (dispatcher, lease_ms, ignore) = (pass.id.clone(), pass.lease_ms, pass.ignore_back_off);
     let (changes, items) = (pass.store.changes().clone(), pass.items.clone());
-    // An inbox is filled in this transaction; a push is sent after it. The commit need not be flushed: a
-    // power cut takes back the turn's mark together with its notification, and the turn is routed again. What
-    // tells somebody of it for good (a consumption, the beginning of a push) is flushed, and this commit with
-    // it.
+    // An inbox is filled in this transaction; a push is sent after it.
     let batch = pass
         .store
-        .write(Durability::Normal, move |tx| {
-            let (now, expires_at) = (tx.due_now().to_owned(), tx.due_in(lease_ms));
+        .write(part.durability(), move |tx| {
+            let (now, expires_at, begun) = (tx.due_now().to_owned(), tx.due_in(lease_ms), Instant::now());
             let due = |turn: &Unrouted| ignore || turn.route_after.as_ref().is_none_or(|after| *after <= now);
             let mut batch = Vec::new();
             let due = turns::unrouted(tx, LOOKED_AT)?.into_iter().filter(due);
@@ -230,6 +230,9 @@ pub(super) async fn route_some(
                 if has_pane {
                     // This completion is typed, or it ends the manager's wait. Only then is it known where
                     // the next one goes.
+                    break;
+                }
+                if tx.is_awaited() || begun.elapsed() >= BATCH_TIME {
                     break;
                 }
             }

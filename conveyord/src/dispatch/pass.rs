@@ -4,8 +4,11 @@
 //! The daemon's own loop (`task`) calls the parts of a pass, never the whole.
 
 use super::{
-    COMMAND_TYPES, commands, completions, courier::Courier, dispatcher::Dispatcher, lost::Lost, telemetry,
-    unsent,
+    COMMAND_TYPES, commands, completions,
+    courier::Courier,
+    dispatcher::{Dispatcher, Part},
+    lost::Lost,
+    telemetry, unsent,
 };
 use crate::{
     background::{Items, LoopName},
@@ -181,12 +184,14 @@ impl Dispatcher {
                 let Some(id) = unsent::recover_next(self, last, tell).await? else { break };
                 last = id;
             }
+            let mut part = Part::First;
             while processed.len() < budget {
                 let left = budget - processed.len();
                 let tell = |item| processed.push(Processed::Completion(Box::new(item)));
-                if !completions::route_some(self, left, tell).await? {
+                if !completions::route_some(self, part, left, tell).await? {
                     break;
                 }
+                part = Part::Further;
             }
         }
         Ok(processed)

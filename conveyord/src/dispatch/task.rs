@@ -10,7 +10,7 @@
 use super::{
     commands, completions,
     courier::Courier,
-    dispatcher::Dispatcher,
+    dispatcher::{Dispatcher, Part},
     held,
     lost::{Lost, LostClaim},
     pass::{command_types, heartbeat},
@@ -350,6 +350,9 @@ async fn route(pass: Dispatcher) -> Result<u64> {
     while let Some(id) = unsent::recover_next(&pass, last, |_| count += 1).await? {
         last = id;
     }
-    while completions::route_some(&pass, usize::MAX, |_| count += 1).await? {}
+    let mut part = Part::First;
+    while completions::route_some(&pass, part, usize::MAX, |_| count += 1).await? {
+        part = Part::Further;
+    }
     Ok(count)
 }

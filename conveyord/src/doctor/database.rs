@@ -8,7 +8,7 @@ use crate::{
     refusal::Kind,
     store::{
         self,
-        health::{BoundTask, UnfinishedCommand},
+        health::{BoundTask, Depth, UnfinishedCommand},
         sessions::Session,
     },
 };
@@ -29,10 +29,8 @@ pub async fn run(context: &DoctorContext, params: &DbDoctorParams) -> Result<DbD
         return Err(Error::invalid(Kind::InvalidSeconds, message));
     }
     let survey = if params.live { Some(survey(context).await?) } else { None };
-    let health = match &survey {
-        Some(survey) => survey.health.clone(),
-        None => context.store.read_anew(store::health::check).await?,
-    };
+    // Also with `live`: the survey looks at a large file briefly.
+    let health = context.store.read_anew(|connection| store::health::check(connection, Depth::Whole)).await?;
     let mut result = DbDoctorResult {
         ok: health.is_ok(),
         checks: health.checks,

@@ -18,7 +18,7 @@ use crate::{
     store::{
         self, StoreError,
         drift::{AllUndone, OpenBinding},
-        health::Health,
+        health::{Depth, Health},
         rollouts::{self, Rollout},
         session_starts::{self, SessionStart},
         sessions::{self, Session},
@@ -236,7 +236,7 @@ fn snapshot(connection: &Connection) -> std::result::Result<Snapshot, StoreError
     };
     let (left, long) = (clock::due_in(-LEFT_MS), clock::milliseconds_ago(LONG_MS));
     Ok(Snapshot {
-        health: store::health::check(connection)?,
+        health: store::health::check(connection, Depth::BRIEF)?,
         sessions: sessions::active(connection)?
             .into_iter()
             .map(with_rollout)

@@ -1,7 +1,7 @@
 //! One transaction's lines of a rollout: their records, what is damaged, and how far the file is read.
 
 use super::{
-    BATCH_BYTES, Reader, Writer,
+    BATCH_BYTES, LEAST_BYTES, Reader, Writer,
     apply::{Stored, Thread},
     check, unreadable,
 };
@@ -77,7 +77,8 @@ impl<'a, 'tx> Batch<'a, 'tx> {
                     offset + len
                 }
             };
-            if end - start >= BATCH_BYTES {
+            let bytes = end - start;
+            if bytes >= BATCH_BYTES || bytes >= LEAST_BYTES && self.tx.is_awaited() {
                 break;
             }
         }

@@ -51,6 +51,8 @@ use std::{
 /// Bytes of lines that one transaction stores: enough that a commit costs little, few enough that other
 /// writers get their turn.
 const BATCH_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes after which a batch ends when a call waits to write. Much smaller ones would cost more for each byte.
+const LEAST_BYTES: u64 = 512 * 1024;
 /// Bytes before the offset that are hashed. A file that was replaced is noticed by them.
 const CHECK_BYTES: u64 = 1024;
 

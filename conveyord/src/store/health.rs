@@ -41,11 +41,45 @@ impl Health {
     }
 }
 
+/// The table that grows with all that sessions do; no other comes near its size.
+const RECORDS: &str = "codex_events";
+
+/// How much of the file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// All of it: half a second for each million records.
+    Whole,
+    /// Of a file with more bytes, all but the records.
+    WithoutRecords {
+        /// The size of a file that is read as a whole all the same.
+        above: u64,
+    },
+}
+
+impl Depth {
+    /// For whoever waits for much else, too.
+    pub const BRIEF: Self = Self::WithoutRecords { above: 64 * 1024 * 1024 };
+
+    /// The tables to look at; none stands for the whole file.
+    fn tables(self, connection: &Connection) -> rusqlite::Result<Option<Vec<String>>> {
+        let Self::WithoutRecords { above } = self else { return Ok(None) };
+        let number = |name: &str| connection.pragma_query_value(None, name, scalar::<u64>);
+        if number("page_count")?.saturating_mul(number("page_size")?) <= above {
+            return Ok(None);
+        }
+        // A virtual table has no page of its own.
+        let tables = "select name from sqlite_schema where type = 'table' and rootpage > 0 and name <> ?1";
+        let mut tables = connection.prepare(tables)?;
+        let names: rusqlite::Result<Vec<String>> = tables.query_map([RECORDS], scalar)?.collect();
+        Ok(Some(names?))
+    }
+}
+
 /// Runs every check.
 ///
 /// # Errors
 /// Those of SQLite, when a check cannot even be made.
-pub fn check(connection: &Connection) -> Result<Health, StoreError> {
+pub fn check(connection: &Connection, depth: Depth) -> Result<Health, StoreError> {
     let number = |name: &str| connection.pragma_query_value(None, name, scalar::<i64>);
     let foreign_keys = number("foreign_keys")?;
     let journal_mode: String = connection.pragma_query_value(None, "journal_mode", scalar).or_else(damage)?;
@@ -60,7 +94,9 @@ pub fn check(connection: &Connection) -> Result<Health, StoreError> {
     } else {
         None
     };
-    let integrity = first_problem(connection)?;
+    // Damage that hides the tables is found by the look at the whole file.
+    let tables = depth.tables(connection).or_else(|error| damage(error).map(|_| None))?;
+    let integrity = first_problem(connection, tables.as_deref())?;
     let application_id = number("application_id")?;
     let checks = vec![
         value("foreign_keys", foreign_keys == 1, foreign_keys),
@@ -71,8 +107,8 @@ pub fn check(connection: &Connection) -> Result<Health, StoreError> {
         missing("required_tables", &wanted.tables, &present.tables),
         missing("required_indexes", &wanted.indexes, &present.indexes),
         missing("required_triggers", &wanted.triggers, &present.triggers),
-        foreign_key_check(connection)?,
-        value("integrity_check", integrity == "ok", integrity),
+        foreign_key_check(connection, tables.as_deref())?,
+        value("integrity_check", integrity == "ok", with_extent(integrity, tables.is_none())),
         // Any size is right. It is told because it decides how fast the file is.
         value("page_size", true, number("page_size")?),
         value("application_id", application_id == i64::from(open::APPLICATION_ID), application_id),
@@ -116,8 +152,17 @@ impl Objects {
     }
 }
 
-fn foreign_key_check(connection: &Connection) -> Result<DbCheck, StoreError> {
-    let (violations, damage) = match violations(connection) {
+/// Says what was left out.
+fn with_extent(result: String, is_whole: bool) -> String {
+    if is_whole {
+        result
+    } else {
+        format!("{result}; {RECORDS} was left out, `conveyorctl db-doctor` checks it, too")
+    }
+}
+
+fn foreign_key_check(connection: &Connection, tables: Option<&[String]>) -> Result<DbCheck, StoreError> {
+    let (violations, damage) = match violations(connection, tables) {
         Ok(violations) => (violations, None),
         Err(error) => (Vec::new(), Some(damage(error)?)),
     };
@@ -131,8 +176,20 @@ fn foreign_key_check(connection: &Connection) -> Result<DbCheck, StoreError> {
     })
 }
 
-fn violations(connection: &Connection) -> rusqlite::Result<Vec<ForeignKeyViolation>> {
-    let mut statement = connection.prepare("pragma foreign_key_check")?;
+fn violations(
+    connection: &Connection,
+    tables: Option<&[String]>,
+) -> rusqlite::Result<Vec<ForeignKeyViolation>> {
+    let Some(tables) = tables else { return violations_of(connection, "pragma foreign_key_check") };
+    let mut all = Vec::new();
+    for table in tables {
+        all.extend(violations_of(connection, &format!("pragma foreign_key_check({})", quoted(table)))?);
+    }
+    Ok(all)
+}
+
+fn violations_of(connection: &Connection, pragma: &str) -> rusqlite::Result<Vec<ForeignKeyViolation>> {
+    let mut statement = connection.prepare(pragma)?;
     let rows = statement.query_map([], |row| {
         Ok(ForeignKeyViolation {
             table: column(row, "table")?,
@@ -144,9 +201,22 @@ fn violations(connection: &Connection) -> rusqlite::Result<Vec<ForeignKeyViolati
     rows.collect()
 }
 
-/// What `pragma quick_check` says of the file: `ok`, or the first problem.
-fn first_problem(connection: &Connection) -> Result<String, StoreError> {
-    connection.query_row("pragma quick_check(1)", [], scalar).or_else(damage)
+/// The name of a table as a word of SQL.
+fn quoted(table: &str) -> String {
+    format!("\"{}\"", table.replace('"', "\"\""))
+}
+
+/// What `pragma quick_check` says of the file, or of these tables: `ok`, or the first problem.
+fn first_problem(connection: &Connection, tables: Option<&[String]>) -> Result<String, StoreError> {
+    let ask = |pragma: &str| connection.query_row(pragma, [], scalar).or_else(damage);
+    let Some(tables) = tables else { return ask("pragma quick_check(1)") };
+    for table in tables {
+        let found = ask(&format!("pragma quick_check({})", quoted(table)))?;
+        if found != "ok" {
+            return Ok(found);
+        }
+    }
+    Ok("ok".to_owned())
 }
 
 /// Damage of the file is a finding and no error of the check.
@@ -245,7 +315,7 @@ mod tests {
     fn check_after(work: &str, failing: &[&str]) -> Vec<DbCheck> {
         let (_dir, store) = store();
         Connection::open(store.path()).unwrap().execute_batch(work).unwrap();
-        let health = store.read_blocking(check).unwrap();
+        let health = store.read_blocking(|connection| check(connection, Depth::Whole)).unwrap();
         let names: Vec<&str> = health.checks.iter().map(|check| check.name.as_str()).collect();
         assert_eq!(names, ORDER);
         let failed: Vec<&str> =
@@ -283,17 +353,17 @@ mod tests {
         assert_eq!((violations[0].table.as_str(), violations[0].parent.as_str()), ("budgets", "tasks"));
     }
 
-    #[test]
-    fn a_damaged_file_is_a_finding() {
+    /// Writes over the first page of a table, and tells which checks find that.
+    fn found_of_damaged(table: &'static str, depth: Depth) -> Vec<DbCheck> {
         use std::{fs::OpenOptions, os::unix::fs::FileExt};
         let (_dir, store) = store();
         store.checkpoint().unwrap();
         let (page, size): (u64, u64) = store
             .read_blocking(|connection| {
                 let sql = "select rootpage, (select page_size from pragma_page_size)
-                    from sqlite_schema where name = 'budgets'";
+                    from sqlite_schema where name = ?1";
                 let numbers: (i64, i64) =
-                    connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                    connection.query_row(sql, [table], |row| Ok((row.get(0)?, row.get(1)?)))?;
                 Ok::<_, StoreError>((numbers.0.cast_unsigned(), numbers.1.cast_unsigned()))
             })
             .unwrap();
@@ -302,9 +372,29 @@ mod tests {
         drop(file);
         // A connection that has not seen the page yet.
         let connection = Connection::open(store.path()).unwrap();
-        let health = check(&connection).unwrap();
-        let found = |name: &str| health.checks.iter().find(|check| check.name == name).unwrap().ok;
+        check(&connection, depth).unwrap().checks
+    }
+
+    #[test]
+    fn a_damaged_file_is_a_finding() {
+        let checks = found_of_damaged("budgets", Depth::Whole);
+        let found = |name: &str| checks.iter().find(|check| check.name == name).unwrap().ok;
         assert!(!found("integrity_check") && !found("foreign_key_check"));
+    }
+
+    #[test]
+    fn a_brief_look_at_a_large_file_leaves_out_the_records_and_says_so() {
+        let brief = Depth::WithoutRecords { above: 0 };
+        let integrity = |table, depth| {
+            let mut checks = found_of_damaged(table, depth).into_iter();
+            let check = checks.find(|check| check.name == "integrity_check").unwrap();
+            (check.ok, check.value.unwrap().as_str().unwrap().to_owned())
+        };
+        assert!(!integrity("budgets", brief).0);
+        assert!(!integrity(RECORDS, Depth::Whole).0);
+        assert!(!integrity(RECORDS, Depth::BRIEF).0, "the file is small");
+        let (ok, value) = integrity(RECORDS, brief);
+        assert!(ok && value.starts_with("ok; codex_events was left out"), "{value}");
     }
 
     #[tokio::test]
@@ -326,7 +416,7 @@ mod tests {
                 crate::store::commands::insert(tx, &command)
             };
             store.write_blocking(Durability::Full, add).unwrap();
-            let health = store.read_anew(check).await.unwrap();
+            let health = store.read_anew(|connection| check(connection, Depth::Whole)).await.unwrap();
             assert!(health.is_ok(), "{round}: {:?}", health.checks);
         }
     }

@@ -1,6 +1,7 @@
-//! The audit trail (`events`) and telemetry (`telemetry_events` with its full-text copy).
+//! The audit trail (`events`) and telemetry (`telemetry_events`).
 //!
-//! Both are written in the transaction of what they tell about: undone with it, never apart from it.
+//! Both are written in the transaction of what they tell about: undone with it, never apart from it. The full-text
+//! index of telemetry follows later, see `search`.
 
 use super::{
     StoreError, Tx,
@@ -88,7 +89,7 @@ pub struct Telemetry<'a> {
     pub attributes: Value,
 }
 
-/// Writes a telemetry event, with its full-text copy.
+/// Writes a telemetry event.
 pub fn telemetry(tx: &Tx<'_>, event: &Telemetry<'_>) -> Result<(), StoreError> {
     let run_id = match (event.run, event.task_id) {
         (Run::Id(run), _) => Some(run.to_owned()),
@@ -96,7 +97,6 @@ pub fn telemetry(tx: &Tx<'_>, event: &Telemetry<'_>) -> Result<(), StoreError> {
         (Run::Active, None) => None,
     };
     let id = clock::new_id("telemetry");
-    let attributes = json_text(&event.attributes)?;
     tx.prepare_cached(
         "insert into telemetry_events
          (id, run_id, task_id, timestamp, actor, event_type, severity, summary, correlation_json, attributes_json)
@@ -112,20 +112,7 @@ pub fn telemetry(tx: &Tx<'_>, event: &Telemetry<'_>) -> Result<(), StoreError> {
         event.kind.severity().as_str(),
         event.summary,
         json_text(&event.correlation)?,
-        attributes,
-    ])?;
-    tx.prepare_cached(
-        "insert into telemetry_events_fts (event_id, task_id, run_id, actor, event_type, summary, attributes)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?
-    .execute(params![
-        id,
-        event.task_id,
-        run_id,
-        event.actor.as_str(),
-        event.kind.as_str(),
-        event.summary,
-        attributes,
+        json_text(&event.attributes)?,
     ])?;
     Ok(())
 }

@@ -2,12 +2,14 @@
 //!
 //! Invariants: there is one writer connection, and every write is one `begin immediate` transaction;
 //! readers are read-only connections and never wait for the writer. Changes are published after the
-//! commit. No file here knows of tmux, of rollout files or of JSON-RPC.
+//! commit. Calls write before what works off a backlog (`queue`). No file here knows of tmux, of rollout files or of JSON-RPC.
 #![expect(clippy::disallowed_methods, reason = "the one room that opens the database")]
 
 mod checkpoint;
 mod open;
+mod queue;
 mod rows;
+mod search;
 
 pub mod approvals;
 pub mod bindings;
@@ -46,6 +48,7 @@ use crate::{
     in_place::InPlace,
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use queue::{Queue, Urgency};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig};
 use std::{
@@ -66,6 +69,8 @@ pub enum Durability {
     Full,
     /// What can be read again from its source, such as ingest.
     Normal,
+    /// The same, for one of many writes that follow each other: whoever else waits writes first.
+    Backlog,
     /// The same, for megabytes in one transaction: they find room in the page cache, so that no page is written
     /// twice.
     Bulk,
@@ -77,7 +82,7 @@ impl Durability {
     const fn synchronous(self) -> &'static str {
         match self {
             Self::Full | Self::FullBulk => "FULL",
-            Self::Normal | Self::Bulk => "NORMAL",
+            Self::Normal | Self::Backlog | Self::Bulk => "NORMAL",
         }
     }
 
@@ -85,8 +90,15 @@ impl Durability {
     const fn cache_size(self) -> i64 {
         match self {
             // SQLite's default, so that an idle daemon is small.
-            Self::Full | Self::Normal => -2 * 1024,
+            Self::Full | Self::Normal | Self::Backlog => -2 * 1024,
             Self::Bulk | Self::FullBulk => -16 * 1024,
+        }
+    }
+
+    const fn urgency(self) -> Urgency {
+        match self {
+            Self::Full | Self::Normal => Urgency::Interactive,
+            Self::Backlog | Self::Bulk | Self::FullBulk => Urgency::Bulk,
         }
     }
 }
@@ -96,6 +108,8 @@ impl Durability {
 pub struct Store {
     path: Arc<Utf8PathBuf>,
     writer: Arc<Mutex<Writer>>,
+    /// Who uses the writer next.
+    queue: Arc<Queue>,
     readers: r2d2::Pool<SqliteConnectionManager>,
     changes: Changes,
     /// Told after each commit.
@@ -131,6 +145,7 @@ impl Store {
         Ok(Self {
             path: Arc::new(path.to_owned()),
             writer: Arc::new(Mutex::new(writer)),
+            queue: Arc::default(),
             readers,
             changes,
             committed: Arc::default(),
@@ -180,6 +195,7 @@ impl Store {
         E: From<StoreError>,
     {
         self.in_place.check().map_err(StoreError::from)?;
+        let _turn = self.queue.enter(durability.urgency());
         // A panic while the lock was held rolled its transaction back: the connection is sound.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let write = Write::of(&work, &writer.connection);
@@ -200,6 +216,7 @@ impl Store {
             due_now: clock::due_now(),
             followed: Cell::default(),
             changes: RefCell::default(),
+            queue: &self.queue,
         };
         let value = work(&tx)?;
         write.reach(CrashPoint::WriteDone, &tx).map_err(StoreError::from)?;
@@ -268,6 +285,7 @@ impl Store {
     /// Where the files were replaced, the rows go into the file that this daemon has open, wherever it is now, unless
     /// another program has begun a log of its own beside it. The files that have the names now are left alone.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
+        let _turn = self.queue.enter(Urgency::Interactive);
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if self.in_place.check().is_err() {
             // With its last connection SQLite would remove the log by its name.
@@ -289,6 +307,7 @@ pub struct Tx<'a> {
     /// By how many milliseconds its deadlines were moved, all of them.
     followed: Cell<i64>,
     changes: RefCell<Vec<Change>>,
+    queue: &'a Queue,
 }
 
 impl Tx<'_> {
@@ -318,6 +337,12 @@ impl Tx<'_> {
             clock::follow(self.followed.get());
         }
         Ok(self.changes.into_inner())
+    }
+
+    /// Whether a call waits to write. Who works off a backlog then ends its transaction.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.queue.is_awaited()
     }
 
     /// Drops the changes so far: rows that tell of the past wake nobody.

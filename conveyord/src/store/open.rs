@@ -38,9 +38,13 @@ const READER_CACHE_KIB: i64 = 512;
 const READER_IDLE: Duration = Duration::from_secs(30);
 /// Backups that are kept, newest first.
 const KEPT_BACKUPS: usize = 5;
-/// Pages of the write-ahead log before a commit moves them into the file itself: 256 MiB. `checkpoint` does it
-/// long before, unless a bulk ingest outruns it.
-const WAL_AUTOCHECKPOINT_PAGES: i64 = 16_384;
+/// Size of a page in a new database, in bytes. A small change writes whole pages of some thirty tables and indexes, so
+/// that it costs what they do; large records cost little more in small pages. Databases of versions before 0.3 have
+/// pages of 16 KiB and keep them.
+const PAGE_SIZE: i64 = 4096;
+/// Bytes of the write-ahead log before a commit moves them into the file itself. `checkpoint` does it long before,
+/// unless a bulk ingest outruns it.
+const WAL_AUTOCHECKPOINT: i64 = 256 * 1024 * 1024;
 /// The write-ahead log is cut back to this size after a checkpoint, in bytes.
 const WAL_SIZE_LIMIT: i64 = 64 * 1024 * 1024;
 
@@ -62,12 +66,13 @@ pub(super) fn writer(path: &Utf8Path, backups: &Utf8Path) -> Result<Connection, 
     let version = identify(&connection, path)?;
     if version == 0 {
         // SQLite applies these two only to a file without tables (https://sqlite.org/pragma.html#pragma_page_size).
-        connection.pragma_update(None, "page_size", 16384)?;
+        connection.pragma_update(None, "page_size", PAGE_SIZE)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
     common_pragmas(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", WAL_AUTOCHECKPOINT_PAGES)?;
+    let page_size = connection.pragma_query_value(None, "page_size", scalar::<i64>)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_AUTOCHECKPOINT / page_size)?;
     connection.pragma_update(None, "journal_size_limit", WAL_SIZE_LIMIT)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     if version < SCHEMA_VERSION {
@@ -320,7 +325,6 @@ mod tests {
             "journal_mode",
             "synchronous",
             "temp_store",
-            "wal_autocheckpoint",
         ];
         let shown =
             |name| connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
@@ -379,7 +383,7 @@ mod tests {
         let connection = writer(&path, &folder).unwrap();
         let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
         let vacuum: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
-        assert_eq!((page, vacuum), (16384, 2));
+        assert_eq!((page, vacuum), (4096, 2));
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(path.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }

@@ -5,11 +5,12 @@
 //! on how much, what came out, and the figure to reach. No bench fails on a time.
 //!
 //! An area per file; what they share is in `world` (a daemon and its clients), `inputs` (rollouts of a given
-//! size), `process` (memory and processor time), `report` (figures and tables). Nothing in here reaches into the
+//! size), `crowd` (other processes), `process` (memory, processor time, bytes written), `report` (figures and tables). Nothing in here reaches into the
 //! daemon or its database: what is measured is what a user could measure.
 #![expect(clippy::expect_used, clippy::panic, reason = "a bench that cannot measure ends")]
 
 mod cli;
+mod crowd;
 mod cycle;
 mod idle;
 mod ingest;
@@ -31,6 +32,7 @@ const AREAS: &[Area] = &[
     ("sessions", cli::sessions),
     ("start", cli::start),
     ("cycle-rpc", cycle::without_pane),
+    ("cycle-rpc-others", cycle::beside_others),
     ("cycle-pane", cycle::with_pane),
     ("cycle-cli", cycle::command_line),
     ("latency-1", latency::one_pair),
@@ -38,8 +40,10 @@ const AREAS: &[Area] = &[
     ("latency-cli", latency::command_line),
     ("ingest", ingest::mixed),
     ("routing", routing::stored_completions),
+    ("cycle-backlog", cycle::beside_backlog),
     ("history", cycle::with_history),
     ("idle", idle::watching),
+    ("idle-others", idle::beside_others),
 ];
 
 const USAGE: &str = "\

@@ -1,4 +1,4 @@
-//! What a process costs: processor time and memory. From procfs on Linux, from `ps` on macOS.
+//! What a process costs: processor time, memory, and bytes written to the disk. From procfs on Linux, from `ps` on macOS.
 
 use std::time::Duration;
 
@@ -70,4 +70,17 @@ pub(crate) fn processor_time(pid: Pid) -> Duration {
         .split(':')
         .fold(0.0, |total, part| total * 60.0 + part.parse::<f64>().expect("ps tells a time"));
     Duration::from_secs_f64(seconds)
+}
+
+/// Bytes that a process has had written to the disk. `None` where the system does not tell.
+#[cfg(not(target_os = "macos"))]
+pub(crate) fn written(pid: Pid) -> Option<u64> {
+    let told = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    told.lines().find_map(|line| line.strip_prefix("write_bytes: "))?.parse().ok()
+}
+
+/// Bytes that a process has had written to the disk. `None` where the system does not tell.
+#[cfg(target_os = "macos")]
+pub(crate) fn written(_pid: Pid) -> Option<u64> {
+    None
 }

@@ -8,6 +8,7 @@ use conveyor_tests::rollout::Rollout;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
+use crate::crowd::Holder;
 use crate::inputs;
 
 /// A running daemon, with an open line-framed connection to it.
@@ -59,6 +60,30 @@ impl World {
         let params = json!({"name": name, "role": role, "codex_session": rollout.path()});
         let registered = self.call("session.register", &params);
         assert_eq!(registered["rollout_state"], "ready", "{registered}");
+    }
+
+    /// Registers a session by a process that holds its rollout open.
+    pub(crate) fn register_process(&mut self, role: &str, name: &str, rollout: &Rollout) -> Holder {
+        let holder = Holder::of(rollout.path());
+        let params =
+            json!({"name": name, "role": role, "codex_session": rollout.path(), "pid": holder.pid()});
+        let registered = self.call("session.register", &params);
+        assert_eq!(registered["rollout_state"], "ready", "{registered}");
+        holder
+    }
+
+    /// A new pair whose worker and manager are processes that hold their rollouts open.
+    pub(crate) fn pair_of_processes(&mut self, number: usize) -> (String, [Holder; 2]) {
+        let [task, name, boss] = ["task", "worker", "manager"].map(|what| format!("{what}-{number}"));
+        let [worker, manager] = [("worker", &name), ("manager", &boss)].map(|(role, name)| {
+            let mut rollout = inputs::rollout(&self.env.codex_home());
+            let turn = inputs::begin(&mut rollout);
+            inputs::end(&mut rollout, &turn);
+            self.register_process(role, name, &rollout)
+        });
+        let _ = self.call("rollout.ingest", &json!({"name": name}));
+        self.bind(&task, &name, &boss);
+        (task, [worker, manager])
     }
 
     /// Creates a task and binds two sessions to it.

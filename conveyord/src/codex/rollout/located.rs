@@ -19,6 +19,13 @@ pub fn time_of(thread_id: &str) -> Option<Timestamp> {
     Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?).ok()
 }
 
+/// Whether a turn is older than a thread, by their ids. Both are UUIDs of version 7, which begin with their time in
+/// milliseconds (RFC 9562, section 5.7); within one the rest of an id tells nothing.
+#[must_use]
+pub fn predates(turn_id: &str, thread: &ThreadId) -> bool {
+    time_of(turn_id).zip(time_of(thread.as_str())).is_some_and(|(turn, thread)| turn < thread)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::limits::Limits;
+use super::located::predates;
 use super::meta::{HistoryMode, SessionMeta};
 use super::record::normalise_timestamp;
 use super::signal::{LastMessage, MessageForm, Signal, TaskComplete, TurnError, TurnTrigger, UserMessage};
@@ -555,17 +556,6 @@ impl Turn {
             Some(TurnTrigger::Other) | None => TurnKind::Unknown,
         }
     }
-}
-
-/// Whether a turn is older than a thread, and so was copied from another one. Both ids are UUIDs of version 7,
-/// which begin with their time in milliseconds (RFC 9562, section 5.7). Within one millisecond the rest of an id
-/// tells nothing.
-fn predates(turn_id: &str, thread: &ThreadId) -> bool {
-    let made_at = |id: &str| {
-        let id = uuid::Uuid::parse_str(id).ok().filter(|id| id.get_version_num() == 7)?;
-        id.get_timestamp().map(|time| time.to_unix())
-    };
-    made_at(turn_id).zip(made_at(thread.as_str())).is_some_and(|(turn, thread)| turn < thread)
 }
 
 /// Whether two ids are the same but for one byte: changed, lost or added. Two ids of Codex differ in many.

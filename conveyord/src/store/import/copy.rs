@@ -338,17 +338,6 @@ impl<'a> Import<'a> {
             "routed_notifications" if is_in(&["pending"]) => {
                 self.imported.report.pending_notifications += 1;
             }
-            "telemetry_events" if self.tx.is_some() => {
-                let columns =
-                    ["id", "task_id", "run_id", "actor", "event_type", "summary", "attributes_json"];
-                self.ours
-                    .prepare_cached(
-                        "insert into telemetry_events_fts
-                             (event_id, task_id, run_id, actor, event_type, summary, attributes)
-                         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                    )?
-                    .execute(params_from_iter(columns.map(cell)))?;
-            }
             _ => {}
         }
         Ok(())
