@@ -65,6 +65,10 @@ impl Pair<'_> {
                 self.note(&format!("{why}: {} is to draw anew: {screen}", seat.name));
                 self.story.count("screens drawn anew");
                 seat.draw_anew();
+                // Or a draft of many rows leaves no room for the footer.
+                if !seat.has_footer() {
+                    seat.clear_composer();
+                }
             } else if !busy && !seat.has_empty_composer() && screen == *seen {
                 self.note(&format!("{why}: the composer of {} is cleared: {screen}", seat.name));
                 self.story.count("stranded drafts cleared");

@@ -240,11 +240,9 @@ impl<'s> Seat<'s> {
         self.key("Enter");
     }
 
-    /// Clears a draft of some lines.
+    /// Clears a draft: two keys for each of its lines.
     pub(crate) fn clear_composer(&self) {
-        for _ in 0..4 {
-            self.key("C-u");
-        }
+        let _ = self.tmux().run(&["send-keys", "-t", &self.pane.id, "-N", "50", "C-u"]);
     }
 
     pub(crate) fn has_empty_composer(&self) -> bool {
