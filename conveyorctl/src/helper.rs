@@ -8,7 +8,9 @@ use crate::global::GlobalArgs;
 use crate::program::Program;
 use crate::ui::Ui;
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_client::{Daemon, Error, Event, Progress, SearchPath, StartLock, Starting, Target, TargetError};
+use conveyor_client::{
+    Daemon, Error, Event, Patience, Progress, SearchPath, StartLock, Starting, Target, TargetError,
+};
 use conveyor_proto::client::Subscription;
 use conveyor_proto::method::Method;
 use conveyor_proto::settings::{self, Environment, StateFiles, StateRootError};
@@ -19,6 +21,7 @@ use serde_json::value::RawValue;
 use std::future::Future;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Instant;
 
 /// One run's view of its surroundings.
 pub(crate) struct Helper {
@@ -126,6 +129,26 @@ impl Helper {
         params: &M::Params,
     ) -> Result<Value, CommandError> {
         self.daemon.call_json::<M>(ui, params).await.map_err(|error| self.failure(error))
+    }
+
+    /// As [`Helper::call_json`], for a call which makes sense until the deadline.
+    pub(crate) async fn call_until<M: Method>(
+        &self,
+        ui: &mut Ui,
+        params: &M::Params,
+        deadline: Instant,
+    ) -> Result<Value, CommandError> {
+        self.daemon.call_until::<M>(ui, params, deadline).await.map_err(|error| self.failure(error))
+    }
+
+    /// As [`Helper::call_json`], for one step of a wait.
+    pub(crate) async fn call_waiting<M: Method>(
+        &self,
+        ui: &mut Ui,
+        params: &M::Params,
+        patience: &mut Patience,
+    ) -> Result<Value, CommandError> {
+        self.daemon.call_waiting::<M>(ui, params, patience).await.map_err(|error| self.failure(error))
     }
 
     /// Reads an answer that is printed as it came and also has to be looked into.
