@@ -446,8 +446,7 @@ impl Daemon {
                 // The daemon took the connection and died, or had died before: a program that it was starting may hold
                 // a copy of the socket for a moment more. A greeting has no effect, so another daemon may have it.
                 Err(error) if error.loss().is_some() => {
-                    let loss = patience.last_loss().unwrap_or(Loss::BeforeRequest);
-                    if !self.interruptible(patience.outlasts(loss)).await? {
+                    if !self.interruptible(patience.outlasts(Loss::BeforeRequest)).await? {
                         return Err(error);
                     }
                 }
@@ -463,12 +462,12 @@ impl Daemon {
         patience: &Patience,
     ) -> Result<Client, Error> {
         let files = self.target.files();
-        let starting = match patience.last_loss() {
+        let starting = match patience.loss() {
             // A daemon that was ended on purpose stays so, as for a wait; after a crash another one is started.
             Some(Loss::BeforeAnswer) if start::has_ended_in_order(files) => Starting::Forbidden,
             _ => self.starting,
         };
-        if starting == Starting::Allowed || patience.last_loss().is_none() {
+        if starting == Starting::Allowed || patience.loss().is_none() {
             return self.connect_or_start_now(progress, start, starting).await;
         }
         let deadline = patience.awaits_one_until(RESTART_GRACE);

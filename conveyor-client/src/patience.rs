@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a call outlives the daemons that it loses.
-const LIMIT: Duration = Duration::from_secs(20);
-/// How many daemons a call may lose. A request that makes each daemon crash must not do it for ever.
+/// How long a call goes on after it has lost its first daemon.
+const LIMIT: Duration = Duration::from_secs(30);
+/// How many daemons may be lost that may have had the request. One that makes each daemon crash must not do it for ever.
 const MOST: u32 = 10;
+/// The same for a wait, whose requests are lost more easily because they last.
+const MOST_IN_A_ROW: u32 = 20;
 /// First and longest pause before the next daemon is tried.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -24,8 +26,8 @@ pub enum Loss {
 /// What bounds a call.
 #[derive(Debug, Clone, Copy)]
 enum Bound {
-    /// Time and number.
-    Both(Instant),
+    /// Time, and the number of daemons that may have had the request.
+    Both,
     /// Time alone.
     Time(Instant),
     /// The number of daemons that are lost in a row.
@@ -37,18 +39,22 @@ enum Bound {
 pub struct Patience {
     bound: Bound,
     losses: u32,
-    last: Option<(Loss, Instant)>,
+    /// The losses of daemons that may have had the request.
+    asked: u32,
+    /// The times of the first and of the last loss.
+    first: Option<Instant>,
+    last: Option<Instant>,
 }
 
 impl Patience {
     const fn new(bound: Bound) -> Self {
-        Self { bound, losses: 0, last: None }
+        Self { bound, losses: 0, asked: 0, first: None, last: None }
     }
 
     /// That of a call, bounded in time and number.
     #[must_use]
-    pub fn of_call() -> Self {
-        Self::new(Bound::Both(Instant::now() + LIMIT))
+    pub const fn of_call() -> Self {
+        Self::new(Bound::Both)
     }
 
     /// That of a call which makes sense until then and no longer.
@@ -63,9 +69,13 @@ impl Patience {
         Self::new(Bound::Row)
     }
 
-    /// How the last daemon was lost.
-    pub(crate) fn last_loss(&self) -> Option<Loss> {
-        self.last.map(|(loss, _)| loss)
+    /// How daemons were lost so far: whether one of them may have had the request.
+    pub(crate) const fn loss(&self) -> Option<Loss> {
+        match (self.losses, self.asked) {
+            (0, _) => None,
+            (_, 0) => Some(Loss::BeforeRequest),
+            _ => Some(Loss::BeforeAnswer),
+        }
     }
 
     /// When at the latest another daemon must be there, for a caller that waits for one and starts none: after `grace`,
@@ -73,7 +83,7 @@ impl Patience {
     pub(crate) fn awaits_one_until(&self, grace: Duration) -> Instant {
         match self.bound {
             Bound::Time(deadline) => deadline,
-            Bound::Both(_) | Bound::Row => Instant::now() + grace,
+            Bound::Both | Bound::Row => Instant::now() + grace,
         }
     }
 
@@ -86,17 +96,19 @@ impl Patience {
 
     fn pause(&mut self, loss: Loss) -> Option<Duration> {
         let now = Instant::now();
-        let lived = self.last.is_some_and(|(_, last)| now.duration_since(last) > LIVED);
+        let lived = self.last.is_some_and(|last| now.duration_since(last) > LIVED);
         if lived && matches!(self.bound, Bound::Row) {
-            self.losses = 0;
+            (self.losses, self.asked) = (0, 0);
         }
-        self.last = Some((loss, now));
+        let first = *self.first.get_or_insert(now);
+        self.last = Some(now);
         self.losses += 1;
+        self.asked += u32::from(loss == Loss::BeforeAnswer);
         let pause = FIRST_PAUSE.saturating_mul(1 << (self.losses - 1).min(10)).min(LONGEST_PAUSE);
         let goes_on = match self.bound {
-            Bound::Both(until) => self.losses <= MOST && now + pause < until,
+            Bound::Both => self.asked <= MOST && now + pause < first + LIMIT,
             Bound::Time(until) => now + pause < until,
-            Bound::Row => self.losses <= MOST,
+            Bound::Row => self.asked <= MOST_IN_A_ROW,
         };
         goes_on.then_some(pause)
     }
@@ -108,22 +120,34 @@ mod tests {
 
     fn pauses(mut patience: Patience) -> Vec<u128> {
         let pauses = std::iter::from_fn(|| patience.pause(Loss::BeforeAnswer));
-        pauses.take(20).map(|pause| pause.as_millis()).collect()
+        pauses.take(25).map(|pause| pause.as_millis()).collect()
     }
 
     #[test]
     fn losses_are_bounded_in_number_and_ever_further_apart() {
         let expect = [10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000];
         assert_eq!(pauses(Patience::of_call()), expect);
-        assert_eq!(pauses(Patience::of_wait()), expect);
+        let of_wait = pauses(Patience::of_wait());
+        assert_eq!((&of_wait[..10], of_wait.len()), (&expect[..], 20));
+        let mut unasked = Patience::of_call();
+        let goes_on = (0..25).all(|_| unasked.pause(Loss::BeforeRequest).is_some());
+        assert!(goes_on, "a daemon that never had the request did not die of it");
     }
 
     #[test]
     fn a_deadline_bounds_the_time_alone() {
         assert_eq!(pauses(Patience::until(Instant::now())), [0; 0]);
-        assert_eq!(pauses(Patience::until(Instant::now() + LIMIT)).len(), 20);
+        assert_eq!(pauses(Patience::until(Instant::now() + LIMIT)).len(), 25);
         let soon = Patience::until(Instant::now() + Duration::from_millis(500));
         assert_eq!(pauses(soon), [10, 20, 40, 80, 160, 320], "the next pause would be too long");
+    }
+
+    #[test]
+    fn the_time_of_a_call_begins_with_its_first_loss() {
+        let mut patience = Patience::of_call();
+        assert!(patience.pause(Loss::BeforeAnswer).is_some());
+        patience.first = Instant::now().checked_sub(LIMIT);
+        assert_eq!(patience.pause(Loss::BeforeAnswer), None);
     }
 
     #[test]
@@ -131,7 +155,7 @@ mod tests {
         let mut patience = Patience::of_wait();
         while patience.pause(Loss::BeforeAnswer).is_some() {}
         let long_ago = Instant::now().checked_sub(LIVED * 2).expect("the machine has run longer");
-        patience.last = Some((Loss::BeforeAnswer, long_ago));
+        patience.last = Some(long_ago);
         assert_eq!(patience.pause(Loss::BeforeAnswer), Some(FIRST_PAUSE));
     }
 }

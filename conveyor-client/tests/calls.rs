@@ -171,7 +171,7 @@ async fn daemons_that_each_die_of_a_request_are_asked_a_bounded_number_of_times(
             break;
         }
     }
-    assert_eq!(asked, 11);
+    assert_eq!(asked, 21);
     serving.abort();
 }
 

@@ -70,7 +70,7 @@ methods! {
     /// Capture the pane of a worker.
     "worker.capture" => WorkerCapture(worker::CaptureParams) -> worker::CaptureResult, writes, again(always), by(person, manager);
     /// Send a text to a worker's pane and wait for its receipt.
-    "worker.nudge" => WorkerNudge(worker::NudgeWorkerParams) -> worker::NudgeWorkerResult, writes, again(if set(dry_run)), see(CommandList), by(person, manager);
+    "worker.nudge" => WorkerNudge(worker::NudgeWorkerParams) -> worker::NudgeWorkerResult, writes, again(never), see(CommandList), by(person, manager);
     /// Interrupt what runs in a worker's pane, and ask it for its status.
     "worker.interrupt" => WorkerInterrupt(worker::InterruptWorkerParams) -> worker::InterruptWorkerResult, writes, again(if set(dry_run)), see(WorkerList), by(person, manager);
     /// End a worker's or session's tmux session.

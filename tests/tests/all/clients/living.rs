@@ -153,7 +153,7 @@ fn what_would_be_done_twice_is_not_repeated_and_says_where_to_look() {
 fn what_finds_its_own_trace_is_repeated() {
     let mut world = World::new();
     let death = Fault::crash_in("write-committed", "criteria::add");
-    let add = ["criteria", TASK, "--add", "Tests pass"];
+    let add = ["criteria", TASK, "--add", "--criterion", "Tests pass", "--source", "worker_proposed"];
     let added = run(&mut world, &death, &add).success().json();
     assert_eq!(added["created"], false, "the first daemon had added it: {added}");
     let listed = world.env.conveyorctl(&["criteria", TASK, "--list"]).success().json();
