@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a call goes on after it has lost its first daemon.
+/// How long a call goes on after it has lost its first daemon, and a wait after the first in a row.
 const LIMIT: Duration = Duration::from_secs(30);
 /// How many daemons may be lost that may have had the request. One that makes each daemon crash must not do it for ever.
 const MOST: u32 = 10;
@@ -30,7 +30,7 @@ enum Bound {
     Both,
     /// Time alone.
     Time(Instant),
-    /// The number of daemons that are lost in a row.
+    /// The same for daemons that are lost in a row.
     Row,
 }
 
@@ -98,7 +98,7 @@ impl Patience {
         let now = Instant::now();
         let lived = self.last.is_some_and(|last| now.duration_since(last) > LIVED);
         if lived && matches!(self.bound, Bound::Row) {
-            (self.losses, self.asked) = (0, 0);
+            (self.losses, self.asked, self.first) = (0, 0, None);
         }
         let first = *self.first.get_or_insert(now);
         self.last = Some(now);
@@ -108,7 +108,7 @@ impl Patience {
         let goes_on = match self.bound {
             Bound::Both => self.asked <= MOST && now + pause < first + LIMIT,
             Bound::Time(until) => now + pause < until,
-            Bound::Row => self.asked <= MOST_IN_A_ROW,
+            Bound::Row => self.asked <= MOST_IN_A_ROW && now + pause < first + LIMIT,
         };
         goes_on.then_some(pause)
     }

@@ -147,8 +147,12 @@ pub(crate) async fn start(
     search: &SearchPath,
     progress: &mut impl Progress,
 ) -> Result<Client, Error> {
-    let starting = lock_start(target.files()).await?;
-    start_locked(&starting, target, search, progress).await
+    let socket = target.files().socket();
+    tokio::select! {
+        starting = lock_start(target.files()) => start_locked(&starting?, target, search, progress).await,
+        // Clients that all lost one daemon would otherwise pass the lock on one by one, each to find the next daemon there.
+        client = until_it_answers(&socket) => Ok(client?),
+    }
 }
 
 /// The same for a caller who holds the start lock.
