@@ -1,5 +1,6 @@
 //! A client that lives through the daemon's death ends its work: it sends again what may be sent again, and says where to
 //! look for the rest.
+#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
 use conveyor_tests::harness::{Fault, Output, Running, TestEnv, wait_until};
 use conveyor_tests::rollout::{Format, Thread};
