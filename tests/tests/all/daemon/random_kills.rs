@@ -25,6 +25,8 @@ use serde_json::Value;
 const PAIRS: u64 = 4;
 /// The task of the pair whose sessions are in panes.
 const PANES: &str = "panes";
+/// How many clients call at once, about.
+const CLIENTS: usize = 10;
 /// A turn that begins so soon after another one was queued. The end of the first then wakes nobody.
 const FOLLOWED_AT_ONCE_MS: i64 = 250;
 
@@ -192,21 +194,28 @@ impl Load<'_> {
         }
     }
 
-    /// Kills the daemon, this many times: each third one while it starts, the others when they have worked for a while.
+    /// Kills the daemon, this many times: one while it starts, one when it has worked for a moment, and one when it has
+    /// done something for about every client. On a loaded machine no daemon lives long enough for that by the clock, and a
+    /// client's patience is bounded.
     fn kill(&self, kills: u64) {
         let mut rng = self.rng(300);
         let mut last = None;
         for number in 0..kills {
             let pid =
                 wait_until("a daemon to kill", || self.env.daemon_in_lock().filter(|pid| Some(*pid) != last));
-            if number % 3 == 0 {
-                pause(Duration::from_millis(rng.u64(..40)));
-            } else {
-                // One that was killed elsewhere than here would never answer.
-                wait_until("it to serve", || {
-                    (self.env.daemon_answers() || self.env.daemon_in_lock() != Some(pid)).then_some(())
-                });
-                pause(Duration::from_millis(rng.u64(..400)));
+            let done = self.done.load(Ordering::Relaxed);
+            match number % 3 {
+                0 => pause(Duration::from_millis(rng.u64(..40))),
+                1 => {
+                    wait_until("it to serve", || self.env.daemon_answers().then_some(()));
+                    pause(Duration::from_millis(rng.u64(..400)));
+                }
+                _ => {
+                    wait_until("it to have done some work", || {
+                        (self.done.load(Ordering::Relaxed) >= done + CLIENTS).then_some(())
+                    });
+                    pause(Duration::from_millis(rng.u64(..100)));
+                }
             }
             kill(pid, Signal::SIGKILL).expect("the daemon is ours");
             last = Some(pid);
