@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::patience::{Loss, Patience};
 use crate::progress::{Event, Progress};
 use crate::start::{self, SearchPath, StartLock};
 use crate::target::Target;
@@ -17,11 +18,6 @@ use serde_json::value::{RawValue, to_raw_value};
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// How long a daemon that closes connections before it greets is taken for a daemon that is just ending.
-const DYING_DAEMON: Duration = Duration::from_secs(5);
-/// Pause between two looks whether another daemon has taken the place of the ending one.
-const DYING_DAEMON_LOOK: Duration = Duration::from_millis(20);
 
 /// How long a wait outlives a daemon that was stopped, in case it is a restart.
 const RESTART_GRACE: Duration = Duration::from_secs(5);
@@ -55,9 +51,45 @@ enum Start {
 impl Start {
     /// What a method may start. One that this program does not know may begin anything.
     fn by(method: &str) -> Self {
-        let known = registry::all().into_iter().find(|known| known.name == method);
-        if known.is_none_or(|known| known.begins) { Self::Anywhere } else { Self::WhereStateIs }
+        if registry::find(method).is_none_or(|known| known.begins) {
+            Self::Anywhere
+        } else {
+            Self::WhereStateIs
+        }
     }
+}
+
+/// What is known of a request whose connection ended before the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// It may be sent again: nothing is done twice.
+    Repeat,
+    /// The method of this name shows whether it was carried out.
+    LookAt(&'static str),
+    /// This program does not know the method.
+    Unknown,
+}
+
+impl Remedy {
+    /// That of a call, by the registry.
+    fn of(method: &str, params: Option<&RawValue>) -> Self {
+        let Some(known) = registry::find(method) else { return Self::Unknown };
+        let params = params.and_then(|params| serde_json::from_str(params.get()).ok());
+        match known.repeat.look_at() {
+            Some(method) if !known.repeat.is_safe(&params.unwrap_or_default()) => Self::LookAt(method),
+            _ => Self::Repeat,
+        }
+    }
+}
+
+/// Whether a call is sent again when its answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// When nothing is done twice by it.
+    WhereSafe,
+    /// Never: the caller does it, with other parameters.
+    ByTheCaller,
 }
 
 /// The daemon that is meant, and the connection to it.
@@ -103,7 +135,8 @@ impl Daemon {
         *self.slot() = None;
     }
 
-    /// Calls a method. What a daemon that was just ending cannot have received is sent to the next daemon.
+    /// Calls a method. A request that a lost daemon cannot have received, or that does nothing twice, is sent to the
+    /// next daemon, a bounded number of times.
     ///
     /// # Errors
     /// What the daemon refused, else what went wrong on the way; [`Error::Interrupted`] after Ctrl-C.
@@ -112,14 +145,41 @@ impl Daemon {
         progress: &mut impl Progress,
         params: &M::Params,
     ) -> Result<M::Result, Error> {
-        let patience = Instant::now() + DYING_DAEMON;
-        loop {
-            let client = self.connection(progress, Start::by(M::NAME)).await?;
-            match self.answer(progress, M::NAME, client.call::<M>(params)).await {
-                Err(Error::NotSent) if Instant::now() < patience => {}
-                answer => return answer,
-            }
-        }
+        let (params, mut patience) = (Some(encode(params)?), Patience::of_call());
+        let result = self.send(progress, M::NAME, params, Again::WhereSafe, &mut patience).await?;
+        serde_json::from_str(result.get()).map_err(|source| not_understood(M::NAME, source))
+    }
+
+    /// As [`Daemon::call_json`], for a call which makes sense until the deadline: until then it is sent again as often
+    /// as daemons are lost, and a caller that may start none waits for one.
+    ///
+    /// # Errors
+    /// As [`Daemon::call`].
+    pub async fn call_until<M: Method>(
+        &self,
+        progress: &mut impl Progress,
+        params: &M::Params,
+        deadline: Instant,
+    ) -> Result<Value, Error> {
+        let (params, mut patience) = (Some(encode(params)?), Patience::until(deadline));
+        let result = self.send(progress, M::NAME, params, Again::WhereSafe, &mut patience).await?;
+        value(M::NAME, &result)
+    }
+
+    /// As [`Daemon::call_json`], for one step of a wait: when its answer was lost it is not sent again here, because the
+    /// caller has less time left by then. `patience` is that of the whole wait.
+    ///
+    /// # Errors
+    /// As [`Daemon::call`].
+    pub async fn call_waiting<M: Method>(
+        &self,
+        progress: &mut impl Progress,
+        params: &M::Params,
+        patience: &mut Patience,
+    ) -> Result<Value, Error> {
+        let result =
+            self.send(progress, M::NAME, Some(encode(params)?), Again::ByTheCaller, patience).await?;
+        value(M::NAME, &result)
     }
 
     /// Calls a method whose answer is handed on as it came: the keys of a newer daemon are kept.
@@ -152,21 +212,12 @@ impl Daemon {
         method: &str,
         params: Option<Box<RawValue>>,
     ) -> Result<Value, Error> {
-        let patience = Instant::now() + DYING_DAEMON;
-        loop {
-            let client = self.connection(progress, Start::by(method)).await?;
-            match self.answer(progress, method, client.call_raw(method, params.clone())).await {
-                Err(Error::NotSent) if Instant::now() < patience => {}
-                Err(error) => return Err(error),
-                Ok(result) => {
-                    return serde_json::from_str(result.get())
-                        .map_err(|source| not_understood(method, source));
-                }
-            }
-        }
+        let result = self.send(progress, method, params, Again::WhereSafe, &mut Patience::of_call()).await?;
+        value(method, &result)
     }
 
-    /// Calls a method on a daemon that runs, whatever its version; none is started.
+    /// Calls a method on a daemon that runs, whatever its version; none is started. The method is one that may be asked of
+    /// the next daemon too.
     ///
     /// # Errors
     /// As [`Daemon::call`]; `None` when no daemon runs.
@@ -176,17 +227,27 @@ impl Daemon {
         params: &M::Params,
     ) -> Result<Option<Value>, Error> {
         let files = self.target.files();
-        start::check_root(files)?;
-        if !start::is_running(files) {
-            return Ok(None);
-        }
-        match Client::connect(files.socket().as_std_path()).await {
-            Ok(client) => {
-                *self.slot() = Some(client);
-                self.promptly(self.call_json::<M>(progress, params)).await.map(Some)
+        let params = encode(params)?;
+        let mut patience = Patience::of_call();
+        loop {
+            start::check_root(files)?;
+            if !start::is_running(files) {
+                return Ok(None);
             }
-            Err(ClientError::NoDaemon { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
+            let client = match Client::connect(files.socket().as_std_path()).await {
+                Ok(client) => client,
+                Err(ClientError::NoDaemon { .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            let call = client.call_raw(M::NAME, Some(params.clone()));
+            match self.promptly(self.answer(progress, M::NAME, call)).await {
+                Err(error) if error.loss().is_some() => self.outlast(&mut patience, error).await?,
+                answer => {
+                    let answer = value(M::NAME, &answer?)?;
+                    *self.slot() = Some(client);
+                    return Ok(Some(answer));
+                }
+            }
         }
     }
 
@@ -199,9 +260,22 @@ impl Daemon {
         progress: &mut impl Progress,
         params: &M::Params,
     ) -> Result<Subscription<Box<RawValue>>, Error> {
-        let client = self.connection(progress, Start::by(M::NAME)).await?;
         let params = encode(params)?;
-        Ok(self.interruptible(client.subscribe_raw(M::NAME, Some(params))).await??)
+        let mut patience = Patience::of_call();
+        loop {
+            let client = self.connection(progress, Start::by(M::NAME), &mut patience).await?;
+            // A subscription has a connection of its own, for which the daemon may be gone by now.
+            let opened = self.interruptible(client.subscribe_raw(M::NAME, Some(params.clone()))).await?;
+            let lost = match opened {
+                Err(ClientError::NoDaemon { .. }) => Error::NotSent,
+                opened => match opened.map_err(Error::from) {
+                    Err(error) if error.loss().is_some() => error,
+                    opened => return opened,
+                },
+            };
+            self.disconnect();
+            self.outlast(&mut patience, lost).await?;
+        }
     }
 
     /// Connects now instead of with the first call, starting the daemon where that is allowed, also in a new state root.
@@ -209,7 +283,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::call`].
     pub async fn connect(&self, progress: &mut impl Progress) -> Result<(), Error> {
-        self.connection(progress, Start::Anywhere).await.map(drop)
+        self.connection(progress, Start::Anywhere, &mut Patience::of_call()).await.map(drop)
     }
 
     /// Whether a daemon that is not about to end answers now.
@@ -316,33 +390,106 @@ impl Daemon {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sends a request until an answer comes, or until it may not be sent again.
+    async fn send(
+        &self,
+        progress: &mut impl Progress,
+        method: &str,
+        params: Option<Box<RawValue>>,
+        again: Again,
+        patience: &mut Patience,
+    ) -> Result<Box<RawValue>, Error> {
+        loop {
+            let client = self.connection(progress, Start::by(method), patience).await?;
+            let lost = match self.answer(progress, method, client.call_raw(method, params.clone())).await {
+                Err(error) if error.loss().is_some() => error,
+                answer => return answer,
+            };
+            match lost {
+                Error::ConnectionLost(_) => {
+                    let remedy = Remedy::of(method, params.as_deref());
+                    let lost = Error::ConnectionLost(remedy);
+                    if again == Again::ByTheCaller || remedy != Remedy::Repeat {
+                        return Err(lost);
+                    }
+                    self.outlast(patience, lost).await?;
+                }
+                lost => self.outlast(patience, lost).await?,
+            }
+        }
+    }
+
+    /// Waits for as long as the next daemon is given after one was lost, or fails by that loss.
+    async fn outlast(&self, patience: &mut Patience, lost: Error) -> Result<(), Error> {
+        let Some(loss) = lost.loss() else { return Err(lost) };
+        if self.interruptible(patience.outlasts(loss)).await? { Ok(()) } else { Err(lost) }
+    }
+
     /// The connection that there is, else a new one, greeted.
-    async fn connection(&self, progress: &mut impl Progress, start: Start) -> Result<Client, Error> {
+    async fn connection(
+        &self,
+        progress: &mut impl Progress,
+        start: Start,
+        patience: &mut Patience,
+    ) -> Result<Client, Error> {
         let made = self.slot().clone();
         if let Some(client) = made {
             return Ok(client);
         }
-        let patience = Instant::now() + DYING_DAEMON;
         loop {
-            let client = self.connect_or_start(progress, start).await?;
+            let client = self.connect_or_start(progress, start, patience).await?;
             match self.promptly(self.greet(progress, &client)).await {
                 Ok(()) => {
                     *self.slot() = Some(client.clone());
                     return Ok(client);
                 }
-                // The daemon took the connection and died. A greeting has no effect, so another daemon may have it.
-                Err(Error::ConnectionLost | Error::NotSent) if Instant::now() < patience => {
-                    self.interruptible(tokio::time::sleep(DYING_DAEMON_LOOK)).await?;
+                // The daemon took the connection and died, or had died before: a program that it was starting may hold
+                // a copy of the socket for a moment more. A greeting has no effect, so another daemon may have it.
+                Err(error) if error.loss().is_some() => {
+                    if !self.interruptible(patience.outlasts(Loss::BeforeRequest)).await? {
+                        return Err(error);
+                    }
                 }
                 Err(error) => return Err(error),
             }
         }
     }
 
-    async fn connect_or_start(&self, progress: &mut impl Progress, start: Start) -> Result<Client, Error> {
+    async fn connect_or_start(
+        &self,
+        progress: &mut impl Progress,
+        start: Start,
+        patience: &Patience,
+    ) -> Result<Client, Error> {
+        let files = self.target.files();
+        let starting = match patience.loss() {
+            // A daemon that was ended on purpose stays so, as for a wait; after a crash another one is started.
+            Some(Loss::BeforeAnswer) if start::has_ended_in_order(files) => Starting::Forbidden,
+            _ => self.starting,
+        };
+        if starting == Starting::Allowed || patience.loss().is_none() {
+            return self.connect_or_start_now(progress, start, starting).await;
+        }
+        let deadline = patience.awaits_one_until(RESTART_GRACE);
+        loop {
+            match self.connect_or_start_now(progress, start, starting).await {
+                Err(Error::StartForbidden(_) | Error::NotRunning { .. }) if Instant::now() < deadline => {
+                    self.interruptible(tokio::time::sleep(RESTART_LOOK)).await?;
+                }
+                connected => return connected,
+            }
+        }
+    }
+
+    async fn connect_or_start_now(
+        &self,
+        progress: &mut impl Progress,
+        start: Start,
+        starting: Starting,
+    ) -> Result<Client, Error> {
         let files = self.target.files();
         let socket = files.socket();
-        let may_start = self.starting == Starting::Allowed;
+        let may_start = starting == Starting::Allowed;
         start::check_root(files)?;
         // Connecting to the socket of a service manager would start the daemon.
         if !may_start && socket.exists() && !start::is_running(files) {
@@ -408,6 +555,10 @@ impl Daemon {
 
 fn encode(params: &impl Serialize) -> Result<Box<RawValue>, Error> {
     to_raw_value(params).map_err(Error::Encode)
+}
+
+fn value(method: &str, result: &RawValue) -> Result<Value, Error> {
+    serde_json::from_str(result.get()).map_err(|source| not_understood(method, source))
 }
 
 fn not_understood(method: &str, source: serde_json::Error) -> Error {

@@ -1,5 +1,7 @@
 //! What a call can end in besides its answer.
 
+use crate::daemon::Remedy;
+use crate::patience::Loss;
 use crate::start::StartError;
 use camino::Utf8PathBuf;
 use conveyor_proto::client::ClientError;
@@ -55,7 +57,7 @@ pub enum Error {
     NotSent,
     /// The connection ended before the answer. Whether the request was carried out is not known.
     #[error("the daemon closed the connection before it answered")]
-    ConnectionLost,
+    ConnectionLost(Remedy),
     /// The daemon ends. The same call to the next daemon goes on with what this one had begun.
     #[error(transparent)]
     DaemonEnding(RpcError),
@@ -85,11 +87,22 @@ pub enum Error {
     Interrupted,
 }
 
+impl Error {
+    /// How the daemon was lost, when that is what went wrong.
+    pub(crate) const fn loss(&self) -> Option<Loss> {
+        match self {
+            Self::NotSent => Some(Loss::BeforeRequest),
+            Self::ConnectionLost(_) => Some(Loss::BeforeAnswer),
+            _ => None,
+        }
+    }
+}
+
 impl From<ClientError> for Error {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::NotSent => Self::NotSent,
-            ClientError::Closed => Self::ConnectionLost,
+            ClientError::Closed => Self::ConnectionLost(Remedy::Unknown),
             ClientError::Rpc(error) => error.into(),
             error => Self::Client(error),
         }
@@ -113,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_a_program_reacts_on_is_a_variant() {
-        assert!(matches!(Error::from(ClientError::Closed), Error::ConnectionLost));
+        assert!(matches!(Error::from(ClientError::Closed), Error::ConnectionLost(Remedy::Unknown)));
         assert!(matches!(Error::from(ClientError::NotSent), Error::NotSent));
         let refusal = |code, kind: &str| {
             let data = Some(json!({ "kind": kind }));

@@ -5,6 +5,7 @@
 //! - [`Daemon`]: a connection that is made when it is needed, greeted once and made anew when it broke.
 //! - [`StartLock`]: held by whoever starts or ends the daemon, so that of any number of clients one starts it.
 //! - [`Interrupt`]: Ctrl-C, which ends a wait.
+//! - [`Patience`]: how long and how often a call outlives the daemons that it loses.
 //! - [`Error`]: what all of this can end in, as variants on which a program can react.
 //! - [`Progress`]: what goes on meanwhile, for whoever shows it.
 //!
@@ -17,14 +18,16 @@ mod caller;
 mod daemon;
 mod error;
 mod interrupt;
+mod patience;
 mod progress;
 mod start;
 mod target;
 
 pub use caller::caller;
-pub use daemon::{Daemon, Starting};
+pub use daemon::{Daemon, Remedy, Starting};
 pub use error::Error;
 pub use interrupt::Interrupt;
+pub use patience::{Loss, Patience};
 pub use progress::{Event, Progress};
 pub use start::{SearchPath, StartError, StartLock};
 pub use target::{Target, TargetError};

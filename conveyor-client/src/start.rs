@@ -5,6 +5,7 @@
 //! the process id, tells when the daemon is gone.
 
 use crate::error::Error;
+use crate::patience::{Loss, Patience};
 use crate::progress::{Event, Progress};
 use crate::target::Target;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -14,6 +15,7 @@ use conveyor_proto::settings::{Environment, SOCKET, StateFiles};
 use conveyor_proto::types::daemon::StartedBy;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -27,6 +29,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// First and longest pause between two looks whether the daemon answers on its socket.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// The signal that nothing outlives; its number is the same on all Unix systems.
+const SIGKILL: i32 = 9;
 /// How many of the last lines of a daemon that ended are told.
 const LAST_LINES: usize = 5;
 
@@ -143,8 +147,12 @@ pub(crate) async fn start(
     search: &SearchPath,
     progress: &mut impl Progress,
 ) -> Result<Client, Error> {
-    let starting = lock_start(target.files()).await?;
-    start_locked(&starting, target, search, progress).await
+    let socket = target.files().socket();
+    tokio::select! {
+        starting = lock_start(target.files()) => start_locked(&starting?, target, search, progress).await,
+        // Clients that all lost one daemon would otherwise pass the lock on one by one, each to find the next daemon there.
+        client = until_it_answers(&socket) => Ok(client?),
+    }
 }
 
 /// The same for a caller who holds the start lock.
@@ -162,12 +170,19 @@ pub(crate) async fn start_locked(
     }
     let program = search.find()?;
     progress.take(Event::Starting { state_root: &files.root });
+    let mut patience = Patience::until(deadline.into_std());
     loop {
         let mut daemon = spawn(&program, target)?;
         let pid = daemon.id();
         match timeout_at(deadline, answer_or_end(&socket, &mut daemon)).await {
             Ok(Ok(Started::Answers(client))) => return Ok(client),
             Ok(Ok(Started::Ended(status))) => match other_daemon(files, deadline).await? {
+                // Whoever kills a daemon says nothing about the next one; what a daemon ends of by itself is told.
+                Other::None if status.signal() == Some(SIGKILL) => {
+                    if !patience.outlasts(Loss::BeforeRequest).await {
+                        return Err(ended(status, files).into());
+                    }
+                }
                 Other::None => return Err(ended(status, files).into()),
                 Other::Answers(client) => return Ok(client),
                 Other::Gone => {}
@@ -200,6 +215,11 @@ pub(crate) async fn wait_until_gone(files: &StateFiles, pid: Option<u32>) -> Res
 pub(crate) fn is_running(files: &StateFiles) -> bool {
     open(files, &files.lock(), Access::Read)
         .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Whether the last daemon has ended on purpose. It then has removed its socket, which a killed one leaves.
+pub(crate) fn has_ended_in_order(files: &StateFiles) -> bool {
+    !files.socket().exists() && !is_running(files)
 }
 
 /// Resolves when a daemon with another process id holds the lock; never when the id of the first one is not known.

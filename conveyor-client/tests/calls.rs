@@ -2,14 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without ends it, helpers included")]
 
 use camino::Utf8PathBuf;
-use conveyor_client::{Daemon, Error, Event, Progress, SearchPath, StartError, Starting, Target};
-use conveyor_proto::registry::{DaemonStatus, TaskList};
+use conveyor_client::{
+    Daemon, Error, Event, Loss, Patience, Progress, Remedy, SearchPath, StartError, Starting, Target,
+};
+use conveyor_proto::registry::{DaemonStatus, TaskCreate, TaskList};
 use conveyor_proto::settings::Environment;
 use conveyor_proto::types::common::{Empty, Page};
-use conveyor_proto::types::task::ListParams;
+use conveyor_proto::types::task::{CreateParams, ListParams};
 use serde_json::{Value, json};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixListener;
 
@@ -107,6 +110,108 @@ async fn a_daemon_that_dies_before_it_greets_is_not_the_one_that_was_meant() {
     let daemon = root.daemon(Starting::Allowed);
     assert_eq!(daemon.call::<TaskList>(&mut Told::default(), &ALL).await.unwrap(), []);
     assert_eq!(serving.await.unwrap(), ["rpc.hello", "task.list"]);
+}
+
+/// Serves one connection after the other, and dies upon the second request of each but the last. The methods that came.
+async fn die(listener: UnixListener, deaths: usize) -> Vec<String> {
+    let mut methods = Vec::new();
+    for connection in 0..=deaths {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        for request in 0..2 {
+            let asked: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+            methods.push(asked["method"].as_str().unwrap().to_owned());
+            if request == 1 && connection < deaths {
+                break;
+            }
+            let result = if request == 0 { hello(1) } else { json!([]) };
+            let response = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result });
+            let stream = lines.get_mut().get_mut();
+            stream.write_all(format!("{response}\n").as_bytes()).await.unwrap();
+        }
+    }
+    methods
+}
+
+#[tokio::test]
+async fn what_is_read_is_read_from_the_next_daemon() {
+    let root = Root::new();
+    let serving = tokio::spawn(die(root.listen(), 2));
+    let daemon = root.daemon(Starting::Allowed);
+    assert_eq!(daemon.call::<TaskList>(&mut Told::default(), &ALL).await.unwrap(), []);
+    let once = ["rpc.hello", "task.list"];
+    assert_eq!(serving.await.unwrap(), [once, once, once].concat());
+}
+
+#[tokio::test]
+async fn what_would_be_done_twice_is_asked_for_once() {
+    let root = Root::new();
+    let serving = tokio::spawn(die(root.listen(), 1));
+    let daemon = root.daemon(Starting::Allowed);
+    let params = CreateParams { name: "t".to_owned(), goal: "g".to_owned(), summary: None };
+    let lost = daemon.call::<TaskCreate>(&mut Told::default(), &params).await;
+    assert!(matches!(&lost, Err(Error::ConnectionLost(Remedy::LookAt("task.list")))), "{lost:?}");
+    assert_eq!(daemon.call::<TaskList>(&mut Told::default(), &ALL).await.unwrap(), []);
+    assert_eq!(serving.await.unwrap(), ["rpc.hello", "task.create", "rpc.hello", "task.list"]);
+}
+
+#[tokio::test]
+async fn daemons_that_each_die_of_a_request_are_asked_a_bounded_number_of_times() {
+    let root = Root::new();
+    let serving = tokio::spawn(die(root.listen(), usize::MAX - 1));
+    let daemon = root.daemon(Starting::Allowed);
+    let mut told = Told::default();
+    let mut patience = Patience::of_wait();
+    let mut asked = 0;
+    loop {
+        let lost = daemon.call_waiting::<TaskList>(&mut told, &ALL, &mut patience).await;
+        assert!(matches!(lost, Err(Error::ConnectionLost(_))), "{lost:?}");
+        asked += 1;
+        if !patience.outlasts(Loss::BeforeAnswer).await {
+            break;
+        }
+    }
+    assert_eq!(asked, 21);
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_daemon_that_was_ended_on_purpose_stays_so() {
+    let root = Root::new();
+    let (listener, socket) = (root.listen(), root.0.join("conveyord.sock"));
+    let serving = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        let asked: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+        let response = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": hello(1) });
+        lines.get_mut().get_mut().write_all(format!("{response}\n").as_bytes()).await.unwrap();
+        lines.next_line().await.unwrap();
+        // Its last deed; a daemon that was killed leaves its socket.
+        std::fs::remove_file(socket).unwrap();
+    });
+    let daemon = root.daemon(Starting::Allowed);
+    let mut told = Told::default();
+    let soon = Instant::now() + Duration::from_millis(300);
+    let ended = daemon.call_until::<TaskList>(&mut told, &ALL, soon).await;
+    assert!(matches!(&ended, Err(Error::StartForbidden(_))), "{ended:?}");
+    assert_eq!(told.0, [""; 0], "none was started");
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_of_a_daemon_that_dies_meanwhile_is_a_stop() {
+    let root = Root::new();
+    let lock = std::fs::File::create(root.0.join("conveyord.lock")).unwrap();
+    lock.lock().unwrap();
+    let listener = root.listen();
+    let serving = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        BufReader::new(stream).lines().next_line().await.unwrap();
+        drop(lock);
+    });
+    let stopped = root.daemon(Starting::Allowed).stop(&mut Told::default()).await;
+    assert!(matches!(stopped, Ok(None)), "{stopped:?}");
+    serving.await.unwrap();
 }
 
 #[tokio::test]

@@ -136,6 +136,16 @@ mod tests {
     }
 
     #[test]
+    fn what_shows_whether_a_call_was_carried_out_has_a_verb() {
+        for method in conveyor_proto::registry::all() {
+            let Some(look_at) = method.repeat.look_at() else { continue };
+            let line = crate::error::verb_of(look_at);
+            let line = line.unwrap_or_else(|| panic!("{} is looked up by {look_at}", method.name));
+            let _ = accepted(&line.split(' ').collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
     fn the_last_of_a_repeated_option_counts() {
         let Verb::WithDaemon(WithDaemon::Tasks(args)) =
             accepted(&["tasks", "--create", "a", "--goal", "g", "--create", "b"]).verb

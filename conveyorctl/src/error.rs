@@ -1,9 +1,13 @@
 //! What a verb can end in besides success, and the exit code of each.
 
 use crate::program::Program;
-use conveyor_client::{Error, StartError};
-use conveyor_proto::RpcError;
+use conveyor_client::{Error, Remedy, StartError};
 use conveyor_proto::client::ClientError;
+use conveyor_proto::registry::{
+    AckShow, ApprovalList, CommandList, CompatImport, DaemonStatus, ManagerConfigQuestions, ReconcileRun,
+    RunList, SessionList, TaskAudit, TaskList, WorkerList,
+};
+use conveyor_proto::{Method as _, RpcError};
 use rustix::io::Errno;
 use std::io;
 
@@ -166,8 +170,9 @@ impl CommandError {
             Error::NotSent => {
                 Self::failed("not_sent", message).hint("the request was not carried out: repeat it")
             }
-            Error::ConnectionLost => Self::new(ErrorKind::ConnectionLost, message)
-                .hint("whether the request was carried out is not known: look before you repeat it"),
+            Error::ConnectionLost(remedy) => {
+                Self::new(ErrorKind::ConnectionLost, message).hint(after_loss(program, remedy))
+            }
             Error::Client(error) => Self::of_connection(message, &error),
             Error::Interrupted => Self::new(ErrorKind::Interrupted, message),
             _ => Self::failed("protocol", message),
@@ -210,6 +215,40 @@ impl CommandError {
             _ => Self::failed("protocol", message),
         }
     }
+}
+
+/// What to do about a request of which nobody knows whether it was carried out.
+fn after_loss(program: Program, remedy: Remedy) -> String {
+    let look = match remedy {
+        Remedy::Repeat => return "repeat it: nothing is done twice by that".to_owned(),
+        Remedy::LookAt(method) => verb_of(method),
+        _ => None,
+    };
+    match look {
+        Some(verb) => format!(
+            "whether the request was carried out is not known: look with `{program} {verb}` before you repeat it"
+        ),
+        None => "whether the request was carried out is not known: look before you repeat it".to_owned(),
+    }
+}
+
+/// The command line that shows what a method shows.
+pub(crate) fn verb_of(method: &str) -> Option<&'static str> {
+    let verbs = [
+        (DaemonStatus::NAME, "daemon status"),
+        (ReconcileRun::NAME, "reconcile"),
+        (CompatImport::NAME, "import-compat"),
+        (SessionList::NAME, "sessions --state all"),
+        (CommandList::NAME, "commands"),
+        (WorkerList::NAME, "list"),
+        (TaskList::NAME, "tasks"),
+        (TaskAudit::NAME, "audit TASK"),
+        (ManagerConfigQuestions::NAME, "manager-config TASK --questions"),
+        (AckShow::NAME, "worker-ack TASK --json"),
+        (RunList::NAME, "runs --list"),
+        (ApprovalList::NAME, "approvals list"),
+    ];
+    verbs.into_iter().find(|(name, _)| *name == method).map(|(_, verb)| verb)
 }
 
 /// The message of an error and of those behind it, in one line.
@@ -267,6 +306,16 @@ mod tests {
         assert_eq!(lost.kind, ErrorKind::ConnectionLost);
         let hint = "whether the request was carried out is not known: look before you repeat it";
         check(lost, Some("connection_lost"), 1, &[hint]);
+        check(
+            of_client(Error::ConnectionLost(Remedy::LookAt("task.list"))),
+            Some("connection_lost"),
+            1,
+            &[
+                "whether the request was carried out is not known: look with `conveyor tasks` before you repeat it",
+            ],
+        );
+        let hint = "repeat it: nothing is done twice by that";
+        check(of_client(Error::ConnectionLost(Remedy::Repeat)), Some("connection_lost"), 1, &[hint]);
         let hint = "the request was not carried out: repeat it";
         check(of_client(ClientError::NotSent), Some("not_sent"), 1, &[hint]);
         let no_daemon = || ClientError::NoDaemon { path: "/s".into(), source: Errno::NOENT.into() };

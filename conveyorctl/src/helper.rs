@@ -8,7 +8,9 @@ use crate::global::GlobalArgs;
 use crate::program::Program;
 use crate::ui::Ui;
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_client::{Daemon, Error, Event, Progress, SearchPath, StartLock, Starting, Target, TargetError};
+use conveyor_client::{
+    Daemon, Error, Event, Patience, Progress, SearchPath, StartLock, Starting, Target, TargetError,
+};
 use conveyor_proto::client::Subscription;
 use conveyor_proto::method::Method;
 use conveyor_proto::settings::{self, Environment, StateFiles, StateRootError};
@@ -20,6 +22,7 @@ use std::future::Future;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Instant;
 
 /// Rows of a page. Each may have texts of 128 KiB, and an answer holds 64 MiB.
 const PAGE: NonZeroU32 = NonZeroU32::new(256).expect("it is not zero");
@@ -149,6 +152,26 @@ impl Helper {
                 return Ok(Value::Array(rows));
             }
         }
+    }
+
+    /// As [`Helper::call_json`], for a call which makes sense until the deadline.
+    pub(crate) async fn call_until<M: Method>(
+        &self,
+        ui: &mut Ui,
+        params: &M::Params,
+        deadline: Instant,
+    ) -> Result<Value, CommandError> {
+        self.daemon.call_until::<M>(ui, params, deadline).await.map_err(|error| self.failure(error))
+    }
+
+    /// As [`Helper::call_json`], for one step of a wait.
+    pub(crate) async fn call_waiting<M: Method>(
+        &self,
+        ui: &mut Ui,
+        params: &M::Params,
+        patience: &mut Patience,
+    ) -> Result<Value, CommandError> {
+        self.daemon.call_waiting::<M>(ui, params, patience).await.map_err(|error| self.failure(error))
     }
 
     /// Reads an answer that is printed as it came and also has to be looked into.

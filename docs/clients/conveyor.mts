@@ -2,11 +2,17 @@
 //
 //     node conveyor.mts SESSION        (Node 22.18 or later; for an older one see README.md)
 //
-// The tour makes a task, is refused, follows a change, and then waits at the inbox of SESSION until Ctrl-C.
+// The tour makes a task, is refused, follows a change, and then waits at the inbox of SESSION for an item, or
+// until Ctrl-C.
 
+import { spawnSync } from "node:child_process";
 import { connect, type Socket } from "node:net";
 import { homedir } from "node:os";
 import { StringDecoder } from "node:string_decoder";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** How many milliseconds an item that was taken with a lease is kept for its acknowledgement. */
+const LEASE = 15_000;
 
 /** What this tour calls. docs/openrpc.json has all methods, and types can be generated from it. */
 interface Methods {
@@ -18,9 +24,14 @@ interface Methods {
   "task.finish": { params: { task: string; reason: string }; result: { finish: boolean } };
   "cycle.run": { params: { task: string }; result: { state: string } };
   "inbox.take": {
-    params: { session: string; wait: boolean; timeout: number };
-    result: { items: unknown[]; wait: { draining?: boolean } };
+    params: { session: string; consume_next: boolean; lease: boolean; wait: boolean; timeout: number };
+    result: {
+      consumed: { signal_type: string; payload: { message?: string } } | null;
+      lease?: string;
+      wait: { draining?: boolean };
+    };
   };
+  "inbox.acknowledge": { params: { lease: string }; result: { consumed_now: boolean } };
   "events.subscribe": { params: { kinds: string[] }; result: number | string };
 }
 
@@ -190,6 +201,47 @@ function socketPath(): string {
   return `${state || `${homedir()}/.local/state`}/conveyor/conveyord.sock`;
 }
 
+/**
+ * Does work over a connection. When the daemon is lost, does it again over one to the next daemon, until the deadline.
+ * Only for what may be done twice: docs/openrpc.json says it of each method by `x-repeat`.
+ */
+async function again<T>(deadline: number, work: (client: Client) => Promise<T>, cancel?: AbortSignal): Promise<T> {
+  for (let pause = 10; ; pause = Math.min(2 * pause, 1000)) {
+    try {
+      const client = await Client.connect(socketPath());
+      const close = () => client.close();
+      cancel?.addEventListener("abort", close);
+      try {
+        return await work(client);
+      } finally {
+        cancel?.removeEventListener("abort", close);
+        close();
+      }
+    } catch (error) {
+      if (error instanceof RpcError || cancel?.aborted || performance.now() + pause > deadline) throw error;
+    }
+    // Leave this out where the daemon is not yours to start; another client or the system may start it.
+    spawnSync("conveyorctl", ["daemon", "start"], { stdio: "ignore" });
+    await sleep(pause);
+  }
+}
+
+/** Waits for an item, shows it, and takes it out of the inbox: in this order, so that it is not lost with us. */
+async function take(session: string, seconds: number, cancel: AbortSignal): Promise<void> {
+  const end = performance.now() + 1000 * seconds;
+  const wait = (client: Client) => {
+    const timeout = Math.max(0, (end - performance.now()) / 1000);
+    return client.call("inbox.take", { session, consume_next: true, lease: true, wait: true, timeout });
+  };
+  const { consumed, lease, wait: waited } = await again(end, wait, cancel);
+  if (waited.draining) throw new Error("it ended before an item came");
+  if (consumed === null || lease === undefined) return console.log("nothing came");
+  console.log("item", consumed.signal_type, "-", consumed.payload.message);
+  // Whatever becomes of the daemon now, we live and finish this. One that was carried out is accepted once more.
+  await again(performance.now() + LEASE, (client) => client.call("inbox.acknowledge", { lease }));
+  console.log("acknowledged");
+}
+
 async function tour(session: string): Promise<void> {
   const conveyor = await Client.connect(socketPath());
   const { protocol } = await conveyor.call("rpc.hello", { client_version: "tour", protocol: 1 });
@@ -219,22 +271,14 @@ async function tour(session: string): Promise<void> {
   conveyor.close();
 
   // A wait has a connection of its own: there is no other way to end it early than to close that.
-  const waiting = await Client.connect(socketPath());
-  let cancelled = false;
-  process.once("SIGINT", () => {
-    cancelled = true;
-    waiting.close();
-  });
+  const cancel = new AbortController();
+  process.once("SIGINT", () => cancel.abort());
   try {
     console.log("waiting");
-    const { items, wait } = await waiting.call("inbox.take", { session, wait: true, timeout: 3600 });
-    if (wait.draining) throw new Error("it ended before an item came");
-    console.log("items", items.length);
+    await take(session, 3600, cancel.signal);
   } catch (error) {
-    if (!cancelled) throw error;
+    if (!cancel.signal.aborted) throw error;
     console.log("cancelled");
-  } finally {
-    waiting.close();
   }
 }
 

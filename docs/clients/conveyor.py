@@ -3,7 +3,7 @@
 
     python3 conveyor.py SESSION
 
-The tour makes a task, is refused, follows a change, and then waits at the inbox of SESSION until Ctrl-C.
+The tour makes a task, is refused, follows a change, and then waits at the inbox of SESSION for an item, or until Ctrl-C.
 """
 
 import concurrent.futures
@@ -11,9 +11,15 @@ import itertools
 import json
 import os
 import queue
+import shutil
 import socket
+import subprocess
 import sys
 import threading
+import time
+
+# How many seconds an item that was taken with a lease is kept for its acknowledgement.
+LEASE = 15
 
 
 class RpcError(Exception):
@@ -132,6 +138,48 @@ def socket_path():
     return state + "/conveyor/conveyord.sock"
 
 
+def again(deadline, work):
+    """Does work over a connection. When the daemon is lost, does it again over one to the next daemon, until the deadline.
+
+    Only for what may be done twice: docs/openrpc.json says it of each method by `x-repeat`.
+    """
+    pause = 0.01
+    while True:
+        try:
+            with Client(socket_path()) as client:
+                return work(client)
+        except OSError:
+            if time.monotonic() + pause > deadline:
+                raise
+        # Leave this out where the daemon is not yours to start; another client or the system may start it.
+        if shutil.which("conveyorctl"):
+            quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.run(["conveyorctl", "daemon", "start"], **quiet)
+        time.sleep(pause)
+        pause = min(2 * pause, 1)
+
+
+def take(session, seconds):
+    """Waits for an item, shows it, and takes it out of the inbox: in this order, so that it is not lost with us."""
+    end = time.monotonic() + seconds
+
+    def wait(client):
+        left = max(0, end - time.monotonic())
+        return client.call("inbox.take", session=session, consume_next=True, lease=True, wait=True, timeout=left)
+
+    inbox = again(end, wait)
+    if inbox["wait"].get("draining"):
+        sys.exit("conveyord ended before an item came")
+    item = inbox["consumed"]
+    if item is None:
+        print("nothing came")
+        return
+    print("item", item["signal_type"], "-", item["payload"].get("message"), flush=True)
+    # Whatever becomes of the daemon now, we live and finish this. One that was carried out is accepted once more.
+    again(time.monotonic() + LEASE, lambda client: client.call("inbox.acknowledge", lease=inbox["lease"]))
+    print("acknowledged")
+
+
 def tour(session):
     with Client(socket_path()) as conveyor:
         protocol = conveyor.call("rpc.hello", client_version="tour", protocol=1)["protocol"]
@@ -155,12 +203,8 @@ def tour(session):
 
     # A wait has a connection of its own: there is no other way to end it early than to close that.
     try:
-        with Client(socket_path()) as waiting:
-            print("waiting", flush=True)
-            inbox = waiting.call("inbox.take", session=session, wait=True, timeout=3600)
-            if inbox["wait"].get("draining"):
-                sys.exit("conveyord ended before an item came")
-            print("items", len(inbox["items"]))
+        print("waiting", flush=True)
+        take(session, seconds=3600)
     except KeyboardInterrupt:
         print("cancelled")
 

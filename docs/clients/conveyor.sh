@@ -3,7 +3,7 @@
 #
 #     sh conveyor.sh SESSION
 #
-# The tour makes a task, is refused, follows a change, and then waits at the inbox of SESSION until Ctrl-C.
+# The tour makes a task, is refused, follows a change, and then waits at the inbox of SESSION for an item, or until Ctrl-C.
 set -eu
 
 [ $# -eq 1 ] || { echo "usage: sh conveyor.sh SESSION" >&2; exit 2; }
@@ -30,6 +30,22 @@ call() {
   post "$@" | jq -e 'if .error then
       "\(.error.data.kind): \(.error.message)\nhint: \(.error.data.hint // "none")\n" | halt_error(1)
     else .result end'
+}
+
+# start: another daemon after one was lost. Leave it out where the daemon is not yours to start; another client or the
+# system may start it.
+start() { conveyorctl daemon start >/dev/null 2>&1 || sleep 1; }
+
+# again SECONDS METHOD [PARAMS]: as `call`, for what may be done twice (docs/openrpc.json says it by `x-repeat`): when
+# the daemon is lost, the next one is asked, for so many seconds.
+again() {
+  end=$(($(date +%s) + $1))
+  shift
+  until post "$@" >"$folder/again" 2>/dev/null; do
+    [ "$(date +%s)" -lt "$end" ] || return 1
+    start
+  done
+  jq -e 'if .error then "\(.error.data.kind): \(.error.message)\n" | halt_error(1) else .result end' "$folder/again"
 }
 
 hello=$(call rpc.hello '{"client_version": "tour", "protocol": 1}') || exit 1
@@ -70,19 +86,33 @@ post cycle.run '{"task": "tour-shell"}' | jq -r '.error | "refused \(.code) \(.d
 call task.finish '{"task": "tour-shell", "reason": "shown"}' >/dev/null
 
 # A wait ends early when its connection is closed, here by the end of curl. It runs in the background, since a
-# shell heeds a trap only between commands and in `wait`.
-request inbox.take "$(jq -cn --arg session "$1" '{session: $session, wait: true, timeout: 3600}')" >"$folder/request"
+# shell heeds a trap only between commands and in `wait`. When the daemon is lost, the next one is asked for the time
+# that is left.
 trap 'kill $!; cancelled=yes' INT
 echo waiting
-curl -sS --unix-socket "$socket" -H 'content-type: application/json' -d @"$folder/request" http://localhost/ \
-  >"$folder/answer" &
-if wait $!; then
-  jq -r 'if .error then "\(.error.data.kind): \(.error.message)\n" | halt_error(1)
-    elif .result.wait.draining then "conveyord ended before an item came\n" | halt_error(1)
-    else "items \(.result.items | length)" end' "$folder/answer"
-elif [ "${cancelled:-}" ]; then
-  echo cancelled
-else
-  echo "the connection to conveyord was lost" >&2
-  exit 1
+end=$(($(date +%s) + 3600))
+while
+  left=$((end - $(date +%s)))
+  request inbox.take "$(jq -cn --arg session "$1" --argjson timeout "$((left > 0 ? left : 0))" \
+    '{session: $session, consume_next: true, lease: true, wait: true, timeout: $timeout}')" >"$folder/request"
+  curl -sS --unix-socket "$socket" -H 'content-type: application/json' -d @"$folder/request" http://localhost/ \
+    >"$folder/answer" 2>/dev/null &
+  ! wait $!
+do
+  if [ "${cancelled:-}" ]; then echo cancelled; exit; fi
+  [ "$left" -gt 0 ] || { echo "the connection to conveyord was lost" >&2; exit 1; }
+  start
+done
+jq -r 'if .error then "\(.error.data.kind): \(.error.message)\n" | halt_error(1)
+  elif .result.wait.draining then "conveyord ended before an item came\n" | halt_error(1)
+  elif .result.consumed then "item \(.result.consumed.signal_type) - \(.result.consumed.payload.message)"
+  else "nothing came" end' "$folder/answer"
+
+# The item is shown, and only now taken out of the inbox: it is not lost with us. Whatever becomes of the daemon, we live
+# and finish this within the 15 seconds of the lease. An acknowledgement that was carried out is accepted once more.
+trap - INT
+lease=$(jq -c '.result | select(.lease) | {lease}' "$folder/answer")
+if [ "$lease" ]; then
+  again 15 inbox.acknowledge "$lease" >/dev/null
+  echo acknowledged
 fi

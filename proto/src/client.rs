@@ -41,7 +41,7 @@ impl Client {
     /// [`ClientError::NoDaemon`] when nobody listens, [`ClientError::OtherUser`], [`ClientError::PathTooLong`], and
     /// [`ClientError::Connect`] when the system refuses or the daemon does not accept within 5 s.
     pub async fn connect(path: &Path) -> Result<Self, ClientError> {
-        let connection = Connection::over(socket::connect(path).await?);
+        let connection = Connection::over_socket(socket::connect(path).await?);
         Ok(Self { path: Arc::new(path.to_owned()), connection })
     }
 

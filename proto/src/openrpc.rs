@@ -1,6 +1,10 @@
 //! The OpenRPC document, derived from the registry (`rpc.discover`, `docs/openrpc.json`).
 
-use crate::{ErrorClass, method::MethodInfo, registry};
+use crate::{
+    ErrorClass,
+    method::{MethodInfo, Repeat},
+    registry,
+};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -41,12 +45,26 @@ fn method(info: &MethodInfo, generator: &mut schemars::SchemaGenerator) -> Value
     let result_name = if info.subscription { "item" } else { "result" };
     object.insert("result".into(), json!({ "name": result_name, "schema": result }));
     object.insert("x-access".into(), json!(info.access));
+    object.insert("x-repeat".into(), repeat(info.repeat));
     object.insert("x-callers".into(), json!(info.callers));
     if info.subscription {
         object.insert("x-subscription".into(), true.into());
     }
     object.insert("errors".into(), error_references());
     Value::Object(object)
+}
+
+/// Whether a client may send the request again when its answer was lost; see docs/protocol.md.
+fn repeat(repeat: Repeat) -> Value {
+    let mut told = match repeat {
+        Repeat::Always => json!({ "safe": "always" }),
+        Repeat::If { any, .. } => json!({ "safe": "if", "any": any }),
+        Repeat::Never { .. } => json!({ "safe": "never" }),
+    };
+    if let Some(method) = repeat.look_at() {
+        told["look_at"] = method.into();
+    }
+    told
 }
 
 /// OpenRPC lists parameters one by one: the properties of the parameters object.

@@ -102,7 +102,7 @@ async fn pass(
 }
 
 /// Runs passes until there were enough of them or Ctrl-C is pressed. A later pass that fails is told of, and the next
-/// pass is tried.
+/// pass is tried; so is after any that was lost with its daemon, since the next pass does what that one did not.
 async fn watch(ui: &mut Ui, helper: &Helper, args: &DispatchArgs) -> Result<Summary, CommandError> {
     let passes = args.watch_iterations.map(|passes| u64::try_from(passes).unwrap_or(0).max(1));
     let pause = Duration::from_secs_f64(args.interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL));
@@ -125,7 +125,10 @@ async fn watch(ui: &mut Ui, helper: &Helper, args: &DispatchArgs) -> Result<Summ
                 }
             }
             Err(error) if error.kind == ErrorKind::Interrupted => return Ok(summary),
-            Err(error) if iteration > 1 && error.kind.exit_status() == ExitStatus::Failed => {
+            Err(error)
+                if error.kind == ErrorKind::ConnectionLost
+                    || iteration > 1 && error.kind.exit_status() == ExitStatus::Failed =>
+            {
                 ui.note(&format!("pass {iteration} failed: {}", error.message));
             }
             Err(error) => return Err(error),

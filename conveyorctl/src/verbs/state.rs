@@ -5,6 +5,7 @@ use crate::helper::Helper;
 use crate::ui::Ui;
 use crate::values::{seconds, word};
 use clap::Args;
+use conveyor_client::{Loss, Patience};
 use conveyor_proto::limits::MAX_WAIT_SECONDS;
 use conveyor_proto::registry::StateWait;
 use conveyor_proto::types::wait::{TurnPin, Until, WaitOutcome, WaitParams};
@@ -77,15 +78,19 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &WaitArgs) -> Result
 async fn wait(ui: &mut Ui, helper: &Helper, mut params: WaitParams) -> Result<Value, CommandError> {
     let started = Instant::now();
     let whole = params.timeout;
+    let mut patience = Patience::of_wait();
     loop {
         let first_look = params.pin.is_none() && whole > 0.0;
         if first_look {
             params.timeout = 0.0;
         }
-        let answer = helper.call_json::<StateWait>(ui, &params).await;
+        let answer = helper.call_waiting::<StateWait>(ui, &params, &mut patience).await;
         let left = (whole - started.elapsed().as_secs_f64()).max(0.0);
         let go_on = match &answer {
-            Err(error) => error.kind == ErrorKind::ConnectionLost,
+            Err(error) if error.kind == ErrorKind::ConnectionLost => {
+                helper.interruptible(patience.outlasts(Loss::BeforeAnswer)).await?
+            }
+            Err(_) => false,
             Ok(answer) => match outcome(answer)? {
                 WaitOutcome::TimedOut => first_look,
                 WaitOutcome::Draining => {
@@ -95,7 +100,8 @@ async fn wait(ui: &mut Ui, helper: &Helper, mut params: WaitParams) -> Result<Va
                 WaitOutcome::Reached | WaitOutcome::Unreachable => false,
             },
         };
-        if !go_on || left <= 0.0 {
+        // After a crash there is always one more look: the wait has not been told how it ended.
+        if !go_on || left <= 0.0 && answer.is_ok() {
             return answer.map(|answer| in_all(answer, whole, started));
         }
         if let Ok(answer) = &answer {

@@ -443,7 +443,8 @@ pub fn acknowledge(tx: &Tx<'_>, token: &str) -> Result<Option<(Notification, boo
     Ok(Some((item, open)))
 }
 
-/// Consumes all items of a binding that are addressed to its manager, on behalf of a cycle.
+/// Consumes all items of a binding that are addressed to its manager, on behalf of a cycle. Whoever had leased one until
+/// then cannot acknowledge it any more.
 pub fn consume_for_cycle(
     tx: &Tx<'_>,
     binding: &BindingId,
@@ -457,7 +458,8 @@ pub fn consume_for_cycle(
     let ids: Vec<NotificationId> = tx
         .prepare_cached(
             "update routed_notifications set consumed_manager_cycle_id = ?5, consumed_at = ?6,
-                 state = 'delivered', delivered_at = coalesce(delivered_at, ?4)
+                 state = 'delivered', delivered_at = coalesce(delivered_at, ?4),
+                 lease_token = null, lease_expires_at = null
              where target_session_id = ?1 and consumed_at is null and state in ('delivered', 'pending')
                and (state = 'delivered' or (held_by is not null and side_effect_started = 0))
                and (lease_token is null or lease_expires_at <= ?7)

@@ -10,6 +10,7 @@ use std::fmt;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
@@ -45,10 +46,21 @@ impl Connection {
     /// Makes calls over a stream that is connected to a daemon. A task of its own carries them, so this must be
     /// called within a Tokio runtime.
     pub fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+        Self::new(stream, Reset::TellsNothing)
+    }
+
+    /// Makes calls over a Unix socket. On Linux the end of such a connection may tell that the daemon has not read the
+    /// last request.
+    pub(super) fn over_socket(stream: UnixStream) -> Self {
+        let reset = if cfg!(target_os = "linux") { Reset::LastRequestUnread } else { Reset::TellsNothing };
+        Self::new(stream, reset)
+    }
+
+    fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static, reset: Reset) -> Self {
         let (reader, writer) = tokio::io::split(stream);
         let (requests, queued) = mpsc::channel(QUEUED_REQUESTS);
         let calls = Arc::new(Mutex::new(Calls::default()));
-        let carrying = tokio::spawn(carry(reader, writer, queued, Arc::clone(&calls))).abort_handle();
+        let carrying = tokio::spawn(carry(reader, writer, queued, Arc::clone(&calls), reset)).abort_handle();
         Self { shared: Arc::new(Shared { requests, calls, carrying }) }
     }
 
@@ -85,10 +97,24 @@ impl Connection {
     }
 }
 
+/// What a reset tells of the requests that were written before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reset {
+    /// The other end was closed before all that was written had been read. Linux resets a Unix socket then, also one
+    /// that was never accepted, and never for another reason: `unix_release_sock` in
+    /// <https://github.com/torvalds/linux/blob/master/net/unix/af_unix.c>. What is written is read in order, so at
+    /// least the line end of the last request was not read, and without that the daemon has no request.
+    LastRequestUnread,
+    /// Nothing.
+    TellsNothing,
+}
+
 /// The calls that wait for their answers.
 #[derive(Default)]
 struct Calls {
     next_id: u64,
+    /// The request of which something was written last.
+    begun: Option<u64>,
     waiting: HashMap<u64, Waiting>,
     end: Option<End>,
 }
@@ -104,6 +130,8 @@ struct Waiting {
 #[derive(Debug, Clone)]
 enum End {
     Closed,
+    /// The daemon had not read the end of the last request.
+    LastRequestUnread,
     Protocol(String),
     Refused(RpcError),
 }
@@ -112,8 +140,8 @@ impl End {
     /// What the end means for a request that the daemon may have received, or cannot.
     fn error(&self, sent: bool) -> ClientError {
         match self {
-            Self::Closed if sent => ClientError::Closed,
-            Self::Closed => ClientError::NotSent,
+            Self::Closed | Self::LastRequestUnread if sent => ClientError::Closed,
+            Self::Closed | Self::LastRequestUnread => ClientError::NotSent,
             Self::Protocol(why) => ClientError::Protocol(why.clone()),
             Self::Refused(error) => ClientError::Rpc(error.clone()),
         }
@@ -134,6 +162,10 @@ impl Calls {
         Ok(id)
     }
 
+    fn begins(&mut self, id: u64) {
+        self.begun = Some(id);
+    }
+
     fn sent(&mut self, id: u64) {
         if let Some(call) = self.waiting.get_mut(&id) {
             call.sent = true;
@@ -141,9 +173,10 @@ impl Calls {
     }
 
     fn end(&mut self, end: End) {
-        for (_, call) in self.waiting.drain() {
+        let unread = self.begun.filter(|_| matches!(end, End::LastRequestUnread));
+        for (id, call) in self.waiting.drain() {
             // Whoever gave up waiting does not hear it.
-            let _ = call.answer.send(Err(end.error(call.sent)));
+            let _ = call.answer.send(Err(end.error(call.sent && unread != Some(id))));
         }
         self.end = Some(end);
     }
@@ -172,9 +205,10 @@ async fn carry(
     writer: impl AsyncWrite + Unpin,
     queued: mpsc::Receiver<(u64, Vec<u8>)>,
     calls: Arc<Mutex<Calls>>,
+    reset: Reset,
 ) {
     let end = tokio::select! {
-        end = read_answers(Lines::new(reader), &calls) => end,
+        end = read_answers(Lines::new(reader), &calls, reset) => end,
         // What cannot be written any more does not end the reading: the daemon may have said why.
         () = async { write_requests(writer, queued, &calls).await; pending().await } => End::Closed,
     };
@@ -188,6 +222,7 @@ async fn write_requests(
     calls: &Mutex<Calls>,
 ) {
     while let Some((id, request)) = queued.recv().await {
+        lock(calls).begins(id);
         if stream.write_all(&request).await.is_err() {
             return;
         }
@@ -195,11 +230,14 @@ async fn write_requests(
     }
 }
 
-async fn read_answers(mut lines: Lines<impl AsyncRead + Unpin>, calls: &Mutex<Calls>) -> End {
+async fn read_answers(mut lines: Lines<impl AsyncRead + Unpin>, calls: &Mutex<Calls>, reset: Reset) -> End {
     loop {
         let line = match lines.next().await {
             Ok(Some(line)) => line,
             Err(ClientError::Protocol(why)) => return End::Protocol(why),
+            Ok(None) | Err(_) if lines.was_reset() && reset == Reset::LastRequestUnread => {
+                return End::LastRequestUnread;
+            }
             Ok(None) | Err(_) => return End::Closed,
         };
         let message = match Message::parse(&line) {

@@ -13,7 +13,7 @@ pub enum ClientError {
     NoDaemon {
         /// The socket.
         path: PathBuf,
-        /// No such file, or connection refused.
+        /// No such file, or connection refused, or reset before it was accepted.
         #[source]
         source: io::Error,
     },

@@ -44,7 +44,10 @@ pub(super) async fn connect(path: &Path) -> Result<UnixStream, ClientError> {
     };
     let path = path.to_owned();
     Err(match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoDaemon { path, source },
+        // Reset: the daemon died before it had accepted the connection.
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
+            ClientError::NoDaemon { path, source }
+        }
         _ => ClientError::Connect { path, source },
     })
 }

@@ -74,6 +74,64 @@ async fn the_end_of_the_stream_tells_what_may_have_been_carried_out() {
     assert!(matches!(not_sent, Err(ClientError::NotSent)), "{not_sent:?}");
 }
 
+/// How two calls end when the daemon dies after it has read so much of what both sent: their errors, by `NotSent`.
+#[cfg(target_os = "linux")]
+async fn unread(read: impl Fn(usize, usize) -> usize) -> [bool; 2] {
+    use std::io::Read as _;
+    let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+    let connection = Connection::over_socket(ours);
+    let (one, two) = (vec![1], vec![2]);
+    let dying = async {
+        let line = |id: u32, params: &[u32]| {
+            let request = json!({ "jsonrpc": "2.0", "id": id, "method": "echo", "params": params });
+            request.to_string().len() + 1
+        };
+        let lengths = (line(0, &one), line(1, &two));
+        theirs.readable().await.unwrap();
+        let mut theirs = theirs.into_std().unwrap();
+        theirs.set_nonblocking(false).unwrap();
+        // What is there may be looked at as often as one likes: only what is taken out is read.
+        let mut taken = vec![0; read(lengths.0, lengths.1)];
+        theirs.read_exact(&mut taken).unwrap();
+    };
+    let (a, b, ()) = tokio::join!(connection.call::<Echo>(&one), connection.call::<Echo>(&two), dying);
+    [a, b].map(|ended| match ended.unwrap_err() {
+        ClientError::NotSent => true,
+        ClientError::Closed => false,
+        other => panic!("{other}"),
+    })
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_reset_proves_that_the_last_request_was_not_read() {
+    assert_eq!(
+        unread(|_, _| 0).await,
+        [false, true],
+        "the first may have been, for all that the reset tells"
+    );
+    assert_eq!(unread(|first, _| first).await, [false, true]);
+    assert_eq!(unread(|first, second| first + second - 1).await, [false, true], "its line has no end");
+    assert_eq!(unread(|first, second| first + second).await, [false, false]);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connection_that_was_never_accepted_carried_nothing() {
+    let path = std::env::temp_dir().join(format!("conveyor-proto-{}.sock", std::process::id()));
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let client = super::Client::connect(&path).await.unwrap();
+    let params = vec![1];
+    std::fs::remove_file(&path).unwrap();
+    let dying = async {
+        // The request is on its way before this is polled.
+        tokio::task::yield_now().await;
+        drop(listener);
+    };
+    let (ended, ()) = tokio::join!(biased; client.call::<Echo>(&params), dying);
+    assert!(matches!(ended, Err(ClientError::NotSent)), "{ended:?}");
+}
+
 #[tokio::test]
 async fn the_stream_closes_with_the_last_clone() {
     let (stream, mut daemon) = ends();

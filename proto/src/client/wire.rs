@@ -7,6 +7,7 @@ use crate::method::Method;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
+use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
 /// Largest line that is taken from the daemon, in bytes.
@@ -86,18 +87,25 @@ pub(super) struct Lines<R> {
     stream: BufReader<R>,
     /// What has arrived of the next line. It outlives a dropped future.
     line: Vec<u8>,
+    reset: bool,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     pub(super) fn new(stream: R) -> Self {
-        Self { stream: BufReader::new(stream), line: Vec::new() }
+        Self { stream: BufReader::new(stream), line: Vec::new(), reset: false }
+    }
+
+    /// Whether the connection ended by a reset.
+    pub(super) const fn was_reset(&self) -> bool {
+        self.reset
     }
 
     /// The next line; `None` at the end of the connection.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
         let room = (MAX_RESPONSE_BYTES + 1).saturating_sub(self.line.len());
         // An error of a connected stream is its end.
-        let _ = (&mut self.stream).take(room as u64).read_until(b'\n', &mut self.line).await;
+        let read = (&mut self.stream).take(room as u64).read_until(b'\n', &mut self.line).await;
+        self.reset = read.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset);
         if self.line.ends_with(b"\n") {
             return Ok(Some(std::mem::take(&mut self.line)));
         }

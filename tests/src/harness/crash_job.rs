@@ -137,18 +137,24 @@ impl<'env> CrashJob<'env> {
     }
 
     /// Like `try_call`, but returns what a call that the crash cut off had printed before.
+    ///
+    /// The next daemon is started while the client lives, so that it may finish there what it began.
     #[track_caller]
     fn call_once(&mut self, args: &[&str]) -> Result<Output, Output> {
         self.daemon();
-        let output = self.env.conveyorctl(&[&["--no-start"], args].concat());
+        let mut client = self.env.start_conveyorctl(&[&["--no-start"], args].concat());
+        wait_until(&format!("{args:?} to end"), || {
+            if !client.is_running() {
+                return Some(());
+            }
+            self.daemon();
+            None
+        });
+        let output = client.finish();
+        // A client that never had a daemon waits for none: the last one may have crashed just before.
         let lost =
             output.code == Some(3) || output.stderr.contains("closed the connection before it answered");
-        if lost {
-            let daemon = self.daemon.as_mut().expect("a daemon was started");
-            wait_until("the daemon that closed a connection to end", || (!daemon.is_running()).then_some(()));
-            return Err(output);
-        }
-        Ok(output)
+        if lost { Err(output) } else { Ok(output) }
     }
 
     /// Calls until an answer comes, for calls that may be repeated.
@@ -299,14 +305,15 @@ impl<'env> CrashJob<'env> {
             });
             let health = self.call(&["db-doctor"]);
             assert_eq!(health["ok"], true, "{health}");
-            let stopped = self.try_call(&["daemon", "stop"]);
+            self.daemon();
+            let stopped = self.env.conveyorctl(&["--no-start", "daemon", "stop"]);
             let daemon = self.daemon.as_mut().expect("a daemon was started");
             wait_until("the daemon to end", || (!daemon.is_running()).then_some(()));
             if self.doomed.is_some() {
                 self.note_crash();
                 continue;
             }
-            let _ = stopped.expect("it did not crash").success();
+            let _ = stopped.success();
             let _ = self.daemon.take().expect("a daemon was started").finish().success();
             return;
         }

@@ -1,7 +1,8 @@
 //! `session-inbox`, `manager-inbox`, `worker-inbox`: list, take or wait for what is in an inbox.
 //!
 //! An item is leased, printed, and only then acknowledged: when this program ends before it has printed, by
-//! whatever cause, the item is still in the inbox.
+//! whatever cause, the item is still in the inbox. A daemon that dies in between costs nothing: the next one takes the
+//! acknowledgement, for as long as the lease lasts, and accepts one that had been carried out.
 
 use super::text;
 use crate::error::{CommandError, ErrorKind};
@@ -9,11 +10,16 @@ use crate::helper::Helper;
 use crate::ui::{Ui, has_no_stdout};
 use crate::values::seconds;
 use clap::Args;
+use conveyor_client::{Loss, Patience};
+use conveyor_proto::limits::INBOX_LEASE_SECONDS;
 use conveyor_proto::registry::{InboxAcknowledge, InboxTake};
 use conveyor_proto::types::common::Role;
 use conveyor_proto::types::inbox::{AcknowledgeParams, TakeParams};
 use serde_json::Value;
 use std::time::{Duration, Instant};
+
+/// How long an item that was taken is kept for its acknowledgement.
+const LEASE: Duration = Duration::from_secs(INBOX_LEASE_SECONDS.unsigned_abs());
 
 /// List, take or wait for what is in a session's inbox
 #[derive(Debug, Args)]
@@ -122,6 +128,7 @@ async fn show(ui: &mut Ui, helper: &Helper, owner: Owner<'_>, args: &TakingArgs)
         limit: args.limit,
     };
     let mut answer = take(ui, helper, params).await?;
+    let lease_end = Instant::now() + LEASE;
     let has_ended = answer["wait"]["draining"] == true;
     // The token of the lease is for this program, not for its caller.
     let lease = answer.as_object_mut().and_then(|answer| answer.remove("lease"));
@@ -138,9 +145,10 @@ async fn show(ui: &mut Ui, helper: &Helper, owner: Owner<'_>, args: &TakingArgs)
         poll_count: answer["wait"]["poll_count"].as_u64().unwrap_or(1),
         waited: args.wait,
     };
-    match helper.call_json::<InboxAcknowledge>(ui, &params).await {
+    match helper.call_until::<InboxAcknowledge>(ui, &params, lease_end).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(error.hint("the item that was shown stays in the inbox, and will come again")),
+        Err(error) => Err(error
+            .hint("what was shown will come again, unless this acknowledgement has arrived all the same")),
     }
 }
 
@@ -148,19 +156,24 @@ async fn show(ui: &mut Ui, helper: &Helper, owner: Owner<'_>, args: &TakingArgs)
 /// after a stop only a daemon that comes soon by itself is asked again. Nothing can be lost by asking again: an item
 /// that was leased to the broken connection returns to the inbox.
 async fn take(ui: &mut Ui, helper: &Helper, mut params: TakeParams) -> Result<Value, CommandError> {
+    if !params.wait {
+        return helper.call_json::<InboxTake>(ui, &params).await;
+    }
     let started = Instant::now();
     let whole = params.timeout;
+    let mut patience = Patience::of_wait();
     loop {
-        let answer = helper.call_json::<InboxTake>(ui, &params).await;
+        let answer = helper.call_waiting::<InboxTake>(ui, &params, &mut patience).await;
         let left = (whole - started.elapsed().as_secs_f64()).max(0.0);
-        let crashed = matches!(&answer, Err(error) if error.kind == ErrorKind::ConnectionLost);
-        let drained = matches!(&answer, Ok(answer) if answer["wait"]["draining"] == true);
-        let again = params.wait && left > 0.0 && (crashed || drained && helper.daemon_returns().await?);
-        if !again {
-            return match answer {
-                Ok(answer) if params.wait => Ok(in_all(answer, whole, started.elapsed())),
-                answer => answer,
-            };
+        let goes_on = match &answer {
+            Err(error) if error.kind == ErrorKind::ConnectionLost => {
+                helper.interruptible(patience.outlasts(Loss::BeforeAnswer)).await?
+            }
+            Ok(answer) if left > 0.0 && answer["wait"]["draining"] == true => helper.daemon_returns().await?,
+            _ => false,
+        };
+        if !goes_on {
+            return answer.map(|answer| in_all(answer, whole, started.elapsed()));
         }
         helper.disconnect();
         params.timeout = left;

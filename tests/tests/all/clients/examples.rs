@@ -1,16 +1,16 @@
 //! The clients of `docs/clients` do what they show: a call, a refusal, a subscription, calls side by side,
-//! and a long wait that is cancelled.
+//! a long wait that is cancelled, and an item that is taken although the daemon dies meanwhile.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::fs;
 
+use super::living::{AFTER, BEFORE, SESSION, World};
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_tests::harness::{Running, TestEnv, announce, wait_until, workspace_root};
 use conveyor_tests::rollout::{Format, Thread};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-const SESSION: &str = "somebody";
 const REFUSED: &str = "refused -32002 not_bound - bind --task task-";
 
 /// A daemon with a session whose inbox is empty.
@@ -57,6 +57,49 @@ fn check_tour(env: &TestEnv, program: &[&str], told: &[&str]) {
         lines.len() == told.len() && lines.iter().zip(told).all(|(line, told)| line.starts_with(told));
     assert!(as_told, "{lines:#?}\n{}", output.stderr);
     wait_until("the daemon to let go of the wait", || (waiting_calls() == Some(0)).then_some(()));
+}
+
+/// Runs a tour to the item that it takes, while the daemon dies on the acknowledgement: before it is carried out, and after.
+/// The client lives, and finishes.
+#[track_caller]
+fn check_item(program: &[&str]) {
+    for death in [BEFORE, AFTER] {
+        let world = World::new();
+        let (name, args) = program.split_first().unwrap();
+        let mut tour = Running::start(world.env.command(name).args(args).arg(SESSION));
+        wait_until("the tour to wait, or to have failed", || {
+            (world.waiting_calls() == Some(1) || !tour.is_running()).then_some(())
+        });
+        world.env.arm(&death);
+        world.send_item();
+        let output = tour.finish().success();
+        let shown = "waiting\nitem notify_manager - look\nacknowledged\n";
+        assert!(output.stdout.ends_with(shown), "{death:?}: {output:#?}");
+        world.check_consumed_once();
+    }
+}
+
+#[test]
+fn the_python_client_finishes_what_it_took() {
+    if installed(&TestEnv::new(), "the Python client", &["python3"]) {
+        check_item(&["python3", example("conveyor.py").as_str()]);
+    }
+}
+
+#[test]
+fn the_typescript_client_finishes_what_it_took() {
+    let env = TestEnv::new();
+    let Some(compiler) = typescript().filter(|_| installed(&env, "the TypeScript client", &["node"])) else {
+        return;
+    };
+    check_item(&["node", compile(&env, &compiler).as_str()]);
+}
+
+#[test]
+fn the_shell_client_finishes_what_it_took() {
+    if installed(&TestEnv::new(), "the shell client", &["curl", "jq"]) {
+        check_item(&["sh", example("conveyor.sh").as_str()]);
+    }
 }
 
 #[test]

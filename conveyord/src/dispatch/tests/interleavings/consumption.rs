@@ -141,6 +141,11 @@ impl Consumers {
                     "a lease ended before its time"
                 );
                 self.actors[number].holds = None;
+                // Each lease is acknowledged once here: if the item is consumed already, somebody else has it.
+                assert!(
+                    acknowledged.iter().all(|(_, now)| *now),
+                    "what somebody else consumed was acknowledged"
+                );
                 self.consume(acknowledged.iter().filter(|(_, now)| *now).map(|(item, _)| item.id));
                 true
             }
