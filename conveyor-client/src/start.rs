@@ -10,7 +10,7 @@ use crate::progress::{Event, Progress};
 use crate::target::Target;
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::client::{Client, ClientError};
-use conveyor_proto::opened::{Access, Opened};
+use conveyor_proto::opened::{Access, Opened, keep_room};
 use conveyor_proto::settings::{Environment, SOCKET, StateFiles};
 use conveyor_proto::types::daemon::StartedBy;
 use std::fs::{File, TryLockError};
@@ -305,11 +305,15 @@ async fn connect_if_there(socket: &Utf8Path) -> Result<Option<Client>, ClientErr
     }
 }
 
+/// Room for the last words of a daemon that fills the disk by its start, in bytes.
+const LAST_WORDS: u64 = 4096;
+
 fn spawn(program: &Path, target: &Target) -> Result<Child, StartError> {
     let files = target.files();
     let root = Opened::create(&files.root);
     let said = root.and_then(|root| root.make_at(&files.last_words(), Access::Replace));
     let said = said.map_err(|error| unusable(files, error))?;
+    keep_room(&said, LAST_WORDS);
     let mut command = Command::new(program);
     command.arg("--state-root").arg(&files.root);
     if let Some(database) = target.named_database() {

@@ -126,7 +126,7 @@ pub async fn wait(
             None => std::future::pending().await,
         }
     });
-    let (mut has_ended, mut draining) = (false, false);
+    let (mut has_ended, mut draining, mut was_gone) = (false, false, false);
     loop {
         let looked_at = Instant::now();
         read_rollout(observer, &watched.session).await;
@@ -150,6 +150,11 @@ pub async fn wait(
         }
         let late = Instant::now() >= deadline;
         let mut detail = detail_of(&seen);
+        // What its process wrote last may have come after the reading above: what seems gone is read once more.
+        if is_gone(detail.worker_state) && !was_gone {
+            was_gone = true;
+            continue;
+        }
         let mut verdict = judge(params.until, &seen, &detail);
         if verdict.is_none() && late && !blocked && !draining {
             // A question on the screen leaves no record in the rollout. The answer shall show it, so look at

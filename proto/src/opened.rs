@@ -87,6 +87,15 @@ pub struct Opened {
     path: Utf8PathBuf,
 }
 
+/// Keeps room on the disk for what is written to a new file later, so that even a full disk can be told of. Where the
+/// file system keeps none, nothing is lost but that. macOS could only do it with a longer file.
+pub fn keep_room(file: &File, bytes: u64) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, bytes);
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, bytes);
+}
+
 impl Opened {
     /// Opens a state root. The path to it may hold links; its owner and mode are checked behind them.
     ///

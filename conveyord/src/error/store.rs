@@ -4,7 +4,7 @@ use crate::in_place::Replaced;
 use crate::refusal::Kind;
 use camino::Utf8PathBuf;
 use conveyor_proto::ErrorClass;
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 /// Why the database did not do what was asked.
 ///
@@ -77,6 +77,10 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         if let rusqlite::Error::ToSqlConversionFailure(_) = error {
             return Self::TooLarge(error);
+        }
+        // The index of the log could not be enlarged, for lack of room (https://sqlite.org/rescode.html#ioerr_shmsize).
+        if error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE) {
+            return Self::Full(error);
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full(error),
