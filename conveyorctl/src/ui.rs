@@ -190,7 +190,12 @@ struct ErrorObject<'a> {
     hints: &'a [String],
 }
 
-/// A value that is no JSON, such as a number that JSON does not have.
-pub(crate) fn not_json(error: serde_json::Error) -> CommandError {
+/// A value as it stands within a larger one that is printed piece by piece: without a line end, its further lines indented
+/// by so many blanks.
+pub(crate) fn json_within(value: &impl Serialize, indentation: usize) -> Result<String, CommandError> {
+    json::indented(value, indentation).map_err(not_json)
+}
+
+fn not_json(error: serde_json::Error) -> CommandError {
     CommandError::failed("output", format!("failed to write the result as JSON: {error}"))
 }

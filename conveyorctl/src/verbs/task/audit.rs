@@ -2,8 +2,7 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use crate::json;
-use crate::ui::{Ui, not_json};
+use crate::ui::{Ui, json_within};
 use clap::Args;
 use conveyor_proto::registry::TaskAuditRows;
 use conveyor_proto::text::printable;
@@ -45,7 +44,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &AuditArgs) -> Resul
     Ok(())
 }
 
-/// Prints the audit as `json::pretty` would print the whole of it, and holds no more than a page: a long task's audit is
+/// Prints the audit as [`Ui::json`] would print the whole of it, and holds no more than a page: a long task's audit is
 /// larger than one answer, and than what should be held here.
 async fn print_json(ui: &mut Ui, helper: &Helper, args: &AuditArgs) -> Result<(), CommandError> {
     let mut keys: Vec<(&str, Option<AuditSection>)> =
@@ -57,7 +56,7 @@ async fn print_json(ui: &mut Ui, helper: &Helper, args: &AuditArgs) -> Result<()
         // Nothing is printed before the first answer: a task that does not exist has no audit.
         let start = if index == 0 { "{\n" } else { ",\n" };
         let Some(section) = section else {
-            ui.text(&format!("{start}  \"{key}\": {}", json::indented(&task, 2).map_err(not_json)?))?;
+            ui.text(&format!("{start}  \"{key}\": {}", json_within(&task, 2)?))?;
             continue;
         };
         let mut pages = Pages::of(args, *section);
@@ -65,7 +64,7 @@ async fn print_json(ui: &mut Ui, helper: &Helper, args: &AuditArgs) -> Result<()
         let mut is_empty = true;
         while let Some(page) = pages.next(ui, helper).await? {
             for row in &page.rows {
-                ui.text(&format!("{before}    {}", json::indented(row, 4).map_err(not_json)?))?;
+                ui.text(&format!("{before}    {}", json_within(row, 4)?))?;
                 before = ",\n".to_owned();
                 is_empty = false;
             }
