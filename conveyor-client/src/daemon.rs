@@ -59,7 +59,7 @@ impl Start {
     }
 }
 
-/// What is known of a request whose connection ended before the answer.
+/// What a caller can do about a request whose connection ended before the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {
@@ -72,7 +72,7 @@ pub enum Remedy {
 }
 
 impl Remedy {
-    /// That of a call, by the registry.
+    /// The remedy for a lost call, by the registry.
     fn of(method: &str, params: Option<&RawValue>) -> Self {
         let Some(known) = registry::find(method) else { return Self::Unknown };
         let params = params.and_then(|params| serde_json::from_str(params.get()).ok());

@@ -51,19 +51,19 @@ impl Patience {
         Self { bound, losses: 0, asked: 0, first: None, last: None }
     }
 
-    /// That of a call, bounded in time and number.
+    /// The patience of a call, bounded in time and number.
     #[must_use]
     pub const fn of_call() -> Self {
         Self::new(Bound::Both)
     }
 
-    /// That of a call which makes sense until then and no longer.
+    /// The patience of a call which makes sense until `deadline` and no longer.
     #[must_use]
     pub const fn until(deadline: Instant) -> Self {
         Self::new(Bound::Time(deadline))
     }
 
-    /// That of a wait, which bounds its time itself.
+    /// The patience of a wait, which bounds its time itself.
     #[must_use]
     pub const fn of_wait() -> Self {
         Self::new(Bound::Row)

@@ -25,7 +25,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 /// Rows of a page. Each may have texts of 128 KiB, and an answer holds 64 MiB.
-const PAGE: NonZeroU32 = NonZeroU32::new(256).expect("it is not zero");
+const PAGE: u32 = 256;
 
 /// One run's view of its surroundings.
 pub(crate) struct Helper {
@@ -141,11 +141,11 @@ impl Helper {
         ui: &mut Ui,
         params: impl Fn(Page) -> M::Params,
     ) -> Result<Value, CommandError> {
-        let (mut rows, mut page) = (Vec::new(), Page { after: None, limit: Some(PAGE) });
+        let (mut rows, mut page) = (Vec::new(), Page { after: None, limit: NonZeroU32::new(PAGE) });
         loop {
             let answer = self.call_json::<M>(ui, &params(page.clone())).await?;
             let Value::Array(more) = answer else { return Ok(answer) };
-            let is_last = more.len() < PAGE.get() as usize;
+            let is_last = more.len() < PAGE as usize;
             page.after = more.last().and_then(|row| row.get("id")?.as_str().map(str::to_owned));
             rows.extend(more);
             if is_last || page.after.is_none() {

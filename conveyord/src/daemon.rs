@@ -25,7 +25,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 use conveyor_proto::{
     limits::MAX_SOCKET_PATH,
+    method::Method as _,
     opened::{Identity, Opened},
+    registry::{DaemonStatus, DaemonStop, RpcHello},
     settings::ProcessEnvironment,
     types::daemon::StartedBy,
 };
@@ -60,6 +62,8 @@ const LAST_WORK: Duration = Duration::from_secs(15);
 
 /// How long the lock may be held by a process that is no daemon.
 const MOMENTARY_LOCK: Duration = Duration::from_secs(1);
+/// What the daemon's owner is answered even where programs hold all connections. Every client says hello first.
+const ADMINISTRATION: [&str; 3] = [RpcHello::NAME, DaemonStatus::NAME, DaemonStop::NAME];
 /// How long the socket of a dead daemon may take connections.
 const MOMENTARY_SOCKET: Duration = Duration::from_secs(1);
 /// How long a daemon that was told to end may take to drain and to finish its last work.
@@ -162,8 +166,8 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
     drop(starting);
     service::tell(State::Ready);
     let owner = nix::unistd::Uid::effective().as_raw();
-    let report =
-        server::serve(listener, module, Limits::default(), owner, app.connections.clone(), shutdown).await;
+    let limits = Limits { always_answered: &ADMINISTRATION, ..Limits::default() };
+    let report = server::serve(listener, module, limits, owner, app.connections.clone(), shutdown).await;
     tracing::info!(connections = report.connections, cut_off = report.cut_off, "drained");
     app.detached.close();
     if timeout(LAST_WORK, app.detached.wait()).await.is_err() {
@@ -174,8 +178,8 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
     if let Some(dispatch) = dispatch {
         dispatch.drain().await;
     }
-    // Nobody needs it: the next search would do it. It is for who reads the file meanwhile.
-    if let Err(error) = app.store.complete_search_blocking(Durability::Normal) {
+    // For whoever reads the file while no daemon runs; the next search completes it anyway.
+    if let Err(error) = app.store.add_to_search_blocking(Durability::Normal) {
         tracing::warn!(%error, "the full-text index could not be completed");
     }
     faults::reach(CrashPoint::Drained);

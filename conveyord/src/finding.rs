@@ -1,7 +1,8 @@
 //! `discover`: the tasks, sessions, bindings and telemetry that match a text, and the next steps that they
 //! suggest.
 //!
-//! Nothing is written here but the full-text index, which a search completes. A suggestion is something that `bind` would accept at this moment.
+//! Nothing is written here but the full-text index, which a search completes. A suggestion is something that `bind`
+//! would accept at this moment.
 
 use crate::{
     error::{Error, Result},
@@ -38,7 +39,10 @@ pub async fn discover(store: &Store, params: DiscoverParams) -> Result<DiscoverR
         return Err(Error::invalid(Kind::InvalidLimit, message));
     };
     if !Query::new(&params.query).is_empty() {
-        store.complete_search().await?;
+        // Where nothing can be written, what the index has is searched.
+        if let Err(error) = store.complete_search().await {
+            tracing::warn!(%error, "the full-text index could not be completed for a search");
+        }
     }
     store.read(move |connection| look(connection, &params, limit)).await
 }

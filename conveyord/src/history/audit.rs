@@ -1,7 +1,10 @@
 //! `task.audit`, `task.audit_rows`: all that is stored about a task, at once or in pages. The texts of panes are hidden unless the caller asks for
 //! them.
 
-use super::{chains, text};
+use super::{
+    chains::{self, Linked},
+    text,
+};
 use crate::{
     error::Error,
     store::{
@@ -68,7 +71,13 @@ fn some_chains(connection: &Connection, task: &TaskRow, after: Option<&[Value]>)
         }
         Some(_) => return Err(unknown_place()),
     };
-    let chains = chains::of(&store::history::chained(connection, task)?);
+    let rows = |section| store::history::section(connection, &task.id, section);
+    let chains = chains::of(Linked {
+        commands: &rows(AuditSection::Commands)?,
+        attempts: &rows(AuditSection::CommandAttempts)?,
+        notifications: &rows(AuditSection::RoutedNotifications)?,
+        decisions: &rows(AuditSection::ManagerDecisions)?,
+    });
     let end = skip.saturating_add(CHAINS);
     let next = (end < chains.len()).then(|| vec![Value::from(end)]);
     Ok(Rows { rows: chains.into_iter().skip(skip).take(CHAINS).collect(), next })
@@ -77,7 +86,7 @@ fn some_chains(connection: &Connection, task: &TaskRow, after: Option<&[Value]>)
 /// The audit object with all its texts.
 pub fn whole(connection: &Connection, task: &TaskRow) -> Result<AuditResult, StoreError> {
     let mut audit = store::history::of_task(connection, task)?;
-    audit.correlation_chains = chains::of(&audit);
+    audit.correlation_chains = chains::of(Linked::from(&audit));
     Ok(audit)
 }
 

@@ -5,13 +5,33 @@ use conveyor_proto::types::history::AuditResult;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
+/// The rows of a task that its chains link.
+#[derive(Debug, Clone, Copy)]
+pub struct Linked<'a> {
+    pub commands: &'a [Value],
+    pub attempts: &'a [Value],
+    pub notifications: &'a [Value],
+    pub decisions: &'a [Value],
+}
+
+impl<'a> From<&'a AuditResult> for Linked<'a> {
+    fn from(audit: &'a AuditResult) -> Self {
+        Self {
+            commands: &audit.commands,
+            attempts: &audit.command_attempts,
+            notifications: &audit.routed_notifications,
+            decisions: &audit.manager_decisions,
+        }
+    }
+}
+
 /// Derives the chains from the rows of a task, in the order in which the rows were made.
 #[must_use]
-pub fn of(audit: &AuditResult) -> Vec<Value> {
-    let index = Index::of(audit);
+pub fn of(rows: Linked<'_>) -> Vec<Value> {
+    let index = Index::of(rows);
     let mut chains: Vec<Value> =
-        audit.commands.iter().filter_map(|command| index.command_chain(command)).collect();
-    let alone = audit.routed_notifications.iter().filter(|notification| notification["command_id"].is_null());
+        rows.commands.iter().filter_map(|command| index.command_chain(command)).collect();
+    let alone = rows.notifications.iter().filter(|notification| notification["command_id"].is_null());
     chains.extend(alone.map(|notification| index.notification_chain(notification)));
     chains.sort_by(|a, b| order(a).cmp(&order(b)));
     chains
@@ -34,14 +54,14 @@ struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    fn of(audit: &'a AuditResult) -> Self {
+    fn of(rows: Linked<'a>) -> Self {
         let mut index = Self {
-            attempts: by_command(&audit.command_attempts),
-            notifications: by_command(&audit.routed_notifications),
+            attempts: by_command(rows.attempts),
+            notifications: by_command(rows.notifications),
             cycle_of_decision: HashMap::new(),
             first_decision_of_cycle: HashMap::new(),
         };
-        for decision in &audit.manager_decisions {
+        for decision in rows.decisions {
             if let Some(id) = decision["id"].as_i64() {
                 index.cycle_of_decision.insert(id, &decision["manager_cycle_id"]);
             }
@@ -137,39 +157,16 @@ fn number(value: &Value) -> Option<i64> {
 mod tests {
     use super::*;
 
-    fn audit(rows: Value) -> AuditResult {
-        let mut whole = json!({
-            "task": {"created_at": "", "goal": "", "id": "t", "name": "t", "state": "candidate", "summary": null,
-                "updated_at": ""},
-        });
-        for key in [
-            "events",
-            "commands",
-            "command_attempts",
-            "routed_notifications",
-            "correlation_chains",
-            "manager_cycles",
-            "manager_cycle_spans",
-            "manager_decisions",
-            "agent_observations",
-            "terminal_captures",
-            "transcript_segments",
-            "acceptance_criteria",
-            "task_acknowledgements",
-            "task_continuations",
-            "continuation_reviews",
-            "epilogue_runs",
-            "session_nudges",
-            "session_interrupts",
-        ] {
-            whole[key] = rows.get(key).cloned().unwrap_or_else(|| json!([]));
-        }
-        serde_json::from_value(whole).unwrap()
-    }
-
     #[track_caller]
     fn check(rows: Value, expect: Value) {
-        assert_eq!(Value::from(of(&audit(rows))), expect);
+        let list = |key: &str| rows[key].as_array().map_or(&[][..], Vec::as_slice);
+        let linked = Linked {
+            commands: list("commands"),
+            attempts: list("command_attempts"),
+            notifications: list("routed_notifications"),
+            decisions: list("manager_decisions"),
+        };
+        assert_eq!(Value::from(of(linked)), expect);
     }
 
     #[test]

@@ -22,8 +22,10 @@ use tokio_util::task::TaskTracker;
 
 /// How many connections over the limit are answered at the same time. Any further ones are closed without an answer.
 const REFUSALS: usize = 32;
-/// How long a connection over the limit may take to ask and to read the answer.
+/// How long a connection over the limit may send nothing.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long it may take to ask for what is always answered, and to read the answers.
+const ALWAYS_ANSWERED: Duration = Duration::from_secs(5);
 /// Pause after the system could not accept a connection for lack of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long the reading of requests may take that had arrived before shutdown.
@@ -157,8 +159,8 @@ impl Server {
     /// Serves a connection without a place: it is told so, unless it asks for what is always answered.
     async fn over_limit(&self, stream: UnixStream, id: u64, _refusal: OwnedSemaphorePermit) {
         let limits = &self.http.limits;
+        let Ok(Ok(Some(first))) = timeout(REFUSAL_TIMEOUT, peer::first_byte(&stream)).await else { return };
         let served = async {
-            let Some(first) = peer::first_byte(&stream).await? else { return Ok(()) };
             if !is_json(first) {
                 return refuse(stream, limits.connections).await;
             }
@@ -167,7 +169,7 @@ impl Server {
             lines::serve(stream, connection, asking, &self.http.methods, limits, &self.shutdown).await
         };
         // It was answered, even if the client did not read it or stays.
-        let _ = timeout(REFUSAL_TIMEOUT, served).await;
+        let _ = timeout(ALWAYS_ANSWERED, served).await;
     }
 
     async fn speak(&self, stream: UnixStream, id: u64, first: u8, place: &Arc<Place>) {

@@ -2,8 +2,6 @@
 
 use conveyor_proto::client::MAX_RESPONSE_BYTES;
 use conveyor_proto::limits::MAX_REQUEST_BYTES;
-use conveyor_proto::method::Method as _;
-use conveyor_proto::registry::{DaemonStatus, DaemonStop, RpcHello};
 use std::time::Duration;
 
 /// The limits of the socket. Each field says what happens beyond it.
@@ -19,8 +17,7 @@ pub struct Limits {
     /// none, the further one gets an error, and is closed. Default: 512.
     pub connections: usize,
     /// The methods that are answered to a connection over the limit, too: an owner whose programs hold all
-    /// connections can still look and end the daemon. Default: what every client says first, and `daemon.status` and
-    /// `daemon.stop`.
+    /// connections can still look and end the daemon. Default: none.
     pub always_answered: &'static [&'static str],
     /// The most requests of one connection in flight. Beyond it, JSON lines are not read until a request is
     /// answered, and a request on a WebSocket is refused. Default: 64.
@@ -48,7 +45,7 @@ impl Default for Limits {
             response_bytes: MAX_RESPONSE_BYTES,
             batch_length: 64,
             connections: 512,
-            always_answered: &[RpcHello::NAME, DaemonStatus::NAME, DaemonStop::NAME],
+            always_answered: &[],
             in_flight_per_connection: 64,
             subscriptions_per_connection: 64,
             outgoing_messages: 32,

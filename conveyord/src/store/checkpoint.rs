@@ -35,12 +35,13 @@ impl Store {
                 () = tokio::time::sleep(GATHER) => {}
             }
             let store = self.clone();
-            let round = move || (store.complete_search_blocking(Durability::Backlog), store.move_log());
-            // The next commit tries each again; neither is lost.
+            let round = move || (store.add_to_search_blocking(Durability::Backlog), store.move_log());
+            // The next commit tries each again; neither is lost. Events that the round did not get to are added by the
+            // next one, which the round's own commits wake.
             match tokio::task::spawn_blocking(round).await {
                 Ok((searched, moved)) => {
                     for (what, done) in [
-                        ("the full-text index could not be filled", searched),
+                        ("the full-text index could not be filled", searched.map(drop)),
                         ("the write-ahead log could not be moved", moved),
                     ] {
                         let Err(error) = done else { continue };

@@ -144,9 +144,15 @@ pub fn unknown_place() -> Error {
 pub fn of_task(connection: &Connection, task: &TaskRow) -> Result<AuditResult, StoreError> {
     let rows = |list: &List| objects(connection, &list.whole(), &task.id);
     Ok(AuditResult {
+        task: task_object(task),
         events: rows(&EVENTS)?,
+        commands: rows(&COMMANDS)?,
+        command_attempts: rows(&COMMAND_ATTEMPTS)?,
+        routed_notifications: rows(&ROUTED_NOTIFICATIONS)?,
+        correlation_chains: Vec::new(),
         manager_cycles: rows(&MANAGER_CYCLES)?,
         manager_cycle_spans: rows(&MANAGER_CYCLE_SPANS)?,
+        manager_decisions: rows(&MANAGER_DECISIONS)?,
         agent_observations: rows(&AGENT_OBSERVATIONS)?,
         terminal_captures: rows(&TERMINAL_CAPTURES)?,
         transcript_segments: rows(&TRANSCRIPT_SEGMENTS)?,
@@ -157,34 +163,16 @@ pub fn of_task(connection: &Connection, task: &TaskRow) -> Result<AuditResult, S
         epilogue_runs: rows(&EPILOGUE_RUNS)?,
         session_nudges: rows(&SESSION_NUDGES)?,
         session_interrupts: rows(&SESSION_INTERRUPTS)?,
-        ..chained(connection, task)?
     })
 }
 
-/// Reads the rows of which the correlation chains consist; all other lists are left empty.
-pub fn chained(connection: &Connection, task: &TaskRow) -> Result<AuditResult, StoreError> {
-    let rows = |list: &List| objects(connection, &list.whole(), &task.id);
-    Ok(AuditResult {
-        task: task_object(task),
-        events: Vec::new(),
-        commands: rows(&COMMANDS)?,
-        command_attempts: rows(&COMMAND_ATTEMPTS)?,
-        routed_notifications: rows(&ROUTED_NOTIFICATIONS)?,
-        correlation_chains: Vec::new(),
-        manager_cycles: Vec::new(),
-        manager_cycle_spans: Vec::new(),
-        manager_decisions: rows(&MANAGER_DECISIONS)?,
-        agent_observations: Vec::new(),
-        terminal_captures: Vec::new(),
-        transcript_segments: Vec::new(),
-        acceptance_criteria: Vec::new(),
-        task_acknowledgements: Vec::new(),
-        task_continuations: Vec::new(),
-        continuation_reviews: Vec::new(),
-        epilogue_runs: Vec::new(),
-        session_nudges: Vec::new(),
-        session_interrupts: Vec::new(),
-    })
+/// Reads all rows of one section; none of the correlation chains.
+pub fn section(
+    connection: &Connection,
+    task: &TaskId,
+    section: AuditSection,
+) -> Result<Vec<Value>, StoreError> {
+    List::of(section).map_or(Ok(Vec::new()), |list| objects(connection, &list.whole(), task))
 }
 
 /// The task as an audit shows it.

@@ -2,7 +2,8 @@
 //!
 //! Invariants: there is one writer connection, and every write is one `begin immediate` transaction;
 //! readers are read-only connections and never wait for the writer. Changes are published after the
-//! commit. Calls write before what works off a backlog (`queue`). No file here knows of tmux, of rollout files or of JSON-RPC.
+//! commit. Calls write before what works off a backlog (`queue`). No file here knows of tmux, of rollout files or
+//! of JSON-RPC.
 #![expect(clippy::disallowed_methods, reason = "the one room that opens the database")]
 
 mod checkpoint;

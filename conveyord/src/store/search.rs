@@ -6,9 +6,21 @@
 
 use super::{Durability, Store, StoreError, Tx, rows::scalar};
 use rusqlite::{Connection, OptionalExtension};
+use std::time::{Duration, Instant};
 
 /// How many events one transaction adds. More would let others wait.
 const BATCH: u32 = 256;
+
+/// How long one round adds events. An import may have left a million, and the daemon must be able to end meanwhile.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// Whether the full-text index has all events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Search {
+    Complete,
+    /// Some are to be added in another round.
+    Lacks,
+}
 
 /// The newest event in the index. An entry whose event is gone tells nothing; the one before it does.
 const NEWEST: &str = "select e.rowid from telemetry_events_fts f join telemetry_events e on e.id = f.event_id
@@ -43,22 +55,31 @@ impl Store {
     /// Those of SQLite.
     pub async fn complete_search(&self) -> Result<(), StoreError> {
         let store = self.clone();
-        match tokio::task::spawn_blocking(move || store.complete_search_blocking(Durability::Normal)).await {
+        let complete = move || {
+            while store.add_to_search_blocking(Durability::Normal)? == Search::Lacks {}
+            Ok(())
+        };
+        match tokio::task::spawn_blocking(complete).await {
             Ok(result) => result,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
 
-    /// The same on a thread that may block. Power cuts take nothing from it: the events tell what is missing.
+    /// Adds to the full-text index what it lacks, for a second at most, on a thread that may block. Power cuts take
+    /// nothing from it: the events tell what is missing.
     ///
     /// # Errors
     /// Those of SQLite.
-    pub fn complete_search_blocking(&self, durability: Durability) -> Result<(), StoreError> {
+    pub fn add_to_search_blocking(&self, durability: Durability) -> Result<Search, StoreError> {
+        let begun = Instant::now();
         // Without an event to add there is no transaction, which would wake whoever waits for commits.
         while !self.read_blocking(is_complete)? {
+            if begun.elapsed() > ROUND {
+                return Ok(Search::Lacks);
+            }
             self.write_blocking(durability, add_some)?;
         }
-        Ok(())
+        Ok(Search::Complete)
     }
 }
 

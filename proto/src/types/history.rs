@@ -81,10 +81,10 @@ words! {
     /// A list of an audit, by its key there.
     #[derive(JsonSchema)]
     pub enum AuditSection {
-        /// What was observed of the sessions.
-        AgentObservations = "agent_observations",
         /// Criteria of the task.
         AcceptanceCriteria = "acceptance_criteria",
+        /// What was observed of the sessions.
+        AgentObservations = "agent_observations",
         /// Executions of the commands.
         CommandAttempts = "command_attempts",
         /// Commands of the task.

@@ -103,7 +103,7 @@ impl Limits {
     #[must_use]
     pub fn reset_after(&self, met: Timestamp) -> Option<Timestamp> {
         let open = self.0.iter().filter_map(|window| {
-            // One that began anew before cannot be the reason.
+            // A window that began anew before cannot be the reason.
             let at = Timestamp::from_second(window.resets_at?).ok().filter(|at| *at > met)?;
             Some((window, at))
         });

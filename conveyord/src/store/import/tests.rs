@@ -258,7 +258,7 @@ fn rows_go_beside_those_that_are_there_and_their_numbers_move() {
     let notification =
         testing::rows(&store, "routed_notifications", "source_event_id, consumed_manager_cycle_id", "true");
     assert_eq!(notification, [["4", "2"]]);
-    store.complete_search_blocking(Durability::Normal).unwrap();
+    let _ = store.add_to_search_blocking(Durability::Normal).unwrap();
     let found = store.read_blocking(|connection| {
         let words =
             "select event_id from telemetry_events_fts where telemetry_events_fts match 'cycle_id OR ended'";

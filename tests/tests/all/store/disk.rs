@@ -107,6 +107,9 @@ fn a_disk_that_gets_full_stops_nothing_but_writes() {
     let error = until_refused(&env);
     assert_eq!(error["data"]["kind"], "disk_full", "{error}");
     assert!(error["data"]["hint"].is_string(), "{error}");
+    // What only reads goes on, with the search that would add to its index.
+    let found = env.conveyorctl(&["discover", "job"]).success().json();
+    assert_eq!(found["tasks"][0]["name"], "job", "{found}");
     // More bytes than were left in the log's last page.
     let turn = worker.task_started().expect("ours");
     for _ in 0..50 {
