@@ -10,7 +10,7 @@ ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test story bench bench-reference lint fmt install
+.PHONY: help setup build demo test story mutants bench bench-reference lint fmt install
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  	/p' $(MAKEFILE_LIST)
@@ -34,6 +34,12 @@ MINUTES ?= 30
 CODEX_MODEL ?= single
 story: build ## Let pairs of the real Codex live for MINUTES (CODEX_MODEL=single|shared), and kill what they live on
 	$(CARGO) test --workspace --locked --bench story -- --minutes $(MINUTES) --model $(CODEX_MODEL) $(STORY)
+
+# SHARD: which part, K/N with K from 0. A mutant costs about a minute. MUTANTS: more options of cargo-mutants.
+SHARD ?= 0/40
+mutants: setup ## Break the code in many small ways, and list what no unit test notices (SHARD=3/40)
+	@$(CARGO) mutants --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-mutants
+	$(CARGO) mutants --package conveyord --shard $(SHARD) --output target/mutants $(MUTANTS)
 
 # BENCH: names of works, or --markdown for the table of docs/performance.md.
 bench: setup ## Measure the release build (BENCH="ingest --markdown": only these works, as a table)

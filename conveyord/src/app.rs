@@ -26,7 +26,7 @@ use crate::{
 };
 use conveyor_proto::{
     ids::CommandId,
-    types::{cycle::CoarseState, daemon::DaemonStatus, pane::DeliveryOutcome},
+    types::{cycle::CoarseState, daemon::DaemonStatus},
 };
 use std::{
     sync::{
@@ -273,9 +273,9 @@ impl MessageSender for LastMessage {
         }
         let message =
             Message { text: text.to_owned(), command_id: None, notification_id: None, clear_draft: true };
-        let sent = self.sender.send(session, message, Box::new(|_| Ok(true))).await?;
-        if sent.outcome == DeliveryOutcome::Held {
-            let by = sent.held.map(|held| held.by).unwrap_or_default();
+        let sent = self.sender.send(session, message, Arc::new(|_| Ok(true))).await?;
+        if let Some(held) = sent.held {
+            let by = held.by.as_str();
             let message = format!("the message was not sent: the pane of {} shows {by}", session.name);
             return Err(Error::conflict(Kind::HeldByPane, message));
         }

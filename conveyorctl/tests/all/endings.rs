@@ -76,7 +76,7 @@ fn a_check_that_is_not_ok_is_printed_whole() {
 fn check_nudge(outcome: &str, code: u8, stderr: &str) {
     let answer = json!({
         "dry_run": false, "session": "w", "target": "tw", "text": "x", "time": "", "side_effect_started": true,
-        "side_effect_completed": true, "outcome": outcome, "proof": null, "blocked_by": "approval menu",
+        "side_effect_completed": true, "outcome": outcome, "proof": null, "blocked_by": "approval",
         "command_id": null, "stripped_characters": 0, "note": "So it is.",
     });
     let ended = against(&["session-nudge", "w", "x"], Ok(answer));

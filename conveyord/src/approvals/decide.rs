@@ -31,6 +31,8 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
+/// How long the app-server may take to ask again for what it asked an earlier daemon.
+const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// How long the app-server may take to report the end of a request.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
@@ -106,7 +108,9 @@ impl Approvals {
     async fn answer(&self, judged: &Judged) -> Result<bool> {
         let row = &judged.approval.row;
         let thread = row.thread_id.as_deref().unwrap_or_default();
-        let Some((client, request)) = self.app_servers.request(thread, &judged.approval.subject) else {
+        let subject = &judged.approval.subject;
+        let Some((client, request)) = self.app_servers.request_within(thread, subject, ASK_LIMIT).await
+        else {
             let message = "Codex's app-server does not ask for this on our connection".to_owned();
             return Err(Error::unavailable(Kind::ApprovalUnreachable, message)
                 .hint("`approvals list` shows what is asked for now; it can be answered in the pane too"));

@@ -37,7 +37,7 @@ use conveyor_proto::{
 };
 use record::{Action, End, Record};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// How long the rollout is given to show that a turn was interrupted.
@@ -128,11 +128,13 @@ impl Actuator {
             return Ok(result);
         }
         self.intend(record).await?;
-        let sent = self.courier.send(way, session, message, Box::new(|_| Ok(true))).await?;
+        let sent = self.courier.send(way, params.transport, session, message, Arc::new(|_| Ok(true))).await?;
         if sent.outcome == DeliveryOutcome::Held {
-            result.command_id = Some(self.queue_held(session, &params.text, params.clear_draft, way).await?);
+            result.command_id =
+                Some(self.queue_held(session, &params.text, params.clear_draft, params.transport).await?);
         }
-        let Sent { outcome, proof, held, started, completed, stripped, note, .. } = sent;
+        let Sent { outcome, transport, proof, held, started, completed, stripped, note, .. } = sent;
+        result.transport = transport;
         result.outcome = Some(outcome);
         result.proof = proof;
         result.blocked_by = held.map(|held| held.by);
@@ -149,13 +151,13 @@ impl Actuator {
         session: &Session,
         text: &str,
         clear_draft: bool,
-        way: Transport,
+        asked: Transport,
     ) -> Result<String> {
         let mut payload = json!({
             "session": session.name, "session_id": session.id, "message": text, "clear_draft": clear_draft,
         });
-        if way == Transport::AppServer {
-            payload["transport"] = json!(way);
+        if asked != Transport::Auto {
+            payload["transport"] = json!(asked);
         }
         let id = session.id.clone();
         self.store
@@ -327,7 +329,8 @@ impl Actuator {
         }
         if let Some(text) = params.followup.clone() {
             tokio::time::sleep(AFTER_KEY).await;
-            result.followup_outcome = Some(self.follow_up(session, text, way, result.sent).await?);
+            result.followup_outcome =
+                Some(self.follow_up(session, text, (way, params.transport), result.sent).await?);
         }
         Ok(result)
     }
@@ -354,15 +357,16 @@ impl Actuator {
         &self,
         session: &Session,
         text: String,
-        way: Transport,
+        (way, asked): (Transport, Transport),
         sent: bool,
     ) -> Result<DeliveryOutcome> {
         let message =
             Message { text: text.clone(), command_id: None, notification_id: None, clear_draft: false };
-        let followed = self.courier.send(way, session, message, Box::new(|_| Ok(true))).await;
+        let followed =
+            self.courier.send(way, asked, session, message, Arc::new(|_| Ok(true))).await;
         let outcome = followed.map_err(|error| followup_failed(sent, &error))?.outcome;
         if outcome == DeliveryOutcome::Held {
-            self.queue_held(session, &text, false, way).await?;
+            self.queue_held(session, &text, false, asked).await?;
         }
         Ok(outcome)
     }
@@ -390,7 +394,9 @@ impl Actuator {
         match (turn, self.courier.app_server.asks(session)) {
             (None, _) => result.note = Some("no turn runs that could be interrupted".to_owned()),
             // Interrupting would decline what Codex asks for, which needs the permission for it.
-            (Some(_), Some(by)) => result.note = Some(format!("the session asks for an answer: {by}")),
+            (Some(_), Some(by)) => {
+                result.note = Some(format!("the session asks for an answer: {}", by.as_str()))
+            }
             (Some(turn), None) => {
                 self.intend(record).await?;
                 let called = client.interrupt_turn(&thread, &turn).await;
@@ -407,7 +413,8 @@ impl Actuator {
             }
         }
         if let Some(text) = params.followup.clone() {
-            let outcome = self.follow_up(session, text, Transport::AppServer, result.sent).await?;
+            let outcome =
+                self.follow_up(session, text, (Transport::AppServer, params.transport), result.sent).await?;
             result.followup_outcome = Some(outcome);
         }
         Ok(result)

@@ -15,7 +15,6 @@ use crate::{
     codex::{
         app_server::{CallError, Client, ThreadStatus, protocol::ActiveFlag},
         rollout::receipt::receipt_key,
-        screen::PaneShows,
     },
     error::{Error, Result},
     faults::{self, CrashPoint},
@@ -28,7 +27,7 @@ use crate::{
     },
     tmux::sanitize,
 };
-use conveyor_proto::types::common::Transport;
+use conveyor_proto::types::{common::Transport, pane::BlockedBy};
 
 /// Sends by the app-servers. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -63,12 +62,12 @@ impl AppServerSender {
 
     /// What the session's turn asks its user for, in the same words as for panes.
     #[must_use]
-    pub fn asks(&self, session: &Session) -> Option<&'static str> {
+    pub fn asks(&self, session: &Session) -> Option<BlockedBy> {
         let status = self.app_servers.status(session)?.status;
         if status.waits_on(ActiveFlag::WaitingOnApproval) {
-            return Some(PaneShows::Approval.name());
+            return Some(BlockedBy::Approval);
         }
-        status.waits_on(ActiveFlag::WaitingOnUserInput).then(|| PaneShows::Question.name())
+        status.waits_on(ActiveFlag::WaitingOnUserInput).then_some(BlockedBy::Question)
     }
 
     /// The id of the running turn, as the rollout tells it.
@@ -115,7 +114,6 @@ impl AppServerSender {
         // Ask now, because the last status that Codex told may be old.
         let status = client.thread_status(&thread).await.map_err(refused)?;
         if let Some(by) = self.asks(session).filter(|_| status.waits_on_user()) {
-            let by = by.to_owned();
             return Ok(Sent { transport: Transport::AppServer, ..Sent::held(Held { by, question: None }) });
         }
         // A thread that is active is steered; an idle one gets a new turn.

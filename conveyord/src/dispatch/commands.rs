@@ -40,12 +40,13 @@ use conveyor_proto::{
         command::CommandState,
         common::{DeliveryMode, Transport},
         dispatch::{PermissionCheck, PermissionCheckField, ProcessedCommand, ProcessedState, SignalType},
-        pane::{DeliveryOutcome, SendResult},
+        pane::{BlockedBy, DeliveryOutcome, SendResult},
         session::SessionState,
         task::TaskRow,
     },
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// A command that passed its checks, with everything that its delivery needs.
 pub(super) struct Plan {
@@ -53,7 +54,9 @@ pub(super) struct Plan {
     binding: Option<Binding>,
     source: Option<Session>,
     target: Session,
-    /// The way that was asked for; [`Plan::decided`] replaces `auto` by one that exists.
+    /// The way that was asked for.
+    asked: Transport,
+    /// The way to take; [`Plan::decided`] replaces `auto` by one that exists.
     way: Transport,
     check: Option<PermissionCheck>,
     message: String,
@@ -62,8 +65,10 @@ pub(super) struct Plan {
 impl Plan {
     /// Chooses the inbox when a call of the target waits there: that call gets the message at once.
     fn for_waiting(mut self, changes: &Changes) -> Self {
-        let any_way = self.way == Transport::Auto;
-        if any_way && self.binding.is_some() && changes.is_awaited(self.target.id.as_str()) {
+        if self.asked == Transport::Auto
+            && self.binding.is_some()
+            && changes.is_awaited(self.target.id.as_str())
+        {
             self.way = Transport::Inbox;
         }
         self
@@ -189,8 +194,9 @@ pub(super) fn plan(connection: &rusqlite::Connection, claim: &Claim) -> std::res
         let message = format!("session {} is gone", target.name);
         return Err(Refusal::Blocked(Error::conflict(Kind::SessionGone, message)));
     }
-    let way = asked_way(claim);
-    Ok(Plan { task: Some(task), binding: Some(binding), source: Some(source), target, way, check, message })
+    let asked = asked_way(&claim.payload);
+    let (task, binding, source) = (Some(task), Some(binding), Some(source));
+    Ok(Plan { task, binding, source, target, asked, way: asked, check, message })
 }
 
 /// The source and the target of a command of this type.
@@ -218,17 +224,15 @@ fn plan_session_nudge(
         let message = format!("session {} is gone", target.name);
         return Err(Refusal::Blocked(Error::conflict(Kind::SessionGone, message)));
     }
+    let asked = asked_way(&claim.payload);
     // A nudge belongs to no pair, and only pairs have inboxes.
-    let way = match asked_way(claim) {
-        Transport::AppServer => Transport::AppServer,
-        _ => Transport::Tmux,
-    };
-    Ok(Plan { task: None, binding: None, source: None, target, way, check: None, message })
+    let way = if asked == Transport::AppServer { asked } else { Transport::Tmux };
+    Ok(Plan { task: None, binding: None, source: None, target, asked, way, check: None, message })
 }
 
 /// The way that the command's payload asks for; `auto` when it names none.
-fn asked_way(claim: &Claim) -> Transport {
-    let asked = claim.payload.get("transport").cloned();
+pub(super) fn asked_way(payload: &Value) -> Transport {
+    let asked = payload.get("transport").cloned();
     asked.and_then(|word| serde_json::from_value(word).ok()).unwrap_or_default()
 }
 
@@ -463,10 +467,11 @@ async fn push(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<Proc
         clear_draft: claim.payload.get("clear_draft").and_then(Value::as_bool).unwrap_or(false),
     };
     let started = claim.clone();
-    let before = Box::new(move |tx: &Tx<'_>| Ok(claims::start_side_effect(tx, &started)?));
+    let before = Arc::new(move |tx: &Tx<'_>| Ok(claims::start_side_effect(tx, &started)?));
     let renewed = claim.clone();
     let renew = move |tx: &Tx<'_>, until: &str| claims::renew(tx, &renewed, until).map(|_| ());
-    let sent = lease::kept(pass, renew, pass.sender.send(plan.way, &plan.target, message, before)).await;
+    let sent =
+        lease::kept(pass, renew, pass.sender.send(plan.way, plan.asked, &plan.target, message, before)).await;
     let mut item = report(&pass.id, &claim, ProcessedState::Delivered, DeliveryOutcome::Delivered);
     item.delivery_mode = Some(DeliveryMode::Push);
     item.transport = Some(plan.way);
@@ -502,8 +507,9 @@ async fn push(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<Proc
             })
             .await
         }
-        Ok(sent) if sent.outcome == DeliveryOutcome::Held => hold(pass, claim, item, &sent).await,
+        Ok(Sent { held: Some(held), .. }) => hold(pass, claim, item, held.by).await,
         Ok(sent) => {
+            item.transport = Some(sent.transport);
             item.side_effect_started = sent.started;
             item.side_effect_completed = sent.completed;
             item.outcome = sent.outcome;
@@ -558,19 +564,19 @@ async fn hold(
     pass: &Dispatcher,
     claim: Claim,
     mut item: ProcessedCommand,
-    sent: &Sent,
+    by: BlockedBy,
 ) -> Result<Option<ProcessedCommand>> {
-    let by = sent.held.as_ref().map(|held| held.by.clone()).unwrap_or_default();
     item.state = ProcessedState::Held;
     item.outcome = DeliveryOutcome::Held;
-    item.blocked_by = Some(by.clone());
+    item.blocked_by = Some(by);
+    let by = by.as_str();
     let pause = super::milliseconds(back_off(HELD_BACK_OFF, claim.tries));
     let first = claim.tries == 0;
     let dispatcher = pass.id.clone();
     pass.store
         .write(Durability::Full, move |tx| {
             let next = tx.due_in(pause);
-            if !claims::put_back(tx, &claim, "held back by what the pane shows", Some(&by), &next)? {
+            if !claims::put_back(tx, &claim, "held back by what the pane shows", Some(by), &next)? {
                 return Ok(None);
             }
             if first {

@@ -10,8 +10,9 @@ use super::{
     lease,
     lost::LostClaim,
     milliseconds,
+    outcome::Sent,
     telemetry::note,
-    transport::{Carrier, Message},
+    transport::Message,
 };
 use crate::{
     clock,
@@ -35,7 +36,7 @@ use conveyor_proto::{
     ErrorClass,
     text::{quoted, typeable},
     types::{
-        common::DeliveryMode,
+        common::{DeliveryMode, Transport},
         dispatch::{ProcessedCompletion, ProcessedState, SignalType},
         pane::DeliveryOutcome,
         session::SessionState,
@@ -43,7 +44,10 @@ use conveyor_proto::{
     },
 };
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Completions that one transaction routes at most. With fewer, the commit would cost more for each.
 const BATCH: usize = 64;
@@ -468,9 +472,14 @@ async fn push(
         clear_draft: false,
     };
     let (id, token) = (target.id, target.token);
-    let before = Box::new(move |tx: &Tx<'_>| Ok(notifications::start_side_effect(tx, id, token)?));
+    let before = Arc::new(move |tx: &Tx<'_>| Ok(notifications::start_side_effect(tx, id, token)?));
     let renew = move |tx: &Tx<'_>, until: &str| notifications::renew(tx, id, token, until);
-    let sent = lease::kept(pass, renew, pass.sender.pane.send(&target.manager, message, before)).await;
+    let sent = lease::kept(
+        pass,
+        renew,
+        pass.sender.send(Transport::Tmux, Transport::Auto, &target.manager, message, before),
+    )
+    .await;
     let mut attributes = json!({ "target_session": target.manager.name });
     if origin == Origin::Recovered
         && let Value::Object(attributes) = &mut attributes
@@ -479,13 +488,13 @@ async fn push(
     }
     match sent {
         // Nothing was typed: the pane shows a menu, a draft or a mode.
-        Ok(sent) if sent.outcome == DeliveryOutcome::Held => {
-            let by = sent.held.map(|held| held.by).unwrap_or_default();
+        Ok(Sent { held: Some(held), .. }) => {
+            let by = held.by.as_str();
             let pause = back_off(HELD_BACK_OFF, target.tries);
             item.state = ProcessedState::Held;
             item.error = Some(format!("the pane shows {by}"));
             let kind = TelemetryEvent::DispatchSignalHeld;
-            put_back(pass, target, item, kind, &by, &by, pause, attributes).await
+            put_back(pass, target, item, kind, by, by, pause, attributes).await
         }
         // The text was typed; whether the rollout proves it is part of the outcome.
         Ok(sent) => {

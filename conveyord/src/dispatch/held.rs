@@ -1,8 +1,7 @@
 //! Held texts: a look at their panes, which needs no claim and uses up no attempt.
 
 use super::{
-    HELD_BACK_OFF, back_off, milliseconds,
-    pane::{PaneSender, behind_others},
+    HELD_BACK_OFF, back_off, commands::asked_way, courier::Courier, milliseconds, pane::behind_others,
 };
 use crate::{
     background::Items,
@@ -16,7 +15,7 @@ use crate::{
         tasks,
     },
 };
-use conveyor_proto::types::dispatch::SignalType;
+use conveyor_proto::types::{dispatch::SignalType, pane::BlockedBy};
 use serde_json::Value;
 
 /// Which held texts are looked at.
@@ -31,7 +30,7 @@ pub(super) enum Scope {
 /// Looks at the panes of held commands. A command whose pane is
 /// free becomes due; for the others the next look is put off. Held completions only become due: the pass that
 /// takes them up looks at their panes.
-pub(super) async fn look(store: &Store, sender: &PaneSender, items: &Items, scope: Scope) -> Result<()> {
+pub(super) async fn look(store: &Store, sender: &Courier, items: &Items, scope: Scope) -> Result<()> {
     if scope == Scope::All {
         store.write(Durability::Normal, notifications::hurry_held).await?;
     }
@@ -53,26 +52,27 @@ pub(super) async fn look(store: &Store, sender: &PaneSender, items: &Items, scop
     Ok(())
 }
 
-async fn look_at(store: &Store, sender: &PaneSender, held: Held) -> Result<()> {
+async fn look_at(store: &Store, sender: &Courier, held: Held) -> Result<()> {
     let target = {
         let (kind, task, payload) = (held.kind.clone(), held.task_id.clone(), held.payload.clone());
         store.read(move |connection| held_target(connection, &kind, task.as_deref(), &payload)).await?
     };
     // Without a session, a pane or a look, the command is left as it is: whoever claims it finds out why.
     let Some(session) = target else { return Ok(()) };
-    let Ok(seen) = sender.look(&sender.tmux(&session), &session).await else { return Ok(()) };
+    let pane = &sender.pane;
+    let Ok(seen) = pane.look(&pane.tmux(&session), &session).await else { return Ok(()) };
     let clears = held.payload.get("clear_draft").and_then(Value::as_bool).unwrap_or(false);
     // A draft does not hold a command back that may clear it.
     let blocks = match seen.held_by() {
-        Some(by) if clears && by.by == "draft" => None,
-        Some(by) => Some(by),
-        None => behind_others(store, &session, (Some(held.id.to_string()), None), "").await?,
+        Some(by) if clears && by.by == BlockedBy::Draft => None,
+        Some(by) if !sender.passes_over(&session, asked_way(&held.payload), by.by) => Some(by),
+        _ => behind_others(store, &session, (Some(held.id.to_string()), None), "").await?,
     };
     let (by, pause) = match blocks {
-        Some(by) => (by.by, milliseconds(back_off(HELD_BACK_OFF, held.tries))),
-        None => ("released".to_owned(), 0),
+        Some(by) => (by.by.as_str(), milliseconds(back_off(HELD_BACK_OFF, held.tries))),
+        None => ("released", 0),
     };
-    let put_off = move |tx: &Tx<'_>| claims::put_off(tx, &held.id, &by, &tx.due_in(pause));
+    let put_off = move |tx: &Tx<'_>| claims::put_off(tx, &held.id, by, &tx.due_in(pause));
     Ok(store.write(Durability::Normal, put_off).await?)
 }
 

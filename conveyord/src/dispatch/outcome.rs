@@ -1,18 +1,16 @@
 //! What became of a text, in the words of results and rows.
 
-use super::pane::QUEUE;
 use crate::store::ids::DeliveryId;
 use conveyor_proto::types::{
     common::Transport,
-    pane::{DeliveryOutcome, DeliveryProof},
+    pane::{BlockedBy, DeliveryOutcome, DeliveryProof},
 };
 
 /// What holds a text back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// What the pane shows: a menu's kind, `draft` or `copy_mode`.
-    pub by: String,
-    /// The question on screen.
+    pub by: BlockedBy,
+    /// The question on screen, or how many texts wait.
     pub question: Option<String>,
 }
 
@@ -48,23 +46,23 @@ impl Sent {
     }
 
     pub(super) fn held(held: Held) -> Self {
-        let note = match held.by.as_str() {
-            "draft" => "somebody's draft is in the composer; the text is sent when it is gone".to_owned(),
-            QUEUE => {
+        let note = match held.by {
+            BlockedBy::Draft => "somebody's draft is in the composer; the text is sent when it is gone".to_owned(),
+            BlockedBy::Queue => {
                 let ahead = held.question.as_deref().unwrap_or_default();
                 format!("other texts for this session wait ({ahead}); this one is sent after them")
             }
-            "no_codex" => {
+            BlockedBy::NoCodex => {
                 "no Codex takes input in the foreground of the pane; the text is sent when one does".to_owned()
             }
-            "pane_changed" => "the pane changed before anything was typed; the text is sent later".to_owned(),
-            "synchronized_panes" => {
+            BlockedBy::PaneChanged => "the pane changed before anything was typed; the text is sent later".to_owned(),
+            BlockedBy::SynchronizedPanes => {
                 "the panes of the window are synchronized, so all would get the text; it is sent when that is over"
                     .to_owned()
             }
-            "input_off" => "the input of the pane is off; the text is sent when it is on".to_owned(),
-            "copy_mode" => "the pane is in a mode of tmux; the text is sent when that is over".to_owned(),
-            by => format!("the pane shows {by}; the text is sent when that is over"),
+            BlockedBy::InputOff => "the input of the pane is off; the text is sent when it is on".to_owned(),
+            BlockedBy::CopyMode => "the pane is in a mode of tmux; the text is sent when that is over".to_owned(),
+            by => format!("the pane shows {}; the text is sent when that is over", by.as_str()),
         };
         Self {
             outcome: DeliveryOutcome::Held,

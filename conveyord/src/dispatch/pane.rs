@@ -30,14 +30,11 @@ use crate::{
     },
     tmux::{CaptureStyle, Diversion, Key, Pane, PaneQueues, PaneTurn, Sanitized, Tmux, TmuxError, sanitize},
 };
-use conveyor_proto::{ids::PaneId, types::common::Transport};
+use conveyor_proto::{
+    ids::PaneId,
+    types::{common::Transport, pane::BlockedBy},
+};
 use std::time::Duration;
-
-/// What holds a text back while somebody's draft is in the composer.
-const DRAFT: &str = "draft";
-
-/// What holds a text back while texts wait that were accepted before it.
-pub(super) const QUEUE: &str = "queue";
 
 /// Pause before another look at a screen that may be half drawn, for example after the pane was resized.
 const WHILE_DRAWING: Duration = Duration::from_millis(50);
@@ -157,7 +154,7 @@ impl PaneSender {
             self.receipts.settle(delivery, Unproven::Failed, "nothing was sent").await?;
             return match error {
                 TmuxError::PaneChanged { .. } => {
-                    Ok(Sent::held(Held { by: "pane_changed".to_owned(), question: None }))
+                    Ok(Sent::held(Held { by: BlockedBy::PaneChanged, question: None }))
                 }
                 error => Err(error.into()),
             };
@@ -301,7 +298,7 @@ pub(super) async fn behind_others(
         })
         .await?;
     Ok((ahead > 0)
-        .then(|| Held { by: QUEUE.to_owned(), question: Some(format!("{ahead} accepted before it")) }))
+        .then(|| Held { by: BlockedBy::Queue, question: Some(format!("{ahead} accepted before it")) }))
 }
 
 fn no_receipt(shown: PaneShows) -> &'static str {
@@ -346,7 +343,7 @@ impl Sight {
     }
 
     fn is_held_by_draft(&self) -> bool {
-        self.held_by().is_some_and(|held| held.by == DRAFT)
+        self.held_by().is_some_and(|held| held.by == BlockedBy::Draft)
     }
 
     /// Whether the Enter of a text that was just pasted goes elsewhere than into the composer.
@@ -381,23 +378,33 @@ impl Sight {
     /// that has the focus.
     #[must_use]
     pub fn held_by(&self) -> Option<Held> {
-        let held = |by: &str| Some(Held { by: by.to_owned(), question: None });
-        if self.look.shows.blocks_sending() {
-            return Some(Held {
-                by: self.look.shows.name().to_owned(),
-                question: self.look.question.clone(),
-            });
+        let by_screen = match self.look.shows {
+            PaneShows::Ready | PaneShows::Busy | PaneShows::Unknown => None,
+            PaneShows::Approval => Some(BlockedBy::Approval),
+            PaneShows::Question => Some(BlockedBy::Question),
+            PaneShows::Trust => Some(BlockedBy::Trust),
+            PaneShows::Hooks => Some(BlockedBy::Hooks),
+            PaneShows::Update => Some(BlockedBy::Update),
+            PaneShows::Plan => Some(BlockedBy::Plan),
+            PaneShows::RateLimit => Some(BlockedBy::RateLimit),
+            PaneShows::Menu => Some(BlockedBy::Menu),
+            PaneShows::Browse => Some(BlockedBy::Browse),
+            PaneShows::SideChat => Some(BlockedBy::SideChat),
+            PaneShows::Exited => Some(BlockedBy::NoCodex),
+            PaneShows::Unclear => Some(BlockedBy::Unclear),
+        };
+        if let Some(by) = by_screen {
+            return Some(Held { by, question: self.look.question.clone() });
         }
-        match self.pane.diverts_keys() {
-            Some(Diversion::Mode) => return held("copy_mode"),
-            Some(Diversion::Synchronized) => return held("synchronized_panes"),
-            Some(Diversion::InputOff) => return held("input_off"),
-            None => {}
-        }
-        if !self.is_codex || self.look.shows == PaneShows::Unknown {
-            return held("no_codex");
-        }
-        if self.look.composer == Composer::Draft { held(DRAFT) } else { None }
+        let by = match self.pane.diverts_keys() {
+            Some(Diversion::Mode) => BlockedBy::CopyMode,
+            Some(Diversion::Synchronized) => BlockedBy::SynchronizedPanes,
+            Some(Diversion::InputOff) => BlockedBy::InputOff,
+            None if !self.is_codex || self.look.shows == PaneShows::Unknown => BlockedBy::NoCodex,
+            None if self.look.composer == Composer::Draft => BlockedBy::Draft,
+            None => return None,
+        };
+        Some(Held { by, question: None })
     }
 }
 

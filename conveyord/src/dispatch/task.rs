@@ -286,7 +286,7 @@ impl Task {
 
     /// Looks at the panes of held texts.
     async fn look_at_held(&mut self, scope: held::Scope) {
-        let (store, sender) = (&self.pass.store, &self.pass.sender.pane);
+        let (store, sender) = (&self.pass.store, &self.pass.sender);
         let looked = held::look(store, sender, &self.pass.items, scope).await;
         let any = store.read(|connection| Ok::<_, Error>(deliveries::any_held(connection)?)).await;
         self.any_held = any.as_ref().is_ok_and(|any| *any);

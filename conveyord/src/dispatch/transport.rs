@@ -5,6 +5,7 @@ use crate::{
     error::Result,
     store::{Tx, ids::NotificationId, sessions::Session},
 };
+use std::sync::Arc;
 
 /// A text for a session.
 #[derive(Debug, Clone)]
@@ -21,7 +22,7 @@ pub struct Message {
 
 /// Called once, in the transaction after which something may be sent. Returns false when the claim was lost:
 /// then nothing is sent.
-pub type BeforeSend = Box<dyn FnOnce(&Tx<'_>) -> Result<bool> + Send>;
+pub type BeforeSend = Arc<dyn Fn(&Tx<'_>) -> Result<bool> + Send + Sync>;
 
 /// One way to a session. It proves by the rollout that a text arrived, or says that this is uncertain.
 pub trait Carrier {

@@ -40,11 +40,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::{
     collections::{HashMap, HashSet},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::{self, JoinSet},
     time::{Instant, MissedTickBehavior},
 };
@@ -92,6 +93,8 @@ pub enum RequestEvent {
 pub struct AppServers {
     homes: Arc<Mutex<HashMap<String, Home>>>,
     generations: Arc<Mutex<Generations>>,
+    /// Wakes those that wait for a request.
+    opened: Arc<Notify>,
 }
 
 /// A Codex home with a connection to its app-server.
@@ -140,6 +143,26 @@ impl AppServers {
                 .find(|request| request.thread_id == thread_id && request.subject == subject)?;
             Some((Arc::clone(&home.client), request.clone()))
         })
+    }
+
+    /// The same, waiting up to `limit` for it. A daemon that has just started knows from its database what
+    /// was asked, a moment before the app-server asks it again on the new connection.
+    pub async fn request_within(
+        &self,
+        thread_id: &str,
+        subject: &str,
+        limit: Duration,
+    ) -> Option<(Arc<Client>, Request)> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let mut opened = pin!(self.opened.notified());
+            // From here on no request is missed.
+            opened.as_mut().enable();
+            if let Some(found) = self.request(thread_id, subject) {
+                return Some(found);
+            }
+            tokio::time::timeout_at(deadline, opened).await.ok()?;
+        }
     }
 
     /// The open requests, each with the sessions that show its thread.
@@ -460,6 +483,7 @@ impl HomeTask {
             }
             home.requests.push(request.clone());
         }
+        self.servers.opened.notify_waiters();
         self.tell(RequestEvent::Opened(sessions, request)).await;
     }
 

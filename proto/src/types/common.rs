@@ -111,7 +111,9 @@ words! {
     /// By which way a text goes to a session.
     #[derive(Default, JsonSchema)]
     pub enum Transport {
-        /// The safest way that there is: the session's pane, else Codex's app-server, else the inbox.
+        /// The safest way that there is: the session's pane, else Codex's app-server, else the inbox. The
+        /// app-server also takes the place of a pane in which a side chat, a mode of tmux, synchronized panes
+        /// or an input that is off hold a text back.
         #[default]
         Auto = "auto",
         /// The text is typed into the session's tmux pane.

@@ -160,9 +160,9 @@ pub struct ProcessedCommand {
     /// What proves the delivery, for delivered commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<super::pane::DeliveryProof>,
-    /// What the pane shows that holds it back.
+    /// What holds it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blocked_by: Option<String>,
+    pub blocked_by: Option<super::pane::BlockedBy>,
     /// What went wrong, for failed and blocked commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -27,6 +27,49 @@ pub struct NudgeParams {
 }
 
 words! {
+    /// What holds a text back. `docs/typing.md` names the screens and modes of each.
+    #[derive(JsonSchema)]
+    pub enum BlockedBy {
+        /// Codex asks for an approval.
+        Approval = "approval",
+        /// Codex asks its user something else.
+        Question = "question",
+        /// Codex asks whether it may trust the folder.
+        Trust = "trust",
+        /// Codex asks about its hooks.
+        Hooks = "hooks",
+        /// Codex offers an update.
+        Update = "update",
+        /// Codex asks whether to carry its plan out.
+        Plan = "plan",
+        /// Codex offers another model near a limit.
+        RateLimit = "rate_limit",
+        /// A list, a search or a field has the focus.
+        Menu = "menu",
+        /// The transcript is shown.
+        Browse = "browse",
+        /// A side chat has the focus, or fills the pane.
+        SideChat = "side_chat",
+        /// The screen of Codex cannot be read.
+        Unclear = "unclear",
+        /// Somebody's draft is in the composer.
+        Draft = "draft",
+        /// Texts wait for the session that were accepted earlier.
+        Queue = "queue",
+        /// No Codex is in the foreground of the pane.
+        NoCodex = "no_codex",
+        /// The pane is in a mode of tmux, such as copy mode.
+        CopyMode = "copy_mode",
+        /// The panes of the window are synchronized.
+        SynchronizedPanes = "synchronized_panes",
+        /// The input of the pane is off.
+        InputOff = "input_off",
+        /// The pane changed between the look and the text.
+        PaneChanged = "pane_changed",
+    }
+}
+
+words! {
     /// What became of a text.
     #[derive(JsonSchema)]
     pub enum DeliveryOutcome {
@@ -78,8 +121,8 @@ pub struct NudgeResult {
     pub outcome: Option<DeliveryOutcome>,
     /// What proves that the text arrived.
     pub proof: Option<DeliveryProof>,
-    /// What the pane shows that holds the text back.
-    pub blocked_by: Option<String>,
+    /// What holds the text back.
+    pub blocked_by: Option<BlockedBy>,
     /// The durable command that holds the text.
     pub command_id: Option<String>,
     /// Control characters that were taken out.

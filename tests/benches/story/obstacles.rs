@@ -67,6 +67,11 @@ impl Obstacle {
         story.note(&seat.name, &format!("obstacle {kind:?}"));
         story.count(&format!("obstacle {kind:?}"));
         let (mut shell, mut asked) = (None, None);
+        // A person sees what a killed daemon left in the composer, and types nothing behind it.
+        if !seat.has_empty_composer() {
+            story.count("stranded drafts cleared");
+            seat.clear_composer();
+        }
         let stands = match kind {
             Kind::Draft => {
                 seat.type_text(DRAFT);

@@ -29,6 +29,8 @@ pub enum AppServerFault {
     ActsAndClosesAt(&'static str),
     /// It knows no ids of messages, as before they were in the protocol.
     KnowsNoIds,
+    /// It does not ask a new subscriber for what it has asked before.
+    ForgetsToAsk,
     /// It writes other words into the rollout than it was given.
     Rephrases,
     /// It answers this method with something that is not JSON.
@@ -365,7 +367,9 @@ fn take(
         "thread/resume" => {
             subscribed.push(thread.to_owned());
             let state = lock(state);
-            let pending = state.requests.values().filter(|request| request["params"]["threadId"] == thread);
+            let forgets = state.faults.contains(&AppServerFault::ForgetsToAsk);
+            let of_thread = |request: &&Value| !forgets && request["params"]["threadId"] == thread;
+            let pending = state.requests.values().filter(of_thread);
             out.extend(pending.map(Value::to_string));
         }
         "thread/unsubscribe" => subscribed.retain(|known| known != thread),

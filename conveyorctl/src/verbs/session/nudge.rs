@@ -7,7 +7,7 @@ use crate::values::word;
 use clap::Args;
 use conveyor_proto::registry::SessionNudge;
 use conveyor_proto::types::common::Transport;
-use conveyor_proto::types::pane::{DeliveryOutcome, NudgeParams, NudgeResult};
+use conveyor_proto::types::pane::{BlockedBy, DeliveryOutcome, NudgeParams, NudgeResult};
 
 /// Send a text to a session's pane and wait for its receipt
 ///
@@ -55,7 +55,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &SessionNudgeArgs) -
 pub(crate) fn tell_outcome(ui: &mut Ui, sent: &NudgeResult) -> Result<(), CommandError> {
     match sent.outcome {
         Some(DeliveryOutcome::Held) => {
-            let by = sent.blocked_by.as_deref().unwrap_or("the pane");
+            let by = sent.blocked_by.map_or("the pane", BlockedBy::as_str);
             ui.hint(
                 sent.note.as_deref().unwrap_or(&format!("held back by {by}, and sent when that is over")),
             );

@@ -17,9 +17,11 @@ use conveyor_proto::ids::ThreadId;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 
-/// The longest time from the start of a Codex to the beginning of its thread. The first start of the shared
-/// daemon takes about 4 s (Codex 0.169).
-const LATEST: SignedDuration = SignedDuration::from_secs(15);
+/// The longest time from the start of a Codex to the beginning of its thread, on a machine under load.
+const LATEST: SignedDuration = SignedDuration::from_secs(20);
+/// The longest time from the start of a Codex to that of the shared daemon, if it starts the daemon. Codex copies
+/// its programs into its home first: about 4 s with Codex 0.169, 15 s with 0.171 under a load of 28 on two cores.
+const FIRST_START: SignedDuration = SignedDuration::from_secs(60);
 /// The largest difference between the start time of a process and the time in an id.
 const SLACK: SignedDuration = SignedDuration::from_millis(50);
 /// How old a Codex must be before its first thread is guessed: until then that thread may still be to come. Of two
@@ -30,7 +32,7 @@ const SETTLED: SignedDuration = SignedDuration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Client {
     pub pid: Pid,
-    /// When the process started.
+    /// When the process started, or the daemon for which it had to wait.
     pub started: Timestamp,
     pub tui: Tui,
     /// The working folder of the process.
@@ -52,7 +54,8 @@ impl Daemon {
     pub fn of(codex_home: &Utf8Path) -> Option<Self> {
         let pid = shared_daemon_pid(codex_home)
             .filter(|pid| platform::is_alive(*pid, None) && platform::same_user(*pid))?;
-        Some(Self { threads: threads_held_alone(codex_home, pid), clients: clients(codex_home, pid) })
+        let clients = clients(codex_home, pid, platform::started_at(pid));
+        Some(Self { threads: threads_held_alone(codex_home, pid), clients })
     }
 
     /// Whether a thread may be the one that another client than `own` began as it started. It is not if that client's
@@ -130,7 +133,7 @@ impl Client {
 }
 
 /// The terminal UIs of this user that use a Codex home and hold no thread of their own.
-fn clients(codex_home: &Utf8Path, daemon: Pid) -> Vec<Client> {
+fn clients(codex_home: &Utf8Path, daemon: Pid, served_since: Option<Timestamp>) -> Vec<Client> {
     let home = codex_home.canonicalize_utf8().unwrap_or_else(|_| codex_home.to_owned());
     let pids = platform::processes().unwrap_or_default().into_iter();
     // The name first: it is the cheaper of the two, and few processes have it.
@@ -138,11 +141,11 @@ fn clients(codex_home: &Utf8Path, daemon: Pid) -> Vec<Client> {
         *pid != daemon && platform::program_name(*pid).is_some_and(|name| name.starts_with("codex"))
     })
     .filter(|pid| platform::same_user(*pid))
-    .filter_map(|pid| client(&home, pid))
+    .filter_map(|pid| client(&home, pid, served_since))
     .collect()
 }
 
-fn client(home: &Utf8Path, pid: Pid) -> Option<Client> {
+fn client(home: &Utf8Path, pid: Pid, served_since: Option<Timestamp>) -> Option<Client> {
     let tui = match platform::arguments(pid).map(|arguments| Invoked::of(&arguments)) {
         Some(Some(Invoked::Other)) => return None,
         Some(Some(Invoked::Tui(tui))) => tui,
@@ -159,7 +162,15 @@ fn client(home: &Utf8Path, pid: Pid) -> Option<Client> {
         return None;
     }
     let folder = platform::working_folder(pid).and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
-    Some(Client { pid, started: platform::started_at(pid)?, tui, folder })
+    let started = first_served(platform::started_at(pid)?, served_since);
+    Some(Client { pid, started, tui, folder })
+}
+
+/// Since when a Codex can have begun threads: since its own start, or that of the daemon which it started. One that
+/// started long before had its thread from an earlier daemon.
+fn first_served(started: Timestamp, served_since: Option<Timestamp>) -> Timestamp {
+    let waited = |since: &Timestamp| *since > started && since.duration_since(started) <= FIRST_START;
+    served_since.filter(waited).unwrap_or(started)
 }
 
 /// The Codex that was the last to start before a thread began, if that was not long before.
@@ -237,6 +248,14 @@ mod tests {
         check(&two, &[4.0, 30.0], None);
         check(&[(20, 5.0)], &[4.0], None);
         check(&[(20, 5.0)], &[4.98], Some(0));
+    }
+
+    #[test]
+    fn a_codex_that_starts_the_daemon_begins_its_thread_after_that() {
+        assert_eq!(first_served(at(0.0), Some(at(16.0))), at(16.0));
+        assert_eq!(first_served(at(20.0), Some(at(16.0))), at(20.0));
+        assert_eq!(first_served(at(0.0), Some(at(61.0))), at(0.0), "an earlier daemon began its thread");
+        assert_eq!(first_served(at(0.0), None), at(0.0));
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub(in crate::dispatch) fn keep_uncertain(
         binding: Some(binding),
         source: Some(source),
         target,
+        asked: Transport::Tmux,
         way: Transport::Tmux,
         check: None,
         message,

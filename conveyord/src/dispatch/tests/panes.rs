@@ -3,7 +3,7 @@
 use super::*;
 use crate::dispatch::pane::behind_others;
 use crate::store::{deliveries, ids::DeliveryId};
-use conveyor_proto::types::pane::DeliveryProof;
+use conveyor_proto::types::pane::{BlockedBy, DeliveryProof};
 use std::{fs, path::Path};
 
 /// Waits until the program in a pane has received a text that ends so. Returns everything that it has
@@ -120,7 +120,7 @@ async fn a_command_is_ahead_until_it_is_sent() {
     let later = crate::clock::now();
     let is_held = async || {
         let held = behind_others(&world.store, &worker, (None, None), &later).await.unwrap();
-        held.is_some_and(|held| held.by == "queue")
+        held.is_some_and(|held| held.by == BlockedBy::Queue)
     };
     assert!(is_held().await, "it was accepted before");
     world.sql("update commands set available_at = '9999'");

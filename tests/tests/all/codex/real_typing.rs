@@ -91,6 +91,34 @@ fn a_side_chat_that_has_the_focus_gets_no_text() {
     }
 }
 
+/// The app-server of a shared daemon takes a text into the main conversation, whatever the pane shows.
+#[test]
+fn the_app_server_takes_a_text_that_the_pane_cannot_take() {
+    for program in present_versions().into_iter().filter_map(Program::with_shared_daemon) {
+        let env = TestEnv::new();
+        let (pane, rollout) = worker(&env, &program);
+        let _ = env.tmux().run(&["copy-mode", "-t", &pane.id]).success();
+        let sent = nudge(&env, &["past the copy mode"]);
+        assert_eq!([&sent["outcome"], &sent["transport"]], ["delivered", "app-server"], "{sent:#}");
+        let held = nudge(&env, &["into the pane", "--transport", "tmux"]);
+        assert_eq!([&held["outcome"], &held["blocked_by"]], ["held", "copy_mode"], "{held:#}");
+        let _ = env.tmux().run(&["send-keys", "-t", &pane.id, "-X", "cancel"]).success();
+        wait_until("the held text", || {
+            env.user_messages(&rollout).contains(&"into the pane".to_owned()).then_some(())
+        });
+        env.wait_for_events(&rollout, "task_complete", 3);
+
+        env.tmux().slash(&pane, "/side");
+        env.tmux().wait_for_text(&pane, "Ask a follow-up question");
+        let sent = nudge(&env, &["past the side chat"]);
+        assert_eq!([&sent["outcome"], &sent["transport"]], ["delivered", "app-server"], "{sent:#}");
+        assert_eq!(
+            env.user_messages(&rollout),
+            ["hello", "past the copy mode", "into the pane", "past the side chat"]
+        );
+    }
+}
+
 /// In the Insert mode of vi the first Escape interrupts nothing, and in Normal mode Ctrl-U clears nothing.
 #[test]
 fn vi_mode_is_interrupted_and_cleared() {

@@ -122,3 +122,27 @@ fn the_app_server_tells_when_a_limit_begins_anew() {
         seen["limit_resets_at"].as_str().filter(|at| at.starts_with("2100-01-01T00:00:00")).map(drop)
     });
 }
+
+#[test]
+fn an_approval_can_be_answered_in_the_first_moment_of_a_new_daemon() {
+    let env = TestEnv::new();
+    let server = FakeAppServer::start(&env.codex_home());
+    let thread = pair(&env, &server);
+    grant(&env, &approve());
+    let (_, request) = ask(&server, &thread, "touch x");
+    let approval = wait_for_approval(&env);
+    let _ = env.conveyorctl(&["daemon", "stop"]).success();
+    server.misbehave(AppServerFault::ForgetsToAsk);
+    // The call starts the daemon, which knows the question before the app-server has asked it again.
+    let id = approval["id"].as_str().expect("an id");
+    let accept = ["approvals", "accept", id, "--task", "t", "--reason", "it is harmless", "--json"];
+    let accepting = env.start_conveyorctl(&accept);
+    wait_until("the subscription of the new daemon", || {
+        (server.calls("thread/resume").len() == 2).then_some(())
+    });
+    wait_for_approval(&env);
+    server.ask_anew(&thread, request, "touch x");
+    let accepted = accepting.finish().success().json();
+    assert_eq!(accepted["approval"]["state"], "accepted", "{accepted:#}");
+    assert_eq!(server.answers(), [(json!(request), json!({ "decision": "accept" }))]);
+}
