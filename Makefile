@@ -10,7 +10,7 @@ ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test story mutants bench bench-reference lint fmt install
+.PHONY: help setup build demo test story mutants check-macos bench bench-reference lint fmt install
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  	/p' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ lint: setup ## Check formatting and lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) clippy --workspace --features conveyord/faults --locked -- -D warnings
+
+# Needs rustup, or the rust-src of Debian's backports in the toolchain's version; says so and skips without both.
+check-macos: ## Type-check and lint everything for macOS, on another system
+	@tests/check-macos.sh
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

@@ -5,7 +5,10 @@ set -euo pipefail
 
 missing=()
 command -v tmux >/dev/null || missing+=(tmux)
-command -v cc >/dev/null || missing+=(cc)
+# On macOS `cc` is always there: without the command line tools it only offers to install them.
+if [ "$(uname)" = Darwin ]; then xcode-select -p >/dev/null 2>&1 || missing+=(cc)
+else command -v cc >/dev/null || missing+=(cc)
+fi
 command -v cargo >/dev/null || { echo "setup: Rust is missing; install it from https://rustup.rs" >&2; exit 1; }
 [ ${#missing[@]} -gt 0 ] || exit 0
 

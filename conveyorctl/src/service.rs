@@ -77,6 +77,32 @@ pub(crate) struct UnitFile {
 /// A program with its arguments.
 pub(crate) type CommandLine = Vec<String>;
 
+/// A command of the service manager, and what counts as its success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) command: CommandLine,
+    pub(crate) expect: Expect,
+}
+
+/// Which end of a command is the wanted one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// Exit code 0.
+    Success,
+    /// Exit code 0, or one of these: what the command is for holds already.
+    SuccessOr(&'static [i32]),
+    /// Exit code 0. With one of these codes it is tried again for a while: what went before is not over.
+    SuccessAfter(&'static [i32]),
+    /// Any other code than 0, which is waited for.
+    Failure,
+}
+
+impl Step {
+    pub(crate) const fn new(command: CommandLine, expect: Expect) -> Self {
+        Self { command, expect }
+    }
+}
+
 /// Why no service can be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ControlCharacter {
@@ -156,47 +182,67 @@ impl Manager {
     }
 
     /// Commands that end the service and make the manager forget its files. They fail when the service is not loaded.
-    pub(crate) fn unload(self) -> Vec<CommandLine> {
+    pub(crate) fn unload(self) -> Vec<Step> {
         match self {
-            Self::Systemd => vec![systemd::command(&["stop", systemd::SOCKET, systemd::SERVICE])],
-            Self::Launchd { uid } => vec![launchd::command(&["bootout", &launchd::service(uid)])],
+            Self::Systemd => vec![Step::new(
+                systemd::command(&["stop", systemd::SOCKET, systemd::SERVICE]),
+                Expect::Success,
+            )],
+            Self::Launchd { uid } => vec![
+                Step::new(
+                    launchd::command(&["bootout", &launchd::service(uid)]),
+                    Expect::SuccessOr(launchd::NOT_LOADED),
+                ),
+                // `bootout` returns before the job has ended, and until then nothing of its name can be loaded.
+                Step::new(self.is_loaded(), Expect::Failure),
+            ],
         }
     }
 
     /// Commands that load the files as they are and start the service, now and at each login.
-    pub(crate) fn load(self, folders: &Folders) -> Vec<CommandLine> {
+    pub(crate) fn load(self, folders: &Folders) -> Vec<Step> {
         match self {
             Self::Systemd => vec![
-                systemd::command(&["daemon-reload"]),
-                systemd::command(&["enable", "--now", systemd::SOCKET, systemd::SERVICE]),
+                Step::new(systemd::command(&["daemon-reload"]), Expect::Success),
+                Step::new(
+                    systemd::command(&["enable", "--now", systemd::SOCKET, systemd::SERVICE]),
+                    Expect::Success,
+                ),
             ],
             Self::Launchd { uid } => vec![
-                launchd::command(&["enable", &launchd::service(uid)]),
-                launchd::command(&["bootstrap", &launchd::session(uid), launchd::path(folders).as_str()]),
+                Step::new(launchd::command(&["enable", &launchd::service(uid)]), Expect::Success),
+                Step::new(
+                    launchd::command(&["bootstrap", &launchd::session(uid), launchd::path(folders).as_str()]),
+                    Expect::SuccessAfter(launchd::NOT_YET),
+                ),
             ],
         }
     }
 
     /// Commands to run before the files are removed: the service starts at no further login.
-    pub(crate) fn disable(self) -> Vec<CommandLine> {
+    pub(crate) fn disable(self) -> Vec<Step> {
         match self {
-            Self::Systemd => vec![systemd::command(&["disable", systemd::SOCKET, systemd::SERVICE])],
+            Self::Systemd => vec![Step::new(
+                systemd::command(&["disable", systemd::SOCKET, systemd::SERVICE]),
+                Expect::Success,
+            )],
             // launchd loads what lies in its folder, so that a removed file is not loaded any more.
             Self::Launchd { .. } => Vec::new(),
         }
     }
 
     /// Commands to run after the files were removed.
-    pub(crate) fn forget(self) -> Vec<CommandLine> {
+    pub(crate) fn forget(self) -> Vec<Step> {
         match self {
-            Self::Systemd => vec![systemd::command(&["daemon-reload"])],
+            Self::Systemd => vec![Step::new(systemd::command(&["daemon-reload"]), Expect::Success)],
             Self::Launchd { .. } => Vec::new(),
         }
     }
 
     /// How a person ends the service until the next login.
     pub(crate) fn stop_hint(self) -> String {
-        self.unload().into_iter().map(|command| command.join(" ")).collect::<Vec<_>>().join("; ")
+        let ending = self.unload().into_iter().filter(|step| step.expect != Expect::Failure);
+        ending.map(|step| step.command.join(" ")).collect::<Vec<_>>().join("; ")
     }
 }
 

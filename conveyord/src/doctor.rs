@@ -84,8 +84,7 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
     let daemon_ok = database.ok && loops.ok;
     checks.insert("database".to_owned(), database);
     checks.insert("background_loops".to_owned(), loops);
-    checks
-        .insert("watch_limit".to_owned(), watch_limit::check(sessions.len(), context.command_timeout).await);
+    checks.insert("watch_limit".to_owned(), watch_limit::check(sessions.len()).await);
     checks.insert("panes".to_owned(), panes::check(&sessions, context.command_timeout).await);
     if let Some(program) = tmux {
         let servers = tmux_servers::check(&sessions, &program, &params.caller, context.command_timeout).await;

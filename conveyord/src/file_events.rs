@@ -4,11 +4,19 @@
 //! (macOS) opens what it watches, and tells of a file's own changes only if that file is watched itself. Events are a
 //! hint: some file systems give none, and a full queue drops them. So whoever waits here also looks from time to time.
 
+#[cfg(not(target_os = "macos"))]
+mod inotify;
+#[cfg(target_os = "macos")]
+mod kqueue;
+
 use camino::{Utf8Path, Utf8PathBuf};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+#[cfg(not(target_os = "macos"))]
+use inotify::Watches;
+#[cfg(target_os = "macos")]
+use kqueue::Watches;
 use std::{
     collections::{BTreeSet, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::Notify;
 
@@ -19,50 +27,53 @@ struct Changed {
     told: Notify,
 }
 
+impl Changed {
+    fn tell(&self, paths: impl IntoIterator<Item = Utf8PathBuf>) {
+        lock(&self.paths).extend(paths);
+        self.told.notify_one();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A set of watched paths, and what happened to them.
 pub struct FileEvents {
     /// None where the system gives no events, as when its inotify instances have run out.
-    watcher: Option<RecommendedWatcher>,
+    watches: Option<Watches>,
     watched: BTreeSet<Utf8PathBuf>,
     changed: Arc<Changed>,
 }
 
 impl FileEvents {
     /// Watches nothing yet. `purpose` says in the log what is found by looking alone if the system gives no events.
+    /// Called within the runtime, which waits for the events.
     #[must_use]
     pub fn new(purpose: &'static str) -> Self {
         let changed = Arc::new(Changed::default());
-        let sink = Arc::clone(&changed);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file changes nothing, and our own reads would wake us for ever.
-            let Some(event) = event.ok().filter(|event| !matches!(event.kind, EventKind::Access(_))) else {
-                return;
-            };
-            let paths = event.paths.into_iter().filter_map(|path| Utf8PathBuf::from_path_buf(path).ok());
-            sink.paths.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
-            sink.told.notify_one();
-        });
-        let watcher = watcher
+        let watches = Watches::new(Arc::clone(&changed))
             .inspect_err(|error| tracing::warn!(%error, purpose, "the system gives no file events"))
             .ok();
-        Self { watcher, watched: BTreeSet::new(), changed }
+        Self { watches, watched: BTreeSet::new(), changed }
     }
 
     /// Watches one more path. Returns whether its watch is new; a path that is watched already, or cannot be watched,
     /// changes nothing. What happened to the path before gives no event, so the caller looks after this.
     pub fn watch(&mut self, path: &Utf8Path) -> bool {
-        let Some(watcher) = &mut self.watcher else { return false };
-        !self.watched.contains(path)
-            && watcher.watch(path.as_std_path(), RecursiveMode::NonRecursive).is_ok()
-            && self.watched.insert(path.to_owned())
+        let Some(watches) = &mut self.watches else { return false };
+        if self.watched.contains(path) && !watches.has_ended(path) || watches.add(path).is_err() {
+            return false;
+        }
+        self.watched.insert(path.to_owned());
+        true
     }
 
     /// Watches a path no more. Returns whether it was watched.
     pub fn forget(&mut self, path: &Utf8Path) -> bool {
         let was_watched = self.watched.remove(path);
-        if let Some(watcher) = self.watcher.as_mut().filter(|_| was_watched) {
-            // Fails when the path is gone. Its watch went with it.
-            let _ = watcher.unwatch(path.as_std_path());
+        if let Some(watches) = self.watches.as_mut().filter(|_| was_watched) {
+            watches.remove(path);
         }
         was_watched
     }
@@ -81,7 +92,7 @@ impl FileEvents {
     /// dropped loses nothing.
     pub async fn next(&self) -> HashSet<Utf8PathBuf> {
         self.changed.told.notified().await;
-        std::mem::take(&mut *self.changed.paths.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.changed.paths))
     }
 
     /// Lets the next call of [`FileEvents::next`] resolve, without a path.

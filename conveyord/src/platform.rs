@@ -35,6 +35,9 @@ const MAX_DESCENDANTS: usize = 4096;
 /// How often a process is checked whose end the system does not report.
 const UNTOLD_TICK: Duration = Duration::from_secs(1);
 
+/// `OPEN_MAX` of macOS's `sys/syslimits.h`: the limit of open files that each version of it grants.
+const OPEN_MAX: u64 = 10_240;
+
 /// Raises the limit of this process's open files to `wanted`, or as far as the system allows. The limit is
 /// never lowered.
 ///
@@ -42,10 +45,25 @@ const UNTOLD_TICK: Duration = Duration::from_secs(1);
 /// When the system refuses.
 pub fn allow_open_files(wanted: u64) -> io::Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    if soft < wanted.min(hard) {
-        setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard)?;
+    if soft >= wanted.min(hard) {
+        return Ok(());
     }
-    Ok(())
+    match setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard) {
+        // macOS tells an unlimited hard limit and refuses what is above `kern.maxfilesperproc`, or on older versions
+        // above OPEN_MAX (setrlimit(2), COMPATIBILITY).
+        Err(Errno::EINVAL) if soft < OPEN_MAX.min(hard) => {
+            Ok(setrlimit(Resource::RLIMIT_NOFILE, OPEN_MAX.min(hard), hard)?)
+        }
+        set => Ok(set?),
+    }
+}
+
+/// The number of files that this process may have open now.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn allowed_open_files() -> io::Result<u64> {
+    Ok(getrlimit(Resource::RLIMIT_NOFILE)?.0)
 }
 
 /// The id of a process: greater than 0 and within the range of `pid_t`. So it never means a process group or

@@ -6,6 +6,12 @@ use conveyor_proto::types::daemon::StartedBy;
 
 const LABEL: &str = "io.github.agent-conveyor.conveyord";
 
+/// How `launchctl bootout` ends when there is nothing to end: no such process, being ended, no such service. The
+/// codes are those of `launchctl error CODE`.
+pub(super) const NOT_LOADED: &[i32] = &[3, 36, 113];
+/// How `launchctl bootstrap` ends while the job before is still ending: input/output error, already in progress.
+pub(super) const NOT_YET: &[i32] = &[5, 37];
+
 const TEMPLATE: &str = include_str!("../../../launchd/io.github.agent-conveyor.conveyord.plist");
 
 pub(super) fn path(folders: &Folders) -> Utf8PathBuf {

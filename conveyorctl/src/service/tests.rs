@@ -101,7 +101,11 @@ fn the_agent_has_only_documented_keys_of_their_types() {
         dictionary.get(key).and_then(Value::as_string).unwrap_or_else(|| panic!("no {key}")).to_owned()
     };
     assert_eq!(text_of(&agent, "Label"), "io.github.agent-conveyor.conveyord");
-    assert_eq!(text_of(&agent, "ProcessType"), "Background");
+    assert_eq!(
+        text_of(&agent, "ProcessType"),
+        "Interactive",
+        "as Background all that it starts is throttled"
+    );
     assert_eq!(text_of(&agent, "StandardErrorPath"), "/r/R&D <x>/logs/conveyord.stderr");
     assert_eq!(agent["RunAtLoad"].as_boolean(), Some(true));
     assert_eq!(agent["KeepAlive"].as_dictionary().unwrap()["SuccessfulExit"].as_boolean(), Some(false));
@@ -130,9 +134,8 @@ fn the_agent_has_only_documented_keys_of_their_types() {
 
 #[test]
 fn each_manager_is_told_by_its_own_commands() {
-    let lines = |commands: Vec<CommandLine>| -> Vec<String> {
-        commands.into_iter().map(|command| command.join(" ")).collect()
-    };
+    let lines =
+        |steps: Vec<Step>| -> Vec<String> { steps.into_iter().map(|step| step.command.join(" ")).collect() };
     assert_eq!(
         lines(UID.load(&folders())),
         [
@@ -141,7 +144,12 @@ fn each_manager_is_told_by_its_own_commands() {
              /h/Library/LaunchAgents/io.github.agent-conveyor.conveyord.plist"
         ]
     );
-    assert_eq!(lines(UID.unload()), ["launchctl bootout gui/501/io.github.agent-conveyor.conveyord"]);
+    let service = "gui/501/io.github.agent-conveyor.conveyord";
+    assert_eq!(
+        lines(UID.unload()),
+        [format!("launchctl bootout {service}"), format!("launchctl print {service}")]
+    );
+    assert_eq!(UID.stop_hint(), format!("launchctl bootout {service}"));
     assert_eq!(
         lines(Manager::Systemd.load(&folders())),
         [

@@ -362,8 +362,7 @@ impl Actuator {
     ) -> Result<DeliveryOutcome> {
         let message =
             Message { text: text.clone(), command_id: None, notification_id: None, clear_draft: false };
-        let followed =
-            self.courier.send(way, asked, session, message, Arc::new(|_| Ok(true))).await;
+        let followed = self.courier.send(way, asked, session, message, Arc::new(|_| Ok(true))).await;
         let outcome = followed.map_err(|error| followup_failed(sent, &error))?.outcome;
         if outcome == DeliveryOutcome::Held {
             self.queue_held(session, &text, false, asked).await?;

@@ -1,11 +1,10 @@
 //! How many files the system lets the daemon watch. Rollouts above this number are read by the sweep only.
 
 use conveyor_proto::types::doctor::DoctorCheck;
-use std::time::Duration;
 
 /// Compares the limit of the system with the number of watched sessions.
-pub(super) async fn check(sessions: usize, time_limit: Duration) -> DoctorCheck {
-    let Some(limit) = sys::limit(time_limit).await else {
+pub(super) async fn check(sessions: usize) -> DoctorCheck {
+    let Some(limit) = sys::limit().await else {
         let message = format!("{} cannot be read; rollouts are looked at from time to time too", sys::NAME);
         return DoctorCheck { ok: true, message: Some(message), ..DoctorCheck::default() };
     };
@@ -23,11 +22,9 @@ mod sys {
     //! inotify has one watch for each watched folder or file. The limit counts all programs of a user
     //! (inotify(7)).
 
-    use std::time::Duration;
-
     pub(super) const NAME: &str = "fs.inotify.max_user_watches";
 
-    pub(super) async fn limit(_time_limit: Duration) -> Option<u64> {
+    pub(super) async fn limit() -> Option<u64> {
         let text = tokio::fs::read_to_string("/proc/sys/fs/inotify/max_user_watches").await.ok()?;
         text.trim().parse().ok()
     }
@@ -35,17 +32,11 @@ mod sys {
 
 #[cfg(target_os = "macos")]
 mod sys {
-    //! kqueue needs one open file for each watched file (kqueue(2)).
+    //! kqueue needs one open file of this process for each watched file (kqueue(2)).
 
-    use crate::process::{self, Invocation};
-    use std::{path::Path, time::Duration};
+    pub(super) const NAME: &str = "the daemon's limit of open files (`ulimit -n`)";
 
-    pub(super) const NAME: &str = "kern.maxfilesperproc";
-
-    pub(super) async fn limit(time_limit: Duration) -> Option<u64> {
-        let sysctl = Path::new("/usr/sbin/sysctl");
-        let invocation = Invocation { time_limit, ..Invocation::new(sysctl, ["-n", NAME]) };
-        let output = process::run(invocation).await.ok()?;
-        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    pub(super) async fn limit() -> Option<u64> {
+        crate::platform::allowed_open_files().ok()
     }
 }

@@ -157,7 +157,14 @@ fn common_pragmas(connection: &Connection) -> Result<(), StoreError> {
     connection.set_prepared_statement_cache_capacity(256);
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    Ok(())
+    Ok(reach_the_disk(connection)?)
+}
+
+/// On macOS fsync(2) reaches the disk's own cache only (<https://sqlite.org/pragma.html#pragma_fullfsync>). Elsewhere this
+/// changes nothing.
+fn reach_the_disk(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
@@ -224,6 +231,7 @@ pub(super) fn maintenance(path: &Utf8Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::ZERO)?;
+    reach_the_disk(&connection)?;
     Ok(connection)
 }
 
@@ -324,6 +332,8 @@ mod tests {
             "foreign_keys",
             "journal_mode",
             "synchronous",
+            "fullfsync",
+            "checkpoint_fullfsync",
             "temp_store",
         ];
         let shown =
@@ -342,6 +352,9 @@ mod tests {
             );
             let opened = writer(&path, &folder.join("backups")).unwrap();
             assert_eq!(shape(&opened), shape(&fresh), "version {version}");
+            for set in ["fullfsync Integer(1)", "checkpoint_fullfsync Integer(1)"] {
+                assert!(shape(&opened).1.iter().any(|shown| shown == set), "{set}");
+            }
             let task: String = opened.query_row("select goal from tasks", [], |row| row.get(0)).unwrap();
             assert_eq!(task, "an old goal");
         }

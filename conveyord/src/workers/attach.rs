@@ -35,8 +35,9 @@ impl Workers {
         };
         let subject = self.find(&name, &caller).await?;
         let tmux_session = self.require_running(&subject).await?;
-        let attach_words = words(subject.session.tmux_socket.as_deref(), &tmux_session, &caller);
-        let attach_command = for_a_shell(&attach_words);
+        let socket = subject.session.tmux_socket.as_deref();
+        let attach_command = for_a_shell(&words(socket, &tmux_session, &caller));
+        let attach_words = words_for_a_window(socket, &tmux_session, &caller);
         if task.is_none() && !force && subject.kind() == WorkerKind::File && self.was_opened(&subject).await?
         {
             let message = format!("a terminal was opened for {name} before");
@@ -111,8 +112,22 @@ fn words(socket: Option<&str>, tmux_session: &str, caller: &Caller) -> Vec<Strin
     if let Some(socket) = socket.filter(|socket| !is_default_server(socket, caller)) {
         words.extend(["-S".to_owned(), socket.to_owned()]);
     }
-    words.extend(["attach".to_owned(), "-t".to_owned(), format!("={}", stored_name(tmux_session))]);
+    words.extend(attach_to(tmux_session));
     words
+}
+
+/// The same for a new window, whose `PATH` and server may be others than the caller's: applications of macOS have the
+/// `PATH` of launchd, without Homebrew's folders.
+fn words_for_a_window(socket: Option<&str>, tmux_session: &str, caller: &Caller) -> Vec<String> {
+    let program = process::find("tmux", caller).and_then(|path| path.into_os_string().into_string().ok());
+    let mut words = vec![program.unwrap_or_else(|| "tmux".to_owned())];
+    words.extend(socket.into_iter().flat_map(|socket| ["-S".to_owned(), socket.to_owned()]));
+    words.extend(attach_to(tmux_session));
+    words
+}
+
+fn attach_to(tmux_session: &str) -> [String; 3] {
+    ["attach".to_owned(), "-t".to_owned(), format!("={}", stored_name(tmux_session))]
 }
 
 /// Joins words to one line for a shell. Words with special characters are put in single quotes.

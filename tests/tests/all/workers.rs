@@ -385,19 +385,35 @@ fn a_window_is_opened_once_and_one_that_failed_does_not_count() {
     write_program(&env, "window", "#!/bin/sh\nexit 1\n");
     let _ = env.conveyorctl(&["create", "w"]).success();
     let dry = env.conveyorctl(&["open", "w", "--dry-run"]).success().json();
-    assert_eq!(dry["command"], json!(["window", "-e", "tmux", "attach", "-t", "=codex-w"]));
+    // The window may have another `PATH` and another server: its command names both.
+    let words: Vec<&str> =
+        dry["command"].as_array().expect("a command").iter().filter_map(Value::as_str).collect();
+    let ["window", "-e", program, "-S", socket, "attach", "-t", "=codex-w"] = words[..] else {
+        panic!("{dry}");
+    };
+    assert!(program.starts_with('/') && program.ends_with("/tmux") && socket.starts_with('/'), "{dry}");
+    let command = format!("-e {} ", words[2..].join(" "));
     assert_eq!(
         (&dry["terminal"], &dry["attach_command"]),
         (&json!("window"), &json!("tmux attach -t '=codex-w'"))
     );
     assert!(env.conveyorctl(&["open", "w"]).exits_with(1).stderr.contains("window"));
-    write_program(&env, "window", "#!/bin/sh\nprintf '%s ' \"$@\" >> \"$CODEX_HOME/windows\"\n");
+    // A window that opens, and whose tmux does not attach.
+    write_program(&env, "window", "#!/bin/sh\n");
+    let unattached = env.conveyorctl(&["open", "w"]).exits_with(1);
+    assert!(unattached.stderr.contains("did not attach"), "{}", unattached.stderr);
+    write_program(
+        &env,
+        "window",
+        &format!("#!/bin/sh\nprintf '%s ' \"$@\" >> \"$CODEX_HOME/windows\"\n{WINDOW}"),
+    );
     assert_eq!(env.conveyorctl(&["open", "w"]).success().json()["force"], json!(false));
     assert!(env.conveyorctl(&["open", "w"]).exits_with(1).stderr.contains("--force"));
     let _ = env.conveyorctl(&["open", "w", "--force"]).success();
     let windows = fs::read_to_string(env.codex_home().join("windows")).expect("a window was opened");
-    assert_eq!(windows, "-e tmux attach -t =codex-w ".repeat(2));
-    assert_eq!(events(&env, "w")[1..], ["open_attempt", "open_attempt", "open", "open_attempt", "open"]);
+    assert_eq!(windows, command.repeat(2));
+    let expected = ["open_attempt", "open_attempt", "open_attempt", "open", "open_attempt", "open"];
+    assert_eq!(events(&env, "w")[1..], expected);
 
     // The two sides of a task are found by their sessions.
     let pane = env.tmux().start("m", &["sleep", "600"]);
@@ -426,6 +442,9 @@ fn a_window_is_opened_once_and_one_that_failed_does_not_count() {
     assert_eq!((&manager["manager"], &manager["tmux_session"]), (&json!("m"), &json!("m")));
 }
 
+/// Runs the command of a window where a test has windows: in a pane of another tmux server.
+const WINDOW: &str = "shift\nexec tmux -L windows -f /dev/null new-session -d env -u TMUX \"$@\"\n";
+
 /// A tmux that was upgraded under a running server: it says another version than the one that runs, and does the rest.
 fn upgrade_tmux(env: &TestEnv, version: &str) {
     let path = env.path_variable();
@@ -441,7 +460,7 @@ fn a_tmux_that_was_upgraded_under_its_server_is_told() {
     let mut env = world("exec sleep 600");
     env.set("DISPLAY", ":none");
     env.set("TERMINAL", "window");
-    write_program(&env, "window", "#!/bin/sh\n");
+    write_program(&env, "window", &format!("#!/bin/sh\n{WINDOW}"));
     let _ = env.conveyorctl(&["create", "w"]).success();
     let calm = env.conveyorctl(&["open", "w", "--dry-run"]).success();
     assert!(calm.json()["warning"].is_null() && calm.stderr.is_empty(), "{calm:?}");

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Print a manual page, or write all of them
 ///
-/// `man VERB | man -l -` shows one where they are not installed.
+/// `man VERB > page.1; man ./page.1` shows one where they are not installed.
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
     /// Verb whose page is meant, with the word below it if it has one; default: the program's own page

@@ -13,6 +13,16 @@ use conveyor_proto::text::printable;
 use conveyor_proto::types::common::Role;
 use conveyor_proto::types::worker::{AttachParams, AttachResult, OpenedParams};
 use serde::Serialize;
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::Command;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long a new window may take until its tmux has attached: an application that does not run yet starts first.
+const ATTACH_LIMIT: Duration = Duration::from_secs(10);
+/// Pause between two looks whether it has. tmux tells nobody else of a client.
+const ATTACH_TICK: Duration = Duration::from_millis(50);
 
 /// Open a terminal window attached to a worker
 ///
@@ -178,7 +188,7 @@ async fn open_side(ui: &mut Ui, helper: &Helper, role: Role, args: &SideArgs) ->
     let attach = helper.call::<WorkerAttach>(ui, &params).await?;
     let launch = terminal::plan(args.window.terminal, helper.environment(), &attach.attach_words);
     if !args.window.dry_run {
-        launch.run().await?;
+        open_window(&attach, &launch).await?;
     }
     let mut opened = Opened::new(&attach, &launch, args.window.dry_run);
     opened.task = attach.task.as_deref();
@@ -189,6 +199,43 @@ async fn open_side(ui: &mut Ui, helper: &Helper, role: Role, args: &SideArgs) ->
     ui.json(&opened)?;
     tell_beside(ui, &attach, &launch);
     Ok(())
+}
+
+/// Opens the window, and waits until its tmux has attached. A program that opens windows tells nothing of what runs in
+/// them: `open` on macOS ends well whatever becomes of the command.
+async fn open_window(attach: &AttachResult, launch: &terminal::Launch) -> Result<(), CommandError> {
+    if launch.command().is_empty() {
+        return Ok(());
+    }
+    let before = clients(attach).await;
+    launch.run().await?;
+    let deadline = Instant::now() + ATTACH_LIMIT;
+    while clients(attach).await.is_subset(&before) {
+        if Instant::now() >= deadline {
+            let limit = ATTACH_LIMIT.as_secs();
+            let message =
+                format!("{} was opened, and tmux did not attach in it within {limit} s", launch.terminal());
+            return Err(CommandError::failed("terminal_failed", message)
+                .hint(format!("attach by hand, which also says why it fails: {}", attach.attach_command)));
+        }
+        sleep(ATTACH_TICK).await;
+    }
+    Ok(())
+}
+
+/// The process ids of the terminals that are attached to the tmux session.
+async fn clients(attach: &AttachResult) -> BTreeSet<String> {
+    // The words end in `attach -t SESSION`; before them stand the program and its server.
+    let [program, server @ .., _, option, session] = &attach.attach_words[..] else { return BTreeSet::new() };
+    let listed = Command::new(program)
+        .args(server)
+        .args(["list-clients", option, session, "-F", "#{client_pid}"])
+        .stdin(Stdio::null())
+        .output();
+    match timeout(ATTACH_LIMIT, listed).await {
+        Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect(),
+        Ok(Err(_)) | Err(_) => BTreeSet::new(),
+    }
 }
 
 /// Opens the window and notes it in the worker's file. A window that could not be opened is noted as such, so that the
@@ -203,7 +250,7 @@ async fn launch_and_note(
     if launch.command().is_empty() {
         return Ok(());
     }
-    let run = launch.run().await;
+    let run = open_window(attach, launch).await;
     let note = OpenedParams {
         name: attach.name.clone(),
         terminal: launch.terminal().to_owned(),

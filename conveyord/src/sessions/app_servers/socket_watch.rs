@@ -34,7 +34,10 @@ impl SocketWatch {
 
     /// Resolves when something happened to one of the folders or in it.
     pub(super) async fn told(&self) {
-        let about = |path: &Utf8PathBuf| self.folders.iter().any(|folder| path.starts_with(folder));
+        // kqueue names the folder that has changed, inotify what is new in it.
+        let about = |path: &Utf8PathBuf| {
+            *path == self.home || self.folders.iter().any(|folder| path.starts_with(folder))
+        };
         while !self.events.next().await.iter().any(about) {}
     }
 }

@@ -3,7 +3,7 @@
 use super::{must_be_allowed, running};
 use crate::error::CommandError;
 use crate::helper::Helper;
-use crate::service::{self, CommandLine, Folders, Manager, Settings, UnitFile};
+use crate::service::{self, CommandLine, Expect, Folders, Manager, Settings, Step, UnitFile};
 use crate::ui::Ui;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
@@ -16,10 +16,15 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long the service manager may take for one command: it waits until the daemon is ready, or has ended.
 const MANAGER_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long a job of the service manager may take to end before the next one can be loaded.
+const ENDING_LIMIT: Duration = Duration::from_secs(15);
+/// Pause between two questions whether it has ended. The manager tells nobody.
+const ENDING_TICK: Duration = Duration::from_millis(250);
 
 /// Run the daemon as a service, from now on and at each login
 #[derive(Debug, Args)]
@@ -207,8 +212,11 @@ fn unusable(what: &str, path: &Utf8Path, error: &io::Error) -> CommandError {
     CommandError::failed("service_file", format!("failed to {what} {path}: {error}"))
 }
 
-fn would_run(ui: &mut Ui, commands: &[CommandLine]) -> Result<(), CommandError> {
-    commands.iter().try_for_each(|command| ui.line(&format!("would run {}", printable(&command.join(" ")))))
+fn would_run(ui: &mut Ui, steps: &[Step]) -> Result<(), CommandError> {
+    let changing = steps.iter().filter(|step| step.expect != Expect::Failure);
+    changing
+        .map(|step| step.command.join(" "))
+        .try_for_each(|line| ui.line(&format!("would run {}", printable(&line))))
 }
 
 async fn must_be_reachable(manager: Manager) -> Result<(), CommandError> {
@@ -226,14 +234,37 @@ async fn succeeds(command: &CommandLine) -> Result<bool, CommandError> {
     Ok(output(command).await?.status.success())
 }
 
-async fn run_all(commands: &[CommandLine]) -> Result<(), CommandError> {
-    for command in commands {
-        let output = output(command).await?;
-        if !output.status.success() {
-            return Err(failed(command, &output));
-        }
+async fn run_all(steps: &[Step]) -> Result<(), CommandError> {
+    for step in steps {
+        run(step).await?;
     }
     Ok(())
+}
+
+/// Runs a command until it ends as it is expected to, for a while.
+async fn run(step: &Step) -> Result<(), CommandError> {
+    let deadline = Instant::now() + ENDING_LIMIT;
+    loop {
+        let output = output(&step.command).await?;
+        let (succeeded, code) = (output.status.success(), output.status.code().unwrap_or(-1));
+        let again = match step.expect {
+            Expect::Success if succeeded => return Ok(()),
+            Expect::SuccessOr(codes) if succeeded || codes.contains(&code) => return Ok(()),
+            Expect::SuccessAfter(_) if succeeded => return Ok(()),
+            Expect::Failure if !succeeded => return Ok(()),
+            Expect::SuccessAfter(codes) => codes.contains(&code),
+            Expect::Failure => true,
+            Expect::Success | Expect::SuccessOr(_) => false,
+        };
+        if !again {
+            return Err(failed(&step.command, &output));
+        }
+        if Instant::now() >= deadline {
+            let message = format!("the service did not end within {} s", ENDING_LIMIT.as_secs());
+            return Err(failed(&step.command, &output).hint(message));
+        }
+        sleep(ENDING_TICK).await;
+    }
 }
 
 async fn output(command: &CommandLine) -> Result<Output, CommandError> {
@@ -263,4 +294,36 @@ fn failed(command: &CommandLine, output: &Output) -> CommandError {
         "service_manager",
         format!("`{}` failed ({}){said}", command.join(" "), output.status),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A step whose program ends with these codes in turn, then with the last again and again, and the count of its
+    /// runs.
+    async fn check(expect: Expect, codes: &str, runs: usize, ok: bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let counter = folder.path().join("runs");
+        let script = format!(
+            "echo run >> '{0}'; n=$(wc -l < '{0}'); set -- {codes}; \
+             while [ $n -gt 1 ] && [ $# -gt 1 ]; do shift; n=$((n - 1)); done; exit $1",
+            counter.display()
+        );
+        let step = Step::new(["sh", "-c", &script].map(str::to_owned).to_vec(), expect);
+        let ended = run(&step).await;
+        assert_eq!(ended.is_ok(), ok, "{expect:?} {codes}: {:?}", ended.err());
+        assert_eq!(fs::read_to_string(&counter).unwrap().lines().count(), runs, "{expect:?} {codes}");
+    }
+
+    #[tokio::test]
+    async fn a_job_that_is_still_ending_is_waited_for() {
+        check(Expect::Success, "0", 1, true).await;
+        check(Expect::Success, "5 0", 1, false).await;
+        check(Expect::SuccessOr(&[3, 36, 113]), "113", 1, true).await;
+        check(Expect::SuccessOr(&[3, 36, 113]), "5", 1, false).await;
+        check(Expect::SuccessAfter(&[5, 37]), "5 37 0", 3, true).await;
+        check(Expect::SuccessAfter(&[5, 37]), "5 1 0", 2, false).await;
+        check(Expect::Failure, "0 0 113", 3, true).await;
+    }
 }
