@@ -5,7 +5,7 @@ use conveyor_client::{Error, Remedy, StartError};
 use conveyor_proto::client::ClientError;
 use conveyor_proto::registry::{
     AckShow, ApprovalList, CommandList, CompatImport, DaemonStatus, ManagerConfigQuestions, ReconcileRun,
-    RunList, SessionList, TaskAudit, TaskList, WorkerList,
+    RolloutTail, RunList, SessionList, TaskAudit, TaskList, WorkerList,
 };
 use conveyor_proto::{Method as _, RpcError};
 use rustix::io::Errno;
@@ -240,6 +240,7 @@ pub(crate) fn verb_of(method: &str) -> Option<&'static str> {
         (CompatImport::NAME, "import-compat"),
         (SessionList::NAME, "sessions --state all"),
         (CommandList::NAME, "commands"),
+        (RolloutTail::NAME, "tail NAME"),
         (WorkerList::NAME, "list"),
         (TaskList::NAME, "tasks"),
         (TaskAudit::NAME, "audit TASK"),

@@ -9,6 +9,13 @@ pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 /// Largest JSON value that the supervision contract stores, such as an acknowledgement, in bytes of compact JSON.
 pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
 
+/// All criteria of a task together, in bytes of their texts, proofs, rationales and evidence: each cycle shows and keeps
+/// them.
+pub const MAX_CRITERIA_BYTES: u64 = 2 * 1024 * 1024;
+
+/// What a cycle consumes at most, in bytes of the items' payloads; the rest waits for the next cycle.
+pub const MAX_CYCLE_ITEM_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Largest request, in bytes.
 pub const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 

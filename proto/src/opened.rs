@@ -119,12 +119,21 @@ impl Opened {
         let mode = Mode::from_raw_mode(stat.st_mode);
         if mode.intersects(Mode::WGRP | Mode::WOTH) {
             let message = format!(
-                "other users can write to the state root {root} (mode {:04o}): chmod 700 {root}",
+                "other users can write to the state root {root} (mode {:04o}): chmod 700 \"{root}\"",
                 mode.bits() & 0o7777
             );
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
         }
         Ok(Self { folder, path: root.to_owned() })
+    }
+
+    /// Opens a folder that is no state root, to read what others have left there: its owner and mode may be any.
+    ///
+    /// # Errors
+    /// When it is missing, or is no folder.
+    pub fn foreign(folder: &Utf8Path) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(Self { folder: openat(CWD, folder.as_str(), flags, FOLDER)?, path: folder.to_owned() })
     }
 
     /// As [`Opened::open`]; the folder is made when it is missing.

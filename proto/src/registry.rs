@@ -46,11 +46,11 @@ methods! {
     /// End a session's tmux session and mark the session as gone.
     "session.stop" => SessionStop(session::StopParams) -> session::StopResult, writes, again(never), see(SessionList), by(person, manager);
     /// Start Codex in a tmux session of its own and register it.
-    "session.start" => SessionStart(start::StartParams) -> start::StartResult, begins, again(never), see(SessionList), by(person, manager);
+    "session.start" => SessionStart(start::StartParams) -> start::StartResult, begins, again(never), see(ReconcileRun), by(person, manager);
     /// List registered sessions.
     "session.list" => SessionList(session::ListParams) -> Vec<session::SessionRow>, reads, by(person, manager, worker);
     /// Send a text to a session's pane and wait for its receipt.
-    "session.nudge" => SessionNudge(pane::NudgeParams) -> pane::NudgeResult, writes, again(if set(dry_run)), see(CommandList), by(person, manager);
+    "session.nudge" => SessionNudge(pane::NudgeParams) -> pane::NudgeResult, writes, again(if set(dry_run)), see(RolloutTail), by(person, manager);
     /// Interrupt what runs in a session's pane.
     "session.interrupt" => SessionInterrupt(pane::InterruptParams) -> pane::InterruptResult, writes, again(if set(dry_run)), see(SessionList), by(person, manager);
     /// List the workers: folders of the state root, and registered sessions.
@@ -70,7 +70,7 @@ methods! {
     /// Capture the pane of a worker.
     "worker.capture" => WorkerCapture(worker::CaptureParams) -> worker::CaptureResult, writes, again(always), by(person, manager);
     /// Send a text to a worker's pane and wait for its receipt.
-    "worker.nudge" => WorkerNudge(worker::NudgeWorkerParams) -> worker::NudgeWorkerResult, writes, again(never), see(CommandList), by(person, manager);
+    "worker.nudge" => WorkerNudge(worker::NudgeWorkerParams) -> worker::NudgeWorkerResult, writes, again(never), see(RolloutTail), by(person, manager);
     /// Interrupt what runs in a worker's pane, and ask it for its status.
     "worker.interrupt" => WorkerInterrupt(worker::InterruptWorkerParams) -> worker::InterruptWorkerResult, writes, again(if set(dry_run)), see(WorkerList), by(person, manager);
     /// End a worker's or session's tmux session.

@@ -16,10 +16,16 @@ use crate::{
     },
 };
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_proto::types::compat::{FolderAction, FolderActionKind, WorkerImport};
+use conveyor_proto::{
+    opened::Opened,
+    types::compat::{FolderAction, FolderActionKind, WorkerImport},
+};
 use rusqlite::Connection;
 use serde_json::{Map, Value};
-use std::{fs, io};
+use std::io::{self, Read as _};
+
+/// How large a file may be, in bytes. The reference kept its captures and events below that.
+const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// The words that may stand as a state. Any other word counts as `unknown`.
 const STATES: [&str; 7] = ["planning", "editing", "running_tests", "blocked", "waiting", "done", "unknown"];
@@ -53,6 +59,10 @@ enum Content {
 /// # Errors
 /// `invalid_name`, `invalid_worker_folder`.
 pub(super) fn read(root: &Utf8Path, worker: Option<&str>) -> Result<Vec<Folder>> {
+    let opened = match Opened::foreign(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened.map_err(|error| unreadable(root, &error))?,
+    };
     let mut folders = match worker {
         Some(worker) => {
             // A folder elsewhere, or one with another name, would be remembered as a different folder and
@@ -61,21 +71,22 @@ pub(super) fn read(root: &Utf8Path, worker: Option<&str>) -> Result<Vec<Folder>>
             vec![root.join(worker)]
         }
         None => {
-            let entries = match root.read_dir_utf8() {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-                entries => entries.map_err(|error| unreadable(root, &error))?,
-            };
+            let entries = root.read_dir_utf8().map_err(|error| unreadable(root, &error))?;
             let paths = entries.map(|entry| Ok(entry?.into_path()));
             paths.collect::<io::Result<_>>().map_err(|error| unreadable(root, &error))?
         }
     };
     folders.retain(|folder: &Utf8PathBuf| folder.join("config.json").exists());
     folders.sort();
-    folders.iter().map(|folder| Folder::read(root, folder)).collect()
+    folders.iter().map(|folder| Folder::read(root, &opened, folder)).collect()
 }
 
 impl Folder {
-    fn read(root: &Utf8Path, folder: &Utf8Path) -> Result<Self> {
+    fn read(root: &Utf8Path, opened: &Opened, folder: &Utf8Path) -> Result<Self> {
+        // A worker may write into its folder. No link in it leads to what only its reader may read.
+        let opened = opened
+            .folder(folder.file_name().unwrap_or_default())
+            .map_err(|error| unreadable(folder, &error))?;
         let mut steps = Vec::new();
         let mut step = |path: &Utf8Path, line: Option<u64>, hashed: &str, content| {
             let (hash, relative) = (sha256(hashed), path.strip_prefix(root).unwrap_or(path));
@@ -84,7 +95,7 @@ impl Folder {
             steps.push(Step { artifact, hash, source: path.to_owned(), line, content });
         };
         let config_file = folder.join("config.json");
-        let text = text_of(&config_file)?.unwrap_or_default();
+        let text = text_of(&opened, "config.json")?.unwrap_or_default();
         let config = object_of(&config_file, &text)?;
         let name = word(&config, "name").or(folder.file_name()).unwrap_or_default().to_owned();
         let path = Is::Path("working directory");
@@ -96,17 +107,23 @@ impl Folder {
         }
         step(&config_file, None, &text, Some(Content::Worker(config)));
         let status_file = folder.join("status.json");
-        if let Some(text) = text_of(&status_file)? {
+        if let Some(text) = text_of(&opened, "status.json")? {
             step(&status_file, None, &text, Some(Content::Status(object_of(&status_file, &text)?)));
         }
         let (transcript, meta_file) = (folder.join("transcript.txt"), folder.join("capture-meta.json"));
-        if let Some(text) = text_of(&transcript)?.map(plain_lines).filter(|text| !text.is_empty()) {
-            let meta = text_of(&meta_file)?.map(|text| object_of(&meta_file, &text)).transpose()?;
+        if let Some(text) =
+            text_of(&opened, "transcript.txt")?.map(plain_lines).filter(|text| !text.is_empty())
+        {
+            let meta = text_of(&opened, "capture-meta.json")?
+                .map(|text| object_of(&meta_file, &text))
+                .transpose()?;
             let meta = meta.unwrap_or_default();
             step(&transcript, None, &text.clone(), Some(Content::Capture { text, meta }));
         }
         let events = folder.join("events.jsonl");
-        for (index, line) in text_of(&events)?.map(plain_lines).unwrap_or_default().lines().enumerate() {
+        for (index, line) in
+            text_of(&opened, "events.jsonl")?.map(plain_lines).unwrap_or_default().lines().enumerate()
+        {
             if !line.trim().is_empty() {
                 let event = serde_json::from_str(line).ok().map(Content::Event);
                 step(&events, Some(index as u64 + 1), line, event);
@@ -247,17 +264,20 @@ fn time<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     word(object, key).filter(|text| clock::parse(text).is_some())
 }
 
-/// The text of a file; none if the file does not exist. Pipes and devices are refused, since reading them
-/// could wait for ever.
-fn text_of(path: &Utf8Path) -> Result<Option<String>> {
-    let text =
-        fs::metadata(path).and_then(|file| file.is_file().then(|| fs::read_to_string(path)).transpose());
-    match text {
-        Ok(Some(text)) => Ok(Some(text)),
-        Ok(None) => Err(invalid(path, "is no regular file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(unreadable(path, &error)),
+/// The text of a file of a folder; none if the file does not exist. Links, pipes and devices are refused.
+fn text_of(folder: &Opened, name: &str) -> Result<Option<String>> {
+    let path = folder.path().join(name);
+    let read = || {
+        let Some(file) = folder.find(name)? else { return Ok(None) };
+        let mut text = String::new();
+        file.take(MAX_FILE + 1).read_to_string(&mut text)?;
+        Ok(Some(text))
+    };
+    let text = read().map_err(|error| unreadable(&path, &error))?;
+    if text.as_ref().is_some_and(|text| text.len() as u64 > MAX_FILE) {
+        return Err(invalid(&path, &format!("is larger than {MAX_FILE} bytes")));
     }
+    Ok(text)
 }
 
 fn object_of(path: &Utf8Path, text: &str) -> Result<Map<String, Value>> {

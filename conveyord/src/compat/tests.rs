@@ -266,8 +266,30 @@ async fn a_file_that_is_none_is_not_waited_for() {
         let _ = fs::remove_file(&path);
         nix::unistd::mkfifo(path.as_std_path(), nix::sys::stat::Mode::S_IRUSR).unwrap();
         let error = world.import(false).await.unwrap_err();
-        assert!(error.to_string().contains(&format!("{path} is no regular file")), "{error}");
+        let said = error.to_string();
+        assert!(said.contains(path.as_str()) && said.contains("no regular file"), "{error}");
     }
+}
+
+/// A worker may write into its folder, and the daemon can read more than the worker.
+#[tokio::test]
+async fn no_link_in_a_folder_is_followed() {
+    for name in ["config.json", "status.json", "transcript.txt", "capture-meta.json", "events.jsonl"] {
+        let world = World::new();
+        world.write("alpha/config.json", "{}");
+        world.write("alpha/transcript.txt", "a screen");
+        let secret = world.write("../secret", r#"{"a": "secret"}"#);
+        let path = world.root.join("alpha").join(name);
+        let _ = fs::remove_file(&path);
+        std::os::unix::fs::symlink(&secret, &path).unwrap();
+        let error = world.import(true).await.unwrap_err();
+        assert_eq!(error.kind(), "invalid_worker_folder", "{name}: {error}");
+    }
+    let world = World::new();
+    let elsewhere = world.write("../elsewhere/config.json", "{}");
+    fs::create_dir_all(&world.root).unwrap();
+    std::os::unix::fs::symlink(elsewhere.parent().unwrap(), world.root.join("alpha")).unwrap();
+    assert_eq!(world.import(true).await.unwrap_err().kind(), "invalid_worker_folder");
 }
 
 #[tokio::test]

@@ -226,7 +226,11 @@ fn plan_session_nudge(
     }
     let asked = asked_way(&claim.payload);
     // A nudge belongs to no pair, and only pairs have inboxes.
-    let way = if asked == Transport::AppServer { asked } else { Transport::Tmux };
+    let way = match asked {
+        Transport::AppServer => asked,
+        Transport::Auto if !target.has_tmux() => Transport::AppServer,
+        _ => Transport::Tmux,
+    };
     Ok(Plan { task: None, binding: None, source: None, target, asked, way, check: None, message })
 }
 

@@ -211,6 +211,8 @@ kinds! {
     TextTooLong "text_too_long" Invalid;
     /// a JSON value over 1 MiB, as a parameter of any method
     PayloadTooLarge "payload_too_large" Invalid;
+    /// criteria: those of the task would have over 2 MiB together
+    CriteriaTooLarge "criteria_too_large" Invalid;
     /// `continue_iteration` is not in this version
     LoopsUnavailable "loops_unavailable" Refused;
     /// retry, discard, list: nothing has this id

@@ -5,8 +5,8 @@
 
 use jsonrpsee::types::error::{
     INTERNAL_ERROR_CODE, INVALID_PARAMS_CODE, INVALID_REQUEST_CODE, METHOD_NOT_FOUND_CODE,
-    OVERSIZED_REQUEST_CODE, PARSE_ERROR_CODE, SERVER_IS_BUSY_CODE, TOO_BIG_BATCH_REQUEST_CODE,
-    TOO_MANY_SUBSCRIPTIONS_CODE,
+    OVERSIZED_REQUEST_CODE, OVERSIZED_RESPONSE_CODE, PARSE_ERROR_CODE, SERVER_IS_BUSY_CODE,
+    TOO_BIG_BATCH_REQUEST_CODE, TOO_MANY_SUBSCRIPTIONS_CODE,
 };
 use jsonrpsee::types::{ErrorObjectOwned, Id, Response, ResponsePayload};
 use serde::Serialize;
@@ -60,6 +60,15 @@ pub(super) fn internal(message: &str) -> ErrorObjectOwned {
 pub(super) fn request_too_large(limit: usize) -> ErrorObjectOwned {
     let message = format!("the request is larger than {limit} bytes");
     fault(OVERSIZED_REQUEST_CODE, "request_too_large", Some(limit), message)
+}
+
+/// The answer is larger than one may be. What the method does was done.
+pub(super) fn answer_too_large(method: &str, limit: usize) -> ErrorObjectOwned {
+    let message = format!(
+        "the answer of {method} is larger than {limit} bytes; what it does was done, and what it shows can be asked for \
+         in parts"
+    );
+    fault(OVERSIZED_RESPONSE_CODE, "answer_too_large", Some(limit), message)
 }
 
 /// The request comes from a page in a browser.

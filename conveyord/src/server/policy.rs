@@ -6,10 +6,11 @@
 
 use super::{Framing, Limits, fault};
 use crate::guard::{Panicked, guarded};
+use conveyor_proto::client::MAX_RESPONSE_BYTES;
 use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification, Request};
 use jsonrpsee::server::middleware::rpc::{RpcService, RpcServiceT};
 use jsonrpsee::server::{BatchResponseBuilder, MethodCallback, MethodResponse, Methods};
-use jsonrpsee::types::{ErrorObjectOwned, Extensions, Id, SubscriptionId};
+use jsonrpsee::types::{ErrorObjectOwned, Extensions, Id, SubscriptionId, error::OVERSIZED_RESPONSE_CODE};
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::borrow::Cow;
@@ -121,9 +122,12 @@ impl<S: Invoke> Governed<S> {
             Ok(request) => request,
             Err((id, error)) => return MethodResponse::error(id, error),
         };
-        let id = request.id.clone();
+        let (id, method) = (request.id.clone(), request.method.clone());
         // A synchronous method runs within `invoke` itself, so that call must be inside the guard too.
         match guarded(async { self.service.invoke(request).await }).await {
+            Ok(response) if response.as_error_code() == Some(OVERSIZED_RESPONSE_CODE) => {
+                MethodResponse::error(id, fault::answer_too_large(&method, MAX_RESPONSE_BYTES))
+            }
             Ok(response) => response,
             Err(Panicked) => {
                 let message = "the request failed inside the daemon; its log says where";

@@ -5,7 +5,7 @@ use super::{
     event_names::TelemetryEvent,
     json_text,
     log::{self, Actor, Run, Telemetry},
-    rows::{FromRow, all, columns, first},
+    rows::{FromRow, all, columns, first, scalar},
 };
 use conveyor_proto::{
     ids::TaskId,
@@ -26,6 +26,16 @@ columns! {
 /// All criteria of a task, in the order of their ids.
 pub fn list(connection: &Connection, task: &TaskId) -> Result<Vec<Criterion>, StoreError> {
     all(connection, "from acceptance_criteria where task_id = ?1 order by id", [task.as_str()])
+}
+
+/// How many bytes all criteria of a task have together.
+pub fn bytes(connection: &Connection, task: &TaskId) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select coalesce(sum(octet_length(criterion) + octet_length(evidence_json)
+             + coalesce(octet_length(proof), 0) + coalesce(octet_length(rationale), 0)), 0)
+         from acceptance_criteria where task_id = ?1",
+    )?;
+    Ok(statement.query_row([task.as_str()], scalar)?)
 }
 
 /// A criterion of a task, by id.

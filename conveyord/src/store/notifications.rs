@@ -13,6 +13,7 @@ use super::{
 use crate::{changes, clock};
 use conveyor_proto::{
     ids::{BindingId, SessionId, TaskId},
+    limits::MAX_CYCLE_ITEM_BYTES,
     types::{common::DeliveryMode, inbox::Notification},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -455,28 +456,33 @@ pub fn consume_for_cycle(
 ) -> Result<Vec<Notification>, StoreError> {
     // The plus keeps SQLite from the index by task (https://sqlite.org/optoverview.html, "unary +"): that index has
     // every notification that the task ever had, the one of inboxes only a few.
-    let ids: Vec<NotificationId> = tx
-        .prepare_cached(
-            "update routed_notifications set consumed_manager_cycle_id = ?5, consumed_at = ?6,
-                 state = 'delivered', delivered_at = coalesce(delivered_at, ?4),
-                 lease_token = null, lease_expires_at = null
-             where target_session_id = ?1 and consumed_at is null and state in ('delivered', 'pending')
-               and (state = 'delivered' or (held_by is not null and side_effect_started = 0))
-               and (lease_token is null or lease_expires_at <= ?7)
-               and consumed_manager_cycle_id is null and +task_id = ?2 and binding_id = ?3 returning id",
-        )?
-        .query_map(
-            params![manager.as_str(), task.as_str(), binding.as_str(), tx.now(), cycle_id, at, tx.due_now()],
-            scalar,
-        )?
-        .collect::<Result<_, _>>()?;
-    let mut items = Vec::with_capacity(ids.len());
-    for id in ids {
+    let mut waiting = tx.prepare_cached(
+        "select id, octet_length(payload_json) as bytes from routed_notifications
+         where target_session_id = ?1 and consumed_at is null and state in ('delivered', 'pending')
+           and (state = 'delivered' or (held_by is not null and side_effect_started = 0))
+           and (lease_token is null or lease_expires_at <= ?4)
+           and consumed_manager_cycle_id is null and +task_id = ?2 and binding_id = ?3 order by id",
+    )?;
+    let mut waiting =
+        waiting.query(params![manager.as_str(), task.as_str(), binding.as_str(), tx.due_now()])?;
+    let mut consume = tx.prepare_cached(
+        "update routed_notifications set consumed_manager_cycle_id = ?2, consumed_at = ?3,
+             state = 'delivered', delivered_at = coalesce(delivered_at, ?4),
+             lease_token = null, lease_expires_at = null
+         where id = ?1",
+    )?;
+    let (mut items, mut bytes) = (Vec::new(), 0_u64);
+    while let Some(row) = waiting.next()? {
+        let id: NotificationId = column(row, "id")?;
+        bytes += column::<u64>(row, "bytes")?;
+        if bytes > MAX_CYCLE_ITEM_BYTES && !items.is_empty() {
+            break;
+        }
+        consume.execute(params![id, cycle_id, at, tx.now()])?;
         let Some(item) = get(tx, id)? else { continue };
         consumed(tx, &item)?;
         items.push(item);
     }
-    items.sort_by_key(|item| item.id);
     Ok(items)
 }
 

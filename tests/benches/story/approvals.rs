@@ -62,16 +62,13 @@ impl Pair<'_> {
     /// Waits until the daemon tells of the question, or nothing is asked.
     fn wait_for_approval(&self, effect: &Utf8PathBuf) -> Option<Value> {
         let text = self.open.last().expect("it was just sent").clone();
-        let (begun, mut seen, mut looked) = (Instant::now(), String::new(), Instant::now());
-        // What has just been pasted gets its Enter soon: only what stays is a draft that a killed daemon left.
-        let mut clear_what_stays = || {
-            if looked.elapsed() > Duration::from_secs(3) && !self.worker.has_empty_composer() {
+        let (begun, mut looked) = (Instant::now(), Instant::now());
+        let mut seen = [String::new(), String::new()];
+        // What has just been pasted gets its Enter soon, and Codex draws anew: only what stays needs a person.
+        let mut help_with_what_stays = || {
+            if looked.elapsed() > Duration::from_secs(3) {
                 looked = Instant::now();
-                let screen = self.worker.screen();
-                if screen == seen {
-                    self.worker.clear_composer();
-                }
-                seen = screen;
+                self.help("before an approval", &mut seen);
             }
         };
         self.story.until(&format!("the approval of {effect}"), || {
@@ -84,7 +81,7 @@ impl Pair<'_> {
             match text.expected(self.story) {
                 Some(_) if !runs && begun.elapsed() > Duration::from_secs(10) => Ok(None),
                 None if !runs => {
-                    clear_what_stays();
+                    help_with_what_stays();
                     Err("not sent yet".to_owned())
                 }
                 _ => Err(format!("arrived: {arrived}, runs: {runs}: {}", self.worker.screen())),

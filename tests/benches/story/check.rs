@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::approvals::May;
 use super::book::Sort;
+use super::ledger::Sent;
 use super::obstacles::{self, DRAFT};
 use super::pair::Pair;
 use super::seat::{Hears, Role};
@@ -48,7 +49,7 @@ impl Pair<'_> {
 
     /// Plays the person: a draft that a killed daemon left would hold back everything after it. `seen` is what the two
     /// showed the last time.
-    fn help(&self, why: &str, seen: &mut [String; 2]) {
+    pub(crate) fn help(&self, why: &str, seen: &mut [String; 2]) {
         let _ = self.story.call(&["daemon", "start"]);
         for (role, seen) in [Role::Worker, Role::Manager].into_iter().zip(seen) {
             let seat = self.seat(role);
@@ -165,7 +166,7 @@ impl Pair<'_> {
                 continue;
             };
             match text.found(&book, least, most) {
-                Ok(times) if least == 1 && text.sort == Sort::Main => {
+                Ok(times) if least == 1 && text.sort == Sort::Main && text.sent != Sent::FirstPrompt => {
                     let before = last.insert(text.folder.as_str(), (times[0], &text.token));
                     if let Some((at, before)) = before.filter(|(at, _)| *at > times[0]) {
                         wrong.push(format!("{before} came at {at}, after {} at {}", text.token, times[0]));

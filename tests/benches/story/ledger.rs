@@ -13,6 +13,8 @@ use super::world::{Answer, Story};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sent {
     Delivered,
+    /// It began the conversation with its Codex, before all that was held for the session.
+    FirstPrompt,
     /// It is a command of this id.
     Command(String),
     Uncertain,
@@ -80,7 +82,7 @@ impl Text {
     /// How often it is to be found, at least and at most; none while that is open.
     pub(crate) fn expected(&self, story: &Story) -> Option<(usize, usize)> {
         Some(match &self.sent {
-            Sent::Delivered => (1, 1),
+            Sent::Delivered | Sent::FirstPrompt => (1, 1),
             Sent::Not => (0, 0),
             Sent::Uncertain | Sent::Unknown => (0, 1),
             Sent::Command(id) => {

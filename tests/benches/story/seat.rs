@@ -176,7 +176,7 @@ impl<'s> Seat<'s> {
             Answer::Value(_) => Ok(()),
             other => Err(format!("{other:?}")),
         });
-        text.sent = Sent::Delivered;
+        text.sent = Sent::FirstPrompt;
         self.pane = self.tmux().pane(&format!("codex-{}", self.name));
         self.server = server;
         self.root = Root::Codex;

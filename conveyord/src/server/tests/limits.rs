@@ -72,6 +72,7 @@ async fn an_answer_over_the_limit_is_an_error() {
     wire.call(1, "big", json!([2000])).await;
     let answer = wire.line().await;
     assert_eq!((answer["error"]["code"].as_i64(), &answer["id"]), (Some(-32008), &json!(1)));
+    assert_eq!(answer["error"]["data"]["kind"], "answer_too_large");
 }
 
 #[tokio::test]

@@ -176,6 +176,7 @@ impl<'a> Import<'a> {
             return Ok(());
         }
         let (table, key) = (shape.table, shape.key_name());
+        self.source.check_numbers(table, key)?;
         let known = self.known.segments(self.ours, table)?;
         let last_known = known.last().map_or(i64::MIN, |segment| segment.last);
         let first_new = format!("select min({key}) from {table} where {key} > ?1");

@@ -3,7 +3,7 @@
 
 use rusqlite::types::Value;
 use serde_json::Value as Json;
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::RangeInclusive};
 
 /// Keys of JSON objects that hold numbers of rows, or lists of them, and the tables that they are of.
 const JSON_KEYS: [(&str, &str); 33] = [
@@ -42,6 +42,10 @@ const JSON_KEYS: [(&str, &str); 33] = [
     ("worker_continuation_id", "task_continuations"),
 ];
 
+/// The numbers that rows may have: SQLite counts from 1, and JSON holds no larger ones exactly. With the largest number of
+/// SQLite in a table no row could be added to it any more.
+pub(super) const RANGE: RangeInclusive<i64> = 1..=(1 << 53) - 1;
+
 /// Rows of one earlier import: those up to a number moved by an amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Segment {
@@ -68,7 +72,8 @@ impl Numbers {
 
     fn moved(&self, number: i64) -> i64 {
         let segment = self.known.iter().find(|segment| number <= segment.last);
-        number + segment.map_or(self.added, |segment| segment.added)
+        // Only references are checked no further: one that leads nowhere may hold any number.
+        number.saturating_add(segment.map_or(self.added, |segment| segment.added))
     }
 
     fn stays(&self) -> bool {

@@ -1,6 +1,6 @@
 //! The database of the reference: opened read-only as one snapshot, judged, and read in the form of its newest schema.
 
-use super::{TABLES, shape::Shape};
+use super::{TABLES, numbers::RANGE, shape::Shape};
 use crate::words::{
     names::{self, Is},
     shown,
@@ -105,6 +105,19 @@ impl Source {
     /// An error of reading this file; it says nothing of ours.
     pub(super) fn failed(&self, error: rusqlite::Error) -> Error {
         unreadable(&self.path, error)
+    }
+
+    /// Refuses numbers of rows that nothing counted up to.
+    pub(super) fn check_numbers(&self, table: &str, key: &str) -> Result<(), Error> {
+        for outermost in ["min", "max"] {
+            let sql = format!("select {outermost}({key}) from {table}");
+            let number = self.connection.query_row(&sql, [], scalar::<Option<i64>>);
+            let number = number.map_err(|error| self.failed(error))?;
+            if let Some(number) = number.filter(|number| !RANGE.contains(number)) {
+                return Err(damaged(&self.path, &format!("{table} has a row with the number {number}")));
+            }
+        }
+        Ok(())
     }
 
     /// The pages of every table that is read; others, as the search index, are not.

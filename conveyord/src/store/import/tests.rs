@@ -469,3 +469,24 @@ fn what_is_no_such_database_is_refused_with_a_way_out() {
     fs::write(&damaged, bytes).unwrap();
     assert_eq!(refused(&damaged), "reference_database_damaged");
 }
+
+/// With the largest number in a table SQLite adds no row to it, and says that the disk is full.
+#[test]
+fn numbers_that_nothing_counted_up_to_are_refused() {
+    let (_dir, folder) = folder();
+    for table in ["acceptance_criteria", "events", "worker_handoffs", "codex_events"] {
+        for number in [i64::MAX, i64::MIN, 0, 1 << 53] {
+            let path = reference(&folder, 22);
+            execute(
+                &path,
+                &format!(
+                    "pragma foreign_keys = off; update {table} set id = {number} where id = (select max(id) from {table})"
+                ),
+            );
+            let (_dir, store) = testing::store();
+            let error = imported(&store, &path).unwrap_err();
+            assert_eq!(error.kind(), "reference_database_damaged", "{table} {number}: {error}");
+            fs::remove_file(path).unwrap();
+        }
+    }
+}

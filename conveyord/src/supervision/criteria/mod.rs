@@ -17,14 +17,17 @@ use crate::{
         tasks,
     },
 };
-use conveyor_proto::types::{
-    common::TaskRef,
-    criteria::{
-        AddCriterionParams, CriterionResult, CriterionSource, CriterionStatus, CriterionWarning,
-        ListCriteriaParams, ListCriteriaResult, SettleCriterionParams,
+use conveyor_proto::{
+    limits::MAX_CRITERIA_BYTES,
+    types::{
+        common::TaskRef,
+        criteria::{
+            AddCriterionParams, CriterionResult, CriterionSource, CriterionStatus, CriterionWarning,
+            ListCriteriaParams, ListCriteriaResult, SettleCriterionParams,
+        },
+        supervision::{CriteriaSummary, Criterion, ManagerConfig},
+        task::TaskRow,
     },
-    supervision::{CriteriaSummary, Criterion, ManagerConfig},
-    task::TaskRow,
 };
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
@@ -86,7 +89,9 @@ pub async fn add(store: &Store, params: AddCriterionParams) -> Result<CriterionR
                 rationale: params.rationale.as_deref(),
                 evidence: &params.evidence.unwrap_or_default(),
             };
+            let bytes = rows::bytes(tx, &task.id)?;
             let added = rows::insert(tx, &new)?;
+            must_fit(tx, &task, bytes)?;
             let mut payload = facts(&added);
             payload["created"] = true.into();
             event(tx, &task, AuditEvent::AcceptanceCriterionAdded, payload)?;
@@ -99,7 +104,7 @@ pub async fn add(store: &Store, params: AddCriterionParams) -> Result<CriterionR
 /// Gives a criterion a status.
 ///
 /// # Errors
-/// `unknown_criterion`, `text_too_long`, `payload_too_large`, `unknown_task`, `ambiguous_task`.
+/// `unknown_criterion`, `text_too_long`, `payload_too_large`, `criteria_too_large`, `unknown_task`, `ambiguous_task`.
 pub async fn settle(
     store: &Store,
     status: CriterionStatus,
@@ -129,7 +134,9 @@ pub async fn settle(
             if changed == before {
                 warnings.push(CriterionWarning::Unchanged);
             }
+            let bytes = rows::bytes(tx, &task.id)?;
             let after = rows::update(tx, &changed, &before.status)?;
+            must_fit(tx, &task, bytes)?;
             let mut payload = facts(&after);
             payload["previous_evidence"] = before.evidence;
             payload["previous_proof"] = before.proof.into();
@@ -148,7 +155,7 @@ pub fn seed_in(tx: &Tx<'_>, task: &TaskRow, config: &ManagerConfig) -> Result<Ve
     let mut known: BTreeSet<String> =
         rows::list(tx, &task.id)?.iter().map(|criterion| comparable(&criterion.criterion)).collect();
     let evidence = Map::from_iter([("source".to_owned(), SOURCE.into())]);
-    let mut ids = Vec::new();
+    let (bytes, mut ids) = (rows::bytes(tx, &task.id)?, Vec::new());
     for text in &config.acceptance_criteria {
         let text = text.trim();
         if text.is_empty() || !known.insert(comparable(text)) {
@@ -166,6 +173,7 @@ pub fn seed_in(tx: &Tx<'_>, task: &TaskRow, config: &ManagerConfig) -> Result<Ve
         ids.push(rows::insert(tx, &new)?.id);
     }
     if !ids.is_empty() {
+        must_fit(tx, task, bytes)?;
         let payload = json!({ "criterion_ids": ids, "source": SOURCE });
         event(tx, task, AuditEvent::ManagerAcceptanceCriteriaSeeded, payload)?;
     }
@@ -176,6 +184,20 @@ pub fn seed_in(tx: &Tx<'_>, task: &TaskRow, config: &ManagerConfig) -> Result<Ve
 /// criterion.
 fn comparable(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Refuses what makes the criteria of a task too large to be shown by each cycle.
+fn must_fit(connection: &Connection, task: &TaskRow, before: u64) -> Result<()> {
+    let after = rows::bytes(connection, &task.id)?;
+    if after <= MAX_CRITERIA_BYTES || after <= before {
+        return Ok(());
+    }
+    let message = format!(
+        "the criteria of task {} would have {after} bytes together, and may have {MAX_CRITERIA_BYTES}",
+        task.name
+    );
+    Err(Error::invalid(Kind::CriteriaTooLarge, message)
+        .hint("put long evidence into files, and record their names and what they show"))
 }
 
 fn check_facts(

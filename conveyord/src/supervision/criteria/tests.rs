@@ -116,3 +116,39 @@ async fn a_configuration_is_taken_over_once() {
         3
     );
 }
+
+#[tokio::test]
+async fn the_criteria_of_a_task_stay_small_enough_for_each_cycle() {
+    let (_dir, store) = one_task();
+    added(&store, "c", "worker_proposed").await.unwrap();
+    let evidence = |bytes: usize| json!({ "evidence": { "log": "x".repeat(bytes) } });
+    settled(&store, Satisfied, evidence(1_000_000)).await.unwrap();
+    let mut filled = 0;
+    let error = loop {
+        let params = json!({
+            "task": "t", "criterion": format!("c{filled}"), "source": "worker_proposed",
+            "evidence": { "log": "x".repeat(500_000) },
+        });
+        match add(&store, from_value(params).unwrap()).await {
+            Ok(_) => filled += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((error.kind().as_str(), filled), ("criteria_too_large", 2), "{error}");
+    assert!(error.way_out().is_some());
+    assert_eq!(stored(&store, "acceptance_criteria", "id", "true").len(), 3, "nothing was written");
+    assert_eq!(settled(&store, Satisfied, evidence(1_040_000)).await.unwrap().affected_criterion.id, 1);
+    // What makes them smaller is taken whatever they are.
+    store
+        .write_blocking(Durability::Full, |tx| {
+            let long = "x".repeat(3_000_000);
+            tx.execute("update acceptance_criteria set rationale = ?1 where id = 2", [long])?;
+            Ok::<_, crate::store::StoreError>(())
+        })
+        .unwrap();
+    assert_eq!(
+        settled(&store, Satisfied, evidence(1_045_000)).await.unwrap_err().kind(),
+        "criteria_too_large"
+    );
+    settled(&store, Satisfied, evidence(10)).await.unwrap();
+}

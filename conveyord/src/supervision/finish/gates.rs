@@ -6,6 +6,7 @@ use crate::{
     refusal::Kind,
     store::{StoreError, bindings::Binding, supervision as store},
     supervision::{acks, context},
+    words::shown,
 };
 use conveyor_proto::{
     limits::MAX_MESSAGE_BYTES,
@@ -21,6 +22,9 @@ use conveyor_proto::{
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
+
+/// How many open criteria a refusal names; all of them are in its audit.
+const NAMED: usize = 10;
 
 /// The most rows of scrollback that a capture may ask tmux for.
 const MAX_CAPTURE_LINES: i64 = 100_000;
@@ -179,9 +183,11 @@ impl Audits {
     /// The first gate that refuses.
     pub(super) fn closed(&self) -> Option<Closed> {
         if self.criteria.require_criteria_audit && !self.criteria.open_criteria.is_empty() {
-            let open =
-                self.criteria.open_criteria.iter().map(|open| format!("#{}: {}", open.id, open.criterion));
-            let open = open.collect::<Vec<_>>().join("; ");
+            let all = &self.criteria.open_criteria;
+            let open = all.iter().take(NAMED).map(|open| format!("#{}: {}", open.id, shown(&open.criterion)));
+            let more = all.len().saturating_sub(NAMED);
+            let more = (more > 0).then(|| format!("and {more} more"));
+            let open = open.chain(more).collect::<Vec<_>>().join("; ");
             return Some(Closed {
                 stage: "final_criteria_audit",
                 key: "final_audit",

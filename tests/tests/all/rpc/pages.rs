@@ -1,7 +1,8 @@
 //! Listings in pages, and audits that are larger than one answer.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
-use conveyor_tests::harness::TestEnv;
+use conveyor_tests::harness::{TestEnv, wait_until};
+use conveyor_tests::rollout::{Format, Thread};
 use serde_json::{Value, json};
 
 /// A task with so many entries of this size in its audit trail.
@@ -110,4 +111,35 @@ fn a_listing_is_read_in_pages() {
         let refused = client.call(method, &json!({ "page": { "after": "none" } })).unwrap_err();
         assert_eq!(refused["data"]["kind"], "unknown_place", "{method}: {refused}");
     }
+}
+
+#[test]
+fn a_cycle_takes_as_many_items_as_it_can_show() {
+    const ITEMS: u64 = 90;
+    let env = TestEnv::new();
+    for role in ["worker", "manager"] {
+        let thread = Thread::new(&env.codex_home(), &env.project(), Format::New).unwrap();
+        let mut rollout = thread.create_rollout().unwrap();
+        rollout.session_meta().unwrap();
+        let register = format!("register-{role}");
+        let path = rollout.path().as_str();
+        let _ = env.conveyorctl(&[&register, "--name", role, "--codex-session", path]).success();
+    }
+    let _ = env.conveyorctl(&["tasks", "--create", "t", "--goal", "a goal"]).success();
+    let _ = env.conveyorctl(&["bind", "--task", "t", "--worker", "worker", "--manager", "manager"]).success();
+    let text = "x".repeat(60_000);
+    for _ in 0..ITEMS {
+        let _ = env.conveyorctl(&["enqueue-notify-manager", "t", "--message", &text]).success();
+    }
+    wait_until("the commands to be settled", || {
+        let rows = env.conveyorctl(&["commands", "--state", "pending", "--json"]).success().json();
+        rows.as_array().is_some_and(Vec::is_empty).then_some(())
+    });
+    let cycle = || {
+        let cycle = env.conveyorctl(&["cycle", "t"]).success().json();
+        cycle["consumed_dispatch_notifications"].as_u64().unwrap()
+    };
+    let (first, second, third) = (cycle(), cycle(), cycle());
+    assert!(first > 60 && first < ITEMS, "{first}");
+    assert_eq!((first + second, third), (ITEMS, 0), "each is shown once");
 }
