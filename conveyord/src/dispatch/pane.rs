@@ -32,12 +32,17 @@ use crate::{
 };
 use conveyor_proto::{
     ids::PaneId,
-    types::{common::Transport, pane::BlockedBy},
+    types::{
+        common::Transport,
+        pane::{BlockedBy, DeliveryProof},
+    },
 };
 use std::time::Duration;
 
 /// Pause before another look at a screen that may be half drawn, for example after the pane was resized.
 const WHILE_DRAWING: Duration = Duration::from_millis(50);
+/// How long the next text for a pane waits for the receipt of the one before.
+const ORDER_LIMIT: Duration = Duration::from_secs(1);
 /// How many more looks such a screen is given.
 const LOOKS_WHILE_DRAWING: usize = 4;
 
@@ -148,9 +153,8 @@ impl PaneSender {
         };
         let sent_at = clock::system_time();
         let typed = self.type_in(&tmux, session, &seen.pane, &text).await;
-        // The next sender may type; the receipt needs only the rollout.
-        drop(turn);
         if let Err(Typed::Nothing(error)) = typed {
+            drop(turn);
             self.receipts.settle(delivery, Unproven::Failed, "nothing was sent").await?;
             return match error {
                 TmuxError::PaneChanged { .. } => {
@@ -166,7 +170,7 @@ impl PaneSender {
             }
             Err(Typed::Mixed) => (false, MIXED.to_owned()),
             Ok(()) if text.as_str().is_empty() => (true, "Enter alone leaves no receipt".to_owned()),
-            Ok(()) => match self.receipts.receipt(session, &Awaited { delivery, key, sent_at }).await {
+            Ok(()) => match self.receipt(session, &Awaited { delivery, key, sent_at }, turn).await {
                 Ok(Some(proof)) => {
                     faults::reach(CrashPoint::ReceiptSeen);
                     return Ok(Sent::complete(delivery, Some(proof), stripped, None));
@@ -182,6 +186,24 @@ impl PaneSender {
             Ok(Sent::complete(delivery, None, stripped, Some(note)))
         } else {
             Ok(Sent::interrupted(Some(delivery), stripped, note))
+        }
+    }
+
+    /// Waits for the receipt of a text. The next sender may type once it is there, or after a moment: of two texts
+    /// that are typed while a turn ends, Codex may queue the first and take the second at once. A text that joins a
+    /// running turn has its receipt only after the running step, and those behind it keep their order there.
+    async fn receipt(
+        &self,
+        session: &Session,
+        awaited: &Awaited,
+        turn: PaneTurn,
+    ) -> Result<Option<DeliveryProof>> {
+        let mut receipt = std::pin::pin!(self.receipts.receipt(session, awaited));
+        let soon = tokio::time::timeout(ORDER_LIMIT, &mut receipt).await;
+        drop(turn);
+        match soon {
+            Ok(receipt) => receipt,
+            Err(_) => receipt.await,
         }
     }
 
