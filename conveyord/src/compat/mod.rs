@@ -18,6 +18,7 @@ use crate::{
         import::{self, Content, Imported, Source},
         log::{self, Actor, Event, Run, Telemetry},
     },
+    words::names::{self, Is},
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::types::compat::{
@@ -33,12 +34,15 @@ const DATABASE: &str = "workerctl.db";
 /// Imports the sources, or tells what an import would do.
 ///
 /// # Errors
-/// `nothing_to_import`, `invalid_worker_folder`, `import_conflict`, `import_not_verified`, and the refusals
+/// `nothing_to_import`, `relative_path`, `invalid_path`, `invalid_worker_folder`, `import_conflict`, `import_not_verified`, and the refusals
 /// of the source database. After an error nothing is written.
 pub async fn import(store: &Store, params: ImportParams) -> Result<ImportResult> {
     if params.root.is_none() && params.database.is_none() {
         return Err(Error::invalid(Kind::NothingToImport, "neither a state root nor a database is named"));
     }
+    // The daemon's own folder is none of the caller's business: a path says where it begins.
+    names::check_if(Is::Path("state root"), params.root.as_deref())?;
+    names::check_if(Is::Path("database"), params.database.as_deref())?;
     let (apply, ours) = (params.apply, store.path().to_owned());
     let sources = store.read(move |connection| Sources::read(connection, &params, &ours)).await?;
     if apply {

@@ -19,7 +19,10 @@ use crate::{
     process,
     sessions::start::{self, Prompt, Request, Spawner, Standing, Started},
     store::{Durability, sessions},
-    words,
+    words::{
+        self,
+        names::{self, Is},
+    },
 };
 use camino::Utf8PathBuf;
 use check::Checked;
@@ -39,16 +42,21 @@ const DEFAULT_DISPATCHER: &str = "dispatch-pair";
 const VIA: &str = "pair";
 
 /// Shows what `create` would do. Nothing is looked up.
-#[must_use]
-pub fn plan(spawner: &Spawner, params: &PairParams) -> PairPlan {
+///
+/// # Errors
+/// `invalid_name`.
+pub fn plan(spawner: &Spawner, params: &PairParams) -> Result<PairPlan> {
+    names::check(Is::Task, &params.task)?;
+    names::session(&params.worker_name)?;
+    names::session(&params.manager_name)?;
     let dispatcher = dispatcher(params);
-    PairPlan {
+    Ok(PairPlan {
         dispatch_command: dispatcher.as_deref().map(|id| dispatch_command(spawner, params, id)),
         ensure_dispatch: dispatcher.is_some(),
         manager: params.manager_name.clone(),
         task: params.task.clone(),
         worker: params.worker_name.clone(),
-    }
+    })
 }
 
 /// A prompt whose commands are found from the first one on.

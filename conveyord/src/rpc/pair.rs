@@ -12,5 +12,5 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
         let spawner = app.spawner();
         app.to_its_end(async move { pairing::create(&spawner, params).await }).await
     })?;
-    methods.add::<PairPlanned, _, _>(|app, params| async move { Ok(pairing::plan(&app.spawner(), &params)) })
+    methods.add::<PairPlanned, _, _>(|app, params| async move { pairing::plan(&app.spawner(), &params) })
 }

@@ -122,6 +122,23 @@ fn a_state_root_of_another_user_is_refused_before_anything_in_it_is_believed() {
 }
 
 #[test]
+fn a_process_of_another_user_is_not_registered() {
+    let env = TestEnv::new();
+    if !Uid::effective().is_root() {
+        return announce("skipped: only root can start a program as another user");
+    }
+    let mut other = env.command("sleep");
+    other.arg("600").uid(NOBODY).gid(NOBODY).process_group(0);
+    let mut other = other.spawn().expect("root may");
+    let pid = other.id().to_string();
+    let refused = env.conveyorctl(&["register-worker", "--name", "w", "--pid", &pid]).exits_with(1);
+    other.kill().expect("it is ours to end");
+    other.wait().expect("it is ours");
+    assert!(refused.stderr.contains("belongs to another user"), "{}", refused.stderr);
+    assert_eq!(env.conveyorctl(&["sessions", "--state", "all"]).success().json(), serde_json::json!([]));
+}
+
+#[test]
 fn a_server_of_another_user_is_told_nothing() {
     let env = TestEnv::new();
     if !Uid::effective().is_root() {
