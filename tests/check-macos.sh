@@ -54,11 +54,10 @@ mkdir -p "$folder/bin"
 cat > "$folder/bin/cc" <<'CC'
 #!/bin/sh
 # Says that it is clang, and makes empty files.
+before=
 for word in "$@"; do
-  case $word in
-    -E) echo clang; exit 0 ;;
-  esac
-  [ "$before" != -o ] || : > "$word"
+  if [ "$word" = -E ]; then echo clang; exit 0; fi
+  if [ "$before" = -o ]; then : > "$word"; fi
   before=$word
 done
 CC

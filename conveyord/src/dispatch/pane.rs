@@ -424,6 +424,10 @@ impl Sight {
             Some(Diversion::InputOff) => BlockedBy::InputOff,
             None if !self.is_codex || self.look.shows == PaneShows::Unknown => BlockedBy::NoCodex,
             None if self.look.composer == Composer::Draft => BlockedBy::Draft,
+            None if self.look.queues => {
+                let which = "in Codex's own queue, until its turn has ended".to_owned();
+                return Some(Held { by: BlockedBy::Queue, question: Some(which) });
+            }
             None => return None,
         };
         Some(Held { by, question: None })

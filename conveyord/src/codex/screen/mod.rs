@@ -10,6 +10,7 @@ mod focus;
 pub mod phrases;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod properties;
+mod queue;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::tmux::Cursor;
 pub use approval::{ApprovalMenu, Drawing, Part, Reading, approval_menu, same_text, shows_text};
 use focus::{Divided, fills_pane_with_side_chat, is_in_composer};
+use queue::shows_queue;
 use rows::{Row, plain_rows, styled_rows};
 
 /// What a pane shows.
@@ -140,6 +142,9 @@ pub struct PaneLook {
     pub draft: Vec<String>,
     /// The mode of the composer, if Codex edits as vi does.
     pub vim: Option<VimMode>,
+    /// Whether Codex itself keeps texts back until the running turn has ended. What is entered now joins the turn, and
+    /// would overtake them.
+    pub queues: bool,
     /// The question or heading of a menu, for people: one line with control characters escaped, cut after
     /// [`QUESTION_CHARS`] characters.
     pub question: Option<String>,
@@ -210,7 +215,7 @@ fn judge(title: &str, rows: &[Row], styled: Option<&[Row]>, cursor: Option<Curso
     }
     let shows = if divided.shows_side_chat() { PaneShows::SideChat } else { PaneShows::Menu };
     let question = Menu::find(&divided.side).and_then(|menu| menu.question(menu.kind(title)));
-    PaneLook { shows, composer: Composer::Absent, draft: Vec::new(), vim: None, question }
+    PaneLook { shows, composer: Composer::Absent, draft: Vec::new(), vim: None, queues: false, question }
 }
 
 /// The rows of a screen without a sidebar beside them.
@@ -228,6 +233,7 @@ fn judge_one(title: &str, rows: &[Row], styled: Option<&[Row]>, cursor: Option<C
             composer: Composer::Absent,
             draft: Vec::new(),
             vim: None,
+            queues: false,
             question: menu.question(shows),
         };
     }
@@ -261,6 +267,7 @@ fn judge_one(title: &str, rows: &[Row], styled: Option<&[Row]>, cursor: Option<C
             composer: Composer::Absent,
             draft: Vec::new(),
             vim: None,
+            queues: false,
             question,
         };
     }
@@ -291,7 +298,8 @@ fn judge_one(title: &str, rows: &[Row], styled: Option<&[Row]>, cursor: Option<C
         (Composer::Draft, Some(at)) => draft_rows(rows, at),
         _ => Vec::new(),
     };
-    PaneLook { shows, composer, draft, vim, question: None }
+    let queues = shows == PaneShows::Busy && composer_at.is_some_and(|at| shows_queue(&rows[..at]));
+    PaneLook { shows, composer, draft, vim, queues, question: None }
 }
 
 /// Whether the title shows that a turn runs: Codex then puts a spinner of braille patterns (U+2800 to U+28FF)

@@ -26,6 +26,8 @@ fn a_turn_shows_in_the_title_or_above_the_composer() {
     let queued =
         format!("• Working (3s • esc to interrupt)\n\n• Queued follow-up inputs\n  ↳ and then{FOOTER}");
     check("shop", &queued, PaneShows::Busy);
+    assert!(look("shop", &queued, None).queues);
+    assert!(!look("shop", &queued.replace("• Queued", "• All\n• Other"), None).queues);
     let quoted = format!("• It said:\n\n• Working (3s • esc to interrupt)\n\n• That was all.\n{FOOTER}");
     check("shop", &quoted, PaneShows::Ready);
     let ended = format!("• Working (3s • esc to interrupt)\n\n  Worked for 2s • 10:00\n{FOOTER}");
@@ -260,6 +262,7 @@ fn recorded_screens_show_what_their_manifest_says() {
             let shows = serde_json::to_value(found.shows).unwrap();
             // What a sidebar asks need not be a question.
             let asks = found.question.is_some() == asks(found.shows) || file.contains("side");
+            assert_eq!(found.queues, file.contains("queued-with-tab"), "{file}");
             if !expect.split("-or-").any(|one| shows == one) || !asks {
                 wrong.push(format!("{file}: {shows} instead of {expect}, question {:?}", found.question));
             }

@@ -91,6 +91,24 @@ fn a_side_chat_that_has_the_focus_gets_no_text() {
     }
 }
 
+/// What Codex itself has queued goes at the end of the turn, and a text that is entered meanwhile joins the turn.
+#[test]
+fn a_text_does_not_overtake_what_codex_has_queued() {
+    for program in present_versions() {
+        let env = TestEnv::new();
+        let (pane, rollout) = worker(&env, &program);
+        assert_eq!(nudge(&env, &["[[slow: 8]] take your time"])["outcome"], "delivered");
+        let _ = env.tmux().run(&["send-keys", "-t", &pane.id, "-l", "queued by a person"]).success();
+        env.tmux().wait_for_text(&pane, "queued by a person");
+        env.tmux().key(&pane, "Tab");
+        env.tmux().wait_for_text(&pane, "Queued follow-up inputs");
+        check_held(&env, &rollout, "queue", "after it");
+        let _ = env.wait_for_message("after it");
+        let messages = env.user_messages(&rollout);
+        assert_eq!(messages[2..], ["queued by a person", "after it"], "{messages:?}");
+    }
+}
+
 /// The app-server of a shared daemon takes a text into the main conversation, whatever the pane shows.
 #[test]
 fn the_app_server_takes_a_text_that_the_pane_cannot_take() {
