@@ -53,9 +53,10 @@ command -v ar >/dev/null || skip "there is no ar"
 mkdir -p "$folder/bin"
 cat > "$folder/bin/cc" <<'CC'
 #!/bin/sh
-# Says that it is clang, and makes empty files.
+# Says that it is clang, with the options of Unix, and makes empty files.
 before=
 for word in "$@"; do
+  if [ "$word" = '-?' ]; then exit 1; fi
   if [ "$word" = -E ]; then echo clang; exit 0; fi
   if [ "$before" = -o ]; then : > "$word"; fi
   before=$word

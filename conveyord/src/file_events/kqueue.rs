@@ -49,6 +49,10 @@ pub(super) struct Watches {
 
 impl Watches {
     pub(super) fn new(changed: Arc<Changed>) -> io::Result<Self> {
+        #[expect(
+            deprecated,
+            reason = "its sound successors are `unsafe fn`, which this workspace forbids, and the kqueue owns its descriptor"
+        )]
         let queue = Arc::new(AsyncFd::new(Queue(Kqueue::new()?))?);
         let open = Open::default();
         let reader = tokio::spawn(read(Arc::clone(&queue), Arc::clone(&open), changed));
