@@ -41,6 +41,10 @@ use std::time::Duration;
 
 /// Pause before another look at a screen that may be half drawn, for example after the pane was resized.
 const WHILE_DRAWING: Duration = Duration::from_millis(50);
+/// How long a pasted text is awaited in the composer before its Enter. A program that draws none gets it all the same.
+const DRAWN_LIMIT: Duration = Duration::from_millis(500);
+/// Pause between two looks for it.
+const DRAWN_TICK: Duration = Duration::from_millis(20);
 /// How long the next text for a pane waits for the receipt of the one before.
 const ORDER_LIMIT: Duration = Duration::from_secs(1);
 /// How many more looks such a screen is given.
@@ -252,12 +256,21 @@ impl PaneSender {
                 if error.may_have_acted() { Typed::Something(error) } else { Typed::Nothing(error) }
             })?;
             faults::reach(CrashPoint::TextPasted);
-            let now = self.look(tmux, session).await.ok();
-            if now.as_ref().is_none_or(|now| now.pane.pane_pid != pane.pane_pid || now.takes_no_enter()) {
-                return Err(Typed::Something(TmuxError::PaneChanged { pane: pane.pane_id.to_string() }));
-            }
-            if now.is_some_and(|now| now.look.holds_more_than(text.as_str())) {
-                return Err(Typed::Mixed);
+            let deadline = tokio::time::Instant::now() + DRAWN_LIMIT;
+            loop {
+                let now = self.look(tmux, session).await.ok();
+                let now = now.filter(|now| now.pane.pane_pid == pane.pane_pid && !now.takes_no_enter());
+                let Some(now) = now else {
+                    return Err(Typed::Something(TmuxError::PaneChanged { pane: pane.pane_id.to_string() }));
+                };
+                if now.look.holds_more_than(text.as_str()) {
+                    return Err(Typed::Mixed);
+                }
+                // While the text is not drawn, a key that moved the focus before it may not be, either.
+                if now.look.composer != Composer::Clean || tokio::time::Instant::now() >= deadline {
+                    break;
+                }
+                tokio::time::sleep(DRAWN_TICK).await;
             }
         }
         // After a paste, even an Enter that failed leaves something in the pane.
