@@ -110,11 +110,14 @@ impl ExitWatch {
             .filter_map(|session| Some((session.id.clone(), (Process::of(&session)?, session))))
             .collect();
         // The session is gone or has another process: abort the watch of the old one.
-        for (_, (_, watch)) in self
+        for (id, (_, watch)) in self
             .watched
             .extract_if(|id, (process, _)| processes.get(id).is_none_or(|(now, _)| now != process))
         {
             watch.abort();
+            // Nothing is left of that work. A watch that has just marked its session as gone may be cut off before it
+            // has told that it is well.
+            self.items.well(id.as_str());
         }
         for (id, (process, session)) in processes {
             if self.watched.contains_key(&id) || self.items.rests(id.as_str()) {
