@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Type-checks and lints the workspace for macOS on another system. Nothing is linked or run, so C code is not compiled:
-# a stand-in for the compiler makes empty files. What cannot be had is said, and the check is skipped.
+# a stand-in for the compiler makes empty files. Where rustup is there it adds the target to the toolchain. What cannot
+# be had is said, and the check is skipped.
 #
 #     tests/check-macos.sh [TARGET]        # aarch64-apple-darwin
 set -euo pipefail

@@ -463,8 +463,12 @@ pub fn consume_for_cycle(
            and (lease_token is null or lease_expires_at <= ?4)
            and consumed_manager_cycle_id is null and +task_id = ?2 and binding_id = ?3 order by id",
     )?;
-    let mut waiting =
-        waiting.query(params![manager.as_str(), task.as_str(), binding.as_str(), tx.due_now()])?;
+    // All of them are read before the first is changed: the change takes a row out of the index that is read.
+    let waiting: Vec<(NotificationId, u64)> = waiting
+        .query_map(params![manager.as_str(), task.as_str(), binding.as_str(), tx.due_now()], |row| {
+            Ok((column(row, "id")?, column(row, "bytes")?))
+        })?
+        .collect::<Result<_, _>>()?;
     let mut consume = tx.prepare_cached(
         "update routed_notifications set consumed_manager_cycle_id = ?2, consumed_at = ?3,
              state = 'delivered', delivered_at = coalesce(delivered_at, ?4),
@@ -472,9 +476,8 @@ pub fn consume_for_cycle(
          where id = ?1",
     )?;
     let (mut items, mut bytes) = (Vec::new(), 0_u64);
-    while let Some(row) = waiting.next()? {
-        let id: NotificationId = column(row, "id")?;
-        bytes += column::<u64>(row, "bytes")?;
+    for (id, size) in waiting {
+        bytes += size;
         if bytes > MAX_CYCLE_ITEM_BYTES && !items.is_empty() {
             break;
         }

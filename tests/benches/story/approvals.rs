@@ -64,7 +64,8 @@ impl Pair<'_> {
         let text = self.open.last().expect("it was just sent").clone();
         let (begun, mut looked) = (Instant::now(), Instant::now());
         let mut seen = [String::new(), String::new()];
-        // What has just been pasted gets its Enter soon, and Codex draws anew: only what stays needs a person.
+        // A text that was just pasted gets its Enter soon, and Codex draws a changed screen anew. Only a screen that
+        // stays as it is needs a person.
         let mut help_with_what_stays = || {
             if looked.elapsed() > Duration::from_secs(3) {
                 looked = Instant::now();
