@@ -210,7 +210,7 @@ impl Alone {
     pub(crate) fn run(&self, ui: &mut Ui, definition: &clap::Command) -> Result<(), CommandError> {
         match self {
             Self::InstallSkills(args) => own::install_skills::run(ui, args),
-            Self::Completions(args) => own::completions::run(ui, definition, args),
+            Self::Completions(args) => own::completions::run(ui, args),
             Self::Man(args) => own::man::run(ui, definition, args),
         }
     }
