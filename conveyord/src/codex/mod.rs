@@ -11,6 +11,8 @@ pub mod launch_pane;
 pub mod program;
 pub mod prompts;
 pub mod ready;
+#[cfg(test)]
+pub(crate) mod recordings;
 pub mod rollout;
 pub mod screen;
 pub mod shared_daemon;

@@ -132,6 +132,20 @@ fn no_path_of_a_developers_machine() {
 }
 
 #[test]
+fn no_program_is_run_that_a_small_system_lacks() {
+    // Debian's procps, which a minimal Debian does not have. A shell has a `kill` of its own, and macOS its /bin/ps.
+    let procps =
+        ["kill", "pgrep", "pkill", "ps", "free", "pmap", "sysctl", "top", "uptime", "vmstat", "w", "watch"];
+    let runs = |line: &str| {
+        procps.iter().any(|name| {
+            line.contains(&format!("Command::new(\"{name}\")"))
+                || line.contains(&format!(".command(\"{name}\")"))
+        })
+    };
+    check_none(&places(rust_files(), runs), "send a signal by nix or rustix, and read /proc");
+}
+
+#[test]
 fn lints_are_expected_with_a_reason_and_never_allowed() {
     let silenced =
         |line: &str| line.trim_start().starts_with("#[allow(") || line.trim_start().starts_with("#![allow(");
