@@ -16,6 +16,8 @@ pub mod cycle;
 pub mod daemon;
 pub mod dispatch;
 pub mod doctor;
+#[cfg(test)]
+mod documented;
 pub mod drift;
 pub mod error;
 pub mod faults;
