@@ -14,6 +14,7 @@ mod global;
 mod helper;
 mod json;
 mod program;
+mod redact;
 mod reference;
 mod service;
 mod skills;

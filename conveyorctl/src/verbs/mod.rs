@@ -32,6 +32,7 @@ mod discover;
 mod dispatch;
 mod doctor {
     pub(super) mod calling;
+    mod report;
     pub(super) mod run;
 }
 mod events;

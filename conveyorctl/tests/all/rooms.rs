@@ -11,7 +11,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("reference", &["cli", "program"]),
     ("cli", &["argv", "global", "program", "usage", "verbs"]),
     ("verbs", &["error", "helper", "ui"]),
-    (EACH_NAMESPACE, &["error", "helper", "program", "service", "skills", "terminal", "ui", "values"]),
+    (
+        EACH_NAMESPACE,
+        &["error", "helper", "program", "redact", "service", "skills", "terminal", "ui", "values"],
+    ),
     ("verbs/pair", &["verbs/session"]),
     ("verbs/worker", &["verbs/session"]),
     ("helper", &["error", "global", "program", "ui"]),

@@ -160,6 +160,23 @@ fn nothing_is_left_for_later() {
 }
 
 #[test]
+fn the_workflows_run_what_everybody_can_run() {
+    let read = |path: &str| fs::read_to_string(workspace_root().join(path)).expect("it is in the repository");
+    let (makefile, workflow) = (read("Makefile"), read(".github/workflows/ci.yml"));
+    let steps: Vec<&str> = workflow.lines().filter_map(|line| line.trim().strip_prefix("- run: ")).collect();
+    assert!(steps.contains(&"./setup") && steps.contains(&"make test"), "{steps:?}");
+    for step in steps {
+        let target = step.strip_prefix("make ");
+        let exists = target.map_or_else(
+            || workspace_root().join(step).is_file(),
+            |target| makefile.contains(&format!("\n{target}:")),
+        );
+        assert!(exists, "{step} is neither a script of ours nor a target of the Makefile");
+    }
+    assert!(read(".github/ISSUE_TEMPLATE/bug.yml").contains("conveyorctl doctor --report"));
+}
+
+#[test]
 fn the_readme_names_commands_that_exist() {
     let readme = fs::read_to_string(workspace_root().join("README.md")).expect("there is a README");
     let makefile = fs::read_to_string(workspace_root().join("Makefile")).expect("there is a Makefile");
@@ -172,7 +189,7 @@ fn the_readme_names_commands_that_exist() {
         } else if in_code {
             let words: Vec<&str> = line.trim_start_matches("$ ").split_whitespace().collect();
             match words[..] {
-                ["make", target, ..] => targets.extend([target]),
+                ["make" | "./setup", target, ..] => targets.extend([target]),
                 ["conveyorctl" | "conveyor", verb, ..] if !verb.starts_with('-') => verbs.extend([verb]),
                 _ => {}
             }
