@@ -10,7 +10,7 @@ ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test story mutants check-macos deny bench bench-reference lint fmt install uninstall package
+.PHONY: help setup build demo test story mutants check-macos deny recording bench bench-reference lint fmt install uninstall package
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  	/p' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ build: setup ## Build everything, with debug information
 
 demo: build ## Show the main job from end to end
 	@tests/demo/demo.sh
+
+# Both files are in the repository: run it again where what a person sees has changed.
+recording: build ## Record a session with the real Codex anew: docs/session.cast, docs/session.md
+	@tests/demo/record
 
 # The daemon's test build is made first: made by the tests that need it, a compiler would run beside all others.
 test: build ## Run every test, and say which were skipped
