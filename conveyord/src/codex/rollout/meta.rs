@@ -258,7 +258,7 @@ mod tests {
     use super::*;
     use crate::codex::recordings::recorded;
     use crate::codex::rollout::discovery::read_session_meta;
-    use camino::{Utf8Path, Utf8PathBuf};
+    use camino::Utf8PathBuf;
 
     #[track_caller]
     fn check(members: &str, expect: ThreadKind) {
