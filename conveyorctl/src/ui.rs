@@ -1,6 +1,7 @@
 //! The only place that prints: results to standard output, everything else to standard error.
 
 use crate::error::CommandError;
+use crate::guide;
 use crate::json;
 use crate::program::Program;
 use conveyor_proto::settings::{Environment, ProcessEnvironment};
@@ -53,13 +54,15 @@ pub(crate) fn has_no_stdout() -> bool {
 /// Prints. Nothing is coloured, so `NO_COLOR` has nothing to switch off.
 pub(crate) struct Ui {
     program: Program,
+    /// The program with the options that name its daemon, as the beginning of a command line.
+    called: String,
     io: Io,
     errors_as_json: bool,
 }
 
 impl Ui {
     pub(crate) fn new(program: Program, io: Io) -> Self {
-        Self { program, io, errors_as_json: false }
+        Self { program, called: program.to_string(), io, errors_as_json: false }
     }
 
     /// The name that the program was called by.
@@ -70,6 +73,12 @@ impl Ui {
     /// The environment variables of the caller.
     pub(crate) fn environment(&self) -> &dyn Environment {
         &*self.io.environment
+    }
+
+    /// Sets the options, with their values, by which another command line reaches the same daemon: hints have them too.
+    pub(crate) fn set_daemon_options(&mut self, options: &[String]) {
+        let words = std::iter::once(self.program.as_str()).chain(options.iter().map(String::as_str));
+        self.called = words.map(quoted).collect::<Vec<_>>().join(" ");
     }
 
     /// Sets whether each error is printed as one JSON object, for callers that asked for JSON.
@@ -143,7 +152,8 @@ impl Ui {
 
     /// Tells what the caller can do next.
     pub(crate) fn hint(&mut self, text: &str) {
-        self.diagnose(&format!("hint: {}\n", printable_lines(text)));
+        let text = guide::with_whole_commands(text, &self.called);
+        self.diagnose(&format!("hint: {}\n", printable_lines(&text)));
     }
 
     /// Tells what is being waited for, if a person looks.
@@ -156,7 +166,9 @@ impl Ui {
     pub(crate) fn error(&mut self, error: &CommandError) {
         let Some(word) = error.kind.word() else { return };
         if self.errors_as_json {
-            let object = ErrorObject { kind: word, message: &error.message, hints: &error.hints };
+            let hints: Vec<String> =
+                error.hints.iter().map(|hint| guide::with_whole_commands(hint, &self.called)).collect();
+            let object = ErrorObject { kind: word, message: &error.message, hints: &hints };
             if let Ok(bytes) = json::compact(&object) {
                 self.diagnose(&String::from_utf8_lossy(&bytes));
             }
@@ -164,6 +176,11 @@ impl Ui {
         }
         self.note(&error.message);
         error.hints.iter().for_each(|hint| self.hint(hint));
+    }
+
+    /// Tells what the program is for to whoever called it without a verb, which is wrong usage.
+    pub(crate) fn guide(&mut self, text: &str) {
+        self.diagnose(&format!("{text}\n{}: error: a verb is missing\n", self.program));
     }
 
     /// Tells how the verb is used, then what is wrong. `verb` is empty when the fault is in no verb.
@@ -180,6 +197,15 @@ impl Ui {
     fn diagnose(&mut self, text: &str) {
         let err = &mut self.io.stderr;
         drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));
+    }
+}
+
+/// A word for a shell, in quotes where it needs them.
+fn quoted(word: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_./:=@%+,".contains(char);
+    match word {
+        _ if !word.is_empty() && word.chars().all(is_plain) => word.to_owned(),
+        _ => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 

@@ -50,6 +50,9 @@ pub struct Flags {
     /// Name of the systemd unit or launchd agent that starts the daemon
     #[arg(long, value_name = "NAME")]
     pub unit: Option<String>,
+    /// Only check the settings: say what is wrong with them, and end
+    #[arg(long)]
+    pub check_config: bool,
 }
 
 fn started_by(word: &str) -> Result<StartedBy, String> {

@@ -214,7 +214,7 @@ impl Alone {
         match self {
             Self::InstallSkills(args) => own::install_skills::run(ui, args),
             Self::UninstallSkills(args) => own::uninstall_skills::run(ui, args),
-            Self::Completions(args) => own::completions::run(ui, definition, args),
+            Self::Completions(args) => own::completions::run(ui, args),
             Self::Man(args) => own::man::run(ui, definition, args),
         }
     }

@@ -56,6 +56,9 @@ pub struct RegisterResult {
     pub tmux_pane_id: Option<PaneId>,
     /// `ready`, or `pending` while the rollout is awaited.
     pub rollout_state: RolloutState,
+    /// Why the rollout is not known yet, and what ends that. Only while it is `pending`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_because: Option<String>,
     /// How to talk to the session.
     pub communication: Communication,
     /// What the caller should know; mostly empty.

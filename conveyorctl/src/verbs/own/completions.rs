@@ -1,13 +1,14 @@
 //! `completions`: the script by which a shell completes our words.
 
+use crate::complete;
 use crate::error::CommandError;
 use crate::ui::Ui;
-use clap::{Args, Command};
-use clap_complete::{Shell, generate};
+use clap::Args;
+use clap_complete::Shell;
 
-/// Print the script by which a shell completes verbs and options
+/// Print the script by which a shell completes verbs, options, tasks and sessions
 ///
-/// It is for the name that the program was called by.
+/// It is for the name that the program was called by, which the script calls back.
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// Shell
@@ -15,10 +16,7 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints the script. `definition` is that of the whole program, under the name that it was called by.
-pub(crate) fn run(ui: &mut Ui, definition: &Command, args: &CompletionsArgs) -> Result<(), CommandError> {
-    let mut script = Vec::new();
-    let program = ui.program();
-    generate(args.shell, &mut definition.clone(), program.as_str(), &mut script);
+pub(crate) fn run(ui: &mut Ui, args: &CompletionsArgs) -> Result<(), CommandError> {
+    let script = complete::script(ui.program(), &args.shell.to_string())?;
     ui.write(&script)
 }
