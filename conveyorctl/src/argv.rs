@@ -239,7 +239,10 @@ mod tests {
     #[test]
     fn a_task_may_be_named_by_an_option_everywhere() {
         check(&["cycle", "--task", "t"], &["cycle", "--", "t"]);
-        check(&["manager-permission", "repo.push", "--task=t"], &["manager-permission", "--", "t", "repo.push"]);
+        check(
+            &["manager-permission", "repo.push", "--task=t"],
+            &["manager-permission", "--", "t", "repo.push"],
+        );
         check(&["approvals", "list", "--task", "t"], &["approvals", "list", "--", "t"]);
         check(&["bind", "--task", "t"], &["bind", "--task=t"]);
         check(&["wait", "--task", "t"], &["wait", "--task=t"]);

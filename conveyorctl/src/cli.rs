@@ -49,12 +49,8 @@ pub(crate) fn parse(program: Program, args: impl Iterator<Item = OsString>) -> R
         Told::Wrong { verb: Vec::new(), program_alone: false, message }
     })?;
 
-    let Arguments { tokens, verb } =
-        argv::arrange(&command, args).map_err(|Unclear { verb, message }| Told::Wrong {
-            verb,
-            program_alone: false,
-            message,
-        })?;
+    let Arguments { tokens, verb } = argv::arrange(&command, args)
+        .map_err(|Unclear { verb, message }| Told::Wrong { verb, program_alone: false, message })?;
     let line = std::iter::once(program.as_str().to_owned()).chain(tokens);
     let parsed = command.try_get_matches_from_mut(line).and_then(|mut matches| {
         let prints_json = asks_for_json(&matches);

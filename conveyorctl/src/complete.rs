@@ -30,7 +30,8 @@ pub(crate) fn answered(
     definition: impl Fn() -> Command,
 ) -> Result<bool, String> {
     let with_names = || with_names(definition());
-    let env = CompleteEnv::with_factory(with_names).var(VARIABLE).bin(program.as_str()).completer(program.as_str());
+    let env =
+        CompleteEnv::with_factory(with_names).var(VARIABLE).bin(program.as_str()).completer(program.as_str());
     env.try_complete(args, std::env::current_dir().ok().as_deref()).map_err(|error| error.to_string())
 }
 
@@ -105,7 +106,8 @@ fn called<M: Method>(params: &M::Params) -> Option<M::Result> {
         let at = words.iter().rposition(|word| word == option)?;
         words.get(at + 1).map(|path| path.as_str().into())
     };
-    let (root, database): (Option<Utf8PathBuf>, Option<Utf8PathBuf>) = (named("--state-root"), named("--path"));
+    let (root, database): (Option<Utf8PathBuf>, Option<Utf8PathBuf>) =
+        (named("--state-root"), named("--path"));
     let target = Target::find(root.as_deref(), database.as_deref(), &ProcessEnvironment).ok()?;
     let daemon = Daemon::new(target, SearchPath::of(&ProcessEnvironment), Starting::Forbidden);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;

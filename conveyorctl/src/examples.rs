@@ -8,7 +8,10 @@ use clap::Command;
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("register-worker", &["register-worker --name w --pid 4711 --tmux-session codex-w"]),
     ("register-manager", &["register-manager --name m --pid 4712 --tmux-session codex-m"]),
-    ("start-worker", &["start-worker --name w --cwd ~/project --sandbox workspace-write --ask-for-approval on-request"]),
+    (
+        "start-worker",
+        &["start-worker --name w --cwd ~/project --sandbox workspace-write --ask-for-approval on-request"],
+    ),
     ("start-manager", &["start-manager --name m --task greeting --worker w"]),
     (
         "pair",
@@ -75,16 +78,25 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("session-inbox", &["session-inbox w"]),
     ("manager-inbox", &["manager-inbox greeting --wait --timeout 600"]),
     ("worker-inbox", &["worker-inbox greeting --wait"]),
-    ("finish-task", &["finish-task greeting --reason 'greeting.txt is friendly' --stop-worker --stop-manager"]),
+    (
+        "finish-task",
+        &["finish-task greeting --reason 'greeting.txt is friendly' --stop-worker --stop-manager"],
+    ),
     ("stop-task", &["stop-task greeting"]),
     ("audit", &["audit greeting --json"]),
     ("replay", &["replay greeting --format compact"]),
-    ("doctor", &["doctor"]),
+    ("doctor", &["doctor", "doctor --report"]),
     ("doctor-self", &["doctor-self"]),
     ("discover", &["discover greeting"]),
     ("db-doctor", &["db-doctor"]),
     ("reconcile", &["reconcile", "reconcile --apply"]),
-    ("import-compat", &["import-compat --root ~/project/.codex-workers", "import-compat --root ~/project/.codex-workers --apply"]),
+    (
+        "import-compat",
+        &[
+            "import-compat --root ~/project/.codex-workers",
+            "import-compat --root ~/project/.codex-workers --apply",
+        ],
+    ),
     ("daemon", &["daemon status"]),
     ("daemon start", &["daemon start"]),
     ("daemon stop", &["daemon stop"]),
@@ -99,6 +111,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("rpc methods", &["rpc methods"]),
     ("rpc schema", &["rpc schema", "rpc schema inbox.take"]),
     ("install-skills", &["install-skills"]),
+    ("uninstall-skills", &["uninstall-skills --dry-run"]),
     ("completions", &["completions bash > ~/.local/share/bash-completion/completions/conveyorctl"]),
     ("man", &["man pair > pair.1", "man --out pages"]),
 ];

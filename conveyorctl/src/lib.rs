@@ -17,6 +17,7 @@ mod guide;
 mod helper;
 mod json;
 mod program;
+mod redact;
 mod reference;
 mod service;
 mod skills;

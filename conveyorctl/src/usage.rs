@@ -29,7 +29,8 @@ pub(crate) fn refusal(error: &Error, verb: Vec<String>) -> Told {
     let message = match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Told::Help(error.render().to_string()),
         ErrorKind::UnknownArgument => {
-            let message = format!("unrecognized arguments: {argument}{}", meant(error, ContextKind::SuggestedArg));
+            let message =
+                format!("unrecognized arguments: {argument}{}", meant(error, ContextKind::SuggestedArg));
             return Told::Wrong { verb, program_alone: true, message };
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand

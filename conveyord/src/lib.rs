@@ -16,6 +16,8 @@ pub mod cycle;
 pub mod daemon;
 pub mod dispatch;
 pub mod doctor;
+#[cfg(test)]
+mod documented;
 pub mod drift;
 pub mod error;
 pub mod faults;
@@ -39,6 +41,9 @@ pub mod runs;
 pub mod server;
 pub mod service;
 pub mod sessions;
+#[cfg(test)]
+#[path = "../../tests/src/harness/skips.rs"]
+pub mod skips;
 #[cfg(test)]
 mod sources;
 pub mod store;

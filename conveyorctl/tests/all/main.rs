@@ -9,5 +9,7 @@ mod inboxes;
 mod interrupting;
 mod reference;
 mod rooms;
+#[path = "../../../tests/src/harness/skips.rs"]
+pub mod skips;
 mod starting;
 mod support;

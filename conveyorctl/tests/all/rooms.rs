@@ -7,14 +7,35 @@ use std::path::{Path, PathBuf};
 
 /// Who may use whom. A room without a line uses nobody; a room may always use what lies in it.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("lib", &["cli", "complete", "error", "global", "guide", "helper", "program", "reference", "ui", "usage", "verbs"]),
+    (
+        "lib",
+        &[
+            "cli",
+            "complete",
+            "error",
+            "global",
+            "guide",
+            "helper",
+            "program",
+            "reference",
+            "ui",
+            "usage",
+            "verbs",
+        ],
+    ),
     ("reference", &["cli", "program"]),
     ("cli", &["argv", "examples", "global", "guide", "program", "usage", "verbs"]),
     ("complete", &["error", "program"]),
     ("examples", &["program"]),
     ("guide", &["program"]),
     ("verbs", &["error", "helper", "ui"]),
-    (EACH_NAMESPACE, &["complete", "error", "helper", "program", "service", "skills", "terminal", "ui", "values"]),
+    (
+        EACH_NAMESPACE,
+        &[
+            "complete", "error", "helper", "program", "redact", "service", "skills", "terminal", "ui",
+            "values",
+        ],
+    ),
     ("verbs/pair", &["verbs/session"]),
     ("verbs/worker", &["verbs/session"]),
     ("helper", &["error", "global", "program", "ui"]),

@@ -66,7 +66,8 @@ mod tests {
         assert_eq!(of("/h/my codex/thread-writer-locks/01a1.lock"), Some("/h/my codex"));
         assert_eq!(of("/h/c/sessions/2026/11/30/rollout-x.jsonl"), Some("/h/c"));
         assert_eq!(of("/h/c/archived_sessions/rollout-x.jsonl"), Some("/h/c"));
-        for other in ["/h/.codex/state_5.sqlite-wal", "/h/sessions/notes.txt", "/h/thread-writer-locks/x", "/dev/null"]
+        for other in
+            ["/h/.codex/state_5.sqlite-wal", "/h/sessions/notes.txt", "/h/thread-writer-locks/x", "/dev/null"]
         {
             assert_eq!(of(other), None, "{other}");
         }

@@ -92,7 +92,11 @@ impl Ready<'_> {
 /// The id of a tmux session that one of our starts made, and in which no program runs any more. A pane stays after its
 /// program until the start is done (see [`Tmux::close_with_program`]), so a daemon that is killed just before leaves it
 /// for ever, and with it the name.
-pub async fn left_behind(tmux: &Tmux, panes: &[Pane], tmux_session: &str) -> Result<Option<String>, TmuxError> {
+pub async fn left_behind(
+    tmux: &Tmux,
+    panes: &[Pane],
+    tmux_session: &str,
+) -> Result<Option<String>, TmuxError> {
     let name = stored_name(tmux_session);
     let own: Vec<&Pane> = panes.iter().filter(|pane| pane.session_name == name).collect();
     let id = own.first().filter(|_| own.iter().all(|pane| pane.dead)).map(|pane| pane.session_id.clone());

@@ -12,6 +12,8 @@ pub mod launch_pane;
 pub mod program;
 pub mod prompts;
 pub mod ready;
+#[cfg(test)]
+pub(crate) mod recordings;
 pub mod rollout;
 pub mod rules;
 pub mod screen;

@@ -24,9 +24,10 @@ pub fn let_out(codex_home: &Utf8Path, program: &str) -> bool {
 
 fn text_lets_out(text: &str, program: &str) -> bool {
     let tokens = tokens(text);
-    let mut calls = tokens.windows(2).enumerate().filter(|(_, pair)| {
-        matches!(pair, [Token::Word(name), Token::Sign('(')] if name == "prefix_rule")
-    });
+    let mut calls = tokens
+        .windows(2)
+        .enumerate()
+        .filter(|(_, pair)| matches!(pair, [Token::Word(name), Token::Sign('(')] if name == "prefix_rule"));
     calls.any(|(at, _)| {
         let arguments = arguments(&tokens[at + 2..]);
         let of = |name: &str| arguments.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);

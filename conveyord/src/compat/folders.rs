@@ -62,8 +62,9 @@ pub(super) fn read(root: &Utf8Path, worker: Option<&str>) -> Result<Vec<Folder>>
     let opened = match Opened::foreign(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let message = format!("there is no folder {}", shown(root.as_str()));
-            return Err(Error::not_found(Kind::ReferenceFolderMissing, message)
-                .hint("--root names the folder in which the reference kept its workers, such as .codex-workers"));
+            return Err(Error::not_found(Kind::ReferenceFolderMissing, message).hint(
+                "--root names the folder in which the reference kept its workers, such as .codex-workers",
+            ));
         }
         opened => opened.map_err(|error| unreadable(root, &error))?,
     };

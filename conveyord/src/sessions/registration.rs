@@ -125,11 +125,7 @@ async fn find(store: &Store, params: &RegisterParams, time_limit: Duration) -> R
         .or_else(|| rollout.as_ref().and_then(|(_, meta)| meta.cwd.clone()))
         .unwrap_or_default();
     let path = rollout.as_ref().map(|(path, _)| path.clone());
-    let codex_home = path
-        .as_deref()
-        .and_then(locate::codex_home_of)
-        .map(|home| home.to_string())
-        .or(home);
+    let codex_home = path.as_deref().and_then(locate::codex_home_of).map(|home| home.to_string()).or(home);
     let of = path.clone();
     let rollout_len = tokio::task::spawn_blocking(move || of.as_deref().and_then(file_state)).await?;
     let registration = Registration {

@@ -61,6 +61,8 @@ use std::{
 use tokio::sync::Notify;
 
 pub use crate::error::StoreError;
+#[cfg(test)]
+pub(crate) use open::KEPT_BACKUPS;
 pub use open::{APPLICATION_ID, SCHEMA_VERSION};
 
 /// Whether a commit must survive a power cut.

@@ -136,7 +136,11 @@ impl Audits {
         let first = open.first().map(|criterion| {
             let more = open.len() - 1;
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!("accepted criteria are not satisfied: #{} {}{more}", criterion.id, shown(&criterion.criterion))
+            format!(
+                "accepted criteria are not satisfied: #{} {}{more}",
+                criterion.id,
+                shown(&criterion.criterion)
+            )
         });
         first.into_iter().collect()
     }

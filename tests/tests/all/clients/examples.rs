@@ -6,7 +6,7 @@ use std::fs;
 
 use super::living::{AFTER, BEFORE, SESSION, World};
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_tests::harness::{Running, TestEnv, announce, wait_until, workspace_root};
+use conveyor_tests::harness::{Running, TestEnv, skipped, wait_until, workspace_root};
 use conveyor_tests::rollout::{Format, Thread};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -27,14 +27,14 @@ fn example(name: &str) -> Utf8PathBuf {
     workspace_root().join("docs/clients").join(name)
 }
 
-/// Whether all these programs are installed. Announces which one is missing.
-fn installed(env: &TestEnv, what: &str, programs: &[&str]) -> bool {
+/// Whether all these programs are installed. Notes which one is missing.
+fn installed(env: &TestEnv, programs: &[&str]) -> bool {
     let missing = programs.iter().find(|program| {
         let look = format!("command -v {program}");
         Running::start(env.command("sh").args(["-c", &look])).finish().code != Some(0)
     });
     if let Some(program) = missing {
-        announce(&format!("skipped {what}: {program} is not installed"));
+        skipped(&format!("with {program}"), "it is not installed");
     }
     missing.is_none()
 }
@@ -81,7 +81,7 @@ fn check_item(program: &[&str]) {
 
 #[test]
 fn the_python_client_finishes_what_it_took() {
-    if installed(&TestEnv::new(), "the Python client", &["python3"]) {
+    if installed(&TestEnv::new(), &["python3"]) {
         check_item(&["python3", example("conveyor.py").as_str()]);
     }
 }
@@ -89,7 +89,7 @@ fn the_python_client_finishes_what_it_took() {
 #[test]
 fn the_typescript_client_finishes_what_it_took() {
     let env = TestEnv::new();
-    let Some(compiler) = typescript().filter(|_| installed(&env, "the TypeScript client", &["node"])) else {
+    let Some(compiler) = typescript().filter(|_| installed(&env, &["node"])) else {
         return;
     };
     check_item(&["node", compile(&env, &compiler).as_str()]);
@@ -97,7 +97,7 @@ fn the_typescript_client_finishes_what_it_took() {
 
 #[test]
 fn the_shell_client_finishes_what_it_took() {
-    if installed(&TestEnv::new(), "the shell client", &["curl", "jq"]) {
+    if installed(&TestEnv::new(), &["curl", "jq"]) {
         check_item(&["sh", example("conveyor.sh").as_str()]);
     }
 }
@@ -105,7 +105,7 @@ fn the_shell_client_finishes_what_it_took() {
 #[test]
 fn the_python_client_does_what_it_shows() {
     let env = world();
-    if !installed(&env, "the Python client", &["python3"]) {
+    if !installed(&env, &["python3"]) {
         return;
     }
     check_tour(
@@ -123,10 +123,14 @@ fn the_python_client_does_what_it_shows() {
     );
 }
 
-/// The compiler that `tests/lab/install-typescript` puts below the target folder.
+/// The compiler that `tests/lab/install-typescript` puts below the target folder. Notes when it is not there.
 fn typescript() -> Option<Utf8PathBuf> {
     let folder = workspace_root().join("target/typescript");
-    folder.join("node_modules/.bin/tsc").is_file().then_some(folder)
+    let is_there = folder.join("node_modules/.bin/tsc").is_file();
+    if !is_there {
+        skipped("with TypeScript", "tests/lab/install-typescript target/typescript installs it");
+    }
+    is_there.then_some(folder)
 }
 
 /// Compiles the TypeScript client, strictly, and gives the script that Node runs.
@@ -146,11 +150,10 @@ fn compile(env: &TestEnv, compiler: &Utf8Path) -> Utf8PathBuf {
 #[test]
 fn the_typescript_client_does_what_it_shows() {
     let env = world();
-    if !installed(&env, "the TypeScript client", &["node"]) {
+    if !installed(&env, &["node"]) {
         return;
     }
     let Some(compiler) = typescript() else {
-        announce("skipped the TypeScript client: tests/lab/install-typescript target/typescript was not run");
         return;
     };
     let script = compile(&env, &compiler);
@@ -172,10 +175,10 @@ fn the_typescript_client_does_what_it_shows() {
 #[test]
 fn the_shell_client_does_what_it_shows() {
     let env = world();
-    if !installed(&env, "the shell client", &["curl", "jq"]) {
+    if !installed(&env, &["curl", "jq"]) {
         return;
     }
-    let can_follow = installed(&env, "the shell client's subscription", &["nc"]);
+    let can_follow = installed(&env, &["nc"]);
     let change = if can_follow {
         "change task candidate true"
     } else {
@@ -191,7 +194,7 @@ fn the_shell_client_does_what_it_shows() {
 #[test]
 fn without_a_daemon_the_clients_say_so() {
     let env = TestEnv::new();
-    if !installed(&env, "the Python client", &["python3"]) {
+    if !installed(&env, &["python3"]) {
         return;
     }
     let client = example("conveyor.py");
