@@ -10,7 +10,7 @@ ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test story mutants check-macos bench bench-reference lint fmt install
+.PHONY: help setup build demo test clients story mutants check-macos bench bench-reference lint fmt install
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  	/p' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ demo: build ## Show the main job from end to end
 test: build ## Run every test
 	$(CARGO) build --workspace --locked --features conveyord/faults --bin conveyord-faults
 	$(CARGO) test --workspace --locked
+
+clients: setup ## Write what is made of the registry: docs/openrpc.json, and the clients of docs/clients
+	UPDATE_DOCS=1 $(CARGO) test --workspace --locked --test all -- openrpc::the_document clients::typed::the_generated
 
 # STORY: more options, see docs/testing.md. The tool is a bench for cargo only: it is built as tests are.
 MINUTES ?= 30
