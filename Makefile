@@ -10,7 +10,7 @@ ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test story mutants check-macos deny recording bench bench-reference lint fmt install uninstall package
+.PHONY: help setup build demo test clients story mutants check-macos deny recording bench bench-reference lint fmt install uninstall package
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1  	/p' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ recording: build ## Record a session with the real Codex anew: docs/session.cast
 test: build ## Run every test, and say which were skipped
 	$(CARGO) build --workspace --locked --features conveyord/faults --bin conveyord-faults
 	@tests/run $(CARGO) test --workspace --locked --no-fail-fast
+
+clients: setup ## Write what is made of the registry: docs/openrpc.json, and the clients of docs/clients
+	UPDATE_DOCS=1 $(CARGO) test --workspace --locked --test all -- openrpc::the_document clients::typed::the_generated
 
 # STORY: more options, see docs/testing.md. The tool is a bench for cargo only: it is built as tests are.
 MINUTES ?= 30

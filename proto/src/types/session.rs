@@ -145,6 +145,7 @@ pub struct StopParams {
 
 /// Result of `session.stop`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SessionStopResult")]
 pub struct StopResult {
     /// Name of the session.
     pub name: String,
@@ -192,6 +193,7 @@ pub enum StateFilter {
 /// Parameters of `session.list`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "SessionListParams")]
 pub struct ListParams {
     /// Only sessions of this role.
     pub role: Option<Role>,
