@@ -4,7 +4,7 @@
 //! `conveyor-client`'s. A verb never looks into the database file, and nothing but `ui` writes to the terminal.
 //!
 //! From the outside in: `argv` brings the arguments into one shape, `cli` gives them types, `verbs` has
-//! one file per verb, `helper` carries a verb's calls to the daemon, and `ui` prints. What a verb uses knows neither
+//! one file per verb, `helper` carries a verb's calls to the daemon, `ui` prints, and `page` is how a person reads it. What a verb uses knows neither
 //! `verbs` nor `cli`; the test `rooms` holds that.
 
 mod argv;
@@ -13,8 +13,10 @@ mod error;
 mod global;
 mod helper;
 mod json;
+mod page;
 mod program;
 mod reference;
+mod screen;
 mod service;
 mod skills;
 mod terminal;
@@ -24,6 +26,7 @@ mod values;
 mod verbs;
 
 pub use reference::reference_markdown;
+pub use screen::{Colour, Cursor, Screen};
 pub use ui::Io;
 
 use cli::Invocation;
@@ -50,8 +53,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io) -> ExitCode {
     let status = match cli::parse(program, args) {
         Err(Told::Help(text)) => end(&mut ui, &[], |ui| ui.text(&text)),
         Err(Told::Wrong { verb, message }) => wrong_usage(&mut ui, &verb, &message),
-        Ok(Invocation { cli, verb, prints_json }) => {
-            ui.set_errors_as_json(prints_json);
+        Ok(Invocation { cli, verb }) => {
+            ui.set_asked(cli.global.asked());
             end(&mut ui, &verb, |ui| run_verb(ui, &cli, environment))
         }
     };

@@ -68,7 +68,7 @@ pub(crate) struct Folders {
 }
 
 /// A file of the service.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct UnitFile {
     pub(crate) path: Utf8PathBuf,
     pub(crate) text: String,

@@ -4,6 +4,7 @@ use super::attach::{self, WindowArgs};
 use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::terminal::Choice;
+use crate::screen::Form;
 use crate::ui::Ui;
 use crate::values::{absolute_if_given, given, word};
 use clap::Args;
@@ -144,13 +145,18 @@ async fn create(
         let message = "--open cannot be combined with --stop-after: its window would close at once";
         return Err(CommandError::failed("open_and_stop", message));
     }
-    let created = helper.call::<WorkerCreate>(ui, &params).await?;
-    ui.text(&text(ui, &created))?;
+    let answer = helper.call_json::<WorkerCreate>(ui, &params).await?;
+    let created = helper.understand::<WorkerCreate>(&answer)?;
+    if ui.form() == Form::Json {
+        ui.json(&answer)?;
+    } else {
+        ui.text(&text(ui, &created))?;
+    }
     if opens {
         let window = WindowArgs { terminal: args.terminal, dry_run: false };
         attach::open_for(ui, helper, &created.name, &window, args.force_open).await?;
     }
-    if created.stopped.is_some() {
+    if created.stopped.is_some() && ui.form() != Form::Json {
         ui.line(&format!("\nstopped {} (--stop-after)", printable(&created.name)))?;
     }
     Ok(())
