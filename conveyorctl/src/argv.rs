@@ -150,7 +150,8 @@ fn is_of_an_answer(option: &Arg) -> bool {
 /// `--json` may be: many verbs had it as their own.
 fn matching<'a>(command: &'a Command, name: &str) -> Vec<&'a Arg> {
     if let Some(short) = name.strip_prefix('-').and_then(|name| name.parse::<char>().ok()) {
-        let is_meant = |option: &&Arg| option.get_short() == Some(short) && option.get_action().takes_values();
+        let is_meant =
+            |option: &&Arg| option.get_short() == Some(short) && option.get_action().takes_values();
         return command.get_arguments().filter(is_meant).collect();
     }
     let Some(name) = name.strip_prefix("--").filter(|name| !name.is_empty()) else { return Vec::new() };
@@ -233,7 +234,9 @@ mod tests {
 
     #[test]
     fn a_short_option_has_its_value_beside_it_or_joined() {
-        for form in [&["-o", "json"][..], &["-ojson"], &["-o=json"], &["--output", "json"], &["--output=json"]] {
+        for form in
+            [&["-o", "json"][..], &["-ojson"], &["-o=json"], &["--output", "json"], &["--output=json"]]
+        {
             check(&[&["tasks"], form].concat(), &["tasks", "--output=json"]);
             check(&[form, &["tasks"]].concat(), &["--output=json", "tasks"]);
         }
@@ -255,7 +258,10 @@ mod tests {
         );
         check(&["start", "-h"], &["start", "-h"]);
         check(&["start", "-o", "json", "s"], &["start", "--output=json", "--", "s"]);
-        check(&["start", "s", "exec", "--json", "-o", "f"], &["start", "--", "s", "exec", "--json", "-o", "f"]);
+        check(
+            &["start", "s", "exec", "--json", "-o", "f"],
+            &["start", "--", "s", "exec", "--json", "-o", "f"],
+        );
     }
 
     #[test]

@@ -54,11 +54,11 @@ impl Tone {
     /// same.
     fn of_word(word: &str) -> Self {
         match word {
-            "accepted" | "active" | "busy" | "delivered" | "done" | "finished" | "ok" | "ready" | "reached"
-            | "running" | "satisfied" | "succeeded" | "working" => Self::Good,
-            "answering" | "attempted" | "blocked" | "busy_wait" | "held" | "limit_reached" | "needs_answer"
-            | "needs_approval" | "pending" | "queued" | "quiet" | "stale" | "status_stale" | "timed_out"
-            | "uncertain" | "waiting" | "warning" => Self::Waiting,
+            "accepted" | "active" | "busy" | "delivered" | "done" | "finished" | "ok" | "ready"
+            | "reached" | "running" | "satisfied" | "succeeded" | "working" => Self::Good,
+            "answering" | "attempted" | "blocked" | "busy_wait" | "held" | "limit_reached"
+            | "needs_answer" | "needs_approval" | "pending" | "queued" | "quiet" | "stale"
+            | "status_stale" | "timed_out" | "uncertain" | "waiting" | "warning" => Self::Waiting,
             "broken" | "declined" | "error" | "failed" | "gone" | "interrupted" | "invalid" | "stopped"
             | "unreachable" => Self::Bad,
             _ => Self::Plain,

@@ -9,6 +9,7 @@ mod systemd;
 
 use camino::Utf8PathBuf;
 use conveyor_proto::settings::StateFiles;
+use serde::Serialize;
 
 /// Stands near the top of each file that `daemon install` writes. A file without this mark is left alone.
 const MARK: &str = "Written by `conveyorctl daemon install`";

@@ -13,6 +13,9 @@ use conveyor_proto::types::common::Role;
 use conveyor_proto::types::supervision::Acknowledgement;
 
 /// Record that the worker acknowledges the contract of its task, or show the newest such record
+///
+/// Without --from-stdin the record is shown, `null` when there is none. That takes --json where standard output is no
+/// terminal.
 #[derive(Debug, Args)]
 pub(crate) struct WorkerAckArgs {
     #[command(flatten)]
@@ -20,6 +23,9 @@ pub(crate) struct WorkerAckArgs {
 }
 
 /// Record that the manager acknowledges the contract of its task, or show the newest such record
+///
+/// Without --from-stdin the record is shown, `null` when there is none. That takes --json where standard output is no
+/// terminal.
 #[derive(Debug, Args)]
 pub(crate) struct ManagerAckArgs {
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use crate::page::{Page, bad, right, row, left, spans, strong, waiting};
+use crate::page::{Page, bad, left, right, row, spans, strong, waiting};
 use crate::ui::Ui;
 use crate::values::{absolute_if_given, given};
 use clap::Args;
@@ -60,7 +60,8 @@ fn rows(database: &DatabaseImport, page: &mut Page) {
     if database.already_imported {
         page.line("it was imported before; nothing is left to do");
     }
-    let some = database.tables.iter().filter(|one| one.new + one.already_there + one.conflicts + one.skipped > 0);
+    let some =
+        database.tables.iter().filter(|one| one.new + one.already_there + one.conflicts + one.skipped > 0);
     let rows = some.map(|one| {
         let conflicts = one.conflicts.to_string();
         let conflicts = if one.conflicts > 0 { bad(conflicts).into() } else { conflicts.into() };
@@ -78,7 +79,10 @@ fn rows(database: &DatabaseImport, page: &mut Page) {
         page.item(format!("{}: {} rows left out: {}", one.table, one.rows, one.reason));
     }
     for one in &database.conflicts {
-        page.item(spans![bad("conflict"), format!(": {} {} in {}", one.table, one.id, one.columns.join(", "))]);
+        page.item(spans![
+            bad("conflict"),
+            format!(": {} {} in {}", one.table, one.id, one.columns.join(", "))
+        ]);
     }
     for one in &database.renamed {
         page.item(format!("{} {}: {} becomes {}", one.table, one.id, one.from, one.to));

@@ -8,9 +8,7 @@ use crate::values::{json_object_if_given, word};
 use clap::{ArgGroup, Args};
 use conveyor_proto::registry::{RunCreate, RunFinish, RunList, RunShow};
 use conveyor_proto::types::common;
-use conveyor_proto::types::run::{
-    CreateParams, FinishRunParams, ListParams, RunRow, RunStatus, ShowParams,
-};
+use conveyor_proto::types::run::{CreateParams, FinishRunParams, ListParams, RunRow, RunStatus, ShowParams};
 
 /// Create, list, show or end runs
 ///

@@ -59,11 +59,7 @@ fn listings_are_tables() {
          w     worker  active                  3 m  codex-w  01a     /project\n\
          m2    worker  gone (process_exited)   3 m  codex-w  01a     /project\n",
     );
-    check(
-        &["sessions"],
-        json!([]),
-        "no sessions: `pair`, `start-worker` or `register-worker` makes one\n",
-    );
+    check(&["sessions"], json!([]), "no sessions: `pair`, `start-worker` or `register-worker` makes one\n");
     let task = json!({
         "id": "task-1", "name": "greeting", "goal": "A friendly\u{1b}[2J greeting", "summary": null,
         "state": "managed", "created_at": "2026-11-29T10:00:00Z", "updated_at": "2026-11-29T11:59:46Z", "budget": null,
@@ -283,7 +279,7 @@ fn the_end_of_a_task_names_what_is_open() {
 }
 
 /// Verbs of all kinds. What they answer here, none of them understands: then it is JSON for a person too.
-const VERBS: [&[&str]; 44] = [
+const VERBS: [&[&str]; 43] = [
     &["approvals", "accept", "a", "--task", "t", "--reason", "r"],
     &["approvals", "list"],
     &["bind", "--task", "t", "--worker", "w", "--manager", "m"],
@@ -309,7 +305,6 @@ const VERBS: [&[&str]; 44] = [
     &["import-compat"],
     &["ingest", "w"],
     &["list"],
-    &["manager-ack", "t", "--from-stdin"],
     &["manager-config", "t"],
     &["manager-config", "t", "--questions"],
     &["manager-permission", "t", "repo.open_pr"],
@@ -344,6 +339,10 @@ fn json_is_the_same_wherever_it_is_asked_for() {
         assert_eq!(asked.stdout.replace([' ', '\n'], ""), "{\"of\":\"anewerdaemon\"}", "{args:?}: {asked:?}");
         assert_eq!(with(&["-o", "json"], |run| run), asked, "{args:?}");
         assert_eq!(with(&["--json"], Run::on_a_screen), asked, "{args:?}");
+        // These look into the answer before they show it.
+        if [&["cycle", "t"][..], &["config"], &["capture", "w", "--include-content"]].contains(&args) {
+            continue;
+        }
         let shown = with(&[], Run::on_a_screen);
         assert_eq!(shown.stdout, asked.stdout, "{args:?}: what is not understood is shown");
     }

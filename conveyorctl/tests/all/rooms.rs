@@ -7,15 +7,20 @@ use std::path::{Path, PathBuf};
 
 /// Who may use whom. A room without a line uses nobody; a room may always use what lies in it.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("lib", &["cli", "error", "global", "helper", "program", "reference", "ui", "usage", "verbs"]),
+    ("lib", &["cli", "error", "global", "helper", "program", "reference", "screen", "ui", "usage", "verbs"]),
     ("reference", &["cli", "program"]),
     ("cli", &["argv", "global", "program", "usage", "verbs"]),
     ("verbs", &["error", "helper", "ui"]),
-    (EACH_NAMESPACE, &["error", "helper", "program", "service", "skills", "terminal", "ui", "values"]),
+    (
+        EACH_NAMESPACE,
+        &["error", "helper", "page", "program", "screen", "service", "skills", "terminal", "ui", "values"],
+    ),
     ("verbs/pair", &["verbs/session"]),
     ("verbs/worker", &["verbs/session"]),
     ("helper", &["error", "global", "program", "ui"]),
-    ("ui", &["error", "json", "program"]),
+    ("global", &["screen", "values"]),
+    ("ui", &["error", "json", "page", "program", "screen"]),
+    ("page", &["program", "screen"]),
     ("terminal", &["error"]),
     ("values", &["error"]),
     ("error", &["program"]),

@@ -30,7 +30,7 @@ pub use faults::{Fault, crash_points};
 pub use invariants::Counts;
 pub use job::{MainJob, Outcome, Step};
 pub use pair_job::PairJob;
-pub use process::{Output, Running, allow_many_files, announce};
+pub use process::{Output, Running, allow_many_files, announce, terminal};
 pub use rpc::LineClient;
 pub use tmux::{Pane, Tmux};
 pub use wait::{PATIENCE, pause, wait_until};

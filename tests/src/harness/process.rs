@@ -214,7 +214,10 @@ fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
 }
 
 /// A pseudo-terminal: our side of it, and the program's.
-fn terminal(columns: u16) -> io::Result<(File, OwnedFd)> {
+///
+/// # Errors
+/// The system has none left.
+pub fn terminal(columns: u16) -> io::Result<(File, OwnedFd)> {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
     grantpt(&ours)?;
     unlockpt(&ours)?;

@@ -6,6 +6,7 @@
 //!
 //! - `main_job`: the main job from end to end.
 //! - `clients`: what runs on the far side of the socket: the example clients, and the skills.
+//! - `people`: what a person reads on a terminal.
 //! - `rules`: what holds for the text of the project, its code and its documents.
 //!
 //! Nothing here may change the process: no environment variable, no working folder, no umask, no signal
@@ -21,6 +22,7 @@ mod feed;
 mod finding;
 mod ingest;
 mod main_job;
+mod people;
 mod rpc;
 mod rules;
 mod server;

@@ -104,7 +104,11 @@ async fn retry(ui: &mut Ui, helper: &Helper, args: &MendArgs) -> Result<(), Comm
     ui.answer_as_text(&answer, |retried: &RetryResult| {
         let (id, again) = (printable(&retried.id), printable(&retried.retried_as));
         // A completion is sent again under its own number, a command as a new one.
-        if id == again { format!("{id} is queued again\n") } else { format!("{id} is sent again as {again}\n") }
+        if id == again {
+            format!("{id} is queued again\n")
+        } else {
+            format!("{id} is sent again as {again}\n")
+        }
     })
 }
 
@@ -154,22 +158,17 @@ fn table(commands: &[CommandRow], page: &mut Page) {
             ]
         })
         .collect();
-    let columns = [
-        whole("ID"),
-        left("STATE"),
-        left("DELIVERY"),
-        left("TYPE"),
-        left("TASK"),
-        right("AGE"),
-        left("WHY"),
-    ];
+    let columns =
+        [whole("ID"), left("STATE"), left("DELIVERY"), left("TYPE"), left("TASK"), right("AGE"), left("WHY")];
     page.table(columns, rows, "no commands");
     for (command, history) in commands.iter().filter_map(|one| Some((one, one.attempt_history.as_ref()?))) {
         page.gap();
         page.line(format!("executions of {}:", command.id.as_str()));
         let rows: Vec<_> = history
             .iter()
-            .map(|one| row![page.when(&one.started_at), state(&one.state), &one.dispatcher_id, one.error.as_deref()])
+            .map(|one| {
+                row![page.when(&one.started_at), state(&one.state), &one.dispatcher_id, one.error.as_deref()]
+            })
             .collect();
         page.table([left("BEGAN"), left("STATE"), left("BY"), left("ERROR")], rows, "none yet");
     }

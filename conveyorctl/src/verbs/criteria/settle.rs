@@ -2,7 +2,7 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use crate::page::{Page, right, row, left, spans, state, strong};
+use crate::page::{Page, left, right, row, spans, state, strong};
 use crate::ui::Ui;
 use crate::values::json_object;
 use clap::{ArgGroup, Args};
@@ -86,8 +86,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &CriteriaArgs) -> Re
     } else if let Some(id) = args.reject {
         settled::<CriteriaReject>(ui, helper, settle(id)?).await?
     } else {
-        let params =
-            ListCriteriaParams { task: args.task.clone(), statuses, page: common::Page::default() };
+        let params = ListCriteriaParams { task: args.task.clone(), statuses, page: common::Page::default() };
         let listed = helper.call_json::<CriteriaList>(ui, &params).await?;
         return ui.answer(&listed, |listed: &ListCriteriaResult, page| list(listed, page));
     };

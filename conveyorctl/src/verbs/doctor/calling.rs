@@ -26,7 +26,8 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &DoctorSelfArgs) -> 
 }
 
 fn report(checked: &SelfResult, page: &mut Page) {
-    let verdict = if checked.supported { good("it can register itself") } else { bad("it cannot register itself") };
+    let verdict =
+        if checked.supported { good("it can register itself") } else { bad("it cannot register itself") };
     page.line(verdict);
     page.line(&checked.why_or_why_not);
     for check in &checked.checks {

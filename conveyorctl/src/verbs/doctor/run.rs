@@ -2,7 +2,7 @@
 
 use crate::error::{CommandError, ExitStatus};
 use crate::helper::Helper;
-use crate::page::{Page, bad, good, row, left, spans, strong, waiting};
+use crate::page::{Page, bad, good, left, row, spans, strong, waiting};
 use crate::ui::Ui;
 use crate::values::absolute_if_given;
 use clap::Args;
@@ -26,7 +26,8 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &DoctorArgs) -> Resu
 }
 
 fn report(checked: &DoctorResult, page: &mut Page) {
-    let verdict = if checked.ok { good("everything that counts is there") } else { bad("something is missing") };
+    let verdict =
+        if checked.ok { good("everything that counts is there") } else { bad("something is missing") };
     page.line(spans![verdict, format!(", looked at from {}", checked.project_root)]);
     let rows = checked.checks.iter().map(|(name, check)| {
         let verdict = if check.ok { good("ok") } else { bad("no") };

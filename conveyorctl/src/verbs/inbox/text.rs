@@ -53,7 +53,8 @@ pub(super) fn page(taken: &TakeResult, page: &mut Page) {
 fn entry(item: &Notification, page: &mut Page) {
     let from = item.source_session_name.as_deref().unwrap_or("-");
     let at = page.when(item.delivered_at.as_deref().unwrap_or(&item.created_at));
-    let mut line = spans![strong(format!("#{}", item.id)), format!(" {} of {from} ", item.signal_type), faint(at)];
+    let mut line =
+        spans![strong(format!("#{}", item.id)), format!(" {} of {from} ", item.signal_type), faint(at)];
     if item.foreign_task == Some(true) {
         line = line.and(format!(" (of task {})", item.task_name.as_deref().unwrap_or("-")));
     }

@@ -6,9 +6,7 @@ use crate::page::{Page, bad, good, spans, strong};
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::{ManagerConfigCheckPermission, ManagerConfigListPermissions};
-use conveyor_proto::types::manager_config::{
-    CheckPermissionParams, ListPermissionsParams, PermissionResult,
-};
+use conveyor_proto::types::manager_config::{CheckPermissionParams, ListPermissionsParams, PermissionResult};
 
 /// Tell whether the configuration of a task grants a permission; the question is recorded
 #[derive(Debug, Args)]

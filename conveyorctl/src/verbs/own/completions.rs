@@ -23,9 +23,9 @@ pub(crate) fn run(ui: &mut Ui, definition: &Command, args: &CompletionsArgs) -> 
     let program = ui.program();
     generate(args.shell, &mut definition.clone(), program.as_str(), &mut script);
     match ui.form() {
-        Form::Json => ui.json(
-            &json!({ "shell": args.shell.to_string(), "script": String::from_utf8_lossy(&script) }),
-        ),
+        Form::Json => {
+            ui.json(&json!({ "shell": args.shell.to_string(), "script": String::from_utf8_lossy(&script) }))
+        }
         Form::Scripts | Form::People => ui.write(&script),
     }
 }

@@ -14,7 +14,11 @@ use serde_json::Value;
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {}
 
-pub(crate) async fn run(ui: &mut Ui, helper: &Helper, ConfigArgs {}: &ConfigArgs) -> Result<(), CommandError> {
+pub(crate) async fn run(
+    ui: &mut Ui,
+    helper: &Helper,
+    ConfigArgs {}: &ConfigArgs,
+) -> Result<(), CommandError> {
     let settings = helper.call_json::<ConfigShow>(ui, &Empty {}).await?;
     ui.answer_or_text(&settings, lines, table)
 }

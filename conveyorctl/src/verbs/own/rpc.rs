@@ -9,8 +9,8 @@ use clap::{Args, Subcommand};
 use conveyor_proto::registry::{self, RpcDiscover};
 use conveyor_proto::text::printable;
 use conveyor_proto::types::common::Empty;
-use serde_json::{Value, json};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 /// Call the daemon's methods as they are
 #[derive(Debug, Args)]

@@ -33,9 +33,12 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &TailArgs) -> Result
         include_content: args.include_content,
     };
     let records = helper.call_json::<RolloutTail>(ui, &params).await?;
-    ui.answer(&records, |records: &Vec<TailEvent>, page| {
-        if args.include_content { whole(records, page) } else { table(records, page) }
-    })
+    ui.answer(
+        &records,
+        |records: &Vec<TailEvent>, page| {
+            if args.include_content { whole(records, page) } else { table(records, page) }
+        },
+    )
 }
 
 fn table(records: &[TailEvent], page: &mut Page) {

@@ -52,7 +52,8 @@ fn table(sessions: &[SessionRow], page: &mut Page) {
     let rows: Vec<_> = sessions
         .iter()
         .map(|session| {
-            let pane = session.tmux_session.as_deref().map_or_else(|| faint("none, polls").into(), Line::from);
+            let pane =
+                session.tmux_session.as_deref().map_or_else(|| faint("none, polls").into(), Line::from);
             row![
                 &session.name,
                 session.role.as_str(),

@@ -80,7 +80,13 @@ async fn register(ui: &mut Ui, helper: &Helper, role: Role, args: &SessionArgs) 
     };
     let registered = helper.call_json::<SessionRegister>(ui, &params).await?;
     ui.answer(&registered, |registered: &RegisterResult, page| {
-        page.line(spans![registered.role.as_str(), " ", strong(&registered.name), " is ", state("registered")]);
+        page.line(spans![
+            registered.role.as_str(),
+            " ",
+            strong(&registered.name),
+            " is ",
+            state("registered")
+        ]);
         match (registered.rollout_state, &registered.codex_session_path) {
             (RolloutState::Ready, path) => page.fact_if("rollout", path.as_deref()),
             (RolloutState::Pending, _) => {

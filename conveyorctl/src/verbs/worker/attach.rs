@@ -4,9 +4,9 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use crate::terminal::{self, Choice};
 use crate::page::{Page, spans, strong};
 use crate::screen::Form;
+use crate::terminal::{self, Choice};
 use crate::ui::Ui;
 use crate::values::word;
 use clap::Args;

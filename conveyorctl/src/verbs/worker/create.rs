@@ -3,8 +3,8 @@
 use super::attach::{self, WindowArgs};
 use crate::error::CommandError;
 use crate::helper::Helper;
-use crate::terminal::Choice;
 use crate::screen::Form;
+use crate::terminal::Choice;
 use crate::ui::Ui;
 use crate::values::{absolute_if_given, given, word};
 use clap::Args;

@@ -39,7 +39,11 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &StopArgs) -> Result
 
 fn told(stopped: &StopResult) -> String {
     let name = printable(&stopped.name);
-    let end = if stopped.killed_session { format!("stopped {name}\n") } else { format!("{name} was not running\n") };
+    let end = if stopped.killed_session {
+        format!("stopped {name}\n")
+    } else {
+        format!("{name} was not running\n")
+    };
     let unbound = stopped.unbound_task.as_deref().map(printable);
     let unbound = unbound.map(|task| format!("ended the binding of task {task}\n")).unwrap_or_default();
     format!("{end}{unbound}")

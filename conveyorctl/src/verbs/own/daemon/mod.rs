@@ -5,9 +5,9 @@ mod service;
 
 use crate::error::{CommandError, ExitStatus};
 use crate::helper::Helper;
-use crate::service::Manager;
 use crate::page::{Page, bad, duration, good, spans, state, waiting, word};
 use crate::screen::Form;
+use crate::service::Manager;
 use crate::ui::Ui;
 use clap::{Args, Subcommand};
 use conveyor_client::Starting;
@@ -160,16 +160,25 @@ async fn status(ui: &mut Ui, helper: &Helper) -> Result<(), CommandError> {
 /// How the daemon fares, for a person.
 fn report(status: &DaemonStatus, page: &mut Page) {
     let up = duration(status.uptime_seconds);
-    page.line(spans![good("conveyord runs"), format!(", version {}, pid {}, up {up}", status.version, status.pid)]);
+    page.line(spans![
+        good("conveyord runs"),
+        format!(", version {}, pid {}, up {up}", status.version, status.pid)
+    ]);
     let unit = status.origin.unit.as_deref().map(|unit| format!(" ({unit})")).unwrap_or_default();
-    page.fact("started", format!("{} by {}{unit}", page.when(&status.started_at), status.origin.started_by.as_str()));
+    page.fact(
+        "started",
+        format!("{} by {}{unit}", page.when(&status.started_at), status.origin.started_by.as_str()),
+    );
     page.fact("state root", &status.state_root);
     page.fact("database", format!("{}, {} KiB", status.database, status.database_bytes / 1024));
     page.fact("log", &status.log);
     let dispatch = if status.dispatch { "by itself" } else { "only when `dispatch` is called" };
     page.fact("dispatches", dispatch);
     page.fact("watches", format!("{} rollouts", status.watched_rollouts));
-    page.fact("serves", format!("{} connections, {} waiting calls", status.connections, status.waiting_calls));
+    page.fact(
+        "serves",
+        format!("{} connections, {} waiting calls", status.connections, status.waiting_calls),
+    );
     for server in &status.app_servers {
         let connected = if server.connected { good("connected") } else { waiting("not connected") };
         let version = server.version.as_deref().unwrap_or("-");

@@ -3,8 +3,8 @@
 use super::{must_be_allowed, running};
 use crate::error::CommandError;
 use crate::helper::Helper;
-use crate::service::{self, CommandLine, Expect, Folders, Manager, Settings, Step, UnitFile};
 use crate::screen::Form;
+use crate::service::{self, CommandLine, Expect, Folders, Manager, Settings, Step, UnitFile};
 use crate::ui::Ui;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
@@ -86,7 +86,8 @@ pub(super) async fn install(ui: &mut Ui, helper: &Helper, args: &InstallArgs) ->
         )
         .hint(format!("`{} daemon restart` lets the service take its place", ui.program())));
     }
-    for UnitFile { path, .. } in files.iter().filter(|_| ui.form() != Form::Json) {
+    let told = if ui.form() == Form::Json { &[] } else { &files[..] };
+    for UnitFile { path, .. } in told {
         let what = if changed.iter().any(|file| file.path == *path) { "wrote" } else { "unchanged" };
         ui.line(&format!("{what} {}", printable(path.as_str())))?;
     }
