@@ -6,7 +6,7 @@
 mod table;
 mod times;
 
-pub(crate) use table::{Column, left, right, whole};
+pub(crate) use table::{left, right, whole};
 pub(crate) use times::duration;
 
 use crate::program::Program;
@@ -205,11 +205,6 @@ impl Page {
     /// All that was written.
     pub(crate) fn done(self) -> String {
         self.text
-    }
-
-    /// The name of this program.
-    pub(crate) const fn program(&self) -> Program {
-        self.program
     }
 
     /// A line; one that is too long goes on below, indented.

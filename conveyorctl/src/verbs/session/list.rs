@@ -7,7 +7,7 @@ use crate::ui::Ui;
 use crate::values::word;
 use clap::Args;
 use conveyor_proto::registry::SessionList;
-use conveyor_proto::types::common::{Page, Role};
+use conveyor_proto::types::common::{self, Role};
 use conveyor_proto::types::session::{ListParams, RolloutState, SessionRow, StateFilter};
 
 /// List registered sessions
@@ -41,7 +41,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &SessionsArgs) -> Re
         names: args.name.clone(),
         show_identity_token: args.show_identity_token,
         caller: helper.caller(),
-        page: Page::default(),
+        page: common::Page::default(),
     };
     let sessions = helper.call_json::<SessionList>(ui, &params).await?;
     ui.answer(&sessions, |sessions: &Vec<SessionRow>, page| table(sessions, page))
