@@ -138,7 +138,7 @@ methods! {
     /// Run the classifiers on a text.
     "pane.classify" => PaneClassify(rollout::ClassifyParams) -> rollout::ClassifyResult, reads, by(person, manager, worker);
     /// Observe the worker of a bound task once.
-    "cycle.run" => CycleRun(cycle::CycleParams) -> cycle::CycleResult, writes, again(never), see(TaskAudit), by(person, manager);
+    "cycle.run" => CycleRun(cycle::CycleParams) -> cycle::CycleResult, writes, again(if set(look)), see(TaskAudit), by(person, manager);
     /// List the cycles of a task whose pane showed something notable.
     "cycle.divergences" => CycleDivergences(cycle::DivergencesParams) -> Vec<cycle::Divergence>, reads, by(person, manager, worker);
     /// Create a telemetry run or a loop run.

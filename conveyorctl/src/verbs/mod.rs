@@ -26,6 +26,7 @@ mod criteria {
 mod cycle {
     pub(super) mod divergences;
     pub(super) mod run;
+    mod sight;
 }
 mod db;
 mod discover;

@@ -7,6 +7,7 @@ mod calls;
 mod endings;
 mod inboxes;
 mod interrupting;
+mod people;
 mod reference;
 mod rooms;
 #[path = "../../../tests/src/harness/skips.rs"]

@@ -2,10 +2,11 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, bad, good, spans, state, strong, waiting};
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::WorkerStatus;
-use conveyor_proto::types::worker::StatusParams;
+use conveyor_proto::types::worker::{StatusParams, WorkerStatus as Status};
 
 /// Tell what a worker said last and whether it runs
 #[derive(Debug, Args)]
@@ -29,5 +30,25 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &StatusArgs) -> Resu
         caller: helper.caller(),
     };
     let status = helper.call_json::<WorkerStatus>(ui, &params).await?;
-    ui.json(&status)
+    ui.answer(&status, |status: &Status, page| report(status, page))
+}
+
+fn report(status: &Status, page: &mut Page) {
+    let runs = if status.running { good("runs") } else { bad("does not run") };
+    page.line(spans![strong(&status.name), ": ", runs]);
+    page.fact_if("tmux", status.tmux_session.as_deref());
+    let at = status.status_last_update.as_deref().map(|at| format!(", {}", page.when(at)));
+    page.fact("says", spans![state(status.state.as_str()), at.unwrap_or_default()]);
+    let texts = [("works on", &status.current_task), ("next", &status.next_action)];
+    for (name, text) in texts {
+        page.fact_if(name, text.as_deref().filter(|text| !text.is_empty()));
+    }
+    page.fact_if("blocked by", status.blocker.as_deref().map(waiting));
+    if let Some(startup) = &status.startup {
+        let reason = status.startup_reason.as_deref().unwrap_or_default();
+        page.fact("start-up", spans![state(startup), format!(": {reason}")]);
+    }
+    page.fact_if("to do", status.startup_recommended_action.as_deref().filter(|action| *action != "none"));
+    page.fact_if("pane since", status.terminal_changed_at.as_deref().map(|at| page.when(at)));
+    page.fact_if("pane", status.terminal_capture_error.as_deref().map(bad));
 }
