@@ -269,9 +269,15 @@ impl Page {
         self.wrapped("  ", &styled, 4);
     }
 
-    /// A command line of this program that can be run now. It is never broken, since it is to be pasted.
+    /// A command line of this program that can be run now.
     pub(crate) fn command(&mut self, line: &str) {
-        let line = format!("  {} {}\n", self.program, printable(line));
+        let line = format!("{} {line}", self.program);
+        self.paste(&line);
+    }
+
+    /// A line to be pasted, which is never broken.
+    pub(crate) fn paste(&mut self, line: &str) {
+        let line = format!("  {}\n", printable(line));
         self.text.push_str(&line);
     }
 

@@ -45,6 +45,23 @@ fn report(checked: &DbDoctorResult, page: &mut Page) {
             page.item(spans![strong(finding.kind.as_str()), format!(": {}", finding.message)]);
             page.item(format!("  {}", finding.action));
         }
+        for task in &live.results {
+            for (key, what) in
+                [("drift", "is not as it is stored"), ("unfinished_commands", "has open commands")]
+            {
+                if task[key].as_array().is_some_and(|entries| !entries.is_empty()) {
+                    page.item(spans![
+                        strong(task["task"]["name"].as_str().unwrap_or("-")),
+                        format!(" {what}:")
+                    ]);
+                    page.value(&task[key]);
+                }
+            }
+        }
+        for warning in &live.manager_liveness_warnings {
+            page.item("a manager was not seen for long:");
+            page.value(warning);
+        }
     }
 }
 

@@ -67,16 +67,18 @@ fn sections(found: &DiscoverResult, page: &mut Page) {
             .iter()
             .map(|event| row![page.when(&event.timestamp), &event.event_type, &event.summary])
             .collect();
-        page.table([left("TIME"), left("EVENT"), left("SUMMARY")], events, "");
+        page.table([whole("TIME"), left("EVENT"), left("SUMMARY")], events, "");
     }
     if !found.suggestions.is_empty() {
         page.gap();
         page.line("next:");
     }
     for suggestion in &found.suggestions {
-        page.item(match suggestion {
-            Suggestion::Bind { command, .. } => command,
-            Suggestion::RegisterWorker { prompt } | Suggestion::RegisterManager { prompt } => prompt,
-        });
+        match suggestion {
+            Suggestion::Bind { command, .. } => page.paste(command),
+            Suggestion::RegisterWorker { prompt } | Suggestion::RegisterManager { prompt } => {
+                page.item(prompt);
+            }
+        }
     }
 }

@@ -90,7 +90,7 @@ fn table(runs: &[RunRow], page: &mut Page) {
             row![&run.name, status, run.purpose.as_deref(), page.when(&run.started_at), ended]
         })
         .collect();
-    let columns = [whole("RUN"), left("STATUS"), left("PURPOSE"), left("BEGAN"), left("ENDED")];
+    let columns = [whole("RUN"), left("STATUS"), left("PURPOSE"), whole("BEGAN"), whole("ENDED")];
     page.table(columns, rows, "no runs");
 }
 

@@ -224,7 +224,7 @@ fn a_cycle_of_a_person_says_where_things_stand_and_takes_nothing() {
         outcome.stdout,
         "task greeting: needs_approval since 2026-11-29 11:57:00 (3 m ago)\n\
          worker     w, runs\n\
-         manager    m, does not run\n\
+         manager    m, no process of it is known to run\n\
          said       Tests pass.\n           \
          \\u{1b}]0;evil\\u{7}README is updated.\n\
          criteria   1 open, 2 satisfied, 0 proposed\n           \

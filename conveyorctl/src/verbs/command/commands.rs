@@ -170,7 +170,7 @@ fn table(commands: &[CommandRow], page: &mut Page) {
                 row![page.when(&one.started_at), state(&one.state), &one.dispatcher_id, one.error.as_deref()]
             })
             .collect();
-        page.table([left("BEGAN"), left("STATE"), left("BY"), left("ERROR")], rows, "none yet");
+        page.table([whole("BEGAN"), left("STATE"), left("BY"), left("ERROR")], rows, "none yet");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use crate::page::{Page, left, right, row, state};
+use crate::page::{Page, left, right, row, state, whole};
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::CycleDivergences;
@@ -35,6 +35,6 @@ fn table(found: &[Divergence], page: &mut Page) {
             row![one.id.to_string(), at, pattern, worker.map(state)]
         })
         .collect();
-    let columns = [right("CYCLE"), left("BEGAN"), left("PANE"), left("WORKER")];
+    let columns = [right("CYCLE"), whole("BEGAN"), left("PANE"), left("WORKER")];
     page.table(columns, rows, "no cycle has seen anything notable in the pane");
 }

@@ -46,7 +46,7 @@ pub(super) fn of(cycle: &CycleResult, waits: &Waiting, page: &mut Page) {
 }
 
 fn side(role: &str, name: &str, is_alive: bool, page: &mut Page) {
-    let alive = if is_alive { faint(", runs") } else { bad(", does not run") };
+    let alive = if is_alive { faint(", runs") } else { waiting(", no process of it is known to run") };
     page.fact(role, spans![name, alive]);
 }
 

@@ -41,6 +41,6 @@ fn report(checked: &SelfResult, page: &mut Page) {
         page.fact("known as", format!("{} {}", known.role.as_str(), known.name));
     }
     page.line("to register:");
-    page.item(&checked.command_template);
+    page.paste(&checked.command_template);
     checked.follow_up.iter().for_each(|step| page.item(step));
 }

@@ -154,7 +154,7 @@ fn ask(questions: &QuestionsResult, page: &mut Page) {
         page.value(&question.default);
     }
     page.line("to be asked them one by one:");
-    page.item(&questions.fallback_collection);
+    page.paste(&questions.fallback_collection);
 }
 
 fn change(args: &ManagerConfigArgs) -> Result<ConfigChange, CommandError> {

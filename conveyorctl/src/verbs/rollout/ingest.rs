@@ -2,7 +2,7 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use crate::page::{Page, left, right, row, spans, strong};
+use crate::page::{Page, left, right, row, spans, strong, whole};
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::RolloutIngest;
@@ -40,6 +40,6 @@ fn report(ingested: &IngestResult, page: &mut Page) {
         })
         .collect();
     let columns =
-        [left("FOUND"), left("REASON"), left("REMEDY"), right("OFFSET"), right("BYTES"), left("FILE")];
+        [whole("FOUND"), left("REASON"), left("REMEDY"), right("OFFSET"), right("BYTES"), left("FILE")];
     page.table(columns, rows, "");
 }

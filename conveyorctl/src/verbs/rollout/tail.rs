@@ -2,7 +2,7 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use crate::page::{Page, faint, left, row, spans, strong};
+use crate::page::{Page, faint, left, row, spans, strong, whole};
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::RolloutTail;
@@ -36,7 +36,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &TailArgs) -> Result
     ui.answer(
         &records,
         |records: &Vec<TailEvent>, page| {
-            if args.include_content { whole(records, page) } else { table(records, page) }
+            if args.include_content { with_texts(records, page) } else { table(records, page) }
         },
     )
 }
@@ -49,11 +49,11 @@ fn table(records: &[TailEvent], page: &mut Page) {
             row![page.when(&record.timestamp), &record.kind, record.subtype.as_deref(), payload]
         })
         .collect();
-    page.table([left("TIME"), left("TYPE"), left("SUBTYPE"), left("RECORD")], rows, "no records");
+    page.table([whole("TIME"), left("TYPE"), left("SUBTYPE"), left("RECORD")], rows, "no records");
 }
 
 /// The records with all their texts.
-fn whole(records: &[TailEvent], page: &mut Page) {
+fn with_texts(records: &[TailEvent], page: &mut Page) {
     for record in records {
         let subtype = record.subtype.as_deref().map(|subtype| format!(" {subtype}")).unwrap_or_default();
         let at = page.when(&record.timestamp);

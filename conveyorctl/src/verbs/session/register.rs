@@ -105,7 +105,10 @@ pub(crate) fn messages(page: &mut Page, communication: &Communication, tmux: Opt
         (DeliveryMode::Push, Some(tmux), _) => {
             page.fact("messages", format!("typed into tmux session {tmux}"));
         }
-        (_, _, Some(command)) => page.fact("messages", format!("wait in its inbox: {command}")),
+        (_, _, Some(command)) => {
+            page.fact("messages", "wait in its inbox:");
+            page.paste(command);
+        }
         (_, _, None) => page.fact("messages", "wait in its inbox"),
     }
 }

@@ -48,6 +48,6 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &StartArgs) -> Resul
             &started.bind_command_template,
             &started.manager_config_questions_command_template,
         ];
-        steps.into_iter().for_each(|step| page.item(step));
+        steps.into_iter().for_each(|step| page.paste(step));
     })
 }
