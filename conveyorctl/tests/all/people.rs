@@ -372,7 +372,7 @@ fn errors_are_json_where_json_was_asked_for() {
     let text = "conveyorctl: there is no session w\nhint: look\n";
     let object =
         "{\"hints\":[\"look\"],\"kind\":\"unknown_session\",\"message\":\"there is no session w\"}\n";
-    for args in [&["ingest", "w"][..], &["list"], &["daemon", "start"]] {
+    for args in [&["ingest", "w"][..], &["list"], &["config"]] {
         assert_eq!(refused(args, |run| run), text);
         assert_eq!(refused(args, Run::on_a_screen), text);
         assert_eq!(refused(&[args, &["--json"]].concat(), |run| run), object);
