@@ -356,13 +356,15 @@ impl Daemon {
         Ok(stopping)
     }
 
-    /// Ends the daemon and starts it again. No other client starts one in between.
+    /// Ends the daemon and starts it again. No other client starts one in between. A daemon whose successor would not
+    /// start with its settings is left alone.
     ///
     /// # Errors
     /// As [`Daemon::stop`], and when the daemon cannot be started.
     pub async fn restart(&self, progress: &mut impl Progress) -> Result<(), Error> {
         let restarting = async {
             let lock = self.lock_start().await?;
+            start::check_settings(&self.target, &self.search).await?;
             self.stop_locked(&lock, progress).await?;
             start::start_locked(&lock, &self.target, &self.search, progress).await.map(drop)
         };

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// How long a daemon may take until it answers, and how long another client may take to start it.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -62,6 +62,12 @@ pub enum StartError {
         last_words: Vec<String>,
         /// Its log file.
         log: Utf8PathBuf,
+    },
+    /// The next daemon would not start with its settings; the one that runs was left alone.
+    #[error("the daemon goes on: the next one would not start{}", said(lines))]
+    Settings {
+        /// What the check said.
+        lines: Vec<String>,
     },
     /// The daemon that was started did not answer in time; it may still come.
     #[error("conveyord{} did not answer within {} s", named(*pid), limit.as_secs())]
@@ -308,17 +314,46 @@ async fn connect_if_there(socket: &Utf8Path) -> Result<Option<Client>, ClientErr
 /// Room for the last words of a daemon that fills the disk by its start, in bytes.
 const LAST_WORDS: u64 = 4096;
 
+/// How long a check of settings may take.
+const CHECK_LIMIT: Duration = Duration::from_secs(10);
+
+/// Lets the program that would be the next daemon check its settings. One of an older version, which cannot, is taken as
+/// it is.
+pub(crate) async fn check_settings(target: &Target, search: &SearchPath) -> Result<(), StartError> {
+    let program = search.find()?;
+    let mut command = command(&program, target);
+    command.arg("--check-config").stdin(Stdio::null()).kill_on_drop(true);
+    let spawn_error = |source| StartError::Spawn { program: program.clone(), source };
+    let Ok(checked) = timeout(CHECK_LIMIT, command.output()).await else { return Ok(()) };
+    let checked = checked.map_err(spawn_error)?;
+    if checked.status.success() || checked.status.code() == Some(WRONG_USAGE) {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&checked.stderr);
+    let lines = said.lines().filter(|line| !line.trim().is_empty());
+    Err(StartError::Settings { lines: lines.map(str::to_owned).collect() })
+}
+
+/// The exit code of a program that does not know an option.
+const WRONG_USAGE: i32 = 2;
+
+/// The program as the daemon of a target.
+fn command(program: &Path, target: &Target) -> Command {
+    let mut command = Command::new(program);
+    command.arg("--state-root").arg(&target.files().root);
+    if let Some(database) = target.named_database() {
+        command.arg("--database").arg(database);
+    }
+    command
+}
+
 fn spawn(program: &Path, target: &Target) -> Result<Child, StartError> {
     let files = target.files();
     let root = Opened::create(&files.root);
     let said = root.and_then(|root| root.make_at(&files.last_words(), Access::Replace));
     let said = said.map_err(|error| unusable(files, error))?;
     keep_room(&said, LAST_WORDS);
-    let mut command = Command::new(program);
-    command.arg("--state-root").arg(&files.root);
-    if let Some(database) = target.named_database() {
-        command.arg("--database").arg(database);
-    }
+    let mut command = command(program, target);
     command.args(["--started-by", StartedBy::Cli.as_str()]);
     command
         // The daemon works in its state root, so that it keeps no other file system busy. It gets a process group of

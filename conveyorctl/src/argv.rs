@@ -7,6 +7,8 @@
 //! So each token is told apart here, with clap's own definitions in hand, and handed on as
 //! `VERB --option=value ... -- positional ...`, which leaves nothing to guess. Options and verbs that are not
 //! known are handed on as they are, for clap to refuse.
+//!
+//! Some habits are served before: `help VERB`, `version`, and `--task TASK` where a verb takes the task by its place.
 
 use clap::{Arg, Command};
 
@@ -26,6 +28,25 @@ pub(crate) struct Unclear {
     pub(crate) message: String,
 }
 
+/// The option by which many verbs take a task, and all others too that take one by its place.
+const TASK_OPTION: &str = "--task";
+
+/// The first words by which other programs are asked for their help and version, in our form.
+fn by_habit(args: Vec<String>) -> Vec<String> {
+    match args.first().map(String::as_str) {
+        Some("help") => args.into_iter().skip(1).chain(["--help".to_owned()]).collect(),
+        Some("version" | "-V") => vec!["--version".to_owned()],
+        _ => args,
+    }
+}
+
+/// Whether a verb takes a task by its place alone. The task is always the first then.
+fn takes_task_by_place(command: &Command) -> bool {
+    let by_place = command.get_positionals().next().and_then(|first| first.get_value_names()?.first());
+    by_place.is_some_and(|name| name == "TASK")
+        && !command.get_arguments().any(|option| option.get_long() == Some("task"))
+}
+
 /// Tells the tokens of a command line apart. clap must have built `root`.
 pub(crate) fn arrange(root: &Command, args: impl IntoIterator<Item = String>) -> Result<Arguments, Unclear> {
     let mut command = root;
@@ -35,7 +56,8 @@ pub(crate) fn arrange(root: &Command, args: impl IntoIterator<Item = String>) ->
     // A verb that hands tokens on to another program takes its own positional first, wherever that stands.
     let mut handed_on = Vec::new();
     let mut options_ended = false;
-    let mut args = args.into_iter().peekable();
+    let mut args = by_habit(args.into_iter().collect()).into_iter().peekable();
+    let mut task = None;
     while let Some(token) = args.next() {
         if !options_ended && token == "--" {
             options_ended = true;
@@ -50,6 +72,12 @@ pub(crate) fn arrange(root: &Command, args: impl IntoIterator<Item = String>) ->
                 command = below;
             } else {
                 tokens.push(token);
+            }
+        } else if split(&token).0 == TASK_OPTION && takes_task_by_place(command) {
+            let joined = split(&token).1.map(str::to_owned);
+            match joined.or_else(|| args.next_if(|next| is_value(next))) {
+                Some(value) => task = Some(value),
+                None => return Err(Unclear { message: without_value(TASK_OPTION, args.peek()), verb }),
             }
         } else {
             let (name, joined) = split(&token);
@@ -83,6 +111,7 @@ pub(crate) fn arrange(root: &Command, args: impl IntoIterator<Item = String>) ->
             }
         }
     }
+    positionals.splice(0..0, task);
     if !positionals.is_empty() {
         tokens.push("--".to_owned());
         tokens.append(&mut positionals);
@@ -230,6 +259,28 @@ mod tests {
         let ambiguous = arranged(&["sessions", "--r", "worker"]).unwrap_err();
         assert_eq!(ambiguous.verb, ["sessions"]);
         assert_eq!(ambiguous.message, "--r could be --role or --redact-identity-token");
+    }
+
+    #[test]
+    fn a_task_may_be_named_by_an_option_everywhere() {
+        check(&["cycle", "--task", "t"], &["cycle", "--", "t"]);
+        check(
+            &["manager-permission", "repo.push", "--task=t"],
+            &["manager-permission", "--", "t", "repo.push"],
+        );
+        check(&["approvals", "list", "--task", "t"], &["approvals", "list", "--", "t"]);
+        check(&["bind", "--task", "t"], &["bind", "--task=t"]);
+        check(&["wait", "--task", "t"], &["wait", "--task=t"]);
+        assert_eq!(arranged(&["cycle", "--task"]).unwrap_err().message, "--task: the value is missing");
+    }
+
+    #[test]
+    fn help_and_version_are_asked_for_as_elsewhere() {
+        check(&["help"], &["--help"]);
+        check(&["help", "daemon", "logs"], &["daemon", "logs", "--help"]);
+        check(&["version"], &["--version"]);
+        check(&["-V"], &["--version"]);
+        check(&["session-nudge", "w", "help"], &["session-nudge", "--", "w", "help"]);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The command line's definition: what all verbs share, and how arguments become a verb.
 
 use crate::argv::{self, Arguments, Unclear};
+use crate::examples;
 use crate::global::GlobalArgs;
+use crate::guide;
 use crate::program::Program;
 use crate::usage::{self, Told};
 use crate::verbs::Verb;
@@ -12,7 +14,7 @@ use std::ffi::OsString;
 ///
 /// Every verb is one call to the daemon, conveyord, which is started when none answers.
 #[derive(Debug, Parser)]
-#[command(disable_help_subcommand = true, args_override_self = true, max_term_width = 110)]
+#[command(disable_help_subcommand = true, args_override_self = true, max_term_width = 110, version)]
 #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -32,6 +34,7 @@ pub(crate) struct Invocation {
 /// The whole definition under the program's present name.
 pub(crate) fn command(program: Program) -> clap::Command {
     let mut command = Cli::command().name(program.as_str()).color(clap::ColorChoice::Never);
+    command = examples::added(command, program).help_template(guide::template(program));
     command.build();
     command
 }
@@ -41,10 +44,11 @@ pub(crate) fn parse(program: Program, args: impl Iterator<Item = OsString>) -> R
     let mut command = command(program);
     let args: Vec<String> = args.map(OsString::into_string).collect::<Result<_, _>>().map_err(|arg| {
         let message = format!("an argument is not UTF-8: {}", arg.to_string_lossy());
-        Told::Wrong { verb: Vec::new(), message }
+        Told::Wrong { verb: Vec::new(), program_alone: false, message }
     })?;
-    let Arguments { tokens, verb } =
-        argv::arrange(&command, args).map_err(|Unclear { verb, message }| Told::Wrong { verb, message })?;
+
+    let Arguments { tokens, verb } = argv::arrange(&command, args)
+        .map_err(|Unclear { verb, message }| Told::Wrong { verb, program_alone: false, message })?;
     let line = std::iter::once(program.as_str().to_owned()).chain(tokens);
     let parsed = command
         .try_get_matches_from_mut(line)
@@ -65,7 +69,7 @@ mod tests {
     #[track_caller]
     fn refused(line: &[&str], expect_verb: &[&str], expect: &str) {
         match parse(Program::Conveyorctl, line.iter().map(OsString::from)) {
-            Err(Told::Wrong { verb, message }) => {
+            Err(Told::Wrong { verb, message, .. }) => {
                 assert_eq!(
                     (verb, message.as_str()),
                     (expect_verb.iter().map(|s| (*s).to_owned()).collect(), expect)
@@ -90,15 +94,21 @@ mod tests {
 
     #[test]
     fn wrong_usage_is_refused_with_what_is_wrong() {
-        refused(&[], &[], "a verb is missing");
         refused(&["frobnicate"], &[], "there is no verb `frobnicate`");
         refused(&["task"], &[], "there is no verb `task`; did you mean `tasks`?");
         refused(&["daemon"], &["daemon"], "a verb is missing");
         refused(&["bind"], &["bind"], "missing: --task <TASK>, --worker <NAME>, --manager <NAME>");
         refused(&["worker-inbox"], &["worker-inbox"], "missing: <TASK>");
-        refused(&["bind", "--bogus", "1"], &[], "unrecognized arguments: --bogus");
-        refused(&["tasks", "extra"], &[], "unrecognized arguments: extra");
-        refused(&["session-nudge", "w", "-x"], &[], "unrecognized arguments: -x");
+        refused(&["lists"], &[], "there is no verb `lists`; did you mean `list`?");
+        refused(&["sesions"], &[], "there is no verb `sesions`; did you mean `sessions`?");
+        refused(&["bind", "--bogus", "1"], &["bind"], "unrecognized arguments: --bogus");
+        refused(
+            &["tasks", "--gaol", "g"],
+            &["tasks"],
+            "unrecognized arguments: --gaol; did you mean `--goal`?",
+        );
+        refused(&["tasks", "extra"], &["tasks"], "unrecognized arguments: extra");
+        refused(&["session-nudge", "w", "-x"], &["session-nudge"], "unrecognized arguments: -x");
         refused(
             &["register-worker", "--name", "w", "--pid", "abc"],
             &["register-worker"],
@@ -122,7 +132,6 @@ mod tests {
         );
         refused(&["tasks", "--json=1"], &["tasks"], "--json: takes no value, and got `1`");
         refused(&["dispatch", "--once", "--watch"], &["dispatch"], "--once cannot be used with --watch");
-        refused(&["--version"], &[], "unrecognized arguments: --version");
         refused(
             &["sessions", "--json", "-o", "text"],
             &["sessions"],
@@ -174,6 +183,15 @@ mod tests {
             let parsed = parse(Program::Conveyor, line.iter().map(OsString::from));
             let Err(Told::Help(text)) = parsed else { panic!("{line:?} gave {parsed:?}") };
             assert!(text.contains("Usage: conveyor "), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_version_is_told_by_each_usual_word() {
+        for word in ["--version", "-V", "version"] {
+            let parsed = parse(Program::Conveyor, [OsString::from(word)].into_iter());
+            let Err(Told::Help(text)) = parsed else { panic!("{word} gave {parsed:?}") };
+            assert_eq!(text, concat!("conveyor ", env!("CARGO_PKG_VERSION"), "\n"));
         }
     }
 

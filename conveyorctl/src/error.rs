@@ -188,6 +188,8 @@ impl CommandError {
             StartError::StillStopping { log, .. } => {
                 Self::failed("still_stopping", message).hint(format!("its log says what it waits for: {log}"))
             }
+            StartError::Settings { .. } => Self::failed("settings_invalid", message)
+                .hint("mend what it names in config.toml or the environment, then `daemon restart`"),
             StartError::LockHeld { lock } => Self::no_daemon(message).hint(format!("it holds {lock}")),
             StartError::StateRoot { .. } => {
                 Self::no_daemon(message).hint("name another one with --state-root or CONVEYOR_STATE_ROOT")

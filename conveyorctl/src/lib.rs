@@ -9,12 +9,16 @@
 
 mod argv;
 mod cli;
+mod complete;
 mod error;
+mod examples;
 mod global;
+mod guide;
 mod helper;
 mod json;
 mod page;
 mod program;
+mod redact;
 mod reference;
 mod screen;
 mod service;
@@ -47,12 +51,30 @@ use verbs::{Verb, WithDaemon};
 /// answers, 124 when a `wait` timed out, 130 when it was interrupted.
 pub fn run(args: impl IntoIterator<Item = OsString>, io: Io) -> ExitCode {
     let environment: Rc<dyn Environment> = Rc::clone(&io.environment);
-    let mut args = args.into_iter();
-    let program = Program::from_call(args.next().as_deref(), &*environment);
+    let args: Vec<OsString> = args.into_iter().collect();
+    let program = Program::from_call(args.first().map(OsString::as_os_str), &*environment);
     let mut ui = Ui::new(program, io);
-    let status = match cli::parse(program, args) {
+    if environment.get(complete::VARIABLE).is_some() {
+        match complete::answered(program, args.clone(), || cli::command(program)) {
+            Ok(true) => return ExitCode::SUCCESS,
+            Ok(false) => {}
+            Err(why) => {
+                ui.note(&why);
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let mut args = args.into_iter().skip(1);
+    let status = match cli::parse(program, &mut args) {
         Err(Told::Help(text)) => end(&mut ui, &[], |ui| ui.text(&text)),
-        Err(Told::Wrong { verb, message }) => wrong_usage(&mut ui, &verb, &message),
+        Err(Told::NoVerb) => {
+            ui.guide(&guide::text(program));
+            ExitStatus::WrongUsage
+        }
+        Err(Told::Wrong { verb, program_alone, message }) => {
+            let named: &[String] = if program_alone { &[] } else { &verb };
+            wrong_usage(&mut ui, &verb, named, &message)
+        }
         Ok(Invocation { cli, verb }) => {
             ui.set_asked(cli.global.asked());
             end(&mut ui, &verb, |ui| run_verb(ui, &cli, environment))
@@ -65,7 +87,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io) -> ExitCode {
 fn end(ui: &mut Ui, verb: &[String], work: impl FnOnce(&mut Ui) -> Result<(), CommandError>) -> ExitStatus {
     match work(ui) {
         Ok(()) => ExitStatus::Done,
-        Err(error) if error.kind == ErrorKind::Usage => wrong_usage(ui, verb, &error.message),
+        Err(error) if error.kind == ErrorKind::Usage => wrong_usage(ui, verb, verb, &error.message),
         Err(error) => {
             ui.error(&error);
             error.kind.exit_status()
@@ -73,9 +95,10 @@ fn end(ui: &mut Ui, verb: &[String], work: impl FnOnce(&mut Ui) -> Result<(), Co
     }
 }
 
-fn wrong_usage(ui: &mut Ui, verb: &[String], message: &str) -> ExitStatus {
+/// Shows how a verb is used, and what is wrong. `named` are the words of it that the message begins with.
+fn wrong_usage(ui: &mut Ui, verb: &[String], named: &[String], message: &str) -> ExitStatus {
     let usage = usage::line(cli::command(ui.program()), verb);
-    ui.wrong_usage(&usage, verb, message);
+    ui.wrong_usage(&usage, named, message);
     ExitStatus::WrongUsage
 }
 
@@ -93,6 +116,7 @@ fn run_with_daemon(
     environment: Rc<dyn Environment>,
 ) -> Result<(), CommandError> {
     let helper = Helper::new(ui.program(), global, environment)?;
+    ui.set_daemon_options(&helper.daemon_options());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         CommandError::failed("runtime", format!("failed to start the event loop: {error}"))
     })?;

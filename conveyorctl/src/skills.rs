@@ -1,6 +1,6 @@
-//! The skills that come with the program: their files, and how they are put into a folder of skills.
+//! The skills that come with the program: their files, and how they are put into a folder of skills and taken out again.
 //!
-//! A file that somebody changed is never overwritten unasked. Beside the files of each skill lies a record of what was
+//! A file that somebody changed is never overwritten or removed unasked. Beside the files of each skill lies a record of what was
 //! installed, by which a changed file is told from one of an earlier version.
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -62,7 +62,7 @@ struct Record {
     files: BTreeMap<String, String>,
 }
 
-/// What installing does to a file.
+/// What installing or removing does to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Action {
@@ -72,13 +72,22 @@ pub(crate) enum Action {
     Update,
     /// The file is as it should be.
     Keep,
-    /// The file is of an earlier version, and the skill has no such file any more.
+    /// The file is of an earlier version, and the skill has no such file any more. Or the skill is to go.
     Remove,
-    /// The file was changed, or was never installed from here: it is overwritten only when asked for.
+    /// The file was changed, or was never installed from here: it is overwritten or removed only when asked for.
     Changed,
 }
 
-/// A file and what installing does to it.
+/// Whether what somebody changed is removed with the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Changed {
+    /// It stays.
+    Kept,
+    /// It goes.
+    Removed,
+}
+
+/// A file and what installing or removing does to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Step {
     /// Path of the file, relative to the skill's folder.
@@ -164,6 +173,66 @@ impl Skill {
         let record = serde_json::to_vec_pretty(&Record { files })
             .map_err(|error| SkillError { path: path.clone(), error: error.into() })?;
         write(&path, &record, 0o644)
+    }
+}
+
+impl Skill {
+    /// What removing from `folder` does, file by file. What is not there needs no step.
+    ///
+    /// # Errors
+    /// When a file there cannot be read.
+    pub(crate) fn removal(&self, folder: &Utf8Path) -> Result<Vec<Step>, SkillError> {
+        // What lies behind a link was not put there by us.
+        if is_link(folder) {
+            return Ok(Vec::new());
+        }
+        let record = recorded(folder)?;
+        let bundled = |path: &str| self.files.iter().find(|file| file.path == path);
+        let mut paths: Vec<&str> = self.files.iter().map(|file| file.path).collect();
+        paths.extend(record.files.keys().map(String::as_str).filter(|path| bundled(path).is_none()));
+        let mut steps = Vec::new();
+        for path in paths {
+            let Some(found) = read(&folder.join(path))? else { continue };
+            let is_ours = record.files.get(path).is_some_and(|installed| sha256(&found) == *installed)
+                || bundled(path).is_some_and(|file| file.content.as_bytes() == found);
+            let action = if is_ours { Action::Remove } else { Action::Changed };
+            steps.push(Step { path: path.to_owned(), action });
+        }
+        Ok(steps)
+    }
+
+    /// Carries out a plan of [`Skill::removal`], and removes the record and the folders that are empty then.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub(crate) fn remove(
+        &self,
+        folder: &Utf8Path,
+        plan: &[Step],
+        changed: Changed,
+    ) -> Result<(), SkillError> {
+        if is_link(folder) {
+            return Ok(());
+        }
+        let goes = |step: &&Step| {
+            step.action == Action::Remove || changed == Changed::Removed && step.action == Action::Changed
+        };
+        let paths: Vec<Utf8PathBuf> = plan.iter().filter(goes).map(|step| folder.join(&step.path)).collect();
+        for path in paths.iter().chain([&folder.join(RECORD)]) {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(path)(error)),
+                _ => {}
+            }
+        }
+        // From the inside out. A folder that holds something else stays, and so do those above it.
+        let inner = paths.iter().filter_map(|path| path.parent()).flat_map(Utf8Path::ancestors);
+        let mut folders: Vec<&Utf8Path> =
+            inner.filter(|inner| inner.starts_with(folder)).chain([folder]).collect();
+        folders.sort_by_key(|inner| std::cmp::Reverse(inner.as_str().len()));
+        for inner in folders {
+            let _ = fs::remove_dir(inner);
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The only place that prints: results to standard output, everything else to standard error.
 
 use crate::error::CommandError;
+use crate::guide;
 use crate::json;
 use crate::page::Page;
 use crate::program::Program;
@@ -60,13 +61,15 @@ pub(crate) fn has_no_stdout() -> bool {
 /// Prints: JSON or text for programs, pages for people.
 pub(crate) struct Ui {
     program: Program,
+    /// The program with the options that name its daemon, as the beginning of a command line.
+    called: String,
     io: Io,
     asked: Option<Asked>,
 }
 
 impl Ui {
     pub(crate) fn new(program: Program, io: Io) -> Self {
-        Self { program, io, asked: None }
+        Self { program, called: program.to_string(), io, asked: None }
     }
 
     /// The name that the program was called by.
@@ -77,6 +80,12 @@ impl Ui {
     /// The environment variables of the caller.
     pub(crate) fn environment(&self) -> &dyn Environment {
         &*self.io.environment
+    }
+
+    /// Sets the options, with their values, by which another command line reaches the same daemon: hints have them too.
+    pub(crate) fn set_daemon_options(&mut self, options: &[String]) {
+        let words = std::iter::once(self.program.as_str()).chain(options.iter().map(String::as_str));
+        self.called = words.map(quoted).collect::<Vec<_>>().join(" ");
     }
 
     /// Sets the form that the caller asked for. Who asked for JSON gets errors as JSON too.
@@ -227,7 +236,8 @@ impl Ui {
 
     /// Tells what the caller can do next.
     pub(crate) fn hint(&mut self, text: &str) {
-        self.diagnose(&format!("hint: {}\n", printable_lines(text)));
+        let text = guide::with_whole_commands(text, &self.called);
+        self.diagnose(&format!("hint: {}\n", printable_lines(&text)));
     }
 
     /// Tells what is being waited for, if a person looks.
@@ -240,7 +250,9 @@ impl Ui {
     pub(crate) fn error(&mut self, error: &CommandError) {
         let Some(word) = error.kind.word() else { return };
         if self.form() == Form::Json {
-            let object = ErrorObject { kind: word, message: &error.message, hints: &error.hints };
+            let hints: Vec<String> =
+                error.hints.iter().map(|hint| guide::with_whole_commands(hint, &self.called)).collect();
+            let object = ErrorObject { kind: word, message: &error.message, hints: &hints };
             if let Ok(bytes) = json::compact(&object) {
                 self.diagnose(&String::from_utf8_lossy(&bytes));
             }
@@ -248,6 +260,11 @@ impl Ui {
         }
         self.note(&error.message);
         error.hints.iter().for_each(|hint| self.hint(hint));
+    }
+
+    /// Tells what the program is for to whoever called it without a verb, which is wrong usage.
+    pub(crate) fn guide(&mut self, text: &str) {
+        self.diagnose(&format!("{text}\n{}: error: a verb is missing\n", self.program));
     }
 
     /// Tells how the verb is used, then what is wrong. `verb` is empty when the fault is in no verb.
@@ -264,6 +281,15 @@ impl Ui {
     fn diagnose(&mut self, text: &str) {
         let err = &mut self.io.stderr;
         drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));
+    }
+}
+
+/// A word for a shell, in quotes where it needs them.
+fn quoted(word: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_./:=@%+,".contains(char);
+    match word {
+        _ if !word.is_empty() && word.chars().all(is_plain) => word.to_owned(),
+        _ => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 

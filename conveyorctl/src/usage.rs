@@ -8,12 +8,16 @@ use std::error::Error as _;
 /// The text that is printed instead of running a verb.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Told {
-    /// Help was asked for.
+    /// Help, or the version, was asked for.
     Help(String),
+    /// No verb was given, nor help asked for.
+    NoVerb,
     /// Wrong usage of the verb; of no verb in particular, when `verb` is empty.
     Wrong {
         /// The words of the verb as they were called.
         verb: Vec<String>,
+        /// Whether the program alone is named as who refuses: scripts know the message so.
+        program_alone: bool,
         message: String,
     },
 }
@@ -23,11 +27,16 @@ pub(crate) fn refusal(error: &Error, verb: Vec<String>) -> Told {
     let argument = text(error, ContextKind::InvalidArg);
     let value = text(error, ContextKind::InvalidValue);
     let message = match error.kind() {
-        ErrorKind::DisplayHelp => return Told::Help(error.render().to_string()),
-        // The program is named and not the verb: scripts know this message so.
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Told::Help(error.render().to_string()),
         ErrorKind::UnknownArgument => {
-            let message = format!("unrecognized arguments: {argument}");
-            return Told::Wrong { verb: Vec::new(), message };
+            let message =
+                format!("unrecognized arguments: {argument}{}", meant(error, ContextKind::SuggestedArg));
+            return Told::Wrong { verb, program_alone: true, message };
+        }
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            if verb.is_empty() =>
+        {
+            return Told::NoVerb;
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             "a verb is missing".to_owned()
@@ -48,7 +57,7 @@ pub(crate) fn refusal(error: &Error, verb: Vec<String>) -> Told {
         ErrorKind::TooManyValues => format!("{argument}: takes no value, and got `{value}`"),
         _ => error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
     };
-    Told::Wrong { verb, message }
+    Told::Wrong { verb, program_alone: false, message }
 }
 
 /// The usage line of a verb. `command` is the definition of the whole program.
@@ -62,13 +71,22 @@ pub(crate) fn line(mut command: Command, verb: &[String]) -> String {
 }
 
 fn unknown_verb(error: &Error) -> String {
-    let mut message = format!("there is no verb `{}`", text(error, ContextKind::InvalidSubcommand));
-    if let Some(ContextValue::Strings(near)) = error.get(ContextKind::SuggestedSubcommand)
-        && let Some(nearest) = near.first()
-    {
-        message.push_str(&format!("; did you mean `{nearest}`?"));
-    }
-    message
+    format!(
+        "there is no verb `{}`{}",
+        text(error, ContextKind::InvalidSubcommand),
+        meant(error, ContextKind::SuggestedSubcommand)
+    )
+}
+
+/// What the caller may have meant, as a question. clap lists what is near from the farthest to the nearest
+/// (`did_you_mean` in clap_builder/src/parser/features/suggestions.rs).
+fn meant(error: &Error, kind: ContextKind) -> String {
+    let nearest = match error.get(kind) {
+        Some(ContextValue::Strings(near)) => near.last(),
+        Some(ContextValue::String(nearest)) => Some(nearest),
+        _ => None,
+    };
+    nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default()
 }
 
 /// A piece of clap's context as text; lists are joined by commas.

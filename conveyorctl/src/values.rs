@@ -1,9 +1,9 @@
 //! Values of arguments: words of closed sets, numbers, paths, and what counts as not given.
 
 use crate::error::CommandError;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use conveyor_proto::settings;
+use conveyor_proto::settings::{self, Environment};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -51,6 +51,15 @@ pub(crate) fn absolute(path: &str) -> Result<String, CommandError> {
     settings::absolute(Utf8Path::new(path))
         .map(|path| path.to_string())
         .map_err(|error| CommandError::failed("path", format!("failed to make `{path}` absolute: {error}")))
+}
+
+/// Codex's home: the one that is named, else `CODEX_HOME`, else `~/.codex`.
+pub(crate) fn codex_home(
+    named: Option<&str>,
+    environment: &dyn Environment,
+) -> Result<Utf8PathBuf, CommandError> {
+    let home = given(named).or_else(|| environment.get("CODEX_HOME"));
+    absolute(home.as_deref().unwrap_or("~/.codex")).map(Utf8PathBuf::from)
 }
 
 /// As [`absolute`]; an empty value counts as not given.

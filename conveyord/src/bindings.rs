@@ -94,7 +94,7 @@ pub fn bind_in(tx: &Tx<'_>, params: &BindParams) -> Result<BindResult> {
     if let Some(open) = rows::open_of_task(tx, &task.id)? {
         let message = format!("task {} is bound already (binding {})", task.name, open.id);
         return Err(
-            Error::conflict(Kind::TaskBound, message).hint(format!("unbind --task {} first", task.id))
+            Error::conflict(Kind::TaskBound, message).hint(format!("`unbind --task {}` first", task.id))
         );
     }
     for session in [&worker, &manager] {
@@ -167,7 +167,7 @@ pub fn of_role(connection: &Connection, name: &str, role: Role) -> Result<Sessio
 
 fn taken(session: &Session, open: &Binding) -> Error {
     let message = format!("session {} is bound to task {} (binding {})", session.name, open.task_id, open.id);
-    Error::conflict(Kind::SessionBound, message).hint(format!("unbind --task {} first", open.task_id))
+    Error::conflict(Kind::SessionBound, message).hint(format!("`unbind --task {}` first", open.task_id))
 }
 
 /// Ends the binding of a task, and what still waits for it.

@@ -1,24 +1,24 @@
 //! The settings of the daemon: a flag comes first, then the environment, then `config.toml`, then the
 //! default.
 
+mod settings;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 use conveyor_proto::{
     opened::{Access, Opened},
-    settings::{self, Environment, Source, Sourced, StateFiles, StateRootError},
-    types::{
-        daemon::{ConfigResult, Origin, StartedBy},
-        start::{FULL_ACCESS, NO_APPROVAL},
-    },
+    settings::{Environment, Source, Sourced, StateFiles, StateRootError, absolute, state_root},
+    types::daemon::{ConfigResult, Origin, StartedBy},
 };
 use serde::Deserialize;
+use settings::Setting;
 use std::{
     io::{self, Read},
     time::Duration,
 };
 
 /// The id of the internal Dispatch, if none is configured.
-pub const DEFAULT_DISPATCHER: &str = "dispatch-local";
+pub const DEFAULT_DISPATCHER: &str = settings::DISPATCHER_ID.default;
 
 /// Conveyor's daemon
 ///
@@ -50,6 +50,9 @@ pub struct Flags {
     /// Name of the systemd unit or launchd agent that starts the daemon
     #[arg(long, value_name = "NAME")]
     pub unit: Option<String>,
+    /// Only check the settings: say what is wrong with them, and end
+    #[arg(long)]
+    pub check_config: bool,
 }
 
 fn started_by(word: &str) -> Result<StartedBy, String> {
@@ -135,25 +138,21 @@ impl Config {
         let root = match (&flags.state_root, &flags.database) {
             // If only a database is named, it determines the state root: see `StateFiles::for_database`.
             (None, Some(database)) => {
-                let files = StateFiles::for_database(settings::absolute(database)?);
+                let files = StateFiles::for_database(absolute(database)?);
                 Sourced { value: files.root, source: Source::Flag }
             }
-            (root, _) => settings::state_root(root.as_deref(), environment)?,
+            (root, _) => state_root(root.as_deref(), environment)?,
         };
         let mut files = StateFiles::in_root(root.value);
         if let Some(database) = &flags.database {
-            files.database = settings::absolute(database)?;
+            files.database = absolute(database)?;
         }
         let file = read(&files.root, &files.config())?;
-        let switch = |flag: bool, name, file| switch(flag, environment, name, file);
-        let number = |name, file, default| number(environment, name, file, default);
-        let text = |flag: &Option<String>, name, file, default: &str| {
-            first(
-                flag.clone().filter(|flag| !flag.is_empty()),
-                environment.get(name),
-                file,
-                default.to_owned(),
-            )
+        let switch = |flag: bool, setting, file| switch(flag, environment, setting, file);
+        let number = |setting, file| number(environment, setting, file);
+        let text = |flag: &Option<String>, setting: &Setting<&str>, file| {
+            let flag = flag.clone().filter(|flag| !flag.is_empty());
+            first(flag, environment.get(setting.variable), file, setting.default.to_owned())
         };
         Ok(Self {
             origin: Origin {
@@ -162,20 +161,15 @@ impl Config {
                 socket_activated: false,
             },
             state_root_source: root.source,
-            dispatch: switch(flags.no_dispatch, "CONVEYOR_DISPATCH", file.dispatch)?,
-            watch: switch(flags.no_watch, "CONVEYOR_WATCH", file.watch)?,
-            dispatcher_id: text(
-                &flags.dispatcher_id,
-                "CONVEYOR_DISPATCHER_ID",
-                file.dispatcher_id,
-                DEFAULT_DISPATCHER,
-            ),
-            log: text(&flags.log, "CONVEYOR_LOG", file.log, "info"),
-            receipt_timeout_ms: number("CONVEYOR_RECEIPT_TIMEOUT_MS", file.receipt_timeout_ms, 5000)?,
-            completion_settle_ms: number("CONVEYOR_COMPLETION_SETTLE_MS", file.completion_settle_ms, 50)?,
-            command_timeout_ms: number("CONVEYOR_COMMAND_TIMEOUT_MS", file.command_timeout_ms, 5000)?,
-            codex_sandbox: text(&None, "CONVEYOR_CODEX_SANDBOX", file.codex_sandbox, FULL_ACCESS),
-            codex_approval: text(&None, "CONVEYOR_CODEX_APPROVAL", file.codex_approval, NO_APPROVAL),
+            dispatch: switch(flags.no_dispatch, &settings::DISPATCH, file.dispatch)?,
+            watch: switch(flags.no_watch, &settings::WATCH, file.watch)?,
+            dispatcher_id: text(&flags.dispatcher_id, &settings::DISPATCHER_ID, file.dispatcher_id),
+            log: text(&flags.log, &settings::LOG, file.log),
+            receipt_timeout_ms: number(&settings::RECEIPT_TIMEOUT_MS, file.receipt_timeout_ms)?,
+            completion_settle_ms: number(&settings::COMPLETION_SETTLE_MS, file.completion_settle_ms)?,
+            command_timeout_ms: number(&settings::COMMAND_TIMEOUT_MS, file.command_timeout_ms)?,
+            codex_sandbox: text(&None, &settings::CODEX_SANDBOX, file.codex_sandbox),
+            codex_approval: text(&None, &settings::CODEX_APPROVAL, file.codex_approval),
             files,
         })
     }
@@ -245,9 +239,10 @@ fn first<T>(flag: Option<T>, environment: Option<T>, file: Option<T>, default: T
 fn switch(
     off_flag: bool,
     environment: &dyn Environment,
-    name: &'static str,
+    setting: &Setting<bool>,
     file: Option<bool>,
 ) -> Result<Sourced<bool>, ConfigError> {
+    let name = setting.variable;
     let variable = match environment.get(name).as_deref().map(str::to_ascii_lowercase).as_deref() {
         None => None,
         Some("on" | "true" | "1" | "yes") => Some(true),
@@ -256,15 +251,15 @@ fn switch(
             return Err(ConfigError::Variable { name, value: value.to_owned(), expected: "use on or off" });
         }
     };
-    Ok(first(off_flag.then_some(false), variable, file, true))
+    Ok(first(off_flag.then_some(false), variable, file, setting.default))
 }
 
 fn number(
     environment: &dyn Environment,
-    name: &'static str,
+    setting: &Setting<u64>,
     file: Option<u64>,
-    default: u64,
 ) -> Result<Sourced<u64>, ConfigError> {
+    let name = setting.variable;
     let variable = environment
         .get(name)
         .map(|value| {
@@ -275,62 +270,8 @@ fn number(
             })
         })
         .transpose()?;
-    Ok(first(None, variable, file, default))
+    Ok(first(None, variable, file, setting.default))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashMap;
-
-    struct Variables(HashMap<&'static str, &'static str>);
-
-    impl Environment for Variables {
-        fn get(&self, name: &str) -> Option<String> {
-            self.0.get(name).map(|value| (*value).to_owned())
-        }
-    }
-
-    fn load(
-        file: &str,
-        variables: &[(&'static str, &'static str)],
-        flags: &[&str],
-    ) -> Result<Config, ConfigError> {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("config.toml"), file).unwrap();
-        let root = dir.path().to_str().unwrap().to_owned();
-        let flags = ["conveyord", "--state-root", &root].into_iter().chain(flags.iter().copied());
-        let variables = Variables(variables.iter().copied().collect());
-        Config::load(&Flags::parse_from(flags.collect::<Vec<_>>()), &variables)
-    }
-
-    #[test]
-    fn a_flag_comes_before_the_environment_before_the_file_before_the_default() {
-        let file = "dispatch = false\nreceipt_timeout_ms = 7\n";
-        let on = ("CONVEYOR_DISPATCH", "on");
-        let of = |config: &Config| (config.dispatch.value, config.dispatch.source);
-        assert_eq!(of(&load("", &[], &[]).unwrap()), (true, Source::Default));
-        assert_eq!(of(&load(file, &[], &[]).unwrap()), (false, Source::File));
-        assert_eq!(of(&load(file, &[on], &[]).unwrap()), (true, Source::Environment));
-        assert_eq!(of(&load(file, &[on], &["--no-dispatch"]).unwrap()), (false, Source::Flag));
-        assert_eq!(load(file, &[], &[]).unwrap().receipt_timeout(), Duration::from_millis(7));
-    }
-
-    #[test]
-    fn what_is_not_valid_is_named() {
-        let error = load("dispach = false\n", &[], &[]).unwrap_err().to_string();
-        assert!(error.contains("config.toml") && error.contains("dispach"), "{error}");
-        let error = load("", &[("CONVEYOR_WATCH", "perhaps")], &[]).unwrap_err().to_string();
-        assert!(error.contains("CONVEYOR_WATCH") && error.contains("perhaps"), "{error}");
-    }
-
-    #[test]
-    fn a_database_selects_its_own_state_root() {
-        let flags = Flags { database: Some("/x/other.db".into()), ..Flags::default() };
-        let config = Config::load(&flags, &Variables(HashMap::new())).unwrap();
-        assert_eq!(
-            (config.files.root.as_str(), config.files.database.as_str()),
-            ("/x/other.db.d", "/x/other.db")
-        );
-    }
-}
+mod tests;

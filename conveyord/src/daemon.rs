@@ -48,6 +48,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
 
 /// Open files that are asked for: all connections, a rollout per session, watches, the database. Unless a
 /// process asks, macOS allows it 256.
@@ -102,6 +103,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn start(flags: &Flags) -> anyhow::Result<()> {
     let config = Config::load(flags, &ProcessEnvironment)?;
+    if flags.check_config {
+        return checked(&config).map(drop);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(config, CancellationToken::new()))
 }
@@ -113,10 +117,7 @@ fn start(flags: &Flags) -> anyhow::Result<()> {
 /// be bound.
 pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let files = config.files.clone();
-    names::check(Is::Id("dispatcher id"), &config.dispatcher_id.value)?;
-    check_length(&files.socket())?;
-    let filter = logs::filter(&config.log.value)
-        .map_err(|error| anyhow!("the log filter \"{}\" is not valid: {error}", config.log.value))?;
+    let filter = checked(&config)?;
     let activated = service::activated_socket(config.origin.started_by, &files.socket())?;
     config.origin.socket_activated = activated.is_some();
     let root = Opened::create(&files.root)
@@ -199,6 +200,14 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> anyhow::Res
         ended_for_a_file.context("the daemon has ended")?;
     }
     Ok(())
+}
+
+/// Checks what loading the settings leaves open. Returns the filter of the log.
+fn checked(config: &Config) -> anyhow::Result<EnvFilter> {
+    names::check(Is::Id("dispatcher id"), &config.dispatcher_id.value)?;
+    check_length(&config.files.socket())?;
+    logs::filter(&config.log.value)
+        .map_err(|error| anyhow!("the log filter \"{}\" is not valid: {error}", config.log.value))
 }
 
 /// Opens the log, whose folder is made.

@@ -9,6 +9,7 @@ pub mod calling;
 pub mod database;
 mod disk_space;
 mod panes;
+mod pending_sessions;
 mod tmux_servers;
 pub(crate) mod tools;
 mod watch_limit;
@@ -86,6 +87,7 @@ pub async fn run(context: &DoctorContext, params: &DoctorParams) -> Result<Docto
     checks.insert("background_loops".to_owned(), loops);
     checks.insert("watch_limit".to_owned(), watch_limit::check(sessions.len()).await);
     checks.insert("panes".to_owned(), panes::check(&sessions, context.command_timeout).await);
+    checks.insert("pending_sessions".to_owned(), pending_sessions::check(&context.store, &sessions).await?);
     if let Some(program) = tmux {
         let servers = tmux_servers::check(&sessions, &program, &params.caller, context.command_timeout).await;
         checks.insert("tmux_servers".to_owned(), servers);

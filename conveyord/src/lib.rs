@@ -16,6 +16,8 @@ pub mod cycle;
 pub mod daemon;
 pub mod dispatch;
 pub mod doctor;
+#[cfg(test)]
+mod documented;
 pub mod drift;
 pub mod error;
 pub mod faults;
@@ -28,6 +30,7 @@ mod in_place;
 pub mod ingest;
 pub mod lock;
 pub mod logs;
+pub mod overview;
 pub mod pairing;
 pub mod platform;
 pub mod process;
@@ -39,6 +42,9 @@ pub mod runs;
 pub mod server;
 pub mod service;
 pub mod sessions;
+#[cfg(test)]
+#[path = "../../tests/src/harness/skips.rs"]
+pub mod skips;
 #[cfg(test)]
 mod sources;
 pub mod store;

@@ -12,9 +12,9 @@ use std::{
 use tracing_subscriber::{EnvFilter, filter::ParseError, fmt::MakeWriter};
 
 /// The size in bytes from which a log is rotated.
-const ROTATE_AT: u64 = 10 * 1024 * 1024;
+pub(crate) const ROTATE_AT: u64 = 10 * 1024 * 1024;
 /// How many rotated logs are kept. `conveyord.log.1` is the newest.
-const KEPT: u32 = 4;
+pub(crate) const KEPT: u32 = 4;
 
 /// The log file. Clones share it.
 #[derive(Debug, Clone)]

@@ -240,6 +240,7 @@ fn is_executable(file: &Utf8Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::{Pid, is_alive};
 
     fn shell<'a>(script: &str) -> Invocation<'a> {
         Invocation::new(Path::new("/bin/sh"), ["-c", script])
@@ -297,13 +298,13 @@ mod tests {
         let pid = loop {
             let text = std::fs::read_to_string(&pid_file).unwrap_or_default();
             if let Some(line) = text.strip_suffix('\n') {
-                break nix::unistd::Pid::from_raw(line.parse().unwrap());
+                break Pid::try_from(line.parse::<i64>().unwrap()).unwrap();
             }
             time::sleep(Duration::from_millis(5)).await;
         };
         call.abort();
         let gone = async {
-            while nix::sys::signal::kill(pid, None).is_ok() {
+            while is_alive(pid, None) {
                 time::sleep(Duration::from_millis(5)).await;
             }
         };

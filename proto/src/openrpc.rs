@@ -1,5 +1,7 @@
 //! The OpenRPC document, derived from the registry (`rpc.discover`, `docs/openrpc.json`).
 
+mod titles;
+
 use crate::{
     ErrorClass,
     method::{MethodInfo, Repeat},
@@ -7,6 +9,7 @@ use crate::{
 };
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
+use titles::{Titles, pascal_case};
 
 /// The protocol's major version: a client with another one is refused.
 pub const PROTOCOL_MAJOR: u32 = 1;
@@ -16,10 +19,26 @@ pub const PROTOCOL_MINOR: u32 = 2;
 /// The document that describes every method.
 #[must_use]
 pub fn document() -> Value {
-    let settings = SchemaSettings::draft07().with(|s| s.definitions_path = "/components/schemas".into());
-    let mut generator = settings.into_generator();
-    let methods: Vec<Value> = registry::all().iter().map(|m| method(m, &mut generator)).collect();
-    let schemas = generator.take_definitions(true);
+    let registered = registry::all();
+    // Of parameters it counts what may be left out, of results what is always there.
+    let mut params = settings().into_generator();
+    let mut results = settings().for_serialize().into_generator();
+    let types: Vec<[Value; 2]> = registered
+        .iter()
+        .map(|info| [(info.params)(&mut params).to_value(), (info.result)(&mut results).to_value()])
+        .collect();
+    // Only what is taken says what it says in the words of draft 7.
+    let mut schemas = params.take_definitions(true);
+    schemas.extend(results.take_definitions(true));
+    let mut titles = Titles::beside(schemas.keys(), registered.iter().map(|info| info.name));
+    let methods: Vec<Value> = registered
+        .iter()
+        .zip(types)
+        .map(|(info, [params, result])| method(info, &params, result, &schemas, &mut titles))
+        .collect();
+    for (name, schema) in &mut schemas {
+        titles.component(name, schema);
+    }
     json!({
         "openrpc": "1.3.2",
         "info": {
@@ -34,15 +53,24 @@ pub fn document() -> Value {
     })
 }
 
-fn method(info: &MethodInfo, generator: &mut schemars::SchemaGenerator) -> Value {
-    let params = (info.params)(generator).to_value();
-    let result = (info.result)(generator).to_value();
+fn settings() -> SchemaSettings {
+    SchemaSettings::draft07().with(|settings| settings.definitions_path = "/components/schemas".into())
+}
+
+fn method(
+    info: &MethodInfo,
+    params: &Value,
+    mut result: Value,
+    schemas: &Map<String, Value>,
+    titles: &mut Titles,
+) -> Value {
     let mut object = Map::new();
     object.insert("name".into(), info.name.into());
     object.insert("summary".into(), info.summary.into());
     object.insert("paramStructure".into(), "by-name".into());
-    object.insert("params".into(), content_descriptors(&params, generator));
+    object.insert("params".into(), content_descriptors(info.name, params, schemas, titles));
     let result_name = if info.subscription { "item" } else { "result" };
+    titles.inline(&place(info.name, result_name), &mut result);
     object.insert("result".into(), json!({ "name": result_name, "schema": result }));
     object.insert("x-access".into(), json!(info.access));
     object.insert("x-repeat".into(), repeat(info.repeat));
@@ -52,6 +80,11 @@ fn method(info: &MethodInfo, generator: &mut schemars::SchemaGenerator) -> Value
     }
     object.insert("errors".into(), error_references());
     Value::Object(object)
+}
+
+/// What a parameter or result of a method is called.
+fn place(method: &str, role: &str) -> String {
+    pascal_case(method) + &pascal_case(role)
 }
 
 /// Whether a client may send the request again when its answer was lost; see docs/protocol.md.
@@ -68,13 +101,18 @@ fn repeat(repeat: Repeat) -> Value {
 }
 
 /// OpenRPC lists parameters one by one: the properties of the parameters object.
-fn content_descriptors(schema: &Value, generator: &schemars::SchemaGenerator) -> Value {
-    let definition = schema
+fn content_descriptors(
+    method: &str,
+    params: &Value,
+    schemas: &Map<String, Value>,
+    titles: &mut Titles,
+) -> Value {
+    let definition = params
         .get("$ref")
         .and_then(Value::as_str)
         .and_then(|reference| reference.rsplit('/').next())
-        .and_then(|name| generator.definitions().get(name))
-        .unwrap_or(schema);
+        .and_then(|name| schemas.get(name))
+        .unwrap_or(params);
     let required: Vec<&str> = definition
         .get("required")
         .and_then(Value::as_array)
@@ -86,6 +124,8 @@ fn content_descriptors(schema: &Value, generator: &schemars::SchemaGenerator) ->
         .iter()
         .map(|(name, schema)| {
             let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+            let mut schema = schema.clone();
+            titles.inline(&place(method, name), &mut schema);
             json!({
                 "name": name,
                 "description": description,
@@ -119,4 +159,25 @@ fn errors() -> Value {
 
 fn error_references() -> Value {
     CLASSES.iter().map(|(_, name, _)| json!({ "$ref": format!("#/components/errors/{name}") })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_of_parameters_and_results_is_one_type() {
+        let (mut params, mut results) =
+            (settings().into_generator(), settings().for_serialize().into_generator());
+        for info in registry::all() {
+            (info.params)(&mut params);
+            (info.result)(&mut results);
+        }
+        let (params, results) = (params.take_definitions(true), results.take_definitions(true));
+        let both: Vec<&String> = params.keys().filter(|name| results.contains_key(*name)).collect();
+        assert!(both.contains(&&"Role".to_owned()), "{both:?}");
+        for name in both {
+            assert_eq!(params[name], results[name], "{name} cannot stand for both");
+        }
+    }
 }

@@ -25,6 +25,7 @@ pub enum Source {
 
 /// A value with its origin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Sourced_{T}")]
 pub struct Sourced<T> {
     /// The value in force.
     pub value: T,

@@ -33,6 +33,7 @@ mod discover;
 mod dispatch;
 mod doctor {
     pub(super) mod calling;
+    mod report;
     pub(super) mod run;
 }
 mod events;
@@ -53,6 +54,7 @@ mod own {
     pub(super) mod install_skills;
     pub(super) mod man;
     pub(super) mod rpc;
+    pub(super) mod uninstall_skills;
 }
 mod pair;
 mod pane;
@@ -202,6 +204,7 @@ verbs! {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Alone {
     InstallSkills(own::install_skills::InstallSkillsArgs),
+    UninstallSkills(own::uninstall_skills::UninstallSkillsArgs),
     Completions(own::completions::CompletionsArgs),
     Man(own::man::ManArgs),
 }
@@ -211,7 +214,8 @@ impl Alone {
     pub(crate) fn run(&self, ui: &mut Ui, definition: &clap::Command) -> Result<(), CommandError> {
         match self {
             Self::InstallSkills(args) => own::install_skills::run(ui, args),
-            Self::Completions(args) => own::completions::run(ui, definition, args),
+            Self::UninstallSkills(args) => own::uninstall_skills::run(ui, args),
+            Self::Completions(args) => own::completions::run(ui, args),
             Self::Man(args) => own::man::run(ui, definition, args),
         }
     }

@@ -1,5 +1,6 @@
 //! Verbs that are about the program alone: they need no daemon, no state root and no home.
 
+use crate::skips::skipped;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
@@ -42,7 +43,7 @@ fn each_shell_can_read_its_script() {
         let script = completion(shell);
         match judged_by(shell, check, &script) {
             Some(verdict) => assert!(verdict.status.success(), "{shell}: {verdict:?}"),
-            None => eprintln!("skipped: {shell} is not installed, its script was not read by it"),
+            None => skipped(&format!("with {shell}"), "it is not installed"),
         }
     }
     for shell in ["elvish", "powershell"] {
@@ -61,8 +62,7 @@ COMP_WORDS=(conveyorctl reconcile --ap); COMP_CWORD=2; _conveyorctl conveyorctl 
 printf '%s\\n' \"${COMPREPLY[@]}\"\n",
     );
     let Some(output) = judged_by("bash", &["--norc", "-s"], &script) else {
-        eprintln!("skipped: bash is not installed");
-        return;
+        return skipped("with bash", "it is not installed");
     };
     assert_eq!(String::from_utf8_lossy(&output.stdout), "finish-task\n--apply\n", "{output:?}");
 }
@@ -97,7 +97,7 @@ fn every_verb_has_a_manual_page() {
         }
     }
     if !seen {
-        eprintln!("skipped: groff is not installed, the pages were not laid out");
+        skipped("with groff", "it is not installed");
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }

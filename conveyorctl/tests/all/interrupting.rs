@@ -1,6 +1,7 @@
 //! Ctrl-C, against the built program.
 
 use crate::support::{Answer, Daemon, Root, USUAL};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
@@ -30,8 +31,7 @@ fn interrupted(
         .spawn()
         .unwrap();
     is_reached.recv().unwrap();
-    let pressed = Command::new("kill").args(["-INT", &program.id().to_string()]).status().unwrap();
-    assert!(pressed.success());
+    kill_process(Pid::from_child(&program), Signal::INT).unwrap();
     (daemon, program.wait_with_output().unwrap())
 }
 

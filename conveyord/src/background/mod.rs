@@ -31,7 +31,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// First and longest pause before something that failed begins again.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+pub(crate) const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 /// A run that lasted so long was a success, however it ended.
 const STEADY: Duration = Duration::from_secs(60);
 /// Failures in a row after which a loop that the daemon needs is given up. A loop that fails at once reaches

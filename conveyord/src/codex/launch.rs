@@ -22,7 +22,7 @@ use std::{
 pub const START_VARIABLE: &str = "CONVEYOR_SESSION_START";
 
 /// How long the file of a first prompt is kept. A thread that is resumed has read it long before.
-const PROMPT_KEPT: Duration = Duration::from_hours(30 * 24);
+pub(crate) const PROMPT_KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// Sets and removes variables, then becomes the program, so that no shell of the user is involved.
 const ENV: &str = "/usr/bin/env";

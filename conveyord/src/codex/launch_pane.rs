@@ -9,7 +9,7 @@ use super::{
     program::CodexProgram,
     shared_daemon,
 };
-use crate::tmux::{NewSession, StartedSession, Tmux, TmuxError};
+use crate::tmux::{NewSession, Pane, StartedSession, Tmux, TmuxError, stored_name};
 use camino::Utf8Path;
 use conveyor_proto::types::common::Caller;
 
@@ -42,6 +42,8 @@ pub struct Launch<'a> {
     /// The caller whose `PATH` and Codex home are used.
     pub caller: &'a Caller,
     pub state_root: &'a Utf8Path,
+    /// The id of a tmux session that was [left behind](left_behind) under that name, and is ended first.
+    pub left_behind: Option<&'a str>,
 }
 
 /// A Codex that is ready to start: only the pane itself is still to be made.
@@ -76,9 +78,31 @@ impl Ready<'_> {
     /// # Errors
     /// If tmux fails. [`TmuxError::may_have_acted`] tells whether the pane may exist all the same.
     pub async fn start(&self) -> Result<StartedSession, TmuxError> {
-        let Launch { tmux, tmux_session: name, cwd, .. } = self.launch;
+        let Launch { tmux, tmux_session: name, cwd, left_behind, .. } = self.launch;
+        if let Some(id) = left_behind {
+            match tmux.kill_session_by_id(id).await {
+                Ok(()) | Err(TmuxError::SessionMissing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
         tmux.new_session(&NewSession { name, cwd, argv: &self.argv, env: &self.environment.set }).await
     }
+}
+
+/// The id of a tmux session that one of our starts made, and in which no program runs any more. A pane stays after its
+/// program until the start is done (see [`Tmux::close_with_program`]), so a daemon that is killed just before leaves it
+/// for ever, and with it the name.
+pub async fn left_behind(
+    tmux: &Tmux,
+    panes: &[Pane],
+    tmux_session: &str,
+) -> Result<Option<String>, TmuxError> {
+    let name = stored_name(tmux_session);
+    let own: Vec<&Pane> = panes.iter().filter(|pane| pane.session_name == name).collect();
+    let id = own.first().filter(|_| own.iter().all(|pane| pane.dead)).map(|pane| pane.session_id.clone());
+    let Some(id) = id else { return Ok(None) };
+    let is_ours = tmux.session_variable(&id, START_VARIABLE).await?.is_some();
+    Ok(is_ours.then_some(id))
 }
 
 /// Whether a tmux session was made by the start with this mark.

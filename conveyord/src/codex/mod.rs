@@ -5,13 +5,17 @@
 //! Codex is ever answered here: whether a folder is trusted, and only if the caller asked for that.
 
 pub mod app_server;
+pub mod home;
 pub mod invoked;
 pub mod launch;
 pub mod launch_pane;
 pub mod program;
 pub mod prompts;
 pub mod ready;
+#[cfg(test)]
+pub(crate) mod recordings;
 pub mod rollout;
+pub mod rules;
 pub mod screen;
 pub mod shared_daemon;
 pub mod worker_prompts;

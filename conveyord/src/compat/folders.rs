@@ -12,7 +12,7 @@ use crate::{
     },
     words::{
         names::{self, Is},
-        sha256,
+        sha256, shown,
     },
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -57,10 +57,15 @@ enum Content {
 /// Reads one worker folder of a state root, or all of them in the order of their names.
 ///
 /// # Errors
-/// `invalid_name`, `invalid_worker_folder`.
+/// `reference_folder_missing`, `invalid_name`, `invalid_worker_folder`.
 pub(super) fn read(root: &Utf8Path, worker: Option<&str>) -> Result<Vec<Folder>> {
     let opened = match Opened::foreign(root) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let message = format!("there is no folder {}", shown(root.as_str()));
+            return Err(Error::not_found(Kind::ReferenceFolderMissing, message).hint(
+                "--root names the folder in which the reference kept its workers, such as .codex-workers",
+            ));
+        }
         opened => opened.map_err(|error| unreadable(root, &error))?,
     };
     let mut folders = match worker {
@@ -68,7 +73,13 @@ pub(super) fn read(root: &Utf8Path, worker: Option<&str>) -> Result<Vec<Folder>>
             // A folder elsewhere, or one with another name, would be remembered as a different folder and
             // imported twice.
             names::session(worker)?;
-            vec![root.join(worker)]
+            let folder = root.join(worker);
+            if !folder.is_dir() {
+                let message = format!("there is no folder {} of worker {worker}", shown(folder.as_str()));
+                return Err(Error::not_found(Kind::ReferenceFolderMissing, message)
+                    .hint("`import-compat` without --worker lists those that there are"));
+            }
+            vec![folder]
         }
         None => {
             let entries = root.read_dir_utf8().map_err(|error| unreadable(root, &error))?;

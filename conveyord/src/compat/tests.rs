@@ -323,12 +323,12 @@ async fn nothing_named_or_nothing_there() {
     let error = import(&world.store, ImportParams::default()).await.unwrap_err();
     assert_eq!(error.kind(), "nothing_to_import");
     let root = Some(world.root.join("nowhere").to_string());
-    let result = import(&world.store, ImportParams { root, ..ImportParams::default() }).await.unwrap();
-    assert_eq!((result.worker_count, result.database), (0, None));
+    let error = import(&world.store, ImportParams { root, ..ImportParams::default() }).await.unwrap_err();
+    assert_eq!(error.kind(), "reference_folder_missing");
     folder(&world);
     let worker = Some("nobody".to_owned());
     let params = ImportParams { root: Some(world.root.to_string()), worker, ..ImportParams::default() };
-    assert_eq!(import(&world.store, params.clone()).await.unwrap().worker_count, 0);
+    assert_eq!(import(&world.store, params.clone()).await.unwrap_err().kind(), "reference_folder_missing");
     for outside in ["../oldie", ".", "a/b", "/etc"] {
         let params = ImportParams { worker: Some(outside.to_owned()), ..params.clone() };
         assert_eq!(import(&world.store, params).await.unwrap_err().kind(), "invalid_name", "{outside}");

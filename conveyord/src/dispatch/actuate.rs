@@ -203,7 +203,7 @@ impl Actuator {
                 Kind::NotBound,
                 format!("session {} is bound to no task, so it has no inbox", session.name),
             )
-            .hint("bind --task TASK --worker NAME --manager NAME")
+            .hint("`bind --task TASK --worker NAME --manager NAME`")
         })?;
         let kind =
             if binding.manager == session.id { SignalType::NotifyManager } else { SignalType::NudgeWorker };

@@ -13,7 +13,7 @@ use serde_json::json;
 
 /// How far the wall clock and the steady time may part. Below it nothing waits noticeably longer or shorter for those
 /// who read the deadlines.
-const APART_MS: i64 = 1_000;
+pub(crate) const APART_MS: i64 = 1_000;
 
 /// How far they part at most between two looks without a step. The clock that counts on macOS is not adjusted as the
 /// wall clock is, so the two part slowly.

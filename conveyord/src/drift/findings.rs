@@ -15,7 +15,6 @@ use conveyor_proto::types::drift::{DanglingBinding, DeadSession, DriftKind, Find
 use std::collections::BTreeMap;
 
 /// How long a session may wait for its first rollout, in seconds.
-const PENDING_SECONDS: f64 = 600.0;
 
 /// All findings: of sessions first, then of bindings, then of work that was left undone.
 #[must_use]
@@ -161,11 +160,9 @@ fn rollout(sighted: &Sighted) -> Option<Finding> {
         || format!("`ingest {name}` reads it now; the daemon does so by itself unless `watch` is off");
     Some(match &sighted.rollout {
         RolloutStanding::Pending => {
-            let waiting = clock::seconds_since(session.last_heartbeat_at.as_ref()?)?;
-            if waiting < PENDING_SECONDS {
-                return None;
-            }
-            let message = format!("session {name} has been waiting for its first rollout for {waiting:.0} s");
+            let (waiting, why) = sighted.awaited.as_ref()?;
+            let message =
+                format!("session {name} has been waiting for its first rollout for {waiting:.0} s: {why}");
             finding(
                 DriftKind::RolloutPending,
                 message,

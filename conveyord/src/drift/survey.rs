@@ -10,6 +10,7 @@ use crate::{
         standing::{self, Seen},
     },
     sessions::{
+        awaited::Awaited,
         locate,
         others::Others,
         pane::{self, Standing as PaneIs},
@@ -60,6 +61,8 @@ pub struct Sighted {
     pub pane: PaneStanding,
     pub rollout: RolloutStanding,
     pub thread: ThreadStanding,
+    /// For how many seconds it has been waiting for its rollout, and for what, if that is long.
+    pub awaited: Option<(f64, Awaited)>,
 }
 
 /// What was found of whose thread a session's is.
@@ -208,6 +211,7 @@ pub async fn survey(context: &DriftContext) -> Result<Survey> {
                 Some(panes) => PaneStanding::of(&session, panes),
                 None => PaneStanding::None,
             },
+            awaited: Awaited::long(&session, &mut threads, &others),
             rollout: RolloutStanding::of(session.codex_session_path.as_deref(), stored.as_ref()),
             session,
         };

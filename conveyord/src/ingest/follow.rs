@@ -12,7 +12,10 @@ use crate::{
         located::Located,
     },
     error::{Error, Result},
-    sessions::{locate::Survey, others::Others},
+    sessions::{
+        locate::{Conversations, Survey},
+        others::Others,
+    },
     store::{
         Durability, Store, Tx,
         event_names::AuditEvent,
@@ -47,7 +50,13 @@ pub async fn follow(
 }
 
 /// The same for many sessions in one look. A session whose look panicked rests for a while.
-pub async fn follow_all(store: &Store, ingest: &Ingest, items: &Items, sessions: Vec<Session>) -> Result<()> {
+pub async fn follow_all(
+    store: &Store,
+    ingest: &Ingest,
+    items: &Items,
+    conversations: Conversations,
+    sessions: Vec<Session>,
+) -> Result<()> {
     let looking = items.clone();
     let others = Others::now(store, None).await?;
     let look = move || {
@@ -55,7 +64,7 @@ pub async fn follow_all(store: &Store, ingest: &Ingest, items: &Items, sessions:
         // others.
         let mut sessions = sessions;
         sessions.sort_by(|a, b| a.codex_session_id.cmp(&b.codex_session_id));
-        let mut survey = Survey::default();
+        let mut survey = Survey::knowing(conversations);
         let locate = |session: Session| {
             let item = item(&session);
             if looking.rests(&item) {

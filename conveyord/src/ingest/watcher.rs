@@ -21,6 +21,7 @@ use crate::{
     error::{Error, Result},
     guard::guarded,
     refusal::Kind,
+    sessions::locate::Conversations,
     store::{
         Store,
         sessions::{self, Session},
@@ -103,6 +104,7 @@ pub struct Watcher {
     /// Rollouts that no session took when they were looked at. Their events cause no look; the sweep does not
     /// ask this set.
     strangers: HashSet<Utf8PathBuf>,
+    conversations: Conversations,
     count: Arc<AtomicU64>,
     /// The sessions whose runs panicked.
     items: Items,
@@ -122,6 +124,7 @@ impl Watcher {
             looks: JoinSet::new(),
             next_look: None,
             strangers: HashSet::new(),
+            conversations: Conversations::default(),
             count,
             items,
         }
@@ -293,9 +296,10 @@ impl Watcher {
             return;
         }
         let (store, ingest, items) = (self.store.clone(), self.ingest.clone(), self.items.clone());
+        let conversations = self.conversations.clone();
         self.looks.spawn(async move {
             // A session that moved on publishes a change, which makes the watcher read its new file.
-            if let Err(error) = follow::follow_all(&store, &ingest, &items, sessions).await {
+            if let Err(error) = follow::follow_all(&store, &ingest, &items, conversations, sessions).await {
                 items.trouble("could not look where the sessions went", &error);
                 tracing::warn!(%error, "could not look where the sessions went");
             }

@@ -65,7 +65,7 @@ fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
             if !same {
                 let message = format!("task {} is bound to other sessions (binding {})", task.name, open.id);
                 return Err(Error::conflict(Kind::TaskBound, message)
-                    .hint(format!("unbind --task {} first", task.id)));
+                    .hint(format!("`unbind --task {}` first", task.id)));
             }
         }
         if let Some(run) = runs::active(connection, &task.id)?
@@ -73,7 +73,7 @@ fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
             && !record::is_of_pair(&run, params)
         {
             let message = format!("task {} has an active run already: {}", task.name, run.id);
-            return Err(Error::conflict(Kind::RunActive, message).hint(format!("runs --finish {}", run.id)));
+            return Err(Error::conflict(Kind::RunActive, message).hint(format!("`runs --finish {}`", run.id)));
         }
     }
     for (name, role) in [(&params.worker_name, Role::Worker), (&params.manager_name, Role::Manager)] {
@@ -86,7 +86,7 @@ fn rows(connection: &Connection, params: &PairParams) -> Result<()> {
         if let Some(open) = open.filter(|open| of_this_task.as_ref().is_none_or(|ours| ours.id != open.id)) {
             let message = format!("session {name} is bound to another task (binding {})", open.id);
             return Err(Error::conflict(Kind::SessionBound, message)
-                .hint(format!("unbind --task {} first, or use another name", open.task_id)));
+                .hint(format!("`unbind --task {}` first, or use another name", open.task_id)));
         }
     }
     Ok(())

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     pairing::manager_prompt::{ManagerOf, manager_prompt},
     process,
-    sessions::start::{self, Prompt, Request, Spawner, Standing, Started},
+    sessions::start::{self, Prompt, Request, Spawner, Standing, Started, Warning},
     store::{Durability, sessions},
     words::{
         self,
@@ -152,9 +152,10 @@ async fn go_on(
     let mut warnings = Vec::new();
     let dispatch = dispatch(spawner, params, &mut warnings).await?;
     let task = Some(set_up.task.id.as_str());
-    let side = |started: &Started| start::result(started, task, program);
+    let both = [&worker, &manager].map(|started| (started.session.name.as_str(), &*started.warnings));
+    warnings.extend(Warning::about_all(&both));
+    let side = |started: &Started| start::result_of_pair(started, task, program);
     let (worker, manager) = (side(&worker), side(&manager));
-    warnings.extend(worker.warnings.iter().chain(&manager.warnings).cloned());
     let Bound { binding_id, run_id, .. } = bound;
     Ok(PairResult {
         task: PairTask {

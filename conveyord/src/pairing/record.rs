@@ -102,8 +102,7 @@ pub(super) fn set_up(tx: &Tx<'_>, params: &PairParams, change: &Change) -> Resul
         });
         note(tx, &task.id, TelemetryEvent::PairManagerConfigSeeded, names, attributes)?;
     }
-    let seeded = criteria::seed_in(tx, &task, config)?;
-    let criteria_seeded = seeded.len() as u64;
+    let criteria_seeded = criteria::seed_in(tx, &task, config)?;
     Ok(SetUp { task, created, config_written: recorded.written, criteria_seeded })
 }
 

@@ -299,6 +299,8 @@ kinds! {
     NothingToImport "nothing_to_import" Invalid;
     /// a file of a worker folder cannot be read or is no JSON object
     InvalidWorkerFolder "invalid_worker_folder" Invalid Conflict;
+    /// the folder of workers that was named is not there
+    ReferenceFolderMissing "reference_folder_missing" NotFound;
     /// there is no such file
     ReferenceDatabaseMissing "reference_database_missing" NotFound;
     /// the file is no database of agent-conveyor

@@ -25,7 +25,14 @@ pub(super) fn params<T: DeserializeOwned>(params: &Params<'_>) -> Answer<T> {
     if has_nul(text) {
         return Err(invalid("a text has a NUL character"));
     }
-    serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let (field, why) = (error.path().to_string(), error.inner());
+        // The object itself has no name; what is wrong with it names the field.
+        invalid(&if field == "." { why.to_string() } else { format!("`{field}`: {why}") })
+    })?;
+    json.end().map_err(|error| invalid(&error.to_string()))?;
+    Ok(read)
 }
 
 /// Refuses texts and values that are too large to be stored and listed, whatever they are for.

@@ -73,7 +73,7 @@ fn refuse_second(tx: &Tx<'_>, task: &TaskRow) -> Result<()> {
     let Some(active) = rows::active(tx, &task.id)? else { return Ok(()) };
     let message =
         format!("task {} has an active run already: {} ({})", task.name, shown(&active.name), active.id);
-    Err(Error::conflict(Kind::RunActive, message).hint(format!("runs --finish {}", active.id)))
+    Err(Error::conflict(Kind::RunActive, message).hint(format!("`runs --finish {}`", active.id)))
 }
 
 fn record_creation(tx: &Tx<'_>, run: &RunRow, is_loop: bool) -> Result<()> {

@@ -33,13 +33,38 @@ use crate::{
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::ids::ThreadId;
 use jiff::civil::Date;
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+};
 
 /// Finds the thread that a session shows. `title` is the title of its pane, if the pane was looked at.
 /// Blocks: it looks at processes and folders.
 #[must_use]
 pub fn locate(session: &Session, title: Option<&str>, others: &Others) -> Option<Located> {
     Survey::default().locate(session, title, others)
+}
+
+/// The rollouts of sessions that are known to be a user's own conversations: what a rollout is, is said in its first
+/// record and stays. Shared by the looks of one loop, which would else read that record of each session each time.
+#[derive(Debug, Clone, Default)]
+pub struct Conversations(Arc<Mutex<HashSet<Utf8PathBuf>>>);
+
+impl Conversations {
+    /// How many are known at most, before all are forgotten: so many sessions are never active.
+    const MOST: usize = 10_000;
+
+    fn has(&self, rollout: &Utf8Path) -> bool {
+        self.0.lock().is_ok_and(|known| known.contains(rollout))
+    }
+
+    fn add(&self, rollout: &Utf8Path) {
+        let Ok(mut known) = self.0.lock() else { return };
+        if known.len() >= Self::MOST {
+            known.clear();
+        }
+        known.insert(rollout.to_owned());
+    }
 }
 
 /// One look at the processes of sessions and at the folders, for any number of sessions. It becomes stale, so use
@@ -49,6 +74,7 @@ pub struct Survey {
     tree: ProcessTree,
     /// By Codex home: the shared daemon with its clients.
     daemons: HashMap<Utf8PathBuf, Option<Daemon>>,
+    conversations: Conversations,
     /// When the look is taken, if not now.
     #[cfg(test)]
     now: Option<jiff::Timestamp>,
@@ -64,6 +90,12 @@ struct Own {
 }
 
 impl Survey {
+    /// A look of a loop, which has taken others before.
+    #[must_use]
+    pub fn knowing(conversations: Conversations) -> Self {
+        Self { conversations, ..Self::default() }
+    }
+
     /// Finds the thread of one session, as [`locate`] does.
     pub fn locate(&mut self, session: &Session, title: Option<&str>, others: &Others) -> Option<Located> {
         let home = session.codex_home.as_deref().map(Utf8Path::new);
@@ -234,10 +266,23 @@ impl Survey {
         own.next().is_none().then_some((daemon, client))
     }
 
+    /// Whether the terminal of a session leaves its threads to the shared daemon of its Codex home.
+    pub fn is_served_by_daemon(&mut self, session: &Session) -> bool {
+        let home = session.codex_home.as_deref().map(Utf8Path::new);
+        home.is_some_and(|home| self.client(session, home).is_some())
+    }
+
     /// The conversation that the session's known thread is attached to, if that is a side chat. Versions before 0.8
     /// took a side chat for the session's thread.
     fn main_conversation(&mut self, session: &Session, home: &Utf8Path, others: &Others) -> Option<Located> {
-        let known = read_session_meta(Utf8Path::new(session.codex_session_path.as_deref()?)).ok()?;
+        let path = Utf8Path::new(session.codex_session_path.as_deref()?);
+        if self.conversations.has(path) {
+            return None;
+        }
+        let known = read_session_meta(path).ok()?;
+        if known.is_of_user() {
+            self.conversations.add(path);
+        }
         let SessionMeta { kind: ThreadKind::Attached, forked_from_id: Some(main), .. } = known else {
             return None;
         };

@@ -5,6 +5,7 @@
 //! tasks, pairs and routes.
 
 pub mod app_servers;
+pub mod awaited;
 pub mod locate;
 pub mod looks;
 pub mod others;

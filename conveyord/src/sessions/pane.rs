@@ -138,7 +138,7 @@ pub fn shown(session: &Session) -> Result<String> {
             Kind::NoTmuxSession,
             format!("session {} has no tmux session; it was probably registered outside tmux", session.name),
         )
-        .hint("queue the message instead: enqueue-nudge-worker TASK --message TEXT"));
+        .hint("queue the message instead: `enqueue-nudge-worker TASK --message TEXT`"));
     };
     Ok(tmux_session.to_owned())
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     clock,
+    codex::home::{self, is_codex},
     codex::rollout::{
         discovery::{self, choose, read_session_meta, rollouts_held_by},
         file::{self, RolloutFile},
@@ -10,7 +11,7 @@ use crate::{
     error::{Error, Result},
     platform::{self, Pid, ProcessStart},
     refusal::{Kind, Refusal},
-    sessions::{locate, others::Others, pane},
+    sessions::{awaited::Awaited, locate, others::Others, pane},
     store::{
         Durability, Store, Tx, bindings,
         commands::{self, NewCommand},
@@ -67,6 +68,7 @@ pub async fn register(store: &Store, params: RegisterParams, time_limit: Duratio
         })
         .await?;
     let pending = session.is_pending();
+    let pending_because = if pending { Some(awaited(store, session.clone()).await?) } else { None };
     Ok(RegisterResult {
         session_id: session.id.clone(),
         name: session.name.clone(),
@@ -78,9 +80,20 @@ pub async fn register(store: &Store, params: RegisterParams, time_limit: Duratio
         tmux_session: session.tmux_session.clone(),
         tmux_pane_id: pane.map(|pane| pane.pane_id),
         rollout_state: if pending { RolloutState::Pending } else { RolloutState::Ready },
+        pending_because,
         communication: communication(&session, task.as_ref().map(TaskId::as_str), program.as_deref()),
         warnings,
     })
+}
+
+/// Why a session has no rollout yet, in words.
+async fn awaited(store: &Store, session: Session) -> Result<String> {
+    let others = Others::now(store, None).await?;
+    let look = move || {
+        let title = others.title_of(&session);
+        Awaited::of(&session, title, &mut locate::Survey::default(), &others).to_string()
+    };
+    Ok(tokio::task::spawn_blocking(look).await?)
 }
 
 async fn find(store: &Store, params: &RegisterParams, time_limit: Duration) -> Result<Found> {
@@ -95,9 +108,10 @@ async fn find(store: &Store, params: &RegisterParams, time_limit: Duration) -> R
         (Some(name), None) => place_named(name, &params.caller, time_limit, &mut warnings).await,
     };
     let pane = place.pane;
+    let home = home_of(pid, &params.caller).await?;
     let (rollout, holder) = match (params.codex_session.clone().filter(|path| !path.is_empty()), pid) {
         (Some(path), _) => (Some(of_file(&path)?), None),
-        (None, Some(pid)) => of_process(store, pid, params, pane.as_ref()).await?,
+        (None, Some(pid)) => of_process(store, pid, params, pane.as_ref(), home.as_deref()).await?,
         (None, None) => {
             return Err(Error::invalid(Kind::PidOrRolloutNeeded, "a process or a rollout is needed")
                 .hint("--pid PID of Codex or of a process above it, or --codex-session FILE"));
@@ -111,11 +125,7 @@ async fn find(store: &Store, params: &RegisterParams, time_limit: Duration) -> R
         .or_else(|| rollout.as_ref().and_then(|(_, meta)| meta.cwd.clone()))
         .unwrap_or_default();
     let path = rollout.as_ref().map(|(path, _)| path.clone());
-    let codex_home = path
-        .as_deref()
-        .and_then(locate::codex_home_of)
-        .map(|home| home.to_string())
-        .or_else(|| codex_home(&params.caller));
+    let codex_home = path.as_deref().and_then(locate::codex_home_of).map(|home| home.to_string()).or(home);
     let of = path.clone();
     let rollout_len = tokio::task::spawn_blocking(move || of.as_deref().and_then(file_state)).await?;
     let registration = Registration {
@@ -227,6 +237,12 @@ pub fn codex_home(caller: &Caller) -> Option<String> {
         .or_else(|| caller.home.as_ref().map(|home| Utf8Path::new(home).join(".codex").to_string()))
 }
 
+/// The Codex home of the Codex that runs below a process; where the process does not tell it, the caller's.
+async fn home_of(pid: Option<Pid>, caller: &Caller) -> Result<Option<String>> {
+    let told = tokio::task::spawn_blocking(move || pid.and_then(home::of_process)).await?;
+    Ok(told.map(Utf8PathBuf::into_string).or_else(|| codex_home(caller)))
+}
+
 fn checked_pid(pid: i64) -> Result<Pid> {
     let checked = Pid::try_from(pid).map_err(|error| Error::invalid(Kind::InvalidPid, error.to_string()))?;
     if !platform::is_alive(checked, None) {
@@ -265,6 +281,7 @@ async fn of_process(
     pid: Pid,
     params: &RegisterParams,
     pane: Option<&Pane>,
+    home: Option<&str>,
 ) -> Result<(Option<Rollout>, Option<Pid>)> {
     let held = tokio::task::spawn_blocking(move || rollouts_held_by(pid)).await?;
     let held = held.map_err(|error| {
@@ -281,10 +298,10 @@ async fn of_process(
         Ok(found) => return Ok((Some((found.path, found.meta)), Some(found.pid))),
         Err(none) => none,
     };
-    if let Some(rollout) = on_daemon(store, pid, params, pane).await? {
+    if let Some(rollout) = on_daemon(store, pid, params, pane, home).await? {
         return Ok((Some(rollout), None));
     }
-    let home = codex_home(&params.caller);
+    let home = home.map(str::to_owned);
     if tokio::task::spawn_blocking(move || looks_like_codex(pid, home.as_deref())).await? {
         return Ok((None, None));
     }
@@ -299,8 +316,9 @@ async fn on_daemon(
     pid: Pid,
     params: &RegisterParams,
     pane: Option<&Pane>,
+    home: Option<&str>,
 ) -> Result<Option<Rollout>> {
-    let Some(home) = codex_home(&params.caller) else { return Ok(None) };
+    let Some(home) = home.map(str::to_owned) else { return Ok(None) };
     let server = pane::server_of_caller(&params.caller);
     let mut session = pending_session(&params.name, params.role, &home);
     session.pid = Some(pid.into());
@@ -359,10 +377,6 @@ fn looks_like_codex(pid: Pid, home: Option<&str>) -> bool {
     locked || platform::descendants(pid).unwrap_or_default().into_iter().chain([pid]).any(is_codex)
 }
 
-fn is_codex(pid: Pid) -> bool {
-    platform::program_name(pid).is_some_and(|name| name.starts_with("codex"))
-}
-
 /// Whether a thread that another session has may be taken over from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takeover {
@@ -404,7 +418,7 @@ pub fn store_registration(
                     other.name
                 );
                 return Err(Error::conflict(Kind::ThreadTaken, message)
-                    .hint(format!("deregister {}, or take it over with --replace", other.name)));
+                    .hint(format!("`deregister {}`, or take it over with --replace", other.name)));
             }
             if bindings::open_of_session(tx, &other.id)?.is_some() {
                 let message = format!("session {} is bound; it cannot be replaced", other.name);
@@ -571,7 +585,7 @@ fn deregister_in(tx: &Tx<'_>, name: &str) -> Result<Result<DeregisterResult>> {
         let message =
             format!("session {} is bound to task {} (binding {})", session.name, binding.task_id, binding.id);
         let error = Error::conflict(Kind::SessionBound, message)
-            .hint(format!("unbind --task {} first", binding.task_id));
+            .hint(format!("`unbind --task {}` first", binding.task_id));
         event(
             AuditEvent::SessionDeregisterFailed,
             json!({

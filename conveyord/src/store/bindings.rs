@@ -71,7 +71,7 @@ pub fn open_of_task(connection: &Connection, task: &TaskId) -> Result<Option<Bin
 pub fn require_open(connection: &Connection, task: &TaskRow) -> Result<Binding, Error> {
     open_of_task(connection, &task.id)?.ok_or_else(|| {
         Error::conflict(Kind::NotBound, format!("task {} has no active session-based binding", task.name))
-            .hint(format!("bind --task {} --worker NAME --manager NAME", task.id))
+            .hint(format!("`bind --task {} --worker NAME --manager NAME`", task.id))
     })
 }
 

@@ -14,7 +14,7 @@ use conveyor_proto::{
 use rusqlite::{Connection, ToSql, params};
 
 /// How many rows of each kind are listed, the newest; the others are counted.
-const LISTED: u32 = 100;
+pub(crate) const LISTED: u32 = 100;
 
 /// One side of a binding.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,6 +31,7 @@ pub mod import;
 pub mod log;
 pub mod manager_configs;
 pub mod notifications;
+pub mod overview;
 pub mod prompts;
 pub mod rollouts;
 pub mod runs;
@@ -61,6 +62,8 @@ use std::{
 use tokio::sync::Notify;
 
 pub use crate::error::StoreError;
+#[cfg(test)]
+pub(crate) use open::KEPT_BACKUPS;
 pub use open::{APPLICATION_ID, SCHEMA_VERSION};
 
 /// Whether a commit must survive a power cut.

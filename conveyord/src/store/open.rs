@@ -37,7 +37,7 @@ const READER_CACHE_KIB: i64 = 512;
 /// A read-only connection that was not used for so long is closed.
 const READER_IDLE: Duration = Duration::from_secs(30);
 /// Backups that are kept, newest first.
-const KEPT_BACKUPS: usize = 5;
+pub(crate) const KEPT_BACKUPS: usize = 5;
 /// Size of a page in a new database, in bytes. A small change writes whole pages of some thirty tables and indexes, so
 /// that it costs what they do; large records cost little more in small pages. Databases of versions before 0.3 have
 /// pages of 16 KiB and keep them.

@@ -160,7 +160,7 @@ pub fn require(what: &str, missing: &[(Role, Lack)]) -> Result<()> {
     let reasons: Value = missing.iter().map(|(role, lack)| (role.as_str(), lack.as_str())).collect();
     let message = format!("{what} requires current acknowledgement(s): {}", roles.join(", "));
     Err(Error::refused(Kind::AcknowledgementsRequired, message)
-        .hint("worker-ack TASK --from-stdin and manager-ack TASK --from-stdin record them; a new binding or a change of the configuration asks for new ones")
+        .hint("`worker-ack TASK --from-stdin` and `manager-ack TASK --from-stdin` record them; a new binding or a change of the configuration asks for new ones")
         .data(json!({"missing": reasons})))
 }
 

@@ -81,6 +81,6 @@ pub fn require(command_type: &str, check: &DecisionCheck) -> Result<(), Error> {
         Kind::ManagerDecisionValidationFailed,
         format!("the manager's decision does not justify this: {data}"),
     )
-    .hint("record-decision TASK stop --reason TEXT records one; name its id with --decision-id")
+    .hint("`record-decision TASK stop --reason TEXT` records one; name its id with --decision-id")
     .data(data))
 }

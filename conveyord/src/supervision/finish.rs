@@ -67,7 +67,8 @@ pub async fn finish<S: MessageSender>(
 ) -> Result<FinishResult, Error> {
     gates::validate(&params)?;
     let (claim, audits) = rows::claim_finish(&context.store, &context.under_way, &params).await?;
-    carry_out(&context, &params, claim, move |end| audits.result(end)).await
+    let warnings = audits.warnings();
+    carry_out(&context, &params, claim, warnings, move |end| audits.result(end)).await
 }
 
 /// Answers `task.stop`. It differs from [`finish`] in that it has no gates, records no decision, stores no
@@ -82,7 +83,7 @@ pub async fn stop<S: MessageSender>(
     let params = without_gates(params);
     gates::validate(&params)?;
     let claim = rows::claim_stop(&context.store, &context.under_way, &params).await?;
-    carry_out(&context, &params, claim, |end| end).await
+    carry_out(&context, &params, claim, Vec::new(), |end| end).await
 }
 
 /// The parameters of a stop, as those of a finish without any gate.
@@ -108,14 +109,16 @@ fn without_gates(params: StopTaskParams) -> FinishParams {
     }
 }
 
-/// Ends the sessions and then the task. If this fails, a row says how far it came. `result` makes the answer.
+/// Ends the sessions and then the task. If this fails, a row says how far it came. `warnings` are those of the gates;
+/// `result` makes the answer.
 async fn carry_out<S: MessageSender, R: Serialize + Send + 'static>(
     context: &FinishContext<S>,
     params: &FinishParams,
     claim: rows::Claim,
+    warnings: Vec<String>,
     result: impl FnOnce(TaskEnd) -> R + Send + 'static,
 ) -> Result<R, Error> {
-    let mut ended = sessions::Ended::default();
+    let mut ended = sessions::Ended { warnings, ..sessions::Ended::default() };
     let outcome = match sessions::end(context, params, &claim, &mut ended).await {
         Ok(()) => rows::complete(&context.store, params, &claim, &ended, result).await,
         Err(error) => Err(error),

@@ -105,7 +105,7 @@ async fn intend(
                     session.name, binding.task_id, binding.id
                 );
                 return Err(Error::conflict(Kind::SessionBound, message).hint(format!(
-                    "unbind --task {} first, or end the binding too with --force",
+                    "`unbind --task {}` first, or end the binding too with --force",
                     binding.task_id
                 )));
             }

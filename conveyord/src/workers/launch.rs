@@ -23,6 +23,8 @@ pub(super) struct Prepared {
     pub(super) cwd: Utf8PathBuf,
     /// Id of the tmux session that has the wanted name already, if there is one.
     pub(super) taken: Option<String>,
+    /// Id of a tmux session with the wanted name in which an earlier Codex has ended.
+    left_behind: Option<String>,
 }
 
 impl Workers {
@@ -49,8 +51,10 @@ impl Workers {
         let cwd = Utf8Path::new(cwd).canonicalize_utf8().ok().filter(|_| is_dir).ok_or_else(|| {
             Error::invalid(Kind::CwdMissing, format!("{} is no folder", shown(cwd))).hint("--cwd names one")
         })?;
-        let taken = active_pane(&panes, tmux_session).map(|pane| pane.session_id.clone());
-        Ok(Prepared { tmux, program, cwd, taken })
+        let left_behind = launch_pane::left_behind(&tmux, &panes, tmux_session).await?;
+        let taken = active_pane(&panes, tmux_session).filter(|_| left_behind.is_none());
+        let taken = taken.map(|pane| pane.session_id.clone());
+        Ok(Prepared { tmux, program, cwd, taken, left_behind })
     }
 
     /// Starts a prepared Codex. `mark` is stored in the tmux session, so that a later call can tell which
@@ -75,6 +79,7 @@ impl Workers {
             prompt: arguments.prompt,
             caller,
             state_root: &self.root,
+            left_behind: prepared.left_behind.as_deref(),
         };
         Ok(launch.ready().await.start().await?)
     }

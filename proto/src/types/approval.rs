@@ -70,6 +70,7 @@ words! {
 /// Parameters of `approval.list`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "ApprovalListParams")]
 pub struct ListParams {
     /// Only of the worker of this task's pair, by id or name of the task.
     pub task: Option<String>,

@@ -106,6 +106,7 @@ pub struct EnqueueResult {
 /// Parameters of `command.list`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "CommandListParams")]
 pub struct ListParams {
     /// Only this task, by id or name.
     pub task: Option<String>,

@@ -121,6 +121,7 @@ pub struct Verification {
 /// Parameters of `worker.start`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "WorkerStartParams")]
 pub struct StartParams {
     /// Name of the tmux session: letters, digits, `-`, `_`, at most 64.
     pub session: String,
@@ -140,6 +141,7 @@ pub struct StartParams {
 
 /// Result of `worker.start`. Commands in it are for a person to fill in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "WorkerStartResult")]
 pub struct StartResult {
     /// tmux session in which Codex runs.
     pub session: String,

@@ -100,6 +100,7 @@ pub struct DeliveryCounts {
 
 /// How the daemon fares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DaemonStatusResult")]
 pub struct DaemonStatus {
     /// Always true in an answer of the daemon; the command line prints false when none runs.
     pub running: bool,
@@ -209,6 +210,7 @@ pub struct FailingItem {
 
 /// Result of `daemon.stop`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DaemonStopResult")]
 pub struct StopResult {
     /// Always true: the daemon ends after this answer.
     pub stopping: bool,

@@ -48,6 +48,7 @@ pub struct PairParams {
 
 /// Result of `pair.plan`: what a pair would be, unchecked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PairPlanResult")]
 pub struct PairPlan {
     /// A command line that runs a dispatcher of that id by itself; null when none is asked for.
     pub dispatch_command: Option<Vec<String>>,

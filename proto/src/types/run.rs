@@ -25,6 +25,7 @@ words! {
 /// Parameters of `run.create`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RunCreateParams")]
 pub struct CreateParams {
     /// Task, by id or name.
     pub task: String,
@@ -42,6 +43,7 @@ pub struct CreateParams {
 /// Parameters of `run.list`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RunListParams")]
 pub struct ListParams {
     /// Only this task, by id or name.
     pub task: Option<String>,

@@ -56,6 +56,9 @@ pub struct RegisterResult {
     pub tmux_pane_id: Option<PaneId>,
     /// `ready`, or `pending` while the rollout is awaited.
     pub rollout_state: RolloutState,
+    /// Why the rollout is not known yet, and what ends that. Only while it is `pending`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_because: Option<String>,
     /// How to talk to the session.
     pub communication: Communication,
     /// What the caller should know; mostly empty.
@@ -142,6 +145,7 @@ pub struct StopParams {
 
 /// Result of `session.stop`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SessionStopResult")]
 pub struct StopResult {
     /// Name of the session.
     pub name: String,
@@ -189,6 +193,7 @@ pub enum StateFilter {
 /// Parameters of `session.list`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "SessionListParams")]
 pub struct ListParams {
     /// Only sessions of this role.
     pub role: Option<Role>,

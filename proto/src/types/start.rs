@@ -45,6 +45,7 @@ pub struct CodexOptions {
 /// Parameters of `session.start`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SessionStartParams")]
 pub struct StartParams {
     /// Name: letters, digits, `-`, `_`, at most 64. The tmux session is called `codex-NAME`.
     pub name: String,
@@ -75,6 +76,7 @@ pub struct StartParams {
 
 /// Result of `session.start`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SessionStartResult")]
 pub struct StartResult {
     /// Id; the same when the name was registered before.
     pub session_id: SessionId,

@@ -33,6 +33,7 @@ impl TaskState {
 /// Parameters of `task.create`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TaskCreateParams")]
 pub struct CreateParams {
     /// Name; may repeat, must have no control characters.
     pub name: String,
@@ -57,6 +58,7 @@ pub struct CreateResult {
 /// Parameters of `task.list`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "TaskListParams")]
 pub struct ListParams {
     /// Only tasks that are not over.
     pub active: bool,

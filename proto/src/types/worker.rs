@@ -47,6 +47,7 @@ pub enum WorkerKind {
 /// Parameters of `worker.list`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "WorkerListParams")]
 pub struct ListParams {
     /// The circumstances of the caller, which the daemon does not share.
     pub caller: Caller,
@@ -103,6 +104,7 @@ pub struct StatusParams {
 
 /// Result of `worker.status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "WorkerStatusResult")]
 pub struct WorkerStatus {
     /// Name of the worker.
     pub name: String,

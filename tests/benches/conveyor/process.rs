@@ -44,7 +44,7 @@ pub(crate) fn processor_time(pid: Pid) -> Duration {
 
 #[cfg(target_os = "macos")]
 fn ps(pid: Pid, field: &str) -> String {
-    let output = std::process::Command::new("ps")
+    let output = std::process::Command::new("/bin/ps")
         .args(["-o", &format!("{field}="), "-p", &pid.to_string()])
         .output()
         .expect("ps runs");

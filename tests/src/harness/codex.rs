@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
 use super::env::{TestEnv, workspace_root};
-use super::process::{Output, Running};
+use super::process::{Output, Running, is_installed};
 use super::tmux::Pane;
 use super::wait::wait_until;
 use crate::rollout::Format;
@@ -59,8 +59,7 @@ impl Program {
 /// target folder. The scripted model behind them needs Python.
 #[must_use]
 pub fn codex_versions() -> Vec<Program> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    if !env::split_paths(&path).any(|folder| folder.join("python3").is_file()) {
+    if !is_installed("python3") {
         return Vec::new();
     }
     tried_versions().filter_map(real_codex).collect()

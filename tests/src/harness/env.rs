@@ -264,7 +264,8 @@ impl TestEnv {
 
 /// Whether a process is gone, or is a zombie that its parent has not waited for. Its files are closed when
 /// its last thread has ended.
-fn has_ended(pid: Pid) -> bool {
+#[must_use]
+pub fn has_ended(pid: Pid) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
     if threads > 1 {
         return false;

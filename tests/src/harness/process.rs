@@ -1,5 +1,6 @@
 //! Programs run to their end, under a deadline, with all that they printed.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -16,11 +17,17 @@ use serde_json::Value;
 
 use super::wait::wait_until;
 
-/// Tells the person who runs the tests something, past the test runner's capture: a skipped test must be
-/// noticed.
+/// Tells the person who runs the tests something, past the test runner's capture.
 pub fn announce(text: &str) {
     // When standard error is closed, nobody is there to be told.
     let _ = writeln!(io::stderr(), "note: {text}");
+}
+
+/// Whether a program of this name is on the `PATH` of the tests.
+#[must_use]
+pub fn is_installed(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// Raises the limit of open files of this process, for tests with hundreds of connections side by side. A

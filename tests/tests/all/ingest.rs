@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use camino::Utf8Path;
-use conveyor_tests::harness::{Pane, Running, TestEnv, announce, standin, wait_until};
+use conveyor_tests::harness::{Pane, Running, TestEnv, announce, skipped, standin, wait_until};
 use conveyor_tests::rollout::{Format, Rollout, Thread};
 use nix::unistd::Uid;
 use serde_json::{Value, json};
@@ -458,7 +458,7 @@ fn the_folder_of_all_rollouts_may_go_and_come_back() {
 #[test]
 fn a_file_that_may_not_be_read_is_read_when_it_may() {
     if Uid::effective().is_root() {
-        return announce("skipped: root may read everything");
+        return skipped("without permission", "root may read everything");
     }
     let mode = |path: &Utf8Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     check_fault(

@@ -5,6 +5,7 @@
 //! the rooms). A room with several files of tests has a folder. Beside the rooms there are:
 //!
 //! - `main_job`: the main job from end to end.
+//! - `checkout`: the scripts of the checkout, for setting up, testing and uninstalling.
 //! - `clients`: what runs on the far side of the socket: the example clients, and the skills.
 //! - `people`: what a person reads on a terminal.
 //! - `rules`: what holds for the text of the project, its code and its documents.
@@ -12,11 +13,13 @@
 //! Nothing here may change the process: no environment variable, no working folder, no umask, no signal
 //! handler. A test gives such things to the programs that it starts ([`conveyor_tests::harness::TestEnv`]).
 
+mod checkout;
 mod clients;
 mod codex;
 mod compat;
 mod daemon;
 mod dispatch;
+mod doctor;
 mod drift;
 mod feed;
 mod finding;

@@ -14,19 +14,17 @@ use std::thread;
 use std::time::Duration;
 
 use camino::Utf8Path;
-use conveyor_tests::harness::{
-    Activation, Running, SteadyClient, TOOL, TestEnv, announce, pause, wait_until,
-};
+use conveyor_tests::harness::{Activation, Running, SteadyClient, TOOL, TestEnv, pause, skipped, wait_until};
 use nix::sys::signal::{Signal, kill};
 use rusqlite::Connection;
 use serde_json::json;
 
-/// Whether a program of systemd is installed. Announces that the test is skipped if not.
+/// Whether a program of systemd is installed. Notes that the test is skipped if not.
 fn is_installed(program: &str) -> bool {
     let is_installed =
         Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
     if !is_installed {
-        announce(&format!("skipped: {program} is not installed"));
+        skipped(&format!("with {program}"), "it is not installed");
     }
     is_installed
 }
@@ -287,7 +285,8 @@ case "$*" in
     rm -f "$HOME/loaded"
     pid=$(sed 's/.*"pid":\([0-9]*\).*/\1/' "$CONVEYOR_STATE_ROOT/conveyord.lock")
     kill "$pid"
-    while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done ;;
+    # It may stay a zombie: not every first process of a container reaps what falls to it.
+    while sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | grep -q '^[^ZX]'; do sleep 0.05; done ;;
 esac
 "#;
 

@@ -156,7 +156,7 @@ fn add_params(
     let needed = |value: &Option<String>, option: &str| {
         value.clone().ok_or_else(|| {
             CommandError::failed("option_missing", format!("a new criterion needs {option}"))
-                .hint("criteria TASK --add --criterion TEXT --source SOURCE")
+                .hint("`criteria TASK --add --criterion TEXT --source SOURCE`")
         })
     };
     let criterion = needed(&args.criterion, "--criterion")?;

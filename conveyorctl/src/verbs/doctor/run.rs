@@ -1,5 +1,6 @@
 //! `doctor`: check the tools that Conveyor needs.
 
+use super::report;
 use crate::error::{CommandError, ExitStatus};
 use crate::helper::Helper;
 use crate::page::{Page, bad, good, left, row, spans, strong, waiting};
@@ -15,10 +16,16 @@ pub(crate) struct DoctorArgs {
     /// Folder in which Codex is to work [default: the current one]
     #[arg(long, value_name = "DIR")]
     cwd: Option<String>,
+    /// Print what a bug report needs instead; names, folders and texts of yours are left out
+    #[arg(long)]
+    report: bool,
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &DoctorArgs) -> Result<(), CommandError> {
     let params = DoctorParams { cwd: absolute_if_given(args.cwd.as_deref())?, caller: helper.caller() };
+    if args.report {
+        return report::run(ui, helper, &params).await;
+    }
     let answer = helper.call_json::<DoctorRun>(ui, &params).await?;
     ui.answer(&answer, |checked: &DoctorResult, page| report(checked, page))?;
     let checked = helper.understand::<DoctorRun>(&answer)?;

@@ -1,15 +1,16 @@
 //! `completions`: the script by which a shell completes our words.
 
+use crate::complete;
 use crate::error::CommandError;
 use crate::screen::Form;
 use crate::ui::Ui;
-use clap::{Args, Command};
-use clap_complete::{Shell, generate};
+use clap::Args;
+use clap_complete::Shell;
 use serde_json::json;
 
-/// Print the script by which a shell completes verbs and options
+/// Print the script by which a shell completes verbs, options, tasks and sessions
 ///
-/// It is for the name that the program was called by.
+/// It is for the name that the program was called by, which the script calls back.
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// Shell
@@ -17,15 +18,11 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints the script. `definition` is that of the whole program, under the name that it was called by.
-pub(crate) fn run(ui: &mut Ui, definition: &Command, args: &CompletionsArgs) -> Result<(), CommandError> {
-    let mut script = Vec::new();
-    let program = ui.program();
-    generate(args.shell, &mut definition.clone(), program.as_str(), &mut script);
+pub(crate) fn run(ui: &mut Ui, args: &CompletionsArgs) -> Result<(), CommandError> {
+    let shell = args.shell.to_string();
+    let script = complete::script(ui.program(), &shell)?;
     match ui.form() {
-        Form::Json => {
-            ui.json(&json!({ "shell": args.shell.to_string(), "script": String::from_utf8_lossy(&script) }))
-        }
+        Form::Json => ui.json(&json!({ "shell": shell, "script": String::from_utf8_lossy(&script) })),
         Form::Scripts | Form::People => ui.write(&script),
     }
 }

@@ -4,7 +4,7 @@ use crate::error::CommandError;
 use crate::screen::Form;
 use crate::skills::{Action, SKILLS, Skill, SkillError, Step};
 use crate::ui::Ui;
-use crate::values::{absolute, given};
+use crate::values::codex_home;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use conveyor_proto::text::printable;
@@ -43,7 +43,7 @@ struct InstalledSkill {
 }
 
 pub(crate) fn run(ui: &mut Ui, args: &InstallSkillsArgs) -> Result<(), CommandError> {
-    let home = codex_home(ui, args)?;
+    let home = codex_home(args.codex_home.as_deref(), ui.environment())?;
     let failed = |error: SkillError| {
         CommandError::failed("skills", format!("failed to install the skills: {error}"))
             .hint("--codex-home names another home of Codex")
@@ -68,12 +68,6 @@ pub(crate) fn run(ui: &mut Ui, args: &InstallSkillsArgs) -> Result<(), CommandEr
         Form::Json => ui.json(&installed),
         Form::Scripts | Form::People => ui.text(&text(&installed)),
     }
-}
-
-fn codex_home(ui: &Ui, args: &InstallSkillsArgs) -> Result<Utf8PathBuf, CommandError> {
-    let named = given(args.codex_home.as_deref()).or_else(|| ui.environment().get("CODEX_HOME"));
-    let home = absolute(named.as_deref().unwrap_or("~/.codex"))?;
-    Ok(Utf8PathBuf::from(home))
 }
 
 /// The name under which scripts for agent-conveyor 0.1.0 know a bundled skill.

@@ -145,6 +145,10 @@ async fn create(
         let message = "--open cannot be combined with --stop-after: its window would close at once";
         return Err(CommandError::failed("open_and_stop", message));
     }
+    if params.verify {
+        let limit = if params.wait_ready { params.wait_ready_timeout } else { 0 } + params.verify_timeout;
+        ui.progress(&format!("waiting up to {limit} s until Codex of {} has reported", params.name));
+    }
     let answer = helper.call_json::<WorkerCreate>(ui, &params).await?;
     let created = helper.understand::<WorkerCreate>(&answer)?;
     if ui.form() == Form::Json {
@@ -158,6 +162,10 @@ async fn create(
     }
     if created.stopped.is_some() && ui.form() != Form::Json {
         ui.line(&format!("\nstopped {} (--stop-after)", printable(&created.name)))?;
+    }
+    if created.verification.is_some_and(|verification| !verification.ok) {
+        return Err(CommandError::failed("not_verified", format!("{} has not reported", params.name))
+            .hint(format!("`capture {} --include-content` shows its pane", params.name)));
     }
     Ok(())
 }

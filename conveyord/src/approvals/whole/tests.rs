@@ -1,8 +1,9 @@
 use super::*;
+use crate::codex::recordings::recorded;
 use crate::codex::screen::approval_menu;
 use conveyor_proto::types::approval::{ApprovalRow, ApprovalSource, ApprovalState};
 use serde_json::{Value, json};
-use std::{fs, path::Path, slice};
+use std::{fs, slice};
 
 const CWD: &str = "/project";
 const HEREDOC: &str = "cat > out <<'EOF'\nline 1\nline 2\nline 3\nEOF\ntouch hidden";
@@ -296,11 +297,7 @@ fn a_tool_is_shown_with_the_arguments_that_the_screen_leaves_out() {
 /// The recorded questions with the calls of the same recordings.
 #[test]
 fn recorded_questions_fit_their_calls() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/codex");
-    if !folder.exists() {
-        eprintln!("skipped: no recordings at {}", folder.display());
-        return;
-    }
+    let Some((folder, _)) = recorded::<Value>("codex") else { return };
     for version in ["0.130.0", "0.169.0"] {
         let folder = folder.join(version);
         for (pane, rollout, part) in [

@@ -33,14 +33,14 @@ const MAX_LINES_TO_META: usize = 100;
 
 /// The folders of a Codex home with rollouts: those in use, by day, and those that `codex archive` moved
 /// away.
-const ROLLOUT_FOLDERS: [&str; 2] = ["sessions", "archived_sessions"];
+pub const ROLLOUT_FOLDERS: [&str; 2] = ["sessions", "archived_sessions"];
 
 /// The depth of rollouts below those folders: year, month, day, file.
 const ROLLOUT_DEPTH: usize = 4;
 
 /// The folder of a Codex home with one lock file per thread, which the process that owns the thread holds
 /// open (Codex 0.169).
-const LOCK_FOLDER: &str = "thread-writer-locks";
+pub const LOCK_FOLDER: &str = "thread-writer-locks";
 
 /// The length of the time in the name of a rollout, such as `2026-01-31T09-30-00`.
 const NAME_TIME_LEN: usize = 19;

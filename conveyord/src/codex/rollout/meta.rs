@@ -256,8 +256,9 @@ fn history_base(raw: &RawValue) -> Option<HistoryBase> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codex::recordings::recorded;
     use crate::codex::rollout::discovery::read_session_meta;
-    use camino::Utf8Path;
+    use camino::Utf8PathBuf;
 
     #[track_caller]
     fn check(members: &str, expect: ThreadKind) {
@@ -287,12 +288,8 @@ mod tests {
 
     #[test]
     fn recorded_side_chats_are_told_from_conversations() {
-        let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/codex-0.171");
-        let Ok(manifest) = std::fs::read(folder.join("manifest.json")) else {
-            eprintln!("skipped: there are no recorded rollouts at {folder}");
-            return;
-        };
-        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        let Some((folder, manifest)) = recorded::<serde_json::Value>("codex-0.171") else { return };
+        let folder = Utf8PathBuf::from_path_buf(folder).unwrap();
         let recorded = manifest["rollouts"].as_array().unwrap();
         assert!(!recorded.is_empty());
         for rollout in recorded {

@@ -24,6 +24,9 @@ pub mod signal;
 mod unpack;
 
 #[cfg(test)]
+pub(crate) use unpack::{MAX_BYTES, MAX_WINDOW};
+
+#[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
 mod tests;

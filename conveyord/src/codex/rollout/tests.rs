@@ -1,14 +1,13 @@
 //! Scanner, parser and state machine together. Any split of a file into appends gives the same result, and
 //! the recorded rollouts of the real Codex end in the states that their index names.
 
-use std::path::{Path, PathBuf};
-
 use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::lines::{Line, LineScanner};
 use super::machine::{CoarseState, Effect, Outcome, ThreadState};
 use super::record::{normalise_timestamp, parse_line};
+use crate::codex::recordings::recorded;
 
 /// The result of a file, line by line.
 #[derive(Debug, Default, PartialEq)]
@@ -149,18 +148,9 @@ struct Turns {
 const SILENT_FAILURES: [(&str, usize); 2] =
     [("0.130.0/rollouts/errors.jsonl", 6), ("0.130.0/rollouts/rate-limits.jsonl", 1)];
 
-fn recordings() -> Option<(PathBuf, Manifest)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/codex");
-    let Ok(manifest) = std::fs::read(folder.join("manifest.json")) else {
-        eprintln!("skipped: there are no recorded rollouts at {}", folder.display());
-        return None;
-    };
-    Some((folder, serde_json::from_slice(&manifest).unwrap()))
-}
-
 #[test]
 fn recorded_rollouts_end_in_the_state_that_their_index_names() {
-    let Some((folder, manifest)) = recordings() else { return };
+    let Some((folder, manifest)) = recorded::<Manifest>("codex") else { return };
     assert!(!manifest.rollouts.is_empty());
     for recorded in manifest.rollouts {
         let file = std::fs::read(folder.join(&recorded.file)).unwrap();
@@ -178,7 +168,7 @@ fn recorded_rollouts_end_in_the_state_that_their_index_names() {
 
 #[test]
 fn recorded_limits_tell_when_they_begin_anew() {
-    let Some((folder, _)) = recordings() else { return };
+    let Some((folder, _)) = recorded::<Manifest>("codex") else { return };
     for (file, resets_at) in [
         ("0.169.0/rollouts/rate-limits.jsonl", 1_795_216_653),
         ("0.130.0/rollouts/rate-limits.jsonl", 1_795_217_004),

@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 /// The most memory that a frame may ask for: what every decoder should offer (RFC 8878, section 3.1.1.1.2). Codex's
 /// own files ask for 2 MiB at most.
-const MAX_WINDOW: u64 = 8 * 1024 * 1024;
+pub(crate) const MAX_WINDOW: u64 = 8 * 1024 * 1024;
 
 /// The longest rollout that is read. A few bytes can stand for gigabytes.
-const MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;
 
 /// How much of what was read last is kept at least, and at most twice of it. A reader is ahead of its offset by one
 /// chunk and an unfinished line.

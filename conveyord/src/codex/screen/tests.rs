@@ -1,4 +1,5 @@
 use super::*;
+use crate::codex::recordings;
 
 #[track_caller]
 fn check(title: &str, screen: &str, expect: PaneShows) {
@@ -246,17 +247,12 @@ fn a_look_does_not_print_its_question() {
 fn recorded_screens_show_what_their_manifest_says() {
     let mut wrong = Vec::new();
     for recorded in ["codex", "codex-0.171"] {
-        let folder = format!("{}/../../shared/fixtures/{recorded}", env!("CARGO_MANIFEST_DIR"));
-        let Ok(manifest) = std::fs::read(format!("{folder}/manifest.json")) else {
-            eprintln!("skipped: no recorded screens at {folder}");
-            continue;
-        };
-        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        let Some((folder, manifest)) = recordings::recorded::<serde_json::Value>(recorded) else { continue };
         let panes = manifest["panes"].as_array().unwrap();
         assert!(!panes.is_empty());
         for pane in panes {
             let file = pane["file"].as_str().unwrap();
-            let screen = std::fs::read_to_string(format!("{folder}/{file}")).unwrap();
+            let screen = std::fs::read_to_string(folder.join(file)).unwrap();
             let found = look(pane["title"].as_str().unwrap_or_default(), &screen, None);
             let expect = pane["shows"].as_str().unwrap();
             let shows = serde_json::to_value(found.shows).unwrap();

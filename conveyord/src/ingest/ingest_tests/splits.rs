@@ -2,11 +2,11 @@
 
 use super::world::{World, event, meta, record, started};
 use crate::{
+    codex::recordings::recorded,
     sessions::state,
     store::{StoreError, sessions::Session, testing},
 };
 use proptest::prelude::*;
-use std::path::{Path, PathBuf};
 
 /// What a session's rollout has become, without the ids of rows and the times of their storing.
 #[derive(Debug, PartialEq)]
@@ -199,18 +199,9 @@ struct Turns {
     aborted: usize,
 }
 
-fn recordings() -> Option<(PathBuf, Manifest)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/codex");
-    let Ok(manifest) = std::fs::read(folder.join("manifest.json")) else {
-        eprintln!("skipped: there are no recorded rollouts at {}", folder.display());
-        return None;
-    };
-    Some((folder, serde_json::from_slice(&manifest).unwrap()))
-}
-
 #[test]
 fn recorded_rollouts_give_the_same_rows_and_state_however_they_grow() {
-    let Some((folder, manifest)) = recordings() else { return };
+    let Some((folder, manifest)) = recorded::<Manifest>("codex") else { return };
     assert!(!manifest.rollouts.is_empty());
     let mut feeder = Feeder::new();
     for recorded in manifest.rollouts {

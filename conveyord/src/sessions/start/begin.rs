@@ -4,6 +4,7 @@ use super::{
     Request, Spawner,
     prepare::{Earlier, Prepared, kill_command},
     search::{Found, Search, StartedPane},
+    warnings::Warning,
 };
 use crate::{
     clock,
@@ -45,7 +46,7 @@ pub struct Started {
     /// Whether the question of trust was answered for the user.
     pub trust_accepted: bool,
     /// Warnings for the caller.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 /// The pane in which Codex was started.
@@ -126,6 +127,7 @@ impl Spawner {
             prompt: Some(prompt),
             caller: &request.caller,
             state_root: &self.config.files.root,
+            left_behind: prepared.left_behind.as_deref(),
         };
         let ready = launch.ready().await;
         // The row is written before the pane is made: a crash between the two leaves a row that leads to the
@@ -256,23 +258,8 @@ impl Spawner {
         if let Err(error) = tmux.close_with_program(spawned.pane_id).await {
             tracing::warn!(%error, "a pane will stay when its program ends");
         }
-        let mut warnings = Vec::new();
-        if options.is_unrestrained() {
-            warnings.push(format!(
-                "Codex of {} has full access to this machine and asks for no approval; \
-                 --sandbox, --ask-for-approval or the daemon's codex_sandbox and codex_approval restrict it",
-                request.name
-            ));
-        }
-        if let Some(sandbox) = options.enclosing_sandbox() {
-            let program = words::program(&request.caller);
-            warnings.push(format!(
-                "commands of {} run in sandbox {sandbox}, where {program} does not reach its daemon unless a rule \
-                 of Codex lets it, such as prefix_rule(pattern=[[\"{program}\", \"printf\"]], decision=\"allow\") in \
-                 {home}/rules/conveyor.rules",
-                request.name
-            ));
-        }
+        let (run_with, program) = (options.clone(), words::program(&request.caller).to_owned());
+        let warnings = tokio::task::spawn_blocking(move || Warning::of(&run_with, &program, &home)).await?;
         Ok(Started {
             session,
             sandbox: options.sandbox.clone().filter(|value| !value.is_empty()),

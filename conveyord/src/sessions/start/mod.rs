@@ -10,9 +10,11 @@
 mod begin;
 mod prepare;
 mod search;
+mod warnings;
 
 pub use begin::Started;
 pub use prepare::{Prepared, Standing, kill_command, pane_of, runs};
+pub use warnings::Warning;
 
 use crate::{
     codex::launch::{Defaults, Options},
@@ -121,9 +123,16 @@ impl Request {
     }
 }
 
-/// The answer to the caller of a start. `task` is the task that the session is bound to.
+/// The answer to the caller of a start, with its warnings. `task` is the task that the session is bound to.
 #[must_use]
 pub fn result(started: &Started, task: Option<&str>, program: Option<&str>) -> StartResult {
+    let warnings = Warning::about_all(&[(&started.session.name, &started.warnings)]);
+    StartResult { warnings, ..result_of_pair(started, task, program) }
+}
+
+/// As [`result`], of one session of several, whose warnings are told together.
+#[must_use]
+pub fn result_of_pair(started: &Started, task: Option<&str>, program: Option<&str>) -> StartResult {
     let session = &started.session;
     StartResult {
         session_id: session.id.clone(),
@@ -140,6 +149,6 @@ pub fn result(started: &Started, task: Option<&str>, program: Option<&str>) -> S
         ask_for_approval: started.approval.clone(),
         resumed: started.resumed,
         trust_accepted: started.trust_accepted,
-        warnings: started.warnings.clone(),
+        warnings: Vec::new(),
     }
 }

@@ -36,6 +36,8 @@ pub struct Prepared {
     pub(super) program: CodexProgram,
     pub(super) tmux: Tmux,
     pub(super) earlier: Earlier,
+    /// The id of a tmux session of the same name in which an earlier Codex has ended.
+    pub(super) left_behind: Option<String>,
     pub(super) _running: Running<String>,
 }
 
@@ -104,6 +106,7 @@ impl Spawner {
             Some(start) => pane_of(&tmux, &panes, start).await?,
             None => None,
         };
+        let left_behind = launch_pane::left_behind(&tmux, &panes, &tmux_session).await?;
         let earlier = match (earlier, left) {
             (Some(start), Some(pane)) => {
                 if start.role != request.role || start.cwd != cwd.as_str() {
@@ -111,11 +114,20 @@ impl Spawner {
                 }
                 Earlier::Pane(start, Box::new(pane))
             }
-            _ if active_pane(&panes, &tmux_session).is_some() => return Err(exists(&tmux_session, &tmux)),
+            _ if active_pane(&panes, &tmux_session).is_some() && left_behind.is_none() => {
+                return Err(exists(&tmux_session, &tmux));
+            }
             (Some(start), None) => Earlier::Stale(start),
             (None, _) => Earlier::None,
         };
-        Ok(Standing::Prepared(Box::new(Prepared { cwd, program, tmux, earlier, _running: running })))
+        Ok(Standing::Prepared(Box::new(Prepared {
+            cwd,
+            program,
+            tmux,
+            earlier,
+            left_behind,
+            _running: running,
+        })))
     }
 }
 

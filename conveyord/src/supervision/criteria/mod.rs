@@ -118,7 +118,7 @@ pub async fn settle(
             let before = rows::find(tx, &task.id, params.id)?.ok_or_else(|| {
                 let message = format!("task {} has no criterion {}", task.name, params.id);
                 Error::not_found(Kind::UnknownCriterion, message)
-                    .hint(format!("criteria {} --list shows those it has", task.id))
+                    .hint(format!("`criteria {} --list` shows those it has", task.id))
             })?;
             let changed = Criterion {
                 status: status.as_str().to_owned(),
@@ -149,11 +149,19 @@ pub async fn settle(
 }
 
 /// Copies the criteria of a configuration into the task's criteria, as accepted ones. A text that the task
-/// has already is skipped, whatever its source and status. Returns the ids of the new criteria.
-pub fn seed_in(tx: &Tx<'_>, task: &TaskRow, config: &ManagerConfig) -> Result<Vec<i64>> {
+/// has already is skipped, whatever its source and status. Returns how many criteria of the task are from its
+/// configuration, by this call or by an earlier one that went on.
+pub fn seed_in(tx: &Tx<'_>, task: &TaskRow, config: &ManagerConfig) -> Result<u64> {
     const SOURCE: &str = "manager_config";
+    let before = rows::list(tx, &task.id)?;
     let mut known: BTreeSet<String> =
-        rows::list(tx, &task.id)?.iter().map(|criterion| comparable(&criterion.criterion)).collect();
+        before.iter().map(|criterion| comparable(&criterion.criterion)).collect();
+    let wanted: BTreeSet<String> = config.acceptance_criteria.iter().map(|text| comparable(text)).collect();
+    let seeded_before = before.iter().filter(|criterion| {
+        criterion.evidence.get("source").is_some_and(|source| source == SOURCE)
+            && wanted.contains(&comparable(&criterion.criterion))
+    });
+    let seeded_before = seeded_before.count();
     let evidence = Map::from_iter([("source".to_owned(), SOURCE.into())]);
     let (bytes, mut ids) = (rows::bytes(tx, &task.id)?, Vec::new());
     for text in &config.acceptance_criteria {
@@ -177,7 +185,7 @@ pub fn seed_in(tx: &Tx<'_>, task: &TaskRow, config: &ManagerConfig) -> Result<Ve
         let payload = json!({ "criterion_ids": ids, "source": SOURCE });
         event(tx, task, AuditEvent::ManagerAcceptanceCriteriaSeeded, payload)?;
     }
-    Ok(ids)
+    Ok((seeded_before + ids.len()) as u64)
 }
 
 /// The text in the form in which two texts are compared: texts that differ only in white space are the same

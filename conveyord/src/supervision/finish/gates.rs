@@ -93,7 +93,7 @@ pub(super) fn adversarial_proof(criteria: &CriteriaView) -> Result<(), Error> {
         "finishing requires a satisfied criterion with adversarial proof: evidence with evidence_type \
          \"adversarial_check\", texts for failure_mode, check and result, and a status that is no failure",
     )
-    .hint("criteria TASK --satisfy ID --evidence-json '{\"evidence_type\": \"adversarial_check\", ...}'"))
+    .hint("`criteria TASK --satisfy ID --evidence-json '{\"evidence_type\": \"adversarial_check\", ...}'`"))
 }
 
 fn is_adversarial_proof(criterion: &Criterion) -> bool {
@@ -130,6 +130,21 @@ pub(super) struct Closed {
 }
 
 impl Audits {
+    /// What the end of the task leaves open although no gate asked for it.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let open = &self.criteria.open_criteria;
+        let first = open.first().map(|criterion| {
+            let more = open.len() - 1;
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!(
+                "accepted criteria are not satisfied: #{} {}{more}",
+                criterion.id,
+                shown(&criterion.criterion)
+            )
+        });
+        first.into_iter().collect()
+    }
+
     /// Audits criteria, acknowledgements and epilogue. A gate that the configuration asks for holds without
     /// its flag too.
     pub(super) fn of(
@@ -196,7 +211,7 @@ impl Audits {
                     Kind::CriteriaOpen,
                     format!("accepted criteria are not satisfied: {open}"),
                 )
-                .hint("criteria TASK --satisfy ID --proof TEXT, or --defer or --reject it"),
+                .hint("`criteria TASK --satisfy ID --proof TEXT`, or --defer or --reject it"),
             });
         }
         if self.acks.require_acks
@@ -215,7 +230,7 @@ impl Audits {
                     Kind::EpilogueIncomplete,
                     format!("epilogue steps have not succeeded: {steps}"),
                 )
-                .hint("epilogue TASK --step STEP runs a step"),
+                .hint("`epilogue TASK --step STEP` runs a step"),
             });
         }
         None

@@ -49,7 +49,7 @@ pub(super) async fn end<S: MessageSender>(
     claim: &Claim,
     ended: &mut Ended,
 ) -> Result<(), Error> {
-    ended.warnings = warnings(params, claim);
+    ended.warnings.extend(warnings(params, claim));
     // The manager is always looked at, so that a warning can say that its pane is not its own any more. The
     // worker is looked at only if it is to be ended.
     let manager = match &claim.manager {

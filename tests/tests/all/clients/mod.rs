@@ -1,5 +1,6 @@
-//! What runs on the far side of the socket: example clients and skills.
+//! What runs on the far side of the socket: the clients of `docs/clients`, and the skills.
 
 mod examples;
 mod living;
 mod skills;
+mod typed;

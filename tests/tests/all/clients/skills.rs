@@ -109,6 +109,58 @@ fn a_changed_file_is_overwritten_only_when_asked_for_and_kept_then() {
     assert_eq!(fs::read_to_string(&kept[0]).expect("kept"), "my own");
 }
 
+fn uninstall(env: &TestEnv, args: &[&str]) -> Output {
+    env.conveyorctl(&[&["uninstall-skills"], args].concat())
+}
+
+#[test]
+fn skills_are_removed_whole_and_nothing_else_is() {
+    let env = TestEnv::new();
+    let skills = env.codex_home().join("skills");
+    let none = uninstall(&env, &[]).success().stdout;
+    assert_eq!(none, format!("no skills of ours are in {}\n", env.codex_home()));
+
+    let _ = install(&env, &[]).success();
+    fs::create_dir(skills.join("other")).expect("it is ours");
+    let shown = uninstall(&env, &["--dry-run", "--json"]).success().json();
+    assert!(actions(&shown).iter().all(|action| action.starts_with("remove ")), "{shown}");
+    assert!(FILES.iter().all(|file| skill(&env, file).exists()), "a dry run removes nothing");
+
+    let removed = uninstall(&env, &[]).success().stdout;
+    assert_eq!(removed.lines().filter(|line| line.starts_with("removed ")).count(), 2, "{removed}");
+    let left: Vec<_> =
+        skills.read_dir_utf8().expect("it is ours").map(|entry| entry.expect("an entry")).collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(!env.daemon_answers(), "it needs no daemon");
+}
+
+#[test]
+fn what_was_changed_in_a_skill_stays_unless_its_removal_is_asked_for() {
+    let env = TestEnv::new();
+    let _ = install(&env, &[]).success();
+    let (changed, mine) = (skill(&env, FILES[0]), skill(&env, "codex-review/mine.md"));
+    fs::write(&changed, "my own").expect("it is ours");
+    fs::write(&mine, "mine").expect("it is ours");
+
+    let kept = uninstall(&env, &[]).success().stdout;
+    assert!(kept.contains(&format!("kept, since it was changed: {changed}\n")), "{kept}");
+    assert_eq!(fs::read_to_string(&changed).expect("there"), "my own");
+    assert!(mine.exists() && !skill(&env, FILES[1]).exists() && !skill(&env, FILES[2]).exists());
+
+    let _ = uninstall(&env, &["--force"]).success();
+    assert!(!skill(&env, "manage-codex-workers").exists());
+    assert!(mine.exists(), "what was never installed stays");
+}
+
+#[test]
+fn a_link_to_a_checkout_is_not_removed_through() {
+    let env = TestEnv::new();
+    fs::create_dir(env.codex_home().join("skills")).expect("it is ours");
+    symlink(workspace_root().join("skills/codex-review"), skill(&env, "codex-review")).expect("it is ours");
+    let _ = uninstall(&env, &["--force"]).success();
+    assert!(skill(&env, FILES[2]).exists(), "the checkout is whole");
+}
+
 #[test]
 fn a_link_to_a_checkout_is_not_written_through() {
     let env = TestEnv::new();

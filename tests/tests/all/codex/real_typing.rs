@@ -118,6 +118,8 @@ fn the_app_server_takes_a_text_that_the_pane_cannot_take() {
         let _ = env.tmux().run(&["copy-mode", "-t", &pane.id]).success();
         let sent = nudge(&env, &["past the copy mode"]);
         assert_eq!([&sent["outcome"], &sent["transport"]], ["delivered", "app-server"], "{sent:#}");
+        // Codex takes a text into the turn that runs.
+        env.wait_for_events(&rollout, "task_complete", 2);
         let held = nudge(&env, &["into the pane", "--transport", "tmux"]);
         assert_eq!([&held["outcome"], &held["blocked_by"]], ["held", "copy_mode"], "{held:#}");
         let _ = env.tmux().run(&["send-keys", "-t", &pane.id, "-X", "cancel"]).success();

@@ -2,7 +2,7 @@
 //! answers.
 //!
 //! The test runs where the reference is: `CONVEYOR_REFERENCE` names its program, or it is installed below the
-//! target folder with python3 and pip, as the benches do. Elsewhere the test announces that it is skipped.
+//! target folder with python3 and pip, as the benches do. Elsewhere the test is skipped.
 
 #![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
 
@@ -13,7 +13,7 @@ use std::{
 };
 
 use camino::Utf8PathBuf;
-use conveyor_tests::harness::{TestEnv, announce, workspace_root};
+use conveyor_tests::harness::{TestEnv, skipped, workspace_root};
 use serde_json::{Map, Value, json};
 
 /// The program of the reference, if it can be had.
@@ -252,10 +252,10 @@ fn by_row(mut replay: Value) -> Value {
 #[test]
 fn what_the_reference_says_of_its_history_we_say_after_the_import() {
     let Some(program) = reference() else {
-        announce(
-            "skipped: agent-conveyor 0.1.0 cannot be installed here (python3 with venv and pip, and a network)",
+        return skipped(
+            "with agent-conveyor 0.1.0",
+            "it cannot be installed: python3 with venv and pip, and PyPI, are needed",
         );
-        return;
     };
     let mut env = TestEnv::new();
     env.set("CONVEYOR_DISPATCH", "off");

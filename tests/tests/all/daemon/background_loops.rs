@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use conveyor_tests::harness::{FakeAppServer, Fault, Running, TestEnv, announce, standin, wait_until};
+use conveyor_tests::harness::{FakeAppServer, Fault, Running, TestEnv, skipped, standin, wait_until};
 use conveyor_tests::rollout::{Format, Rollout, Thread};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -388,7 +388,7 @@ impl ServiceManager {
 #[test]
 fn the_proof_of_life_panics_and_goes_on() {
     if cfg!(not(target_os = "linux")) {
-        return announce("skipped: launchd has no watchdog");
+        return skipped("with a watchdog", "launchd has none");
     }
     let mut env = TestEnv::new();
     let manager = ServiceManager::start(&mut env);

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_tests::harness::{Output, Running, TestEnv, announce, wait_until};
+use conveyor_tests::harness::{Output, Running, TestEnv, skipped, wait_until};
 use nix::sys::stat::Mode;
 use nix::unistd::{Uid, mkfifo};
 use rusqlite::Connection;
@@ -100,7 +100,7 @@ fn a_workers_link_in_its_folder_leads_nowhere() {
 fn a_state_root_of_another_user_is_refused_before_anything_in_it_is_believed() {
     let env = TestEnv::new();
     if !Uid::effective().is_root() {
-        return announce("skipped: only root can make a folder of another user");
+        return skipped("as another user", "only root can be one");
     }
     let root = env.root().join("theirs");
     fs::create_dir(&root).expect("ours");
@@ -125,7 +125,7 @@ fn a_state_root_of_another_user_is_refused_before_anything_in_it_is_believed() {
 fn a_process_of_another_user_is_not_registered() {
     let env = TestEnv::new();
     if !Uid::effective().is_root() {
-        return announce("skipped: only root can start a program as another user");
+        return skipped("as another user", "only root can be one");
     }
     let mut other = env.command("sleep");
     other.arg("600").uid(NOBODY).gid(NOBODY).process_group(0);
@@ -142,7 +142,7 @@ fn a_process_of_another_user_is_not_registered() {
 fn a_server_of_another_user_is_told_nothing() {
     let env = TestEnv::new();
     if !Uid::effective().is_root() {
-        return announce("skipped: only root can start a program as another user");
+        return skipped("as another user", "only root can be one");
     }
     // The folder is ours, and the socket in it is another's.
     let _ = env.conveyorctl(&["daemon", "start"]).success();

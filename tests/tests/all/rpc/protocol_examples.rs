@@ -12,7 +12,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-use conveyor_tests::harness::{PATIENCE, Running, TestEnv, announce, standin, workspace_root};
+use conveyor_tests::harness::{PATIENCE, Running, TestEnv, skipped, standin, workspace_root};
 use conveyor_tests::rollout::Format;
 use serde_json::Value;
 
@@ -149,7 +149,7 @@ fn run_shell(env: &TestEnv, block: &Block, variables: &mut Variables) {
     let command = command.strip_prefix("$ ").expect("a command begins with `$ `");
     let program = command.split_whitespace().next().unwrap_or_default();
     if !is_installed(env, program) {
-        announce(&format!("skipped {place}: {program} is not installed"));
+        skipped(&format!("with {program}"), "it is not installed");
         return;
     }
     let seen = Running::start(env.command("sh").args(["-c", command])).finish().success().json();
@@ -183,7 +183,7 @@ fn the_examples_of_the_protocol_hold() {
 fn the_script_of_the_readme_does_the_main_job() {
     let env = TestEnv::new();
     if !is_installed(&env, "python3") {
-        announce("skipped the script of README.md: python3 is not installed");
+        skipped("with python3", "it is not installed");
         return;
     }
     let blocks = blocks("README.md");

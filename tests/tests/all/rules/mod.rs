@@ -3,6 +3,7 @@
 mod arrows;
 mod layout;
 mod links;
+mod methods;
 mod openrpc;
 mod project;
 mod rust;

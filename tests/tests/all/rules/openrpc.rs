@@ -40,7 +40,7 @@ fn the_document_is_up_to_date() {
         fs::write(&path, &page).unwrap();
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
-    let mend = "`UPDATE_DOCS=1 cargo test -p conveyor-tests openrpc` rewrites it";
+    let mend = "`make clients` rewrites it";
     assert!(written == page, "{path} is out of date: {mend}");
 }
 
@@ -71,6 +71,59 @@ fn the_document_is_valid_openrpc() {
     let mut broken = document;
     broken["methods"][0]["params"][0]["required"] = "perhaps".into();
     assert!(!validator.is_valid(&broken), "the meta-schema is looked into");
+}
+
+/// The schema and all that stand in it. A reference is none, and what is `true` or `false` is not either.
+fn schemas_in<'a>(schema: &'a Value, found: &mut Vec<&'a Value>) {
+    if !schema.is_object() || schema.get("$ref").is_some() {
+        return;
+    }
+    found.push(schema);
+    for list in ["anyOf", "oneOf"] {
+        schema[list].as_array().into_iter().flatten().for_each(|inner| schemas_in(inner, found));
+    }
+    schema["properties"]
+        .as_object()
+        .into_iter()
+        .flat_map(|all| all.values())
+        .for_each(|inner| schemas_in(inner, found));
+    ["items", "additionalProperties"].iter().for_each(|key| schemas_in(&schema[key], found));
+}
+
+#[test]
+fn every_schema_has_a_title_of_its_own() {
+    let document = openrpc::document();
+    let mut found = Vec::new();
+    for method in document["methods"].as_array().unwrap() {
+        let params = method["params"].as_array().unwrap().iter();
+        params.chain([&method["result"]]).for_each(|described| schemas_in(&described["schema"], &mut found));
+    }
+    for schema in document["components"]["schemas"].as_object().unwrap().values() {
+        schemas_in(schema, &mut found);
+    }
+    assert!(found.len() > 1000, "the schemas were found");
+    // Generators make functions of the methods beside the types.
+    let function = |name: &str| name.replace(['.', '_'], "");
+    let methods: BTreeSet<String> = names(&document).into_iter().map(function).collect();
+    let mut titles = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for schema in found {
+        let title = schema["title"].as_str().unwrap_or_default();
+        let is_name = title.starts_with(|c: char| c.is_ascii_uppercase())
+            && title.chars().all(|c| c.is_ascii_alphanumeric());
+        let is_null = title == "Null" && schema["type"] == "null";
+        if !is_name || methods.contains(&title.to_lowercase()) || !is_null && !titles.insert(title) {
+            wrong.push(format!("{title:?}: {schema}"));
+        }
+    }
+    // What a number tells apart is told by nothing else.
+    for title in &titles {
+        let without = title.trim_end_matches(|c: char| c.is_ascii_digit());
+        if without != *title && titles.contains(without) {
+            wrong.push(format!("{title:?} has the name of another and a number"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

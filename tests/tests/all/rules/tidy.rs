@@ -132,6 +132,20 @@ fn no_path_of_a_developers_machine() {
 }
 
 #[test]
+fn no_program_is_run_that_a_small_system_lacks() {
+    // Debian's procps, which a minimal Debian does not have. A shell has a `kill` of its own, and macOS its /bin/ps.
+    let procps =
+        ["kill", "pgrep", "pkill", "ps", "free", "pmap", "sysctl", "top", "uptime", "vmstat", "w", "watch"];
+    let runs = |line: &str| {
+        procps.iter().any(|name| {
+            line.contains(&format!("Command::new(\"{name}\")"))
+                || line.contains(&format!(".command(\"{name}\")"))
+        })
+    };
+    check_none(&places(rust_files(), runs), "send a signal by nix or rustix, and read /proc");
+}
+
+#[test]
 fn lints_are_expected_with_a_reason_and_never_allowed() {
     let silenced =
         |line: &str| line.trim_start().starts_with("#[allow(") || line.trim_start().starts_with("#![allow(");
@@ -143,6 +157,23 @@ fn nothing_is_left_for_later() {
     let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
     let left = |line: &str| marks.iter().any(|mark| line.contains(mark));
     check_none(&places(rust_files(), left), "do it, or open an issue");
+}
+
+#[test]
+fn the_workflows_run_what_everybody_can_run() {
+    let read = |path: &str| fs::read_to_string(workspace_root().join(path)).expect("it is in the repository");
+    let (makefile, workflow) = (read("Makefile"), read(".github/workflows/ci.yml"));
+    let steps: Vec<&str> = workflow.lines().filter_map(|line| line.trim().strip_prefix("- run: ")).collect();
+    assert!(steps.contains(&"./setup") && steps.contains(&"make test"), "{steps:?}");
+    for step in steps {
+        let target = step.strip_prefix("make ");
+        let exists = target.map_or_else(
+            || workspace_root().join(step).is_file(),
+            |target| makefile.contains(&format!("\n{target}:")),
+        );
+        assert!(exists, "{step} is neither a script of ours nor a target of the Makefile");
+    }
+    assert!(read(".github/ISSUE_TEMPLATE/bug.yml").contains("conveyorctl doctor --report"));
 }
 
 #[test]
@@ -158,7 +189,7 @@ fn the_readme_names_commands_that_exist() {
         } else if in_code {
             let words: Vec<&str> = line.trim_start_matches("$ ").split_whitespace().collect();
             match words[..] {
-                ["make", target, ..] => targets.extend([target]),
+                ["make" | "./setup", target, ..] => targets.extend([target]),
                 ["conveyorctl" | "conveyor", verb, ..] if !verb.starts_with('-') => verbs.extend([verb]),
                 _ => {}
             }

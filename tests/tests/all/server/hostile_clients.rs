@@ -8,7 +8,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 
-use conveyor_tests::harness::{Output, PATIENCE, Running, TestEnv, allow_many_files, announce, wait_until};
+use conveyor_tests::harness::{
+    Output, PATIENCE, Running, TestEnv, allow_many_files, announce, skipped, wait_until,
+};
 use nix::unistd::{Pid, Uid};
 use serde_json::{Value, json};
 
@@ -213,7 +215,7 @@ fn one_connection_too_many_is_refused_until_another_ends() {
 fn another_users_connection_is_dropped() {
     let env = world();
     if !Uid::effective().is_root() {
-        return announce("skipped: only root can be another user");
+        return skipped("as another user", "only root can be one");
     }
     // Everything that would keep another user away from the socket is removed, except the check of who
     // connects.
@@ -229,7 +231,7 @@ fn another_users_connection_is_dropped() {
         (found.code == Some(0)).then(|| Running::start(curl.uid(user).gid(user).current_dir("/")).finish())
     };
     let Some(stranger) = status(65534) else {
-        return announce("skipped another user's connection: curl is not installed");
+        return skipped("with curl", "it is not installed");
     };
     assert_eq!((stranger.stdout.as_str(), stranger.code == Some(0)), ("", false));
     assert_eq!(status(0).unwrap().success().json()["result"]["running"], true);

@@ -3,9 +3,9 @@
 //! tmux has it.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
-use conveyor_tests::harness::{Pane, TestEnv, standin, wait_until};
+use conveyor_tests::harness::{Pane, TestEnv, has_ended, standin, wait_until};
 use conveyor_tests::rollout::Format;
-use nix::{sys::signal::kill, unistd::Pid};
+use nix::unistd::Pid;
 use serde_json::json;
 
 /// A worker and a manager in a pane each, bound to `job`.
@@ -61,7 +61,7 @@ impl Pair {
     }
 
     fn is_running(pane: &Pane) -> bool {
-        kill(Pid::from_raw(pane.pid.try_into().unwrap()), None).is_ok()
+        !has_ended(Pid::from_raw(pane.pid.try_into().unwrap()))
     }
 
     #[track_caller]

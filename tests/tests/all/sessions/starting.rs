@@ -6,6 +6,8 @@
 
 use conveyor_tests::harness::{Output, Running, TestEnv, standin, wait_until};
 use conveyor_tests::rollout::Format;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::fs;
 
@@ -106,6 +108,26 @@ fn a_gone_name_is_started_anew_and_keeps_its_id() {
     let second = start(&env, &[]).success().json();
     assert_eq!(first["session_id"], second["session_id"]);
     assert_ne!(first["codex_session_id"], second["codex_session_id"]);
+}
+
+#[test]
+fn a_pane_that_a_killed_daemon_left_dead_does_not_take_the_name() {
+    let env = world();
+    let first = start(&env, &[]).success().json();
+    let pane = first["tmux_pane_id"].as_str().expect("it has a pane");
+    // As it is until the start is done.
+    let _ = env.tmux().run(&["set-option", "-w", "-t", pane, "remain-on-exit", "on"]);
+    let shown = |what: &str| env.tmux().run(&["display", "-p", "-t", pane, what]).stdout.trim().to_owned();
+    let pid = shown("#{pane_pid}").parse().expect("a number");
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("the process is ours");
+    wait_until("the pane is dead", || (shown("#{pane_dead}") == "1").then_some(()));
+    wait_until("the session is gone", || {
+        let gone = env.conveyorctl(&["sessions", "--state", "gone"]).success().json();
+        gone.as_array().is_some_and(|gone| gone.len() == 1).then_some(())
+    });
+    let second = start(&env, &[]).success().json();
+    assert_eq!(first["session_id"], second["session_id"]);
+    assert_eq!(tmux_sessions(&env), ["codex-w"]);
 }
 
 /// Checks a question that nobody may answer: the result is clear, nothing is pressed, nothing is left.

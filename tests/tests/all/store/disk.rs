@@ -1,7 +1,6 @@
 //! Real disks: full before the first start and while the daemon serves, and read-only.
 //!
-//! Each test mounts a small file system of its own. Where mounting is not allowed, the tests announce that
-//! they are skipped.
+//! Each test mounts a small file system of its own. Where mounting is not allowed, the tests are skipped.
 
 #![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
@@ -9,7 +8,7 @@ use std::fs::{self, File};
 use std::io::Write;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_tests::harness::{Running, TestEnv, announce, wait_until};
+use conveyor_tests::harness::{Running, TestEnv, skipped, wait_until};
 use conveyor_tests::rollout::{Format, Thread};
 use serde_json::{Value, json};
 
@@ -28,7 +27,7 @@ impl<'env> Disk<'env> {
         mount.args(["-t", "tmpfs", "-o", &options, "conveyor-test", path.as_str()]);
         let mounted = cfg!(target_os = "linux") && Running::start(&mut mount).finish().code == Some(0);
         if !mounted {
-            announce("skipped: file systems cannot be mounted here");
+            skipped("on a full disk", "file systems cannot be mounted");
         }
         mounted.then_some(Self { env, path })
     }
