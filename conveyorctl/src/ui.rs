@@ -5,7 +5,7 @@ use crate::guide;
 use crate::json;
 use crate::page::Page;
 use crate::program::Program;
-use crate::screen::{Asked, Form, Screen};
+use crate::screen::{Asked, Cursor, Form, Screen};
 use conveyor_proto::settings::{Environment, ProcessEnvironment};
 use conveyor_proto::text::printable_lines;
 use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fstat, stat};
@@ -191,6 +191,14 @@ impl Ui {
             (Form::Scripts | Form::People, Ok(understood)) => self.text(&text(&understood)),
             (Form::Scripts, Err(error)) => Err(not_understood(&error)),
             (Form::Json, _) | (Form::People, Err(_)) => self.json(answer),
+        }
+    }
+
+    /// Empties the screen, where it is one that can be: the next page takes the place of the one before.
+    pub(crate) fn clear_screen(&mut self) -> Result<(), CommandError> {
+        match self.screen().cursor {
+            Cursor::Moves => self.text("\x1b[H\x1b[2J\x1b[3J"),
+            Cursor::Stays => Ok(()),
         }
     }
 

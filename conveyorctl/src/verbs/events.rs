@@ -7,6 +7,7 @@ use crate::helper::Helper;
 use crate::screen::Form;
 use crate::ui::Ui;
 use crate::values::word;
+use crate::verbs::overview;
 use clap::Args;
 use conveyor_proto::client::{ClientError, Subscription};
 use conveyor_proto::registry::EventsSubscribe;
@@ -64,6 +65,9 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &WatchArgs) -> Resul
     let params =
         SubscribeParams { task: args.task.clone(), session: args.session.clone(), kinds: args.kinds.clone() };
     let mut changes = helper.subscribe_json::<EventsSubscribe>(ui, &params).await?;
+    if ui.form() == Form::People {
+        overview::first(ui, helper, args.task.as_deref()).await?;
+    }
     let mut printer = Printer::new(ui);
     loop {
         follow(ui, helper, &mut printer, &mut changes).await?;

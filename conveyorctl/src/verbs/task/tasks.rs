@@ -2,13 +2,18 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
-use crate::page::{Page, left, right, row, spans, state, strong, whole};
+use crate::page::{Page, faint, left, right, row, spans, state, strong, whole};
+use crate::screen::Form;
 use crate::ui::Ui;
 use crate::values::given;
+use crate::verbs::overview;
 use clap::Args;
+use conveyor_proto::ids::TaskId;
 use conveyor_proto::registry::{TaskCreate, TaskList};
 use conveyor_proto::text::printable;
+use conveyor_proto::types::overview::SessionStanding;
 use conveyor_proto::types::task::{CreateParams, CreateResult, ListParams, TaskRow};
+use std::collections::BTreeMap;
 
 /// List tasks, or create one
 #[derive(Debug, Args)]
@@ -50,10 +55,14 @@ async fn create(ui: &mut Ui, helper: &Helper, name: String, args: &TasksArgs) ->
 async fn list(ui: &mut Ui, helper: &Helper, args: &TasksArgs) -> Result<(), CommandError> {
     let params = |page| ListParams { active: args.active, page };
     let tasks = helper.call_pages::<TaskList>(ui, params).await?;
+    let standing = match ui.form() {
+        Form::People => overview::workers(ui, helper).await?,
+        Form::Scripts | Form::Json => BTreeMap::new(),
+    };
     ui.answer_or_text(
         &tasks,
         |tasks: &Vec<TaskRow>| tasks.iter().map(line).collect(),
-        |tasks: &Vec<TaskRow>, page| table(tasks, page),
+        |tasks: &Vec<TaskRow>, page| table(tasks, &standing, page),
     )
 }
 
@@ -61,11 +70,14 @@ fn line(task: &TaskRow) -> String {
     format!("{}\t{}\t{}\n", printable(&task.name), task.state.as_str(), printable(&task.goal))
 }
 
-fn table(tasks: &[TaskRow], page: &mut Page) {
+fn table(tasks: &[TaskRow], workers: &BTreeMap<TaskId, SessionStanding>, page: &mut Page) {
     let rows: Vec<_> = tasks
         .iter()
-        .map(|task| row![&task.name, state(task.state.as_str()), page.age(&task.updated_at), &task.goal])
+        .map(|task| {
+            let worker = workers.get(&task.id).map_or_else(|| faint("-"), overview::live);
+            row![&task.name, state(task.state.as_str()), worker, page.age(&task.updated_at), &task.goal]
+        })
         .collect();
-    let columns = [whole("TASK"), left("STATE"), right("CHANGED"), left("GOAL")];
+    let columns = [whole("TASK"), left("STATE"), left("WORKER"), right("CHANGED"), left("GOAL")];
     page.table(columns, rows, "no tasks: `tasks --create` or `pair` makes one");
 }
