@@ -135,7 +135,7 @@ mod tests {
         refused(
             &["sessions", "--json", "-o", "text"],
             &["sessions"],
-            "--output <FORMAT> cannot be used with --json",
+            "--json cannot be used with --output <FORMAT>",
         );
         refused(&["sessions", "-o", "xml"], &["sessions"], "--output <FORMAT>: `xml` is none of json, text");
         refused(&["sessions", "-o"], &["sessions"], "--output: the value is missing");

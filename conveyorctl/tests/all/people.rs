@@ -31,6 +31,22 @@ fn check(args: &[&str], answer: Value, expect: &str) {
     assert_eq!((outcome.code, outcome.stdout.as_str()), (0, expect), "{args:?}: {}", outcome.stderr);
 }
 
+/// The same of a listing beside which the daemon is asked where everything stands. Here nothing does.
+#[track_caller]
+fn check_beside(args: &[&str], answer: Value, expect: &str) {
+    let nothing = json!({
+        "tasks": [], "unbound": [],
+        "deliveries": { "pending_commands": 0, "held": 0, "uncertain": 0, "failed": 0, "oldest_held_seconds": null,
+                        "oldest_uncertain_seconds": null, "oldest_failed_seconds": null },
+    });
+    let answers = move |method: &str| match method {
+        "overview.show" => nothing.clone(),
+        _ => answer.clone(),
+    };
+    let outcome = run_with(args, answers, Run::on_a_screen).0;
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, expect), "{args:?}: {}", outcome.stderr);
+}
+
 fn communication(mode: &str) -> Value {
     json!({
         "session_kind": "tmux", "receive_style": "push", "delivery_mode": mode,
@@ -64,20 +80,20 @@ fn listings_are_tables() {
         "id": "task-1", "name": "greeting", "goal": "A friendly\u{1b}[2J greeting", "summary": null,
         "state": "managed", "created_at": "2026-11-29T10:00:00Z", "updated_at": "2026-11-29T11:59:46Z", "budget": null,
     });
-    check(
+    check_beside(
         &["tasks"],
         json!([task]),
-        "TASK      STATE    CHANGED  GOAL\n\
-         greeting  managed     14 s  A friendly\\u{1b}[2J greeting\n",
+        "TASK      STATE    WORKER  CHANGED  GOAL\n\
+         greeting  managed  -          14 s  A friendly\\u{1b}[2J greeting\n",
     );
     let worker = json!({
         "name": "w", "kind": "session", "running": true, "status": "running", "state": "unknown", "current_task": "",
     });
-    check(
+    check_beside(
         &["list"],
         json!([worker]),
-        "NAME  KIND     PANE     SAYS     WORKS ON\n\
-         w     session  running  unknown\n",
+        "NAME  KIND     PANE     STATE  SAYS     WORKS ON\n\
+         w     session  running  -      unknown\n",
     );
 }
 
@@ -339,8 +355,15 @@ fn json_is_the_same_wherever_it_is_asked_for() {
         assert_eq!(asked.stdout.replace([' ', '\n'], ""), "{\"of\":\"anewerdaemon\"}", "{args:?}: {asked:?}");
         assert_eq!(with(&["-o", "json"], |run| run), asked, "{args:?}");
         assert_eq!(with(&["--json"], Run::on_a_screen), asked, "{args:?}");
-        // These look into the answer before they show it.
-        if [&["cycle", "t"][..], &["config"], &["capture", "w", "--include-content"]].contains(&args) {
+        // These look into an answer before they show it.
+        let looks: [&[&str]; 5] = [
+            &["cycle", "t"],
+            &["config"],
+            &["capture", "w", "--include-content"],
+            &["list"],
+            &["status", "w"],
+        ];
+        if looks.contains(&args) {
             continue;
         }
         let shown = with(&[], Run::on_a_screen);
@@ -372,7 +395,7 @@ fn errors_are_json_where_json_was_asked_for() {
     let text = "conveyorctl: there is no session w\nhint: look\n";
     let object =
         "{\"hints\":[\"look\"],\"kind\":\"unknown_session\",\"message\":\"there is no session w\"}\n";
-    for args in [&["ingest", "w"][..], &["list"], &["daemon", "start"]] {
+    for args in [&["ingest", "w"][..], &["list"], &["config"]] {
         assert_eq!(refused(args, |run| run), text);
         assert_eq!(refused(args, Run::on_a_screen), text);
         assert_eq!(refused(&[args, &["--json"]].concat(), |run| run), object);

@@ -14,8 +14,6 @@ use crate::{
 use conveyor_proto::types::drift::{DanglingBinding, DeadSession, DriftKind, Finding, StuckTask};
 use std::collections::BTreeMap;
 
-/// How long a session may wait for its first rollout, in seconds.
-
 /// All findings: of sessions first, then of bindings, then of work that was left undone.
 #[must_use]
 pub fn of(survey: &Survey, stale_seconds: f64) -> Vec<Finding> {

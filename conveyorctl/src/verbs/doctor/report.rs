@@ -6,6 +6,7 @@
 use crate::error::{CommandError, ErrorKind};
 use crate::helper::Helper;
 use crate::redact::{Below, Redactor};
+use crate::screen::Form;
 use crate::ui::Ui;
 use camino::Utf8Path;
 use conveyor_proto::opened::{Access, Opened};
@@ -18,7 +19,7 @@ use conveyor_proto::types::drift::ReconcileResult;
 use conveyor_proto::types::session::{self, SessionRow, StateFilter};
 use conveyor_proto::types::task::{self, TaskRow};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -65,8 +66,11 @@ pub(super) async fn run(ui: &mut Ui, helper: &Helper, params: &DoctorParams) -> 
     let redactor = redactor(helper, &answers);
     let text = format!("{}{}", machine(helper), daemon(&answers));
     let text = format!("{text}{}{}", findings(&answers.drift), log(helper));
-    ui.text(HEAD)?;
-    ui.text(&redactor.text(&text))
+    let report = format!("{HEAD}{}", redactor.text(&text));
+    match ui.form() {
+        Form::Json => ui.json(&json!({ "report": report })),
+        Form::Scripts | Form::People => ui.text(&report),
+    }
 }
 
 /// An answer or what failed; Ctrl-C ends the report.

@@ -1,6 +1,7 @@
 //! `uninstall-skills`: what `install-skills` put into Codex's folder of skills, out again.
 
 use crate::error::CommandError;
+use crate::screen::Form;
 use crate::skills::{Action, Changed, SKILLS, SkillError, Step};
 use crate::ui::Ui;
 use crate::values::codex_home;
@@ -23,9 +24,6 @@ pub(crate) struct UninstallSkillsArgs {
     /// Remove changed files too
     #[arg(long)]
     force: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// What the verb prints as JSON.
@@ -64,7 +62,10 @@ pub(crate) fn run(ui: &mut Ui, args: &UninstallSkillsArgs) -> Result<(), Command
         skills.push(RemovedSkill { name: skill.name, target, files });
     }
     let removed = Removed { codex_home: home, dry_run: args.dry_run, skills };
-    if args.json { ui.json(&removed) } else { ui.text(&text(&removed)) }
+    match ui.form() {
+        Form::Json => ui.json(&removed),
+        Form::Scripts | Form::People => ui.text(&text(&removed)),
+    }
 }
 
 fn text(removed: &Removed) -> String {
