@@ -29,7 +29,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("start", &["start w --cwd ~/project --model MODEL"]),
     ("list", &["list"]),
     ("status", &["status w"]),
-    ("update-status", &["update-status w --state editing --current-task 'greeting.txt' --next-action 'read it again'"]),
+    (
+        "update-status",
+        &["update-status w --state editing --current-task 'greeting.txt' --next-action 'read it again'"],
+    ),
     ("idle-check", &["idle-check w"]),
     ("events", &["events w"]),
     ("capture", &["capture w"]),

@@ -9,7 +9,6 @@ mod inboxes;
 mod interrupting;
 mod reference;
 mod rooms;
-#[path = "../../../tests/src/harness/skips.rs"]
 pub mod skips;
 mod starting;
 mod support;
