@@ -82,6 +82,9 @@ pub(crate) fn arrange(root: &Command, args: impl IntoIterator<Item = String>) ->
         } else {
             let (name, joined) = split(&token);
             match matching(command, name)[..] {
+                [option] if hands_on(command) && !positionals.is_empty() && is_of_an_answer(option) => {
+                    handed_on.push(token);
+                }
                 [] if hands_on(command) && token != "-h" => handed_on.push(token),
                 [] => tokens.push(token),
                 [option] => {
@@ -151,21 +154,43 @@ fn is_negative_number(token: &str) -> bool {
     }
 }
 
-/// Splits a token into the option's name and the value that is joined to it.
+/// Splits a token into the option's name and the value that is joined to it. A short option has its value with `=` or
+/// without.
 fn split(token: &str) -> (&str, Option<&str>) {
+    let is_short = token.starts_with('-') && !token.starts_with("--");
+    if let Some((second, _)) = token.char_indices().nth(2)
+        && is_short
+        && !token.contains(' ')
+    {
+        let (name, value) = token.split_at(second);
+        return (name, Some(value.strip_prefix('=').unwrap_or(value)));
+    }
     token.split_once('=').map_or((token, None), |(name, value)| (name, Some(value)))
 }
 
+/// Whether an option says in which form a verb answers. After its first word, a command line that is handed on to
+/// another program has such options of its own.
+fn is_of_an_answer(option: &Arg) -> bool {
+    ["json", "output"].contains(&option.get_id().as_str())
+}
+
 /// The options of a verb that a name, whole or shortened, can mean. The options that every verb has are never
-/// shortened: what a verb does not know (`approvals list --state all`) must not name another daemon's state root.
+/// shortened: what a verb does not know (`approvals list --state all`) must not name another daemon's state root. But
+/// `--json` may be: many verbs had it as their own.
 fn matching<'a>(command: &'a Command, name: &str) -> Vec<&'a Arg> {
+    if let Some(short) = name.strip_prefix('-').and_then(|name| name.parse::<char>().ok()) {
+        let is_meant =
+            |option: &&Arg| option.get_short() == Some(short) && option.get_action().takes_values();
+        return command.get_arguments().filter(is_meant).collect();
+    }
     let Some(name) = name.strip_prefix("--").filter(|name| !name.is_empty()) else { return Vec::new() };
     if let Some(exact) = command.get_arguments().find(|option| option.get_long() == Some(name)) {
         return vec![exact];
     }
     let shortened =
         |option: &&Arg| option.get_long().is_some_and(|long| long.starts_with(name)) && !option.is_hide_set();
-    command.get_arguments().filter(shortened).filter(|option| !option.is_global_set()).collect()
+    let may_be = |option: &&Arg| !option.is_global_set() || option.get_id() == "json";
+    command.get_arguments().filter(shortened).filter(may_be).collect()
 }
 
 #[cfg(test)]
@@ -259,6 +284,18 @@ mod tests {
     }
 
     #[test]
+    fn a_short_option_has_its_value_beside_it_or_joined() {
+        for form in
+            [&["-o", "json"][..], &["-ojson"], &["-o=json"], &["--output", "json"], &["--output=json"]]
+        {
+            check(&[&["tasks"], form].concat(), &["tasks", "--output=json"]);
+            check(&[form, &["tasks"]].concat(), &["--output=json", "tasks"]);
+        }
+        check(&["session-nudge", "w", "-o is short"], &["session-nudge", "--", "w", "-o is short"]);
+        check(&["tasks", "-xjson"], &["tasks", "-xjson"]);
+    }
+
+    #[test]
     fn what_start_does_not_know_is_for_codex() {
         check(
             &["start", "s", "--model", "m", "-c", "a=b", "extra", "--cwd", "/d"],
@@ -271,6 +308,11 @@ mod tests {
             &["start", "--no-start-prompt", "--path=/db", "--", "s"],
         );
         check(&["start", "-h"], &["start", "-h"]);
+        check(&["start", "-o", "json", "s"], &["start", "--output=json", "--", "s"]);
+        check(
+            &["start", "s", "exec", "--json", "-o", "f"],
+            &["start", "--", "s", "exec", "--json", "-o", "f"],
+        );
     }
 
     #[test]

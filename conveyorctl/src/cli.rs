@@ -7,7 +7,7 @@ use crate::guide;
 use crate::program::Program;
 use crate::usage::{self, Told};
 use crate::verbs::Verb;
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use std::ffi::OsString;
 
 /// Let one Codex session supervise another
@@ -29,8 +29,6 @@ pub(crate) struct Invocation {
     pub(crate) cli: Cli,
     /// The words of the verb as they were called.
     pub(crate) verb: Vec<String>,
-    /// Whether the caller asked for JSON instead of text; then errors are JSON too.
-    pub(crate) prints_json: bool,
 }
 
 /// The whole definition under the program's present name.
@@ -52,26 +50,19 @@ pub(crate) fn parse(program: Program, args: impl Iterator<Item = OsString>) -> R
     let Arguments { tokens, verb } = argv::arrange(&command, args)
         .map_err(|Unclear { verb, message }| Told::Wrong { verb, program_alone: false, message })?;
     let line = std::iter::once(program.as_str().to_owned()).chain(tokens);
-    let parsed = command.try_get_matches_from_mut(line).and_then(|mut matches| {
-        let prints_json = asks_for_json(&matches);
-        Ok((Cli::from_arg_matches_mut(&mut matches)?, prints_json))
-    });
+    let parsed = command
+        .try_get_matches_from_mut(line)
+        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     match parsed {
-        Ok((cli, prints_json)) => Ok(Invocation { cli, verb, prints_json }),
+        Ok(cli) => Ok(Invocation { cli, verb }),
         Err(error) => Err(usage::refusal(&error, verb)),
     }
-}
-
-/// Whether `--json` was given to the verb, or to the verb below it. The definition of the verb alone says whether it
-/// has that option: what prints JSON anyway has none.
-fn asks_for_json(matches: &ArgMatches) -> bool {
-    matches.try_get_one("json").ok().flatten().copied().unwrap_or(false)
-        || matches.subcommand().is_some_and(|(_, below)| asks_for_json(below))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::screen::Asked;
     use crate::verbs::WithDaemon;
 
     /// Expects that a line is refused, by this verb and with this message.
@@ -141,6 +132,13 @@ mod tests {
         );
         refused(&["tasks", "--json=1"], &["tasks"], "--json: takes no value, and got `1`");
         refused(&["dispatch", "--once", "--watch"], &["dispatch"], "--once cannot be used with --watch");
+        refused(
+            &["sessions", "--json", "-o", "text"],
+            &["sessions"],
+            "--output <FORMAT> cannot be used with --json",
+        );
+        refused(&["sessions", "-o", "xml"], &["sessions"], "--output <FORMAT>: `xml` is none of json, text");
+        refused(&["sessions", "-o"], &["sessions"], "--output: the value is missing");
     }
 
     #[test]
@@ -206,23 +204,36 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_json(line: &[&str], expect: bool) {
-        let parsed = parse(Program::Conveyorctl, line.iter().map(OsString::from));
-        assert_eq!(parsed.unwrap().prints_json, expect, "{line:?}");
+    fn check_asked(line: &[&str], expect: Option<Asked>) {
+        assert_eq!(accepted(line).global.asked(), expect, "{line:?}");
     }
 
     #[test]
-    fn errors_are_json_where_json_was_asked_for() {
-        check_json(&["tasks"], false);
-        check_json(&["tasks", "--json"], true);
-        check_json(&["worker-ack", "t", "--json"], true);
-        check_json(&["commands", "retry", "command-1", "--reason", "r"], false);
-        check_json(&["commands", "retry", "command-1", "--reason", "r", "--json"], true);
-        check_json(&["commands", "--json", "retry", "command-1", "--reason", "r"], true);
-        check_json(&["approvals", "list", "--json"], true);
-        check_json(&["install-skills", "--json"], true);
-        check_json(&["sessions"], false);
-        // It prints JSON anyway, and its errors are texts as those of `sessions` are.
-        check_json(&["daemon", "status", "--json"], false);
+    fn every_verb_takes_the_form_of_its_answer() {
+        for line in [
+            &["tasks"][..],
+            &["sessions"],
+            &["worker-ack", "t"],
+            &["commands", "retry", "command-1", "--reason", "r"],
+            &["approvals", "list"],
+            &["install-skills"],
+            &["daemon", "status"],
+            &["rpc", "methods"],
+            &["man"],
+        ] {
+            check_asked(line, None);
+            for (form, expect) in [
+                (&["--json"][..], Asked::Json),
+                (&["-o", "json"], Asked::Json),
+                (&["-ojson"], Asked::Json),
+                (&["-o=text"], Asked::Text),
+                (&["--output", "text"], Asked::Text),
+            ] {
+                check_asked(&[line, form].concat(), Some(expect));
+                check_asked(&[form, line].concat(), Some(expect));
+            }
+        }
+        check_asked(&["commands", "--json", "retry", "command-1", "--reason", "r"], Some(Asked::Json));
+        check_asked(&["tasks", "--js"], Some(Asked::Json));
     }
 }

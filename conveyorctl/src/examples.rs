@@ -28,7 +28,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("start-test", &["start-test w --cwd ~/project"]),
     ("start", &["start w --cwd ~/project --model MODEL"]),
     ("list", &["list"]),
-    ("status", &["status w"]),
+    ("status", &["status", "status --watch", "status w"]),
     (
         "update-status",
         &["update-status w --state editing --current-task 'greeting.txt' --next-action 'read it again'"],

@@ -1,5 +1,7 @@
 //! The arguments that every verb takes.
 
+use crate::screen::Asked;
+use crate::values::word;
 use clap::Args;
 
 /// What every verb takes, before or after its name.
@@ -15,4 +17,24 @@ pub(crate) struct GlobalArgs {
     /// Fail with exit code 3 instead of starting the daemon
     #[arg(long, global = true)]
     pub(crate) no_start: bool,
+    /// Print JSON, on a terminal too; errors as well
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print JSON, or text for people where standard output is no terminal
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FORMAT",
+        conflicts_with = "json",
+        value_parser = word::<Asked>(Asked::WORDS)
+    )]
+    output: Option<Asked>,
+}
+
+impl GlobalArgs {
+    /// The form of answers that was asked for.
+    pub(crate) fn asked(&self) -> Option<Asked> {
+        if self.json { Some(Asked::Json) } else { self.output }
+    }
 }

@@ -4,7 +4,7 @@
 //! `conveyor-client`'s. A verb never looks into the database file, and nothing but `ui` writes to the terminal.
 //!
 //! From the outside in: `argv` brings the arguments into one shape, `cli` gives them types, `verbs` has
-//! one file per verb, `helper` carries a verb's calls to the daemon, and `ui` prints. What a verb uses knows neither
+//! one file per verb, `helper` carries a verb's calls to the daemon, `ui` prints, and `page` is how a person reads it. What a verb uses knows neither
 //! `verbs` nor `cli`; the test `rooms` holds that.
 
 mod argv;
@@ -16,9 +16,11 @@ mod global;
 mod guide;
 mod helper;
 mod json;
+mod page;
 mod program;
 mod redact;
 mod reference;
+mod screen;
 mod service;
 mod skills;
 mod terminal;
@@ -28,6 +30,7 @@ mod values;
 mod verbs;
 
 pub use reference::reference_markdown;
+pub use screen::{Colour, Cursor, Screen};
 pub use ui::Io;
 
 use cli::Invocation;
@@ -72,8 +75,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: Io) -> ExitCode {
             let named: &[String] = if program_alone { &[] } else { &verb };
             wrong_usage(&mut ui, &verb, named, &message)
         }
-        Ok(Invocation { cli, verb, prints_json }) => {
-            ui.set_errors_as_json(prints_json);
+        Ok(Invocation { cli, verb }) => {
+            ui.set_asked(cli.global.asked());
             end(&mut ui, &verb, |ui| run_verb(ui, &cli, environment))
         }
     };

@@ -9,6 +9,7 @@ mod systemd;
 
 use camino::Utf8PathBuf;
 use conveyor_proto::settings::StateFiles;
+use serde::Serialize;
 
 /// Stands near the top of each file that `daemon install` writes. A file without this mark is left alone.
 const MARK: &str = "Written by `conveyorctl daemon install`";
@@ -68,7 +69,7 @@ pub(crate) struct Folders {
 }
 
 /// A file of the service.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct UnitFile {
     pub(crate) path: Utf8PathBuf,
     pub(crate) text: String,

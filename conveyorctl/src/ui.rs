@@ -3,11 +3,15 @@
 use crate::error::CommandError;
 use crate::guide;
 use crate::json;
+use crate::page::Page;
 use crate::program::Program;
+use crate::screen::{Asked, Cursor, Form, Screen};
 use conveyor_proto::settings::{Environment, ProcessEnvironment};
 use conveyor_proto::text::printable_lines;
 use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fstat, stat};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::io::{BufRead, IsTerminal as _, Write};
 use std::rc::Rc;
 
@@ -21,6 +25,8 @@ pub struct Io {
     pub stderr: Box<dyn Write>,
     /// Whether a person looks at standard error: then long waits show.
     pub interactive: bool,
+    /// The terminal that a person looks at standard output on, if there is one: then answers are for a person.
+    pub screen: Option<Screen>,
     /// The environment variables.
     pub environment: Rc<dyn Environment>,
 }
@@ -34,6 +40,7 @@ impl Io {
             stdout: Box::new(std::io::stdout()),
             stderr: Box::new(std::io::stderr()),
             interactive: std::io::stderr().is_terminal(),
+            screen: Screen::of_process(&ProcessEnvironment),
             environment: Rc::new(ProcessEnvironment),
         }
     }
@@ -51,18 +58,18 @@ pub(crate) fn has_no_stdout() -> bool {
     reads_too && null.is_ok() && fstat(&stdout).map(device) == null
 }
 
-/// Prints. Nothing is coloured, so `NO_COLOR` has nothing to switch off.
+/// Prints: JSON or text for programs, pages for people.
 pub(crate) struct Ui {
     program: Program,
     /// The program with the options that name its daemon, as the beginning of a command line.
     called: String,
     io: Io,
-    errors_as_json: bool,
+    asked: Option<Asked>,
 }
 
 impl Ui {
     pub(crate) fn new(program: Program, io: Io) -> Self {
-        Self { program, called: program.to_string(), io, errors_as_json: false }
+        Self { program, called: program.to_string(), io, asked: None }
     }
 
     /// The name that the program was called by.
@@ -81,9 +88,24 @@ impl Ui {
         self.called = words.map(quoted).collect::<Vec<_>>().join(" ");
     }
 
-    /// Sets whether each error is printed as one JSON object, for callers that asked for JSON.
-    pub(crate) const fn set_errors_as_json(&mut self, json: bool) {
-        self.errors_as_json = json;
+    /// Sets the form that the caller asked for. Who asked for JSON gets errors as JSON too.
+    pub(crate) const fn set_asked(&mut self, asked: Option<Asked>) {
+        self.asked = asked;
+    }
+
+    /// The form in which the verb answers.
+    pub(crate) const fn form(&self) -> Form {
+        Form::of(self.asked, self.io.screen.as_ref())
+    }
+
+    /// Whether a person reads the answer, in whatever form.
+    pub(crate) fn is_read_by_a_person(&self) -> bool {
+        self.io.screen.is_some() || self.form() == Form::People
+    }
+
+    /// The screen that a page is made for.
+    pub(crate) fn screen(&self) -> Screen {
+        self.io.screen.clone().unwrap_or_else(Screen::of_pipe)
     }
 
     /// Reads standard input to its end.
@@ -115,6 +137,76 @@ impl Ui {
         let line = String::from_utf8(line)
             .map_err(|_| CommandError::failed("input", "standard input is not UTF-8 text"))?;
         Ok(Some(line))
+    }
+
+    /// Prints an answer: as JSON, or as the page that `write` makes of it. An answer that this program does not
+    /// understand, as that of a newer daemon, is JSON for a person too.
+    pub(crate) fn answer<T: DeserializeOwned>(
+        &mut self,
+        answer: &Value,
+        write: impl FnOnce(&T, &mut Page),
+    ) -> Result<(), CommandError> {
+        if self.form() == Form::People
+            && let Ok(understood) = T::deserialize(answer)
+        {
+            return self.page(|page| write(&understood, page));
+        }
+        self.json(answer)
+    }
+
+    /// As [`Ui::answer`], with JSON on one line.
+    pub(crate) fn answer_in_a_line<T: DeserializeOwned>(
+        &mut self,
+        answer: &Value,
+        write: impl FnOnce(&T, &mut Page),
+    ) -> Result<(), CommandError> {
+        match (self.form(), T::deserialize(answer)) {
+            (Form::People, Ok(understood)) => self.page(|page| write(&understood, page)),
+            _ => self.json_line(answer),
+        }
+    }
+
+    /// As [`Ui::answer`], of a verb whose scripts get text unless they ask for JSON.
+    pub(crate) fn answer_or_text<T: DeserializeOwned>(
+        &mut self,
+        answer: &Value,
+        text: impl FnOnce(&T) -> String,
+        write: impl FnOnce(&T, &mut Page),
+    ) -> Result<(), CommandError> {
+        match (self.form(), T::deserialize(answer)) {
+            (Form::Scripts, Ok(understood)) => self.text(&text(&understood)),
+            (Form::Scripts, Err(error)) => Err(not_understood(&error)),
+            (Form::People, Ok(understood)) => self.page(|page| write(&understood, page)),
+            (Form::Json, _) | (Form::People, Err(_)) => self.json(answer),
+        }
+    }
+
+    /// As [`Ui::answer_or_text`], of a text that is a person's too: command lines to copy, say.
+    pub(crate) fn answer_as_text<T: DeserializeOwned>(
+        &mut self,
+        answer: &Value,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<(), CommandError> {
+        match (self.form(), T::deserialize(answer)) {
+            (Form::Scripts | Form::People, Ok(understood)) => self.text(&text(&understood)),
+            (Form::Scripts, Err(error)) => Err(not_understood(&error)),
+            (Form::Json, _) | (Form::People, Err(_)) => self.json(answer),
+        }
+    }
+
+    /// Empties the screen, where it is one that can be: the next page takes the place of the one before.
+    pub(crate) fn clear_screen(&mut self) -> Result<(), CommandError> {
+        match self.screen().cursor {
+            Cursor::Moves => self.text("\x1b[H\x1b[2J\x1b[3J"),
+            Cursor::Stays => Ok(()),
+        }
+    }
+
+    /// Prints a page for a person.
+    pub(crate) fn page(&mut self, write: impl FnOnce(&mut Page)) -> Result<(), CommandError> {
+        let mut page = Page::new(self.screen(), self.program);
+        write(&mut page);
+        self.text(&page.done())
     }
 
     /// Prints a result as JSON over several lines.
@@ -165,7 +257,7 @@ impl Ui {
 
     pub(crate) fn error(&mut self, error: &CommandError) {
         let Some(word) = error.kind.word() else { return };
-        if self.errors_as_json {
+        if self.form() == Form::Json {
             let hints: Vec<String> =
                 error.hints.iter().map(|hint| guide::with_whole_commands(hint, &self.called)).collect();
             let object = ErrorObject { kind: word, message: &error.message, hints: &hints };
@@ -220,6 +312,10 @@ struct ErrorObject<'a> {
 /// by so many blanks.
 pub(crate) fn json_within(value: &impl Serialize, indentation: usize) -> Result<String, CommandError> {
     json::indented(value, indentation).map_err(not_json)
+}
+
+fn not_understood(error: &serde_json::Error) -> CommandError {
+    CommandError::failed("protocol", format!("failed to understand the answer: {error}"))
 }
 
 fn not_json(error: serde_json::Error) -> CommandError {

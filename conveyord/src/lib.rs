@@ -30,6 +30,7 @@ mod in_place;
 pub mod ingest;
 pub mod lock;
 pub mod logs;
+pub mod overview;
 pub mod pairing;
 pub mod platform;
 pub mod process;

@@ -10,8 +10,8 @@ use crate::types::{
     ack, approval, binding, command,
     common::{Empty, Json},
     compat, create, criteria, cycle, daemon, discover, dispatch, doctor, drift, events, finish, handoff,
-    history, inbox, manager_config, pair, pane, rollout, run, session, start, supervision, task, wait,
-    worker,
+    history, inbox, manager_config, overview, pair, pane, rollout, run, session, start, supervision, task,
+    wait, worker,
 };
 
 methods! {
@@ -93,6 +93,8 @@ methods! {
     "task.audit_rows" => TaskAuditRows(history::AuditRowsParams) -> history::AuditRowsResult, reads, by(person, manager, worker);
     /// Show a task's history in order.
     "task.replay" => TaskReplay(history::ReplayParams) -> history::ReplayResult, reads, by(person, manager, worker);
+    /// Show where every task and session stands; nothing is consumed.
+    "overview.show" => OverviewShow(overview::OverviewParams) -> overview::Overview, writes, again(always), by(person, manager);
     /// Tie a worker and a manager to a task.
     "binding.create" => BindingCreate(binding::BindParams) -> binding::BindResult, writes, again(never), see(TaskAudit), by(person, manager);
     /// Start a worker and a manager for a task, bind them and see that messages are delivered between them.
@@ -136,7 +138,7 @@ methods! {
     /// Run the classifiers on a text.
     "pane.classify" => PaneClassify(rollout::ClassifyParams) -> rollout::ClassifyResult, reads, by(person, manager, worker);
     /// Observe the worker of a bound task once.
-    "cycle.run" => CycleRun(cycle::CycleParams) -> cycle::CycleResult, writes, again(never), see(TaskAudit), by(person, manager);
+    "cycle.run" => CycleRun(cycle::CycleParams) -> cycle::CycleResult, writes, again(if set(look)), see(TaskAudit), by(person, manager);
     /// List the cycles of a task whose pane showed something notable.
     "cycle.divergences" => CycleDivergences(cycle::DivergencesParams) -> Vec<cycle::Divergence>, reads, by(person, manager, worker);
     /// Create a telemetry run or a loop run.

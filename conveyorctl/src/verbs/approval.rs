@@ -2,13 +2,16 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, bad, faint, shell, spans, state, strong};
 use crate::ui::Ui;
 use clap::{Args, Subcommand};
 use conveyor_proto::Method;
 use conveyor_proto::registry::{ApprovalAccept, ApprovalDecline, ApprovalList};
 use conveyor_proto::text::printable;
-use conveyor_proto::types::approval::{ApprovalExtent, ApprovalRow, DecideParams, DecideResult, ListParams};
-use conveyor_proto::types::common::Page;
+use conveyor_proto::types::approval::{
+    ApprovalExtent, ApprovalRow, ApprovalState, DecideParams, DecideResult, ListParams,
+};
+use conveyor_proto::types::common;
 
 /// List what workers wait for, accept or decline it
 ///
@@ -46,9 +49,6 @@ struct ListArgs {
     /// Also those that are answered or over: the newest 100
     #[arg(long)]
     all: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -62,9 +62,6 @@ struct DecideArgs {
     /// Why; kept in the audit trail
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &ApprovalsArgs) -> Result<(), CommandError> {
@@ -80,18 +77,55 @@ async fn list(ui: &mut Ui, helper: &Helper, args: &ListArgs) -> Result<(), Comma
         task: args.task.clone(),
         session: args.session.clone(),
         all: args.all,
-        page: Page::default(),
+        page: common::Page::default(),
     };
     let answer = helper.call_json::<ApprovalList>(ui, &params).await?;
-    if args.json {
-        return ui.json(&answer);
+    ui.answer_or_text(
+        &answer,
+        |approvals: &Vec<ApprovalRow>| {
+            let lines = approvals.iter().flat_map(lines);
+            lines.map(|line| format!("{line}\n")).collect()
+        },
+        |approvals: &Vec<ApprovalRow>, page| all(approvals, page),
+    )
+}
+
+fn all(approvals: &[ApprovalRow], page: &mut Page) {
+    if approvals.is_empty() {
+        page.line(faint("nobody waits for an approval"));
     }
-    for approval in helper.understand::<ApprovalList>(&answer)? {
-        for line in lines(&approval) {
-            ui.line(&line)?;
+    for (index, approval) in approvals.iter().enumerate() {
+        if index > 0 {
+            page.gap();
+        }
+        one(approval, page);
+    }
+}
+
+/// An approval as a person needs it to decide, with the command lines that do.
+fn one(approval: &ApprovalRow, page: &mut Page) {
+    let at = faint(format!(" {}", page.when(&approval.created_at)));
+    page.line(spans![strong(&approval.id), ": ", state(approval.state.as_str()), at]);
+    page.fact("asks", format!("session {}, {}", approval.session, approval.kind.as_str()));
+    page.fact_if("task", approval.task.as_deref());
+    page.fact_if("command", approval.command.as_deref());
+    page.fact_if("folder", approval.cwd.as_deref());
+    page.fact_if("reason", approval.reason.as_deref());
+    if let Some(decision) = &approval.decision {
+        let by = approval.decided_by.as_deref().unwrap_or("-");
+        let why = approval.decided_reason.as_deref().unwrap_or_default();
+        page.fact("answer", format!("{decision} for {by}: {why}"));
+    }
+    if approval.extent != ApprovalExtent::Whole {
+        page.fact(approval.extent.as_str(), bad("this is not all that is asked; answer it in the pane"));
+        return;
+    }
+    if let Some(task) = approval.task.as_deref().filter(|_| approval.state == ApprovalState::Pending) {
+        for verb in ["accept", "decline"] {
+            let (id, task) = (shell(&approval.id), shell(task));
+            page.command(&format!("approvals {verb} {id} --task {task} --reason TEXT"));
         }
     }
-    Ok(())
 }
 
 async fn decide<M>(ui: &mut Ui, helper: &Helper, args: &DecideArgs) -> Result<(), CommandError>
@@ -100,12 +134,18 @@ where
 {
     let params = DecideParams { id: args.id.clone(), task: args.task.clone(), reason: args.reason.clone() };
     let answer = helper.call_json::<M>(ui, &params).await?;
-    if args.json {
-        return ui.json(&answer);
-    }
-    let decided = helper.understand::<M>(&answer)?;
-    ui.line(&format!("{}: {}", printable(&decided.approval.id), decided.approval.state.as_str()))?;
-    decided.note.map_or(Ok(()), |note| ui.line(&note))
+    ui.answer_or_text(
+        &answer,
+        |decided: &DecideResult| {
+            let note = decided.note.as_deref().map(|note| format!("{note}\n")).unwrap_or_default();
+            let (id, state) = (printable(&decided.approval.id), decided.approval.state.as_str());
+            format!("{id}: {state}\n{note}")
+        },
+        |decided: &DecideResult, page| {
+            one(&decided.approval, page);
+            page.fact_if("note", decided.note.as_deref());
+        },
+    )
 }
 
 /// An approval as a person needs it to decide: a line with the ids, then each text of Codex on a line of its own.

@@ -2,11 +2,12 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, bad, left, right, row, spans, strong, waiting};
 use crate::ui::Ui;
 use crate::values::{absolute_if_given, given};
 use clap::Args;
 use conveyor_proto::registry::CompatImport;
-use conveyor_proto::types::compat::ImportParams;
+use conveyor_proto::types::compat::{DatabaseImport, ImportParams, ImportResult};
 
 /// Bring over worker folders and a database of agent-conveyor 0.1.0
 ///
@@ -37,5 +38,57 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &ImportCompatArgs) -
     };
     let params = ImportParams { apply: args.apply, root, worker, database };
     let imported = helper.call_json::<CompatImport>(ui, &params).await?;
-    ui.json(&imported)
+    ui.answer(&imported, |imported: &ImportResult, page| report(imported, page))
+}
+
+fn report(imported: &ImportResult, page: &mut Page) {
+    page.line(if imported.apply { "imported:" } else { "would be imported; nothing was written:" });
+    page.fact_if("from", imported.root.as_deref());
+    let workers = imported.workers.iter().map(|one| row![&one.worker, one.action_count.to_string()]);
+    page.table([left("WORKER FOLDER"), right("ACTIONS")], workers, "no worker folders");
+    if let Some(database) = &imported.database {
+        page.gap();
+        rows(database, page);
+    }
+    if !imported.apply {
+        page.line("the same with --apply writes it");
+    }
+}
+
+fn rows(database: &DatabaseImport, page: &mut Page) {
+    page.line(spans!["database ", strong(&database.path)]);
+    if database.already_imported {
+        page.line("it was imported before; nothing is left to do");
+    }
+    let some =
+        database.tables.iter().filter(|one| one.new + one.already_there + one.conflicts + one.skipped > 0);
+    let rows = some.map(|one| {
+        let conflicts = one.conflicts.to_string();
+        let conflicts = if one.conflicts > 0 { bad(conflicts).into() } else { conflicts.into() };
+        [
+            one.table.as_str().into(),
+            one.new.to_string().into(),
+            one.already_there.to_string().into(),
+            conflicts,
+            one.skipped.to_string().into(),
+        ]
+    });
+    let columns = [left("TABLE"), right("NEW"), right("THERE"), right("CONFLICTS"), right("LEFT OUT")];
+    page.table(columns, rows, "no rows");
+    for one in &database.skipped {
+        page.item(format!("{}: {} rows left out: {}", one.table, one.rows, one.reason));
+    }
+    for one in &database.conflicts {
+        page.item(spans![
+            bad("conflict"),
+            format!(": {} {} in {}", one.table, one.id, one.columns.join(", "))
+        ]);
+    }
+    for one in &database.renamed {
+        page.item(format!("{} {}: {} becomes {}", one.table, one.id, one.from, one.to));
+    }
+    let goes_on = database.pending_commands + database.pending_notifications;
+    if goes_on > 0 {
+        page.line(waiting(format!("{goes_on} commands and notifications wait, and are dispatched")));
+    }
 }

@@ -2,6 +2,8 @@
 
 use crate::error::{CommandError, ErrorKind, ExitStatus};
 use crate::helper::Helper;
+use crate::page::{Page, left, row, state, whole};
+use crate::screen::Form;
 use crate::ui::Ui;
 use crate::values::{given, seconds, word};
 use clap::Args;
@@ -54,9 +56,6 @@ pub(crate) struct DispatchArgs {
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// One pass, or all passes of a watch together. The items are printed as they came.
@@ -73,12 +72,38 @@ struct Summary {
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &DispatchArgs) -> Result<(), CommandError> {
     let summary =
         if args.watch { watch(ui, helper, args).await? } else { pass(ui, helper, args, None).await? };
-    if args.json {
-        return ui.json(&summary);
+    match ui.form() {
+        Form::Json => ui.json(&summary),
+        Form::Scripts => ui.line(&summary.sentence()),
+        Form::People => ui.page(|page| {
+            page.line(summary.sentence());
+            items(&summary.processed, page);
+        }),
     }
-    let items = if summary.processed_count == 1 { "item" } else { "items" };
-    let verb = if summary.dry_run { "would be handled" } else { "handled" };
-    ui.line(&format!("{} {items} {verb}", summary.processed_count))
+}
+
+impl Summary {
+    fn sentence(&self) -> String {
+        let items = if self.processed_count == 1 { "item" } else { "items" };
+        let verb = if self.dry_run { "would be handled" } else { "handled" };
+        format!("{} {items} {verb}", self.processed_count)
+    }
+}
+
+/// A row per item. What an item has depends on what it is.
+fn items(processed: &[Value], page: &mut Page) {
+    if processed.is_empty() {
+        return;
+    }
+    let rows = processed.iter().map(|item| {
+        let field = |keys: &[&str]| keys.iter().find_map(|key| item[*key].as_str());
+        let became = field(&["outcome", "would_state", "state"]);
+        let why = field(&["error", "would_reason", "blocked_by"]);
+        let (id, kind) = (field(&["command_id", "dedupe_key"]), field(&["command_type", "signal_type"]));
+        row![kind, became.map(state), field(&["target_session"]), why, id]
+    });
+    let columns = [left("ITEM"), left("STATE"), left("TO"), left("WHY"), whole("ID")];
+    page.table(columns, rows, "");
 }
 
 async fn pass(
@@ -120,7 +145,8 @@ async fn watch(ui: &mut Ui, helper: &Helper, args: &DispatchArgs) -> Result<Summ
             Ok(done) => {
                 summary.dispatcher_id = done.dispatcher_id;
                 summary.processed_count += done.processed_count;
-                if args.json {
+                // A watch of days must not hold all that it did for a number.
+                if ui.form() == Form::Json {
                     summary.processed.extend(done.processed);
                 }
             }

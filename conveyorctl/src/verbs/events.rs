@@ -1,9 +1,13 @@
 //! `watch`: follow committed changes as they happen.
 
+mod people;
+
 use crate::error::{CommandError, ErrorKind};
 use crate::helper::Helper;
+use crate::screen::Form;
 use crate::ui::Ui;
 use crate::values::word;
+use crate::verbs::overview;
 use clap::Args;
 use conveyor_proto::client::{ClientError, Subscription};
 use conveyor_proto::registry::EventsSubscribe;
@@ -20,7 +24,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The kinds of changes, as they cross the socket.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 14] = [
     "session",
     "task",
     "binding",
@@ -33,12 +37,14 @@ const KINDS: [&str; 12] = [
     "notification_consumed",
     "notification",
     "cycle",
+    "session_status",
+    "approval",
 ];
 
 /// Follow changes as they happen, a line each
 ///
-/// Each line has the time, the kind, the task, the session and what changed, separated by tabs. Of a task also the
-/// changes of its two sessions are shown. Ends with Ctrl-C. Goes on when the daemon was restarted; what happened in
+/// For programs a line has the time, the kind, the task, the session and what changed, separated by tabs. Of a task also
+/// the changes of its two sessions are shown. Ends with Ctrl-C. Goes on when the daemon was restarted; what happened in
 /// between is not shown.
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
@@ -51,9 +57,6 @@ pub(crate) struct WatchArgs {
     /// Only these kinds, separated by commas
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = word::<ChangeKind>(&KINDS))]
     kinds: Vec<ChangeKind>,
-    /// Print a JSON object per line
-    #[arg(long)]
-    json: bool,
 }
 
 type Changes = Subscription<Box<RawValue>>;
@@ -62,8 +65,13 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &WatchArgs) -> Resul
     let params =
         SubscribeParams { task: args.task.clone(), session: args.session.clone(), kinds: args.kinds.clone() };
     let mut changes = helper.subscribe_json::<EventsSubscribe>(ui, &params).await?;
+    if ui.form() == Form::People {
+        overview::first(ui, helper, args.task.as_deref()).await?;
+    }
+    let mut printer = Printer::new(ui);
     loop {
-        follow(ui, helper, args, &mut changes).await?;
+        follow(ui, helper, &mut printer, &mut changes).await?;
+        printer.break_off(ui)?;
         ui.note("conveyord has ended; the watch goes on when it is back");
         changes = helper.interruptible(resume(ui, helper, &params)).await??;
         ui.note("conveyord is back; what happened in between is not shown");
@@ -74,20 +82,20 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &WatchArgs) -> Resul
 async fn follow(
     ui: &mut Ui,
     helper: &Helper,
-    args: &WatchArgs,
+    printer: &mut Printer,
     changes: &mut Changes,
 ) -> Result<(), CommandError> {
     loop {
-        let change = match helper.interruptible(changes.next()).await? {
+        let next = helper.interruptible(changes.next()).await;
+        if next.is_err() {
+            printer.break_off(ui)?;
+        }
+        let change = match next? {
             None | Some(Err(ClientError::Closed)) => return Ok(()),
             Some(change) => change.map_err(|error| helper.failure(error))?,
         };
         let change: Value = serde_json::from_str(change.get()).map_err(|error| not_understood(&error))?;
-        if args.json {
-            ui.json_line(&change)?;
-        } else {
-            ui.line(&line(&change)?)?;
-        }
+        printer.print(ui, &change)?;
     }
 }
 
@@ -116,27 +124,57 @@ fn not_understood(error: &serde_json::Error) -> CommandError {
     CommandError::failed("protocol", format!("failed to understand a change: {error}"))
 }
 
-/// A change as a line. A kind that this program does not know yet is shown by the words of its fields.
-fn line(change: &Value) -> Result<String, CommandError> {
+/// Prints changes in the form of the answer.
+struct Printer {
+    form: Form,
+    people: people::Lines,
+}
+
+impl Printer {
+    fn new(ui: &Ui) -> Self {
+        Self { form: ui.form(), people: people::Lines::new(ui.screen().cursor) }
+    }
+
+    fn print(&mut self, ui: &mut Ui, change: &Value) -> Result<(), CommandError> {
+        match self.form {
+            Form::Json => ui.json_line(change),
+            Form::Scripts => ui.line(&line(change)),
+            Form::People => self.people.print(ui, change),
+        }
+    }
+
+    /// Lets what comes next begin a line of its own.
+    fn break_off(&mut self, ui: &mut Ui) -> Result<(), CommandError> {
+        self.people.break_off(ui)
+    }
+}
+
+/// A change as a line for programs. A kind that this program does not know yet is shown by the words of its fields.
+fn line(change: &Value) -> String {
     let field = |key: &str| printable(change[key].as_str().unwrap_or("-")).into_owned();
-    let words = match Change::deserialize(change) {
-        Ok(change) => words(&change),
-        Err(_) => format!("{} {}", field("id"), field("state")),
-    };
-    let (task, session) = (named(change, "task"), named(change, "session"));
-    Ok(format!("{}\t{}\t{task}\t{session}\t{words}", field("at"), field("kind")))
+    let name = |key: &str| printable(named(change, key).unwrap_or("-")).into_owned();
+    let (task, session) = (name("task"), name("session"));
+    format!("{}\t{}\t{task}\t{session}\t{}", field("at"), field("kind"), printable(&told(change)))
 }
 
 /// The name of a task or session, or the id when the change carries no name.
-fn named(change: &Value, key: &str) -> String {
-    let name = change[key].as_str().or_else(|| change[format!("{key}_id")].as_str());
-    printable(name.unwrap_or("-")).into_owned()
+fn named<'a>(change: &'a Value, key: &str) -> Option<&'a str> {
+    change[key].as_str().or_else(|| change[format!("{key}_id")].as_str())
+}
+
+/// What changed. A kind that this program does not know yet is told by the words of its fields.
+fn told(change: &Value) -> String {
+    let field = |key: &str| change[key].as_str().unwrap_or("-");
+    match Change::deserialize(change) {
+        Ok(change) => words(&change),
+        Err(_) => format!("{} {}", field("id"), field("state")),
+    }
 }
 
 /// What changed, in plain words.
 fn words(change: &Change) -> String {
-    let id = printable(change.id.as_deref().unwrap_or("")).into_owned();
-    let state = printable(change.state.as_deref().unwrap_or("")).into_owned();
+    let id = change.id.as_deref().unwrap_or("");
+    let state = change.state.as_deref().unwrap_or("");
     let count = change.count.unwrap_or_default();
     match change.kind {
         ChangeKind::Session => format!("the session is {state}"),
@@ -165,7 +203,7 @@ mod tests {
 
     #[track_caller]
     fn check(change: Value, expect: &str) {
-        assert_eq!(line(&change).unwrap(), expect);
+        assert_eq!(line(&change), expect);
     }
 
     #[test]
@@ -200,5 +238,9 @@ mod tests {
         for kind in KINDS {
             assert!(ChangeKind::deserialize(&json!(kind)).is_ok(), "{kind}");
         }
+        // What the protocol has, as its refusal of an unknown word lists it.
+        let refusal = ChangeKind::deserialize(&json!("none")).unwrap_err().to_string();
+        let of_protocol = refusal.split('`').skip(3).step_by(2).filter(|kind| *kind != "lagged");
+        assert_eq!(of_protocol.collect::<Vec<_>>().len(), KINDS.len(), "{refusal}");
     }
 }

@@ -2,11 +2,13 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{spans, strong};
 use crate::ui::Ui;
 use crate::values::json_object_if_given;
 use clap::Args;
 use conveyor_proto::registry::HandoffRecord;
 use conveyor_proto::types::handoff::RecordHandoffParams;
+use conveyor_proto::types::supervision::Handoff;
 
 /// Record how far the worker of a task has come, for whoever goes on
 #[derive(Debug, Args)]
@@ -34,5 +36,9 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &HandoffArgs) -> Res
         payload: payload.unwrap_or_default(),
     };
     let handoff = helper.call_json::<HandoffRecord>(ui, &params).await?;
-    ui.json(&handoff)
+    ui.answer(&handoff, |handoff: &Handoff, page| {
+        page.line(spans!["handoff ", strong(format!("#{}", handoff.id)), " is recorded"]);
+        page.fact("done", &handoff.summary);
+        handoff.next_steps.iter().for_each(|step| page.fact("next", step));
+    })
 }

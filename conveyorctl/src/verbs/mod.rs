@@ -26,6 +26,7 @@ mod criteria {
 mod cycle {
     pub(super) mod divergences;
     pub(super) mod run;
+    mod sight;
 }
 mod db;
 mod discover;
@@ -55,6 +56,7 @@ mod own {
     pub(super) mod rpc;
     pub(super) mod uninstall_skills;
 }
+mod overview;
 mod pair;
 mod pane;
 mod reconcile;
@@ -144,6 +146,7 @@ verbs! {
     StartTest(worker::create::StartTestArgs) => worker::create::run_test;
     Start(worker::start::StartArgs) => worker::start::run;
     List(worker::list::ListArgs) => worker::list::run;
+    #[command(visible_alias = "ps")]
     Status(worker::status::StatusArgs) => worker::status::run;
     UpdateStatus(worker::update_status::UpdateStatusArgs) => worker::update_status::run;
     IdleCheck(worker::idle_check::IdleCheckArgs) => worker::idle_check::run;

@@ -1,14 +1,15 @@
 //! `pair`: a task with a worker and a manager that are started for it.
 
-use super::session::start::{CodexArgs, warn};
+use super::session::start::{CodexArgs, facts, warn};
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, shell, spans, strong};
 use crate::ui::Ui;
 use crate::values::{absolute_if_given, given, word};
 use clap::Args;
 use conveyor_proto::registry::{PairCreate, PairPlanned};
 use conveyor_proto::types::manager_config::ConfigChange;
-use conveyor_proto::types::pair::PairParams;
+use conveyor_proto::types::pair::{PairParams, PairPlan, PairResult};
 use conveyor_proto::types::supervision::{Epilogue, NudgeOnCompletion, SupervisionMode};
 use serde_json::Map;
 
@@ -56,9 +57,6 @@ pub(crate) struct PairArgs {
     /// Only print what would be paired; nothing is checked
     #[arg(long)]
     dry_run: bool,
-    /// Print JSON, as always; errors too
-    #[arg(long)]
-    json: bool,
 }
 
 /// What changes of the manager's configuration.
@@ -170,7 +168,11 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &PairArgs) -> Result
     };
     if args.dry_run {
         let plan = helper.call_json::<PairPlanned>(ui, &params).await?;
-        return ui.json(&plan);
+        return ui.answer(&plan, |plan: &PairPlan, page| {
+            page.line(spans!["task ", strong(&plan.task), " would get a pair; nothing was checked"]);
+            page.fact("worker", &plan.worker);
+            page.fact("manager", &plan.manager);
+        });
     }
     ui.progress(&format!(
         "waiting for Codex of worker {} and manager {} to begin their sessions, up to {} s each",
@@ -178,5 +180,28 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &PairArgs) -> Result
     ));
     let pair = helper.call_json::<PairCreate>(ui, &params).await?;
     warn(ui, &pair["warnings"]);
-    ui.json(&pair)
+    ui.answer(&pair, |pair: &PairResult, page| paired(pair, page))
+}
+
+fn paired(pair: &PairResult, page: &mut Page) {
+    let made = if pair.task.created { " is made and" } else { "" };
+    let task = &pair.task.name;
+    page.line(spans!["task ", strong(task), format!("{made} has a worker and a manager")]);
+    if !pair.resumed.is_empty() {
+        page.fact("before", format!("{} stood already", pair.resumed.join(", ")));
+    }
+    let seeded = pair.manager_acceptance_criteria_seeded;
+    if seeded > 0 {
+        page.fact("criteria", format!("{seeded} recorded"));
+    }
+    for (role, session) in [("worker", &pair.worker), ("manager", &pair.manager)] {
+        page.gap();
+        page.line(spans![role, " ", strong(&session.name)]);
+        facts(page, session);
+    }
+    page.gap();
+    page.line("look at it, talk to its manager:");
+    for verb in ["watch", "cycle", "open-manager"] {
+        page.command(&format!("{verb} {}", shell(task)));
+    }
 }

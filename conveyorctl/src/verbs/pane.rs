@@ -2,11 +2,12 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{spans, state, strong, waiting};
 use crate::ui::Ui;
 use crate::values::given;
 use clap::Args;
 use conveyor_proto::registry::PaneClassify;
-use conveyor_proto::types::rollout::ClassifyParams;
+use conveyor_proto::types::rollout::{ClassifyParams, ClassifyResult};
 
 /// Run the pane classifiers on a text
 ///
@@ -38,7 +39,14 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &ClassifyArgs) -> Re
         busy_wait_seconds: args.busy_wait_seconds,
     };
     let classified = helper.call_json::<PaneClassify>(ui, &params).await?;
-    ui.json(&classified)
+    ui.answer(&classified, |classified: &ClassifyResult, page| {
+        page.line(spans!["it shows ", strong(&classified.shows)]);
+        page.fact("start-up", spans![state(&classified.startup), format!(": {}", classified.startup_reason)]);
+        if let Some(notable) = &classified.busy_wait {
+            page.fact("notable", spans![waiting(&notable.pattern), format!(": {}", notable.reason)]);
+            page.fact("to do", &notable.recommended_action);
+        }
+    })
 }
 
 /// The text to classify. A pane may show anything, so bytes that are not UTF-8 are replaced.

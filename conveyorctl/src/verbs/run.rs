@@ -2,12 +2,13 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, left, row, spans, state, strong, whole};
 use crate::ui::Ui;
 use crate::values::{json_object_if_given, word};
 use clap::{ArgGroup, Args};
 use conveyor_proto::registry::{RunCreate, RunFinish, RunList, RunShow};
-use conveyor_proto::types::common::Page;
-use conveyor_proto::types::run::{CreateParams, FinishRunParams, ListParams, RunStatus, ShowParams};
+use conveyor_proto::types::common;
+use conveyor_proto::types::run::{CreateParams, FinishRunParams, ListParams, RunRow, RunStatus, ShowParams};
 
 /// Create, list, show or end runs
 ///
@@ -65,11 +66,32 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &RunsArgs) -> Result
         let status = args.status.unwrap_or_default();
         helper.call_json::<RunFinish>(ui, &FinishRunParams { run, task, status }).await?
     } else {
-        helper
-            .call_json::<RunList>(ui, &ListParams { task, status: args.status, page: Page::default() })
-            .await?
+        let params = ListParams { task, status: args.status, page: common::Page::default() };
+        let runs = helper.call_json::<RunList>(ui, &params).await?;
+        return ui.answer(&runs, |runs: &Vec<RunRow>, page| table(runs, page));
     };
-    ui.json(&answer)
+    ui.answer(&answer, |run: &RunRow, page| {
+        page.line(spans!["run ", strong(&run.name), ": ", state(run.status.as_str())]);
+        page.fact("id", run.id.as_str());
+        page.fact("task", run.task_id.as_str());
+        page.fact_if("purpose", run.purpose.as_deref());
+        page.fact("began", page.when(&run.started_at));
+        page.fact_if("ended", run.ended_at.as_deref().map(|at| page.when(at)));
+        page.value(&run.metadata);
+    })
+}
+
+fn table(runs: &[RunRow], page: &mut Page) {
+    let rows: Vec<_> = runs
+        .iter()
+        .map(|run| {
+            let ended = run.ended_at.as_deref().map(|at| page.when(at));
+            let status = state(run.status.as_str());
+            row![&run.name, status, run.purpose.as_deref(), page.when(&run.started_at), ended]
+        })
+        .collect();
+    let columns = [whole("RUN"), left("STATUS"), left("PURPOSE"), whole("BEGAN"), whole("ENDED")];
+    page.table(columns, rows, "no runs");
 }
 
 /// Refuses an option that does not apply to the action: the caller would take its effect for done.

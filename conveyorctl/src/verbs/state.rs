@@ -2,13 +2,14 @@
 
 use crate::error::{CommandError, ErrorKind, ExitStatus};
 use crate::helper::Helper;
+use crate::page::{Page, duration, faint, spans, state, strong, word as shown};
 use crate::ui::Ui;
 use crate::values::{seconds, word};
 use clap::Args;
 use conveyor_client::{Loss, Patience};
 use conveyor_proto::limits::MAX_WAIT_SECONDS;
 use conveyor_proto::registry::StateWait;
-use conveyor_proto::types::wait::{TurnPin, Until, WaitOutcome, WaitParams};
+use conveyor_proto::types::wait::{TurnPin, Until, WaitOutcome, WaitParams, WaitResult};
 use serde::Deserialize as _;
 use serde_json::Value;
 use std::time::Instant;
@@ -17,7 +18,7 @@ use std::time::Instant;
 ///
 /// Of a task its worker is watched; for `message` the inbox of its manager. `idle`, `busy` and `done` are about one
 /// turn: the one that runs now, or else the next one. After a nudge name the turn: its end may have come already.
-/// Prints JSON. Exit code 124 when the time ran out, 1 when it cannot come to be any more, 3 when conveyord was ended
+/// Exit code 124 when the time ran out, 1 when it cannot come to be any more, 3 when conveyord was ended
 /// meanwhile and not started again.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("whom").required(true))]
@@ -47,9 +48,6 @@ pub(crate) struct WaitArgs {
     /// The first turn after this one
     #[arg(long, value_name = "TURN")]
     after: Option<String>,
-    /// Print errors as JSON too; the answer always is
-    #[arg(long)]
-    json: bool,
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &WaitArgs) -> Result<(), CommandError> {
@@ -64,7 +62,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &WaitArgs) -> Result
         pin: None,
     };
     let answer = wait(ui, helper, params).await?;
-    ui.json(&answer)?;
+    ui.answer(&answer, |answer: &WaitResult, page| told(answer, page))?;
     match outcome(&answer)? {
         WaitOutcome::Reached => Ok(()),
         WaitOutcome::TimedOut => Err(CommandError::reported(ExitStatus::TimedOut)),
@@ -110,6 +108,37 @@ async fn wait(ui: &mut Ui, helper: &Helper, mut params: WaitParams) -> Result<Va
         }
         params.timeout = left;
     }
+}
+
+fn told(answer: &WaitResult, page: &mut Page) {
+    let task = answer.task.as_ref().map(|task| format!(" of task {}", task.name)).unwrap_or_default();
+    let name = strong(&answer.session.name);
+    let how = match answer.outcome {
+        WaitOutcome::Reached => shown(&answer.until),
+        WaitOutcome::Unreachable | WaitOutcome::TimedOut | WaitOutcome::Draining => shown(&answer.outcome),
+    };
+    let waited = faint(format!(", waited {}", duration(whole_seconds(answer.elapsed_seconds))));
+    page.line(spans![answer.session.role.as_str(), " ", name, task, ": ", how, waited]);
+    page.fact_if("why", answer.reason.as_deref());
+    let since = answer.detail.worker_state_since.as_deref().map(|at| format!(" since {}", page.when(at)));
+    page.fact("state", spans![shown(&answer.detail.worker_state), faint(since.unwrap_or_default())]);
+    if let Some(question) = &answer.question {
+        page.quote("asks", question, 6);
+    }
+    if let Some(turn) = &answer.turn {
+        let outcome = turn.outcome.as_deref().unwrap_or("runs");
+        page.fact("turn", spans![turn.turn_id.as_deref(), ", ", state(outcome)]);
+        page.fact_if("error", turn.error.as_deref());
+    }
+    if let Some(message) = &answer.message {
+        let since = page.when(&message.since);
+        page.fact("message", format!("#{} {}, {since}", message.notification_id, message.signal_type));
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a wait has at most a day")]
+fn whole_seconds(seconds: f64) -> i64 {
+    seconds as i64
 }
 
 fn outcome(answer: &Value) -> Result<WaitOutcome, CommandError> {

@@ -7,6 +7,7 @@ mod calls;
 mod endings;
 mod inboxes;
 mod interrupting;
+mod people;
 mod reference;
 mod rooms;
 pub mod skips;

@@ -78,7 +78,8 @@ struct Snapshot {
 }
 
 impl Observer {
-    /// Observes the worker of a task once.
+    /// Observes the worker of a task once. A look leaves no row of a cycle, consumes nothing, and is asked for no
+    /// acknowledgement.
     ///
     /// # Errors
     /// `unknown_task` and `not_bound`, which leave no row. Every other error leaves a failed cycle: the
@@ -87,6 +88,9 @@ impl Observer {
         let mut phases = Phases::begin("resolve_active_binding");
         let reference = params.task.clone();
         let pair = self.store.read(move |connection| resolve(connection, &reference)).await?;
+        if params.look {
+            return self.observe(&params, &pair, &mut phases).await;
+        }
         phases.next(
             "ingest_rollout",
             json!({
@@ -112,13 +116,14 @@ impl Observer {
             return Err(error);
         }
         let (cycle_id, started_at) = self.start(&pair, params.busy_wait_seconds).await?;
-        match self.observe(&params, &pair, cycle_id, &started_at, &mut phases).await {
-            Ok(result) => Ok(result),
-            Err(error) => {
-                self.record_failure(&params, &pair, cycle_id, phases, &error).await;
-                Err(error)
-            }
+        let cycled = match self.observe(&params, &pair, &mut phases).await {
+            Ok(result) => self.conclude(&pair, cycle_id, &started_at, result, &mut phases).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &cycled {
+            self.record_failure(&params, &pair, cycle_id, phases, error).await;
         }
+        cycled
     }
 
     async fn start(&self, pair: &Pair, busy_wait_seconds: i64) -> Result<(CycleId, String)> {
@@ -133,14 +138,9 @@ impl Observer {
             .await
     }
 
-    async fn observe(
-        &self,
-        params: &CycleParams,
-        pair: &Pair,
-        cycle_id: CycleId,
-        started_at: &str,
-        phases: &mut Phases,
-    ) -> Result<CycleResult> {
+    /// Reads the worker's rollout and pane, and the rows about the pair. What it reads of Codex is stored, as the
+    /// watcher would store it; of the cycle itself nothing is.
+    async fn observe(&self, params: &CycleParams, pair: &Pair, phases: &mut Phases) -> Result<CycleResult> {
         let pane = self.pane(&pair.worker).await;
         let worker = self.follow(pair, &pane).await?;
         let ingested = match self.ingest.run(&worker.id, Shrunk::Refuse).await {
@@ -153,7 +153,11 @@ impl Observer {
             }
             other => Some(other?),
         };
-        let counts = self.report_ingest(pair, &worker, ingested).await?;
+        let counts = if params.look {
+            self.look_at_ingest(&worker, ingested).await?
+        } else {
+            self.report_ingest(pair, &worker, ingested).await?
+        };
         let recent = counts.new_events;
         phases.next(
             "infer_worker_state",
@@ -199,7 +203,7 @@ impl Observer {
         let detail = state::detail(&worker, &stored, &overlay);
         let (worker_alive, manager_alive) = (state::is_alive(&worker), state::is_alive(&pair.manager));
         let last_activity_at = stored.newest.as_ref().map(|(at, _)| at.clone());
-        let result = CycleResult {
+        Ok(CycleResult {
             kind: "session_cycle".to_owned(),
             task: params.task.clone(),
             binding_id: pair.binding.id.to_string(),
@@ -226,8 +230,7 @@ impl Observer {
             consumed_dispatch_notifications: 0,
             consumed_notifications: Vec::new(),
             manager_context: context,
-        };
-        self.conclude(pair, cycle_id, started_at, result, phases).await
+        })
     }
 
     /// The worker's pane and its text; none without tmux. The whole cycle uses this one look.
@@ -338,6 +341,15 @@ impl Observer {
                 Ok::<_, Error>(counts)
             })
             .await
+    }
+
+    /// The same counts for a look, which leaves them to the next cycle.
+    async fn look_at_ingest(&self, worker: &Session, ingested: Option<Ingested>) -> Result<IngestCounts> {
+        let observed = worker.id.clone();
+        let look = move |connection: &rusqlite::Connection| sessions::look_at_ingest(connection, &observed);
+        let (new_events, skipped_lines) = self.store.read(look).await?;
+        let new_offset = ingested.map_or(0, |ingested| ingested.offset.cast_signed());
+        Ok(IngestCounts { new_events, new_offset, skipped_lines })
     }
 
     /// Consumes the notifications that this cycle shows to the manager, and stores the cycle.

@@ -24,6 +24,7 @@ mod handoff;
 mod inbox;
 mod manager_config;
 mod meta;
+mod overview;
 mod page;
 mod pair;
 mod pane;
@@ -58,6 +59,7 @@ pub fn module(app: Arc<App>) -> std::result::Result<RpcModule<Arc<App>>, Registe
     worker::register(&mut methods)?;
     task::register(&mut methods)?;
     binding::register(&mut methods)?;
+    overview::register(&mut methods)?;
     pair::register(&mut methods)?;
     manager_config::register(&mut methods)?;
     criteria::register(&mut methods)?;

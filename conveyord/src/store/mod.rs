@@ -31,6 +31,7 @@ pub mod import;
 pub mod log;
 pub mod manager_configs;
 pub mod notifications;
+pub mod overview;
 pub mod prompts;
 pub mod rollouts;
 pub mod runs;

@@ -373,18 +373,7 @@ pub fn set_process(tx: &Tx<'_>, id: &SessionId, pid: i64, start: Option<u64>) ->
 /// Records what a `cycle` or `ingest` has reported of a session, and returns what was new:
 /// records and skipped lines since the last report.
 pub fn report_ingest(tx: &Tx<'_>, id: &SessionId) -> Result<(u64, u64), StoreError> {
-    let (reported, skipped): (EventId, i64) = tx
-        .prepare_cached(
-            "select reported_event_id, skipped_lines - reported_skipped as skipped from sessions where id = ?1",
-        )?
-        .query_row([id.as_str()], |row| Ok((column(row, "reported_event_id")?, column(row, "skipped")?)))?;
-    let (count, newest): (u64, Option<EventId>) = tx
-        .prepare_cached(
-            "select count(*) as count, max(id) as newest from codex_events where session_id = ?1 and id > ?2",
-        )?
-        .query_row(params![id.as_str(), reported], |row| {
-            Ok((column(row, "count")?, column(row, "newest")?))
-        })?;
+    let Unreported { count, newest, skipped } = unreported(tx, id)?;
     if count > 0 || skipped != 0 {
         tx.prepare_cached(
             "update sessions set reported_event_id = coalesce(?2, reported_event_id),
@@ -393,6 +382,35 @@ pub fn report_ingest(tx: &Tx<'_>, id: &SessionId) -> Result<(u64, u64), StoreErr
         .execute(params![id.as_str(), newest])?;
     }
     Ok((count, u64::try_from(skipped).unwrap_or(0)))
+}
+
+/// As [`report_ingest`], for somebody who only looks: what is new stays new.
+pub fn look_at_ingest(connection: &Connection, id: &SessionId) -> Result<(u64, u64), StoreError> {
+    let Unreported { count, newest: _, skipped } = unreported(connection, id)?;
+    Ok((count, u64::try_from(skipped).unwrap_or(0)))
+}
+
+/// What came since the last report of a session.
+struct Unreported {
+    count: u64,
+    newest: Option<EventId>,
+    skipped: i64,
+}
+
+fn unreported(connection: &Connection, id: &SessionId) -> Result<Unreported, StoreError> {
+    let (reported, skipped): (EventId, i64) = connection
+        .prepare_cached(
+            "select reported_event_id, skipped_lines - reported_skipped as skipped from sessions where id = ?1",
+        )?
+        .query_row([id.as_str()], |row| Ok((column(row, "reported_event_id")?, column(row, "skipped")?)))?;
+    let (count, newest): (u64, Option<EventId>) = connection
+        .prepare_cached(
+            "select count(*) as count, max(id) as newest from codex_events where session_id = ?1 and id > ?2",
+        )?
+        .query_row(params![id.as_str(), reported], |row| {
+            Ok((column(row, "count")?, column(row, "newest")?))
+        })?;
+    Ok(Unreported { count, newest, skipped })
 }
 
 /// Publishes that a session was registered, or that its row was changed.

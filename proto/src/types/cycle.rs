@@ -18,6 +18,10 @@ pub struct CycleParams {
     /// Age from which a busy pane is notable, in seconds.
     #[serde(default = "default_busy_wait")]
     pub busy_wait_seconds: i64,
+    /// Only look, as a person does: nothing is consumed, counted as reported or recorded as a cycle, and no
+    /// acknowledgement is asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub look: bool,
     /// The circumstances of the caller, which the daemon does not share.
     #[serde(default)]
     pub caller: Caller,

@@ -23,6 +23,7 @@ pub mod handoff;
 pub mod history;
 pub mod inbox;
 pub mod manager_config;
+pub mod overview;
 pub mod pair;
 pub mod pane;
 pub mod rollout;

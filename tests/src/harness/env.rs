@@ -147,6 +147,22 @@ impl TestEnv {
         Running::start_with_input(self.command("conveyorctl").args(args), input.as_ref()).finish()
     }
 
+    /// Runs `conveyorctl` to its end in front of a person: its standard output is a terminal of this width.
+    ///
+    /// # Panics
+    /// When the binaries have not been built.
+    #[track_caller]
+    #[must_use]
+    pub fn conveyorctl_on_terminal(&self, columns: u16, args: &[&str]) -> Output {
+        expect_binaries();
+        let mut command = self.command("conveyorctl");
+        command.args(args);
+        let mut output = Running::start_on_terminal(command, columns).finish();
+        // A terminal returns its cursor with each line end.
+        output.stdout = output.stdout.replace("\r\n", "\n");
+        output
+    }
+
     /// Starts `conveyorctl` and does not wait for its end.
     ///
     /// # Panics

@@ -1,11 +1,18 @@
 //! Programs run to their end, under a deadline, with all that they printed.
 
 use std::env;
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::Value;
 
 use super::wait::wait_until;
@@ -128,6 +135,27 @@ impl Running {
         running
     }
 
+    /// Starts a program with a terminal of this width as its standard output.
+    ///
+    /// # Panics
+    /// When it cannot be started, or the system has no terminal left.
+    #[track_caller]
+    #[must_use]
+    pub fn start_on_terminal(mut command: Command, columns: u16) -> Self {
+        let (ours, terminal) = terminal(columns).expect("the system has a terminal");
+        let name = format!("{command:?}");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(terminal)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("failed to start {name}: {error}"));
+        // It holds the terminal too, whose output ends when nobody holds it.
+        drop(command);
+        let stderr = child.stderr.take().map(collect);
+        Self { command: name, child, stdout: Some(collect(ours)), stderr }
+    }
+
     #[track_caller]
     fn start_on(command: &mut Command, input: Stdio) -> Self {
         let name = format!("{command:?}");
@@ -190,4 +218,19 @@ fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
         let _ = pipe.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     })
+}
+
+/// A pseudo-terminal: our side of it, and the program's.
+///
+/// # Errors
+/// The system has none left.
+pub fn terminal(columns: u16) -> io::Result<(File, OwnedFd)> {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+    grantpt(&ours)?;
+    unlockpt(&ours)?;
+    let path = ptsname(&ours, Vec::new())?;
+    let path = OsStr::from_bytes(path.to_bytes());
+    let theirs = open(path, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    tcsetwinsize(&theirs, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })?;
+    Ok((ours.into(), theirs))
 }

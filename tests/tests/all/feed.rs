@@ -1,12 +1,12 @@
 //! `watch` from end to end: lines appear as changes happen, also across a restart, until nobody reads them.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::process::{Child, ChildStderr, ChildStdout, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use conveyor_tests::harness::{TestEnv, wait_until};
+use conveyor_tests::harness::{TestEnv, terminal, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -42,6 +42,16 @@ impl Watch {
     fn start(env: &TestEnv, args: &[&str]) -> Self {
         let (child, out, err) = spawn(env, args);
         Self { child, lines: lines(out), notes: lines(err) }
+    }
+
+    /// A watch that a person looks at.
+    fn on_terminal(env: &TestEnv, args: &[&str]) -> Self {
+        let (ours, terminal) = terminal(100).unwrap();
+        let mut command = env.command("conveyorctl");
+        command.arg("watch").args(args).stdout(terminal).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let notes = lines(child.stderr.take().unwrap());
+        Self { child, lines: lines(ours), notes }
     }
 
     /// The next line that contains this text, while `work` makes changes.
@@ -125,7 +135,6 @@ fn a_task_is_followed_with_its_sessions_and_by_kind() {
     let mut rollout =
         std::fs::OpenOptions::new().append(true).open(env.project().join("th-w.jsonl")).unwrap();
     let line = watch.wait_for("turn_ended", || {
-        use std::io::Write;
         turns += 1;
         for kind in ["task_started", "task_complete"] {
             let payload = serde_json::json!({"type": kind, "turn_id": format!("turn-{turns}")});
@@ -142,6 +151,37 @@ fn a_task_is_followed_with_its_sessions_and_by_kind() {
     let unknown = env.conveyorctl(&["watch", "nothing"]).exits_with(1);
     assert!(unknown.stderr.contains("unknown task"), "{}", unknown.stderr);
     let _ = env.conveyorctl(&["watch", "--kinds", "nonsense"]).exits_with(2);
+}
+
+#[test]
+fn a_person_sees_one_line_that_counts_new_records_of_a_session() {
+    let env = TestEnv::new();
+    let path = env.project().join("th-w.jsonl");
+    let meta = serde_json::json!({"type": "session_meta", "payload": {"id": "th-w", "cwd": "/"}});
+    std::fs::write(&path, format!("{meta}\n")).unwrap();
+    let register = ["register-worker", "--name", "worker", "--codex-session", path.as_str()];
+    let _ = env.conveyorctl(&register).success();
+    let watch = Watch::on_terminal(&env, &["--kinds", "ingested,task"]);
+    let mut rollout = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    let mut write = || {
+        let payload = serde_json::json!({"type": "token_count"});
+        let record =
+            serde_json::json!({"timestamp": "2026-05-01T10:00:00Z", "type": "event_msg", "payload": payload});
+        writeln!(rollout, "{record}").unwrap();
+        let _ = env.conveyorctl(&["ingest", "worker"]).success();
+    };
+    let day = watch.wait_for("-", &mut write);
+    assert!(day.contains("20") && !day.contains("records"), "the date comes first: {day:?}");
+    let first = watch.wait_for("new records", &mut write);
+    assert!(first.contains(" worker ") && !first.contains("ingested"), "{first:?}");
+    let again = watch.wait_for("new records", &mut write);
+    assert!(again.starts_with("\u{1b}[1A\u{1b}[2K"), "it takes the place of the line before: {again:?}");
+    let _ = env.conveyorctl(&["tasks", "--create", "t", "--goal", "g"]).success();
+    let other = watch.wait_for("the task is candidate", || {});
+    assert!(!other.contains("\u{1b}[1A"), "{other:?}");
+    let after = watch.wait_for("new records", &mut write);
+    assert!(!after.contains("\u{1b}[1A"), "another change has come between: {after:?}");
+    assert_eq!(watch.interrupt(), Some(130));
 }
 
 #[test]

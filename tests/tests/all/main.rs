@@ -7,6 +7,7 @@
 //! - `main_job`: the main job from end to end.
 //! - `checkout`: the scripts of the checkout, for setting up, testing and uninstalling.
 //! - `clients`: what runs on the far side of the socket: the example clients, and the skills.
+//! - `people`: what a person reads on a terminal.
 //! - `rules`: what holds for the text of the project, its code and its documents.
 //!
 //! Nothing here may change the process: no environment variable, no working folder, no umask, no signal
@@ -24,6 +25,7 @@ mod feed;
 mod finding;
 mod ingest;
 mod main_job;
+mod people;
 mod rpc;
 mod rules;
 mod server;

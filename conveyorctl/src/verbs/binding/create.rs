@@ -2,10 +2,12 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{spans, strong};
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::BindingCreate;
-use conveyor_proto::types::binding::BindParams;
+use conveyor_proto::types::binding::{BindParams, BindResult};
+use conveyor_proto::types::common::{Communication, DeliveryMode};
 
 /// Tie a worker and a manager session to a task
 #[derive(Debug, Args)]
@@ -37,5 +39,17 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &BindArgs) -> Result
         caller: helper.caller(),
     };
     let bound = helper.call_json::<BindingCreate>(ui, &params).await?;
-    ui.json(&bound)
+    ui.answer(&bound, |bound: &BindResult, page| {
+        page.line(spans!["task ", strong(&bound.task), " is bound"]);
+        page.fact("worker", spans![strong(&bound.worker), told(&bound.worker_communication)]);
+        page.fact("manager", spans![strong(&bound.manager), told(&bound.manager_communication)]);
+    })
+}
+
+/// How a side gets its messages.
+fn told(side: &Communication) -> &'static str {
+    match side.delivery_mode {
+        DeliveryMode::Push => ", messages are typed into its pane",
+        DeliveryMode::PullRequired => ", messages wait in its inbox",
+    }
 }

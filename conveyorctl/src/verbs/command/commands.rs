@@ -2,12 +2,15 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, left, right, row, state, whole};
 use crate::ui::Ui;
 use crate::values::{given, word};
 use clap::{Args, Subcommand};
 use conveyor_proto::registry::{CommandDiscard, CommandList, CommandRetry};
 use conveyor_proto::text::printable;
-use conveyor_proto::types::command::{CommandRow, ListParams, ListState, MendParams};
+use conveyor_proto::types::command::{
+    CommandRow, DiscardResult, ListParams, ListState, MendParams, RetryResult,
+};
 use std::num::NonZeroU64;
 
 /// List durable commands, oldest first; send again or close what did not arrive
@@ -49,9 +52,6 @@ pub(crate) struct CommandsArgs {
     /// At most this many, the newest
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -76,24 +76,12 @@ struct MendArgs {
     /// Why; kept in the audit trail
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 impl CommandsArgs {
-    /// Whether the caller asked for JSON, before the verb or after it.
-    const fn prints_json(&self) -> bool {
-        match &self.verb {
-            None => self.json,
-            Some(CommandsVerb::Retry(args) | CommandsVerb::Discard(args)) => self.json || args.json,
-        }
-    }
-
     /// Whether an option was given that only a listing has.
     fn chooses(&self) -> bool {
-        let Self { verb: _, task, state, kind, worker, manager, attempts, since, before, limit, json: _ } =
-            self;
+        let Self { verb: _, task, state, kind, worker, manager, attempts, since, before, limit } = self;
         let texts = [task, kind, worker, manager, since, before];
         texts.into_iter().any(Option::is_some) || state.is_some() || *attempts || limit.is_some()
     }
@@ -103,37 +91,34 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &CommandsArgs) -> Re
     if args.verb.is_some() && args.chooses() {
         return Err(CommandError::usage("the options of a listing do not go with a verb: it takes one ID"));
     }
-    let json = args.prints_json();
     match &args.verb {
         None => list(ui, helper, args).await,
-        Some(CommandsVerb::Retry(args)) => retry(ui, helper, args, json).await,
-        Some(CommandsVerb::Discard(args)) => discard(ui, helper, args, json).await,
+        Some(CommandsVerb::Retry(args)) => retry(ui, helper, args).await,
+        Some(CommandsVerb::Discard(args)) => discard(ui, helper, args).await,
     }
 }
 
-async fn retry(ui: &mut Ui, helper: &Helper, args: &MendArgs, json: bool) -> Result<(), CommandError> {
+async fn retry(ui: &mut Ui, helper: &Helper, args: &MendArgs) -> Result<(), CommandError> {
     let params = MendParams { id: args.id.clone(), reason: args.reason.clone() };
     let answer = helper.call_json::<CommandRetry>(ui, &params).await?;
-    if json {
-        return ui.json(&answer);
-    }
-    let retried = helper.understand::<CommandRetry>(&answer)?;
-    // A completion is sent again under its own number, a command as a new one.
-    if retried.id == retried.retried_as {
-        return ui.line(&format!("{} is queued again", printable(&retried.id)));
-    }
-    ui.line(&format!("{} is sent again as {}", printable(&retried.id), printable(&retried.retried_as)))
+    ui.answer_as_text(&answer, |retried: &RetryResult| {
+        let (id, again) = (printable(&retried.id), printable(&retried.retried_as));
+        // A completion is sent again under its own number, a command as a new one.
+        if id == again {
+            format!("{id} is queued again\n")
+        } else {
+            format!("{id} is sent again as {again}\n")
+        }
+    })
 }
 
-async fn discard(ui: &mut Ui, helper: &Helper, args: &MendArgs, json: bool) -> Result<(), CommandError> {
+async fn discard(ui: &mut Ui, helper: &Helper, args: &MendArgs) -> Result<(), CommandError> {
     let params = MendParams { id: args.id.clone(), reason: args.reason.clone() };
     let answer = helper.call_json::<CommandDiscard>(ui, &params).await?;
-    if json {
-        return ui.json(&answer);
-    }
-    let discarded = helper.understand::<CommandDiscard>(&answer)?;
-    let told = if discarded.already_discarded { "was discarded before" } else { "is discarded" };
-    ui.line(&format!("{} {told}", printable(&discarded.id)))
+    ui.answer_as_text(&answer, |discarded: &DiscardResult| {
+        let told = if discarded.already_discarded { "was discarded before" } else { "is discarded" };
+        format!("{} {told}\n", printable(&discarded.id))
+    })
 }
 
 async fn list(ui: &mut Ui, helper: &Helper, args: &CommandsArgs) -> Result<(), CommandError> {
@@ -148,14 +133,45 @@ async fn list(ui: &mut Ui, helper: &Helper, args: &CommandsArgs) -> Result<(), C
         before: given(args.before.as_deref()),
         limit: args.limit.and_then(NonZeroU64::new),
     };
-    if args.json {
-        let commands = helper.call_json::<CommandList>(ui, &params).await?;
-        return ui.json(&commands);
+    let commands = helper.call_json::<CommandList>(ui, &params).await?;
+    ui.answer_or_text(
+        &commands,
+        |commands: &Vec<CommandRow>| commands.iter().map(|command| format!("{}\n", line(command))).collect(),
+        |commands: &Vec<CommandRow>, page| table(commands, page),
+    )
+}
+
+fn table(commands: &[CommandRow], page: &mut Page) {
+    let rows: Vec<_> = commands
+        .iter()
+        .map(|command| {
+            let held_by = command.held_by.as_deref().map(|by| format!("held by {by}"));
+            let why = held_by.as_deref().or(command.error.as_deref());
+            row![
+                command.id.as_str(),
+                state(command.state.as_str()),
+                command.delivery.as_deref().map(state),
+                &command.kind,
+                command.task_name.as_deref(),
+                page.age(&command.created_at),
+                why,
+            ]
+        })
+        .collect();
+    let columns =
+        [whole("ID"), left("STATE"), left("DELIVERY"), left("TYPE"), left("TASK"), right("AGE"), left("WHY")];
+    page.table(columns, rows, "no commands");
+    for (command, history) in commands.iter().filter_map(|one| Some((one, one.attempt_history.as_ref()?))) {
+        page.gap();
+        page.line(format!("executions of {}:", command.id.as_str()));
+        let rows: Vec<_> = history
+            .iter()
+            .map(|one| {
+                row![page.when(&one.started_at), state(&one.state), &one.dispatcher_id, one.error.as_deref()]
+            })
+            .collect();
+        page.table([whole("BEGAN"), left("STATE"), left("BY"), left("ERROR")], rows, "none yet");
     }
-    for command in helper.call::<CommandList>(ui, &params).await? {
-        ui.line(&line(&command))?;
-    }
-    Ok(())
 }
 
 fn line(command: &CommandRow) -> String {

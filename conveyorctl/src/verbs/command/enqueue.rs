@@ -57,9 +57,6 @@ struct MessageArgs {
         value_parser = word::<Transport>(&["auto", "tmux", "app-server", "inbox"])
     )]
     transport: Transport,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(crate) async fn run_notify_manager(
@@ -92,11 +89,9 @@ where
         force: args.force,
         transport: args.transport,
     };
-    if args.json {
-        let queued = helper.call_json::<M>(ui, &params).await?;
-        return ui.json(&queued);
-    }
-    let queued = helper.call::<M>(ui, &params).await?;
-    let how = if queued.deduplicated { "was queued before as" } else { "is queued as" };
-    ui.line(&format!("{} {how} {}", printable(&queued.command_type), printable(queued.command_id.as_str())))
+    let queued = helper.call_json::<M>(ui, &params).await?;
+    ui.answer_as_text(&queued, |queued: &EnqueueResult| {
+        let how = if queued.deduplicated { "was queued before as" } else { "is queued as" };
+        format!("{} {how} {}\n", printable(&queued.command_type), printable(queued.command_id.as_str()))
+    })
 }

@@ -28,9 +28,6 @@ pub(crate) struct CriteriaPlanArgs {
     /// Read the text from standard input
     #[arg(long)]
     from_stdin: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &CriteriaPlanArgs) -> Result<(), CommandError> {
@@ -40,12 +37,8 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &CriteriaPlanArgs) -
         caller: helper.caller(),
         options: helper.daemon_options(),
     };
-    if args.json {
-        let plan = helper.call_json::<CriteriaPlan>(ui, &params).await?;
-        return ui.json(&plan);
-    }
-    let plan = helper.call::<CriteriaPlan>(ui, &params).await?;
-    ui.text(&lines(&plan))
+    let plan = helper.call_json::<CriteriaPlan>(ui, &params).await?;
+    ui.answer_as_text(&plan, lines)
 }
 
 fn text(ui: &mut Ui, args: &CriteriaPlanArgs) -> Result<String, CommandError> {

@@ -2,6 +2,7 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, left, right, row, spans, state, strong};
 use crate::ui::Ui;
 use crate::values::json_object;
 use clap::{ArgGroup, Args};
@@ -9,10 +10,12 @@ use conveyor_proto::method::Method;
 use conveyor_proto::registry::{
     CriteriaAccept, CriteriaAdd, CriteriaDefer, CriteriaList, CriteriaReject, CriteriaSatisfy,
 };
-use conveyor_proto::types::common::Page;
+use conveyor_proto::types::common;
 use conveyor_proto::types::criteria::{
-    AddCriterionParams, CriterionSource, CriterionStatus, ListCriteriaParams, SettleCriterionParams,
+    AddCriterionParams, CriterionResult, CriterionSource, CriterionStatus, CriterionWarning,
+    ListCriteriaParams, ListCriteriaResult, SettleCriterionParams,
 };
+use conveyor_proto::types::supervision::{CriteriaSummary, Criterion};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -83,10 +86,55 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &CriteriaArgs) -> Re
     } else if let Some(id) = args.reject {
         settled::<CriteriaReject>(ui, helper, settle(id)?).await?
     } else {
-        let params = ListCriteriaParams { task: args.task.clone(), statuses, page: Page::default() };
-        helper.call_json::<CriteriaList>(ui, &params).await?
+        let params = ListCriteriaParams { task: args.task.clone(), statuses, page: common::Page::default() };
+        let listed = helper.call_json::<CriteriaList>(ui, &params).await?;
+        return ui.answer(&listed, |listed: &ListCriteriaResult, page| list(listed, page));
     };
-    ui.json(&answer)
+    ui.answer(&answer, |changed: &CriterionResult, page| change(changed, page))
+}
+
+fn list(listed: &ListCriteriaResult, page: &mut Page) {
+    page.line(spans!["task ", strong(&listed.task.name), ": ", counts(&listed.summary)]);
+    let row = |one: &Criterion| row![one.id.to_string(), state(&one.status), &one.source, &one.criterion];
+    let columns = [right("ID"), left("STATUS"), left("SOURCE"), left("CRITERION")];
+    page.table(columns, listed.criteria.iter().map(row), "no criteria");
+}
+
+fn change(changed: &CriterionResult, page: &mut Page) {
+    let one = &changed.affected_criterion;
+    let how = if changed.created { "is added, " } else { "is " };
+    page.line(spans![strong(format!("#{}", one.id)), format!(" {how}"), state(&one.status)]);
+    page.fact("criterion", &one.criterion);
+    page.fact_if("proof", one.proof.as_deref());
+    page.fact_if("rationale", one.rationale.as_deref());
+    page.fact("all", counts(&changed.summary));
+    let warnings = changed.warnings.iter().map(|warning| told(*warning).to_owned());
+    page.warnings(&warnings.collect::<Vec<_>>());
+}
+
+fn told(warning: CriterionWarning) -> &'static str {
+    match warning {
+        CriterionWarning::SatisfiedWithoutEvidence => "it is satisfied, and nothing proves it",
+        CriterionWarning::ReopenedSatisfied => "it was satisfied, and is so no longer",
+        CriterionWarning::Unchanged => "it stood so before",
+    }
+}
+
+/// How many criteria stand where, without those places where none stand.
+fn counts(summary: &CriteriaSummary) -> String {
+    let all = [
+        (summary.accepted, "accepted"),
+        (summary.satisfied, "satisfied"),
+        (summary.proposed, "proposed"),
+        (summary.deferred, "deferred"),
+        (summary.rejected, "rejected"),
+    ];
+    let some: Vec<String> = all
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, status)| format!("{count} {status}"))
+        .collect();
+    if some.is_empty() { "no criteria".to_owned() } else { some.join(", ") }
 }
 
 async fn settled<M>(

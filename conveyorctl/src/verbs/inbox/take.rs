@@ -69,9 +69,6 @@ struct TakingArgs {
     /// How many items to list; 0 means 10
     #[arg(long, value_name = "N", default_value_t = 10)]
     limit: i64,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// Whose inbox it is.
@@ -132,11 +129,7 @@ async fn show(ui: &mut Ui, helper: &Helper, owner: Owner<'_>, args: &TakingArgs)
     let has_ended = answer["wait"]["draining"] == true;
     // The token of the lease is for this program, not for its caller.
     let lease = answer.as_object_mut().and_then(|answer| answer.remove("lease"));
-    if args.json {
-        ui.json(&answer)?;
-    } else {
-        ui.text(&text::inbox(&helper.understand::<InboxTake>(&answer)?))?;
-    }
+    ui.answer_or_text(&answer, text::inbox, text::page)?;
     let Some(lease) = lease.as_ref().and_then(|lease| lease.as_str()) else {
         return if has_ended { Err(CommandError::daemon_ended()) } else { Ok(()) };
     };

@@ -1,5 +1,6 @@
 //! An inbox as text.
 
+use crate::page::{Page, faint, spans, strong, waiting};
 use conveyor_proto::text::{printable, printable_lines};
 use conveyor_proto::types::inbox::{Notification, TakeResult};
 
@@ -28,6 +29,40 @@ pub(super) fn inbox(taken: &TakeResult) -> String {
         text.push_str("the wait ended early: the daemon is shutting down\n");
     }
     text
+}
+
+/// The inbox for a person: each item with its message.
+pub(super) fn page(taken: &TakeResult, page: &mut Page) {
+    let task = taken.task.as_ref().map(|task| format!(", task {}", task.name)).unwrap_or_default();
+    page.line(spans!["inbox of ", strong(&taken.session.name), task]);
+    if let Some(item) = &taken.consumed {
+        page.line("taken:");
+        entry(item, page);
+    }
+    match taken.items.len() {
+        0 if taken.wait.timed_out => page.line("nothing came"),
+        0 => page.line("nothing waits"),
+        count => page.line(waiting(format!("{count} waiting:"))),
+    }
+    taken.items.iter().for_each(|item| entry(item, page));
+    if taken.wait.draining {
+        page.line(waiting("the wait ended early: the daemon is shutting down"));
+    }
+}
+
+fn entry(item: &Notification, page: &mut Page) {
+    let from = item.source_session_name.as_deref().unwrap_or("-");
+    let at = page.when(item.delivered_at.as_deref().unwrap_or(&item.created_at));
+    let mut line =
+        spans![strong(format!("#{}", item.id)), format!(" {} of {from} ", item.signal_type), faint(at)];
+    if item.foreign_task == Some(true) {
+        line = line.and(format!(" (of task {})", item.task_name.as_deref().unwrap_or("-")));
+    }
+    if item.delivery_uncertain {
+        line = line.and(waiting(" (may have been typed into the pane as well)"));
+    }
+    page.line(line);
+    page.block(message(item));
 }
 
 /// An item as a line: number, signal, mode, source, target, time, correlation id, and what is unusual about it.

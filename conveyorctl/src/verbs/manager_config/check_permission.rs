@@ -2,10 +2,11 @@
 
 use crate::error::{CommandError, ExitStatus};
 use crate::helper::Helper;
+use crate::page::{Page, bad, good, spans, strong};
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::{ManagerConfigCheckPermission, ManagerConfigListPermissions};
-use conveyor_proto::types::manager_config::{CheckPermissionParams, ListPermissionsParams};
+use conveyor_proto::types::manager_config::{CheckPermissionParams, ListPermissionsParams, PermissionResult};
 
 /// Tell whether the configuration of a task grants a permission; the question is recorded
 #[derive(Debug, Args)]
@@ -40,9 +41,22 @@ pub(crate) async fn run(
         let params = CheckPermissionParams { task, action, require_handoff };
         helper.call_json::<ManagerConfigCheckPermission>(ui, &params).await?
     };
-    ui.json(&answer)?;
+    ui.answer(&answer, |checked: &PermissionResult, page| told(checked, page))?;
     if args.require && answer["allowed"] != true {
         return Err(CommandError::reported(ExitStatus::Failed));
     }
     Ok(())
+}
+
+fn told(checked: &PermissionResult, page: &mut Page) {
+    let verdict = if checked.allowed { good("granted") } else { bad("not granted") };
+    let action = strong(&checked.action);
+    match &checked.listed_permissions {
+        None => page.line(spans![action, " of task ", &checked.task.name, " is ", verdict]),
+        Some(granted) if granted.is_empty() => page.line(spans!["nothing is granted in ", action]),
+        Some(granted) => page.line(spans!["granted in ", action, format!(": {}", granted.join(", "))]),
+    }
+    if !checked.reasons.is_empty() {
+        page.fact("why", checked.reasons.join(", "));
+    }
 }

@@ -3,11 +3,14 @@
 use super::interactive;
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, spans, strong};
 use crate::ui::Ui;
 use crate::values::{json_object_if_given, word};
 use clap::Args;
 use conveyor_proto::registry::{ManagerConfigQuestions, ManagerConfigSet};
-use conveyor_proto::types::manager_config::{ConfigChange, QuestionsParams, SetManagerConfigParams};
+use conveyor_proto::types::manager_config::{
+    ConfigChange, QuestionsParams, QuestionsResult, SetManagerConfigParams, SetManagerConfigResult,
+};
 use conveyor_proto::types::supervision::{Epilogue, NudgeOnCompletion, SupervisionMode};
 
 /// Show, create or change the manager's configuration of a task
@@ -107,7 +110,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &ManagerConfigArgs) 
     if args.questions {
         let params = QuestionsParams { task, caller: helper.caller() };
         let questions = helper.call_json::<ManagerConfigQuestions>(ui, &params).await?;
-        return ui.json(&questions);
+        return ui.answer(&questions, |questions: &QuestionsResult, page| ask(questions, page));
     }
     let mut change = change(args)?;
     if args.interactive {
@@ -117,7 +120,41 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &ManagerConfigArgs) 
     }
     let params = SetManagerConfigParams { task, change, if_revision: args.if_revision };
     let config = helper.call_json::<ManagerConfigSet>(ui, &params).await?;
-    ui.json(&config)
+    ui.answer(&config, |config: &SetManagerConfigResult, page| shown(config, &args.task, page))
+}
+
+fn shown(result: &SetManagerConfigResult, task: &str, page: &mut Page) {
+    let config = &result.config;
+    page.line(spans!["task ", strong(task), format!(", revision {}", config.revision)]);
+    page.fact("mode", config.supervision_mode.as_str());
+    page.fact_if("objective", config.objective.as_deref());
+    let lists = [
+        ("criterion", &config.acceptance_criteria),
+        ("guideline", &config.guidelines),
+        ("reference", &config.reference_paths),
+        ("tool", &config.tools),
+        ("step", &config.epilogues),
+    ];
+    for (name, entries) in lists {
+        entries.iter().for_each(|entry| page.fact(name, entry));
+    }
+    for (category, actions) in config.permissions.iter().filter(|(_, actions)| !actions.is_empty()) {
+        page.fact("may", format!("{category}: {}", actions.join(", ")));
+    }
+    page.fact("on done", config.nudge_on_completion.as_str());
+    page.fact("acks", if config.require_acks { "required of both sides" } else { "not required" });
+    page.fact("changed", page.when(&config.updated_at));
+    page.warnings(&result.warnings);
+}
+
+fn ask(questions: &QuestionsResult, page: &mut Page) {
+    page.line(spans!["task ", strong(&questions.task.name)]);
+    for question in &questions.questions {
+        page.line(spans![strong(&question.id), format!(": {}", question.question)]);
+        page.value(&question.default);
+    }
+    page.line("to be asked them one by one:");
+    page.paste(&questions.fallback_collection);
 }
 
 fn change(args: &ManagerConfigArgs) -> Result<ConfigChange, CommandError> {

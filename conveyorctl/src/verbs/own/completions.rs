@@ -2,9 +2,11 @@
 
 use crate::complete;
 use crate::error::CommandError;
+use crate::screen::Form;
 use crate::ui::Ui;
 use clap::Args;
 use clap_complete::Shell;
+use serde_json::json;
 
 /// Print the script by which a shell completes verbs, options, tasks and sessions
 ///
@@ -17,6 +19,10 @@ pub(crate) struct CompletionsArgs {
 }
 
 pub(crate) fn run(ui: &mut Ui, args: &CompletionsArgs) -> Result<(), CommandError> {
-    let script = complete::script(ui.program(), &args.shell.to_string())?;
-    ui.write(&script)
+    let shell = args.shell.to_string();
+    let script = complete::script(ui.program(), &shell)?;
+    match ui.form() {
+        Form::Json => ui.json(&json!({ "shell": shell, "script": String::from_utf8_lossy(&script) })),
+        Form::Scripts | Form::People => ui.write(&script),
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, left, row};
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::ConfigShow;
@@ -11,37 +12,62 @@ use serde_json::Value;
 
 /// Show the daemon's settings, and where each came from
 #[derive(Debug, Args)]
-pub(crate) struct ConfigArgs {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+pub(crate) struct ConfigArgs {}
+
+pub(crate) async fn run(
+    ui: &mut Ui,
+    helper: &Helper,
+    ConfigArgs {}: &ConfigArgs,
+) -> Result<(), CommandError> {
+    let settings = helper.call_json::<ConfigShow>(ui, &Empty {}).await?;
+    ui.answer_or_text(&settings, lines, table)
 }
 
-pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &ConfigArgs) -> Result<(), CommandError> {
-    let settings = helper.call_json::<ConfigShow>(ui, &Empty {}).await?;
-    if args.json { ui.json(&settings) } else { ui.text(&lines(&settings)) }
+/// A setting or a file: its name, its value, and where that came from.
+struct Row {
+    name: String,
+    value: String,
+    source: Option<String>,
+}
+
+/// The settings and the files, by name.
+fn rows(settings: &Value) -> Vec<Row> {
+    let plain = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let mut rows = Vec::new();
+    for (name, setting) in settings.as_object().into_iter().flatten() {
+        match (setting.get("value"), setting.get("source")) {
+            (Some(value), Some(source)) => {
+                rows.push(Row { name: name.clone(), value: plain(value), source: Some(plain(source)) });
+            }
+            _ => {
+                let files = setting.as_object().into_iter().flatten();
+                rows.extend(files.map(|(file, path)| Row {
+                    name: format!("{name}.{file}"),
+                    value: plain(path),
+                    source: None,
+                }));
+            }
+        }
+    }
+    rows.sort_by(|one, other| one.name.cmp(&other.name));
+    rows
 }
 
 /// A line per setting with name, value and source, and a line per file with name and path.
 fn lines(settings: &Value) -> String {
-    let plain = |value: &Value| match value {
-        Value::String(text) => printable(text).into_owned(),
-        other => other.to_string(),
+    let line = |row: Row| {
+        let source = row.source.map(|source| format!("\t{}", printable(&source))).unwrap_or_default();
+        format!("{}\t{}{source}\n", row.name, printable(&row.value))
     };
-    let mut lines = Vec::new();
-    for (name, setting) in settings.as_object().into_iter().flatten() {
-        match (setting.get("value"), setting.get("source")) {
-            (Some(value), Some(source)) => {
-                lines.push(format!("{name}\t{}\t{}\n", plain(value), plain(source)))
-            }
-            _ => {
-                let files = setting.as_object().into_iter().flatten();
-                lines.extend(files.map(|(file, path)| format!("{name}.{file}\t{}\n", plain(path))));
-            }
-        }
-    }
-    lines.sort();
-    lines.concat()
+    rows(settings).into_iter().map(line).collect()
+}
+
+fn table(settings: &Value, page: &mut Page) {
+    let rows = rows(settings).into_iter().map(|row| row![row.name, row.value, row.source]);
+    page.table([left("SETTING"), left("VALUE"), left("FROM")], rows, "no settings");
 }
 
 #[cfg(test)]

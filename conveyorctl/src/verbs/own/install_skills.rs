@@ -1,6 +1,7 @@
 //! `install-skills`: the bundled skills into Codex's folder of skills.
 
 use crate::error::CommandError;
+use crate::screen::Form;
 use crate::skills::{Action, SKILLS, Skill, SkillError, Step};
 use crate::ui::Ui;
 use crate::values::codex_home;
@@ -23,9 +24,6 @@ pub(crate) struct InstallSkillsArgs {
     /// Overwrite changed files too; each is kept beside the new one as NAME.HASH.bak
     #[arg(long)]
     force: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// What the verb prints as JSON.
@@ -66,7 +64,10 @@ pub(crate) fn run(ui: &mut Ui, args: &InstallSkillsArgs) -> Result<(), CommandEr
     }
     let skills = skills.into_iter().map(|(_, installed)| installed).collect();
     let installed = Installed { codex_home: home, dry_run: args.dry_run, skills };
-    if args.json { ui.json(&installed) } else { ui.text(&text(&installed)) }
+    match ui.form() {
+        Form::Json => ui.json(&installed),
+        Form::Scripts | Form::People => ui.text(&text(&installed)),
+    }
 }
 
 /// The name under which scripts for agent-conveyor 0.1.0 know a bundled skill.

@@ -1,9 +1,11 @@
 //! `man`: the manual pages, one for the program and one for each verb.
 
 use crate::error::CommandError;
+use crate::screen::Form;
 use crate::ui::Ui;
 use clap::{Args, Command};
 use clap_mangen::Man;
+use serde_json::json;
 use std::path::Path;
 
 /// Print a manual page, or write all of them
@@ -30,7 +32,10 @@ pub(crate) fn run(ui: &mut Ui, definition: &Command, args: &ManArgs) -> Result<(
     let page = pages.iter().find(|page| page.name == name).ok_or_else(|| {
         CommandError::failed("unknown_verb", format!("there is no verb `{}`", args.verb.join(" ")))
     })?;
-    ui.write(&page.text)
+    match ui.form() {
+        Form::Json => ui.json(&json!({ "name": page.name, "text": String::from_utf8_lossy(&page.text) })),
+        Form::Scripts | Form::People => ui.write(&page.text),
+    }
 }
 
 struct Page {

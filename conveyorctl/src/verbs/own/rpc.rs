@@ -2,13 +2,15 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{left, row, whole};
+use crate::screen::Form;
 use crate::ui::Ui;
 use clap::{Args, Subcommand};
 use conveyor_proto::registry::{self, RpcDiscover};
 use conveyor_proto::text::printable;
 use conveyor_proto::types::common::Empty;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 /// Call the daemon's methods as they are
 #[derive(Debug, Args)]
@@ -80,11 +82,27 @@ async fn call(ui: &mut Ui, helper: &Helper, args: &CallArgs) -> Result<(), Comma
 
 async fn methods(ui: &mut Ui, helper: &Helper) -> Result<(), CommandError> {
     let document = discover(ui, helper).await?;
+    match ui.form() {
+        Form::Scripts => {}
+        Form::Json => return ui.json(&described(&document).map(in_short).collect::<Vec<_>>()),
+        Form::People => {
+            let rows = described(&document).map(|method| {
+                let field = |key: &str| method.get(key).and_then(Value::as_str);
+                row![field("name"), field("summary")]
+            });
+            return ui.page(|page| page.table([whole("METHOD"), left("WHAT IT DOES")], rows, "no methods"));
+        }
+    }
     for method in described(&document) {
         let field = |key| printable(method.get(key).and_then(Value::as_str).unwrap_or_default());
         ui.line(&format!("{}\t{}", field("name"), field("summary")))?;
     }
     Ok(())
+}
+
+/// The name of a method and what it does.
+fn in_short(method: &Value) -> Value {
+    json!({ "name": method["name"], "summary": method["summary"] })
 }
 
 async fn schema(ui: &mut Ui, helper: &Helper, args: &SchemaArgs) -> Result<(), CommandError> {

@@ -2,10 +2,11 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, faint, left, row, spans, strong, whole};
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::RolloutTail;
-use conveyor_proto::types::rollout::TailParams;
+use conveyor_proto::types::rollout::{TailEvent, TailParams};
 
 /// Show the newest stored records of a session, newest first
 #[derive(Debug, Args)]
@@ -32,5 +33,31 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &TailArgs) -> Result
         include_content: args.include_content,
     };
     let records = helper.call_json::<RolloutTail>(ui, &params).await?;
-    ui.json(&records)
+    ui.answer(
+        &records,
+        |records: &Vec<TailEvent>, page| {
+            if args.include_content { with_texts(records, page) } else { table(records, page) }
+        },
+    )
+}
+
+fn table(records: &[TailEvent], page: &mut Page) {
+    let rows: Vec<_> = records
+        .iter()
+        .map(|record| {
+            let payload = faint(record.payload.to_string());
+            row![page.when(&record.timestamp), &record.kind, record.subtype.as_deref(), payload]
+        })
+        .collect();
+    page.table([whole("TIME"), left("TYPE"), left("SUBTYPE"), left("RECORD")], rows, "no records");
+}
+
+/// The records with all their texts.
+fn with_texts(records: &[TailEvent], page: &mut Page) {
+    for record in records {
+        let subtype = record.subtype.as_deref().map(|subtype| format!(" {subtype}")).unwrap_or_default();
+        let at = page.when(&record.timestamp);
+        page.line(spans![strong(format!("{}{subtype}", record.kind)), faint(format!(" {at}"))]);
+        page.value(&record.payload);
+    }
 }

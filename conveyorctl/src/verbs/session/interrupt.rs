@@ -2,12 +2,13 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, good, spans, state, strong, waiting};
 use crate::ui::Ui;
 use crate::values::{given, word};
 use clap::Args;
 use conveyor_proto::registry::SessionInterrupt;
 use conveyor_proto::types::common::Transport;
-use conveyor_proto::types::pane::InterruptParams;
+use conveyor_proto::types::pane::{InterruptParams, InterruptResult};
 
 /// Interrupt what runs in a session's pane
 ///
@@ -51,10 +52,29 @@ pub(crate) async fn run(
         caller: helper.caller(),
     };
     let answer = helper.call_json::<SessionInterrupt>(ui, &params).await?;
-    ui.json(&answer)?;
+    ui.answer(&answer, |answer: &InterruptResult, page| interrupted(answer, page))?;
     let interrupted = helper.understand::<SessionInterrupt>(&answer)?;
     if let Some(note) = &interrupted.note {
         ui.hint(note);
     }
     Ok(())
+}
+
+/// What became of an interruption. Its note is told as a hint.
+pub(crate) fn interrupted(answer: &InterruptResult, page: &mut Page) {
+    let name = strong(&answer.session);
+    let (key, target) = (&answer.key, &answer.target);
+    page.line(match (answer.dry_run, answer.sent, answer.interrupted) {
+        (true, ..) => spans![name, format!(": would get {key} at {target}")],
+        (false, false, _) => spans![name, ": ", waiting("nothing was sent")],
+        (false, true, Some(true)) => {
+            spans![name, ": ", good("its turn is interrupted"), format!(" ({key} at {target})")]
+        }
+        (false, true, Some(false)) => {
+            spans![name, format!(": {key} was sent to {target}; "), waiting("its turn goes on")]
+        }
+        (false, true, None) => spans![name, format!(": {key} was sent to {target}")],
+    });
+    page.fact_if("turn", answer.turn_id.as_deref());
+    page.fact_if("follow-up", answer.followup_outcome.map(|outcome| state(outcome.as_str())));
 }

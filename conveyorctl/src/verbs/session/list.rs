@@ -2,12 +2,13 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Line, Page, faint, left, right, row, spans, state, whole};
 use crate::ui::Ui;
 use crate::values::word;
 use clap::Args;
 use conveyor_proto::registry::SessionList;
-use conveyor_proto::types::common::{Page, Role};
-use conveyor_proto::types::session::{ListParams, StateFilter};
+use conveyor_proto::types::common::{self, Role};
+use conveyor_proto::types::session::{ListParams, RolloutState, SessionRow, StateFilter};
 
 /// List registered sessions
 #[derive(Debug, Args)]
@@ -40,8 +41,54 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &SessionsArgs) -> Re
         names: args.name.clone(),
         show_identity_token: args.show_identity_token,
         caller: helper.caller(),
-        page: Page::default(),
+        page: common::Page::default(),
     };
     let sessions = helper.call_json::<SessionList>(ui, &params).await?;
-    ui.json(&sessions)
+    ui.answer(&sessions, |sessions: &Vec<SessionRow>, page| table(sessions, page))
+}
+
+fn table(sessions: &[SessionRow], page: &mut Page) {
+    let seen = |session: &SessionRow| session.last_heartbeat_at.as_deref().map(|at| page.age(at));
+    let rows: Vec<_> = sessions
+        .iter()
+        .map(|session| {
+            let pane =
+                session.tmux_session.as_deref().map_or_else(|| faint("none, polls").into(), Line::from);
+            row![
+                &session.name,
+                session.role.as_str(),
+                standing(session),
+                seen(session),
+                pane,
+                session.codex_session_id.as_deref(),
+                &session.cwd,
+            ]
+        })
+        .collect();
+    let columns = [
+        whole("NAME"),
+        left("ROLE"),
+        left("STATE"),
+        right("SEEN"),
+        left("TMUX"),
+        left("THREAD"),
+        left("FOLDER"),
+    ];
+    page.table(columns, rows, "no sessions: `pair`, `start-worker` or `register-worker` makes one");
+    // Nobody asks for a token to have it cut.
+    for session in sessions.iter().filter(|session| session.identity_token != REDACTED) {
+        page.fact(&session.name, &session.identity_token);
+    }
+}
+
+/// What a listing has in the place of a token.
+const REDACTED: &str = "[REDACTED]";
+
+fn standing(session: &SessionRow) -> Line {
+    let standing = Line::from(state(session.state.as_str()));
+    match (&session.gone_reason, session.rollout_state) {
+        (Some(reason), _) => spans![standing, faint(format!(" ({reason})"))],
+        (None, RolloutState::Pending) => spans![standing, faint(" (no rollout yet)")],
+        (None, RolloutState::Ready) => standing,
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{CommandError, ExitStatus};
 use crate::helper::Helper;
+use crate::page::{Page, faint, spans, state, strong};
 use crate::ui::Ui;
 use crate::values::word;
 use clap::Args;
@@ -47,8 +48,34 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &SessionNudgeArgs) -
         caller: helper.caller(),
     };
     let answer = helper.call_json::<SessionNudge>(ui, &params).await?;
-    ui.json(&answer)?;
+    ui.answer(&answer, |sent: &NudgeResult, page| outcome(sent, page))?;
     tell_outcome(ui, &helper.understand::<SessionNudge>(&answer)?)
+}
+
+/// What became of a text. What remains open is told as a hint.
+pub(crate) fn outcome(sent: &NudgeResult, page: &mut Page) {
+    let way = match sent.transport {
+        Transport::Auto | Transport::Tmux => format!("the pane {}", sent.target),
+        Transport::AppServer => "Codex's app-server".to_owned(),
+        Transport::Inbox => "its inbox".to_owned(),
+    };
+    page.line(match (sent.outcome, sent.blocked_by) {
+        (None, _) => spans![strong(&sent.session), format!(": would get the text by {way}")],
+        (Some(outcome), Some(by)) => {
+            spans![strong(&sent.session), ": ", state(outcome.as_str()), format!(" by {}", by.as_str())]
+        }
+        (Some(outcome), None) => {
+            spans![strong(&sent.session), ": ", state(outcome.as_str()), faint(format!(" by {way}"))]
+        }
+    });
+    if let Some(proof) = &sent.proof {
+        let turn = proof.turn_id.as_deref().map(|turn| format!(", turn {turn}")).unwrap_or_default();
+        page.fact("proof", format!("in its own record since {}{turn}", page.when(&proof.at)));
+    }
+    page.fact_if("command", sent.command_id.as_deref());
+    if sent.stripped_characters > 0 {
+        page.fact("text", format!("{} control characters were taken out", sent.stripped_characters));
+    }
 }
 
 /// Tells what remains open after a nudge, and fails when nothing was sent.

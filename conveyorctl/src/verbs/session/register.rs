@@ -2,12 +2,13 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, spans, state, strong, waiting};
 use crate::ui::Ui;
 use crate::values::{absolute_if_given, given};
 use clap::Args;
 use conveyor_proto::registry::SessionRegister;
-use conveyor_proto::types::common::Role;
-use conveyor_proto::types::session::RegisterParams;
+use conveyor_proto::types::common::{Communication, DeliveryMode, Role};
+use conveyor_proto::types::session::{RegisterParams, RegisterResult, RolloutState};
 
 /// Register a Codex session as a worker
 ///
@@ -78,5 +79,36 @@ async fn register(ui: &mut Ui, helper: &Helper, role: Role, args: &SessionArgs) 
         caller: helper.caller(),
     };
     let registered = helper.call_json::<SessionRegister>(ui, &params).await?;
-    ui.json(&registered)
+    ui.answer(&registered, |registered: &RegisterResult, page| {
+        page.line(spans![
+            registered.role.as_str(),
+            " ",
+            strong(&registered.name),
+            " is ",
+            state("registered")
+        ]);
+        match (registered.rollout_state, &registered.codex_session_path) {
+            (RolloutState::Ready, path) => page.fact_if("rollout", path.as_deref()),
+            (RolloutState::Pending, _) => {
+                page.fact("rollout", waiting("none yet: taken when Codex writes it"));
+            }
+        }
+        page.fact("folder", &registered.cwd);
+        messages(page, &registered.communication, registered.tmux_session.as_deref());
+        page.warnings(&registered.warnings);
+    })
+}
+
+/// How messages reach a session.
+pub(crate) fn messages(page: &mut Page, communication: &Communication, tmux: Option<&str>) {
+    match (communication.delivery_mode, tmux, &communication.inbox_command) {
+        (DeliveryMode::Push, Some(tmux), _) => {
+            page.fact("messages", format!("typed into tmux session {tmux}"));
+        }
+        (_, _, Some(command)) => {
+            page.fact("messages", "wait in its inbox:");
+            page.paste(command);
+        }
+        (_, _, None) => page.fact("messages", "wait in its inbox"),
+    }
 }

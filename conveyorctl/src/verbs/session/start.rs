@@ -2,12 +2,13 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, spans, strong};
 use crate::ui::Ui;
 use crate::values::{absolute_if_given, given, word};
 use clap::Args;
 use conveyor_proto::registry::SessionStart;
 use conveyor_proto::types::common::Role;
-use conveyor_proto::types::start::{CodexOptions, CodexProfile, StartParams};
+use conveyor_proto::types::start::{CodexOptions, CodexProfile, StartParams, StartResult};
 use serde_json::Value;
 
 /// Start Codex in tmux as a worker
@@ -149,7 +150,25 @@ async fn start(ui: &mut Ui, helper: &Helper, params: StartParams, seconds: u64) 
     ui.progress(&format!("waiting up to {seconds} s for Codex of {role} {name} to begin its session"));
     let started = helper.call_json::<SessionStart>(ui, &params).await?;
     warn(ui, &started["warnings"]);
-    ui.json(&started)
+    ui.answer(&started, |started: &StartResult, page| {
+        let how = if started.resumed { " was started before, and runs" } else { " is started" };
+        page.line(spans![started.role.as_str(), " ", strong(&started.name), how]);
+        facts(page, started);
+    })
+}
+
+/// How a Codex that was started runs.
+pub(crate) fn facts(page: &mut Page, started: &StartResult) {
+    page.fact("tmux", &started.tmux_session);
+    page.fact("folder", &started.cwd);
+    page.fact("thread", &started.codex_session_id);
+    let policy = [("sandbox", &started.sandbox), ("approvals", &started.ask_for_approval)];
+    for (name, value) in policy {
+        page.fact_if(name, value.as_deref());
+    }
+    if started.trust_accepted {
+        page.fact("trust", "the folder was trusted for it");
+    }
 }
 
 /// Tells a person the warnings of a result; programs find them in the result.

@@ -2,6 +2,8 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, faint, spans, state, strong};
+use crate::screen::Form;
 use crate::ui::{Ui, json_within};
 use clap::Args;
 use conveyor_proto::registry::TaskAuditRows;
@@ -20,23 +22,25 @@ pub(crate) struct AuditArgs {
     /// Show the texts of panes; only with --json
     #[arg(long)]
     include_content: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &AuditArgs) -> Result<(), CommandError> {
-    if args.json {
+    let form = ui.form();
+    if form == Form::Json {
         return print_json(ui, helper, args).await;
     }
     let mut events = Pages::of(args, AuditSection::Events);
     let mut is_first = true;
     while let Some(page) = events.next(ui, helper).await? {
+        let is_head = std::mem::take(&mut is_first);
+        if form == Form::People {
+            ui.page(|lines| trail(&page, is_head, lines))?;
+            continue;
+        }
         let task = &page.task;
-        if is_first {
+        if is_head {
             let state = task.state.as_str();
             ui.line(&format!("{}\t{state}\t{}", printable(&task.name), printable(&task.goal)))?;
-            is_first = false;
         }
         let lines: String = page.rows.iter().map(line).collect();
         ui.text(&lines)?;
@@ -97,6 +101,22 @@ impl Pages {
         self.params.after.clone_from(&page.next);
         self.is_over = page.next.is_none();
         Ok(Some(page))
+    }
+}
+
+/// A part of the audit trail for a person; the first one has the task above it.
+fn trail(part: &AuditRowsResult, is_head: bool, page: &mut Page) {
+    if is_head {
+        let task = &part.task;
+        page.line(spans!["task ", strong(&task.name), ": ", state(task.state.as_str())]);
+        page.fact("goal", &task.goal);
+    }
+    for event in &part.rows {
+        let field = |key| event.get(key).and_then(Value::as_str).unwrap_or("-");
+        let command = event.get("command_id").and_then(Value::as_str);
+        let command = command.map(|id| format!("  {id}")).unwrap_or_default();
+        let (at, actor) = (page.date(field("created_at")), field("actor"));
+        page.line(spans![faint(at), format!("  {actor:<9}  {}", field("type")), faint(command)]);
     }
 }
 

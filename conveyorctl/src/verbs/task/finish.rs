@@ -2,11 +2,12 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, bad, shell, spans, state, strong, waiting};
 use crate::ui::Ui;
 use crate::values::{given, word};
 use clap::Args;
 use conveyor_proto::registry::TaskFinish;
-use conveyor_proto::types::finish::{CaptureMode, FinishParams};
+use conveyor_proto::types::finish::{CaptureMode, FinishParams, FinishResult, TaskEnd};
 
 /// Mark a task as done, with the gates that are asked for
 #[derive(Debug, Args)]
@@ -83,5 +84,44 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &FinishTaskArgs) -> 
         caller: helper.caller(),
     };
     let finished = helper.call_json::<TaskFinish>(ui, &params).await?;
-    ui.json(&finished)
+    ui.answer(&finished, |finished: &FinishResult, page| {
+        ended(&finished.end, page);
+        let open = &finished.final_audit.open_criteria;
+        if !open.is_empty() {
+            page.line(waiting(format!("{} accepted criteria are open:", open.len())));
+            open.iter().for_each(|one| page.item(format!("#{} {}", one.id, one.criterion)));
+        }
+        let missing = &finished.final_ack_audit.missing;
+        if finished.final_ack_audit.require_acks && !missing.is_empty() {
+            page.fact("acks", bad(format!("missing of {}", missing.join(", "))));
+        }
+        let steps = &finished.final_epilogue_audit.missing_or_incomplete;
+        if !steps.is_empty() {
+            page.fact("steps", waiting(format!("not run: {}", steps.join(", "))));
+        }
+        page.line("its history:");
+        page.command(&format!("replay {} --format compact", shell(&finished.end.task)));
+    })
+}
+
+/// How a task ended, and what became of its sessions.
+pub(super) fn ended(end: &TaskEnd, page: &mut Page) {
+    let how = if end.finish { "done" } else { "stopped" };
+    let again = if end.already_done_followup { " (it was over before)" } else { "" };
+    page.line(spans!["task ", strong(&end.task), " is ", state(how), again]);
+    page.fact("reason", &end.reason);
+    let sides = [
+        ("worker", &end.worker_session, end.killed_worker),
+        ("manager", &end.manager_session, end.killed_manager),
+    ];
+    for (role, name, killed) in sides {
+        let left = if killed { ", its tmux session is ended" } else { ", left as it is" };
+        page.fact_if(role, name.as_deref().map(|name| format!("{name}{left}")));
+    }
+    let stored = end.pre_stop_transcript_captures.len();
+    if stored > 0 {
+        page.fact("panes", format!("{stored} stored before the end"));
+    }
+    page.warnings(&end.manager_decision.warnings);
+    page.warnings(&end.warnings);
 }

@@ -37,9 +37,6 @@ pub(crate) struct ReplayArgs {
     /// Show the texts of panes; needed for full-transcript
     #[arg(long)]
     include_content: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &ReplayArgs) -> Result<(), CommandError> {
@@ -50,11 +47,11 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &ReplayArgs) -> Resu
         limit: args.limit,
         include_content: args.include_content,
     };
-    if args.json {
-        let replay = helper.call_json::<TaskReplay>(ui, &params).await?;
-        return ui.json(&replay);
-    }
-    let replay = helper.call::<TaskReplay>(ui, &params).await?;
-    let text = replay_text::replay(&replay, args.format, ui.program());
-    ui.text(&text)
+    let replay = helper.call_json::<TaskReplay>(ui, &params).await?;
+    let program = ui.program();
+    ui.answer_or_text(
+        &replay,
+        |replay| replay_text::replay(replay, args.format, program),
+        |replay, page| replay_text::page(replay, args.format, page),
+    )
 }

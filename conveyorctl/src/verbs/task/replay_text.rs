@@ -1,5 +1,6 @@
 //! A replay as text.
 
+use crate::page::{Page, faint, shell, spans, state, strong};
 use crate::program::Program;
 use conveyor_proto::text::{printable, printable_lines};
 use conveyor_proto::types::history::{ReplayEntry, ReplayFormat, ReplayResult};
@@ -13,9 +14,7 @@ pub(super) fn replay(replay: &ReplayResult, format: ReplayFormat, program: Progr
         task.state.as_str(),
         printable(&replay.mode)
     );
-    if let Some(end) =
-        replay.entries.iter().rfind(|entry| is_successful_finish(entry)).filter(|_| task.state.is_over())
-    {
+    if let Some(end) = end(replay) {
         text.push_str(&format!(
             "Finished\n  {}\n  in short: {program} replay {id} --format compact\n  \
              all of it: {program} audit {id} --json\n\n",
@@ -42,6 +41,32 @@ pub(super) fn replay(replay: &ReplayResult, format: ReplayFormat, program: Progr
         }
     }
     text
+}
+
+/// The replay for a person.
+pub(super) fn page(replay: &ReplayResult, format: ReplayFormat, page: &mut Page) {
+    let task = &replay.task;
+    page.line(spans!["task ", strong(&task.name), ": ", state(task.state.as_str())]);
+    if let Some(end) = end(replay) {
+        page.fact("finished", spans![&end.summary, faint(format!(" {}", page.when(&end.timestamp)))]);
+        let id = shell(&task.id);
+        page.command(&format!("replay {id} --format compact"));
+        page.command(&format!("audit {id} --json"));
+    }
+    page.gap();
+    for entry in &replay.entries {
+        let at = faint(page.date(&entry.timestamp));
+        page.line(spans![at, format!("  {:<9}  {}", entry.actor, entry.summary)]);
+        if format == ReplayFormat::FullTranscript && entry.kind == "transcript_segment" {
+            page.block(entry.content.as_ref().and_then(Option::as_deref).unwrap_or("[metadata only]"));
+        }
+    }
+}
+
+/// The finish that ended the task, if it is over.
+fn end(replay: &ReplayResult) -> Option<&ReplayEntry> {
+    let last = replay.entries.iter().rfind(|entry| is_successful_finish(entry));
+    last.filter(|_| replay.task.state.is_over())
 }
 
 /// Whether an entry is the finish that ended the task. A finish that was refused or failed is an entry too.

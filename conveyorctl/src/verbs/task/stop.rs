@@ -1,12 +1,13 @@
 //! `stop-task`: end a task and its manager by force.
 
+use super::finish::ended;
 use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::ui::Ui;
 use crate::values::given;
 use clap::Args;
 use conveyor_proto::registry::TaskStop;
-use conveyor_proto::types::finish::StopTaskParams;
+use conveyor_proto::types::finish::{StopTaskParams, TaskEnd};
 
 /// End a task and its manager without gates
 ///
@@ -44,5 +45,5 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &StopTaskArgs) -> Re
         caller: helper.caller(),
     };
     let stopped = helper.call_json::<TaskStop>(ui, &params).await?;
-    ui.json(&stopped)
+    ui.answer(&stopped, |end: &TaskEnd, page| ended(end, page))
 }

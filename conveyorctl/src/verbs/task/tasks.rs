@@ -2,12 +2,18 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, faint, left, right, row, spans, state, strong, whole};
+use crate::screen::Form;
 use crate::ui::Ui;
 use crate::values::given;
+use crate::verbs::overview;
 use clap::Args;
+use conveyor_proto::ids::TaskId;
 use conveyor_proto::registry::{TaskCreate, TaskList};
 use conveyor_proto::text::printable;
-use conveyor_proto::types::task::{CreateParams, ListParams};
+use conveyor_proto::types::overview::SessionStanding;
+use conveyor_proto::types::task::{CreateParams, CreateResult, ListParams, TaskRow};
+use std::collections::BTreeMap;
 
 /// List tasks, or create one
 #[derive(Debug, Args)]
@@ -24,9 +30,6 @@ pub(crate) struct TasksArgs {
     /// Only tasks that are not over
     #[arg(long)]
     active: bool,
-    /// Print the list as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &TasksArgs) -> Result<(), CommandError> {
@@ -43,17 +46,38 @@ async fn create(ui: &mut Ui, helper: &Helper, name: String, args: &TasksArgs) ->
     })?;
     let params = CreateParams { name, goal, summary: given(args.summary.as_deref()) };
     let created = helper.call_json::<TaskCreate>(ui, &params).await?;
-    ui.json(&created)
+    ui.answer(&created, |created: &CreateResult, page| {
+        page.line(spans!["task ", strong(&created.name), " is made"]);
+        page.fact("id", created.id.as_str());
+    })
 }
 
 async fn list(ui: &mut Ui, helper: &Helper, args: &TasksArgs) -> Result<(), CommandError> {
     let params = |page| ListParams { active: args.active, page };
     let tasks = helper.call_pages::<TaskList>(ui, params).await?;
-    if args.json {
-        return ui.json(&tasks);
-    }
-    for task in helper.understand::<TaskList>(&tasks)? {
-        ui.line(&format!("{}\t{}\t{}", printable(&task.name), task.state.as_str(), printable(&task.goal)))?;
-    }
-    Ok(())
+    let standing = match ui.form() {
+        Form::People => overview::workers(ui, helper).await?,
+        Form::Scripts | Form::Json => BTreeMap::new(),
+    };
+    ui.answer_or_text(
+        &tasks,
+        |tasks: &Vec<TaskRow>| tasks.iter().map(line).collect(),
+        |tasks: &Vec<TaskRow>, page| table(tasks, &standing, page),
+    )
+}
+
+fn line(task: &TaskRow) -> String {
+    format!("{}\t{}\t{}\n", printable(&task.name), task.state.as_str(), printable(&task.goal))
+}
+
+fn table(tasks: &[TaskRow], workers: &BTreeMap<TaskId, SessionStanding>, page: &mut Page) {
+    let rows: Vec<_> = tasks
+        .iter()
+        .map(|task| {
+            let worker = workers.get(&task.id).map_or_else(|| faint("-"), overview::live);
+            row![&task.name, state(task.state.as_str()), worker, page.age(&task.updated_at), &task.goal]
+        })
+        .collect();
+    let columns = [whole("TASK"), left("STATE"), left("WORKER"), right("CHANGED"), left("GOAL")];
+    page.table(columns, rows, "no tasks: `tasks --create` or `pair` makes one");
 }

@@ -4,6 +4,8 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, spans, strong};
+use crate::screen::Form;
 use crate::terminal::{self, Choice};
 use crate::ui::Ui;
 use crate::values::word;
@@ -118,7 +120,7 @@ impl<'a> Opened<'a> {
 pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &OpenArgs) -> Result<(), CommandError> {
     let (attach, launch) = open(ui, helper, &args.name, &args.window, args.force).await?;
     let opened = Opened::new(&attach, &launch, args.window.dry_run);
-    ui.json(&Opened { force: Some(args.force), name: Some(&attach.name), ..opened })?;
+    tell(ui, &Opened { force: Some(args.force), name: Some(&attach.name), ..opened })?;
     tell_beside(ui, &attach, &launch);
     Ok(())
 }
@@ -132,7 +134,7 @@ pub(crate) async fn open_for(
     force: bool,
 ) -> Result<(), CommandError> {
     let (attach, launch) = open(ui, helper, name, window, force).await?;
-    if !launch.command().is_empty() {
+    if !launch.command().is_empty() && ui.form() != Form::Json {
         ui.line(&format!("\nopened {} in {}", printable(name), launch.terminal()))?;
     }
     tell_beside(ui, &attach, &launch);
@@ -196,7 +198,7 @@ async fn open_side(ui: &mut Ui, helper: &Helper, role: Role, args: &SideArgs) ->
         Role::Worker => opened.worker = Some(&attach.name),
         Role::Manager => opened.manager = Some(&attach.name),
     }
-    ui.json(&opened)?;
+    tell(ui, &opened)?;
     tell_beside(ui, &attach, &launch);
     Ok(())
 }
@@ -259,6 +261,26 @@ async fn launch_and_note(
     };
     helper.call::<WorkerOpened>(ui, &note).await?;
     run
+}
+
+/// Prints what was opened, or would be.
+fn tell(ui: &mut Ui, opened: &Opened<'_>) -> Result<(), CommandError> {
+    match ui.form() {
+        Form::People => ui.page(|page| told(opened, page)),
+        Form::Json | Form::Scripts => ui.json(opened),
+    }
+}
+
+fn told(opened: &Opened<'_>, page: &mut Page) {
+    let name = opened.name.or(opened.worker).or(opened.manager).unwrap_or(opened.tmux_session);
+    let terminal = opened.terminal;
+    match opened.command {
+        Some([]) => page.line("no terminal was found here"),
+        Some(command) => page.line(format!("would run {}", command.join(" "))),
+        None if terminal == "none" => page.line("no terminal was found here"),
+        None => page.line(spans![strong(name), format!(" is open in {terminal}")]),
+    }
+    page.fact("attach", opened.attach_command);
 }
 
 /// Tells what a person has to do or to know beside the window.

@@ -2,11 +2,13 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{spans, strong};
+use crate::screen::Form;
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::WorkerCapture;
 use conveyor_proto::text::printable_lines;
-use conveyor_proto::types::worker::CaptureParams;
+use conveyor_proto::types::worker::{CaptureParams, CaptureResult};
 
 /// Capture the pane of a worker
 #[derive(Debug, Args)]
@@ -29,9 +31,13 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &CaptureArgs) -> Res
         include_content: args.include_content,
         caller: helper.caller(),
     };
-    if !args.include_content {
+    if !args.include_content || ui.form() == Form::Json {
         let captured = helper.call_json::<WorkerCapture>(ui, &params).await?;
-        return ui.json(&captured);
+        return ui.answer(&captured, |captured: &CaptureResult, page| {
+            let (lines, bytes) = (captured.line_count, captured.byte_count);
+            page.line(spans![strong(&captured.name), format!(": {lines} lines, {bytes} bytes of its pane")]);
+            page.fact("file", &captured.transcript_path);
+        });
     }
     let captured = helper.call::<WorkerCapture>(ui, &params).await?;
     ui.line(&printable_lines(&captured.content.unwrap_or_default()))

@@ -3,6 +3,7 @@
 use super::attach::{self, WindowArgs};
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::screen::Form;
 use crate::terminal::Choice;
 use crate::ui::Ui;
 use crate::values::{absolute_if_given, given, word};
@@ -148,13 +149,18 @@ async fn create(
         let limit = if params.wait_ready { params.wait_ready_timeout } else { 0 } + params.verify_timeout;
         ui.progress(&format!("waiting up to {limit} s until Codex of {} has reported", params.name));
     }
-    let created = helper.call::<WorkerCreate>(ui, &params).await?;
-    ui.text(&text(ui, &created))?;
+    let answer = helper.call_json::<WorkerCreate>(ui, &params).await?;
+    let created = helper.understand::<WorkerCreate>(&answer)?;
+    if ui.form() == Form::Json {
+        ui.json(&answer)?;
+    } else {
+        ui.text(&text(ui, &created))?;
+    }
     if opens {
         let window = WindowArgs { terminal: args.terminal, dry_run: false };
         attach::open_for(ui, helper, &created.name, &window, args.force_open).await?;
     }
-    if created.stopped.is_some() {
+    if created.stopped.is_some() && ui.form() != Form::Json {
         ui.line(&format!("\nstopped {} (--stop-after)", printable(&created.name)))?;
     }
     if created.verification.is_some_and(|verification| !verification.ok) {

@@ -2,10 +2,11 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{Page, bad, duration, spans, strong, waiting, word};
 use crate::ui::Ui;
 use clap::Args;
 use conveyor_proto::registry::WorkerIdleCheck;
-use conveyor_proto::types::worker::IdleCheckParams;
+use conveyor_proto::types::worker::{IdleCheck, IdleCheckParams};
 
 /// Judge how a worker fares by its status and its pane
 #[derive(Debug, Args)]
@@ -41,5 +42,20 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &IdleCheckArgs) -> R
         caller: helper.caller(),
     };
     let health = helper.call_json::<WorkerIdleCheck>(ui, &params).await?;
-    ui.json(&health)
+    ui.answer(&health, |health: &IdleCheck, page| report(health, page))
+}
+
+fn report(health: &IdleCheck, page: &mut Page) {
+    page.line(spans![strong(&health.name), ": ", word(&health.health), format!(", {}", health.reason)]);
+    if health.recommended_action != "none" {
+        page.fact("to do", &health.recommended_action);
+    }
+    let age = |seconds: Option<i64>| seconds.map(|seconds| format!("{} ago", duration(seconds)));
+    let said = age(health.status_age_seconds).map(|age| format!("{}, {age}", health.state.as_str()));
+    page.fact_if("says", said);
+    page.fact_if("works on", health.current_task.as_deref().filter(|text| !text.is_empty()));
+    page.fact_if("blocked by", health.blocker.as_deref().map(waiting));
+    page.fact_if("pane", age(health.terminal_age_seconds).map(|age| format!("changed {age}")));
+    page.fact_if("waits at", health.busy_wait_pattern.as_deref().map(waiting));
+    page.fact_if("error", health.capture_error.as_deref().map(bad));
 }

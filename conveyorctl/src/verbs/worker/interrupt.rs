@@ -4,9 +4,10 @@ use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::ui::Ui;
 use crate::values::given;
+use crate::verbs::session::interrupt::interrupted;
 use clap::Args;
 use conveyor_proto::registry::WorkerInterrupt;
-use conveyor_proto::types::worker::InterruptWorkerParams;
+use conveyor_proto::types::worker::{InterruptWorkerParams, InterruptWorkerResult};
 
 /// Interrupt what runs in a worker's pane, and ask it for its status
 ///
@@ -41,7 +42,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &InterruptArgs) -> R
         caller: helper.caller(),
     };
     let answer = helper.call_json::<WorkerInterrupt>(ui, &params).await?;
-    ui.json(&answer)?;
+    ui.answer(&answer, |answer: &InterruptWorkerResult, page| interrupted(&answer.interrupt, page))?;
     if let Some(note) = &helper.understand::<WorkerInterrupt>(&answer)?.interrupt.note {
         ui.hint(note);
     }

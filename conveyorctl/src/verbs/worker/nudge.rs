@@ -2,15 +2,16 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::screen::Form;
 use crate::ui::Ui;
 use crate::values::word;
-use crate::verbs::session::nudge::tell_outcome;
+use crate::verbs::session::nudge::{outcome, tell_outcome};
 use clap::Args;
 use conveyor_proto::registry::WorkerNudge;
 use conveyor_proto::text::printable;
 use conveyor_proto::types::common::Transport;
 use conveyor_proto::types::pane::DeliveryOutcome;
-use conveyor_proto::types::worker::{NudgeWorkerParams, WorkerKind};
+use conveyor_proto::types::worker::{NudgeWorkerParams, NudgeWorkerResult, WorkerKind};
 
 /// Send a text to a worker's pane and wait for its receipt
 ///
@@ -40,8 +41,19 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &NudgeArgs) -> Resul
         transport: args.transport,
         caller: helper.caller(),
     };
-    let sent = helper.call::<WorkerNudge>(ui, &params).await?;
-    let (name, target) = (printable(&args.name), printable(&sent.nudge.target));
+    let answer = helper.call_json::<WorkerNudge>(ui, &params).await?;
+    let sent = helper.understand::<WorkerNudge>(&answer)?;
+    match ui.form() {
+        Form::Json => ui.json(&answer)?,
+        Form::People => ui.page(|page| outcome(&sent.nudge, page))?,
+        Form::Scripts => told(ui, &args.name, &sent)?,
+    }
+    tell_outcome(ui, &sent.nudge)
+}
+
+/// The one line that scripts know.
+fn told(ui: &mut Ui, name: &str, sent: &NudgeWorkerResult) -> Result<(), CommandError> {
+    let (name, target) = (printable(name), printable(&sent.nudge.target));
     let to = match sent.kind {
         WorkerKind::File => name.into_owned(),
         WorkerKind::Session => format!("session {name} at {target}"),
@@ -50,6 +62,5 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &NudgeArgs) -> Resul
         Some(DeliveryOutcome::Held) => format!("nudge to {to} is held back"),
         Some(DeliveryOutcome::Failed) => format!("nudge to {to} was not sent"),
         _ => format!("sent nudge to {to}"),
-    })?;
-    tell_outcome(ui, &sent.nudge)
+    })
 }

@@ -2,11 +2,12 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{spans, strong};
 use crate::ui::Ui;
 use crate::values::absolute_if_given;
 use clap::Args;
 use conveyor_proto::registry::WorkerStart;
-use conveyor_proto::types::create::StartParams;
+use conveyor_proto::types::create::{StartParams, StartResult};
 
 /// Start a plain Codex in tmux, which can register itself later
 ///
@@ -36,5 +37,17 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &StartArgs) -> Resul
         caller: helper.caller(),
     };
     let started = helper.call_json::<WorkerStart>(ui, &params).await?;
-    ui.json(&started)
+    ui.answer(&started, |started: &StartResult, page| {
+        page.line(spans!["Codex is started in tmux session ", strong(&started.session)]);
+        page.fact("folder", &started.cwd);
+        page.line("to attach, register, add a manager and bind:");
+        let steps = [
+            &started.attach_command,
+            &started.register_worker_command_template,
+            &started.start_manager_command_template,
+            &started.bind_command_template,
+            &started.manager_config_questions_command_template,
+        ];
+        steps.into_iter().for_each(|step| page.paste(step));
+    })
 }

@@ -7,7 +7,7 @@ use crate::values::given;
 use clap::Args;
 use conveyor_proto::registry::WorkerStop;
 use conveyor_proto::text::printable;
-use conveyor_proto::types::session::StopParams;
+use conveyor_proto::types::session::{StopParams, StopResult};
 
 /// End a worker's or session's tmux session, and mark it as stopped
 #[derive(Debug, Args)]
@@ -30,16 +30,21 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &StopArgs) -> Result
         force: args.force,
         caller: helper.caller(),
     };
-    let stopped = helper.call::<WorkerStop>(ui, &params).await?;
-    let name = printable(&stopped.name);
-    ui.line(&if stopped.killed_session {
-        format!("stopped {name}")
-    } else {
-        format!("{name} was not running")
-    })?;
-    if let Some(task) = &stopped.unbound_task {
-        ui.line(&format!("ended the binding of task {}", printable(task)))?;
-    }
+    let answer = helper.call_json::<WorkerStop>(ui, &params).await?;
+    ui.answer_as_text(&answer, told)?;
+    let stopped = helper.understand::<WorkerStop>(&answer)?;
     stopped.warnings.iter().for_each(|warning| ui.note(warning));
     Ok(())
+}
+
+fn told(stopped: &StopResult) -> String {
+    let name = printable(&stopped.name);
+    let end = if stopped.killed_session {
+        format!("stopped {name}\n")
+    } else {
+        format!("{name} was not running\n")
+    };
+    let unbound = stopped.unbound_task.as_deref().map(printable);
+    let unbound = unbound.map(|task| format!("ended the binding of task {task}\n")).unwrap_or_default();
+    format!("{end}{unbound}")
 }

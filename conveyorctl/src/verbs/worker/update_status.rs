@@ -2,11 +2,12 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::page::{spans, state, strong, waiting};
 use crate::ui::Ui;
 use crate::values::{given, word};
 use clap::Args;
 use conveyor_proto::registry::WorkerUpdateStatus;
-use conveyor_proto::types::worker::{UpdateStatusParams, WorkState};
+use conveyor_proto::types::worker::{UpdateStatusParams, UpdatedStatus, WorkState};
 
 /// Report what a worker is at
 #[derive(Debug, Args)]
@@ -40,7 +41,12 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &UpdateStatusArgs) -
         caller: helper.caller(),
     };
     let updated = helper.call_json::<WorkerUpdateStatus>(ui, &params).await?;
-    ui.json(&updated)?;
+    ui.answer(&updated, |updated: &UpdatedStatus, page| {
+        page.line(spans![strong(&args.name), " says ", state(updated.state.as_str())]);
+        page.fact("works on", &updated.current_task);
+        page.fact("next", &updated.next_action);
+        page.fact_if("blocked by", updated.blocker.as_deref().map(waiting));
+    })?;
     let updated = helper.understand::<WorkerUpdateStatus>(&updated)?;
     updated.warnings.iter().for_each(|warning| ui.note(warning));
     Ok(())

@@ -2,7 +2,8 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_proto::settings::Environment;
-use conveyorctl::Io;
+use conveyorctl::{Colour, Cursor, Io, Screen};
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -124,6 +125,9 @@ pub(crate) struct Outcome {
     pub(crate) stderr: String,
 }
 
+/// When a person reads.
+const NOON: &str = "2026-11-29T12:00:00Z";
+
 /// A run of the program.
 pub(crate) struct Run {
     pub(crate) args: Vec<String>,
@@ -131,12 +135,14 @@ pub(crate) struct Run {
     pub(crate) input: &'static str,
     /// Whether the reader of standard output is gone.
     pub(crate) closed_output: bool,
+    /// The terminal that standard output is, if a person looks at it.
+    pub(crate) screen: Option<Screen>,
 }
 
 impl Run {
     pub(crate) fn new(args: &[&str]) -> Self {
         let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-        Self { args, variables: HashMap::new(), input: "", closed_output: false }
+        Self { args, variables: HashMap::new(), input: "", closed_output: false, screen: None }
     }
 
     /// A run that talks to the daemon of this state root, and starts none.
@@ -156,6 +162,18 @@ impl Run {
         self
     }
 
+    /// A terminal of 90 columns in front of a person, who reads it at noon.
+    pub(crate) fn on_a_screen(mut self) -> Self {
+        self.screen = Some(Screen {
+            columns: Some(90),
+            colour: Colour::Off,
+            cursor: Cursor::Stays,
+            zone: TimeZone::UTC,
+            now: || NOON.parse().unwrap(),
+        });
+        self
+    }
+
     pub(crate) fn outcome(self) -> Outcome {
         let (stdout, stderr) = (Sink::default(), Sink::default());
         let io = Io {
@@ -163,6 +181,7 @@ impl Run {
             stdout: if self.closed_output { Box::new(Closed) } else { Box::new(stdout.clone()) },
             stderr: Box::new(stderr.clone()),
             interactive: false,
+            screen: self.screen,
             environment: Rc::new(Variables(self.variables)),
         };
         let args = std::iter::once("conveyorctl".to_owned()).chain(self.args).map(OsString::from);

@@ -36,7 +36,7 @@ const FLOORS: [&[&str]; 10] = [
     &["history", "transcripts", "finding", "bindings", "runs", "feed"],
     &["supervision", "ingest"],
     &["dispatch", "cycle"],
-    &["workers", "approvals", "pairing", "compat", "waiting"],
+    &["workers", "approvals", "pairing", "compat", "waiting", "overview"],
     &["doctor", "drift"],
     &["daemon", "rpc", "app"],
 ];

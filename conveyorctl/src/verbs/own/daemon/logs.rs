@@ -2,10 +2,12 @@
 
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::screen::Form;
 use crate::ui::Ui;
 use camino::Utf8Path;
 use clap::Args;
 use conveyor_proto::opened::{Access, Opened};
+use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
@@ -42,22 +44,25 @@ pub(super) async fn run(ui: &mut Ui, helper: &Helper, args: &LogsArgs) -> Result
     };
     let start = start_of_last_lines(&mut log, args.lines).map_err(failed)?;
     log.seek(SeekFrom::Start(start)).map_err(failed)?;
+    // The end of a line that was not written yet when it was looked for.
+    let mut rest = Vec::new();
     loop {
-        print_rest(ui, &mut log, &path)?;
+        print_rest(ui, &mut log, &path, &mut rest)?;
         if !args.follow {
             return Ok(());
         }
         helper.interruptible(tokio::time::sleep(LOOK)).await?;
         if let Some(next) = replaced(&log, root, &path).map_err(failed)? {
             // The old file may have got lines between the last look and the change of files.
-            print_rest(ui, &mut log, &path)?;
+            print_rest(ui, &mut log, &path, &mut rest)?;
             log = next;
         }
     }
 }
 
 /// Prints the log from the present position to its end. The daemon escapes what it writes, so it is printed as it is.
-fn print_rest(ui: &mut Ui, log: &mut File, path: &Utf8Path) -> Result<(), CommandError> {
+/// As JSON it is an object per line, of which a piece that has no end yet is kept in `rest`.
+fn print_rest(ui: &mut Ui, log: &mut File, path: &Utf8Path, rest: &mut Vec<u8>) -> Result<(), CommandError> {
     loop {
         let mut chunk = Vec::new();
         log.take(CHUNK)
@@ -66,8 +71,22 @@ fn print_rest(ui: &mut Ui, log: &mut File, path: &Utf8Path) -> Result<(), Comman
         if chunk.is_empty() {
             return Ok(());
         }
-        ui.write(&chunk)?;
+        if ui.form() != Form::Json {
+            ui.write(&chunk)?;
+            continue;
+        }
+        rest.extend_from_slice(&chunk);
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = rest.drain(..=end).collect();
+            ui.json_line(&LogLine { line: String::from_utf8_lossy(&line[..end]).into_owned() })?;
+        }
     }
+}
+
+/// A line of the log as JSON.
+#[derive(Serialize)]
+struct LogLine {
+    line: String,
 }
 
 fn open(root: &Utf8Path, path: &Utf8Path) -> io::Result<File> {

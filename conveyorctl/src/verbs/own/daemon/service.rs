@@ -3,6 +3,7 @@
 use super::{must_be_allowed, running};
 use crate::error::CommandError;
 use crate::helper::Helper;
+use crate::screen::Form;
 use crate::service::{self, CommandLine, Expect, Folders, Manager, Settings, Step, UnitFile};
 use crate::ui::Ui;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -10,6 +11,7 @@ use clap::Args;
 use conveyor_proto::registry::DaemonStatus;
 use conveyor_proto::text::printable;
 use conveyor_proto::types::common::Empty;
+use serde::Serialize;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -61,6 +63,9 @@ pub(super) async fn install(ui: &mut Ui, helper: &Helper, args: &InstallArgs) ->
         CommandError::failed("control_character", format!("{} has a control character in it", error.name))
     })?;
     if args.dry_run {
+        if ui.form() == Form::Json {
+            return ui.json(&Plan { write: &files, remove: &[], run: commands(&manager.load(&folders)) });
+        }
         for UnitFile { path, text } in &files {
             ui.line(&format!("would write {}:", printable(path.as_str())))?;
             ui.text(text)?;
@@ -81,7 +86,8 @@ pub(super) async fn install(ui: &mut Ui, helper: &Helper, args: &InstallArgs) ->
         )
         .hint(format!("`{} daemon restart` lets the service take its place", ui.program())));
     }
-    for UnitFile { path, .. } in &files {
+    let told = if ui.form() == Form::Json { &[] } else { &files[..] };
+    for UnitFile { path, .. } in told {
         let what = if changed.iter().any(|file| file.path == *path) { "wrote" } else { "unchanged" };
         ui.line(&format!("{what} {}", printable(path.as_str())))?;
     }
@@ -130,9 +136,16 @@ pub(super) async fn uninstall(
         }
     }
     if ours.is_empty() {
-        return ui.line("no service is installed");
+        return match ui.form() {
+            Form::Json => ui.json(&Removed { removed: &ours }),
+            Form::Scripts | Form::People => ui.line("no service is installed"),
+        };
     }
     if args.dry_run {
+        if ui.form() == Form::Json {
+            let steps = [manager.unload(), manager.disable(), manager.forget()].concat();
+            return ui.json(&Plan { write: &[], remove: &ours, run: commands(&steps) });
+        }
         would_run(ui, &[manager.unload(), manager.disable()].concat())?;
         for path in &ours {
             ui.line(&format!("would remove {}", printable(path.as_str())))?;
@@ -146,9 +159,32 @@ pub(super) async fn uninstall(
     run_all(&manager.disable()).await?;
     for path in &ours {
         fs::remove_file(path).map_err(|error| unusable("remove", path, &error))?;
-        ui.line(&format!("removed {}", printable(path.as_str())))?;
+        if ui.form() != Form::Json {
+            ui.line(&format!("removed {}", printable(path.as_str())))?;
+        }
     }
-    run_all(&manager.forget()).await
+    run_all(&manager.forget()).await?;
+    if ui.form() == Form::Json { ui.json(&Removed { removed: &ours }) } else { Ok(()) }
+}
+
+/// What a dry run prints as JSON.
+#[derive(Serialize)]
+struct Plan<'a> {
+    write: &'a [UnitFile],
+    remove: &'a [Utf8PathBuf],
+    run: Vec<CommandLine>,
+}
+
+/// What the end of the service prints as JSON.
+#[derive(Serialize)]
+struct Removed<'a> {
+    removed: &'a [Utf8PathBuf],
+}
+
+/// The command lines of steps that change something.
+fn commands(steps: &[Step]) -> Vec<CommandLine> {
+    let changing = steps.iter().filter(|step| step.expect != Expect::Failure);
+    changing.map(|step| step.command.clone()).collect()
 }
 
 fn folders(helper: &Helper) -> Result<Folders, CommandError> {
@@ -213,10 +249,8 @@ fn unusable(what: &str, path: &Utf8Path, error: &io::Error) -> CommandError {
 }
 
 fn would_run(ui: &mut Ui, steps: &[Step]) -> Result<(), CommandError> {
-    let changing = steps.iter().filter(|step| step.expect != Expect::Failure);
-    changing
-        .map(|step| step.command.join(" "))
-        .try_for_each(|line| ui.line(&format!("would run {}", printable(&line))))
+    let mut lines = commands(steps).into_iter().map(|command| command.join(" "));
+    lines.try_for_each(|line| ui.line(&format!("would run {}", printable(&line))))
 }
 
 async fn must_be_reachable(manager: Manager) -> Result<(), CommandError> {
