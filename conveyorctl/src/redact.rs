@@ -170,7 +170,7 @@ mod tests {
         check("in \"/home/someone/client-x\".", "in \"<folder>\".");
         check("/home/someone/client-xy/a and /home/someone/.codex/rules", "~/… and ~/.codex/rules");
         check("HOME=/home/someone", "HOME=~");
-        check("/home/other/x, /srv/y, /usr/bin/tmux, /", "/…, /…, /usr/bin/tmux, /");
+        check("/mnt/x, /srv/y, /usr/bin/tmux, /", "/…, /…, /usr/bin/tmux, /");
         check("and/or 3/4 a/b", "and/or 3/4 a/b");
     }
 

@@ -43,7 +43,6 @@ pub mod server;
 pub mod service;
 pub mod sessions;
 #[cfg(test)]
-#[path = "../../tests/src/harness/skips.rs"]
 pub mod skips;
 #[cfg(test)]
 mod sources;

@@ -69,8 +69,7 @@ until_it 'conveyorctl wait greeting --until done --turn last --timeout 30'
 until_it 'conveyorctl wait --session manager --until idle --turn last --timeout 30'
 
 say "Where does it stand?"
-if conveyorctl status > /dev/null 2>&1; then run 'conveyorctl status'; fi
-run 'conveyorctl sessions'
+if conveyorctl status > /dev/null 2>&1; then run 'conveyorctl status'; else run 'conveyorctl tasks'; fi
 run 'cat greeting.txt'
 
 say "That could be friendlier. The text waits for nothing in its way, and is proven by the worker's own record"
@@ -90,6 +89,7 @@ until_it '[ -f ../published.txt ]'
 until_it 'conveyorctl wait greeting --until done --turn last --timeout 30'
 
 say "Done. What was agreed on before is looked at, and the reason is kept"
+run 'conveyorctl criteria greeting --satisfy 1 --proof "greeting.txt says: Hello, dear reader"'
 run 'conveyorctl finish-task greeting --reason "greeting.txt is friendly, and published" --stop-worker --stop-manager'
 
 say "Weeks later: why is it as it is?"

@@ -10,7 +10,6 @@ mod interrupting;
 mod people;
 mod reference;
 mod rooms;
-#[path = "../../../tests/src/harness/skips.rs"]
 pub mod skips;
 mod starting;
 mod support;

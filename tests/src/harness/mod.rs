@@ -17,6 +17,7 @@ mod job;
 mod pair_job;
 mod process;
 mod rpc;
+/// Tests that cannot do what they are for: told at once, and counted for the last line of `make test`.
 mod skips;
 mod tmux;
 mod wait;

@@ -1,6 +1,4 @@
-//! Tests that cannot do what they are for: told at once, and counted for the last lines of `make test`.
-//!
-//! The daemon's unit tests have this file as a module of their own, so it uses the standard library alone.
+// Tests of other crates include this file, so it uses the standard library alone, and its documentation stands at the module.
 
 use std::env;
 use std::fs::OpenOptions;

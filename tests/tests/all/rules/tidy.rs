@@ -5,6 +5,7 @@ use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use conveyor_tests::harness::{TestEnv, workspace_root};
+use serde_json::Value;
 
 use super::project::{crates, files, rust_files};
 use super::rust::{Module, files_from};
@@ -157,6 +158,28 @@ fn nothing_is_left_for_later() {
     let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
     let left = |line: &str| marks.iter().any(|mark| line.contains(mark));
     check_none(&places(rust_files(), left), "do it, or open an issue");
+}
+
+#[test]
+fn the_recorded_session_can_be_played_and_has_no_text_of_codex() {
+    let read = |path: &str| fs::read_to_string(workspace_root().join(path)).expect("it is in the repository");
+    let (cast, page) = (read("docs/session.cast"), read("docs/session.md"));
+    let mut lines = cast.lines().map(|line| serde_json::from_str::<Value>(line).expect("each line is JSON"));
+    assert_eq!(lines.next().expect("a head")["version"], 2);
+    let (mut last, mut shown) = (0.0, String::new());
+    for event in lines {
+        let at = event[0].as_f64().expect("a time");
+        assert!(at >= last && event[1] == "o", "{event}");
+        last = at;
+        shown.push_str(event[2].as_str().expect("a text"));
+    }
+    assert!(
+        shown.contains("finished the task") && page.contains("finished the task"),
+        "the session came to its end"
+    );
+    for drawn in ["OpenAI Codex", "esc to interrupt", "Ask Codex", "Would you like", "Yes, proceed"] {
+        assert!(!shown.contains(drawn) && !page.contains(drawn), "{drawn:?} is Codex's own text");
+    }
 }
 
 #[test]

@@ -56,8 +56,11 @@ impl Pair {
         });
         let doctor = self.env.rpc().call("doctor.run", &json!({})).unwrap();
         assert_eq!(doctor["checks"]["panes"]["value"], "2 reached, 0 not", "{doctor}");
-        let drift = self.env.rpc().call("reconcile.run", &json!({})).unwrap();
-        assert_eq!(drift["findings"], json!([]), "{drift}");
+        // What the manager's Codex writes of its last turn may not be read yet.
+        wait_until("nothing to disagree on", || {
+            let drift = self.env.rpc().call("reconcile.run", &json!({})).unwrap();
+            (drift["findings"] == json!([])).then_some(())
+        });
     }
 
     fn is_running(pane: &Pane) -> bool {
