@@ -108,7 +108,23 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::has_nul;
+    use super::{has_nul, params};
+    use conveyor_proto::types::{dispatch::DispatchParams, overview::OverviewParams};
+    use jsonrpsee::types::Params;
+
+    #[test]
+    fn what_is_wrong_with_a_parameter_names_it() {
+        let message = |text| match params::<OverviewParams>(&Params::new(Some(text))) {
+            Err(error) => error.message().to_owned(),
+            Ok(read) => panic!("{text} gave {read:?}"),
+        };
+        let expect = "the parameters are not valid: `task`: invalid type: integer `5`, expected a string";
+        assert!(message(r#"{"task":5}"#).starts_with(expect));
+        let expect = "the parameters are not valid: `caller.pid`: invalid type: string \"x\"";
+        assert!(message(r#"{"caller":{"pid":"x"}}"#).starts_with(expect));
+        assert!(message(r#"{"tsk":"t"}"#).contains("unknown field `tsk`"));
+        assert!(params::<DispatchParams>(&Params::new(Some("{} 1"))).is_err());
+    }
 
     #[test]
     fn a_nul_is_found_in_its_only_form() {

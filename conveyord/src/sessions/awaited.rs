@@ -1,7 +1,12 @@
 //! Why a registered session has no rollout yet, in words for whoever registered it.
 
 use super::{locate::Survey, others::Others};
-use crate::{clock, store::sessions::Session, words::shown};
+use crate::{
+    clock,
+    error::Result,
+    store::{Store, sessions::Session},
+    words::shown,
+};
 use std::fmt;
 
 /// How long a Codex may wait for its first input before `doctor` and `reconcile` say so, in seconds.
@@ -22,6 +27,16 @@ pub enum Awaited {
 }
 
 impl Awaited {
+    /// What a session waits for, by a look at its pane and processes now.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub async fn now(store: &Store, session: Session) -> Result<Self> {
+        let others = Others::now(store, None).await?;
+        let look = move || Self::of(&session, others.title_of(&session), &mut Survey::default(), &others);
+        Ok(tokio::task::spawn_blocking(look).await?)
+    }
+
     /// Looks why a session has no rollout. `title` is the title of its pane, if that was looked at. Blocks.
     pub fn of(session: &Session, title: Option<&str>, survey: &mut Survey, others: &Others) -> Self {
         let Some(home) = session.codex_home.clone() else { return Self::HomeUnknown };

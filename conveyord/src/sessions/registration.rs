@@ -68,7 +68,8 @@ pub async fn register(store: &Store, params: RegisterParams, time_limit: Duratio
         })
         .await?;
     let pending = session.is_pending();
-    let pending_because = if pending { Some(awaited(store, session.clone()).await?) } else { None };
+    let pending_because =
+        if pending { Some(Awaited::now(store, session.clone()).await?.to_string()) } else { None };
     Ok(RegisterResult {
         session_id: session.id.clone(),
         name: session.name.clone(),
@@ -84,16 +85,6 @@ pub async fn register(store: &Store, params: RegisterParams, time_limit: Duratio
         communication: communication(&session, task.as_ref().map(TaskId::as_str), program.as_deref()),
         warnings,
     })
-}
-
-/// Why a session has no rollout yet, in words.
-async fn awaited(store: &Store, session: Session) -> Result<String> {
-    let others = Others::now(store, None).await?;
-    let look = move || {
-        let title = others.title_of(&session);
-        Awaited::of(&session, title, &mut locate::Survey::default(), &others).to_string()
-    };
-    Ok(tokio::task::spawn_blocking(look).await?)
 }
 
 async fn find(store: &Store, params: &RegisterParams, time_limit: Duration) -> Result<Found> {

@@ -3,7 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
 
-use conveyor_tests::harness::{TestEnv, wait_until};
+use conveyor_tests::harness::{Running, TestEnv, wait_until};
 use conveyor_tests::rollout::{Format, Rollout, Thread};
 use serde_json::{Value, json};
 
@@ -180,4 +180,48 @@ fn a_table_fits_the_terminal() {
     assert!(narrow.contains("a long") && narrow.contains('…'), "{narrow}");
     let whole = env.conveyorctl(&["tasks", "-o", "text"]).success().stdout;
     assert!(whole.contains(goal.trim_end()), "{whole}");
+}
+
+#[test]
+fn where_everything_stands_is_one_look_that_takes_nothing() {
+    let mut job = Job::bound();
+    job.turn("All of it is written.");
+    wait_until("the item", || (job.inbox().as_array().map(Vec::len) == Some(1)).then_some(()));
+    for verb in ["status", "ps"] {
+        let seen = job.env.conveyorctl(&[verb]).success().json();
+        let task = &seen["tasks"][0];
+        let told =
+            [&task["task"], &task["task_state"], &task["worker"]["name"], &task["worker"]["worker_state"]];
+        assert_eq!(told, ["t", "candidate", "worker", "done"], "{seen:#}");
+        assert_eq!(task["worker"]["said"]["text"], "All of it is written.", "{seen:#}");
+        assert_eq!([&task["unread"], &task["waits"]], [&json!(1), &json!([])], "{seen:#}");
+        let shown = job.on_terminal(&[verb]);
+        let row = shown.lines().find(|line| line.starts_with("t ")).expect("a row");
+        assert!(row.contains("done") && row.contains("1 unread") && row.contains("All of it"), "{shown}");
+    }
+    let _ = job.worker.task_started().expect("a record");
+    wait_until("the live state", || job.on_terminal(&["tasks"]).contains("working").then_some(()));
+    assert!(job.on_terminal(&["list"]).contains("working"));
+    assert!(job.on_terminal(&["status", "worker"]).contains("working"));
+    assert_eq!(job.inbox().as_array().map(Vec::len), Some(1));
+    let refused = job.env.conveyorctl(&["status", "worker", "--all"]).exits_with(2);
+    assert!(refused.stderr.contains("--all"), "{}", refused.stderr);
+}
+
+#[test]
+fn names_of_tasks_and_sessions_are_completed() {
+    let job = Job::bound();
+    let offered = |words: &[&str]| {
+        let mut call = job.env.command("conveyorctl");
+        let index = (words.len() - 1).to_string();
+        call.env("COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", index).env("_CLAP_IFS", "\n");
+        let offered = Running::start(call.arg("--").args(words)).finish().success();
+        offered.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(offered(&["conveyorctl", "cycle", ""]), ["t"]);
+    assert_eq!(offered(&["conveyorctl", "session-nudge", "w"]), ["worker"]);
+    assert!(offered(&["conveyorctl", "finish"]).contains(&"finish-task".to_owned()));
+    let _ = job.env.conveyorctl(&["daemon", "stop"]).success();
+    assert!(!offered(&["conveyorctl", "cycle", ""]).contains(&"t".to_owned()));
+    assert!(!job.env.daemon_answers(), "a completion starts no daemon");
 }

@@ -1,9 +1,12 @@
 //! The real Codex in the offline lab: what the other tests show with the stand-in also holds for the program
 //! itself, in the versions that are in use.
 
-use conveyor_tests::harness::{MainJob, Pane, Program, TestEnv, standin, wait_until};
+use conveyor_tests::harness::{
+    MainJob, Pane, Program, Running, TestEnv, is_installed, skipped, standin, wait_until, workspace_root,
+};
 use conveyor_tests::rollout::Format;
 use serde_json::Value;
+use std::fs;
 
 use super::present_versions;
 
@@ -148,4 +151,31 @@ fn a_nudge_is_held_while_a_menu_shows_and_approves_nothing() {
         assert_eq!(sent.iter().filter(|message| *message == "this must wait").count(), 1, "{sent:?}");
         assert!(!touched.exists(), "the command was approved after all");
     });
+}
+
+/// The script of the README names no Codex home: the daemon finds that of the processes. The manager is a session without
+/// a model, so that it takes nothing of its inbox.
+#[test]
+fn the_script_of_the_readme_does_the_main_job() {
+    if !is_installed("python3") {
+        skipped("with python3", "it is not installed");
+        return;
+    }
+    let readme = fs::read_to_string(workspace_root().join("README.md")).expect("there is a README");
+    let (_, script) = readme.split_once("```python\n").expect("there is a script");
+    let (script, _) = script.split_once("```").expect("it ends");
+    let shared = present_versions().into_iter().filter_map(Program::with_shared_daemon);
+    for program in present_versions().into_iter().chain(shared) {
+        let env = TestEnv::new();
+        let file = env.root().join("loop.py");
+        fs::write(&file, script).expect("the folder is ours");
+        let _ = env.conveyorctl(&["daemon", "start"]).success();
+        let (worker, manager) =
+            (env.start_codex(&program, "worker"), env.start_codex(&standin(Format::New), "manager"));
+        let pids = [worker.pid.to_string(), manager.pid.to_string()];
+        let output = Running::start(env.command("python3").arg(&file).args(pids)).finish().success();
+        let told: Vec<&str> = output.stdout.lines().collect();
+        let expect = ["worker_task_complete", "idle done", "delivered", "worker_task_complete", "done"];
+        assert_eq!(told, expect, "{program:?}");
+    }
 }

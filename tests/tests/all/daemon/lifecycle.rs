@@ -281,6 +281,20 @@ fn what_is_wrong_with_the_database_is_reported_and_not_repaired() {
 }
 
 #[test]
+fn a_daemon_goes_on_while_the_next_one_would_not_start() {
+    let env = TestEnv::new();
+    let _ = env.conveyorctl(&["daemon", "start"]).success();
+    let pid = env.daemon_status()["pid"].clone();
+    fs::write(env.state_root().join("config.toml"), "no_such_setting = 1\n").expect("the folder is ours");
+    let refused = env.conveyorctl(&["daemon", "restart"]).exits_with(1);
+    assert!(refused.stderr.contains("no_such_setting"), "{}", refused.stderr);
+    assert_eq!(env.daemon_status()["pid"], pid);
+    fs::remove_file(env.state_root().join("config.toml")).expect("the file is ours");
+    let _ = env.conveyorctl(&["daemon", "restart"]).success();
+    assert_ne!(env.daemon_status()["pid"], pid);
+}
+
+#[test]
 fn a_damaged_database_is_reported_in_full() {
     let env = TestEnv::new();
     let _ = env.conveyorctl(&["tasks"]).success();

@@ -98,6 +98,13 @@ fn a_sandbox_that_keeps_commands_from_the_daemon_is_told_with_the_way_out() {
     let warned = started["warnings"].to_string();
     let file = format!("{}/rules/conveyor.rules", env.codex_home());
     assert!(warned.contains("does not reach its daemon") && warned.contains(&file), "{warned}");
+    // The rule that the warning names.
+    let rule = r#"prefix_rule(pattern=[["conveyorctl", "printf"]], decision="allow")"#;
+    fs::create_dir_all(format!("{}/rules", env.codex_home())).expect("the folder is ours");
+    fs::write(file, rule).expect("the folder is ours");
+    let _ = env.conveyorctl(&["stop", "w"]).success();
+    let started = start(&env, &["--sandbox", "workspace-write"]).success().json();
+    assert_eq!(started["warnings"], json!([]));
 }
 
 #[test]
@@ -360,7 +367,7 @@ fn a_daemon_that_was_started_without_tmux_on_its_path_tells_the_way_out() {
     let mut elsewhere = env.command("conveyorctl");
     let _ = Running::start(elsewhere.env("PATH", env.root().join("nowhere")).arg("tasks")).finish().success();
     let refused = start(&env, &[]).exits_with(1);
-    assert!(refused.stderr.contains("`daemon restart` gives it yours"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`conveyorctl daemon restart` gives it yours"), "{}", refused.stderr);
     let _ = env.conveyorctl(&["daemon", "restart"]).success();
     let _ = start(&env, &[]).success();
 }
