@@ -2200,6 +2200,16 @@ export interface OpenCriterion {
   criterion: string;
 }
 
+/** Result of `overview.show`. */
+export interface Overview {
+  /** The tasks: first those that wait for somebody, then by what happened last. */
+  tasks: TaskStanding[];
+  /** Active sessions of no task, by name. */
+  unbound: SessionStanding[];
+  /** Texts that did not arrive for certain, of all tasks. */
+  deliveries: DeliveryCounts;
+}
+
 /**
  * A part of a listing. The listing's order stays; what is added while pages are read comes in
  * its place.
@@ -2668,6 +2678,8 @@ export interface RegisterResult {
   tmux_pane_id: PaneId | null;
   /** `ready`, or `pending` while the rollout is awaited. */
   rollout_state: RolloutState;
+  /** Why the rollout is not known yet, and what ends that. Only while it is `pending`. */
+  pending_because?: string;
   /** How to talk to the session. */
   communication: Communication;
   /** What the caller should know; mostly empty. */
@@ -2859,6 +2871,16 @@ export type RunStatus =
   /** The run was given up. */
   | "abandoned";
 
+/** What a session said last. */
+export interface Said {
+  /** The beginning of the text. */
+  text: string;
+  /** Whether the text goes on. */
+  truncated: boolean;
+  /** When it was said. */
+  at: string;
+}
+
 /** The outcome of the database's own checks. */
 export interface SchemaHealth {
   /** The checks in order. */
@@ -2981,6 +3003,29 @@ export interface SessionRow {
   rollout_state: RolloutState;
   /** How to talk to the session. */
   communication: Communication;
+}
+
+/** Where a session stands. */
+export interface SessionStanding {
+  /** Name of the session. */
+  name: string;
+  /** Role of the session. */
+  role: Role;
+  /** State of the worker in detail. */
+  worker_state: WorkerState;
+  /** Where the state was read from. */
+  worker_state_source: StateSource;
+  /** Time since which the worker is in this state, when it is known. */
+  worker_state_since: string | null;
+  /**
+   * Time at which the account's limit begins anew that a worker in state `limit_reached` has
+   * met, when Codex tells it; null in all other states.
+   */
+  limit_resets_at: string | null;
+  /** For how many seconds it has been in this state, when that is known. */
+  age_seconds: number | null;
+  /** Its last answer; null while there is none. */
+  said: Said | null;
 }
 
 /** Result of `session.start`. */
@@ -3384,6 +3429,26 @@ export interface TaskRow {
 }
 
 /** Where a task stands. */
+export interface TaskStanding {
+  /** Name of the task. */
+  task: string;
+  /** Id of the task. */
+  task_id: TaskId;
+  /** State of the task. */
+  task_state: TaskState;
+  /** What the task is to reach. */
+  goal: string;
+  /** The worker; null while the task is bound to none. */
+  worker: SessionStanding | null;
+  /** The manager; null while the task is bound to none. */
+  manager: SessionStanding | null;
+  /** What the worker asks its user, oldest first. */
+  waits: Waiting[];
+  /** How many items of the task lie in the manager's inbox. */
+  unread: number;
+}
+
+/** Where a task stands. */
 export type TaskState =
   /** The task was created and is not under management yet. */
   | "candidate"
@@ -3646,6 +3711,20 @@ export interface WaitTask {
   id: string;
   /** Name of the task. */
   name: string;
+}
+
+/** A question of a worker to its user. */
+export interface Waiting {
+  /** What is asked. */
+  kind: ApprovalKind;
+  /** Id of the approval. */
+  id: string;
+  /** The command or question. */
+  text: string | null;
+  /** Since when it is known. */
+  since: string;
+  /** For how many seconds it has been known. */
+  age_seconds: number | null;
 }
 
 /** What a worker says it is at. */
@@ -4098,6 +4177,8 @@ export type Kind =
   | "nothing_to_import"
   /** a file of a worker folder cannot be read or is no JSON object */
   | "invalid_worker_folder"
+  /** the folder of workers that was named is not there */
+  | "reference_folder_missing"
   /** there is no such file */
   | "reference_database_missing"
   /** the file is no database of agent-conveyor */
@@ -5118,6 +5199,34 @@ export class TaskMethods {
   }
 }
 
+/** Parameters of `overview.show`. */
+export interface OverviewShowParams {
+  /** Only this task, by name or id. */
+  task?: string | null;
+  /** Also tasks that are over. */
+  all?: boolean;
+  /** The circumstances of the caller, which the daemon does not share. */
+  caller?: Caller;
+}
+
+/** `overview.*` */
+export class OverviewMethods {
+  readonly #transport: wire.Transport;
+
+  constructor(transport: wire.Transport) {
+    this.#transport = transport;
+  }
+
+  /**
+   * Show where every task and session stands; nothing is consumed.
+   *
+   * After a lost connection it is sent again.
+   */
+  show(params: OverviewShowParams = {}): Promise<Overview> {
+    return this.#transport.call("overview.show", { caller: wire.caller(), ...params }, { safe: "always" });
+  }
+}
+
 /** Parameters of `binding.create`. */
 export interface BindingCreateParams {
   /** Task, by id or name. */
@@ -5683,6 +5792,11 @@ export interface CycleRunParams {
   task: string;
   /** Age from which a busy pane is notable, in seconds. */
   busy_wait_seconds?: number;
+  /**
+   * Only look, as a person does: nothing is consumed, counted as reported or recorded as a
+   * cycle, and no acknowledgement is asked for.
+   */
+  look?: boolean;
   /** The circumstances of the caller, which the daemon does not share. */
   caller?: Caller;
 }
@@ -5706,10 +5820,11 @@ export class CycleMethods {
   /**
    * Observe the worker of a bound task once.
    *
-   * After a lost connection `task.audit` shows whether it was carried out.
+   * After a lost connection it is sent again when `look` is set; else `task.audit` shows
+   * whether it was carried out.
    */
   run(params: CycleRunParams): Promise<CycleResult> {
-    return this.#transport.call("cycle.run", { caller: wire.caller(), ...params }, { safe: "never", lookAt: "task.audit" });
+    return this.#transport.call("cycle.run", { caller: wire.caller(), ...params }, { safe: "if", any: [{ set: "look" }], lookAt: "task.audit" });
   }
 
   /**
@@ -6204,6 +6319,7 @@ export class Conveyor {
   readonly session: SessionMethods;
   readonly worker: WorkerMethods;
   readonly task: TaskMethods;
+  readonly overview: OverviewMethods;
   readonly binding: BindingMethods;
   readonly pair: PairMethods;
   readonly managerConfig: ManagerConfigMethods;
@@ -6235,6 +6351,7 @@ export class Conveyor {
     this.session = new SessionMethods(transport);
     this.worker = new WorkerMethods(transport);
     this.task = new TaskMethods(transport);
+    this.overview = new OverviewMethods(transport);
     this.binding = new BindingMethods(transport);
     this.pair = new PairMethods(transport);
     this.managerConfig = new ManagerConfigMethods(transport);

@@ -2518,6 +2518,19 @@ class OpenCriterion(TypedDict):
     """Text of the criterion."""
 
 
+class Overview(TypedDict):
+    """Result of `overview.show`."""
+
+    tasks: List[TaskStanding]
+    """The tasks: first those that wait for somebody, then by what happened last."""
+
+    unbound: List[SessionStanding]
+    """Active sessions of no task, by name."""
+
+    deliveries: DeliveryCounts
+    """Texts that did not arrive for certain, of all tasks."""
+
+
 class Page(TypedDict, total=False):
     """A part of a listing. The listing's order stays; what is added while pages are read comes
     in its place.
@@ -3088,8 +3101,8 @@ class RecoveredClaim(_RecoveredClaim, total=False):
     """True when nothing shows whether it arrived."""
 
 
-class RegisterResult(TypedDict):
-    """Result of `session.register`."""
+class _RegisterResult(TypedDict):
+    """What is always there of `RegisterResult`."""
 
     session_id: SessionId
     """Id; the same when the name was registered before."""
@@ -3126,6 +3139,13 @@ class RegisterResult(TypedDict):
 
     warnings: List[str]
     """What the caller should know; mostly empty."""
+
+
+class RegisterResult(_RegisterResult, total=False):
+    """Result of `session.register`."""
+
+    pending_because: str
+    """Why the rollout is not known yet, and what ends that. Only while it is `pending`."""
 
 
 class RegisteredAs(TypedDict):
@@ -3300,6 +3320,19 @@ class RunRow(TypedDict):
 
     metadata: Any
     """Facts of the caller, or the policy of a loop run."""
+
+
+class Said(TypedDict):
+    """What a session said last."""
+
+    text: str
+    """The beginning of the text."""
+
+    truncated: bool
+    """Whether the text goes on."""
+
+    at: str
+    """When it was said."""
 
 
 class SchemaHealth(TypedDict):
@@ -3477,6 +3510,36 @@ class SessionRow(_SessionRow, total=False):
     """Why the session is gone: `process_exited`, `deregistered`, `replaced` and others; absent
     for active sessions.
     """
+
+
+class SessionStanding(TypedDict):
+    """Where a session stands."""
+
+    name: str
+    """Name of the session."""
+
+    role: Role
+    """Role of the session."""
+
+    worker_state: WorkerState
+    """State of the worker in detail."""
+
+    worker_state_source: StateSource
+    """Where the state was read from."""
+
+    worker_state_since: Optional[str]
+    """Time since which the worker is in this state, when it is known."""
+
+    limit_resets_at: Optional[str]
+    """Time at which the account's limit begins anew that a worker in state `limit_reached` has
+    met, when Codex tells it; null in all other states.
+    """
+
+    age_seconds: Optional[float]
+    """For how many seconds it has been in this state, when that is known."""
+
+    said: Optional[Said]
+    """Its last answer; null while there is none."""
 
 
 class SessionStartResult(TypedDict):
@@ -3931,6 +3994,34 @@ class TaskRow(TypedDict):
     """Nudge budget, which only imported tasks have."""
 
 
+class TaskStanding(TypedDict):
+    """Where a task stands."""
+
+    task: str
+    """Name of the task."""
+
+    task_id: TaskId
+    """Id of the task."""
+
+    task_state: TaskState
+    """State of the task."""
+
+    goal: str
+    """What the task is to reach."""
+
+    worker: Optional[SessionStanding]
+    """The worker; null while the task is bound to none."""
+
+    manager: Optional[SessionStanding]
+    """The manager; null while the task is bound to none."""
+
+    waits: List[Waiting]
+    """What the worker asks its user, oldest first."""
+
+    unread: int
+    """How many items of the task lie in the manager's inbox."""
+
+
 class TelemetryMatch(TypedDict):
     """A telemetry event that matches."""
 
@@ -4195,6 +4286,25 @@ class WaitTask(TypedDict):
 
     name: str
     """Name of the task."""
+
+
+class Waiting(TypedDict):
+    """A question of a worker to its user."""
+
+    kind: ApprovalKind
+    """What is asked."""
+
+    id: str
+    """Id of the approval."""
+
+    text: Optional[str]
+    """The command or question."""
+
+    since: str
+    """Since when it is known."""
+
+    age_seconds: Optional[float]
+    """For how many seconds it has been known."""
 
 
 class WorkerImport(TypedDict):
@@ -5449,6 +5559,8 @@ Kind = Literal[
     "nothing_to_import",
     # a file of a worker folder cannot be read or is no JSON object
     "invalid_worker_folder",
+    # the folder of workers that was named is not there
+    "reference_folder_missing",
     # there is no such file
     "reference_database_missing",
     # the file is no database of agent-conveyor
@@ -6670,6 +6782,36 @@ class TaskMethods:
         return result
 
 
+class OverviewMethods:
+    """`overview.*`"""
+
+    def __init__(self, transport: _wire.Transport) -> None:
+        self._transport = transport
+
+    def show(
+        self,
+        *,
+        task: Optional[str] = None,
+        all: Optional[bool] = None,
+        caller: Optional[Caller] = None,
+    ) -> Overview:
+        """Show where every task and session stands; nothing is consumed.
+
+        task: Only this task, by name or id.
+        all: Also tasks that are over.
+        caller: The circumstances of the caller, which the daemon does not share.
+
+        After a lost connection it is sent again.
+        """
+        params: Dict[str, Any] = {
+            "task": task,
+            "all": all,
+            "caller": _wire.caller() if caller is None else caller,
+        }
+        result: Overview = self._transport.call("overview.show", params, _wire.Rule("always"))
+        return result
+
+
 class BindingMethods:
     """`binding.*`"""
 
@@ -7346,22 +7488,27 @@ class CycleMethods:
         *,
         task: str,
         busy_wait_seconds: Optional[int] = None,
+        look: Optional[bool] = None,
         caller: Optional[Caller] = None,
     ) -> CycleResult:
         """Observe the worker of a bound task once.
 
         task: Task, by id or name.
         busy_wait_seconds: Age from which a busy pane is notable, in seconds.
+        look: Only look, as a person does: nothing is consumed, counted as reported or
+        recorded as a cycle, and no acknowledgement is asked for.
         caller: The circumstances of the caller, which the daemon does not share.
 
-        After a lost connection `task.audit` shows whether it was carried out.
+        After a lost connection it is sent again when `look` is set; else `task.audit` shows
+        whether it was carried out.
         """
         params: Dict[str, Any] = {
             "task": task,
             "busy_wait_seconds": busy_wait_seconds,
+            "look": look,
             "caller": _wire.caller() if caller is None else caller,
         }
-        result: CycleResult = self._transport.call("cycle.run", params, _wire.Rule("never", look_at="task.audit"))
+        result: CycleResult = self._transport.call("cycle.run", params, _wire.Rule("if", (("set", "look"),), look_at="task.audit"))
         return result
 
     def divergences(
@@ -7965,6 +8112,7 @@ class Conveyor:
         self.session = SessionMethods(transport)
         self.worker = WorkerMethods(transport)
         self.task = TaskMethods(transport)
+        self.overview = OverviewMethods(transport)
         self.binding = BindingMethods(transport)
         self.pair = PairMethods(transport)
         self.manager_config = ManagerConfigMethods(transport)
