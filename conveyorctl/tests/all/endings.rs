@@ -156,7 +156,7 @@ fn wrong_usage_shows_the_usage_and_calls_nobody() {
         ),
         (
             &["tasks", "x"],
-            "usage: conveyorctl [OPTIONS] <VERB>\nconveyorctl: error: unrecognized arguments: x\n",
+            "usage: conveyorctl tasks [OPTIONS]\nconveyorctl: error: unrecognized arguments: x\n",
         ),
         (
             &["rpc", "call", "a.b", "[1]"],

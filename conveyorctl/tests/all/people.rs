@@ -83,8 +83,8 @@ fn listings_are_tables() {
     check_beside(
         &["tasks"],
         json!([task]),
-        "TASK      STATE    WORKER  CHANGED  GOAL\n\
-         greeting  managed  -          14 s  A friendly\\u{1b}[2J greeting\n",
+        "TASK      STATE    WORKER  SINCE  GOAL\n\
+         greeting  managed  -        14 s  A friendly\\u{1b}[2J greeting\n",
     );
     let worker = json!({
         "name": "w", "kind": "session", "running": true, "status": "running", "state": "unknown", "current_task": "",

@@ -78,6 +78,6 @@ fn table(tasks: &[TaskRow], workers: &BTreeMap<TaskId, SessionStanding>, page: &
             row![&task.name, state(task.state.as_str()), worker, page.age(&task.updated_at), &task.goal]
         })
         .collect();
-    let columns = [whole("TASK"), left("STATE"), left("WORKER"), right("CHANGED"), left("GOAL")];
+    let columns = [whole("TASK"), left("STATE"), left("WORKER"), right("SINCE"), left("GOAL")];
     page.table(columns, rows, "no tasks: `tasks --create` or `pair` makes one");
 }

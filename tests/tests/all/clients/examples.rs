@@ -13,7 +13,7 @@ use conveyor_tests::rollout::{Format, Thread};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-const REFUSED: &str = "refused -32002 not_bound - bind --task task-";
+const REFUSED: &str = "refused -32002 not_bound - `bind --task task-";
 
 /// A daemon with a session whose inbox is empty.
 fn world() -> TestEnv {

@@ -158,7 +158,7 @@ fn a_conversation_that_began_as_the_daemon_was_killed_is_found() {
         assert_eq!(nudge(&env, "w", "hello")["outcome"], "delivered");
         let old = rollout_of(&env, "w").expect("it has done a turn");
         env.wait_for_events(&old, "task_complete", 1);
-        env.tmux().send(&worker, "/clear");
+        env.tmux().slash(&worker, "/clear");
         wait_until("the worker's new conversation", || {
             (!env.tmux().screen(&worker).contains("You said: hello")).then_some(())
         });

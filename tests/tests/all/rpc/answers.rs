@@ -293,6 +293,7 @@ fn every_method_answers_what_the_document_says() {
     daemon.call("session.interrupt", &json!({ "name": "worker" }));
     daemon.call("session.list", &json!({ "state": "all" }));
     daemon.call("task.list", &json!({}));
+    daemon.call("overview.show", &json!({}));
     daemon.call("task.finish", &json!({ "task": "greeting", "reason": "it is written" }));
     daemon.call("task.audit", &json!({ "task": "greeting", "include_content": true }));
     daemon.call("task.audit_rows", &json!({ "task": "greeting", "section": "events" }));
