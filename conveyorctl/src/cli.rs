@@ -107,6 +107,11 @@ mod tests {
             &["tasks"],
             "unrecognized arguments: --gaol; did you mean `--goal`?",
         );
+        refused(
+            &["approvals", "list", "--state", "all"],
+            &["approvals", "list"],
+            "unrecognized arguments: --state",
+        );
         refused(&["tasks", "extra"], &["tasks"], "unrecognized arguments: extra");
         refused(&["session-nudge", "w", "-x"], &["session-nudge"], "unrecognized arguments: -x");
         refused(

@@ -86,6 +86,8 @@ fn meant(error: &Error, kind: ContextKind) -> String {
         Some(ContextValue::String(nearest)) => Some(nearest),
         _ => None,
     };
+    // What a verb does not know must not lead to another daemon (`approvals list --state all`).
+    let nearest = nearest.filter(|nearest| !["--state-root", "--path"].contains(&nearest.as_str()));
     nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default()
 }
 

@@ -3,7 +3,7 @@
 use crate::error::CommandError;
 use crate::helper::Helper;
 use crate::page::{
-    Line, Page, Span, bad, faint, left, right, row, spans, state, strong, waiting, whole, word,
+    Line, Page, Span, bad, faint, left, right, row, shell, spans, state, strong, waiting, whole, word,
 };
 use crate::screen::Form;
 use crate::ui::Ui;
@@ -142,7 +142,7 @@ fn tasks(tasks: &[TaskStanding], page: &mut Page) {
         for asked in &task.waits {
             let text = asked.text.as_deref().unwrap_or_default();
             page.one_row(spans![waiting(format!("{} asks ", task.task)), text.to_owned()]);
-            page.command(&format!("approvals accept {} --task {} --reason WHY", asked.id, task.task));
+            page.command(&format!("approvals accept {} --task {} --reason WHY", asked.id, shell(&task.task)));
         }
     }
 }

@@ -167,3 +167,19 @@ fn vi_mode_is_interrupted_and_cleared() {
         let _ = env.wait_for_message("after the draft");
     }
 }
+
+/// Codex attaches an image where the path of one is pasted, and the path is then no text of the message.
+#[test]
+fn the_path_of_an_image_stays_a_text() {
+    for program in present_versions() {
+        let env = TestEnv::new();
+        let (_, rollout) = worker(&env, &program);
+        let image = env.project().join("a picture.png");
+        std::fs::write(&image, b"\x89PNG\r\n\x1a\n").expect("the folder is ours");
+        for text in [format!("'{image}'"), image.as_str().replace(' ', "\\ ")] {
+            assert_eq!(nudge(&env, &[&text])["outcome"], "delivered", "{text}");
+            let told = env.user_messages(&rollout);
+            assert!(told.last().is_some_and(|last| last.contains(&text)), "{told:?}");
+        }
+    }
+}
