@@ -500,7 +500,7 @@ impl Daemon {
         match Client::connect(socket.as_std_path()).await {
             // A look at a mistyped path would leave a state root and a daemon there.
             Err(ClientError::NoDaemon { .. })
-                if may_start && start == Start::WhereStateIs && self.target.is_no_state_root() =>
+                if may_start && start == Start::WhereStateIs && self.target.is_named_and_empty() =>
             {
                 Err(Error::NoStateRoot { files: files.clone() })
             }

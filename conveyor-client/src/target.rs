@@ -74,10 +74,9 @@ impl Target {
         }
     }
 
-    /// Whether there is no state root here, and a look must not make one: a place was named that has no database, or the
-    /// environment's folder holds something else.
-    pub(crate) fn is_no_state_root(&self) -> bool {
-        !self.files.database.exists() && (self.named != Named::Nothing || is_of_others(&self.files))
+    /// Whether a state root or a database was named where there is none.
+    pub(crate) fn is_named_and_empty(&self) -> bool {
+        self.named != Named::Nothing && !self.files.database.exists()
     }
 
     /// The database file that was named, as an absolute path; the daemon is started on it.
@@ -88,21 +87,6 @@ impl Target {
             Named::StateRoot(_) | Named::Nothing => None,
         }
     }
-}
-
-/// Whether a folder holds something, and nothing of ours: neither a daemon's files nor folders of workers, which may be
-/// older than the database.
-fn is_of_others(files: &StateFiles) -> bool {
-    let ours = [files.config(), files.logs(), files.backups()];
-    // Another client may be making the state root just now, its start lock first.
-    let is_ours = |path: &Utf8Path| {
-        path.file_name().is_some_and(|name| name.starts_with("conveyor"))
-            || ours.iter().any(|ours| ours == path)
-            || path.join("config.json").exists()
-    };
-    let Ok(entries) = files.root.read_dir_utf8() else { return false };
-    let mut entries = entries.flatten().peekable();
-    entries.peek().is_some() && !entries.any(|entry| is_ours(entry.path()))
 }
 
 #[cfg(test)]

@@ -64,8 +64,6 @@ fn racing_clients_start_one_daemon() {
     let hidden = root.0.join("hidden.sock");
     let daemon =
         Daemon::listen(&hidden, |method, _| if method == "rpc.hello" { USUAL } else { Ok(json!([])) });
-    // What tells a state root from a folder of others.
-    std::fs::write(root.0.join("config.toml"), "").unwrap();
     let path = script(
         &root,
         "echo started >> \"$2/starts\"; /bin/mv \"$2/hidden.sock\" \"$2/conveyord.sock\"; exec /bin/sleep 3",
