@@ -1,6 +1,6 @@
 //! What a shell offers after `TAB`: verbs and options from the definition, tasks and sessions from the daemon that runs.
 //!
-//! `completions SHELL` prints a script that calls this program back with `COMPLETE` in its environment, as clap_complete
+//! `completions SHELL` prints a script that calls this program back with `CONVEYOR_COMPLETE` in its environment, as clap_complete
 //! defines it. None of these calls starts a daemon, or waits for one for long.
 
 use crate::error::CommandError;
@@ -18,7 +18,7 @@ use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 /// The variable by which a shell's script asks for completions.
-pub(crate) const VARIABLE: &str = "COMPLETE";
+pub(crate) const VARIABLE: &str = "CONVEYOR_COMPLETE";
 /// How long the daemon may take for the names: a person waits with a finger on the key.
 const PATIENCE: Duration = Duration::from_millis(500);
 

@@ -9,7 +9,6 @@ mod times;
 pub(crate) use table::{left, right, whole};
 pub(crate) use times::duration;
 
-use crate::program::Program;
 use crate::screen::{Colour, Screen};
 use anstyle::{AnsiColor, Style};
 use conveyor_proto::text::printable;
@@ -193,13 +192,14 @@ pub(crate) use spans;
 /// An answer that is being written.
 pub(crate) struct Page {
     screen: Screen,
-    program: Program,
+    /// The program with the options that name its daemon.
+    called: String,
     text: String,
 }
 
 impl Page {
-    pub(crate) const fn new(screen: Screen, program: Program) -> Self {
-        Self { screen, program, text: String::new() }
+    pub(crate) const fn new(screen: Screen, called: String) -> Self {
+        Self { screen, called, text: String::new() }
     }
 
     /// All that was written.
@@ -271,7 +271,7 @@ impl Page {
 
     /// A command line of this program that can be run now.
     pub(crate) fn command(&mut self, line: &str) {
-        let line = format!("{} {line}", self.program);
+        let line = format!("{} {line}", self.called);
         self.paste(&line);
     }
 

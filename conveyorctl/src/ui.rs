@@ -204,7 +204,7 @@ impl Ui {
 
     /// Prints a page for a person.
     pub(crate) fn page(&mut self, write: impl FnOnce(&mut Page)) -> Result<(), CommandError> {
-        let mut page = Page::new(self.screen(), self.program);
+        let mut page = Page::new(self.screen(), self.called.clone());
         write(&mut page);
         self.text(&page.done())
     }

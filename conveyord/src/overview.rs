@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     sessions::state::{self, Overlay, Stored},
     store::{
-        self, approvals, bindings, deliveries,
+        self, approvals, bindings, deliveries, notifications,
         sessions::{self, Session},
         tasks::{self, Scope},
     },
@@ -18,12 +18,12 @@ use conveyor_proto::{
         cycle::WorkerState,
         daemon::DeliveryCounts,
         overview::{Overview, OverviewParams, Said, SessionStanding, TaskStanding, Waiting},
-        task::TaskRow,
+        task::{TaskRow, TaskState},
     },
 };
 use futures_util::future::join_all;
 use rusqlite::Connection;
-use std::{cmp::Reverse, collections::BTreeSet, time::Duration};
+use std::{cmp::Reverse, time::Duration};
 
 /// How old a look at a pane may be: looks in quick succession ask tmux once.
 const PANE_AGE: Duration = Duration::from_secs(1);
@@ -69,14 +69,16 @@ fn read(connection: &Connection, params: &OverviewParams) -> Result<Rows> {
         Some(task) => vec![tasks::resolve(connection, task)?],
         None => tasks::list(connection, Scope::current_if(!params.all), &Page::default())?,
     };
-    let mut bound = BTreeSet::new();
     let mut rows = Vec::new();
     for task in tasks {
-        let binding = bindings::newest_of_task(connection, &task.id)?;
-        let mut side = |id: &SessionId| {
-            bound.insert(id.clone());
-            known(connection, sessions::get(connection, id.as_str())?)
+        // Of a task that is over the last pair is shown; of any other only who works on it now.
+        let binding = match task.state {
+            TaskState::Done | TaskState::Failed => bindings::newest_of_task(connection, &task.id)?,
+            TaskState::Candidate | TaskState::Managed | TaskState::Paused => {
+                bindings::open_of_task(connection, &task.id)?
+            }
         };
+        let side = |id: &SessionId| known(connection, sessions::get(connection, id.as_str())?);
         let (worker, manager) = match &binding {
             Some(binding) => (side(&binding.worker)?, side(&binding.manager)?),
             None => (None, None),
@@ -86,7 +88,7 @@ fn read(connection: &Connection, params: &OverviewParams) -> Result<Rows> {
             None => Vec::new(),
         };
         let unread = match &manager {
-            Some(manager) => store::overview::unread(connection, &manager.session.id, &task.id)?,
+            Some(manager) => notifications::unread(connection, &manager.session.id, &task.id)?,
             None => 0,
         };
         rows.push(Row { task, worker, manager, waits, unread });
@@ -94,7 +96,7 @@ fn read(connection: &Connection, params: &OverviewParams) -> Result<Rows> {
     let mut unbound = Vec::new();
     if params.task.is_none() {
         for session in sessions::active(connection)? {
-            if !bound.contains(&session.id) && bindings::open_of_session(connection, &session.id)?.is_none() {
+            if bindings::open_of_session(connection, &session.id)?.is_none() {
                 unbound.extend(known(connection, Some(session))?);
             }
         }

@@ -20,7 +20,7 @@ fn screen(columns: usize) -> Screen {
 
 #[track_caller]
 fn check(columns: usize, write: impl FnOnce(&mut Page), expect: &str) {
-    let mut page = Page::new(screen(columns), Program::Conveyorctl);
+    let mut page = Page::new(screen(columns), "conveyorctl".to_owned());
     write(&mut page);
     assert_eq!(page.done(), expect);
 }
@@ -99,7 +99,7 @@ fn long_lines_go_on_where_they_began() {
 
 #[test]
 fn times_have_date_and_age_in_the_readers_zone() {
-    let page = Page::new(screen(80), Program::Conveyorctl);
+    let page = Page::new(screen(80), "conveyorctl".to_owned());
     assert_eq!(page.when("2026-11-29T11:59:46.500Z"), "2026-11-29 13:59:46 (14 s ago)");
     assert_eq!(page.when("2026-11-29T15:00:00+00:00"), "2026-11-29 17:00:00 (in 3 h)");
     assert_eq!(page.when("some day"), "some day");
@@ -114,7 +114,7 @@ fn times_have_date_and_age_in_the_readers_zone() {
 
 #[test]
 fn colours_say_what_they_mean_and_can_be_left_out() {
-    let mut page = Page::new(Screen { colour: Colour::On, ..screen(80) }, Program::Conveyorctl);
+    let mut page = Page::new(Screen { colour: Colour::On, ..screen(80) }, "conveyorctl".to_owned());
     page.line(spans![state("done"), " and ", state("gone"), ", ", state("held"), ", ", state("other")]);
     assert_eq!(
         page.done(),

@@ -62,9 +62,8 @@ async fn read(ui: &mut Ui, helper: &Helper, all: bool) -> Result<Value, CommandE
 pub(super) async fn states(
     ui: &mut Ui,
     helper: &Helper,
-    all: bool,
 ) -> Result<BTreeMap<String, SessionStanding>, CommandError> {
-    let params = OverviewParams { task: None, all, caller: helper.caller() };
+    let params = OverviewParams { task: None, all: false, caller: helper.caller() };
     let Overview { tasks, unbound, .. } = helper.call::<OverviewShow>(ui, &params).await?;
     let bound = tasks.into_iter().flat_map(|task| [task.worker, task.manager]).flatten();
     Ok(bound.chain(unbound).map(|session| (session.name.clone(), session)).collect())

@@ -32,7 +32,7 @@ fn completion(shell: &str) -> Vec<u8> {
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     // The script calls the program back for the words.
-    for word in ["conveyorctl", "COMPLETE"] {
+    for word in ["conveyorctl", "CONVEYOR_COMPLETE"] {
         assert!(text.contains(word), "the script of {shell} has {word}");
     }
     text.into_bytes()

@@ -3,7 +3,8 @@
 use crate::support::{Daemon, Outcome, Root, Run, USUAL};
 use serde_json::{Value, json};
 
-/// Runs a line against a daemon that answers each method by this function; gives the calls too.
+/// Runs a line against a daemon that answers each method by this function; gives the calls too. The state root, which
+/// command lines to go on with name as the caller did, is ROOT.
 #[track_caller]
 fn run_with(
     args: &[&str],
@@ -15,7 +16,8 @@ fn run_with(
         "rpc.hello" => USUAL,
         method => Ok(answer(method)),
     });
-    let outcome = how(Run::in_root(&root, args).variable("HOME", "/home/someone").input("{}")).outcome();
+    let mut outcome = how(Run::in_root(&root, args).variable("HOME", "/home/someone").input("{}")).outcome();
+    outcome.stdout = outcome.stdout.replace(root.0.as_str(), "ROOT");
     (outcome, daemon.calls())
 }
 
@@ -120,10 +122,11 @@ fn a_registration_says_what_is_still_missing() {
         json!({
             "session_id": "session-1", "name": "w", "role": "worker", "pid": 12, "codex_session_id": null,
             "codex_session_path": null, "cwd": "/project", "tmux_session": "codex-w", "tmux_pane_id": "%1",
-            "rollout_state": "pending", "communication": communication("push"), "warnings": ["look\nhere"],
+            "rollout_state": "pending", "pending_because": "type something into it",
+            "communication": communication("push"), "warnings": ["look\nhere"],
         }),
         "worker w is registered\n\
-         rollout    none yet: taken when Codex writes it\n\
+         rollout    none yet: type something into it\n\
          folder     /project\n\
          messages   typed into tmux session codex-w\n\
          warning: look\\nhere\n",
@@ -169,9 +172,9 @@ fn a_pair_says_what_runs_and_what_to_do_next() {
          approvals  never\n\
          \n\
          look at it, talk to its manager:\n  \
-         conveyorctl watch 'a greeting'\n  \
-         conveyorctl cycle 'a greeting'\n  \
-         conveyorctl open-manager 'a greeting'\n",
+         conveyorctl --state-root ROOT watch 'a greeting'\n  \
+         conveyorctl --state-root ROOT cycle 'a greeting'\n  \
+         conveyorctl --state-root ROOT open-manager 'a greeting'\n",
     );
 }
 
@@ -248,9 +251,9 @@ fn a_cycle_of_a_person_says_where_things_stand_and_takes_nothing() {
          waits      approval-7 (3 m)\n           \
          git push\n\
          next:\n  \
-         conveyorctl approvals accept approval-7 --task greeting --reason TEXT\n  \
-         conveyorctl approvals decline approval-7 --task greeting --reason TEXT\n  \
-         conveyorctl open-worker greeting\n"
+         conveyorctl --state-root ROOT approvals accept approval-7 --task greeting --reason TEXT\n  \
+         conveyorctl --state-root ROOT approvals decline approval-7 --task greeting --reason TEXT\n  \
+         conveyorctl --state-root ROOT open-worker greeting\n"
     );
     let looks = |calls: &[(String, Value)]| calls[0].1["look"].clone();
     assert_eq!(looks(&calls), true);
@@ -290,7 +293,7 @@ fn the_end_of_a_task_names_what_is_open() {
          1 accepted criteria are open:\n  \
          #3 It is friendly\n\
          its history:\n  \
-         conveyorctl replay t --format compact\n",
+         conveyorctl --state-root ROOT replay t --format compact\n",
     );
 }
 

@@ -44,7 +44,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("helper", &["error", "global", "program", "ui"]),
     ("global", &["screen", "values"]),
     ("ui", &["error", "guide", "json", "page", "program", "screen"]),
-    ("page", &["program", "screen"]),
+    ("page", &["screen"]),
     ("terminal", &["error"]),
     ("values", &["error"]),
     ("error", &["program"]),

@@ -27,10 +27,9 @@ fn of_codex(pid: Pid) -> Option<Utf8PathBuf> {
     let variable = |name| platform::environment(pid, name).map(Utf8PathBuf::from);
     // A value that is no folder was cut (see `platform::environment`), or is relative to where Codex started.
     let folder = |path: Utf8PathBuf| (path.is_absolute() && path.is_dir()).then_some(path);
-    if let Some(named) = variable("CODEX_HOME") {
-        return folder(named).or_else(|| by_open_files(pid));
-    }
-    by_open_files(pid).or_else(|| folder(variable("HOME")?.join(DEFAULT_FOLDER)))
+    let named = variable("CODEX_HOME").or_else(|| Some(variable("HOME")?.join(DEFAULT_FOLDER)));
+    // The databases may be kept in another folder (`sqlite_home`), so files tell less than the environment.
+    named.and_then(folder).or_else(|| by_open_files(pid))
 }
 
 /// The home whose locks, rollouts or databases a process holds open.

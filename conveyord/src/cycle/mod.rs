@@ -18,7 +18,7 @@ use crate::{
     refusal::Kind,
     sessions::{
         app_servers::AppServers,
-        looks::PaneLooks,
+        looks::{self, PaneLooks},
         pane::{self, Target},
         state,
     },
@@ -34,7 +34,7 @@ use crate::{
         tasks, turns,
     },
     supervision::context,
-    tmux::{CaptureStyle, Captured},
+    tmux::Captured,
 };
 use conveyor_proto::types::{
     cycle::{ConsumedNotification, CycleParams, CycleResult, IngestCounts, PaneSignal},
@@ -239,7 +239,7 @@ impl Observer {
             return None;
         }
         let tmux = pane::tmux(worker, self.command_timeout);
-        Some(pane::find_with_text(&tmux, worker, HISTORY_LINES, CaptureStyle::Plain).await)
+        Some(looks::drawn(&tmux, worker, HISTORY_LINES).await)
     }
 
     /// Follows the worker to the thread that its pane shows, before its rollout is read.

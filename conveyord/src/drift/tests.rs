@@ -261,7 +261,11 @@ async fn rollouts_are_held_against_what_is_stored() {
     world.sql(
         "update sessions set codex_session_path = null, last_heartbeat_at = '2020-01-01T00:00:00Z' where id = 'w'",
     );
-    let _ = world.check(&[DriftKind::RolloutPending]).await;
+    let found = world.check(&[DriftKind::RolloutPending]).await;
+    assert!(found[0].message.contains("the folder of Codex's files is not known"), "{}", found[0].message);
+    world.sql("update sessions set codex_home = '/nowhere' where id = 'w'");
+    let found = world.check(&[DriftKind::RolloutPending]).await;
+    assert!(found[0].message.contains("with the first input"), "{}", found[0].message);
 }
 
 #[tokio::test]

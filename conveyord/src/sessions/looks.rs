@@ -3,13 +3,13 @@
 
 use super::pane::{self, Target};
 use crate::{
-    codex::screen::{ApprovalMenu, PaneLook, approval_menu, look_plain_at},
+    codex::screen::{ApprovalMenu, PaneLook, PaneShows, approval_menu, look_plain_at},
     error::{Error, Result},
     store::{
         Durability, Store, Tx,
         sessions::{self, Session},
     },
-    tmux::CaptureStyle,
+    tmux::{CaptureStyle, Captured, Tmux},
 };
 use conveyor_proto::{ids::SessionId, types::session::SessionState};
 use std::{
@@ -17,7 +17,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{sync::Mutex as AsyncMutex, time::Instant};
+use tokio::{
+    sync::Mutex as AsyncMutex,
+    time::{Instant, sleep},
+};
 
 /// How many sessions' looks are kept before unused ones are dropped.
 const MAX_KEPT: usize = 256;
@@ -40,6 +43,27 @@ pub struct PaneLooks {
     store: Store,
     command_timeout: Duration,
     slots: Arc<Mutex<HashMap<SessionId, Slot>>>,
+}
+
+/// How long Codex may take to draw a frame: until then its cursor stands anywhere.
+const DRAWN: Duration = Duration::from_millis(50);
+
+/// A session's pane and its text, for telling what the session waits for.
+///
+/// The cursor beside the composer is taken for a dialog that is not known. It also stands there for a moment while Codex
+/// draws the end of a turn, so a menu that has no question must be there in two looks.
+///
+/// # Errors
+/// Those of [`pane::find_with_text`].
+pub async fn drawn(tmux: &Tmux, session: &Session, lines: u32) -> Result<(Target, Captured)> {
+    let seen = pane::find_with_text(tmux, session, lines, CaptureStyle::Plain).await?;
+    let (Target { pane, .. }, captured) = &seen;
+    let look = look_plain_at(&pane.title, captured.screen(), pane.cursor);
+    if look.shows != PaneShows::Menu || look.question.is_some() {
+        return Ok(seen);
+    }
+    sleep(DRAWN).await;
+    pane::find_with_text(tmux, session, lines, CaptureStyle::Plain).await
 }
 
 impl PaneLooks {
@@ -79,8 +103,7 @@ impl PaneLooks {
     async fn take(&self, session: &Session) -> Result<Option<PaneSeen>> {
         let tmux = pane::tmux(session, self.command_timeout);
         let captured = async {
-            let (Target { pane, .. }, captured) =
-                pane::find_with_text(&tmux, session, 0, CaptureStyle::Plain).await?;
+            let (Target { pane, .. }, captured) = drawn(&tmux, session, 0).await?;
             let seen = look_plain_at(&pane.title, captured.screen(), pane.cursor);
             Ok::<_, Error>((seen, approval_menu(&pane.title, captured.screen())))
         };

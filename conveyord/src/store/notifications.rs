@@ -361,6 +361,14 @@ pub fn has_inbox_item(connection: &Connection, session: &SessionId) -> Result<bo
     Ok(statement.query_row(params![session.as_str(), clock::due_now()], scalar)?)
 }
 
+/// How many items of a task are in an inbox.
+pub fn unread(connection: &Connection, session: &SessionId, task: &TaskId) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "select count(*) from routed_notifications n where {IN_INBOX} and n.task_id = ?3"
+    ))?;
+    Ok(statement.query_row(params![session.as_str(), clock::due_now(), task.as_str()], scalar)?)
+}
+
 /// The items of an inbox. With a task, its own items come first.
 pub fn inbox(
     connection: &Connection,

@@ -1,13 +1,7 @@
 //! What an overview reads besides the rows of tasks, bindings and sessions.
 
-use super::{
-    StoreError,
-    rows::{column, scalar},
-};
-use conveyor_proto::{
-    ids::{SessionId, TaskId},
-    types::overview::Said,
-};
+use super::{StoreError, rows::column};
+use conveyor_proto::{ids::SessionId, types::overview::Said};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// How much of the last answer is shown, in characters.
@@ -28,14 +22,4 @@ pub fn said(connection: &Connection, session: &SessionId) -> Result<Option<Said>
         Ok(text.map(|text| Said { text, truncated, at }))
     });
     Ok(said.optional()?.flatten())
-}
-
-/// How many items of a task lie in a session's inbox.
-pub fn unread(connection: &Connection, session: &SessionId, task: &TaskId) -> Result<u64, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "select count(*) from routed_notifications n
-         where n.target_session_id = ?1 and n.consumed_at is null and n.state in ('delivered', 'pending')
-             and n.task_id = ?2",
-    )?;
-    Ok(statement.query_row(params![session.as_str(), task.as_str()], scalar)?)
 }

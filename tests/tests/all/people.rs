@@ -214,7 +214,7 @@ fn names_of_tasks_and_sessions_are_completed() {
     let offered = |words: &[&str]| {
         let mut call = job.env.command("conveyorctl");
         let index = (words.len() - 1).to_string();
-        call.env("COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", index).env("_CLAP_IFS", "\n");
+        call.env("CONVEYOR_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", index).env("_CLAP_IFS", "\n");
         let offered = Running::start(call.arg("--").args(words)).finish().success();
         offered.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
     };

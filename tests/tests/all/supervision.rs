@@ -126,6 +126,13 @@ fn the_contract_is_what_cycle_and_finish_go_by() {
     let id = added["affected_criterion"]["id"].to_string();
     let finish = ["finish-task", "t", "--require-criteria-audit"];
     job.refused(&finish, "accepted criteria are not satisfied");
+    let loose = Job::new();
+    let add = ["criteria", "t", "--add", "--criterion", "It is short", "--source", "user_requested"];
+    let _ = loose.call(&[&add[..], &["--status", "accepted"]].concat());
+    let finished = loose.call(&["finish-task", "t"]);
+    let warned = list(&finished["warnings"]).iter().filter_map(Value::as_str);
+    let warned: Vec<_> = warned.filter(|warning| warning.starts_with("accepted criteria")).collect();
+    assert_eq!(warned, ["accepted criteria are not satisfied: #1 It is short"], "{finished}");
     let satisfied =
         job.call(&["criteria", "t", "--satisfy", &id, "--evidence-json", r#"{"lines": 1}"#, "--brief"]);
     assert_eq!((&satisfied["summary"]["satisfied"], satisfied.get("criteria")), (&json!(1), None));

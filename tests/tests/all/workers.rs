@@ -226,6 +226,18 @@ fn the_question_of_trust_is_answered_only_where_that_was_asked_for() {
 }
 
 #[test]
+fn a_worker_that_does_not_report_is_not_verified() {
+    let env = world("exec sleep 600");
+    let args = ["--verify-timeout", "1", "--wait-ready-timeout", "1"];
+    for verb in [&["create", "w", "--verify"][..], &["start-test", "x"]] {
+        let made = env.conveyorctl(&[verb, &args].concat()).exits_with(1);
+        assert!(made.stdout.contains("verification: not verified"), "{}", made.stdout);
+        assert!(made.stderr.contains(&format!("{} has not reported", verb[1])), "{}", made.stderr);
+        assert!(made.stderr.contains("`conveyorctl capture"), "{}", made.stderr);
+    }
+}
+
+#[test]
 fn a_worker_that_reports_by_file_is_verified_seen_and_stored() {
     let report =
         r#"{"state": "done", "current_task": "by file", "next_action": "x", "last_update": "yesterday"}"#;

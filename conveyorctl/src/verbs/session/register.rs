@@ -90,7 +90,9 @@ async fn register(ui: &mut Ui, helper: &Helper, role: Role, args: &SessionArgs) 
         match (registered.rollout_state, &registered.codex_session_path) {
             (RolloutState::Ready, path) => page.fact_if("rollout", path.as_deref()),
             (RolloutState::Pending, _) => {
-                page.fact("rollout", waiting("none yet: taken when Codex writes it"));
+                // A daemon from before says no reason.
+                let why = registered.pending_because.as_deref().unwrap_or("it is taken when Codex writes it");
+                page.fact("rollout", waiting(format!("none yet: {why}")));
             }
         }
         page.fact("folder", &registered.cwd);

@@ -24,7 +24,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, ListArgs {}: &ListArgs) ->
         workers.iter().filter_map(|worker| worker.error.as_deref()).for_each(|error| ui.note(error));
     }
     let live = match ui.form() {
-        Form::People => overview::states(ui, helper, true).await?,
+        Form::People => overview::states(ui, helper).await?,
         Form::Scripts | Form::Json => BTreeMap::new(),
     };
     ui.answer_or_text(

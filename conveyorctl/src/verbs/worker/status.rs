@@ -42,7 +42,7 @@ pub(crate) async fn run(ui: &mut Ui, helper: &Helper, args: &StatusArgs) -> Resu
         };
     };
     let live = match ui.form() {
-        Form::People => overview::states(ui, helper, true).await?.remove(&name),
+        Form::People => overview::states(ui, helper).await?.remove(&name),
         Form::Scripts | Form::Json => None,
     };
     let params = StatusParams { name, refresh: !args.no_refresh, lines: args.lines, caller: helper.caller() };

@@ -4,7 +4,8 @@
 
 use std::fs;
 
-use conveyor_tests::harness::{Output, Running, TestEnv};
+use conveyor_tests::harness::{Output, Running, TestEnv, standin};
+use conveyor_tests::rollout::Format;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -21,6 +22,23 @@ fn rollout(env: &TestEnv, thread: &str) -> String {
         "timestamp": "2026-05-01T10:00:00Z", "type": "session_meta", "payload": {"id": thread, "cwd": "/"},
     });
     file(env, &format!("{thread}.jsonl"), &format!("{meta}\n"))
+}
+
+/// A script that registers a pane names no home of Codex.
+#[test]
+fn a_codex_tells_its_own_home_and_what_it_waits_for() {
+    let env = TestEnv::new();
+    let codex = env.start_codex(&standin(Format::New), "codex-w");
+    let params = json!({ "name": "w", "role": "worker", "pid": codex.pid });
+    let _ = env.conveyorctl(&["daemon", "start"]).success();
+    let registered = env.rpc().call("session.register", &params).expect("it runs");
+    assert_eq!(registered["rollout_state"], "pending", "{registered:#}");
+    let why = registered["pending_because"].as_str().expect("a reason");
+    assert!(why.contains("with the first input"), "{why}");
+    let database = Connection::open(env.state_root().join("conveyor.db")).expect("it is a database");
+    let home: String =
+        database.query_row("select codex_home from sessions", [], |row| row.get(0)).expect("a row");
+    assert_eq!(home, env.codex_home());
 }
 
 /// Registers a worker `w` with these arguments.

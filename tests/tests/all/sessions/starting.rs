@@ -260,6 +260,9 @@ fn a_pair_is_bound_and_dispatched_for_and_the_same_call_again_finds_it() {
     assert_eq!(made["task"]["created"], true);
     assert_eq!(made["resumed"], json!([]));
     assert_eq!(made["manager_acceptance_criteria_seeded"], 1);
+    let warned = made["warnings"].as_array().expect("a list");
+    assert!(warned.len() == 1 && warned[0].to_string().contains("Codex of w and m"), "{warned:?}");
+    assert_eq!([&made["worker"]["warnings"], &made["manager"]["warnings"]], [&json!([]), &json!([])]);
     assert_eq!(made["dispatch"]["started"], true);
     assert_eq!(made["dispatch"]["pid"], json!(env.daemon_pid().as_raw()));
     assert_eq!(
