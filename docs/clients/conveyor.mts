@@ -1100,7 +1100,7 @@ export interface DamagedPart {
   /** Length of the part. */
   byte_count: number;
   /**
-   * What is wrong: `not_json`, `not_utf8`, `hole`, `control`, `glued`, `bad_number`,
+   * What is wrong: `not_json`, `not_utf8`, `hole`, `control`, `glued`, `split`, `bad_number`,
    * `too_deep`, `not_object`, `no_type`, `turn_id`, `name` or `oversized`.
    */
   reason: string;

@@ -1199,7 +1199,7 @@ class DamagedPart(TypedDict):
     """Length of the part."""
 
     reason: str
-    """What is wrong: `not_json`, `not_utf8`, `hole`, `control`, `glued`, `bad_number`,
+    """What is wrong: `not_json`, `not_utf8`, `hole`, `control`, `glued`, `split`, `bad_number`,
     `too_deep`, `not_object`, `no_type`, `turn_id`, `name` or `oversized`.
     """
 

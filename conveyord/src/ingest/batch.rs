@@ -3,14 +3,14 @@
 use super::{
     BATCH_BYTES, LEAST_BYTES, Reader, Writer,
     apply::{Stored, Thread},
-    check, unreadable,
+    check, read_exact_at, unreadable,
 };
 use crate::{
     changes::{self, Change, ChangeKind},
     codex::rollout::{
-        lines::Line,
+        lines::{Line, ReadAt},
         record::{Record, SkipReason, normalise_timestamp, parse_line},
-        salvage::{Part, salvage},
+        salvage::{Part, rejoin, salvage},
     },
     error::{Error, Result},
     faults::{self, CrashPoint},
@@ -24,6 +24,12 @@ use crate::{
     },
 };
 use conveyor_proto::types::rollout::Remedy;
+use memchr::memrchr;
+use std::ops::Range;
+
+/// How far it is looked back for the first half of a record that a line feed has split. A longer half is read by
+/// itself: the type of its record stands in it.
+const HALF_BYTES: u64 = 1024;
 
 /// The lines that one transaction stores.
 pub(super) struct Batch<'a, 'tx> {
@@ -35,6 +41,13 @@ pub(super) struct Batch<'a, 'tx> {
     new_events: u64,
     skipped: u64,
     damage: Found,
+}
+
+/// A line that is no record.
+struct Damaged<'a> {
+    offset: u64,
+    line: &'a [u8],
+    reason: SkipReason,
 }
 
 pub(super) struct BatchResult {
@@ -67,7 +80,10 @@ impl<'a, 'tx> Batch<'a, 'tx> {
                 Line::Complete { offset, bytes } => {
                     match parse_line(bytes) {
                         Ok(record) => self.store(thread, rollout.id, offset, bytes, &record)?,
-                        Err(reason) => self.salvage(thread, rollout.id, offset, bytes, reason)?,
+                        Err(reason) => {
+                            let damaged = Damaged { offset, line: bytes, reason };
+                            self.salvage(thread, rollout.id, &damaged, &*file)?;
+                        }
                     }
                     offset + bytes.len() as u64
                 }
@@ -152,16 +168,25 @@ impl<'a, 'tx> Batch<'a, 'tx> {
         &mut self,
         thread: &mut Thread,
         rollout_id: RolloutId,
-        offset: u64,
-        line: &[u8],
-        reason: SkipReason,
+        damaged: &Damaged<'_>,
+        file: &(impl ReadAt + ?Sized),
     ) -> Result<()> {
+        let Damaged { mut offset, line, reason } = *damaged;
         if reason == SkipReason::Blank {
             // There is nothing in a blank line to set aside.
             self.skipped += 1;
             return Ok(());
         }
-        for part in salvage(line, reason) {
+        let mut parts = salvage(line, reason);
+        if let [Part::SetAside { at: Range { start: 0, .. }, .. }, ..] = parts.as_slice()
+            && let Some(before) = line_before(file, offset)
+            && let Some(rejoined) = rejoin(&before, line)
+        {
+            // The first half was told as damage with its own line.
+            offset -= before.len() as u64 + 1;
+            parts = rejoined;
+        }
+        for part in parts {
             let (at, reason, remedy) = match part {
                 Part::SetAside { at, reason } => {
                     self.skipped += 1;
@@ -182,5 +207,20 @@ impl<'a, 'tx> Batch<'a, 'tx> {
             }
         }
         Ok(())
+    }
+}
+
+/// The line before the one at `offset`, without its line feed, if it is short. It is read again from the file, so
+/// that it is found after a restart, too.
+fn line_before(file: &(impl ReadAt + ?Sized), offset: u64) -> Option<Vec<u8>> {
+    let end = offset.checked_sub(1)?;
+    let from = end.saturating_sub(HALF_BYTES);
+    let mut bytes = vec![0; usize::try_from(end - from).ok()?];
+    // What cannot be read now is no first half. The second one is then told as damage.
+    read_exact_at(file, &mut bytes, from).ok()?;
+    match memrchr(b'\n', &bytes) {
+        Some(feed) => Some(bytes.split_off(feed + 1)),
+        None if from == 0 => Some(bytes),
+        None => None,
     }
 }

@@ -16,7 +16,6 @@ use crate::{
     codex::prompts,
     error::{Error, Result},
     pairing::manager_prompt::{ManagerOf, manager_prompt},
-    process,
     sessions::start::{self, Prompt, Request, Spawner, Standing, Started, Warning},
     store::{Durability, sessions},
     words::{
@@ -30,7 +29,7 @@ use conveyor_proto::{
     ids::TaskId,
     settings::StateFiles,
     types::{
-        common::{Caller, Role},
+        common::Role,
         pair::{PairDispatch, PairParams, PairPlan, PairResult, PairTask},
     },
 };
@@ -57,12 +56,6 @@ pub fn plan(spawner: &Spawner, params: &PairParams) -> Result<PairPlan> {
         task: params.task.clone(),
         worker: params.worker_name.clone(),
     })
-}
-
-/// A prompt whose commands are found from the first one on.
-fn findable(prompt: String, caller: &Caller) -> String {
-    let program = words::program(caller);
-    prompts::with_path(prompt, program, process::find(program, caller).as_deref())
 }
 
 fn dispatcher(params: &PairParams) -> Option<String> {
@@ -123,7 +116,7 @@ async fn go_on(
         .as_deref()
         .filter(|prompt| !prompt.is_empty())
         .map(|prompt| prompts::pair_worker(words::program(&params.caller), &params.task, prompt))
-        .map(|prompt| findable(prompt, &params.caller));
+        .map(|prompt| prompts::findable(prompt, &params.caller));
     let asked = request(params, &set_up.task.id, Role::Worker, Prompt::worker(prompt.as_deref()));
     let worker = step(spawner, params, asked, worker, progress, &mut resumed).await?;
     let of =
@@ -132,7 +125,7 @@ async fn go_on(
     let cwd = Utf8PathBuf::from(worker.session.cwd.clone());
     let mut prompt =
         spawner.store.read(move |connection| manager_prompt(connection, &name, &cwd, &of, &called)).await?;
-    prompt.text = findable(prompt.text, &params.caller);
+    prompt.text = prompts::findable(prompt.text, &params.caller);
     let asked = request(params, &set_up.task.id, Role::Manager, prompt);
     let manager = step(spawner, params, asked, manager, progress, &mut resumed).await?;
 

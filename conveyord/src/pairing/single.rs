@@ -2,6 +2,7 @@
 
 use super::manager_prompt::{ManagerOf, manager_prompt};
 use crate::{
+    codex::prompts,
     error::{Error, Result},
     refusal::Kind,
     sessions::start::{self, LONG_TIMEOUT, Prompt, Request, Spawner, Standing},
@@ -62,7 +63,7 @@ pub async fn start(spawner: &Spawner, params: StartParams) -> Result<StartResult
             })
             .await?;
         (request.prompt, request.task) = made;
-        request.prompt.text = super::findable(request.prompt.text, &request.caller);
+        request.prompt.text = prompts::findable(request.prompt.text, &request.caller);
     }
     let program = request.caller.program.clone();
     let started = spawner.begin(request, *prepared).await?;

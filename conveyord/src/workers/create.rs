@@ -11,14 +11,13 @@ use crate::{
     clock,
     codex::{
         launch::PromptFile,
-        prompts::with_path,
+        prompts::findable,
         ready::{self, Ended, Start, Watch},
         screen::phrases::{self, StartupState},
         worker_prompts::{self, Contract},
     },
     error::{Error, Result},
     faults::{self, CrashPoint},
-    process,
     refusal::Kind,
     sessions::registration,
     store::{
@@ -163,7 +162,7 @@ impl Workers {
             token: &token,
             status: &folder.status_file(),
         });
-        let contract = with_path(contract, program, process::find(program, &params.caller).as_deref());
+        let contract = findable(contract, &params.caller);
         let worker_id = self.reserve(prepared, tmux_session, &token, &contract, params).await?;
         let begun = async {
             let config = config(prepared, tmux_session, &token, &worker_id, &folder, name);

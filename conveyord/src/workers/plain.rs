@@ -8,6 +8,7 @@ use crate::{
     clock,
     codex::{
         launch::PromptFile,
+        prompts::findable,
         worker_prompts::{self, Steps},
     },
     error::{Error, Result},
@@ -30,7 +31,7 @@ impl Workers {
         let program = caller.program.as_deref().unwrap_or("conveyorctl");
         let steps = steps(program, &session, prepared.cwd.as_str(), &codex_args);
         let prompt = if start_prompt {
-            let text = worker_prompts::start(program, &session, &prepared.cwd, &steps);
+            let text = findable(worker_prompts::start(program, &session, &prepared.cwd, &steps), &caller);
             let unwritten = |error: std::io::Error| {
                 let message = format!("the first prompt could not be written below {}: {error}", self.root);
                 Error::unavailable(Kind::PromptNotWritten, message).hint("see how full the disk is")

@@ -48,7 +48,7 @@ pub struct DamagedPart {
     pub byte_offset: i64,
     /// Length of the part.
     pub byte_count: i64,
-    /// What is wrong: `not_json`, `not_utf8`, `hole`, `control`, `glued`, `bad_number`, `too_deep`, `not_object`,
+    /// What is wrong: `not_json`, `not_utf8`, `hole`, `control`, `glued`, `split`, `bad_number`, `too_deep`, `not_object`,
     /// `no_type`, `turn_id`, `name` or `oversized`.
     pub reason: String,
     /// What became of it.

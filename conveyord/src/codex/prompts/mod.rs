@@ -3,9 +3,11 @@
 //! Every command line in the templates stands on an indented line of its own, and our command line accepts
 //! it: a test of the whole program runs them all.
 
-use crate::words::shell_word;
-use camino::Utf8Path;
-use conveyor_proto::types::supervision::ManagerConfig;
+use crate::{
+    process,
+    words::{self, shell_word},
+};
+use conveyor_proto::types::{common::Caller, supervision::ManagerConfig};
 
 const MANAGER: &str = include_str!("manager.md");
 const SETUP_QUESTIONS: &str = include_str!("setup_questions.md");
@@ -65,8 +67,9 @@ pub fn pair_worker(program: &str, task: &str, prompt: &str) -> String {
 /// A prompt that also says where our command line is. The first commands of a session may run before Codex has a snapshot
 /// of the user's shell, and do not find it then (seen with 0.169 under load: exit 127).
 #[must_use]
-pub fn with_path(prompt: String, program: &str, path: Option<&Utf8Path>) -> String {
-    match path {
+pub fn findable(prompt: String, caller: &Caller) -> String {
+    let program = words::program(caller);
+    match process::find(program, caller) {
         Some(path) => format!("{}\n\nIf `{program}` is not found, call {path} instead.\n", prompt.trim_end()),
         None => prompt,
     }

@@ -67,6 +67,9 @@ pub enum SkipReason {
     /// The line feed before a record is missing, so it shares its line with the record before it.
     #[error("no line feed before it")]
     Glued,
+    /// A line feed within the record, so it stands in two lines.
+    #[error("a line feed within it")]
+    Split,
 }
 
 impl SkipReason {
@@ -85,6 +88,7 @@ impl SkipReason {
             Self::TurnId => "turn_id",
             Self::Name => "name",
             Self::Glued => "glued",
+            Self::Split => "split",
         }
     }
 }

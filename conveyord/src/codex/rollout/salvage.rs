@@ -49,6 +49,28 @@ pub fn salvage(line: &[u8], reason: SkipReason) -> Vec<Part> {
     salvage.parts
 }
 
+/// What can be read of a line together with the one before it, if a line feed within a record has made two lines
+/// of that record. The record comes first; places count from the beginning of `before`.
+///
+/// `None` if the one before was read by itself, or if the two are no record together.
+pub fn rejoin(before: &[u8], line: &[u8]) -> Option<Vec<Part>> {
+    let reason = parse_line(before).err()?;
+    // Its last part is the beginning of a record only if nothing was read of it.
+    if let Some(Part::Record { .. }) = salvage(before, reason).last() {
+        return None;
+    }
+    let both = [before, b"\n", line].concat();
+    let mut parts = salvage(&both, SkipReason::Split);
+    let first = parts.iter().position(
+        |part| matches!(part, Part::Record { at, .. } if at.start <= before.len() && before.len() < at.end),
+    )?;
+    parts.drain(..first);
+    if let Some(Part::Record { repaired, .. }) = parts.first_mut() {
+        *repaired = Some(SkipReason::Split);
+    }
+    Some(parts)
+}
+
 struct Salvage<'a> {
     line: &'a [u8],
     /// The line as text, each byte at its place.

@@ -76,6 +76,33 @@ fn the_end_of_a_turn_with_a_bad_byte_in_its_text_goes_to_the_manager() {
 }
 
 #[test]
+fn the_end_of_a_turn_that_a_line_feed_has_split_goes_to_the_manager() {
+    let line = complete(1000, "a");
+    let at = line.find("task_complete").unwrap();
+    // Within a name, in place of a quote, and far into the record: there its first half tells enough.
+    for at in [1, at - 12, at - 1, at + 4, line.find("did it").unwrap()] {
+        for is_restarted in [false, true] {
+            let (mut world, mut rollout, session) = bound("");
+            rollout.append(started(0, "a"));
+            world.ingest(&session);
+            let offset = fs::metadata(&rollout.path).unwrap().len();
+            rollout.append([&line.as_bytes()[..at], b"\n"].concat());
+            if is_restarted {
+                world.ingest(&session);
+                world.restart();
+            }
+            rollout.append(&line.as_bytes()[at + 1..]);
+            assert!(!world.ingest(&session).busy, "{at}");
+            assert_eq!(world.turns(), ["a done pending -"], "{at}");
+            assert_eq!(world.dispatch(), 1);
+            let known = known(&world, &session);
+            assert_eq!(known.count, 2, "{at}");
+            assert!(known.newest.iter().any(|part| part.byte_offset == offset.cast_signed()));
+        }
+    }
+}
+
+#[test]
 fn a_bad_byte_in_a_turns_id_is_told() {
     let (world, mut rollout, session) = bound("");
     let id = "01990000-1000-7000-8000-000000000001";

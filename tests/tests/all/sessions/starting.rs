@@ -428,12 +428,15 @@ fn every_command_line_of_a_prompt_is_one_that_the_program_takes() {
     for (prompt, least) in written.iter().zip([5, 3]) {
         assert!(command_lines(prompt).len() >= least, "{prompt}");
     }
-    let mut lines: Vec<String> = [&made["worker"], &made["manager"], &unbound]
-        .into_iter()
-        .map(told)
-        .chain(written)
-        .flat_map(|prompt| command_lines(&prompt))
-        .collect();
+    let prompts: Vec<String> =
+        [&made["worker"], &made["manager"], &unbound].into_iter().map(told).chain(written).collect();
+    for (at, prompt) in prompts.iter().enumerate() {
+        // A session's first shell may have no PATH yet. Codex itself starts the one of a prompt that is a file.
+        let path = prompt.lines().find_map(|line| line.strip_prefix("If `conveyorctl` is not found, call "));
+        let path = path.and_then(|rest| rest.strip_suffix(" instead."));
+        assert!(path.is_some_and(|path| fs::metadata(path).is_ok()), "prompt {at}: {prompt}");
+    }
+    let mut lines: Vec<String> = prompts.iter().flat_map(|prompt| command_lines(prompt)).collect();
     lines.sort();
     lines.dedup();
     assert!(lines.len() > 15, "{lines:?}");
