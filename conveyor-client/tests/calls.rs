@@ -88,7 +88,8 @@ async fn serve(listener: UnixListener, major: u32, connections: &[usize]) -> Vec
     methods
 }
 
-const ALL: ListParams = ListParams { active: false, page: Page { after: None, limit: None } };
+const ALL: ListParams =
+    ListParams { active: false, archived: false, page: Page { after: None, limit: None } };
 
 #[tokio::test]
 async fn a_connection_is_greeted_once() {

@@ -94,6 +94,7 @@ pub(crate) fn arrange(root: &Command, args: impl IntoIterator<Item = String>) ->
                         None if !option.get_action().takes_values() => None,
                         None => match args.next_if(|next| is_value(next)) {
                             Some(value) => Some(value),
+                            None if needs_no_value(option) => None,
                             None => return Err(Unclear { message: without_value(&name, args.peek()), verb }),
                         },
                     };
@@ -132,6 +133,11 @@ fn without_value(option: &str, next: Option<&String>) -> String {
 /// Whether a verb hands the tokens that are none of its own options on to another program.
 fn hands_on(command: &Command) -> bool {
     command.get_positionals().any(Arg::is_trailing_var_arg_set)
+}
+
+/// Whether an option may stand without its value.
+fn needs_no_value(option: &Arg) -> bool {
+    option.get_num_args().is_some_and(|count| count.min_values() == 0)
 }
 
 /// Whether a separate token can be the value of an option.
@@ -218,6 +224,8 @@ mod tests {
         );
         check(&["worker-inbox", "--wait", "t"], &["worker-inbox", "--wait", "--", "t"]);
         check(&["tasks", "--goal", ""], &["tasks", "--goal="]);
+        check(&["tasks", "--archive", "t"], &["tasks", "--archive=t"]);
+        check(&["tasks", "--archive", "--done"], &["tasks", "--archive", "--done"]);
         check(&["--state-root", "/s", "daemon", "start"], &["--state-root=/s", "daemon", "start"]);
         check(&["rpc", "call", "rpc.hello", "{}"], &["rpc", "call", "--", "rpc.hello", "{}"]);
     }

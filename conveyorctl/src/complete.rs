@@ -90,7 +90,7 @@ fn offer(names: Vec<String>, typed: &OsStr) -> Vec<CompletionCandidate> {
 }
 
 fn tasks() -> Vec<String> {
-    let rows = called::<TaskList>(&task::ListParams { active: false, page: Default::default() });
+    let rows = called::<TaskList>(&task::ListParams::default());
     rows.unwrap_or_default().into_iter().map(|task| task.name).collect()
 }
 

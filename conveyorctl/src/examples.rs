@@ -41,7 +41,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("open", &["open w"]),
     ("open-worker", &["open-worker greeting"]),
     ("open-manager", &["open-manager greeting"]),
-    ("tasks", &["tasks", "tasks --create greeting --goal 'A greeting is written'"]),
+    ("tasks", &["tasks", "tasks --create greeting --goal 'A greeting is written'", "tasks --archive --done"]),
     ("bind", &["bind --task greeting --worker w --manager m"]),
     ("unbind", &["unbind --task greeting"]),
     ("manager-config", &["manager-config greeting --mode strict --acceptance 'It is friendly'"]),

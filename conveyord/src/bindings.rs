@@ -1,5 +1,7 @@
 //! Tasks, and binding a worker and a manager to a task.
 
+pub mod put_away;
+
 use crate::{
     error::{Error, Result},
     refusal::Kind,
@@ -91,6 +93,9 @@ pub fn bind_in(tx: &Tx<'_>, params: &BindParams) -> Result<BindResult> {
     }
     let worker = of_role(tx, &params.worker, Role::Worker)?;
     let manager = of_role(tx, &params.manager, Role::Manager)?;
+    if task.archived_at.is_some() {
+        tasks::restore(tx, &task)?;
+    }
     if let Some(open) = rows::open_of_task(tx, &task.id)? {
         let message = format!("task {} is bound already (binding {})", task.name, open.id);
         return Err(

@@ -8,7 +8,7 @@ use crate::{
     store::{
         self, approvals, bindings, deliveries, notifications,
         sessions::{self, Session},
-        tasks::{self, Scope},
+        tasks::{self, Scope, Shelf},
     },
 };
 use conveyor_proto::{
@@ -67,7 +67,7 @@ pub async fn overview(observer: &Observer, params: OverviewParams) -> Result<Ove
 fn read(connection: &Connection, params: &OverviewParams) -> Result<Rows> {
     let tasks = match &params.task {
         Some(task) => vec![tasks::resolve(connection, task)?],
-        None => tasks::list(connection, Scope::current_if(!params.all), &Page::default())?,
+        None => tasks::list(connection, Scope::current_if(!params.all), Shelf::Open, &Page::default())?,
     };
     let mut rows = Vec::new();
     for task in tasks {

@@ -182,6 +182,12 @@ export type ApprovalState =
   /** Somebody else answered it, or Codex asks no more. */
   | "resolved";
 
+/** Result of `task.archive`. */
+export interface ArchiveResult {
+  /** The tasks that are archived now and were not before, in the order of their creation. */
+  archived: TaskName[];
+}
+
 /** Result of `worker.attach`: how a terminal is attached to a running tmux session. */
 export interface AttachResult {
   /** Name of the worker or session. */
@@ -1237,6 +1243,16 @@ export interface DecisionCheck {
   age_seconds?: number;
   /** Oldest age; absent when it was not found. */
   max_age_seconds?: number;
+}
+
+/** Result of `task.delete`. */
+export interface DeleteResult {
+  /** Whether the task was deleted: always true. */
+  deleted: boolean;
+  /** Id of the task. */
+  id: TaskId;
+  /** Name of the task. */
+  name: string;
 }
 
 /** Deliveries that need somebody's eye. */
@@ -2799,6 +2815,16 @@ export type ReplayRole =
   /** Entries of Conveyor itself. */
   | "workerctl";
 
+/** Result of `task.restore`. */
+export interface RestoreResult {
+  /** Whether the task was archived before. */
+  restored: boolean;
+  /** Id of the task. */
+  id: TaskId;
+  /** Name of the task. */
+  name: string;
+}
+
 /** Result of `command.retry`. */
 export interface RetryResult {
   /** What was retried: the id of the command, or `notification-N`. */
@@ -3382,6 +3408,14 @@ export interface TaskEnd {
 /** The id of a task. */
 export type TaskId = string;
 
+/** A task by its name and id. */
+export interface TaskName {
+  /** Id of the task. */
+  id: TaskId;
+  /** Name of the task. */
+  name: string;
+}
+
 /** The task of an audit or replay. */
 export interface TaskObject {
   /** Time of the task's creation. */
@@ -3426,6 +3460,8 @@ export interface TaskRow {
   updated_at: string;
   /** Nudge budget, which only imported tasks have. */
   budget: Budget | null;
+  /** Time at which the task was archived. */
+  archived_at?: string;
 }
 
 /** Where a task stands. */
@@ -3948,6 +3984,8 @@ export type Kind =
   | "already_opened"
   /** neither a name nor a task is given, or both */
   | "name_or_task_needed"
+  /** archive: neither a task nor those that are over, or both */
+  | "task_or_over"
   /** a wait for a new worker that is longer than a day */
   | "timeout_too_long"
   /** not a name that a session, task or run may have */
@@ -3992,6 +4030,8 @@ export type Kind =
   | "wrong_role"
   /** the task has a pair already */
   | "task_bound"
+  /** delete: the task was bound once */
+  | "task_has_history"
   /** the task is done or failed */
   | "task_over"
   /** finish, stop: another caller is at it */
@@ -5032,8 +5072,30 @@ export interface TaskCreateParams {
 export interface TaskListParams {
   /** Only tasks that are not over. */
   active?: boolean;
+  /** The archived tasks instead of those that are not. */
+  archived?: boolean;
   /** Which part of the listing. */
   page?: Page;
+}
+
+/** Parameters of `task.archive`. */
+export interface TaskArchiveParams {
+  /** The task, by name or id. */
+  task?: string | null;
+  /** All tasks that are done or failed. */
+  over?: boolean;
+}
+
+/** Parameters of `task.restore`. */
+export interface TaskRestoreParams {
+  /** The task, by name or id. */
+  task: string;
+}
+
+/** Parameters of `task.delete`. */
+export interface TaskDeleteParams {
+  /** The task, by name or id. */
+  task: string;
 }
 
 /** Parameters of `task.finish`. */
@@ -5151,6 +5213,33 @@ export class TaskMethods {
    */
   list(params: TaskListParams = {}): Promise<TaskRow[]> {
     return this.#transport.call("task.list", params, { safe: "always" });
+  }
+
+  /**
+   * Put a task away, or all that are over: listings leave them out.
+   *
+   * After a lost connection it is sent again.
+   */
+  archive(params: TaskArchiveParams = {}): Promise<ArchiveResult> {
+    return this.#transport.call("task.archive", params, { safe: "always" });
+  }
+
+  /**
+   * Take a task out of the archive.
+   *
+   * After a lost connection it is sent again.
+   */
+  restore(params: TaskRestoreParams): Promise<RestoreResult> {
+    return this.#transport.call("task.restore", params, { safe: "always" });
+  }
+
+  /**
+   * Delete a task that never was bound.
+   *
+   * After a lost connection `task.list` shows whether it was carried out.
+   */
+  delete(params: TaskDeleteParams): Promise<DeleteResult> {
+    return this.#transport.call("task.delete", params, { safe: "never", lookAt: "task.list" });
   }
 
   /**

@@ -177,6 +177,13 @@ class ApprovalRow(TypedDict):
     """Why it was accepted or declined, as the manager said."""
 
 
+class ArchiveResult(TypedDict):
+    """Result of `task.archive`."""
+
+    archived: List[TaskName]
+    """The tasks that are archived now and were not before, in the order of their creation."""
+
+
 class _AttachResult(TypedDict):
     """What is always there of `AttachResult`."""
 
@@ -1392,6 +1399,19 @@ class DecisionCheck(_DecisionCheck, total=False):
 
     max_age_seconds: int
     """Oldest age; absent when it was not found."""
+
+
+class DeleteResult(TypedDict):
+    """Result of `task.delete`."""
+
+    deleted: bool
+    """Whether the task was deleted: always true."""
+
+    id: TaskId
+    """Id of the task."""
+
+    name: str
+    """Name of the task."""
 
 
 class DeliveryCounts(TypedDict):
@@ -3262,6 +3282,19 @@ class ReplayResult(TypedDict):
     """The entries in order."""
 
 
+class RestoreResult(TypedDict):
+    """Result of `task.restore`."""
+
+    restored: bool
+    """Whether the task was archived before."""
+
+    id: TaskId
+    """Id of the task."""
+
+    name: str
+    """Name of the task."""
+
+
 class RetryResult(TypedDict):
     """Result of `command.retry`."""
 
@@ -3931,6 +3964,16 @@ class TaskEnd(_TaskEnd, total=False):
     """Only when the worker was looked at."""
 
 
+class TaskName(TypedDict):
+    """A task by its name and id."""
+
+    id: TaskId
+    """Id of the task."""
+
+    name: str
+    """Name of the task."""
+
+
 class TaskObject(TypedDict):
     """The task of an audit or replay."""
 
@@ -3966,8 +4009,8 @@ class TaskRef(TypedDict):
     """Name of the task."""
 
 
-class TaskRow(TypedDict):
-    """A row of `task.list`."""
+class _TaskRow(TypedDict):
+    """What is always there of `TaskRow`."""
 
     id: TaskId
     """Id of the task."""
@@ -3992,6 +4035,13 @@ class TaskRow(TypedDict):
 
     budget: Optional[Budget]
     """Nudge budget, which only imported tasks have."""
+
+
+class TaskRow(_TaskRow, total=False):
+    """A row of `task.list`."""
+
+    archived_at: str
+    """Time at which the task was archived."""
 
 
 class TaskStanding(TypedDict):
@@ -5332,6 +5382,8 @@ Kind = Literal[
     "already_opened",
     # neither a name nor a task is given, or both
     "name_or_task_needed",
+    # archive: neither a task nor those that are over, or both
+    "task_or_over",
     # a wait for a new worker that is longer than a day
     "timeout_too_long",
     # not a name that a session, task or run may have
@@ -5376,6 +5428,8 @@ Kind = Literal[
     "wrong_role",
     # the task has a pair already
     "task_bound",
+    # delete: the task was bound once
+    "task_has_history",
     # the task is done or failed
     "task_over",
     # finish, stop: another caller is at it
@@ -6591,20 +6645,77 @@ class TaskMethods:
         self,
         *,
         active: Optional[bool] = None,
+        archived: Optional[bool] = None,
         page: Optional[Page] = None,
     ) -> List[TaskRow]:
         """List tasks.
 
         active: Only tasks that are not over.
+        archived: The archived tasks instead of those that are not.
         page: Which part of the listing.
 
         After a lost connection it is sent again.
         """
         params: Dict[str, Any] = {
             "active": active,
+            "archived": archived,
             "page": page,
         }
         result: List[TaskRow] = self._transport.call("task.list", params, _wire.Rule("always"))
+        return result
+
+    def archive(
+        self,
+        *,
+        task: Optional[str] = None,
+        over: Optional[bool] = None,
+    ) -> ArchiveResult:
+        """Put a task away, or all that are over: listings leave them out.
+
+        task: The task, by name or id.
+        over: All tasks that are done or failed.
+
+        After a lost connection it is sent again.
+        """
+        params: Dict[str, Any] = {
+            "task": task,
+            "over": over,
+        }
+        result: ArchiveResult = self._transport.call("task.archive", params, _wire.Rule("always"))
+        return result
+
+    def restore(
+        self,
+        *,
+        task: str,
+    ) -> RestoreResult:
+        """Take a task out of the archive.
+
+        task: The task, by name or id.
+
+        After a lost connection it is sent again.
+        """
+        params: Dict[str, Any] = {
+            "task": task,
+        }
+        result: RestoreResult = self._transport.call("task.restore", params, _wire.Rule("always"))
+        return result
+
+    def delete(
+        self,
+        *,
+        task: str,
+    ) -> DeleteResult:
+        """Delete a task that never was bound.
+
+        task: The task, by name or id.
+
+        After a lost connection `task.list` shows whether it was carried out.
+        """
+        params: Dict[str, Any] = {
+            "task": task,
+        }
+        result: DeleteResult = self._transport.call("task.delete", params, _wire.Rule("never", look_at="task.list"))
         return result
 
     def finish(

@@ -83,6 +83,12 @@ methods! {
     "task.create" => TaskCreate(task::CreateParams) -> task::CreateResult, begins, again(never), see(TaskList), by(person, manager);
     /// List tasks.
     "task.list" => TaskList(task::ListParams) -> Vec<task::TaskRow>, reads, by(person, manager, worker);
+    /// Put a task away, or all that are over: listings leave them out.
+    "task.archive" => TaskArchive(task::ArchiveParams) -> task::ArchiveResult, writes, again(always), by(person, manager);
+    /// Take a task out of the archive.
+    "task.restore" => TaskRestore(task::OneTaskParams) -> task::RestoreResult, writes, again(always), by(person, manager);
+    /// Delete a task that never was bound.
+    "task.delete" => TaskDelete(task::OneTaskParams) -> task::DeleteResult, writes, again(never), see(TaskList), by(person, manager);
     /// Mark a task as done, with the gates that are asked for.
     "task.finish" => TaskFinish(finish::FinishParams) -> finish::FinishResult, writes, again(never), see(TaskList), by(person, manager);
     /// End a task and its manager without gates.

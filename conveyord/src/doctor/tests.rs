@@ -130,7 +130,7 @@ async fn the_database_is_held_against_what_runs() {
     rusqlite::Connection::open(machine.context.store.path())
         .unwrap()
         .execute_batch(&format!(
-            "insert into tasks values ('t', 'demo', 'goal', null, 'candidate', '1', '1');
+            "insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('t', 'demo', 'goal', null, 'candidate', '1', '1');
              insert into sessions (id, name, role, identity_token, cwd, registered_at, state, pid, codex_session_path,
                  last_ingest_offset, last_heartbeat_at) values
                ('w', 'w', 'worker', 'a', '/', '1', 'active', 2147483647, '/no/such/file', null, null),

@@ -39,7 +39,7 @@ impl World {
         let pid = std::process::id();
         let now = crate::clock::now();
         world.sql(&format!(
-            "insert into tasks values ('t', 'demo', 'goal', null, 'managed', '1', '1');
+            "insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('t', 'demo', 'goal', null, 'managed', '1', '1');
              insert into sessions (id, name, role, identity_token, cwd, registered_at, last_heartbeat_at, state, pid)
                values ('w', 'worker', 'worker', 'a', '/', '{now}', '{now}', 'active', {pid}),
                       ('m', 'manager', 'manager', 'b', '/', '{now}', '{now}', 'active', {pid});

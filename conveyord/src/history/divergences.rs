@@ -36,7 +36,7 @@ mod tests {
         store
             .write_blocking(Durability::Full, |tx| {
                 tx.execute_batch(
-                    r#"insert into tasks values ('t', 'demo', 'goal', null, 'candidate', '1', '1'),
+                    r#"insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('t', 'demo', 'goal', null, 'candidate', '1', '1'),
                            ('u', 'other', 'goal', null, 'candidate', '1', '1');
                        insert into manager_cycles (task_id, started_at, completed_at, state, status_json) values
                            ('t', '1', '2', 'succeeded', '{"notable_pane_pattern": "plan_prompt", "state": "busy"}'),

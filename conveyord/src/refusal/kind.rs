@@ -73,6 +73,8 @@ kinds! {
     AlreadyOpened "already_opened" Conflict;
     /// neither a name nor a task is given, or both
     NameOrTaskNeeded "name_or_task_needed" Invalid;
+    /// archive: neither a task nor those that are over, or both
+    TaskOrOver "task_or_over" Invalid;
     /// a wait for a new worker that is longer than a day
     TimeoutTooLong "timeout_too_long" Invalid;
     /// not a name that a session, task or run may have
@@ -117,6 +119,8 @@ kinds! {
     WrongRole "wrong_role" Conflict;
     /// the task has a pair already
     TaskBound "task_bound" Conflict;
+    /// delete: the task was bound once
+    TaskHasHistory "task_has_history" Conflict;
     /// the task is done or failed
     TaskOver "task_over" Conflict;
     /// finish, stop: another caller is at it

@@ -2,13 +2,14 @@
 
 use super::Methods;
 use crate::{
-    bindings,
+    bindings::{self, put_away},
     history::{audit, replay},
-    store::tasks::{self, Scope},
+    store::tasks::{self, Scope, Shelf},
     supervision::finish,
 };
 use conveyor_proto::registry::{
-    TaskAudit, TaskAuditRows, TaskCreate, TaskFinish, TaskList, TaskReplay, TaskStop,
+    TaskArchive, TaskAudit, TaskAuditRows, TaskCreate, TaskDelete, TaskFinish, TaskList, TaskReplay,
+    TaskRestore, TaskStop,
 };
 use jsonrpsee::core::RegisterMethodError;
 
@@ -17,10 +18,16 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
         bindings::create_task(&app.store, params).await
     })?;
     methods.add::<TaskList, _, _>(|app, params| async move {
-        app.store
-            .read(move |connection| tasks::list(connection, Scope::current_if(params.active), &params.page))
-            .await
+        let scope = Scope::current_if(params.active);
+        let shelf = if params.archived { Shelf::Archive } else { Shelf::Open };
+        app.store.read(move |connection| tasks::list(connection, scope, shelf, &params.page)).await
     })?;
+    methods
+        .add::<TaskArchive, _, _>(|app, params| async move { put_away::archive(&app.store, params).await })?;
+    methods
+        .add::<TaskRestore, _, _>(|app, params| async move { put_away::restore(&app.store, params).await })?;
+    methods
+        .add::<TaskDelete, _, _>(|app, params| async move { put_away::delete(&app.store, params).await })?;
     // A manager may end its own pane by this, and so disappear as the caller.
     methods.add::<TaskFinish, _, _>(|app, params| async move {
         app.to_its_end(finish::finish(app.finish(), params)).await

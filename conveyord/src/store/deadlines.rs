@@ -91,7 +91,7 @@ mod tests {
 
     /// One row of each kind whose deadline counts, and beside each one whose deadline is over.
     const ROWS: &str = "
-        insert into tasks values ('t', 'demo', 'goal', null, 'managed', '1', '1');
+        insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('t', 'demo', 'goal', null, 'managed', '1', '1');
         insert into sessions (id, name, role, identity_token, cwd, registered_at, state)
             values ('w', 'worker', 'worker', 'a', '/', '1', 'active'), ('m', 'manager', 'manager', 'b', '/', '1', 'active');
         insert into bindings (id, task_id, worker_session_id, manager_session_id, state, created_at)

@@ -245,6 +245,12 @@ event_names! {
     audit {
         /// A task was created.
         TaskCreated "task_created";
+        /// A task was put away: listings leave it out.
+        TaskArchived "task_archived";
+        /// A task was taken out of the archive.
+        TaskRestored "task_restored";
+        /// A task that never was bound was deleted.
+        TaskDeleted "task_deleted";
         /// The criteria of a manager's configuration were added to the task.
         ManagerAcceptanceCriteriaSeeded "manager_acceptance_criteria_seeded";
         /// A session was registered.

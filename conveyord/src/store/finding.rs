@@ -55,7 +55,7 @@ pub fn tasks(
     rank: impl Fn(&TaskRow) -> Option<Rank>,
 ) -> Result<Vec<(Rank, TaskRow)>, StoreError> {
     let filter =
-        if scope == Scope::Current { "where t.state in ('candidate', 'managed', 'paused')" } else { "" };
+        if scope == Scope::Current { "and t.state in ('candidate', 'managed', 'paused')" } else { "" };
     ranked_tasks(connection, filter, limit, rank)
 }
 
@@ -65,7 +65,7 @@ pub fn unbound_tasks(
     limit: usize,
     rank: impl Fn(&TaskRow) -> Option<Rank>,
 ) -> Result<Vec<(Rank, TaskRow)>, StoreError> {
-    let filter = "where t.state in ('candidate', 'managed', 'paused') and not exists
+    let filter = "and t.state in ('candidate', 'managed', 'paused') and not exists
         (select 1 from bindings o where o.task_id = t.id and o.state in ('active', 'ending'))";
     ranked_tasks(connection, filter, limit, rank)
 }
@@ -76,7 +76,9 @@ fn ranked_tasks(
     limit: usize,
     rank: impl Fn(&TaskRow) -> Option<Rank>,
 ) -> Result<Vec<(Rank, TaskRow)>, StoreError> {
-    let select = tasks::select(&format!("{filter} order by t.updated_at desc, t.rowid desc"));
+    let select = tasks::select(&format!(
+        "where t.archived_at is null {filter} order by t.updated_at desc, t.rowid desc"
+    ));
     let mut statement = connection.prepare_cached(&select)?;
     best(statement.query_map([], tasks::row)?, limit, rank)
 }

@@ -25,7 +25,10 @@ pub const APPLICATION_ID: i32 = 0x636e_7679;
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Each is applied once, in this order, and never changed after a release.
-const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/0001_initial.sql"))];
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(include_str!("migrations/0001_initial.sql")),
+    M::up(include_str!("migrations/0002_put_away.sql")),
+];
 
 /// How long a statement waits for a lock of another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -376,7 +379,8 @@ mod tests {
         migrate(&mut connection).unwrap();
         connection
             .execute_batch(
-                "insert into tasks values ('task-1', 'old', 'an old goal', null, 'managed', '2026-01-31', '2026-01-31');
+                "insert into tasks (id, name, goal, state, created_at, updated_at)
+                     values ('task-1', 'old', 'an old goal', 'managed', '2026-01-31', '2026-01-31');
                  insert into sessions (id, name, role, identity_token, cwd, registered_at, state)
                      values ('session-1', 'worker', 'worker', 'token-1', '', '2026-01-31', 'active'),
                             ('session-2', 'manager', 'manager', 'token-2', '', '2026-01-31', 'active');

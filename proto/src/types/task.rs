@@ -62,6 +62,9 @@ pub struct CreateResult {
 pub struct ListParams {
     /// Only tasks that are not over.
     pub active: bool,
+    /// The archived tasks instead of those that are not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
     /// Which part of the listing.
     #[serde(skip_serializing_if = "Page::is_whole")]
     pub page: Page,
@@ -99,4 +102,61 @@ pub struct TaskRow {
     pub updated_at: String,
     /// Nudge budget, which only imported tasks have.
     pub budget: Option<Budget>,
+    /// Time at which the task was archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived_at: Option<String>,
+}
+
+/// Parameters of `task.archive`: a task, or `over`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ArchiveParams {
+    /// The task, by name or id.
+    pub task: Option<String>,
+    /// All tasks that are done or failed.
+    pub over: bool,
+}
+
+/// Parameters of `task.restore` and `task.delete`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OneTaskParams {
+    /// The task, by name or id.
+    pub task: String,
+}
+
+/// Result of `task.archive`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ArchiveResult {
+    /// The tasks that are archived now and were not before, in the order of their creation.
+    pub archived: Vec<TaskName>,
+}
+
+/// Result of `task.restore`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RestoreResult {
+    /// Whether the task was archived before.
+    pub restored: bool,
+    /// The task.
+    #[serde(flatten)]
+    pub task: TaskName,
+}
+
+/// Result of `task.delete`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeleteResult {
+    /// Whether the task was deleted: always true.
+    pub deleted: bool,
+    /// The task.
+    #[serde(flatten)]
+    pub task: TaskName,
+}
+
+/// A task by its name and id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TaskName {
+    /// Id of the task.
+    pub id: TaskId,
+    /// Name of the task.
+    pub name: String,
 }

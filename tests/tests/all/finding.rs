@@ -9,7 +9,7 @@ use conveyor_tests::harness::{TestEnv, wait_until};
 use serde_json::{Value, json};
 
 /// A rollout of a session that has not begun a turn, where Codex would have put it.
-fn rollout(env: &TestEnv, thread: &str) -> Utf8PathBuf {
+pub(crate) fn rollout(env: &TestEnv, thread: &str) -> Utf8PathBuf {
     let folder = env.codex_home().join("sessions/2026/05/01");
     fs::create_dir_all(&folder).expect("the home is ours");
     let path = folder.join(format!("rollout-2026-05-01T10-00-00-{thread}.jsonl"));

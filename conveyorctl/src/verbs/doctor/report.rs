@@ -57,7 +57,7 @@ pub(super) async fn run(ui: &mut Ui, helper: &Helper, params: &DoctorParams) -> 
         )?
         .and_then(rows),
         tasks: interruptible(
-            helper.call_pages::<TaskList>(ui, |page| task::ListParams { active: false, page }).await,
+            helper.call_pages::<TaskList>(ui, |page| task::ListParams { page, ..Default::default() }).await,
         )?
         .and_then(rows),
         drift: interruptible(helper.call::<ReconcileRun>(ui, &Default::default()).await)?,

@@ -74,7 +74,7 @@ impl World {
         };
         let world = Self { dir, store, sender };
         world.sql(
-            "insert into tasks values ('t', 'demo', 'goal', null, 'managed', '1', '1');
+            "insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('t', 'demo', 'goal', null, 'managed', '1', '1');
              insert into sessions (id, name, role, identity_token, cwd, registered_at, state)
                values ('w', 'worker', 'worker', 'a', '/', '1', 'active'),
                       ('m', 'manager', 'manager', 'b', '/', '1', 'active');

@@ -6,7 +6,7 @@ use serde_json::json;
 
 /// A bound task that was observed, nudged, and finished at the second attempt.
 const HISTORY: &str = r#"
-    insert into tasks values ('t', 'demo', 'goal', null, 'done', '2026-05-01T10:00:00.000Z', '2026-05-01T10:00:00.000Z');
+    insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('t', 'demo', 'goal', null, 'done', '2026-05-01T10:00:00.000Z', '2026-05-01T10:00:00.000Z');
     insert into events (created_at, actor, task_id, type, payload_json) values
       ('2026-05-01T10:00:00.100Z', 'workerctl', 't', 'binding_created', '{"worker": "w", "manager": "m"}'),
       ('2026-05-01T10:00:05.000Z', 'workerctl', 't', 'acceptance_criterion_updated',

@@ -232,7 +232,7 @@ fn rows_go_beside_those_that_are_there_and_their_numbers_move() {
     let (_dir, store) = testing::store();
     change(
         &store,
-        "insert into tasks values ('task-ours', 'parser', 'ours', null, 'managed', '2026-06-01', '2026-06-01');
+        "insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('task-ours', 'parser', 'ours', null, 'managed', '2026-06-01', '2026-06-01');
          insert into sessions (id, name, role, identity_token, cwd, registered_at, state)
              values ('session-ours', 'w', 'worker', 'token-ours', '', '2026-06-01', 'active'),
                     ('session-too', 'w-imported', 'worker', 'token-too', '', '2026-06-01', 'active');
@@ -285,7 +285,7 @@ fn what_came_to_an_imported_database_since_is_added() {
     execute(
         &path,
         "insert into events (created_at, actor, type, payload_json) values ('2026-05-02T00:00:00Z', 'workerctl', 'late', '{}');
-         insert into tasks values ('task-late', 'late', 'more', null, 'candidate', '2026-05-02', '2026-05-02');",
+         insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('task-late', 'late', 'more', null, 'candidate', '2026-05-02', '2026-05-02');",
     );
     let report = imported(&store, &path).unwrap();
     assert_eq!((sums(&report)[0], report.already_imported), (2, false));
@@ -309,7 +309,7 @@ fn a_session_whose_end_was_noticed_since_is_no_conflict() {
     change(&store, "update sessions set state = 'gone', last_heartbeat_at = '2026-06-01' where name = 'w'");
     execute(
         &path,
-        "insert into tasks values ('task-late', 'late', 'more', null, 'candidate', '2026-05-02', '2026-05-02')",
+        "insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('task-late', 'late', 'more', null, 'candidate', '2026-05-02', '2026-05-02')",
     );
     let [new, _, conflicts, _] = sums(&imported(&store, &path).unwrap());
     assert_eq!((new, conflicts), (1, 0));
@@ -333,7 +333,7 @@ fn rows_that_differ_are_refused_and_nothing_is_written() {
     execute(
         &path,
         "update tasks set goal = 'another' where name = 'parser';
-         insert into tasks values ('task-late', 'late', 'more', null, 'candidate', '2026-05-02', '2026-05-02');",
+         insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('task-late', 'late', 'more', null, 'candidate', '2026-05-02', '2026-05-02');",
     );
     let before = dump_of(&store);
     let looked = looked_at(&store, &path);
@@ -385,7 +385,7 @@ fn a_database_that_the_reference_has_open_is_read_with_its_log_and_left_alone() 
     let open = Connection::open(&path).unwrap();
     open.pragma_update(None, "journal_mode", "WAL").unwrap();
     open.execute_batch(
-        "insert into tasks values ('task-log', 'log', 'in the log only', null, 'candidate', '', '')",
+        "insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('task-log', 'log', 'in the log only', null, 'candidate', '', '')",
     )
     .unwrap();
     open.execute_batch("begin immediate; update tasks set goal = 'not yet' where id = 'task-log'").unwrap();

@@ -7,7 +7,7 @@ use serde_json::json;
 /// A task `t` bound to sessions `w` and `m`. The worker has three turns: one of an earlier task, a completed
 /// one and a compaction. Record 10 is the last one that belongs to the earlier task.
 const BOUND: &str = r#"
-    insert into tasks values ('t', 'demo', 'goal', null, 'candidate', '1', '1');
+    insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('t', 'demo', 'goal', null, 'candidate', '1', '1');
     insert into sessions (id, name, role, identity_token, cwd, registered_at, state) values
       ('w', 'worker', 'worker', 'token-w', '/', '1', 'active'), ('m', 'manager', 'manager', 'token-m', '/', '1', 'active');
     insert into bindings (id, task_id, worker_session_id, manager_session_id, state, created_at, worker_event_watermark)
@@ -127,7 +127,7 @@ fn the_gate_is_closed_until_both_have_acknowledged_this_contract() {
 #[track_caller]
 fn check_decision(id: Option<i64>, ok: bool, warnings: &[&str]) {
     let (_dir, store) = prepared(
-        "insert into tasks values ('u', 'other', 'goal', null, 'candidate', '1', '1');
+        "insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('u', 'other', 'goal', null, 'candidate', '1', '1');
          insert into manager_decisions (id, task_id, decision, reason, created_at, payload_json) values
            (2, 't', 'wait', 'r', '2020-01-01T00:00:00Z', '{}'), (3, 'u', 'stop', 'r', 'yesterday', '{}'),
            (4, 't', 'stop', 'r', '9999-01-01T00:00:00Z', '{}');",

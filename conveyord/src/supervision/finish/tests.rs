@@ -72,7 +72,7 @@ impl Stage {
         }
         let socket = stage.socket();
         stage.sql(&format!(
-            "insert into tasks values ('t', 'demo', 'goal', null, 'managed', '1', '1');
+            "insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('t', 'demo', 'goal', null, 'managed', '1', '1');
              insert into sessions (id, name, role, identity_token, tmux_session, tmux_socket, cwd, registered_at, state)
                values ('w', 'worker', 'worker', 'a', 'w', '{socket}', '/', '1', 'active'),
                       ('m', 'manager', 'manager', 'b', 'm', '{socket}', '/', '1', 'active');
@@ -264,7 +264,7 @@ async fn a_follow_up_spares_a_session_that_works_on_another_task() {
     let stage = Stage::with(&["w", "m"]);
     stage.finish(params()).await.unwrap();
     stage.sql(
-        "insert into tasks values ('u', 'next', 'goal', null, 'managed', '1', '1');
+        "insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('u', 'next', 'goal', null, 'managed', '1', '1');
          insert into bindings (id, task_id, worker_session_id, manager_session_id, state, created_at)
            values ('b2', 'u', 'w', 'm', 'active', '2');",
     );

@@ -45,7 +45,7 @@ impl Stage {
         }
         let socket = stage.socket();
         stage.sql(&format!(
-            "insert into tasks values ('t', 'demo', 'goal', null, 'managed', '1', '1');
+            "insert into tasks (id, name, goal, summary, state, created_at, updated_at) values ('t', 'demo', 'goal', null, 'managed', '1', '1');
              insert into sessions (id, name, role, identity_token, tmux_session, tmux_socket, cwd, registered_at, state)
                values ('w', 'worker', 'worker', 'a', 'w', '{socket}', '/', '1', 'active'),
                       ('m', 'manager', 'manager', 'b', 'm', '{socket}', '/', '1', 'active');"

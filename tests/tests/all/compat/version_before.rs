@@ -1,4 +1,4 @@
-//! The version before: its database is used as it is, and its client is understood.
+//! The version before: its database is taken over, and its client is understood.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::fs;
@@ -31,16 +31,17 @@ fn decided(env: &TestEnv) -> Vec<i64> {
 }
 
 #[test]
-fn its_database_is_used_as_it_is() {
+fn its_database_is_taken_over() {
     let env = world();
     let before = decided(&env);
     let tasks = env.conveyorctl(&["tasks", "--json"]).success().json();
     let names: Vec<&str> =
         tasks.as_array().unwrap().iter().map(|task| task["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["job", "other"], "{tasks}");
-    assert!(!env.state_root().join("backups").exists(), "nothing was migrated");
+    let backups = env.state_root().join("backups").read_dir_utf8().unwrap().count();
+    assert_eq!(backups, 1, "it was kept before it was migrated");
     let doctor = env.rpc().call("db.doctor", &json!({})).unwrap();
-    assert_eq!([&doctor["ok"], &doctor["schema_version"]], [&json!(true), &json!(1)], "{doctor}");
+    assert_eq!([&doctor["ok"], &doctor["schema_version"]], [&json!(true), &json!(2)], "{doctor}");
     let audit = env.conveyorctl(&["audit", "job", "--json"]).success().json();
     assert_eq!(audit["acceptance_criteria"][0]["criterion"], "Tests pass", "{audit}");
     let replay = env.conveyorctl(&["replay", "job"]).success().stdout;

@@ -293,6 +293,11 @@ fn every_method_answers_what_the_document_says() {
     daemon.call("session.interrupt", &json!({ "name": "worker" }));
     daemon.call("session.list", &json!({ "state": "all" }));
     daemon.call("task.list", &json!({}));
+    daemon.call("task.create", &json!({ "name": "aside", "goal": "g" }));
+    daemon.call("task.archive", &json!({ "task": "aside" }));
+    daemon.call("task.list", &json!({ "archived": true }));
+    daemon.call("task.restore", &json!({ "task": "aside" }));
+    daemon.call("task.delete", &json!({ "task": "aside" }));
     daemon.call("overview.show", &json!({}));
     daemon.call("task.finish", &json!({ "task": "greeting", "reason": "it is written" }));
     daemon.call("task.audit", &json!({ "task": "greeting", "include_content": true }));
