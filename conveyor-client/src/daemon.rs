@@ -6,6 +6,7 @@ use crate::patience::{Loss, Patience};
 use crate::progress::{Event, Progress};
 use crate::start::{self, SearchPath, StartLock};
 use crate::target::Target;
+use camino::Utf8Path;
 use conveyor_proto::client::{Client, ClientError, Subscription};
 use conveyor_proto::method::Method;
 use conveyor_proto::openrpc::PROTOCOL_MAJOR;
@@ -16,6 +17,7 @@ use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use std::future::Future;
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -497,7 +499,7 @@ impl Daemon {
         if !may_start && socket.exists() && !start::is_running(files) {
             return Err(Error::NotRunning { socket });
         }
-        match Client::connect(socket.as_std_path()).await {
+        match self.interruptible(self.connect_to_running(&socket)).await? {
             // A look at a mistyped path would leave a state root and a daemon there.
             Err(ClientError::NoDaemon { .. })
                 if may_start && start == Start::WhereStateIs && self.target.is_named_and_empty() =>
@@ -509,6 +511,25 @@ impl Daemon {
             }
             Err(error @ ClientError::NoDaemon { .. }) => Err(Error::StartForbidden(error)),
             other => Ok(other?),
+        }
+    }
+
+    /// Connects, and asks again while a daemon runs and the connection is refused: it is about to listen, or its queue of
+    /// new connections is full. Linux tells the two apart, macOS does not (`unp_connect` in
+    /// <https://github.com/apple-oss-distributions/xnu/blob/main/bsd/kern/uipc_usrreq.c>).
+    async fn connect_to_running(&self, socket: &Utf8Path) -> Result<Client, ClientError> {
+        let deadline = Instant::now() + RESTART_GRACE;
+        loop {
+            match Client::connect(socket.as_std_path()).await {
+                Err(ClientError::NoDaemon { source, .. })
+                    if source.kind() == io::ErrorKind::ConnectionRefused
+                        && Instant::now() < deadline
+                        && start::is_running(self.target.files()) =>
+                {
+                    tokio::time::sleep(RESTART_LOOK).await;
+                }
+                other => return other,
+            }
         }
     }
 

@@ -10,8 +10,10 @@ use conveyor_proto::settings::Environment;
 use conveyor_proto::types::common::{Empty, Page};
 use conveyor_proto::types::task::{CreateParams, ListParams};
 use serde_json::{Value, json};
+use std::future::Future as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixListener;
@@ -101,6 +103,30 @@ async fn a_connection_is_greeted_once() {
     assert_eq!(daemon.call_json::<TaskList>(&mut told, &ALL).await.unwrap(), json!([]));
     assert_eq!(serving.await.unwrap(), ["rpc.hello", "task.list", "task.list"]);
     assert_eq!(told.0, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_running_daemon_that_refuses_the_connection_is_asked_again() {
+    let root = Root::new();
+    let lock = std::fs::File::create(root.0.join("conveyord.lock")).unwrap();
+    lock.lock().unwrap();
+    drop(root.listen());
+    let daemon = root.daemon(Starting::Forbidden);
+    let mut told = Told::default();
+    let mut call = std::pin::pin!(daemon.call::<TaskList>(&mut told, &ALL));
+    // The first connection is refused within the first step.
+    let first = std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending()));
+    assert!(first.await, "it asks again");
+    std::fs::remove_file(root.0.join("conveyord.sock")).unwrap();
+    let (methods, tasks) = tokio::join!(serve(root.listen(), 1, &[2]), call);
+    assert_eq!((methods, tasks.unwrap()), (vec!["rpc.hello".to_owned(), "task.list".to_owned()], vec![]));
+
+    // One that has ended refuses for good.
+    drop(lock);
+    assert!(matches!(
+        root.daemon(Starting::Forbidden).connect(&mut Told::default()).await,
+        Err(Error::NotRunning { .. })
+    ));
 }
 
 #[tokio::test]

@@ -2,3 +2,5 @@
 
 mod disk;
 mod failures;
+#[cfg(target_os = "linux")]
+mod locks;
