@@ -4,7 +4,6 @@
 use super::*;
 use crate::{background::LoopName, store::testing::store};
 use conveyor_proto::types::{common::Caller, doctor::DbDoctorParams};
-use std::os::unix::fs::PermissionsExt;
 use tokio_util::sync::CancellationToken;
 
 struct Machine {
@@ -20,8 +19,12 @@ fn machine(tools: &[(&str, &str)]) -> Machine {
     std::fs::create_dir(&bin).unwrap();
     for (name, script) in tools {
         let file = bin.join(name);
-        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Another process writes it: this one could not execute what it still has open (`ETXTBSY`), and a program that
+        // another test is just starting may have a copy of the descriptor.
+        let write = ["-c", "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"];
+        let written =
+            std::process::Command::new("/bin/sh").args(write).args([file.as_str(), script]).status();
+        assert!(written.unwrap().success());
     }
     let caller = Caller {
         cwd: Some(root.to_string()),

@@ -2,13 +2,12 @@
 
 use std::env;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
 use super::env::{TestEnv, workspace_root};
-use super::process::{Output, Running, is_installed};
+use super::process::{Output, Running, is_installed, write_program};
 use super::tmux::Pane;
 use super::wait::wait_until;
 use crate::rollout::Format;
@@ -109,8 +108,7 @@ impl TestEnv {
         let folder = self.root().join("bin");
         fs::create_dir_all(&folder).expect("the folder is writable");
         let codex = folder.join("codex");
-        fs::write(&codex, format!("#!/bin/sh\n{line}\n")).expect("the folder is writable");
-        fs::set_permissions(&codex, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        write_program(&codex, &format!("#!/bin/sh\n{line}\n"));
         let path = self.path_variable();
         let path = format!("{folder}:{path}");
         self.set("PATH", &path);

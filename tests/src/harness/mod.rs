@@ -32,7 +32,7 @@ pub use faults::{Fault, crash_points};
 pub use invariants::Counts;
 pub use job::{MainJob, Outcome, Step};
 pub use pair_job::PairJob;
-pub use process::{Output, Running, allow_many_files, announce, is_installed, terminal};
+pub use process::{Output, Running, allow_many_files, announce, is_installed, terminal, write_program};
 pub use rpc::LineClient;
 pub use skips::skipped;
 pub use tmux::{Pane, Tmux};

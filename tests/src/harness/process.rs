@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 
+use camino::Utf8Path;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, open};
@@ -28,6 +29,21 @@ pub fn announce(text: &str) {
 pub fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// Writes a script that can be executed. Another process writes it: a file that this one still has open for writing
+/// cannot be executed (`ETXTBSY`), and a program that another test is just starting may have a copy of the descriptor.
+///
+/// # Panics
+/// When the folder is missing or another's.
+pub fn write_program(path: &Utf8Path, script: &str) {
+    let mut writer = Command::new("/bin/sh");
+    writer.args(["-c", "cat > \"$1\" && chmod 755 \"$1\"", "sh", path.as_str()]).stdin(Stdio::piped());
+    let mut writer = writer.spawn().expect("every system has it");
+    let mut input = writer.stdin.take().expect("it is piped");
+    input.write_all(script.as_bytes()).expect("it reads");
+    drop(input);
+    assert!(writer.wait().expect("it ends").success(), "{path} is written");
 }
 
 /// Raises the limit of open files of this process, for tests with hundreds of connections side by side. A

@@ -4,17 +4,16 @@
 #![expect(clippy::expect_used, reason = "a missing file is a failing test")]
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use conveyor_tests::harness::{Output, Running, TestEnv, workspace_root};
+use conveyor_tests::harness::{self, Output, Running, TestEnv, workspace_root};
 
 /// What `./setup` itself uses, and every system has.
 const TOOLS: [&str; 9] = ["bash", "cut", "dirname", "env", "head", "printf", "sed", "sort", "uname"];
 
 fn write_program(path: &Utf8Path, script: &str) {
-    fs::write(path, format!("#!/bin/sh\n{script}\n")).expect("the folder is ours");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    harness::write_program(path, &format!("#!/bin/sh\n{script}\n"));
 }
 
 /// A machine with these programs, each of which does what its script says, and nothing else.

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +13,9 @@ use std::thread;
 use std::time::Duration;
 
 use camino::Utf8Path;
-use conveyor_tests::harness::{Activation, Running, SteadyClient, TOOL, TestEnv, pause, skipped, wait_until};
+use conveyor_tests::harness::{
+    Activation, Running, SteadyClient, TOOL, TestEnv, pause, skipped, wait_until, write_program,
+};
 use nix::sys::signal::{Signal, kill};
 use rusqlite::Connection;
 use serde_json::json;
@@ -262,8 +263,7 @@ fn with_systemctl(env: &mut TestEnv, script: &str) {
     let folder = env.root().join("bin");
     fs::create_dir(&folder).expect("the root is ours");
     let program = folder.join("systemctl");
-    fs::write(&program, script).expect("the folder is ours");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    write_program(&program, script);
     let path = env.command("true").get_envs().find_map(|(name, value)| {
         (name == "PATH").then(|| value.map(|value| value.to_string_lossy().into_owned()))?
     });

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use camino::Utf8PathBuf;
-use conveyor_tests::harness::{TestEnv, wait_until};
+use conveyor_tests::harness::{self, TestEnv, wait_until};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -45,9 +45,7 @@ fn write_codex(env: &TestEnv, then: &str) {
 }
 
 fn write_program(env: &TestEnv, name: &str, script: &str) {
-    let path = env.root().join("bin").join(name);
-    fs::write(&path, script).expect("the world is ours");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    harness::write_program(&env.root().join("bin").join(name), script);
 }
 
 /// The arguments that Codex was given, one per line, without those about the environment of its commands.

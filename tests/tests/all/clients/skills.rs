@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use camino::Utf8PathBuf;
-use conveyor_tests::harness::{Output, Running, TestEnv, standin, wait_until, workspace_root};
+use conveyor_tests::harness::{Output, Running, TestEnv, standin, wait_until, workspace_root, write_program};
 use conveyor_tests::rollout::Format;
 use serde_json::Value;
 
@@ -195,8 +195,7 @@ fn review_world(answer: &str) -> TestEnv {
          while [ $# -gt 1 ]; do shift; done\nprintf '%s' '{answer}' > \"$1\"\n",
         env.root()
     );
-    fs::write(&codex, script).expect("it is ours");
-    fs::set_permissions(&codex, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    write_program(&codex, &script);
     env.set("CODEX_BIN", codex.as_str());
     for (name, value) in [("GIT_AUTHOR", "t"), ("GIT_COMMITTER", "t")] {
         env.set(&format!("{name}_NAME"), value);

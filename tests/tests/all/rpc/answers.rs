@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use conveyor_proto::{method::Access, registry};
-use conveyor_tests::harness::{LineClient, Pane, TestEnv, standin, wait_until, workspace_root};
+use conveyor_tests::harness::{
+    LineClient, Pane, TestEnv, standin, wait_until, workspace_root, write_program,
+};
 use conveyor_tests::rollout::Format;
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -168,9 +169,10 @@ fn call_workers(env: &TestEnv, daemon: &mut Checked<'_>) {
     let folder = env.root().join("idle-bin");
     fs::create_dir_all(&folder).unwrap();
     let codex = folder.join("codex");
-    fs::write(&codex, "#!/bin/sh\n[ \"$1\" = --version ] || { echo 'OpenAI Codex ›'; exec sleep 600; }\n")
-        .unwrap();
-    fs::set_permissions(&codex, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(
+        &codex,
+        "#!/bin/sh\n[ \"$1\" = --version ] || { echo 'OpenAI Codex ›'; exec sleep 600; }\n",
+    );
     let caller = json!({ "tmux_tmpdir": env.root().join("tmux"), "path": format!("{folder}:/usr/bin:/bin"),
         "cwd": env.project() });
     let with = |params: &Value| {

@@ -3,8 +3,6 @@
 //! SQLite opens the files with its locks while the daemon serves: the database and its index of the log (`-shm`). SQLite keeps
 //! its own descriptors of them open as long as one of its connections has locks. The system tells of each file that is closed.
 
-#![expect(clippy::expect_used, reason = "a missing file or row is a failing test")]
-
 use std::fs;
 use std::mem::MaybeUninit;
 
