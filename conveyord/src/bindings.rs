@@ -3,6 +3,7 @@
 pub mod put_away;
 
 use crate::{
+    attention,
     error::{Error, Result},
     refusal::Kind,
     sessions::{registration::communication, state},
@@ -112,6 +113,7 @@ pub fn bind_in(tx: &Tx<'_>, params: &BindParams) -> Result<BindResult> {
     if params.route_stored {
         turns::route_stored(tx, &worker.id, &id)?;
     }
+    attention::bound(tx, &worker.id)?;
     let names = json!({
         "binding_id": id, "manager": params.manager, "task": params.task, "worker": params.worker,
     });

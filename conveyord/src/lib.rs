@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod approvals;
+pub mod attention;
 pub mod background;
 pub mod bindings;
 pub mod changes;

@@ -5112,8 +5112,18 @@ SignalType = Literal[
     "worker_task_complete",
     # A text of `session.nudge` that a menu held back.
     "session_nudge",
-    # A worker that waits for an approval, or for an answer.
-    "worker_approval_pending",
+    # A worker that asks whether it may do something.
+    "approval_requested",
+    # A worker that asks its user a question.
+    "worker_question",
+    # A turn of the worker that was aborted: by Escape, or by an answer to what it asked.
+    "worker_interrupted",
+    # A worker whose process has ended.
+    "worker_gone",
+    # An acknowledgement of the worker that asks something, or says that it is not ready.
+    "worker_acknowledged",
+    # A worker that shows another conversation: `/clear`, `/new`, `/resume`.
+    "worker_thread_changed",
 ]
 
 

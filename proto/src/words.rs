@@ -22,6 +22,9 @@ macro_rules! words {
             /// All of them, in their order.
             $vis const ALL: &'static [Self] = &[$(Self::$variant),+];
 
+            /// The words of all of them.
+            $vis const WORDS: &'static [&'static str] = &[$($word),+];
+
             /// The word in the database and in JSON.
             #[must_use]
             $vis const fn as_str(self) -> &'static str {

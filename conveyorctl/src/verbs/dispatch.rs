@@ -48,9 +48,7 @@ pub(crate) struct DispatchArgs {
     #[arg(
         long = "type",
         value_name = "TYPE",
-        value_parser = word::<SignalType>(
-            &["notify_manager", "nudge_worker", "continue_iteration", "worker_task_complete"]
-        )
+        value_parser = word::<SignalType>(SignalType::WORDS)
     )]
     only: Option<SignalType>,
     /// Show what would be done, and do nothing

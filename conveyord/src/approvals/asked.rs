@@ -3,6 +3,7 @@
 
 use super::{Approvals, until};
 use crate::{
+    attention::{self, Pair, Told, When},
     background::Items,
     changes::{Change, ChangeKind},
     clock,
@@ -13,21 +14,16 @@ use crate::{
     store::{
         Durability, Tx,
         approvals::{self, Ended, NewApproval, Occasion},
-        bindings,
         event_names::{AuditEvent, TelemetryEvent},
         log::{self, Actor, Event, Run, Telemetry},
-        notifications::{self, NewNotification, Pushed},
-        sessions, tasks,
+        sessions,
     },
 };
 use conveyor_proto::{
     ids::{SessionId, ThreadId, TurnId},
-    text::{quoted, typeable},
     types::{
         approval::{ApprovalKind, ApprovalSource},
-        common::DeliveryMode,
         cycle::CoarseState,
-        dispatch::SignalType,
         session::SessionState,
     },
 };
@@ -45,8 +41,6 @@ type Again = Option<Duration>;
 
 /// How long the record of a call may take to be read, from the request about it on. Codex writes the record first.
 const RECORD_LIMIT: Duration = Duration::from_secs(5);
-/// Why the line about an approval is not typed.
-const OVER: &str = "the approval is over";
 /// Pause between two looks for it.
 const RECORD_PAUSE: Duration = Duration::from_millis(100);
 
@@ -158,12 +152,10 @@ impl Approvals {
     /// Stores a new approval, and tells the manager of the session's pair. An approval that is stored already
     /// changes nothing.
     pub(super) async fn opened(&self, new: NewApproval) -> Result<()> {
-        let changes = self.store.changes().clone();
         self.store
             .write(Durability::Full, move |tx| {
                 if let Some(id) = approvals::open(tx, &new)? {
-                    let awaited = |manager: &SessionId| changes.is_awaited(manager.as_str());
-                    tell_manager(tx, &id, &new, awaited)?;
+                    tell_manager(tx, &id, &new)?;
                 }
                 Ok::<_, Error>(())
             })
@@ -264,70 +256,17 @@ fn asked(session: SessionId, request: &Request) -> NewApproval {
     }
 }
 
-fn dedupe_key(binding: &str, approval: &str) -> String {
-    format!("{binding}:{}:{approval}", SignalType::WorkerApprovalPending.as_str())
-}
-
-/// Puts the item into the manager's inbox, or lets Dispatch type a line into the manager's pane. The line
-/// does not quote the command, because the worker has chosen that text.
-fn tell_manager(
-    tx: &Tx<'_>,
-    id: &str,
-    new: &NewApproval,
-    is_awaited: impl Fn(&SessionId) -> bool,
-) -> Result<()> {
-    let Some(binding) = bindings::open_of_worker(tx, &new.session)? else { return Ok(()) };
-    let (Some(task), Some(worker), Some(manager)) = (
-        tasks::find(tx, binding.task_id.as_str())?,
-        sessions::get(tx, binding.worker.as_str())?,
-        sessions::get(tx, binding.manager.as_str())?,
-    ) else {
+/// Tells the manager of the session's pair. The line that is typed does not quote the command, because the worker has
+/// chosen that text.
+fn tell_manager(tx: &Tx<'_>, id: &str, new: &NewApproval) -> Result<()> {
+    let (Some(pair), Some(approval)) = (attention::pair_of(tx, &new.session)?, approvals::get(tx, id)?)
+    else {
         return Ok(());
     };
+    let approval = approval.row;
+    let Some(told) = attention::asked(tx, pair, &approval, When::Now)? else { return Ok(()) };
+    let Told { id: notification, correlation_id, mode, pair: Pair { binding, task, worker, .. } } = told;
     let what = if new.kind == ApprovalKind::UserInput { "an answer" } else { "an approval" };
-    let message = format!(
-        "Worker {} waits for {what} on task {}. Run `conveyorctl approvals list {}` to see what it asks for, then \
-         decide.",
-        typeable(&worker.name),
-        quoted(&task.name),
-        task.id,
-    );
-    // A manager in a waiting call gets the item as the answer to that call, so nothing is typed.
-    let reachable = manager.state == SessionState::Active && manager.has_tmux() && !is_awaited(&manager.id);
-    let mode = if reachable { DeliveryMode::Push } else { DeliveryMode::PullRequired };
-    let signal = SignalType::WorkerApprovalPending;
-    let correlation_id = clock::new_id("dispatch");
-    let approval = approvals::get(tx, id)?.map(|approval| approval.row);
-    let payload = json!({
-        "approval": approval, "delivery_mode": mode, "message": message, "signal": signal,
-        "source_session": worker.name, "target_session": manager.name, "task": task.name,
-    });
-    let notification = notifications::insert(
-        tx,
-        &NewNotification {
-            task: &task.id,
-            binding: &binding.id,
-            correlation_id: &correlation_id,
-            source: &worker.id,
-            target: &manager.id,
-            signal_type: signal.as_str(),
-            source_event: None,
-            turn_row_id: None,
-            dedupe_key: &dedupe_key(binding.id.as_str(), id),
-            command_id: None,
-            mode,
-            claim: None,
-            payload: &payload,
-        },
-    )?;
-    let Some(notification) = notification else {
-        // Codex has asked this before. The manager was told then, or was about to be when the question seemed to be over.
-        let key = dedupe_key(binding.id.as_str(), id);
-        if let Some(taken_back) = notifications::mending::revive(tx, &key, OVER)? {
-            notifications::mending::publish_pending(tx, taken_back, task.id.as_str(), manager.id.as_str());
-        }
-        return Ok(());
-    };
     let (task_id, actor) = (Some(task.id.as_str()), Actor::System);
     let mut facts = json!({
         "approval_id": id, "command_length": new.command.as_ref().map(|text| text.chars().count()),
@@ -340,8 +279,8 @@ fn tell_manager(
     facts["command"] = json!(new.command);
     facts["cwd"] = json!(new.cwd);
     facts["reason"] = json!(new.reason);
-    facts["extent"] = json!(approval.as_ref().map(|row| row.extent));
-    facts["sha256"] = json!(approval.as_ref().map(|row| &row.sha256));
+    facts["extent"] = json!(approval.extent);
+    facts["sha256"] = json!(approval.sha256);
     log::event(
         tx,
         &Event {
@@ -368,19 +307,13 @@ fn tell_manager(
             attributes,
         },
     )?;
-    if mode == DeliveryMode::Push {
-        notifications::mending::publish_pending(tx, notification, task.id.as_str(), manager.id.as_str());
-    } else {
-        notifications::deliver(tx, notification, Pushed::NOTHING)?;
-    }
     Ok(())
 }
 
 /// Takes back the line that was to be typed for an approval that is over.
 fn withdraw(tx: &Tx<'_>, session: &SessionId, id: &str) -> Result<()> {
-    if let Some(binding) = bindings::open_of_worker(tx, session)? {
-        let key = dedupe_key(binding.id.as_str(), id);
-        notifications::mending::suppress_unsent(tx, &key, OVER)?;
+    if let Some(approval) = approvals::get(tx, id)? {
+        attention::settled(tx, session, attention::signal_of(approval.row.kind), id)?;
     }
     Ok(())
 }

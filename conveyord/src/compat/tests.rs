@@ -22,7 +22,9 @@ struct World {
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
+        // Tests write beside it, too.
+        let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap().join("root");
+        fs::create_dir(&root).unwrap();
         let (store_dir, store) = testing::store();
         Self { _dir: dir, root, _store_dir: store_dir, store }
     }

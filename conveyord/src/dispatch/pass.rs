@@ -173,19 +173,20 @@ impl Dispatcher {
                 }
             }
         }
-        if only.is_none_or(|only| only == SignalType::WorkerTaskComplete) && processed.len() < budget {
+        let completions = only.is_none_or(|only| only == SignalType::WorkerTaskComplete);
+        if only.is_none_or(|only| !COMMAND_TYPES.contains(&only)) && processed.len() < budget {
             // Completions that may have been typed go into the inbox and are never sent again.
             let settled = self.settle_interrupted(Expired::ByLease).await?;
             processed.extend(settled);
-            // Completions that an earlier pass routed and did not send, then those that were never routed.
+            // What was routed and not sent, then the completions that were never routed.
             let mut last = NotificationId::default();
             while processed.len() < budget {
                 let tell = |item| processed.push(Processed::Completion(Box::new(item)));
-                let Some(id) = unsent::recover_next(self, last, tell).await? else { break };
+                let Some(id) = unsent::recover_next(self, last, only, tell).await? else { break };
                 last = id;
             }
             let mut part = Part::First;
-            while processed.len() < budget {
+            while completions && processed.len() < budget {
                 let left = budget - processed.len();
                 let tell = |item| processed.push(Processed::Completion(Box::new(item)));
                 if !completions::route_some(self, part, left, tell).await? {

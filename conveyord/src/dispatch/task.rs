@@ -347,7 +347,7 @@ impl Task {
 /// many there were.
 async fn route(pass: Dispatcher) -> Result<u64> {
     let (mut count, mut last) = (0, NotificationId::default());
-    while let Some(id) = unsent::recover_next(&pass, last, |_| count += 1).await? {
+    while let Some(id) = unsent::recover_next(&pass, last, None, |_| count += 1).await? {
         last = id;
     }
     let mut part = Part::First;

@@ -26,11 +26,12 @@ use conveyor_proto::types::{
 };
 use serde_json::{Value, json};
 
-/// Sends the oldest completion after `after_id` that an earlier pass did not send. Passes to `tell` what
+/// Sends the oldest notification after `after_id`, of one signal or of any, that an earlier pass did not send. Passes to `tell` what
 /// became of it, and returns its id.
 pub(super) async fn recover_next(
     pass: &Dispatcher,
     after_id: NotificationId,
+    only: Option<SignalType>,
     tell: impl FnOnce(ProcessedCompletion),
 ) -> Result<Option<NotificationId>> {
     let (dispatcher, lease_ms, ignore) = (pass.id.clone(), pass.lease_ms, pass.ignore_back_off);
@@ -43,6 +44,7 @@ pub(super) async fn recover_next(
                 expires_at: &tx.due_in(lease_ms),
                 ignore_back_off: ignore,
                 after: after_id,
+                signal: only.map(SignalType::as_str),
             };
             let Some(pending) = notifications::claim_unsent(tx, filter)? else {
                 return Ok(None);
@@ -58,10 +60,15 @@ pub(super) async fn recover_next(
     Ok(Some(id))
 }
 
-/// What a notification without a command is about: a turn that ended, or an approval that is asked for.
+/// What an approval was called before 0.3, in rows that no daemon has sent since.
+const APPROVAL_BEFORE: &str = "worker_approval_pending";
+
+/// What a notification without a command is about.
 fn signal(pending: &Pending) -> SignalType {
-    let approval = SignalType::WorkerApprovalPending;
-    if pending.signal_type == approval.as_str() { approval } else { SignalType::WorkerTaskComplete }
+    match pending.signal_type.as_str() {
+        APPROVAL_BEFORE => SignalType::ApprovalRequested,
+        word => SignalType::from_word(word).unwrap_or(SignalType::WorkerTaskComplete),
+    }
 }
 
 /// Decides where an unsent completion goes now, inside the caller's transaction.

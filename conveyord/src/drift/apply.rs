@@ -6,9 +6,11 @@ use super::{
     survey::{Sighted, Survey},
 };
 use crate::{
+    attention,
     bindings::Ended,
     error::Result,
     ingest::Ingest,
+    sessions::state,
     store::{
         self, Durability, Store, StoreError, Tx,
         drift::OpenBinding,
@@ -21,6 +23,7 @@ use crate::{
 use conveyor_proto::{
     ids::{BindingId, TaskId},
     types::{
+        cycle::CoarseState,
         drift::{Applied, DriftKind, Finding},
         session::SessionState,
     },
@@ -70,7 +73,9 @@ fn mark_gone(tx: &Tx<'_>, looked_at: &Session, applied: &mut Applied) -> Result<
     if !same {
         return Ok(());
     }
+    let in_turn = state::coarse(&state::stored(tx, &now)?) == CoarseState::Busy;
     sessions::set_gone(tx, &now.id, REASON)?;
+    attention::worker_gone(tx, &now, in_turn)?;
     let facts = json!({"name": now.name, "pid": now.pid, "reason": REASON});
     record(tx, SharedEvent::SessionMarkedGoneByReconcile, None, facts)?;
     applied.sessions_marked_gone.push(now.name);

@@ -4,6 +4,7 @@
 //! What a record means is in `codex/rollout/`: `signal` reads it, `machine` says what it does.
 
 use crate::{
+    attention::{self, Occurrence, When},
     clock,
     codex::rollout::{
         machine::{Effect, History, Outcome, ThreadState, TurnEnd, TurnKind, followed_at_once},
@@ -21,8 +22,12 @@ use crate::{
     },
 };
 use conveyor_proto::ids::{ThreadId, TurnId};
-use conveyor_proto::{ids::SessionId, types::pane::DeliveryProof};
+use conveyor_proto::{
+    ids::SessionId,
+    types::{dispatch::SignalType, pane::DeliveryProof},
+};
 use jiff::SignedDuration;
+use serde_json::json;
 
 /// How much earlier than the sending of its text a receipt may be dated.
 const RECEIPT_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
@@ -217,9 +222,32 @@ impl Thread {
             }
             Outcome::Interrupted { reason } => (turns::Outcome::Interrupted, reason.as_deref()),
         };
+        if outcome == turns::Outcome::Interrupted && history == History::Own && !self.imported {
+            self.tell_interrupted(tx, &key, end, stored.at)?;
+        }
         let row =
             End { at: stored.at, event_id: stored.id, kind: stored_kind(end.kind), outcome, error, routing };
         turns::end(tx, thread, TurnRef { key: &key, turn_id }, &row)
+    }
+
+    /// Tells the manager that a turn was aborted, unless that came of a call of Conveyor, whose caller knows.
+    fn tell_interrupted(&self, tx: &Tx<'_>, key: &str, end: &TurnEnd, at: &str) -> Result<(), StoreError> {
+        let Some(binding) = bindings::open_of_worker(tx, &self.session)? else { return Ok(()) };
+        if bindings::is_older(tx, &binding.id, at)?
+            || turns::was_aborted_by_us(tx, self.reference(), key, &binding.task_id)?
+        {
+            return Ok(());
+        }
+        let facts = json!({ "turn_id": end.turn_id, "outcome": turns::Outcome::Interrupted.as_str() });
+        let occurrence = Occurrence {
+            signal: SignalType::WorkerInterrupted,
+            key: &format!("{}:{key}", self.thread_id),
+            happened: "was interrupted in its turn",
+            look: "cycle",
+            when: When::Now,
+            facts: facts.as_object().cloned().unwrap_or_default(),
+        };
+        attention::tell_manager_of(tx, &self.session, &occurrence).map(drop)
     }
 
     /// Whether the end of a turn goes to the manager, or why it does not.

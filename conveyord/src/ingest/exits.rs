@@ -5,6 +5,7 @@
 //! the pane: then the session is gone when that turn or the daemon has ended.
 
 use crate::{
+    attention,
     background::Items,
     changes::ChangeKind,
     error::{Error, Result},
@@ -192,9 +193,10 @@ fn mark_gone(tx: &Tx<'_>, id: &SessionId, process: Process) -> Result<()> {
     }
     let stored = state::stored(tx, &session)?;
     let binding = bindings::open_of_session(tx, id)?;
-    sessions::set_gone(tx, id, PROCESS_EXITED)?;
-    let task_id = binding.as_ref().map(|binding| binding.task_id.as_str());
     let in_turn = state::coarse(&stored) == CoarseState::Busy;
+    sessions::set_gone(tx, id, PROCESS_EXITED)?;
+    attention::worker_gone(tx, &session, in_turn)?;
+    let task_id = binding.as_ref().map(|binding| binding.task_id.as_str());
     let facts = json!({
         "name": session.name, "pid": session.pid, "reason": PROCESS_EXITED, "role": session.role,
         "session_id": session.id, "turn_running": in_turn,

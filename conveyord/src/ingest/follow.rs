@@ -5,6 +5,7 @@
 
 use super::{Ingest, Shrunk};
 use crate::{
+    attention,
     background::Items,
     codex::rollout::{
         discovery::{matches_thread, read_session_meta, thread_id_in_title},
@@ -144,6 +145,7 @@ impl Change {
         }
         sessions::adopt_thread(tx, &before.id, thread_id, path, cwd.as_deref())?;
         sessions::take_offset_of(tx, &before.id, path)?;
+        attention::thread_changed(tx, before, thread_id)?;
         let event = log::Event {
             actor: log::Actor::System,
             kind: AuditEvent::SessionThreadAdopted,

@@ -93,6 +93,14 @@ pub fn open_of_worker(connection: &Connection, session: &SessionId) -> Result<Op
     one(connection, &format!("worker_session_id = ?1 and {OPEN}"), session.as_str())
 }
 
+/// Whether a time, as Codex has written it, is before the binding was made. One that cannot be read is not.
+pub fn is_older(connection: &Connection, id: &BindingId, at: &str) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "select exists (select 1 from bindings where id = ?1 and julianday(?2) < julianday(created_at))",
+    )?;
+    Ok(statement.query_row(params![id.as_str(), at], scalar)?)
+}
+
 /// Finds a binding by id.
 pub fn get(connection: &Connection, id: &BindingId) -> Result<Option<Binding>, StoreError> {
     one(connection, "id = ?1", id.as_str())

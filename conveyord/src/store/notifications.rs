@@ -269,6 +269,8 @@ pub struct UnsentFilter<'a> {
     pub ignore_back_off: bool,
     /// Only those after this one.
     pub after: NotificationId,
+    /// Only those of this signal.
+    pub signal: Option<&'a str>,
 }
 
 /// Claims the oldest completion that was never sent and whose time has come.
@@ -278,6 +280,7 @@ pub fn claim_unsent(tx: &Tx<'_>, filter: UnsentFilter<'_>) -> Result<Option<Pend
              claim_token = claim_token + 1
          where id = (select id from routed_notifications
              where state = 'pending' and side_effect_started = 0 and command_id is null and id > ?5
+               and (?7 is null or signal_type = ?7)
                and (claim_expires_at is null or claim_expires_at <= ?6)
                and (?4 or next_try_at is null or next_try_at <= ?6)
              order by id limit 1)
@@ -292,7 +295,8 @@ pub fn claim_unsent(tx: &Tx<'_>, filter: UnsentFilter<'_>) -> Result<Option<Pend
                 filter.expires_at,
                 filter.ignore_back_off,
                 filter.after,
-                tx.due_now()
+                tx.due_now(),
+                filter.signal,
             ],
             Pending::from_row,
         )

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::changes;
 use conveyor_proto::{
-    ids::{BindingId, SessionId, ThreadId, TurnId},
+    ids::{BindingId, SessionId, TaskId, ThreadId, TurnId},
     types::cycle::Turn,
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -217,6 +217,34 @@ fn publish(
         state: state.map(str::to_owned),
         ..changes::change(kind)
     });
+}
+
+/// How many of the newest entries of the audit trail are searched for what aborted a turn.
+const SEARCHED: i64 = 1000;
+
+/// Whether a turn that is aborted now came to its end by a call of Conveyor: an interrupt, or an approval that was declined.
+pub fn was_aborted_by_us(
+    connection: &Connection,
+    thread: ThreadRef<'_>,
+    key: &str,
+    task: &TaskId,
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "with turn as (select started_at, turn_id from turns
+             where session_id = ?1 and thread_id = ?2 and turn_key = ?3),
+         newest as (select type, created_at, payload_json from events
+             where task_id = ?4 and id > (select max(id) from events) - ?5)
+         select exists (select 1 from newest, turn, sessions s
+                 where newest.type = 'session_interrupt_intent' and s.id = ?1
+                   and json_extract(newest.payload_json, '$.session') in (s.id, s.name)
+                   and julianday(newest.created_at) >= julianday(turn.started_at))
+             or exists (select 1 from approvals a, turn
+                 where a.session_id = ?1 and a.decision = 'decline' and a.state in ('answering', 'declined', 'uncertain')
+                   and (a.turn_id = turn.turn_id
+                     or a.turn_id is null and julianday(a.created_at) >= julianday(turn.started_at)))",
+    )?;
+    let params = params![thread.session.as_str(), thread.thread_id.as_str(), key, task.as_str(), SEARCHED];
+    Ok(statement.query_row(params, scalar)?)
 }
 
 /// The key of the turn that runs in a thread.

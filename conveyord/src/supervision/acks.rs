@@ -2,6 +2,7 @@
 
 use super::{context, limits};
 use crate::{
+    attention,
     error::{Error, Result},
     refusal::Kind,
     store::{
@@ -82,6 +83,9 @@ pub async fn record(database: &Store, params: RecordAckParams) -> Result<Acknowl
                     }),
                 },
             )?;
+            if params.role == Role::Worker {
+                attention::acknowledged(tx, &ack)?;
+            }
             Ok(ack)
         })
         .await

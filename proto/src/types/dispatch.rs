@@ -21,8 +21,18 @@ words! {
         WorkerTaskComplete = "worker_task_complete",
         /// A text of `session.nudge` that a menu held back.
         SessionNudge = "session_nudge",
-        /// A worker that waits for an approval, or for an answer.
-        WorkerApprovalPending = "worker_approval_pending",
+        /// A worker that asks whether it may do something.
+        ApprovalRequested = "approval_requested",
+        /// A worker that asks its user a question.
+        WorkerQuestion = "worker_question",
+        /// A turn of the worker that was aborted: by Escape, or by an answer to what it asked.
+        WorkerInterrupted = "worker_interrupted",
+        /// A worker whose process has ended.
+        WorkerGone = "worker_gone",
+        /// An acknowledgement of the worker that asks something, or says that it is not ready.
+        WorkerAcknowledged = "worker_acknowledged",
+        /// A worker that shows another conversation: `/clear`, `/new`, `/resume`.
+        WorkerThreadChanged = "worker_thread_changed",
     }
 }
 

@@ -105,8 +105,13 @@ impl Job {
 
 #[track_caller]
 fn woken(waiting: Running) {
+    woken_by(waiting, "worker_task_complete");
+}
+
+#[track_caller]
+fn woken_by(waiting: Running, signal: &str) {
     let inbox = waiting.finish().success().json();
-    assert_eq!(inbox["consumed"]["signal_type"], "worker_task_complete", "{inbox}");
+    assert_eq!(inbox["consumed"]["signal_type"], signal, "{inbox}");
 }
 
 fn whole_turn(rollout: &mut Rollout) {
@@ -189,7 +194,8 @@ fn check_clear(format: Format) {
     job.env.tmux().slash(&pane, "/clear");
     let waiting = job.waiting_manager();
     job.env.tmux().send(&pane, "after it");
-    woken(waiting);
+    woken_by(waiting, "worker_thread_changed");
+    woken(job.waiting_manager());
     let after = job.wait_for_other_rollout(Some(&before));
     assert_eq!(after, job.env.wait_for_message("after it"));
     assert_ne!(job.worker()["codex_session_id"], Value::Null);

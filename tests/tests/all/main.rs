@@ -13,6 +13,7 @@
 //! Nothing here may change the process: no environment variable, no working folder, no umask, no signal
 //! handler. A test gives such things to the programs that it starts ([`conveyor_tests::harness::TestEnv`]).
 
+mod attention;
 mod bindings;
 mod checkout;
 mod clients;

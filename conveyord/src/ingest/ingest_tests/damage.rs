@@ -292,7 +292,7 @@ fn a_fork_in_the_pane_shows_no_copied_turn_as_work() {
     assert!(world.adopt(&session, NEW, &second.path));
     assert!(!world.ingest(&session).busy, "a copied turn does not run");
     assert_eq!(world.rows("deliveries", "outcome"), ["sending"], "a copied message proves nothing");
-    assert_eq!(world.dispatch(), 1);
+    assert_eq!(world.dispatch(), 2, "a turn, and the other conversation");
 
     let session = world.get(&session.id);
     let thread_id = session.codex_session_id.clone().unwrap();
@@ -316,7 +316,7 @@ fn a_fork_in_the_pane_shows_no_copied_turn_as_work() {
     world.ingest(&session);
     let (newest, receipt, completed) = looked(watermark);
     assert_eq!((newest.as_deref(), receipt.is_some(), completed), (Some(own), true, true));
-    assert_eq!(world.dispatch(), 2);
+    assert_eq!(world.dispatch(), 3);
     // The pane goes back to the first thread, which tells its turn again.
     first.append([complete(99_000, done), started(99_500, cut), complete(99_900, cut)].concat());
     assert!(world.adopt(&session, THREAD, &first.path));
@@ -339,5 +339,5 @@ fn a_file_that_begins_with_another_threads_turns_shows_none_of_them_as_work() {
     assert_eq!(world.turns(), ["a done routed -", "a done skipped copied"]);
     second.append(turn(90_000, "b"));
     world.ingest(&session);
-    assert_eq!(world.dispatch(), 2);
+    assert_eq!(world.dispatch(), 3, "two turns, and the other conversation");
 }

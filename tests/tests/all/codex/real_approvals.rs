@@ -71,7 +71,7 @@ fn check_approvals(env: &TestEnv, program: &Program, source: &str, after_decline
     let (asked, file) = ask(env, "accepted");
     assert_eq!(asked["source"], source, "{asked:#}");
     assert_eq!(asked["kind"], "command", "{asked:#}");
-    env.tmux().wait_for_text(&env.tmux().pane("codex-manager"), "Worker worker waits for an approval");
+    env.tmux().wait_for_text(&env.tmux().pane("codex-manager"), "waits for an approval");
     let shown = asked["command"].as_str().unwrap_or_default().replace('\n', "");
     assert!(shown.contains("touch ") && shown.contains("accepted"), "{asked:#}");
     // The call asks for more permissions, too. That stands in the lines below.

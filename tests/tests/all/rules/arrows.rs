@@ -33,7 +33,7 @@ const FLOORS: [&[&str]; 10] = [
     // Side by side, and neither knows the other.
     &["store", "codex"],
     &["sessions"],
-    &["history", "transcripts", "finding", "bindings", "runs", "feed"],
+    &["history", "transcripts", "finding", "attention", "bindings", "runs", "feed"],
     &["supervision", "ingest"],
     &["dispatch", "cycle"],
     &["workers", "approvals", "pairing", "compat", "waiting", "overview"],
@@ -51,6 +51,7 @@ const ASIDE: &[(&str, &str)] = &[
     ("background", "guard"),
     ("error", "tmux"),
     ("transcripts", "history"),
+    ("bindings", "attention"),
     ("doctor", "drift"),
     ("rpc", "app"),
     ("daemon", "app"),

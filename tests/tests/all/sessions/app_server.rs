@@ -194,7 +194,7 @@ fn an_approval_wakes_the_manager_and_is_accepted_once() {
     ]);
     let (_, id) = ask(&server, &thread, "touch x");
     let woken = waiting.finish().success().json();
-    assert_eq!(woken["consumed"]["signal_type"], "worker_approval_pending", "{woken:#}");
+    assert_eq!(woken["consumed"]["signal_type"], "approval_requested", "{woken:#}");
     assert_eq!(woken["consumed"]["payload"]["approval"]["command"], "touch x");
     let approval = wait_for_approval(&env);
     assert_eq!(

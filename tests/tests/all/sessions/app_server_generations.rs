@@ -63,11 +63,7 @@ fn an_app_server_that_begins_anew_is_another_generation_and_nothing_is_told_twic
         let sql = "select count(*) from routed_notifications where signal_type = ?1";
         database.query_row(sql, [signal], |row| row.get::<_, i64>(0)).expect("SQL")
     };
-    assert_eq!(
-        [count("worker_task_complete"), count("worker_approval_pending")],
-        [1, 2],
-        "each is told once"
-    );
+    assert_eq!([count("worker_task_complete"), count("approval_requested")], [1, 2], "each is told once");
 }
 
 #[test]

@@ -110,7 +110,9 @@ fn what_a_sub_agent_asks_can_only_be_declined() {
 
 /// How often the manager was told of a question.
 fn told(env: &TestEnv) -> usize {
-    env.conveyorctl(&["audit", "task", "--json"]).success().stdout.matches("\"approval_requested\"").count()
+    let audit = call(env, &["audit", "task", "--json"]);
+    let events = audit["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+    events.iter().filter(|event| event["type"] == "approval_requested").count()
 }
 
 /// Waits for a question that is another item than the one before, and for its line to the manager.

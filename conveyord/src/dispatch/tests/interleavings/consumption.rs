@@ -213,7 +213,13 @@ impl Consumers {
 
 /// What a dispatcher may claim: anything.
 fn unsent_by(dispatcher: &str) -> UnsentFilter<'_> {
-    UnsentFilter { dispatcher, expires_at: FUTURE, ignore_back_off: true, after: NotificationId(0) }
+    UnsentFilter {
+        dispatcher,
+        expires_at: FUTURE,
+        ignore_back_off: true,
+        after: NotificationId(0),
+        signal: None,
+    }
 }
 
 fn manager() -> SessionId {
