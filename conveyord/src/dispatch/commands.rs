@@ -473,7 +473,7 @@ async fn push(pass: &Dispatcher, claim: Claim, plan: Plan) -> Result<Option<Proc
     let started = claim.clone();
     let before = Arc::new(move |tx: &Tx<'_>| Ok(claims::start_side_effect(tx, &started)?));
     let renewed = claim.clone();
-    let renew = move |tx: &Tx<'_>, until: &str| claims::renew(tx, &renewed, until).map(|_| ());
+    let renew = move |tx: &Tx<'_>, until: &str| claims::renew(tx, &renewed, until);
     let sent =
         lease::kept(pass, renew, pass.sender.send(plan.way, plan.asked, &plan.target, message, before)).await;
     let mut item = report(&pass.id, &claim, ProcessedState::Delivered, DeliveryOutcome::Delivered);

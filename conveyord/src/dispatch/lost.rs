@@ -62,7 +62,7 @@ impl Lost {
                     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
                     let until = tx.due_in(milliseconds(left.unwrap_or_default()));
                     match claim {
-                        LostClaim::Command(claim) => claims::renew(tx, claim, &until).map(drop)?,
+                        LostClaim::Command(claim) => claims::renew(tx, claim, &until)?,
                         LostClaim::Completion(id, token) => notifications::renew(tx, *id, *token, &until)?,
                     }
                 }

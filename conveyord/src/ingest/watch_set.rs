@@ -66,3 +66,33 @@ fn wanted(sessions: &[&Session]) -> BTreeSet<Utf8PathBuf> {
     }
     wanted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{StoreError, sessions, testing};
+
+    #[test]
+    fn the_folder_of_a_rollout_and_those_of_its_codex_home_are_wanted() {
+        let (dir, store) = testing::store();
+        let home = Utf8PathBuf::from_path_buf(dir.path().join("codex")).unwrap();
+        let (day, newer) = (home.join("sessions/2026/05/01"), home.join("sessions/2026/06"));
+        for folder in [&day, &newer] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        let rollout = day.join("rollout-2026-05-01T10-00-00-x.jsonl");
+        let sql = format!(
+            "insert into sessions (id, name, role, identity_token, cwd, registered_at, state, codex_session_path,
+                 codex_home) values ('s', 'w', 'worker', 'a', '/', '1', 'active', '{rollout}', '{home}')"
+        );
+        let inserted = store.write_blocking::<_, StoreError>(crate::store::Durability::Full, |tx| {
+            Ok(tx.execute_batch(&sql)?)
+        });
+        inserted.unwrap();
+        let session = store.read_blocking(|connection| sessions::get(connection, "s")).unwrap().unwrap();
+        let wanted = wanted(&[&session]);
+        for folder in [&day, &newer, &home.join("sessions")] {
+            assert!(wanted.contains(folder), "{folder} in {wanted:?}");
+        }
+    }
+}

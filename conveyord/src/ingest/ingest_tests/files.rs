@@ -2,9 +2,12 @@
 
 use super::world::{OTHER_THREAD, THREAD, World, complete, event, message, meta, record, started, turn};
 use crate::{
-    codex::rollout::{lines::MAX_LINE_BYTES, located::Located},
+    codex::rollout::{
+        lines::{MAX_LINE_BYTES, ReadAt},
+        located::Located,
+    },
     error::Error,
-    ingest::follow,
+    ingest::{follow, read_exact_at},
     sessions::{locate::fake::Program, registration},
     store::{Durability, StoreError, Tx, testing},
 };
@@ -445,4 +448,29 @@ fn calls_at_the_same_time_store_each_record_once() {
     });
     assert_eq!(counts, 7);
     assert_eq!(world.rows("codex_events", "id").len(), 7);
+}
+
+/// A file whose first read fails.
+struct Failing(std::cell::Cell<Option<std::io::ErrorKind>>);
+
+impl ReadAt for Failing {
+    fn read_at(&self, buffer: &mut [u8], _: u64) -> std::io::Result<usize> {
+        match self.0.take() {
+            Some(kind) => Err(kind.into()),
+            None => Ok(buffer.len()),
+        }
+    }
+}
+
+#[test]
+fn a_read_that_a_signal_has_broken_off_is_repeated_and_no_other() {
+    use std::io::ErrorKind::{Interrupted, InvalidData, UnexpectedEof};
+    let read = |kind| {
+        let file = Failing(std::cell::Cell::new(Some(kind)));
+        read_exact_at(&file, &mut [0; 4], 0).map_err(|error| error.kind())
+    };
+    assert_eq!(read(Interrupted), Ok(()));
+    for kind in [InvalidData, UnexpectedEof] {
+        assert_eq!(read(kind), Err(kind));
+    }
 }

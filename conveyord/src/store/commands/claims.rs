@@ -154,13 +154,12 @@ pub fn owns(connection: &Connection, claim: &Claim) -> Result<bool, StoreError> 
 }
 
 /// Extends the lease of a claim that is still owned.
-pub fn renew(tx: &Tx<'_>, claim: &Claim, expires_at: &str) -> Result<bool, StoreError> {
-    let renewed = tx
-        .prepare_cached(
-            "update commands set claim_expires_at = ?3 where id = ?1 and state = 'attempted' and claim_token = ?2",
-        )?
-        .execute(params![claim.id.as_str(), claim.token, expires_at])?;
-    Ok(renewed > 0)
+pub fn renew(tx: &Tx<'_>, claim: &Claim, expires_at: &str) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "update commands set claim_expires_at = ?3 where id = ?1 and state = 'attempted' and claim_token = ?2",
+    )?
+    .execute(params![claim.id.as_str(), claim.token, expires_at])?;
+    Ok(())
 }
 
 /// Records that something may be sent from now on: after a crash the command is not executed again. False when the

@@ -393,6 +393,22 @@ async fn a_configuration_closes_gates_without_their_flags() {
 }
 
 #[tokio::test]
+async fn a_pane_that_is_gone_is_missed_only_where_its_text_is_required() {
+    let flags = |capture, require| FinishParams {
+        stop_worker: true,
+        capture_transcript_before_stop: capture,
+        require_transcript_segment: require,
+        ..params()
+    };
+    let gone = || Stage::with(&["m"]);
+    assert_eq!(gone().finish(flags(true, true)).await.unwrap_err().kind(), "transcript_segment_missing");
+    for (capture, require) in [(true, false), (false, true), (false, false)] {
+        let result = gone().finish(flags(capture, require)).await;
+        assert!(result.is_ok(), "{capture} {require}: {result:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_blank_pane_is_no_transcript_segment() {
     let stage = Stage::with(&["m"]);
     stage.tmux(&["new-session", "-d", "-s", "w", "/bin/sh", "-c", "exec sleep 600"]);
