@@ -8,7 +8,7 @@ use crate::{
     clock,
     store::{
         StoreError, Tx, approvals,
-        bindings::{self, Binding},
+        bindings::{self, Binding, BindingState},
         ids::NotificationId,
         notifications::{self, NewNotification, Pushed, mending},
         sessions::{self, Session},
@@ -72,12 +72,16 @@ pub struct Pair {
     pub manager: Session,
 }
 
-/// The open pair of a worker.
+/// The pair of a worker, unless it is ending.
 ///
 /// # Errors
 /// Those of the database.
 pub fn pair_of(tx: &Tx<'_>, worker: &SessionId) -> Result<Option<Pair>, StoreError> {
     let Some(binding) = bindings::open_of_worker(tx, worker)? else { return Ok(None) };
+    // Whoever ends the task, and may end the worker with it, knows.
+    if binding.state != BindingState::Active {
+        return Ok(None);
+    }
     let task = tasks::find(tx, binding.task_id.as_str())?;
     let worker = sessions::get(tx, binding.worker.as_str())?;
     let manager = sessions::get(tx, binding.manager.as_str())?;

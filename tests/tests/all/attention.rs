@@ -150,6 +150,26 @@ fn a_worker_whose_process_ends_is_told() {
 }
 
 #[test]
+fn whoever_ends_the_task_and_its_worker_in_a_turn_is_told_nothing() {
+    let env = TestEnv::new();
+    let _manager = manager(&env);
+    let _pane = worker(&env);
+    bind(&env);
+    call(&env, &["session-nudge", "worker", "[[slow: 60]] please"]);
+    let _ = env.conveyorctl(&["finish-task", "job", "--reason", "enough", "--stop-worker"]).success();
+    wait_until("the worker to be gone", || {
+        let gone = call(&env, &["sessions", "--state", "gone"]);
+        (gone.as_array().map(Vec::len) == Some(1)).then_some(())
+    });
+    let listed = call(&env, &["session-inbox", "manager", "--json"]);
+    assert_eq!(listed["items"], json!([]), "{listed:#}");
+    let database = rusqlite::Connection::open(env.state_root().join("conveyor.db")).unwrap();
+    let told: i64 =
+        database.query_row("select count(*) from routed_notifications", [], |row| row.get(0)).unwrap();
+    assert_eq!(told, 0);
+}
+
+#[test]
 fn an_acknowledgement_that_asks_something_is_told() {
     let (env, _worker, _manager) = bound();
     let ack = |payload: Value| {
