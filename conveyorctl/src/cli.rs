@@ -101,6 +101,7 @@ mod tests {
         refused(&["worker-inbox"], &["worker-inbox"], "missing: <TASK>");
         refused(&["lists"], &[], "there is no verb `lists`; did you mean `list`?");
         refused(&["sesions"], &[], "there is no verb `sesions`; did you mean `sessions`?");
+        refused(&["delete", "t"], &[], "there is no verb `delete`; did you mean `tasks --archive TASK`?");
         refused(&["bind", "--bogus", "1"], &["bind"], "unrecognized arguments: --bogus");
         refused(
             &["tasks", "--gaol", "g"],

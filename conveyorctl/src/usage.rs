@@ -70,12 +70,25 @@ pub(crate) fn line(mut command: Command, verb: &[String]) -> String {
     line.replacen("Usage:", "usage:", 1)
 }
 
+/// What people call things that have another name here. What is merely spelt alike would lead them astray: `delete` to
+/// `deregister`, `rm` to `start-manager`.
+const HABITS: [(&[&str], &str); 6] = [
+    (&["archive", "delete", "rm", "remove", "hide"], "tasks --archive TASK"),
+    (&["show", "log", "logs", "history", "why"], "replay TASK"),
+    (&["kill", "stop-all", "quit", "end"], "finish-task TASK --stop-worker --stop-manager"),
+    (&["approve", "accept", "decline", "deny"], "approvals list"),
+    (&["send", "tell", "say", "message"], "session-nudge NAME TEXT"),
+    (&["new", "begin"], "pair"),
+];
+
 fn unknown_verb(error: &Error) -> String {
-    format!(
-        "there is no verb `{}`{}",
-        text(error, ContextKind::InvalidSubcommand),
-        meant(error, ContextKind::SuggestedSubcommand)
-    )
+    let called = text(error, ContextKind::InvalidSubcommand);
+    let habit = HABITS.iter().find(|(words, _)| words.contains(&called.as_str()));
+    let meant = match habit {
+        Some((_, verb)) => format!("; did you mean `{verb}`?"),
+        None => meant(error, ContextKind::SuggestedSubcommand),
+    };
+    format!("there is no verb `{called}`{meant}")
 }
 
 /// What the caller may have meant, as a question. clap lists what is near from the farthest to the nearest

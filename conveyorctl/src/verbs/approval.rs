@@ -110,7 +110,8 @@ fn one(approval: &ApprovalRow, page: &mut Page) {
     page.fact_if("task", approval.task.as_deref());
     page.fact_if("command", approval.command.as_deref());
     page.fact_if("folder", approval.cwd.as_deref());
-    page.fact_if("reason", approval.reason.as_deref());
+    // Codex has several lines there.
+    page.fact_if("reason", approval.reason.as_deref().map(|reason| reason.replace('\n', "; ")));
     if let Some(decision) = &approval.decision {
         let by = approval.decided_by.as_deref().unwrap_or("-");
         let why = approval.decided_reason.as_deref().unwrap_or_default();

@@ -136,12 +136,14 @@ fn tasks(tasks: &[TaskStanding], page: &mut Page) {
         left("MANAGER"),
         left("SAID"),
     ];
-    page.table(columns, rows, "no tasks: `pair` begins one");
+    page.table(columns, rows, "nothing runs: `pair` begins a task, `tasks` lists those that are over");
     for task in tasks {
         for asked in &task.waits {
             let text = asked.text.as_deref().unwrap_or_default();
             page.one_row(spans![waiting(format!("{} asks ", task.task)), text.to_owned()]);
-            page.command(&format!("approvals accept {} --task {} --reason WHY", asked.id, shell(&task.task)));
+        }
+        if !task.waits.is_empty() {
+            page.command(&format!("approvals list {}", shell(&task.task)));
         }
     }
 }

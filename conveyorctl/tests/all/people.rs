@@ -289,7 +289,7 @@ fn the_end_of_a_task_names_what_is_open() {
         "task t is done\n\
          reason     proven\n\
          worker     w, its tmux session is ended\n\
-         manager    m, left as it is\n\
+         manager    m, left as it is: `stop m` ends it\n\
          1 accepted criteria are open:\n  \
          #3 It is friendly\n\
          its history:\n  \

@@ -222,7 +222,7 @@ impl Approvals {
     }
 
     async fn refuse(&self, judged: Judged) -> Result<DecideResult> {
-        let task = judged.task.name.clone();
+        let (task, task_id) = (judged.task.name.clone(), judged.task.id.clone());
         let (configured, data) = (judged.check.configured, json!(judged.check));
         let denied = json!(Kind::PermissionDenied.as_str());
         self.store
@@ -233,7 +233,10 @@ impl Approvals {
         let why = if configured { "" } else { ": no manager configuration is recorded" };
         let message = format!("permission {PERMISSION} is not granted for task {task}{why}");
         Err(Error::refused(Kind::PermissionDenied, message)
-            .hint(format!("the manager configuration of the task grants it: {PERMISSION}"))
+            .hint(format!(
+                "`open-worker {task_id}` shows the question, to be answered in the pane; if managers are to answer, the \
+                 user grants it: `manager-config {task_id} --permit {PERMISSION}`"
+            ))
             .data(data))
     }
 }

@@ -231,7 +231,8 @@ fn running_among<'a>(panes: &'a [Pane], session: &Session) -> Option<&'a Pane> {
 
 fn unknown(name: &str) -> Error {
     let message = format!("no worker and no session has the name \"{}\"", shown(name));
-    Error::not_found(Kind::UnknownWorker, message).hint("`list` and `sessions --state all` list them")
+    Error::not_found(Kind::UnknownWorker, message)
+        .hint("`status` tells who works on which task; `list` and `sessions --state all` list the names")
 }
 
 fn not_running(name: &str, tmux_session: &str) -> Error {

@@ -115,8 +115,11 @@ pub(super) fn ended(end: &TaskEnd, page: &mut Page) {
         ("manager", &end.manager_session, end.killed_manager),
     ];
     for (role, name, killed) in sides {
-        let left = if killed { ", its tmux session is ended" } else { ", left as it is" };
-        page.fact_if(role, name.as_deref().map(|name| format!("{name}{left}")));
+        let left = |name: &str| match killed {
+            true => format!("{name}, its tmux session is ended"),
+            false => format!("{name}, left as it is: `stop {}` ends it", shell(name)),
+        };
+        page.fact_if(role, name.as_deref().map(left));
     }
     let stored = end.pre_stop_transcript_captures.len();
     if stored > 0 {
