@@ -75,6 +75,7 @@ impl Actuator {
         let record = self.record(Action::Nudge, &params.name).await?.with(facts).with(json!({
             "dry_run": params.dry_run, "text_length": params.text.chars().count(),
         }));
+        let record = record.saying(&params.text);
         match self.nudge_session(&params, &record).await {
             Ok(result) => {
                 let outcome = json!({

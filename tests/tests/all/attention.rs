@@ -193,6 +193,10 @@ fn another_conversation_in_the_pane_is_told_and_a_first_one_is_not() {
     let pane = worker(&env);
     bind(&env);
     call(&env, &["session-nudge", "worker", "first"]);
+    let why = env.conveyorctl(&["replay", "job", "--format", "compact"]).success().stdout;
+    assert!(why.contains("nudge of session worker (delivered): first"), "{why}");
+    let telemetry = call(&env, &["audit", "job", "--json"])["session_nudges"].to_string();
+    assert!(!telemetry.contains("first"), "telemetry holds no texts: {telemetry}");
     check(&next(&env), "worker_task_complete", "appears to have completed a turn");
     env.tmux().slash(&pane, "/clear");
     env.tmux().send(&pane, "second");

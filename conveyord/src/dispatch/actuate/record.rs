@@ -62,7 +62,8 @@ pub(super) enum End {
     Failed { error: String, kind: &'static str },
 }
 
-/// The record of an action: the session that it concerned and the act, never the text.
+/// The record of an action: the session that it concerned and the act. Its text is in the audit trail of its own task
+/// alone, never in telemetry.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
     action: Action,
@@ -71,6 +72,8 @@ pub(super) struct Record {
     /// Keys of the event and of the telemetry's correlation and attributes.
     facts: Map<String, Value>,
     correlation: Map<String, Value>,
+    /// What the session was told.
+    text: Option<String>,
 }
 
 impl Record {
@@ -79,13 +82,18 @@ impl Record {
         session: Option<(Session, Option<(TaskId, String)>)>,
         name: String,
     ) -> Self {
-        Self { action, session, name, facts: Map::new(), correlation: Map::new() }
+        Self { action, session, name, facts: Map::new(), correlation: Map::new(), text: None }
     }
 
     pub(super) fn with(mut self, facts: Value) -> Self {
         if let Value::Object(facts) = facts {
             self.facts.extend(facts);
         }
+        self
+    }
+
+    pub(super) fn saying(mut self, text: &str) -> Self {
+        self.text = Some(text.to_owned());
         self
     }
 
@@ -133,6 +141,9 @@ impl Record {
         if let Value::Object(facts) = facts {
             payload.extend(facts.clone());
             attributes.extend(facts);
+        }
+        if let Some(text) = &self.text {
+            payload.insert("text".to_owned(), json!(text));
         }
         event(tx, self.action.done(), task.as_deref(), Value::Object(payload))?;
         let (session, binding) = match &self.session {

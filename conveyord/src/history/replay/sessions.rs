@@ -4,6 +4,7 @@ use super::{Draft, pick, text};
 use crate::history::text::short;
 use conveyor_proto::types::history::{AuditResult, ReplayRole};
 use serde_json::Value;
+use std::collections::HashMap;
 
 pub(super) fn bindings(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>> {
     audit.events.iter().filter_map(|event| {
@@ -37,10 +38,29 @@ pub(super) fn bindings(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>> {
 }
 
 pub(super) fn nudges(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>> {
-    audit.session_nudges.iter().map(|nudge| {
-        let told = format!("({} characters)", nudge["attributes"]["text_length"]);
+    let texts = texts(audit);
+    audit.session_nudges.iter().map(move |nudge| {
+        let told = match texts.get(&(text(nudge, "timestamp"), text(&nudge["correlation"], "session"))) {
+            Some(said) => format!("({}): {}", outcome_of(nudge), short(said)),
+            None => format!("({} characters)", nudge["attributes"]["text_length"]),
+        };
         sent(nudge, "nudge", &told)
     })
+}
+
+/// The texts of nudges, by their time and session. The audit trail has them since 0.3, each in the entry of the same moment.
+fn texts(audit: &AuditResult) -> HashMap<(&str, &str), &str> {
+    let nudged = audit.events.iter().filter(|event| text(event, "type") == "session_nudged");
+    let texts = nudged.filter_map(|event| {
+        let said = event["payload"]["text"].as_str()?;
+        Some(((text(event, "created_at"), text(&event["payload"], "session")), said))
+    });
+    texts.collect()
+}
+
+/// What became of a nudge: `delivered`, `held`, `uncertain`.
+fn outcome_of(nudge: &Value) -> &str {
+    nudge["attributes"]["outcome"].as_str().unwrap_or("sent")
 }
 
 pub(super) fn interrupts(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>> {
@@ -55,7 +75,7 @@ pub(super) fn interrupts(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>>
     })
 }
 
-/// A text or key that was sent to a pane without a command. The text is not recorded.
+/// A text or key that was sent to a pane without a command.
 fn sent<'a>(row: &'a Value, kind: &'static str, told: &str) -> Draft<'a> {
     let (attributes, correlation) = (&row["attributes"], &row["correlation"]);
     let session = text(correlation, "session");
