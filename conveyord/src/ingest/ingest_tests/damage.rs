@@ -321,7 +321,11 @@ fn a_fork_in_the_pane_shows_no_copied_turn_as_work() {
     first.append([complete(99_000, done), started(99_500, cut), complete(99_900, cut)].concat());
     assert!(world.adopt(&session, THREAD, &first.path));
     world.ingest(&session);
-    assert_eq!(world.dispatch(), 5, "the turn that was cut in the copy ends where it runs, and the first conversation");
+    assert_eq!(
+        world.dispatch(),
+        5,
+        "the turn that was cut in the copy ends where it runs, and the first conversation"
+    );
 }
 
 #[test]
