@@ -121,7 +121,7 @@ async fn a_running_daemon_that_refuses_the_connection_is_asked_again() {
     let (methods, tasks) = tokio::join!(serve(root.listen(), 1, &[2]), call);
     assert_eq!((methods, tasks.unwrap()), (vec!["rpc.hello".to_owned(), "task.list".to_owned()], vec![]));
 
-    // One that has ended refuses for good.
+    // A daemon that has ended refuses for good.
     drop(lock);
     assert!(matches!(
         root.daemon(Starting::Forbidden).connect(&mut Told::default()).await,

@@ -194,7 +194,8 @@ impl Ui {
         }
     }
 
-    /// Empties the screen, where it is one that can be, and nothing above it: the next page takes the place of the one before.
+    /// Empties the screen, where it is one that can be, and nothing above it: the next page takes the place of the one
+    /// before.
     pub(crate) fn clear_screen(&mut self) -> Result<(), CommandError> {
         match self.screen().cursor {
             Cursor::Moves => self.text("\x1b[H\x1b[2J"),

@@ -60,7 +60,6 @@ pub struct Told {
     pub id: NotificationId,
     pub correlation_id: String,
     pub mode: DeliveryMode,
-    pub pair: Pair,
 }
 
 /// A worker's pair.
@@ -75,7 +74,7 @@ pub struct Pair {
 /// The pair of a worker, unless it is ending.
 ///
 /// # Errors
-/// Those of the database.
+/// When the database cannot be read or written.
 pub fn pair_of(tx: &Tx<'_>, worker: &SessionId) -> Result<Option<Pair>, StoreError> {
     let Some(binding) = bindings::open_of_worker(tx, worker)? else { return Ok(None) };
     // Whoever ends the task, and may end the worker with it, knows.
@@ -94,9 +93,9 @@ pub fn pair_of(tx: &Tx<'_>, worker: &SessionId) -> Result<Option<Pair>, StoreErr
 /// Tells the manager of a pair. `None` if it was told of the same before, or is about to be.
 ///
 /// # Errors
-/// Those of the database.
-pub fn tell(tx: &Tx<'_>, pair: Pair, occurrence: &Occurrence<'_>) -> Result<Option<Told>, StoreError> {
-    let Pair { binding, task, worker, manager } = &pair;
+/// When the database cannot be read or written.
+pub fn tell(tx: &Tx<'_>, pair: &Pair, occurrence: &Occurrence<'_>) -> Result<Option<Told>, StoreError> {
+    let Pair { binding, task, worker, manager } = pair;
     let signal = occurrence.signal;
     let message = format!(
         "Worker {} of task {} {}. Run `conveyorctl {} {}`.",
@@ -154,20 +153,20 @@ pub fn tell(tx: &Tx<'_>, pair: Pair, occurrence: &Occurrence<'_>) -> Result<Opti
     } else {
         notifications::deliver(tx, id, Pushed::NOTHING)?;
     }
-    Ok(Some(Told { id, correlation_id, mode, pair }))
+    Ok(Some(Told { id, correlation_id, mode }))
 }
 
 /// Tells the manager of a worker, if it has one.
 ///
 /// # Errors
-/// Those of the database.
+/// When the database cannot be read or written.
 pub fn tell_manager_of(
     tx: &Tx<'_>,
     worker: &SessionId,
     occurrence: &Occurrence<'_>,
 ) -> Result<Option<Told>, StoreError> {
     match pair_of(tx, worker)? {
-        Some(pair) => tell(tx, pair, occurrence),
+        Some(pair) => tell(tx, &pair, occurrence),
         None => Ok(None),
     }
 }
@@ -175,7 +174,7 @@ pub fn tell_manager_of(
 /// Withdraws an occurrence that waits no longer, unless somebody was told of it.
 ///
 /// # Errors
-/// Those of the database.
+/// When the database cannot be read or written.
 pub fn settled(tx: &Tx<'_>, worker: &SessionId, signal: SignalType, key: &str) -> Result<(), StoreError> {
     if let Some(binding) = bindings::open_of_worker(tx, worker)? {
         mending::suppress_unsent(tx, &dedupe_key(&binding, signal, key), SETTLED)?;
@@ -203,10 +202,10 @@ pub const fn signal_of(kind: ApprovalKind) -> SignalType {
 /// Tells the manager what its worker waits for.
 ///
 /// # Errors
-/// Those of the database.
+/// When the database cannot be read or written.
 pub fn asked(
     tx: &Tx<'_>,
-    pair: Pair,
+    pair: &Pair,
     approval: &ApprovalRow,
     when: When,
 ) -> Result<Option<Told>, StoreError> {
@@ -223,13 +222,12 @@ pub fn asked(
 /// Tells the manager of a new pair what its worker has waited for since before.
 ///
 /// # Errors
-/// Those of the database.
+/// When the database cannot be read or written.
 pub fn bound(tx: &Tx<'_>, worker: &SessionId) -> Result<(), StoreError> {
+    let Some(pair) = pair_of(tx, worker)? else { return Ok(()) };
     let open = approvals::list(tx, Some(worker), approvals::Shown::Open)?;
-    for approval in open.into_iter().filter(|approval| approval.state == ApprovalState::Pending) {
-        if let Some(pair) = pair_of(tx, worker)? {
-            asked(tx, pair, &approval, When::BeforeBinding)?;
-        }
+    for approval in open.iter().filter(|approval| approval.state == ApprovalState::Pending) {
+        asked(tx, &pair, approval, When::BeforeBinding)?;
     }
     Ok(())
 }
@@ -237,7 +235,7 @@ pub fn bound(tx: &Tx<'_>, worker: &SessionId) -> Result<(), StoreError> {
 /// Tells the manager that its worker's process has ended.
 ///
 /// # Errors
-/// Those of the database.
+/// When the database cannot be read or written.
 pub fn worker_gone(tx: &Tx<'_>, worker: &Session, in_turn: bool) -> Result<(), StoreError> {
     // One session may be registered with another process and end again.
     let key =
@@ -263,7 +261,7 @@ pub fn worker_gone(tx: &Tx<'_>, worker: &Session, in_turn: bool) -> Result<(), S
 /// Tells the manager that its worker shows another conversation.
 ///
 /// # Errors
-/// Those of the database.
+/// When the database cannot be read or written.
 pub fn thread_changed(tx: &Tx<'_>, before: &Session, thread: &ThreadId) -> Result<(), StoreError> {
     // A session that had no thread yet begins its first one.
     let Some(previous) = &before.codex_session_id else { return Ok(()) };
@@ -287,7 +285,7 @@ pub fn thread_changed(tx: &Tx<'_>, before: &Session, thread: &ThreadId) -> Resul
 /// Tells the manager of an acknowledgement that waits for its answer: it has questions, or says that it is not ready.
 ///
 /// # Errors
-/// Those of the database.
+/// When the database cannot be read or written.
 pub fn acknowledged(tx: &Tx<'_>, ack: &Acknowledgement) -> Result<(), StoreError> {
     let Some(binding) = bindings::open_of_task(tx, &TaskId(ack.task_id.clone()))? else { return Ok(()) };
     let questions = ack.payload.get("questions");

@@ -136,7 +136,7 @@ fn tasks(tasks: &[TaskStanding], page: &mut Page) {
         left("MANAGER"),
         left("SAID"),
     ];
-    page.table(columns, rows, "nothing runs: `pair` begins a task, `tasks` lists those that are over");
+    page.table(columns, rows, "no open task: `pair` begins one, `tasks` lists those that are over");
     for task in tasks {
         for asked in &task.waits {
             let text = asked.text.as_deref().unwrap_or_default();

@@ -264,8 +264,9 @@ fn tell_manager(tx: &Tx<'_>, id: &str, new: &NewApproval) -> Result<()> {
         return Ok(());
     };
     let approval = approval.row;
-    let Some(told) = attention::asked(tx, pair, &approval, When::Now)? else { return Ok(()) };
-    let Told { id: notification, correlation_id, mode, pair: Pair { binding, task, worker, .. } } = told;
+    let Some(told) = attention::asked(tx, &pair, &approval, When::Now)? else { return Ok(()) };
+    let Told { id: notification, correlation_id, mode } = told;
+    let Pair { binding, task, worker, .. } = pair;
     let what = if new.kind == ApprovalKind::UserInput { "an answer" } else { "an approval" };
     let (task_id, actor) = (Some(task.id.as_str()), Actor::System);
     let mut facts = json!({

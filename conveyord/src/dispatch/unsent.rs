@@ -26,8 +26,8 @@ use conveyor_proto::types::{
 };
 use serde_json::{Value, json};
 
-/// Sends the oldest notification after `after_id`, of one signal or of any, that an earlier pass did not send. Passes to `tell` what
-/// became of it, and returns its id.
+/// Sends the oldest notification after `after_id`, of one signal or of any, that an earlier pass did not send. Passes
+/// to `tell` what became of it, and returns its id.
 pub(super) async fn recover_next(
     pass: &Dispatcher,
     after_id: NotificationId,

@@ -232,9 +232,9 @@ impl Thread {
 
     /// Tells the manager that a turn was aborted, unless that came of a call of Conveyor, whose caller knows.
     fn tell_interrupted(&self, tx: &Tx<'_>, key: &str, end: &TurnEnd, at: &str) -> Result<(), StoreError> {
-        let Some(binding) = bindings::open_of_worker(tx, &self.session)? else { return Ok(()) };
-        if bindings::is_older(tx, &binding.id, at)?
-            || turns::was_aborted_by_us(tx, self.reference(), key, &binding.task_id)?
+        let Some(pair) = attention::pair_of(tx, &self.session)? else { return Ok(()) };
+        if bindings::is_older(tx, &pair.binding.id, at)?
+            || turns::was_aborted_by_us(tx, self.reference(), key, &pair.task.id, at)?
         {
             return Ok(());
         }
@@ -247,7 +247,7 @@ impl Thread {
             when: When::Now,
             facts: facts.as_object().cloned().unwrap_or_default(),
         };
-        attention::tell_manager_of(tx, &self.session, &occurrence).map(drop)
+        attention::tell(tx, &pair, &occurrence).map(drop)
     }
 
     /// Whether the end of a turn goes to the manager, or why it does not.

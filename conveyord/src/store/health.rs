@@ -245,7 +245,7 @@ pub fn bound_tasks(connection: &Connection) -> Result<Vec<BoundTask>, StoreError
         "select t.id as id, t.name as name, t.state as state, b.worker_session_id as worker_session_id,
              b.manager_session_id as manager_session_id
          from tasks t left join bindings b on b.task_id = t.id and b.state in ('active', 'ending')
-         order by t.created_at, t.id",
+         where t.deleted_at is null order by t.created_at, t.id",
     )?;
     let mut rows = statement.query([])?;
     let mut tasks = Vec::new();

@@ -222,12 +222,14 @@ fn publish(
 /// How many of the newest entries of the audit trail are searched for what aborted a turn.
 const SEARCHED: i64 = 1000;
 
-/// Whether a turn that is aborted now came to its end by a call of Conveyor: an interrupt, or an approval that was declined.
+/// Whether a turn that was aborted at this time came to its end by a call of Conveyor: an interrupt within the minute before
+/// it, or an approval that was declined.
 pub fn was_aborted_by_us(
     connection: &Connection,
     thread: ThreadRef<'_>,
     key: &str,
     task: &TaskId,
+    at: &str,
 ) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
         "with turn as (select started_at, turn_id from turns
@@ -237,13 +239,15 @@ pub fn was_aborted_by_us(
          select exists (select 1 from newest, turn, sessions s
                  where newest.type = 'session_interrupt_intent' and s.id = ?1
                    and json_extract(newest.payload_json, '$.session') in (s.id, s.name)
-                   and julianday(newest.created_at) >= julianday(turn.started_at))
+                   and julianday(newest.created_at) >= julianday(turn.started_at)
+                   and julianday(newest.created_at) >= julianday(?6) - 60.0 / 86400)
              or exists (select 1 from approvals a, turn
                  where a.session_id = ?1 and a.decision = 'decline' and a.state in ('answering', 'declined', 'uncertain')
                    and (a.turn_id = turn.turn_id
                      or a.turn_id is null and julianday(a.created_at) >= julianday(turn.started_at)))",
     )?;
-    let params = params![thread.session.as_str(), thread.thread_id.as_str(), key, task.as_str(), SEARCHED];
+    let params =
+        params![thread.session.as_str(), thread.thread_id.as_str(), key, task.as_str(), SEARCHED, at];
     Ok(statement.query_row(params, scalar)?)
 }
 

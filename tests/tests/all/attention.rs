@@ -129,6 +129,18 @@ fn what_a_worker_asks_before_it_is_bound_is_told_at_the_binding() {
 }
 
 #[test]
+fn what_was_answered_before_anybody_was_told_is_not_told() {
+    let env = TestEnv::new();
+    let _manager = manager(&env);
+    let pane = worker(&env);
+    bind(&env);
+    call(&env, &["session-nudge", "worker", "[[ask: touch a]] please"]);
+    wait_until("the question to be in the inbox", || (unread(&env) == ["approval_requested"]).then_some(()));
+    env.tmux().key(&pane, "y");
+    wait_until("the turn to end", || (unread(&env) == ["worker_task_complete"]).then_some(()));
+}
+
+#[test]
 fn a_worker_whose_process_ends_is_told() {
     let env = TestEnv::new();
     let _manager = manager(&env);

@@ -95,6 +95,8 @@ fn a_task_that_never_was_bound_can_be_deleted() {
     }
     let drift = env.conveyorctl(&["reconcile"]).success().json();
     assert_eq!(drift["findings"], json!([]), "{drift}");
+    let doctor = env.conveyorctl(&["db-doctor", "--live"]).success().stdout;
+    assert!(!doctor.contains(&id), "{doctor}");
     // Neither both nor none of them.
     for both_or_none in [&["--archive"][..], &["--archive", "t", "--done"]] {
         let refused = env.conveyorctl(&[&["tasks"], both_or_none].concat()).exits_with(1);

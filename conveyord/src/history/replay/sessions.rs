@@ -41,7 +41,11 @@ pub(super) fn nudges(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>> {
     let texts = texts(audit);
     audit.session_nudges.iter().map(move |nudge| {
         let told = match texts.get(&(text(nudge, "timestamp"), text(&nudge["correlation"], "session"))) {
-            Some(said) => format!("({}): {}", outcome_of(nudge), short(said)),
+            Some(said) => match nudge["attributes"]["outcome"].as_str() {
+                Some(outcome) => format!("({outcome}): {}", short(said)),
+                // It failed, or was tried only.
+                None => format!("({})", short(said)),
+            },
             None => format!("({} characters)", nudge["attributes"]["text_length"]),
         };
         sent(nudge, "nudge", &told)
@@ -56,11 +60,6 @@ fn texts(audit: &AuditResult) -> HashMap<(&str, &str), &str> {
         Some(((text(event, "created_at"), text(&event["payload"], "session")), said))
     });
     texts.collect()
-}
-
-/// What became of a nudge: `delivered`, `held`, `uncertain`.
-fn outcome_of(nudge: &Value) -> &str {
-    nudge["attributes"]["outcome"].as_str().unwrap_or("sent")
 }
 
 pub(super) fn interrupts(audit: &AuditResult) -> impl Iterator<Item = Draft<'_>> {

@@ -73,13 +73,13 @@ pub fn publish_pending(tx: &Tx<'_>, id: NotificationId, task: &str, target: &str
     publish(tx, changes::ChangeKind::Notification, id, task, target, "pending");
 }
 
-/// Drops a notification that was neither taken nor sent yet.
+/// Drops a notification that was neither typed nor taken, also one that waits in an inbox.
 pub fn suppress_unsent(tx: &Tx<'_>, dedupe_key: &str, reason: &str) -> Result<(), StoreError> {
-    tx.prepare_cached(
-        "update routed_notifications set state = 'suppressed', error = ?2
-         where dedupe_key = ?1 and state = 'pending' and side_effect_started = 0 and lease_token is null",
-    )?
-    .execute(params![dedupe_key, reason])?;
+    tx.prepare_cached(&format!(
+        "update routed_notifications set state = 'suppressed', error = ?3
+         where dedupe_key = ?1 and state in ('pending', 'delivered') and side_effect_started = 0 and {FREE}"
+    ))?
+    .execute(params![dedupe_key, tx.due_now(), reason])?;
     Ok(())
 }
 
